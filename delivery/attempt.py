@@ -1,0 +1,95 @@
+"""One try of one call, and the list of tries that an activity carries along."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import AwareDatetime
+
+from delivery.outcome import OutcomeCode
+from delivery.values import Value
+
+Call = Literal["identify", "track"]
+
+KEPT_FIRST = 10
+KEPT_LAST = 40
+EXCERPT_ENDS = 2_000
+EXCERPT_BETWEEN = 500
+
+
+class Attempt(Value):
+    """One request made, or one that could not be made, and how it ended.
+
+    `next_attempt_at` is set while another attempt is planned. `response_excerpt` is at most 2,000
+    characters (500 between the first and the last attempt), already free of secrets.
+    """
+
+    number: int
+    call: Call
+    started_at: AwareDatetime
+    duration_ms: int
+    outcome_code: OutcomeCode
+    status_code: int | None = None
+    message: str
+    response_excerpt: str | None = None
+    next_attempt_at: AwareDatetime | None = None
+
+
+class AttemptList(Value):
+    """The attempts of one call, bounded: the first 10 and the last 40 are kept.
+
+    An activity's heartbeat and result carry this list, so it must stay far below the server's
+    limit for one payload (2 MiB) after days of retries.
+    """
+
+    count: int = 0
+    kept: tuple[Attempt, ...] = ()
+
+    @property
+    def left_out(self) -> int:
+        """How many attempts were made that are no longer in `kept`."""
+        return self.count - len(self.kept)
+
+    @property
+    def first(self) -> Attempt | None:
+        return self.kept[0] if self.kept else None
+
+    @property
+    def last(self) -> Attempt | None:
+        return self.kept[-1] if self.kept else None
+
+    def add(self, attempt: Attempt) -> AttemptList:
+        """This list with `attempt` at its end, excerpts shortened and the middle left out."""
+        kept = [*self.kept, _with_excerpt(attempt, EXCERPT_ENDS)]
+        if len(kept) > 2:
+            kept[-2] = _with_excerpt(kept[-2], EXCERPT_BETWEEN)
+        if len(kept) > KEPT_FIRST + KEPT_LAST:
+            del kept[KEPT_FIRST]
+        return AttemptList(count=self.count + 1, kept=tuple(kept))
+
+    def next_number(self) -> int:
+        return self.count + 1
+
+
+def _with_excerpt(attempt: Attempt, limit: int) -> Attempt:
+    excerpt = attempt.response_excerpt
+    if excerpt is None or len(excerpt) <= limit:
+        return attempt
+    return attempt.model_copy(update={"response_excerpt": excerpt[: limit - 1] + "…"})
+
+
+def lost_attempt(number: int, call: Call, at: datetime) -> Attempt:
+    """A try that the engine counted but that nobody reported: its worker died underway.
+
+    Whether the request was sent is unknown; messageId makes the next one safe.
+    """
+    return Attempt(
+        number=number,
+        call=call,
+        started_at=at,
+        duration_ms=0,
+        outcome_code=OutcomeCode.INTERNAL_ERROR,
+        message="worker lost: this attempt's end was never reported",
+        next_attempt_at=at,
+    )

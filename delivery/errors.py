@@ -1,0 +1,22 @@
+"""What the domain refuses, typed by what follows from it."""
+
+
+class InvalidEvent(Exception):
+    """The event itself can't be read: no delivery is made. Names the field and the reason."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class MappingError(Exception):
+    """No valid message can be built of this event for this rule; permanent for this delivery.
+
+    Names field, size or kind, limit and remedy; never a value.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason

@@ -1,0 +1,126 @@
+"""The stored field mapping, version 1, as Meshes' API and its clients write it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+PATH_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z0-9_]+)*$"
+
+OnError = Literal["skip_field", "warn_action", "fail_action"]
+
+
+class _Part(BaseModel):
+    """Strict: a mapping with a misspelt key is refused when it is stored, not misread later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Number = StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)]
+
+
+class PathSource(_Part):
+    type: Literal["path"]
+    value: Annotated[StrictStr, Field(min_length=1, max_length=128, pattern=PATH_PATTERN)]
+
+
+class LiteralSource(_Part):
+    type: Literal["literal"]
+    value: (
+        Annotated[StrictStr, Field(min_length=1, max_length=256)] | StrictBool | Number | None
+    ) = Field(...)
+
+
+class ToString(_Part):
+    type: Literal["to_string"]
+
+
+class ToNumber(_Part):
+    type: Literal["to_number"]
+
+
+class ToBoolean(_Part):
+    type: Literal["to_boolean"]
+
+
+class ToDate(_Part):
+    type: Literal["to_date"]
+    timezone: StrictStr | None = None
+
+
+class ToDatetime(_Part):
+    type: Literal["to_datetime"]
+    timezone: StrictStr | None = None
+
+
+class Default(_Part):
+    type: Literal["default"]
+    value: (
+        Annotated[StrictStr, Field(min_length=1, max_length=128)] | StrictBool | Number | None
+    ) = Field(...)
+
+
+class Trim(_Part):
+    type: Literal["trim"]
+
+
+class Lower(_Part):
+    type: Literal["lower"]
+
+
+class Upper(_Part):
+    type: Literal["upper"]
+
+
+class Substring(_Part):
+    type: Literal["substring"]
+    start: Annotated[StrictInt, Field(ge=0)]
+    length: Annotated[StrictInt, Field(gt=0)] | None = None
+
+
+Transform = Annotated[
+    ToString
+    | ToNumber
+    | ToBoolean
+    | ToDate
+    | ToDatetime
+    | Default
+    | Trim
+    | Lower
+    | Upper
+    | Substring,
+    Field(discriminator="type"),
+]
+
+
+class MappedField(_Part):
+    """One destination field, where its value comes from and what happens when that fails."""
+
+    dest: Annotated[StrictStr, Field(min_length=1, max_length=128)]
+    source: Annotated[PathSource | LiteralSource, Field(discriminator="type")]
+    transforms: Annotated[tuple[Transform, ...], Field(max_length=10)] = ()
+    on_error: OnError = "fail_action"
+    notes: Annotated[StrictStr, Field(min_length=1, max_length=1024)] | None = None
+
+
+class MappingMeta(_Part):
+    name: Annotated[StrictStr, Field(min_length=1, max_length=64)] | None = None
+    notes: Annotated[StrictStr, Field(min_length=1, max_length=1024)] | None = None
+
+
+class MappingSchema(_Part):
+    schema_version: Literal[1] = 1
+    fields: Annotated[tuple[MappedField, ...], Field(max_length=250)]
+    meta: MappingMeta | None = None
+
+
+# What happens when no mapping is stored: payload keys map to the fields of the same name.
+DEFAULT_FIELDS = ("email", "userId", "anonymousId", "event_name_override")
+
+DEFAULT_MAPPING = MappingSchema(
+    fields=tuple(
+        MappedField(dest=name, source=PathSource(type="path", value=name))
+        for name in DEFAULT_FIELDS
+    )
+)

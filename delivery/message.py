@@ -1,0 +1,34 @@
+"""The two requests of a delivery, exactly as they are sent."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import JsonValue
+
+from delivery.attempt import Call
+from delivery.values import Value
+
+
+class Message(Value):
+    """One request: the call and its JSON body. Bytes are the same on every attempt."""
+
+    call: Call
+    body: dict[str, JsonValue]
+
+    def encode(self) -> bytes:
+        """The body as sent: UTF-8 JSON without blanks, keys in the order they were built."""
+        return encode_body(self.body)
+
+
+def encode_body(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+class MessagePair(Value):
+    """Both messages of one delivery and what was left out or noticed on the way."""
+
+    identify: Message
+    track: Message
+    warnings: tuple[str, ...] = ()

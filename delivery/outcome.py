@@ -1,0 +1,163 @@
+"""What an answer means and what happens next. Decided here and nowhere else.
+
+| answer                                  | outcome               | then  |
+| --------------------------------------- | --------------------- | ----- |
+| any 2xx                                 | delivered             | done  |
+| 408, 5xx                                | rejected_server_error | retry |
+| 429                                     | rate_limited          | retry |
+| 401, 403                                | auth_failed           | hold  |
+| any other status                        | rejected_client_error | stop  |
+| no answer: timeout, connection trouble  | timeout, network_error| retry |
+"""
+
+from __future__ import annotations
+
+import email.utils
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+
+class OutcomeCode(StrEnum):
+    """How one attempt ended, in the vocabulary of the HTTP API."""
+
+    DELIVERED = "delivered"
+    REJECTED_CLIENT_ERROR = "rejected_client_error"
+    REJECTED_SERVER_ERROR = "rejected_server_error"
+    RATE_LIMITED = "rate_limited"
+    AUTH_FAILED = "auth_failed"
+    TIMEOUT = "timeout"
+    NETWORK_ERROR = "network_error"
+    MAPPING_ERROR = "mapping_error"
+    INTERNAL_ERROR = "internal_error"
+
+
+class Then(StrEnum):
+    """What the sender does after an attempt."""
+
+    DONE = "done"
+    RETRY = "retry"
+    HOLD = "hold"
+    STOP = "stop"
+
+
+BACKOFF_FIRST = timedelta(seconds=1)
+BACKOFF_FACTOR = 2.0
+BACKOFF_LONGEST = timedelta(minutes=15)
+BACKOFF_JITTER = 0.2
+RETRY_AFTER_SHORTEST = timedelta(seconds=1)
+RETRY_AFTER_LONGEST = timedelta(hours=1)
+
+# Older events start no campaign at Customer.io ("Events with a timestamp in the past 72 hours can
+# trigger campaigns", Track API reference), so trying for longer would deliver to no effect.
+DELIVERY_DEADLINE = timedelta(hours=72)
+
+RETRYABLE_STATUS = frozenset({408, 429})
+AUTH_STATUS = frozenset({401, 403})
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back over HTTP. `body` is cut to what is kept, already free of secrets."""
+
+    status_code: int
+    body: str = ""
+    retry_after: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One attempt, judged. `message` is one sentence for a person, without personal data."""
+
+    code: OutcomeCode
+    then: Then
+    message: str
+    status_code: int | None = None
+    response_excerpt: str | None = None
+    retry_after: str | None = None
+
+
+def judge_reply(reply: Reply) -> Outcome:
+    """Judge an HTTP answer by its status alone: bodies differ between the vendor's own surfaces."""
+    code, then, message = _judge_status(reply.status_code)
+    return Outcome(
+        code=code,
+        then=then,
+        message=message,
+        status_code=reply.status_code,
+        response_excerpt=reply.body or None,
+        retry_after=reply.retry_after,
+    )
+
+
+def _judge_status(status: int) -> tuple[OutcomeCode, Then, str]:
+    if 200 <= status < 300:
+        return OutcomeCode.DELIVERED, Then.DONE, f"accepted with {status}"
+    if status == 429:
+        return OutcomeCode.RATE_LIMITED, Then.RETRY, "429: too many requests"
+    if status in RETRYABLE_STATUS or status >= 500:
+        return (
+            OutcomeCode.REJECTED_SERVER_ERROR,
+            Then.RETRY,
+            f"{status}: the server could not answer",
+        )
+    if status in AUTH_STATUS:
+        return OutcomeCode.AUTH_FAILED, Then.HOLD, f"{status}: wrong key or wrong region"
+    if 300 <= status < 400:
+        return (
+            OutcomeCode.REJECTED_CLIENT_ERROR,
+            Then.STOP,
+            f"{status}: a redirect, which is never followed; check region and base URL",
+        )
+    return OutcomeCode.REJECTED_CLIENT_ERROR, Then.STOP, f"{status}: the request was refused"
+
+
+def judge_no_reply(code: OutcomeCode, message: str) -> Outcome:
+    """Judge a request that got no answer; `code` is `timeout` or `network_error`."""
+    return Outcome(code=code, then=Then.RETRY, message=message)
+
+
+def retry_delay(
+    failures: int, *, retry_after: str | None, now: datetime, random: float
+) -> timedelta:
+    """How long to wait after the `failures`-th failed attempt (1-based) before the next.
+
+    `retry_after` is the header as received: seconds or an HTTP date (RFC 9110 §10.2.3), clamped to
+    1 s … 1 h; anything else is ignored. `random` is in [0, 1) and spreads the wait by ±20 %: the
+    server adds no jitter of its own, so a herd that failed together would return together.
+    A `Retry-After` is only ever stretched, never undercut.
+    """
+    asked = parse_retry_after(retry_after, now)
+    if asked is not None:
+        return asked * (1 + BACKOFF_JITTER * random)
+    exponent = min(max(failures, 1) - 1, 30)
+    wait = min(BACKOFF_FIRST * BACKOFF_FACTOR**exponent, BACKOFF_LONGEST)
+    return wait * (1 - BACKOFF_JITTER + 2 * BACKOFF_JITTER * random)
+
+
+def parse_retry_after(header: str | None, now: datetime) -> timedelta | None:
+    """Read `Retry-After`; None when absent or unreadable."""
+    if header is None:
+        return None
+    text = header.strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        date = _parse_http_date(text)
+        if date is None:
+            return None
+        seconds = (date - now).total_seconds()
+    else:
+        if not math.isfinite(seconds) or seconds < 0:
+            return None
+    longest = RETRY_AFTER_LONGEST.total_seconds()
+    return max(RETRY_AFTER_SHORTEST, timedelta(seconds=min(max(seconds, 0.0), longest)))
+
+
+def _parse_http_date(text: str) -> datetime | None:
+    try:
+        date = email.utils.parsedate_to_datetime(text)
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -1,0 +1,71 @@
+"""A rule as the workflow sees it: the snapshot that `match_rules` leaves in history."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from delivery.mapping_schema import MappingSchema
+from delivery.values import Value
+
+MAX_RULES_PER_EVENT = 100
+
+CUSTOMER_IO = "customer_io"
+
+
+class RuleMetadata(Value):
+    """What a rule says about its action. Unknown keys are kept: clients store their own."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    action: str = "track_event"
+    event_name_override: str | None = None
+    on_limit: Literal["fail", "drop"] = "fail"
+    allow_commands: bool = False
+    send_nulls: bool = False
+
+
+class MatchedRule(Value):
+    """One rule that an event matched, with the mapping in force at that moment.
+
+    `mapping` is None when the connection has no stored mapping and the default one applies.
+    """
+
+    id: str
+    connection: str
+    connection_name: str
+    integration_type: str = CUSTOMER_IO
+    metadata: RuleMetadata = Field(default_factory=RuleMetadata)
+    mapping: MappingSchema | None = None
+
+
+class MatchRequest(Value):
+    """What `match_rules` is asked. With `only_rules` those alone are considered."""
+
+    workspace: str
+    event: str
+    resource: str
+    resource_id: str | None = None
+    only_rules: tuple[str, ...] | None = None
+    exact: bool = False
+    """Take `only_rules` as they are, whether or not event, resource and activity still match.
+
+    A test event or a redelivery names its rules; it isn't matched anew.
+    """
+
+
+class MatchResult(Value):
+    """The rules that matched, in a stable order (creation time, id).
+
+    `resource_id_hash` is a keyed hash of the resource id, fit for a search attribute, where no
+    personal data may stand. `workspace_known` is False for a workspace that does not exist.
+    """
+
+    workspace_known: bool
+    rules: tuple[MatchedRule, ...] = ()
+    resource_id_hash: str | None = None
+
+
+def metadata_from(stored: dict[str, Any]) -> RuleMetadata:
+    return RuleMetadata.model_validate(stored)
