@@ -1,0 +1,1 @@
+"""Side effects: each activity with its declared retry policy and timeouts."""

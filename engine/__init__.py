@@ -1,0 +1,1 @@
+"""Temporal itself: connecting, converting, search attributes, the development server."""

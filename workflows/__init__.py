@@ -1,0 +1,1 @@
+"""Deterministic code only: what happens to an event, step by step."""

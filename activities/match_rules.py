@@ -1,0 +1,74 @@
+"""Which rules does an event match? The answer in history is the snapshot that is delivered by."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Protocol
+
+from temporalio import activity
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.policy import Policy
+from catalog.errors import CatalogUnavailable
+from delivery.rule import MatchRequest, MatchResult
+
+# First as a local activity: a lookup takes milliseconds and needs no place in the task queue.
+MATCH_RULES_LOCALLY = Policy(
+    schedule_to_close=timedelta(seconds=5),
+    retry=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        backoff_coefficient=2.0,
+        maximum_interval=timedelta(seconds=1),
+    ),
+)
+
+# Then, when the database is away, as an ordinary one for as long as it takes: waits grow to a
+# minute, and tries of an ordinary activity leave no trace in history until one succeeds.
+MATCH_RULES = Policy(
+    start_to_close=timedelta(seconds=10),
+    retry=RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        backoff_coefficient=2.0,
+        maximum_interval=timedelta(seconds=60),
+        maximum_attempts=0,
+    ),
+)
+
+# The server refuses payloads over 2 MiB; half of that leaves room for encryption and encoding.
+LARGEST_MATCH = 1_048_576
+
+
+class RuleLookup(Protocol):
+    async def match(self, request: MatchRequest) -> MatchResult: ...
+
+
+class MatchRules:
+    def __init__(self, lookup: RuleLookup) -> None:
+        self._lookup = lookup
+
+    @activity.defn(name="match_rules")
+    async def match_rules(self, request: MatchRequest) -> MatchResult:
+        """Find the rules of one event.
+
+        Raises:
+            ApplicationError: `CatalogUnavailable` while the database is away (retried);
+                `MatchTooLarge` when rules and mappings don't fit into history (permanent).
+        """
+        try:
+            result = await self._lookup.match(request)
+        except CatalogUnavailable as err:
+            raise ApplicationError(
+                "the catalog can't be reached",
+                type="CatalogUnavailable",
+                category=ApplicationErrorCategory.BENIGN,
+            ) from err
+        size = len(result.model_dump_json())
+        if size > LARGEST_MATCH:
+            raise ApplicationError(
+                f"{len(result.rules)} rules and their mappings are {size} bytes, more than the "
+                f"{LARGEST_MATCH} that fit into one event's history: shorten the mappings",
+                type="MatchTooLarge",
+                non_retryable=True,
+            )
+        return result

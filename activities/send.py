@@ -1,0 +1,205 @@
+"""One try of one call: a single HTTP request, judged, recorded, and either done or raised.
+
+Waiting is the engine's: nothing here sleeps or tries twice. What has been tried so far travels in
+the activity's heartbeat details, because the engine keeps only the last failure.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from temporalio import activity
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.policy import Policy
+from catalog.connections import ConnectionCredential
+from catalog.errors import CatalogUnavailable, NotFound
+from delivery.attempt import Attempt, AttemptList, lost_attempt
+from delivery.outcome import (
+    BACKOFF_FACTOR,
+    BACKOFF_FIRST,
+    BACKOFF_LONGEST,
+    Outcome,
+    OutcomeCode,
+    Then,
+    judge_no_reply,
+    judge_reply,
+    retry_delay,
+)
+from delivery.step import CONNECTION_HELD, Carried, Step, StepResult
+from destinations.customerio.client import CustomerIOClient
+from destinations.customerio.errors import NoReply
+
+# `schedule_to_close` is what is left of the delivery's 72 h, known only to the workflow. The
+# intervals here hold where a try ended without a word (a lost worker); otherwise the activity
+# names the wait itself, with jitter, by `next_retry_delay`.
+SEND_POLICY = Policy(
+    start_to_close=timedelta(seconds=30),
+    retry=RetryPolicy(
+        initial_interval=BACKOFF_FIRST,
+        backoff_coefficient=BACKOFF_FACTOR,
+        maximum_interval=BACKOFF_LONGEST,
+        maximum_attempts=0,
+        non_retryable_error_types=[
+            CONNECTION_HELD,
+            OutcomeCode.REJECTED_CLIENT_ERROR,
+            OutcomeCode.MAPPING_ERROR,
+        ],
+    ),
+)
+
+
+# Expected: logged at debug level, not counted as a failure of the worker.
+_BENIGN = ApplicationErrorCategory.BENIGN
+
+
+class Connections(Protocol):
+    """What sending has to know of the catalog."""
+
+    async def credential(self, workspace: str, connection: str) -> ConnectionCredential: ...
+
+    async def deactivate(self, connection: str, *, version: int) -> bool: ...
+
+
+class Sender:
+    """Makes the request of a step and says, by result or error, what came of it."""
+
+    def __init__(self, client: CustomerIOClient, connections: Connections) -> None:
+        self._client = client
+        self._connections = connections
+
+    async def send(self, step: Step) -> StepResult:
+        """Try once.
+
+        Raises:
+            ApplicationError: typed by outcome code. Retryable ones carry `next_retry_delay`;
+                `ConnectionHeld` and refusals are not retried. The first detail is a `StepResult`.
+        """
+        attempts = attempts_so_far(step)
+        started_at, clock = datetime.now(UTC), time.perf_counter()
+        outcome = await self._try(step, attempts)
+        attempt = Attempt(
+            number=attempts.next_number(),
+            call=step.message.call,
+            started_at=started_at,
+            duration_ms=round((time.perf_counter() - clock) * 1000),
+            outcome_code=outcome.code,
+            status_code=outcome.status_code,
+            message=outcome.message,
+            response_excerpt=outcome.response_excerpt,
+        )
+        if outcome.then is Then.DONE:
+            return _result(outcome, attempts.add(attempt))
+        if outcome.then is Then.RETRY:
+            raise _retry(step, outcome, attempts, attempt)
+        held = outcome.then is Then.HOLD
+        raise ApplicationError(
+            outcome.message,
+            _result(outcome, attempts.add(attempt)),
+            type=CONNECTION_HELD if held else outcome.code,
+            non_retryable=True,
+            category=_BENIGN if held else ApplicationErrorCategory.UNSPECIFIED,
+        )
+
+    async def _try(self, step: Step, attempts: AttemptList) -> Outcome:
+        try:
+            connection = await self._connections.credential(step.workspace, step.connection)
+        except CatalogUnavailable:
+            return _not_sent("the catalog can't be reached, so no request was made", Then.RETRY)
+        except NotFound:
+            return _not_sent("the connection was deleted, so no request was made", Then.STOP)
+        if connection.status != "active":
+            raise _held(connection, attempts)
+        try:
+            reply = await self._client.send(step.message, connection.credential)
+        except NoReply as err:
+            return judge_no_reply(err.outcome_code, str(err))
+        outcome = judge_reply(reply)
+        if outcome.then is Then.HOLD and not await self._deactivated(connection):
+            # Somebody has replaced the key meanwhile: the next attempt uses the new one.
+            return replace(outcome, then=Then.RETRY)
+        return outcome
+
+    async def _deactivated(self, connection: ConnectionCredential) -> bool:
+        """Mark the connection inactive; False when the credential just used is no longer its own.
+
+        While the catalog is away the refusal stands and is met again by the next attempt.
+        """
+        try:
+            return await self._connections.deactivate(
+                connection.connection, version=connection.version
+            )
+        except (CatalogUnavailable, NotFound):
+            return False
+
+
+def attempts_so_far(step: Step) -> AttemptList:
+    """What was tried before this try: before a hold, and by earlier tries of this activity."""
+    info = activity.info()
+    carried = Carried(tries=0, attempts=step.attempts)
+    if info.heartbeat_details:
+        carried = Carried.model_validate(info.heartbeat_details[0])
+    attempts = carried.attempts
+    for _ in range(info.attempt - 1 - carried.tries):
+        attempts = attempts.add(
+            lost_attempt(
+                attempts.next_number(), step.message.call, info.current_attempt_scheduled_time
+            )
+        )
+    return attempts
+
+
+def _retry(
+    step: Step, outcome: Outcome, attempts: AttemptList, attempt: Attempt
+) -> ApplicationError:
+    now = datetime.now(UTC)
+    delay = retry_delay(
+        attempt.number,
+        retry_after=outcome.retry_after,
+        now=now,
+        random=random.random(),  # noqa: S311  spreading waits, not keeping secrets
+    )
+    if not step.test and now + delay < step.deadline:
+        attempt = attempt.model_copy(update={"next_attempt_at": now + delay})
+    attempts = attempts.add(attempt)
+    activity.heartbeat(Carried(tries=activity.info().attempt, attempts=attempts))
+    return ApplicationError(
+        outcome.message,
+        _result(outcome, attempts),
+        type=outcome.code,
+        next_retry_delay=delay,
+        category=_BENIGN,
+    )
+
+
+def _held(connection: ConnectionCredential, attempts: AttemptList) -> ApplicationError:
+    if connection.status == "paused":
+        code, message = OutcomeCode.INTERNAL_ERROR, "held: the connection is paused"
+    else:
+        code, message = OutcomeCode.AUTH_FAILED, "held: wrong key or wrong region"
+    return ApplicationError(
+        message,
+        StepResult(outcome_code=code, message=message, attempts=attempts),
+        type=CONNECTION_HELD,
+        non_retryable=True,
+        category=_BENIGN,
+    )
+
+
+def _not_sent(message: str, then: Then) -> Outcome:
+    return Outcome(code=OutcomeCode.INTERNAL_ERROR, then=then, message=message)
+
+
+def _result(outcome: Outcome, attempts: AttemptList) -> StepResult:
+    return StepResult(
+        outcome_code=outcome.code,
+        message=outcome.message,
+        status_code=outcome.status_code,
+        response_excerpt=outcome.response_excerpt,
+        attempts=attempts,
+    )

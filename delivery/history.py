@@ -1,0 +1,215 @@
+"""What a run's history and its pending activities say, as plain facts.
+
+Payloads must be decoded already (a codec, where one is in use, is undone by whoever fetches them).
+What can't be read is passed over: a log with a gap is better than no log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import BaseModel, ValidationError
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import PendingActivityInfo
+
+from delivery.attempt import AttemptList, Call
+from delivery.result import EventResult
+from delivery.rule import MatchResult
+from delivery.steering import CANCEL_DELIVERY, KEEP_ATTEMPTS, KeepAttempts
+from delivery.step import CONNECTION_HELD, Carried, Step, StepResult
+
+Model = TypeVar("Model", bound=BaseModel)
+JsonObject = dict[str, Any]
+
+
+@dataclass
+class StepFacts:
+    """One scheduling of `identify` or `track`. `end` is None while it is open.
+
+    `end` is one of delivered, held, failed, timed_out, canceled.
+    """
+
+    step: Step
+    scheduled_at: datetime
+    end: str | None = None
+    ended_at: datetime | None = None
+    result: StepResult | None = None
+    attempts: AttemptList = field(default_factory=AttemptList)
+    running: bool = False
+
+    @property
+    def call(self) -> Call:
+        return self.step.message.call
+
+
+@dataclass
+class RunFacts:
+    """One run of `DeliverEvent`. `closed` is None while it is open.
+
+    `closed` is one of completed, failed, canceled, terminated, timed_out, continued.
+    """
+
+    started_at: datetime
+    input: JsonObject = field(default_factory=dict)
+    matched: MatchResult | None = None
+    steps: list[StepFacts] = field(default_factory=list)
+    kept: dict[str, AttemptList] = field(default_factory=dict)
+    closed: str | None = None
+    closed_at: datetime | None = None
+    result: EventResult | None = None
+    error: str | None = None
+
+    def steps_of(self, rule: str, call: Call) -> list[StepFacts]:
+        return [s for s in self.steps if s.step.rule == rule and s.call == call]
+
+
+def read_history(
+    events: Sequence[HistoryEvent], pending: Iterable[PendingActivityInfo]
+) -> RunFacts:
+    """Read one run. `events` starts with its WorkflowExecutionStarted event."""
+    facts = RunFacts(started_at=moment(events[0].event_time))
+    by_event: dict[int, StepFacts] = {}
+    matching: set[int] = set()
+    for event in events:
+        _read_event(event, facts, by_event, matching)
+    open_steps = {f"{step.step.rule}/{step.call}": step for step in facts.steps if step.end is None}
+    for info in pending:
+        if info.activity_id in open_steps:
+            _read_pending(info, open_steps[info.activity_id])
+    return facts
+
+
+def _read_event(
+    event: HistoryEvent, facts: RunFacts, by_event: dict[int, StepFacts], matching: set[int]
+) -> None:
+    at = moment(event.event_time)
+    kind = event.event_type
+    if kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+        started = first(event.workflow_execution_started_event_attributes.input)
+        facts.input = started if isinstance(started, dict) else {}
+    elif kind == EventType.EVENT_TYPE_MARKER_RECORDED:
+        details = event.marker_recorded_event_attributes.details
+        if "result" in details:
+            facts.matched = read(MatchResult, details["result"]) or facts.matched
+    elif kind == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+        scheduled = event.activity_task_scheduled_event_attributes
+        if scheduled.activity_type.name == "match_rules":
+            matching.add(event.event_id)
+        elif step := read(Step, scheduled.input):
+            by_event[event.event_id] = StepFacts(step, at, attempts=step.attempts)
+            facts.steps.append(by_event[event.event_id])
+    elif kind == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+        completed = event.activity_task_completed_event_attributes
+        if completed.scheduled_event_id in matching:
+            facts.matched = read(MatchResult, completed.result) or facts.matched
+        elif step_facts := by_event.get(completed.scheduled_event_id):
+            _end(step_facts, "delivered", at, read(StepResult, completed.result))
+    elif kind == EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+        failed = event.activity_task_failed_event_attributes
+        if step_facts := by_event.get(failed.scheduled_event_id):
+            held = failed.failure.application_failure_info.type == CONNECTION_HELD
+            _end(step_facts, "held" if held else "failed", at, failure_result(failed.failure))
+    elif kind == EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+        timed_out = event.activity_task_timed_out_event_attributes
+        if step_facts := by_event.get(timed_out.scheduled_event_id):
+            _end(step_facts, "timed_out", at, failure_result(timed_out.failure))
+            step_facts.attempts = _heartbeat_of(timed_out.failure) or step_facts.attempts
+    elif kind == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+        canceled = event.activity_task_canceled_event_attributes
+        if step_facts := by_event.get(canceled.scheduled_event_id):
+            _end(step_facts, "canceled", at, None)
+    elif kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+        signaled = event.workflow_execution_signaled_event_attributes
+        if signaled.signal_name == KEEP_ATTEMPTS and (kept := read(KeepAttempts, signaled.input)):
+            facts.kept.update(kept.attempts)
+    elif kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+        request = event.workflow_execution_update_accepted_event_attributes.accepted_request.input
+        if request.name == CANCEL_DELIVERY and (kept := read(KeepAttempts, request.args)):
+            facts.kept.update(kept.attempts)
+    else:
+        _read_close(event, facts, at)
+
+
+def _read_close(event: HistoryEvent, facts: RunFacts, at: datetime) -> None:
+    kind = event.event_type
+    if kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+        facts.closed = "completed"
+        done = event.workflow_execution_completed_event_attributes
+        facts.result = read(EventResult, done.result)
+    elif kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+        facts.closed = "failed"
+        failure = event.workflow_execution_failed_event_attributes.failure
+        facts.error = failure.message
+        facts.result = read(EventResult, failure.application_failure_info.details)
+    elif kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
+        facts.closed = "canceled"
+    elif kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+        facts.closed = "terminated"
+        facts.error = "terminated by an operator"
+    elif kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
+        facts.closed = "timed_out"
+        facts.error = "the run's own timeout, set by whoever started it, ran out"
+    if facts.closed and facts.closed_at is None:
+        facts.closed_at = at
+
+
+def _read_pending(info: PendingActivityInfo, step: StepFacts) -> None:
+    step.running = info.state != 1  # 1 = scheduled: waiting for a worker or for its next try
+    if carried := read(Carried, info.heartbeat_details):
+        step.attempts = carried.attempts
+
+
+def _end(step: StepFacts, end: str, at: datetime, result: StepResult | None) -> None:
+    step.end, step.ended_at, step.result = end, at, result
+    if result is not None:
+        step.attempts = result.attempts
+
+
+def failure_result(failure: Failure) -> StepResult | None:
+    """The `StepResult` in a failure or in what caused it."""
+    result = read(StepResult, failure.application_failure_info.details)
+    if result is None and failure.HasField("cause"):
+        return failure_result(failure.cause)
+    return result
+
+
+def _heartbeat_of(failure: Failure) -> AttemptList | None:
+    carried = read(Carried, failure.timeout_failure_info.last_heartbeat_details)
+    return carried.attempts if carried else None
+
+
+def moment(stamp: Timestamp) -> datetime:
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def first(payloads: Payloads) -> Any:
+    """The first payload as JSON; None when absent or not JSON."""
+    for payload in payloads.payloads:
+        return _json(payload)
+    return None
+
+
+def read(model: type[Model], payloads: Payloads) -> Model | None:
+    """The first payload as `model`; None when absent or something else."""
+    value = first(payloads)
+    try:
+        return model.model_validate(value) if value is not None else None
+    except ValidationError:
+        return None
+
+
+def _json(payload: Payload) -> Any:
+    if payload.metadata.get("encoding") != b"json/plain":
+        return None
+    try:
+        return json.loads(payload.data)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,255 @@
+"""The delivery log: what became of one event, read from its run's history and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import AwareDatetime, JsonValue
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import PendingActivityInfo
+
+from delivery.attempt import Attempt, AttemptList, Call
+from delivery.build_messages import build_messages
+from delivery.errors import InvalidEvent, MappingError
+from delivery.event import Event, read_event
+from delivery.history import RunFacts, StepFacts, read_history
+from delivery.outcome import OutcomeCode
+from delivery.result import DeliveryResult, Status, roll_up
+from delivery.rule import CUSTOMER_IO, MatchedRule
+from delivery.step import activity_id
+from delivery.values import Value
+
+
+class CallLog(Value):
+    """One call of a delivery: what was sent, what came back, every attempt kept."""
+
+    call: Call
+    request: dict[str, JsonValue]
+    outcome_code: OutcomeCode | None
+    status_code: int | None
+    response_excerpt: str | None
+    attempt_count: int
+    attempts_left_out: int
+    attempts: tuple[Attempt, ...]
+    next_attempt_at: AwareDatetime | None
+    in_flight: bool
+
+
+class DeliveryLog(Value):
+    """One event × one rule. `held` says why it waits for its connection, None when it doesn't."""
+
+    rule: str
+    connection: str
+    connection_name: str
+    integration_type: str = CUSTOMER_IO
+    status: Status
+    held: str | None = None
+    attempt_count: int = 0
+    started_at: AwareDatetime | None = None
+    completed_at: AwareDatetime | None = None
+    last_error: str | None = None
+    warnings: tuple[str, ...] = ()
+    identify: CallLog | None = None
+    track: CallLog | None = None
+
+
+class EventLog(Value):
+    """One event, the latest run of it."""
+
+    event_id: str
+    run_id: str
+    workspace: str | None
+    event: str | None
+    resource: str | None
+    resource_id: str | None
+    payload: dict[str, JsonValue] | None
+    timestamp: AwareDatetime | None
+    test: bool
+    status: Status
+    accepted_at: AwareDatetime
+    completed_at: AwareDatetime | None
+    total_rules: int
+    completed_count: int
+    failed_count: int
+    error: str | None
+    deliveries: tuple[DeliveryLog, ...]
+
+
+def delivery_log(
+    event_id: str,
+    run_id: str,
+    history: Sequence[HistoryEvent],
+    pending_activities: Iterable[PendingActivityInfo] = (),
+) -> EventLog:
+    """The log of one run. Payloads in `history` and `pending_activities` must be decoded."""
+    facts = read_history(history, pending_activities)
+    event = _event_of(event_id, facts)
+    rules = facts.matched.rules if facts.matched else ()
+    deliveries = tuple(_delivery(facts, event, rule) for rule in rules)
+    statuses = [delivery.status for delivery in deliveries]
+    return EventLog(
+        event_id=event_id,
+        run_id=run_id,
+        workspace=event.workspace if event else _text(facts.input.get("workspace")),
+        event=event.event if event else _text(facts.input.get("event")),
+        resource=event.resource if event else None,
+        resource_id=event.resource_id if event else None,
+        payload=event.payload if event else None,
+        timestamp=event.timestamp if event else None,
+        test=bool(event and event.test),
+        status=_status(facts, statuses),
+        accepted_at=facts.started_at,
+        completed_at=facts.closed_at,
+        total_rules=len(rules),
+        completed_count=statuses.count(Status.COMPLETED),
+        failed_count=statuses.count(Status.FAILED),
+        error=facts.error,
+        deliveries=deliveries,
+    )
+
+
+def _event_of(event_id: str, facts: RunFacts) -> Event | None:
+    try:
+        return read_event(facts.input, event_id=event_id, started_at=facts.started_at)
+    except InvalidEvent:
+        return None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _status(facts: RunFacts, deliveries: Sequence[Status]) -> Status:
+    if facts.closed == "failed" or facts.closed == "timed_out":
+        return Status.FAILED
+    if facts.closed in ("canceled", "terminated"):
+        return Status.CANCELED
+    if facts.closed is None and not deliveries:
+        return Status.PENDING
+    return roll_up(deliveries)
+
+
+def _delivery(facts: RunFacts, event: Event | None, rule: MatchedRule) -> DeliveryLog:
+    identify = facts.steps_of(rule.id, "identify")
+    track = facts.steps_of(rule.id, "track")
+    latest = (track or identify or [None])[-1]
+    warnings, mapping_error = _built(event, rule)
+    ended = _ended_as(facts, rule.id)
+    if ended is not None:
+        status, error, warnings = ended.status, ended.error, ended.warnings
+    elif latest is None:
+        status = Status.FAILED if mapping_error else _unless_closed(facts, Status.PENDING)
+        error = mapping_error
+    else:
+        status, error = _unless_closed(facts, _open_status(latest)), _error_of(latest)
+    if status is Status.CANCELED and latest and latest.end == "canceled":
+        error = _canceled_error(facts, latest)
+    calls = [_call(facts, steps) for steps in (identify, track)]
+    return DeliveryLog(
+        rule=rule.id,
+        connection=rule.connection,
+        connection_name=rule.connection_name,
+        integration_type=rule.integration_type,
+        status=status,
+        held=latest.result.message
+        if latest and latest.result and latest.end == "held" and status is Status.RETRYING
+        else None,
+        attempt_count=sum(call.attempt_count for call in calls if call),
+        started_at=identify[0].scheduled_at if identify else None,
+        completed_at=_completed_at(facts, status, latest),
+        last_error=None if status is Status.COMPLETED else error,
+        warnings=warnings,
+        identify=calls[0],
+        track=calls[1],
+    )
+
+
+def _built(event: Event | None, rule: MatchedRule) -> tuple[tuple[str, ...], str | None]:
+    """Warnings, or the mapping error, of a delivery whose run has not ended yet.
+
+    A delivery that can't be built schedules nothing, so its history says nothing of it until the
+    run ends; building is pure, so it is built again.
+    """
+    if event is None:
+        return (), None
+    try:
+        return build_messages(event, rule).warnings, None
+    except MappingError as err:
+        return (), f"{OutcomeCode.MAPPING_ERROR}: {err}"
+
+
+def _ended_as(facts: RunFacts, rule: str) -> DeliveryResult | None:
+    for delivery in facts.result.deliveries if facts.result else ():
+        if delivery.rule == rule:
+            return delivery
+    return None
+
+
+def _unless_closed(facts: RunFacts, status: Status) -> Status:
+    """What is still open when its run was ended from outside was canceled with it."""
+    if facts.closed is None or status in (Status.COMPLETED, Status.FAILED):
+        return status
+    return Status.CANCELED
+
+
+def _open_status(latest: StepFacts) -> Status:
+    if latest.end == "delivered":
+        return Status.COMPLETED if latest.call == "track" else Status.PROCESSING
+    if latest.end == "held":
+        return Status.RETRYING
+    if latest.end == "canceled":
+        return Status.CANCELED
+    if latest.end is not None:
+        return Status.FAILED
+    return Status.RETRYING if latest.attempts.count else Status.PROCESSING
+
+
+def _error_of(latest: StepFacts) -> str | None:
+    if latest.result is not None:
+        return f"{latest.result.outcome_code}: {latest.result.message}"
+    if last := latest.attempts.last:
+        return f"{last.outcome_code}: {last.message}"
+    return None
+
+
+def _canceled_error(facts: RunFacts, latest: StepFacts) -> str:
+    if activity_id(latest.step.rule, latest.call) in facts.kept or latest.attempts.count:
+        return "canceled"
+    return "canceled; earlier attempts, if there were any, were not kept"
+
+
+def _completed_at(
+    facts: RunFacts, status: Status, latest: StepFacts | None
+) -> AwareDatetime | None:
+    if status not in (Status.COMPLETED, Status.FAILED, Status.CANCELED):
+        return None
+    return (latest.ended_at if latest else None) or facts.closed_at
+
+
+def _call(facts: RunFacts, steps: list[StepFacts]) -> CallLog | None:
+    """A call over all its schedulings: after a hold the same call is scheduled anew."""
+    if not steps:
+        return None
+    latest = steps[-1]
+    attempts = _attempts(facts, latest)
+    last = attempts.last
+    return CallLog(
+        call=latest.call,
+        request=latest.step.message.body,
+        outcome_code=last.outcome_code if last else None,
+        status_code=last.status_code if last else None,
+        response_excerpt=last.response_excerpt if last else None,
+        attempt_count=attempts.count,
+        attempts_left_out=attempts.left_out,
+        attempts=attempts.kept,
+        next_attempt_at=last.next_attempt_at if last and latest.end is None else None,
+        in_flight=latest.running and facts.closed is None,
+    )
+
+
+def _attempts(facts: RunFacts, step: StepFacts) -> AttemptList:
+    kept = facts.kept.get(activity_id(step.step.rule, step.call))
+    if kept is not None and kept.count > step.attempts.count:
+        return kept
+    return step.attempts

@@ -1,0 +1,96 @@
+"""What an event came to: the workflow's result, and the details of its failure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from delivery.attempt import Attempt
+from delivery.outcome import OutcomeCode
+from delivery.rule import CUSTOMER_IO
+from delivery.step import StepResult
+from delivery.values import Value
+
+
+class Status(StrEnum):
+    """Of an event and of each of its deliveries."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    RETRYING = "retrying"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class CallResult(Value):
+    """A call in short: the first and the last attempt stand for all.
+
+    Every attempt is in the activity's own result or failure; repeating them here for a hundred
+    rules would near the server's limit for one payload.
+    """
+
+    status_code: int | None
+    attempt_count: int
+    outcome_code: OutcomeCode
+    attempts: tuple[Attempt, ...]
+
+    @classmethod
+    def of(cls, step: StepResult) -> CallResult:
+        first, last = step.attempts.first, step.attempts.last
+        ends = (first, last) if step.attempts.count > 1 else (first,)
+        return cls(
+            status_code=step.status_code,
+            attempt_count=step.attempts.count,
+            outcome_code=step.outcome_code,
+            attempts=tuple(a.model_copy(update={"response_excerpt": None}) for a in ends if a),
+        )
+
+
+class DeliveryResult(Value):
+    """One event × one rule. A call that was never sent is None."""
+
+    rule: str
+    connection: str
+    integration_type: str = CUSTOMER_IO
+    status: Status
+    identify: CallResult | None = None
+    track: CallResult | None = None
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class EventResult(Value):
+    event_id: str
+    status: Status
+    total_rules: int
+    completed_count: int
+    failed_count: int
+    deliveries: tuple[DeliveryResult, ...]
+
+    @classmethod
+    def of(cls, event_id: str, deliveries: Sequence[DeliveryResult]) -> EventResult:
+        statuses = [delivery.status for delivery in deliveries]
+        return cls(
+            event_id=event_id,
+            status=roll_up(statuses),
+            total_rules=len(deliveries),
+            completed_count=statuses.count(Status.COMPLETED),
+            failed_count=statuses.count(Status.FAILED),
+            deliveries=tuple(deliveries),
+        )
+
+
+def roll_up(statuses: Sequence[Status]) -> Status:
+    """The event's status from those of its deliveries.
+
+    While one is open the event is (retrying before processing before pending). Then one failure
+    makes it failed; an event whose every delivery was canceled is canceled; else it is completed,
+    also when no rule matched.
+    """
+    for status in (Status.RETRYING, Status.PROCESSING, Status.PENDING, Status.FAILED):
+        if status in statuses:
+            return status
+    if statuses and all(status is Status.CANCELED for status in statuses):
+        return Status.CANCELED
+    return Status.COMPLETED

@@ -1,0 +1,28 @@
+"""What people and other workflows may say to a running delivery."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from delivery.attempt import AttemptList
+from delivery.values import Value
+
+CONNECTION_RESUMED = "connection_resumed"
+KEEP_ATTEMPTS = "keep_attempts"
+CANCEL_DELIVERY = "cancel_delivery"
+
+
+class KeepAttempts(Value):
+    """The attempts of activities that are about to be canceled, by activity id.
+
+    The engine forgets the heartbeat details of an activity that it cancels between two tries, so
+    whoever cancels reads them first and hands them in.
+    """
+
+    attempts: dict[str, AttemptList] = Field(default_factory=dict)
+
+
+class CancelDelivery(KeepAttempts):
+    """Cancel one rule's delivery."""
+
+    rule: str

@@ -1,0 +1,59 @@
+"""One call of one delivery: what its activity is given and what it gives back."""
+
+from __future__ import annotations
+
+from pydantic import AwareDatetime
+
+from delivery.attempt import AttemptList
+from delivery.message import Message
+from delivery.outcome import OutcomeCode
+from delivery.values import Value
+
+# Type of the error with which an activity says that its connection takes no deliveries now.
+CONNECTION_HELD = "ConnectionHeld"
+
+
+class Step(Value):
+    """Input of `identify` and `track`: the exact message and the connection it goes to.
+
+    `attempts` are those made before a hold; `deadline` is when the delivery is given up. A `test`
+    is tried once and never held.
+    """
+
+    workspace: str
+    rule: str
+    connection: str
+    message: Message
+    deadline: AwareDatetime
+    attempts: AttemptList = AttemptList()
+    test: bool = False
+
+
+class StepResult(Value):
+    """How a step ended, with every attempt.
+
+    It is the activity's result when delivered, and the first detail of its error otherwise.
+    `message` is one sentence for a person, without personal data.
+    """
+
+    outcome_code: OutcomeCode
+    message: str
+    status_code: int | None = None
+    response_excerpt: str | None = None
+    attempts: AttemptList = AttemptList()
+
+
+class Carried(Value):
+    """Heartbeat details: what the next try of the same activity has to know.
+
+    `tries` is the engine's attempt number when this was written; a later try that finds a gap
+    between it and its own number knows that a worker was lost in between.
+    """
+
+    tries: int
+    attempts: AttemptList
+
+
+def activity_id(rule: str, call: str) -> str:
+    """The id by which one step of one delivery is found, paused or brought forward."""
+    return f"{rule}/{call}"

@@ -1,0 +1,316 @@
+"""Emit events: each starts one `DeliverEvent` workflow whose id is the event's id."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.client import (
+    Client,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
+from temporalio.common import (
+    RawValue,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.exceptions import (
+    ApplicationError,
+    CancelledError,
+    TerminatedError,
+    WorkflowAlreadyStartedError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from emitonce.errors import (
+    DeliveryFailed,
+    EmitError,
+    EventCanceled,
+    EventNotFound,
+    IdempotencyConflict,
+    InvalidEvent,
+    NotAccepted,
+)
+from emitonce.ids import event_id_for, fingerprint, resource_id_hash
+
+if TYPE_CHECKING:
+    from delivery.log import EventLog
+
+WORKFLOW = "DeliverEvent"
+TASK_QUEUE = "deliveries"
+
+# The server refuses a payload over 2 MiB; saying so here names the thing and its size.
+LARGEST_INPUT = 2 * 1024 * 1024 - 4096
+
+Pair = SearchAttributePair[Any]
+
+
+class EventHandle:
+    """One accepted event."""
+
+    def __init__(self, client: Client, event_id: str) -> None:
+        self.id = event_id
+        self._client = client
+
+    async def result(self) -> dict[str, Any]:
+        """Wait until every delivery has ended, days if need be, and return the event's result.
+
+        Raises:
+            DeliveryFailed: a delivery ended in failure.
+            InvalidEvent: the event could not be read.
+            EventCanceled: it was canceled.
+            EventNotFound: it is unknown, or past its retention.
+        """
+        handle: WorkflowHandle[Any, dict[str, Any]] = self._client.get_workflow_handle(
+            self.id, result_type=dict
+        )
+        try:
+            return await handle.result()
+        except WorkflowFailureError as err:
+            raise _failure(self.id, err.cause) from err
+        except RPCError as err:
+            raise _unknown(self.id, err) from err
+
+    async def log(self) -> EventLog:
+        """The event's delivery log as it stands now, every attempt on record.
+
+        Reads Temporal's history with the server's own reader, so it needs the server's packages.
+
+        Raises:
+            EventNotFound: it is unknown, or past its retention.
+        """
+        from engine.event_log import EventNotFound as NoRun
+        from engine.event_log import read_event_log
+
+        try:
+            return await read_event_log(self._client, self.id)
+        except NoRun as err:
+            raise EventNotFound(str(err)) from None
+
+
+class Emitter:
+    """Starts events. One for a process; safe to share between tasks of one event loop."""
+
+    def __init__(
+        self, client: Client, *, instance_secret: bytes | None = None, task_queue: str = TASK_QUEUE
+    ) -> None:
+        """Emit through `client`, whose data converter must be the Pydantic one.
+
+        `instance_secret` is the server's own (`EMITONCE_INSTANCE_SECRET`, decoded); idempotency
+        keys need it.
+        """
+        self.client = client
+        self._secret = instance_secret
+        self._task_queue = task_queue
+
+    @classmethod
+    async def connect(
+        cls,
+        address: str | None = None,
+        *,
+        namespace: str | None = None,
+        instance_secret: bytes | None = None,
+        task_queue: str = TASK_QUEUE,
+    ) -> Emitter:
+        """Connect to Temporal as its standard environment says (`TEMPORAL_ADDRESS` …).
+
+        Raises:
+            NotAccepted: no server answers there.
+        """
+        config: dict[str, Any] = dict(ClientConfig.load_client_connect_config())
+        if address:
+            config["target_host"] = address
+        if namespace:
+            config["namespace"] = namespace
+        config.setdefault("target_host", "localhost:7233")
+        config.setdefault("data_converter", pydantic_data_converter)
+        if instance_secret is None and (encoded := os.environ.get("EMITONCE_INSTANCE_SECRET")):
+            instance_secret = base64.b64decode(encoded)
+        try:
+            client = await Client.connect(**config)
+        except RuntimeError as err:
+            raise NotAccepted(
+                f"no Temporal server answers at {config['target_host']}; set TEMPORAL_ADDRESS"
+            ) from err
+        return cls(client, instance_secret=instance_secret, task_queue=task_queue)
+
+    async def emit(
+        self,
+        workspace: str | uuid.UUID,
+        event: str,
+        payload: Mapping[str, Any],
+        *,
+        resource: str = "global",
+        resource_id: str | None = None,
+        timestamp: datetime | str | None = None,
+        idempotency_key: str | None = None,
+        only_rules: list[str] | None = None,
+        test: bool = False,
+    ) -> EventHandle:
+        """Accept one event; when this returns, Temporal has stored it.
+
+        `timestamp` is when it happened (with a time zone; now, when absent). With an
+        `idempotency_key`, the same key and body give the same event for as long as the namespace
+        retains it. `only_rules` and `test` are for trying a rule: one attempt a step, no hold.
+
+        Raises:
+            InvalidEvent: the event can't be JSON, or is too large.
+            IdempotencyConflict: the key came with another body before.
+            NotAccepted: Temporal did not take it.
+        """
+        body = _body(workspace, event, payload, resource, resource_id, timestamp, only_rules, test)
+        event_id, memo = str(uuid.uuid4()), None
+        if idempotency_key is not None:
+            secret = self._required_secret()
+            event_id = event_id_for(secret, str(workspace), idempotency_key)
+            memo = {"fingerprint": fingerprint(secret, body)}
+        try:
+            await self.client.start_workflow(
+                WORKFLOW,
+                RawValue(Payload(metadata={"encoding": b"json/plain"}, data=body)),
+                id=event_id,
+                task_queue=self._task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                memo=memo,
+                search_attributes=self._listing(
+                    str(workspace), event, resource, resource_id, test=test
+                ),
+                static_summary=_summary(event, test=test),
+            )
+        except WorkflowAlreadyStartedError:
+            await self._require_same(event_id, memo)
+        except RPCError as err:
+            raise NotAccepted(f"Temporal did not take the event: {err.message}") from err
+        return EventHandle(self.client, event_id)
+
+    def get(self, event_id: str) -> EventHandle:
+        """A handle of an event emitted before; nothing is asked of the server yet."""
+        return EventHandle(self.client, event_id)
+
+    def _required_secret(self) -> bytes:
+        if self._secret is None:
+            raise EmitError(
+                "an idempotency key needs the instance's secret: set EMITONCE_INSTANCE_SECRET to "
+                "the server's own, or pass instance_secret"
+            )
+        return self._secret
+
+    async def _require_same(self, event_id: str, memo: Mapping[str, str] | None) -> None:
+        try:
+            described = await self.client.get_workflow_handle(event_id).describe()
+            first = await described.memo_value("fingerprint", None)
+        except RPCError as err:
+            raise NotAccepted(f"Temporal could not be asked: {err.message}") from err
+        if memo is None or first != memo["fingerprint"]:
+            raise IdempotencyConflict(
+                f"this idempotency key already stands for event {event_id}, whose body differs; "
+                "use another key for another event"
+            )
+
+    def _listing(
+        self, workspace: str, event: str, resource: str, resource_id: str | None, *, test: bool
+    ) -> TypedSearchAttributes:
+        """What lists show; the workflow adds what is missing. No personal data."""
+        pairs: list[Pair] = [
+            Pair(SearchAttributeKey.for_keyword("EmitonceWorkspace"), workspace.lower()),
+            Pair(SearchAttributeKey.for_datetime("EmitonceAcceptedAt"), datetime.now(UTC)),
+        ]
+        for name, text in (("EmitonceEvent", event), ("EmitonceResource", resource)):
+            if _fit_for_listing(text):
+                pairs.append(Pair(SearchAttributeKey.for_keyword(name), text))
+        if resource_id is not None and self._secret is not None:
+            hashed = resource_id_hash(self._secret, resource_id)
+            pairs.append(Pair(SearchAttributeKey.for_keyword("EmitonceResourceId"), hashed))
+        if test:
+            pairs.append(Pair(SearchAttributeKey.for_keyword("EmitonceState"), "test"))
+        return TypedSearchAttributes(pairs)
+
+
+def _body(
+    workspace: str | uuid.UUID,
+    event: str,
+    payload: Mapping[str, Any],
+    resource: str,
+    resource_id: str | None,
+    timestamp: datetime | str | None,
+    only_rules: list[str] | None,
+    test: bool,
+) -> bytes:
+    if not isinstance(payload, Mapping):
+        raise InvalidEvent(f"payload: must be a mapping, not {type(payload).__name__}")
+    if isinstance(timestamp, datetime):
+        if timestamp.tzinfo is None:
+            raise InvalidEvent("timestamp: has no time zone; use datetime.now(timezone.utc)")
+        timestamp = timestamp.astimezone(UTC).isoformat(timespec="milliseconds")
+    fields: dict[str, Any] = {
+        "workspace": str(workspace),
+        "event": event,
+        "payload": dict(payload),
+        "resource": resource,
+        "resource_id": resource_id,
+        "timestamp": timestamp,
+    }
+    if only_rules is not None:
+        fields["only_rules"] = only_rules
+    if test:
+        fields["test"] = True
+    try:
+        body = json.dumps(
+            fields, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        ).encode()
+    except UnicodeEncodeError:
+        raise InvalidEvent("payload: holds half of a surrogate pair, which is no text") from None
+    except (TypeError, ValueError, RecursionError) as err:
+        raise InvalidEvent(f"payload: is not JSON: {err}") from None
+    if len(body) > LARGEST_INPUT:
+        raise InvalidEvent(
+            f"payload: the event is {len(body)} bytes, at most {LARGEST_INPUT} can be stored "
+            "(Customer.io takes 32,000 for one call)"
+        )
+    return body
+
+
+def _fit_for_listing(text: Any) -> bool:
+    """A name as it should be; others are left for the workflow to refuse in words."""
+    return (
+        isinstance(text, str)
+        and 0 < len(text.encode("utf-8", "replace")) <= 100
+        and text.isprintable()
+        and "@" not in text
+    )
+
+
+def _summary(event: str, *, test: bool) -> str | None:
+    if not _fit_for_listing(event):
+        return None
+    return f"{event} (test)" if test else event
+
+
+def _failure(event_id: str, cause: BaseException | None) -> EmitError:
+    if isinstance(cause, ApplicationError):
+        if cause.type == "InvalidEvent":
+            return InvalidEvent(cause.message)
+        details = cause.details[0] if cause.details else {}
+        return DeliveryFailed(cause.message, details)
+    if isinstance(cause, CancelledError | TerminatedError):
+        return EventCanceled(f"event {event_id} was canceled")
+    return EmitError(f"event {event_id} ended without a result: {cause}")
+
+
+def _unknown(event_id: str, err: RPCError) -> EmitError:
+    if err.status is RPCStatusCode.NOT_FOUND:
+        return EventNotFound(f"no event {event_id} is known; it may be past its retention")
+    return NotAccepted(f"Temporal could not be asked: {err.message}")

@@ -1,0 +1,35 @@
+"""Ids that give nothing away, made of idempotency keys and resource ids with a secret.
+
+Both may hold personal data, an e-mail address for one. Hashed without a secret they could be
+guessed back; the same secret in every process makes the same key the same event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import uuid
+
+
+def event_id_for(secret: bytes, workspace: str, idempotency_key: str) -> str:
+    """The event id, a UUID (version 8 of RFC 9562: custom), that an idempotency key stands for."""
+    digest = _mac(secret, "event", f"{workspace.lower()}|{idempotency_key}")[:16]
+    octets = bytearray(digest)
+    octets[6] = octets[6] & 0x0F | 0x80
+    octets[8] = octets[8] & 0x3F | 0x80
+    return str(uuid.UUID(bytes=bytes(octets)))
+
+
+def resource_id_hash(secret: bytes, resource_id: str) -> str:
+    """32 hexadecimal digits that stand for a resource id where no personal data may."""
+    return _mac(secret, "resource", resource_id).hex()[:32]
+
+
+def fingerprint(secret: bytes, body: bytes) -> str:
+    """Tells whether an idempotency key came with the same body as the first time."""
+    return _mac(secret, "fingerprint", body).hex()
+
+
+def _mac(secret: bytes, purpose: str, data: str | bytes) -> bytes:
+    raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+    return hmac.new(secret, purpose.encode() + b"\0" + raw, hashlib.sha256).digest()

@@ -1,0 +1,75 @@
+"""Connect to Temporal: by its standard environment, within a bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
+from temporalio.service import GrpcCompression, RPCError
+
+from engine.converter import data_converter
+
+DEFAULT_ADDRESS = "localhost:7233"
+
+
+class TemporalUnreachable(RuntimeError):
+    """No Temporal server answered in time; the message names the address and the setting."""
+
+
+async def connect(
+    address: str | None = None,
+    *,
+    namespace: str | None = None,
+    timeout_seconds: float = 30,
+    **options: Any,
+) -> Client:
+    """Connect, trying again until `timeout_seconds` are over.
+
+    `address` and `namespace` win over `TEMPORAL_ADDRESS` and `TEMPORAL_NAMESPACE`.
+
+    Raises:
+        TemporalUnreachable: nobody answered.
+    """
+    config: dict[str, Any] = dict(ClientConfig.load_client_connect_config())
+    if address:
+        config["target_host"] = address
+    if namespace:
+        config["namespace"] = namespace
+    config.setdefault("target_host", DEFAULT_ADDRESS)
+    config.setdefault("data_converter", data_converter())
+    if is_loopback(config["target_host"]):
+        # Compressing what never leaves the machine costs CPU and saves nothing.
+        config["grpc_compression"] = GrpcCompression.NONE
+    config.update(options)
+    return await _connect_within(timeout_seconds, config)
+
+
+async def _connect_within(timeout_seconds: float, config: Mapping[str, Any]) -> Client:
+    deadline = time.monotonic() + timeout_seconds
+    pause = 0.1
+    while True:
+        try:
+            return await Client.connect(**config)
+        except (RuntimeError, RPCError) as err:
+            if time.monotonic() + pause > deadline:
+                raise TemporalUnreachable(
+                    f"no Temporal server answers at {config['target_host']} "
+                    f"(set TEMPORAL_ADDRESS, or start one with `emitonce dev`): {err}"
+                ) from err
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 2.0)
+
+
+def is_loopback(address: str) -> bool:
+    host = address.rsplit(":", 1)[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,40 @@
+"""Register the search attributes that a namespace lacks.
+
+A server registers those named at its start only when it creates the namespace, and a start with an
+unknown attribute is refused; so every worker makes sure of them.
+"""
+
+from __future__ import annotations
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from delivery.search_attributes import ALL
+
+
+async def register_search_attributes(client: Client) -> list[str]:
+    """Add what is missing; returns the names added. Safe to run from several processes at once."""
+    service = client.operator_service
+    present = await service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    missing = {
+        key.name: IndexedValueType.ValueType(key.indexed_value_type)
+        for key in ALL
+        if key.name not in present.custom_attributes
+    }
+    if not missing:
+        return []
+    try:
+        await service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+        )
+    except RPCError as err:
+        if err.status is not RPCStatusCode.ALREADY_EXISTS:
+            raise
+    return sorted(missing)

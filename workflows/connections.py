@@ -1,0 +1,35 @@
+"""What a run knows of its connections: which came back, and which of its deliveries they hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+
+class Connections:
+    """Told by signals that a connection was resumed, and by deliveries that they are held.
+
+    `on_change` is called with True when the first delivery becomes held and with False when the
+    last one goes on.
+    """
+
+    def __init__(self, on_change: Callable[[bool], None]) -> None:
+        self._resumed: Counter[str] = Counter()
+        self._holding: dict[str, str] = {}
+        self._on_change = on_change
+
+    def resume(self, connection: str) -> None:
+        self._resumed[connection] += 1
+
+    def times_resumed(self, connection: str) -> int:
+        """A count to compare with: taken before a try, so that no signal is missed during it."""
+        return self._resumed[connection]
+
+    def hold(self, rule: str, connection: str) -> None:
+        if not self._holding:
+            self._on_change(True)
+        self._holding[rule] = connection
+
+    def release(self, rule: str) -> None:
+        if self._holding.pop(rule, None) is not None and not self._holding:
+            self._on_change(False)

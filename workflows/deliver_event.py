@@ -1,0 +1,172 @@
+"""An event is matched with rules; for each, the person is identified, then the event tracked."""
+
+from __future__ import annotations
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.match_rules import MATCH_RULES, MATCH_RULES_LOCALLY, MatchRules
+    from delivery import search_attributes, steering
+    from delivery.errors import InvalidEvent
+    from delivery.event import Event, read_event
+    from delivery.outcome import DELIVERY_DEADLINE
+    from delivery.result import DeliveryResult, EventResult, Status
+    from delivery.rule import MatchRequest, MatchResult
+    from workflows.connections import Connections
+    from workflows.delivery import Delivery
+    from workflows.listing import listing_updates
+
+
+@workflow.defn(name="DeliverEvent")
+class DeliverEvent:
+    """Delivers one event. The workflow's id is the event's id; its history is the delivery log."""
+
+    def __init__(self) -> None:
+        self._deliveries: dict[str, Delivery] = {}
+        self._connections = Connections(on_change=_mark_held)
+        self._kept = steering.KeepAttempts()
+
+    @workflow.run
+    async def run(self, raw: RawValue) -> EventResult:
+        """Deliver the event in `raw`, one JSON object, to every rule it matches.
+
+        Raises:
+            ApplicationError: `InvalidEvent` when the input can't be read; `DeliveryFailed`, with
+                the `EventResult` as its details, when any delivery failed.
+        """
+        event = _read(raw)
+        matched = await _match(event)
+        _list(event, matched)
+        result = await self._deliver(event, matched)
+        if result.status is Status.CANCELED:
+            workflow.upsert_search_attributes(
+                [search_attributes.STATE.value_set(search_attributes.CANCELED)]
+            )
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if result.status is Status.FAILED:
+            raise ApplicationError(
+                f"{result.failed_count} of {result.total_rules} deliveries failed",
+                result,
+                type="DeliveryFailed",
+                non_retryable=True,
+            )
+        return result
+
+    async def _deliver(self, event: Event, matched: MatchResult) -> EventResult:
+        """Run the deliveries side by side, each isolated from the others."""
+        deadline = workflow.info().start_time + DELIVERY_DEADLINE
+        for rule in matched.rules:
+            self._deliveries[rule.id] = Delivery(event, rule, deadline, self._connections)
+        tasks = [delivery.start() for delivery in self._deliveries.values()]
+        try:
+            if tasks:
+                await workflow.wait(tasks)
+        except asyncio.CancelledError:
+            for delivery in self._deliveries.values():
+                delivery.keep(self._kept.attempts)
+                delivery.cancel()
+            await workflow.wait(tasks)
+            raise
+        return EventResult.of(event.id, [task.result() for task in tasks])
+
+    @workflow.signal(name=steering.CONNECTION_RESUMED)
+    def connection_resumed(self, connection: str) -> None:
+        """The connection takes deliveries again: those held for it go on."""
+        self._connections.resume(connection)
+
+    @workflow.signal(name=steering.KEEP_ATTEMPTS)
+    def keep_attempts(self, kept: steering.KeepAttempts) -> None:
+        """Sent before the run is canceled, so that earlier attempts stay on record."""
+        self._kept = kept
+
+    @workflow.update(name=steering.CANCEL_DELIVERY)
+    async def cancel_delivery(self, request: steering.CancelDelivery) -> DeliveryResult:
+        """Cancel one rule's delivery and answer with how it ended."""
+        delivery = self._deliveries[request.rule]
+        delivery.keep(request.attempts)
+        delivery.cancel()
+        await workflow.wait_condition(lambda: delivery.result is not None)
+        assert delivery.result is not None
+        return delivery.result
+
+    @cancel_delivery.validator
+    def _can_cancel(self, request: steering.CancelDelivery) -> None:
+        delivery = self._deliveries.get(request.rule)
+        if delivery is None:
+            raise ApplicationError("no delivery of this event is for that rule", type="NotFound")
+        if delivery.result is not None:
+            raise ApplicationError("this delivery has already ended", type="AlreadyEnded")
+
+
+def _read(raw: RawValue) -> Event:
+    """The event in the one argument; anything else fails the run, never the workflow task."""
+    encoding = raw.payload.metadata.get("encoding", b"").decode(errors="replace")
+    try:
+        if encoding != "json/plain":
+            raise InvalidEvent("input", "is not JSON; send one JSON object as json/plain")
+        return read_event(
+            raw.payload.data,
+            event_id=workflow.info().workflow_id,
+            started_at=workflow.info().start_time,
+        )
+    except InvalidEvent as err:
+        raise _invalid(err) from None
+
+
+def _invalid(err: InvalidEvent) -> ApplicationError:
+    return ApplicationError(
+        str(err),
+        {"field": err.field, "reason": err.reason},
+        type="InvalidEvent",
+        non_retryable=True,
+    )
+
+
+async def _match(event: Event) -> MatchResult:
+    request = MatchRequest(
+        workspace=event.workspace,
+        event=event.event,
+        resource=event.resource,
+        resource_id=event.resource_id,
+        only_rules=event.only_rules,
+        exact=event.test,
+    )
+    try:
+        matched = await workflow.execute_local_activity_method(
+            MatchRules.match_rules,
+            request,
+            schedule_to_close_timeout=MATCH_RULES_LOCALLY.schedule_to_close,
+            retry_policy=MATCH_RULES_LOCALLY.retry,
+        )
+    except ActivityError as err:
+        if is_cancelled_exception(err):
+            raise
+        matched = await workflow.execute_activity_method(
+            MatchRules.match_rules,
+            request,
+            start_to_close_timeout=MATCH_RULES.start_to_close,
+            retry_policy=MATCH_RULES.retry,
+            summary="match rules: the catalog was away",
+        )
+    if not matched.workspace_known:
+        raise _invalid(InvalidEvent("workspace", "is unknown here; check the id"))
+    return matched
+
+
+def _list(event: Event, matched: MatchResult) -> None:
+    """Make the run findable: one upsert at most, of what the starter did not set."""
+    info = workflow.info()
+    updates = listing_updates(event, matched, info.start_time, info.typed_search_attributes)
+    if updates:
+        workflow.upsert_search_attributes(updates)
+
+
+def _mark_held(held: bool) -> None:
+    state = search_attributes.STATE
+    workflow.upsert_search_attributes(
+        [state.value_set(search_attributes.HELD) if held else state.value_unset()]
+    )

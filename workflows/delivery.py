@@ -1,0 +1,221 @@
+"""One event × one rule: identify the person, then track the event; held while it has to wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState
+from temporalio.exceptions import TimeoutError as ActivityTimeoutError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.identify import IDENTIFY, Identify
+    from activities.policy import Policy
+    from activities.track import TRACK, Track
+    from delivery.attempt import AttemptList
+    from delivery.build_messages import build_messages
+    from delivery.errors import MappingError
+    from delivery.event import Event
+    from delivery.message import Message
+    from delivery.outcome import OutcomeCode
+    from delivery.result import CallResult, DeliveryResult, Status
+    from delivery.rule import MatchedRule
+    from delivery.step import CONNECTION_HELD, Carried, Step, StepResult, activity_id
+    from workflows.connections import Connections
+
+SendMethod = Callable[[Any, Step], Awaitable[StepResult]]
+
+# A held delivery looks for itself once an hour, should nobody tell it of its connection's return.
+LOOK_AGAIN = timedelta(hours=1)
+
+
+class StepFailed(Exception):
+    """A step ended without being delivered."""
+
+    def __init__(self, result: StepResult, *, canceled: bool = False) -> None:
+        super().__init__(result.message)
+        self.result = result
+        self.canceled = canceled
+
+
+class Delivery:
+    """Runs the two steps in order and answers for this rule alone: it never raises."""
+
+    def __init__(
+        self, event: Event, rule: MatchedRule, deadline: datetime, connections: Connections
+    ) -> None:
+        self.rule = rule
+        self.result: DeliveryResult | None = None
+        self._event = event
+        self._deadline = deadline
+        self._connections = connections
+        self._canceled = False
+        self._kept: dict[str, AttemptList] = {}
+        self._task: asyncio.Task[DeliveryResult] | None = None
+
+    def start(self) -> asyncio.Task[DeliveryResult]:
+        self._task = asyncio.create_task(self._run())
+        return self._task
+
+    def cancel(self) -> None:
+        """Make no new attempt; a request in flight finishes and is recorded."""
+        self._canceled = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def keep(self, attempts: dict[str, AttemptList]) -> None:
+        """Remember attempts that the engine forgets when it cancels an activity."""
+        self._kept.update(attempts)
+
+    async def _run(self) -> DeliveryResult:
+        self.result = await self._deliver()
+        return self.result
+
+    async def _deliver(self) -> DeliveryResult:
+        identify = track = None
+        warnings: tuple[str, ...] = ()
+        try:
+            messages = build_messages(self._event, self.rule)
+            warnings = messages.warnings
+            identify = await self._step(Identify.identify, IDENTIFY, messages.identify)
+            track = await self._step(Track.track, TRACK, messages.track)
+        except MappingError as err:
+            return self._ended(Status.FAILED, error=f"{OutcomeCode.MAPPING_ERROR}: {err}")
+        except StepFailed as err:
+            if identify is None:
+                identify = err.result
+            else:
+                track = err.result
+            status = Status.CANCELED if err.canceled else Status.FAILED
+            error = f"{err.result.outcome_code}: {err.result.message}"
+            return self._ended(status, identify, track, warnings, error)
+        return self._ended(Status.COMPLETED, identify, track, warnings)
+
+    async def _step(
+        self,
+        method: SendMethod,
+        policy: Policy,
+        message: Message,
+    ) -> StepResult:
+        step = Step(
+            workspace=self._event.workspace,
+            rule=self.rule.id,
+            connection=self.rule.connection,
+            message=message,
+            deadline=self._deadline,
+            test=self._event.test,
+        )
+        while True:
+            seen = self._connections.times_resumed(step.connection)
+            try:
+                return await self._execute(method, policy, step)
+            except ActivityError as err:
+                result = self._result_of(err, step)
+                if not _is_hold(err) or step.test or self._canceled:
+                    raise StepFailed(result, canceled=self._canceled) from err
+            step = step.model_copy(update={"attempts": result.attempts})
+            await self._hold(step, result, seen)
+
+    async def _execute(self, method: SendMethod, policy: Policy, step: Step) -> StepResult:
+        left = self._deadline - workflow.now()
+        if self._canceled or left <= timedelta(0):
+            raise StepFailed(_given_up(step, "the deadline has passed"), canceled=self._canceled)
+        policy = policy.once() if step.test else policy
+        return await workflow.execute_activity_method(
+            method,
+            step,
+            activity_id=activity_id(step.rule, step.message.call),
+            start_to_close_timeout=policy.start_to_close,
+            schedule_to_close_timeout=left,
+            retry_policy=policy.retry,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=f"{step.message.call} → {self.rule.connection_name}",
+        )
+
+    async def _hold(self, step: Step, result: StepResult, seen: int) -> None:
+        """Wait, without a request, until the connection is back or an hour has passed."""
+        wait = min(LOOK_AGAIN, self._deadline - workflow.now())
+        self._connections.hold(self.rule.id, step.connection)
+        try:
+            if wait > timedelta(0):
+                await workflow.wait_condition(
+                    lambda: self._connections.times_resumed(step.connection) > seen,
+                    timeout=wait,
+                    timeout_summary=result.message,
+                )
+        except TimeoutError:
+            pass
+        except asyncio.CancelledError:
+            raise StepFailed(result, canceled=True) from None
+        finally:
+            self._connections.release(self.rule.id)
+        if workflow.now() >= self._deadline:
+            raise StepFailed(_given_up(step, result.message))
+
+    def _result_of(self, err: ActivityError, step: Step) -> StepResult:
+        """What the activity said of its end, and its attempts, wherever the engine left them."""
+        cause = err.cause
+        if isinstance(cause, ApplicationError) and cause.details:
+            result = StepResult.model_validate(cause.details[0])
+            if err.retry_state is RetryState.TIMEOUT:
+                # The next try would come after the deadline: the cause is the last refusal.
+                return result.model_copy(
+                    update={"message": f"given up after 72 hours; last: {result.message}"}
+                )
+            return result
+        attempts = self._kept.get(activity_id(step.rule, step.message.call), step.attempts)
+        if isinstance(cause, ActivityTimeoutError):
+            if cause.last_heartbeat_details:
+                attempts = Carried.model_validate(cause.last_heartbeat_details[0]).attempts
+            return _given_up(step.model_copy(update={"attempts": attempts}), "no answer in time")
+        if self._canceled:
+            message = "canceled between two attempts" if attempts.count else "canceled"
+            return StepResult(outcome_code=_last_code(attempts), message=message, attempts=attempts)
+        return StepResult(
+            outcome_code=OutcomeCode.INTERNAL_ERROR,
+            message=f"the activity failed: {type(cause).__name__}",
+            attempts=attempts,
+        )
+
+    def _ended(
+        self,
+        status: Status,
+        identify: StepResult | None = None,
+        track: StepResult | None = None,
+        warnings: tuple[str, ...] = (),
+        error: str | None = None,
+    ) -> DeliveryResult:
+        return DeliveryResult(
+            rule=self.rule.id,
+            connection=self.rule.connection,
+            integration_type=self.rule.integration_type,
+            status=status,
+            identify=_in_short(identify),
+            track=_in_short(track),
+            warnings=warnings,
+            error=error,
+        )
+
+
+def _is_hold(err: ActivityError) -> bool:
+    return isinstance(err.cause, ApplicationError) and err.cause.type == CONNECTION_HELD
+
+
+def _given_up(step: Step, reason: str) -> StepResult:
+    return StepResult(
+        outcome_code=_last_code(step.attempts),
+        message=f"given up after 72 hours: {reason}",
+        attempts=step.attempts,
+    )
+
+
+def _last_code(attempts: AttemptList) -> OutcomeCode:
+    return attempts.last.outcome_code if attempts.last else OutcomeCode.INTERNAL_ERROR
+
+
+def _in_short(step: StepResult | None) -> CallResult | None:
+    """None for a step of which no request was ever made."""
+    return CallResult.of(step) if step is not None and step.attempts.count else None
