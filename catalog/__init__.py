@@ -1,0 +1,86 @@
+"""The catalog: who owns what, where events go, and with which credentials. In PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from catalog.changes import Changes
+from catalog.cipher import CredentialCipher
+from catalog.connections import Connections
+from catalog.credentials import ConnectionLookup
+from catalog.database import Pool, close_pool, open_connection, open_pool
+from catalog.errors import SchemaMismatch
+from catalog.event_types import EventTypes, Resources
+from catalog.mappings import Mappings
+from catalog.migrate import pending
+from catalog.organisations import Organisations
+from catalog.rule_lookup import RuleLookup
+from catalog.rules import Rules
+from catalog.workspaces import Workspaces
+
+__all__ = ["Catalog"]
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All repositories on one pool, and the two lookups that deliveries are made with."""
+
+    pool: Pool
+    changes: Changes
+    organisations: Organisations
+    workspaces: Workspaces
+    connections: Connections
+    rules: Rules
+    mappings: Mappings
+    event_types: EventTypes
+    resources: Resources
+    rule_lookup: RuleLookup
+    credentials: ConnectionLookup
+
+    @classmethod
+    async def open(
+        cls,
+        dsn: str,
+        cipher: CredentialCipher,
+        hash_resource_id: Callable[[str], str],
+        *,
+        max_connections: int = 10,
+    ) -> Catalog:
+        """Connect to a migrated database and begin to listen for changes.
+
+        Raises:
+            CatalogUnavailable: the database can't be reached.
+            SchemaMismatch: it isn't migrated, or doesn't belong to this code.
+        """
+        pool = await open_pool(dsn, max_size=max_connections)
+        changes = Changes(lambda: open_connection(dsn))
+        try:
+            missing = await pending(pool)
+            if missing:
+                raise SchemaMismatch(
+                    f"the database lacks {', '.join(missing)}: migrate it with the command "
+                    "`emitonce migrate`"
+                )
+            await changes.start()
+        except BaseException:
+            await changes.stop()
+            await close_pool(pool)
+            raise
+        return cls(
+            pool=pool,
+            changes=changes,
+            organisations=Organisations(pool),
+            workspaces=Workspaces(pool, changes),
+            connections=Connections(pool, changes, cipher),
+            rules=Rules(pool, changes),
+            mappings=Mappings(pool, changes),
+            event_types=EventTypes(pool),
+            resources=Resources(pool),
+            rule_lookup=RuleLookup(pool, changes, hash_resource_id),
+            credentials=ConnectionLookup(pool, changes, cipher),
+        )
+
+    async def close(self) -> None:
+        await self.changes.stop()
+        await close_pool(self.pool)

@@ -1,0 +1,114 @@
+"""Hears of every change to the catalog, by PostgreSQL's NOTIFY, and knows when it hears nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from catalog.database import Connection, translated
+from catalog.errors import CatalogUnavailable
+
+CHANNEL = "emitonce_catalog"
+EVERY_WORKSPACE = "*"
+
+# A connection can die without a word (a pulled cable, a lost NAT entry). Asking it this often is
+# what bounds how long a cache may then be stale.
+CHECK_SECONDS = 2.0
+RECONNECT_FIRST_SECONDS = 0.1
+RECONNECT_LONGEST_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+OnChange = Callable[[str], None]
+
+
+class Changes:
+    """`hearing` is True only while changes are certain to be heard; caches are bypassed otherwise.
+
+    LISTEN needs a session: through a pooler it must be one in session mode, or go around it.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
+        self._connect = connect
+        self._listeners: list[OnChange] = []
+        self._hearing = False
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def hearing(self) -> bool:
+        return self._hearing
+
+    def subscribe(self, on_change: OnChange) -> None:
+        """`on_change` is given the id of the workspace that changed, or `EVERY_WORKSPACE`."""
+        self._listeners.append(on_change)
+
+    def announce(self, workspace: str) -> None:
+        """Tell this process's caches at once: the notification of its own write comes later."""
+        for listener in self._listeners:
+            listener(workspace)
+
+    async def start(self) -> None:
+        """Begin to listen. Waits for the first connection; when that fails, it is tried on."""
+        first_try = asyncio.Event()
+        self._task = asyncio.create_task(self._run(first_try), name="catalog changes")
+        await first_try.wait()
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _run(self, first_try: asyncio.Event) -> None:
+        wait = RECONNECT_FIRST_SECONDS
+        while True:
+            try:
+                with translated():
+                    connection = await self._connect()
+                    wait = RECONNECT_FIRST_SECONDS
+                    try:
+                        await self._listen(connection, first_try)
+                    finally:
+                        self._stop_hearing()
+                        connection.terminate()
+            except CatalogUnavailable as err:
+                log.warning("not hearing the catalog's changes, caches are bypassed: %s", err)
+            except Exception:  # whatever it was: the caches are bypassed, and it is tried again
+                log.exception("not hearing the catalog's changes, caches are bypassed")
+            first_try.set()
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, RECONNECT_LONGEST_SECONDS)
+
+    async def _listen(self, connection: Connection, first_try: asyncio.Event) -> None:
+        """Listen until the connection is lost, which raises."""
+        lost = asyncio.Event()
+
+        def on_lost(_: Connection) -> None:
+            self._stop_hearing()
+            lost.set()
+
+        connection.add_termination_listener(on_lost)
+        await connection.add_listener(CHANNEL, self._on_notification)
+        # What was read before LISTEN took effect may have changed since, unheard.
+        self.announce(EVERY_WORKSPACE)
+        self._hearing = not connection.is_closed()
+        first_try.set()
+        while not lost.is_set():
+            try:
+                await asyncio.wait_for(lost.wait(), CHECK_SECONDS)
+            except TimeoutError:
+                await connection.execute("SELECT 1", timeout=CHECK_SECONDS)
+        raise CatalogUnavailable("the connection that listens was lost")
+
+    def _stop_hearing(self) -> None:
+        self._hearing = False
+        self.announce(EVERY_WORKSPACE)
+
+    def _on_notification(
+        self, _connection: Connection, _pid: int, _channel: str, said: Any
+    ) -> None:
+        self.announce(str(said))

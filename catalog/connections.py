@@ -1,0 +1,324 @@
+"""Connections: one configured destination in one workspace, with its encrypted credential."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydantic import SecretStr
+
+from catalog import values
+from catalog.changes import Changes
+from catalog.cipher import CredentialCipher, Encrypted
+from catalog.database import Pool, Record, connection, transaction
+from catalog.errors import Conflict, InvalidValue, NotFound
+from catalog.paging import DEFAULT_LIMIT, Page, Paging
+from delivery.rule import CUSTOMER_IO
+
+Region = Literal["us", "eu"]
+Status = Literal["active", "paused", "inactive"]
+InactiveReason = Literal[
+    "authentication_invalid",
+    "oauth_authorization_revoked",
+    "oauth_reauthorization_required",
+    "manually_inactivated",
+]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Without its credential, of which only the version is shown."""
+
+    id: str
+    workspace: str
+    type: str
+    name: str
+    region: Region
+    status: Status
+    inactive_reason: InactiveReason | None
+    credential_version: int
+    hidden: bool
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def active(self) -> bool:
+        return self.status == "active"
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What a request is made with: the key is only right in its own region."""
+
+    region: Region
+    api_key: SecretStr
+
+
+@dataclass(frozen=True)
+class ConnectionCredential:
+    """A connection's credential and whether it may be used, read at one moment."""
+
+    connection: str
+    workspace: str
+    region: Region
+    status: Status
+    inactive_reason: InactiveReason | None
+    api_key: SecretStr
+    version: int
+
+    @property
+    def credential(self) -> Credential:
+        return Credential(region=self.region, api_key=self.api_key)
+
+
+_OWNED = """
+    SELECT c.* FROM connections c JOIN workspaces w ON w.id = c.workspace_id
+    WHERE c.id = $1 AND w.organisation_id = $2
+"""
+_LOCKED = _OWNED + "FOR UPDATE OF c"
+
+
+class Connections:
+    """Methods that take an organisation find only what is its own; else they raise `NotFound`."""
+
+    def __init__(self, pool: Pool, changes: Changes, cipher: CredentialCipher) -> None:
+        self._pool = pool
+        self._changes = changes
+        self._cipher = cipher
+
+    async def create(
+        self,
+        organisation: str,
+        *,
+        workspace: str,
+        name: str,
+        region: str,
+        api_key: SecretStr | str,
+        type: str = CUSTOMER_IO,
+        hidden: bool = False,
+        created_by: str,
+    ) -> Connection:
+        """Raises `InvalidValue`, and `NotFound` for a workspace that isn't the organisation's."""
+        if type != CUSTOMER_IO:
+            raise InvalidValue("type", f"must be {CUSTOMER_IO!r}, the only integration there is")
+        owner = values.known_id("organisation", organisation)
+        workspace_id = values.known_id("workspace", workspace)
+        id = uuid.uuid4()
+        encrypted = self._encrypt(values.api_key(api_key), workspace_id, id)
+        async with connection(self._pool) as conn:
+            row = await conn.fetchrow(
+                """
+                INSERT INTO connections (id, workspace_id, type, name, region,
+                                         encrypted_key, key_id, hidden, created_by)
+                SELECT $1, w.id, $4, $5, $6, $7, $8, $9, $10
+                FROM workspaces w WHERE w.id = $2 AND w.organisation_id = $3
+                RETURNING *
+                """,
+                id,
+                workspace_id,
+                owner,
+                type,
+                values.connection_name(name),
+                values.region(region),
+                encrypted.data,
+                encrypted.key_id,
+                hidden,
+                values.created_by(created_by),
+            )
+        if row is None:
+            raise NotFound("workspace", workspace)
+        return self._announced(row)
+
+    async def get(self, organisation: str, id: str) -> Connection:
+        async with connection(self._pool) as conn:
+            row = await conn.fetchrow(_OWNED, *_ids(organisation, id))
+        return read_connection(_found(row, id))
+
+    async def list(
+        self,
+        organisation: str,
+        *,
+        workspace: str | None = None,
+        limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None,
+    ) -> Page[Connection]:
+        """Newest first; hidden ones too. A workspace that isn't the organisation's has none."""
+        owner = values.known_id("organisation", organisation)
+        workspace_id = None if workspace is None else values.known_id("workspace", workspace)
+        paging = Paging(limit, cursor)
+        async with connection(self._pool) as conn:
+            rows = await conn.fetch(
+                """
+                SELECT c.* FROM connections c JOIN workspaces w ON w.id = c.workspace_id
+                WHERE w.organisation_id = $1
+                  AND ($2::uuid IS NULL OR c.workspace_id = $2)
+                  AND ($3::timestamptz IS NULL OR (c.created_at, c.id) < ($3, $4::uuid))
+                ORDER BY c.created_at DESC, c.id DESC
+                LIMIT $5
+                """,
+                owner,
+                workspace_id,
+                *paging.parameters(),
+            )
+        return paging.page(rows, read_connection)
+
+    async def update(
+        self,
+        organisation: str,
+        id: str,
+        *,
+        name: str | None = None,
+        region: str | None = None,
+        api_key: SecretStr | str | None = None,
+        hidden: bool | None = None,
+    ) -> Connection:
+        """Change what is given; what is None stays.
+
+        A new key or region is a new version of the credential, and makes a connection active again
+        that was inactive because the former one was refused. Deliveries that wait for it have to
+        be told, or look by themselves within the hour.
+        """
+        connection_id, owner = _ids(organisation, id)
+        name = None if name is None else values.connection_name(name)
+        region = None if region is None else values.region(region)
+        key = None if api_key is None else values.api_key(api_key)
+        async with transaction(self._pool) as conn:
+            current = _found(await conn.fetchrow(_LOCKED, connection_id, owner), id)
+            encrypted = (
+                Encrypted(current["key_id"], current["encrypted_key"])
+                if key is None
+                else self._encrypt(key, current["workspace_id"], connection_id)
+            )
+            renewed = key is not None or region not in (None, current["region"])
+            revived = renewed and current["inactive_reason"] == "authentication_invalid"
+            row = await conn.fetchrow(
+                """
+                UPDATE connections SET
+                    name = coalesce($2, name),
+                    region = coalesce($3, region),
+                    hidden = coalesce($4, hidden),
+                    encrypted_key = $5,
+                    key_id = $6,
+                    credential_version = credential_version + CASE WHEN $7 THEN 1 ELSE 0 END,
+                    status = CASE WHEN $8 THEN 'active' ELSE status END,
+                    inactive_reason = CASE WHEN $8 THEN NULL ELSE inactive_reason END,
+                    updated_at = clock_timestamp()
+                WHERE id = $1
+                RETURNING *
+                """,
+                connection_id,
+                name,
+                region,
+                hidden,
+                encrypted.data,
+                encrypted.key_id,
+                renewed,
+                revived,
+            )
+        return self._announced(row)
+
+    async def replace_key(self, organisation: str, id: str, api_key: SecretStr | str) -> Connection:
+        return await self.update(organisation, id, api_key=api_key)
+
+    async def pause(self, organisation: str, id: str) -> Connection:
+        """Hold its deliveries. Raises `Conflict` for an inactive connection: it holds already."""
+        paused = await self._set_status(organisation, id, "paused", among=("active", "paused"))
+        if paused is None:
+            raise Conflict(
+                f"connection {id!r} is inactive: replace its key, or resume it, before pausing it"
+            )
+        return paused
+
+    async def resume(self, organisation: str, id: str) -> Connection:
+        """Let it deliver, whether it was paused or inactive."""
+        resumed = await self._set_status(organisation, id, "active")
+        assert resumed is not None
+        return resumed
+
+    async def inactivate(self, organisation: str, id: str) -> Connection:
+        """Take it out of use by hand, whatever its status."""
+        inactive = await self._set_status(
+            organisation, id, "inactive", reason="manually_inactivated"
+        )
+        assert inactive is not None
+        return inactive
+
+    async def delete(self, organisation: str, id: str, *, force: bool = False) -> Connection:
+        """Delete it, its rules and its mapping; returns what it was.
+
+        Raises:
+            Conflict: it has active rules, and `force` isn't given.
+        """
+        connection_id, owner = _ids(organisation, id)
+        async with transaction(self._pool) as conn:
+            # Locked against a rule that is being created: its foreign key has to wait or to fail.
+            row = _found(await conn.fetchrow(_LOCKED, connection_id, owner), id)
+            active = await conn.fetchval(
+                "SELECT count(*) FROM rules WHERE connection_id = $1 AND active", connection_id
+            )
+            if active and not force:
+                raise Conflict(
+                    f"connection {id!r} has {active} active rules: delete them first, or force it"
+                )
+            await conn.execute("DELETE FROM connections WHERE id = $1", connection_id)
+        return self._announced(row)
+
+    async def _set_status(
+        self,
+        organisation: str,
+        id: str,
+        status: Status,
+        *,
+        reason: InactiveReason | None = None,
+        among: tuple[Status, ...] = ("active", "paused", "inactive"),
+    ) -> Connection | None:
+        """None when its status is not `among` those; `NotFound` when it isn't there."""
+        async with transaction(self._pool) as conn:
+            current = _found(await conn.fetchrow(_LOCKED, *_ids(organisation, id)), id)
+            if current["status"] not in among:
+                return None
+            row = await conn.fetchrow(
+                "UPDATE connections SET status = $2, inactive_reason = $3, "
+                "updated_at = clock_timestamp() WHERE id = $1 RETURNING *",
+                current["id"],
+                status,
+                reason,
+            )
+        return self._announced(row)
+
+    def _encrypt(self, key: SecretStr, workspace: uuid.UUID, connection: uuid.UUID) -> Encrypted:
+        return self._cipher.encrypt(key, workspace=str(workspace), connection=str(connection))
+
+    def _announced(self, row: Record) -> Connection:
+        self._changes.announce(str(row["workspace_id"]))
+        return read_connection(row)
+
+
+def read_connection(row: Record) -> Connection:
+    return Connection(
+        id=str(row["id"]),
+        workspace=str(row["workspace_id"]),
+        type=row["type"],
+        name=row["name"],
+        region=row["region"],
+        status=row["status"],
+        inactive_reason=row["inactive_reason"],
+        credential_version=row["credential_version"],
+        hidden=row["hidden"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _ids(organisation: str, id: str) -> tuple[uuid.UUID, uuid.UUID]:
+    return values.known_id("connection", id), values.known_id("organisation", organisation)
+
+
+def _found(row: Record | None, id: str) -> Record:
+    if row is None:
+        raise NotFound("connection", id)
+    return row

@@ -1,0 +1,91 @@
+"""What sending needs of a connection, read anew only when something has changed."""
+
+from __future__ import annotations
+
+from catalog import values
+from catalog.cache import WorkspaceCache
+from catalog.changes import Changes
+from catalog.cipher import CredentialCipher, Encrypted
+from catalog.connections import ConnectionCredential, InactiveReason
+from catalog.database import Pool, connection
+from catalog.errors import NotFound
+
+CAPACITY = 10_000  # connections
+
+
+class ConnectionLookup:
+    """Every attempt asks: without the cache each would cost a query and a decryption."""
+
+    def __init__(self, pool: Pool, changes: Changes, cipher: CredentialCipher) -> None:
+        self._pool = pool
+        self._changes = changes
+        self._cipher = cipher
+        self._cache: WorkspaceCache[str, ConnectionCredential] = WorkspaceCache(
+            changes, capacity=CAPACITY
+        )
+
+    async def credential(self, workspace: str, connection_id: str) -> ConnectionCredential:
+        """The credential in force, whatever the connection's status: that is the caller's to heed.
+
+        Raises:
+            NotFound: no such connection in this workspace.
+            CannotDecrypt: the key ring lacks its key.
+            CatalogUnavailable: it isn't held, and the database is away.
+        """
+        workspace = str(values.known_id("workspace", workspace))
+        connection_id = str(values.known_id("connection", connection_id))
+        return await self._cache.get(
+            workspace, connection_id, lambda: self._read(workspace, connection_id)
+        )
+
+    async def deactivate(
+        self,
+        connection_id: str,
+        *,
+        version: int,
+        reason: InactiveReason = "authentication_invalid",
+    ) -> bool:
+        """Make it inactive, if it is active and `version` is still its credential's.
+
+        False when somebody has replaced the credential, or changed the status, in the meantime.
+        """
+        id = values.known_id("connection", connection_id)
+        async with connection(self._pool) as conn:
+            workspace = await conn.fetchval(
+                """
+                UPDATE connections
+                SET status = 'inactive', inactive_reason = $3, updated_at = clock_timestamp()
+                WHERE id = $1 AND credential_version = $2 AND status = 'active'
+                RETURNING workspace_id
+                """,
+                id,
+                version,
+                reason,
+            )
+        if workspace is None:
+            return False
+        self._changes.announce(str(workspace))
+        return True
+
+    async def _read(self, workspace: str, connection_id: str) -> ConnectionCredential:
+        async with connection(self._pool) as conn:
+            row = await conn.fetchrow(
+                "SELECT * FROM connections WHERE id = $1 AND workspace_id = $2",
+                connection_id,
+                workspace,
+            )
+        if row is None:
+            raise NotFound("connection", connection_id)
+        return ConnectionCredential(
+            connection=connection_id,
+            workspace=workspace,
+            region=row["region"],
+            status=row["status"],
+            inactive_reason=row["inactive_reason"],
+            api_key=self._cipher.decrypt(
+                Encrypted(row["key_id"], row["encrypted_key"]),
+                workspace=workspace,
+                connection=connection_id,
+            ),
+            version=row["credential_version"],
+        )

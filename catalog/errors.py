@@ -1,0 +1,80 @@
+"""What can go wrong in the catalog, typed by what the caller has to do.
+
+CatalogError
+├── InvalidValue          the caller's input; say it back to whoever sent it
+├── NotFound              no such thing, or it belongs to somebody else
+├── Conflict              the catalog's state forbids it
+│   ├── TooManyRules      an event would match more rules than one event may
+│   └── VersionConflict   somebody else has written meanwhile: read again
+├── CatalogUnavailable    the database is away: try again later
+├── CannotDecrypt         the key ring lacks the key, or the stored bytes were changed
+└── SchemaMismatch        code and database don't belong together: migrate or deploy
+"""
+
+from __future__ import annotations
+
+
+class CatalogError(Exception):
+    """The base of all of them. The message is one sentence for a person, without secrets."""
+
+
+class InvalidValue(CatalogError):
+    """`field` names what was wrong; the message says its limit."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class NotFound(CatalogError):
+    """Also raised for what belongs to another organisation, so that nothing is given away."""
+
+    def __init__(self, noun: str, id: str) -> None:
+        shown = id if len(id) <= 64 else id[:64] + "…"
+        super().__init__(f"there is no {noun} {shown!r} here: check the id and whose it is")
+        self.noun = noun
+        self.id = id
+
+
+class Conflict(CatalogError):
+    pass
+
+
+class TooManyRules(Conflict):
+    def __init__(self, event: str, limit: int) -> None:
+        super().__init__(
+            f"one event {event!r} would match more than {limit} active rules: "
+            "deactivate or delete one, or narrow them by resource or resource_id"
+        )
+        self.event = event
+        self.limit = limit
+
+
+class VersionConflict(Conflict):
+    def __init__(self, noun: str, *, expected: int, current: int | None) -> None:
+        now = "none is stored" if current is None else f"it is at version {current}"
+        super().__init__(
+            f"the {noun} was expected at version {expected}, but {now}: read it again and repeat"
+        )
+        self.expected = expected
+        self.current = current
+
+
+class CatalogUnavailable(CatalogError):
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the catalog's database can't be used now: {reason}")
+
+
+class CannotDecrypt(CatalogError):
+    """Says nothing of the key, the plain text, or which of the two did not fit."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a stored credential can't be decrypted: give back the key that it was encrypted with "
+            "(EMITONCE_CREDENTIAL_KEYS), or replace the credential"
+        )
+
+
+class SchemaMismatch(CatalogError):
+    pass

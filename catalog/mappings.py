@@ -1,0 +1,176 @@
+"""Stored field mappings: one a connection, its versions counted so that two writers notice."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from catalog import values
+from catalog.changes import Changes
+from catalog.database import Pool, Record, connection, transaction
+from catalog.errors import Conflict, NotFound, VersionConflict
+from delivery.mapping_schema import MappingSchema
+
+DEFAULT_NAME = "Default mapping"
+NAME_CHARACTERS = 64
+CATALOG_VERSION_CHARACTERS = 128
+SCHEMA_BYTES = 262_144  # so that four of the largest fit into one event's history
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """`mapping_id` stays over all versions, `id` is this version's."""
+
+    id: str
+    mapping_id: str
+    version: int
+    workspace: str
+    connection: str
+    type: str
+    name: str
+    schema: MappingSchema
+    catalog_version: str | None
+    created_by: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Mappings:
+    """Methods that take an organisation find only what is its own; else they raise `NotFound`."""
+
+    def __init__(self, pool: Pool, changes: Changes) -> None:
+        self._pool = pool
+        self._changes = changes
+
+    async def default(self, organisation: str, connection_id: str) -> Mapping | None:
+        """The connection's mapping; None when none is stored and the generated one applies."""
+        id = values.known_id("connection", connection_id)
+        owner = values.known_id("organisation", organisation)
+        async with connection(self._pool) as conn:
+            row = await conn.fetchrow(
+                """
+                SELECT m.*, c.type FROM connections c
+                JOIN workspaces w ON w.id = c.workspace_id
+                LEFT JOIN mappings m ON m.connection_id = c.id
+                WHERE c.id = $1 AND w.organisation_id = $2
+                """,
+                id,
+                owner,
+            )
+        if row is None:
+            raise NotFound("connection", connection_id)
+        return None if row["id"] is None else _mapping(row)
+
+    async def put_default(
+        self,
+        organisation: str,
+        connection_id: str,
+        *,
+        schema: MappingSchema,
+        name: str | None = None,
+        mapping_id: str | None = None,
+        expected_version: int | None = None,
+        catalog_version: str | None = None,
+        created_by: str | None = None,
+    ) -> Mapping:
+        """Store the connection's mapping as its next version.
+
+        Raises:
+            VersionConflict: `expected_version` isn't the stored one's.
+            Conflict: `mapping_id` is given and isn't the stored one's.
+        """
+        id = values.known_id("connection", connection_id)
+        owner = values.known_id("organisation", organisation)
+        lineage = None if mapping_id is None else values.known_id("mapping", mapping_id)
+        # What the client left out stays out; a literal null that it gave stays in.
+        written = {
+            "schema_version": schema.schema_version,
+            **schema.model_dump(mode="json", exclude_unset=True),
+        }
+        document = values.json_object("schema", written, largest=SCHEMA_BYTES)
+        if name is not None:
+            values.free_text("name", name, shortest=1, longest=NAME_CHARACTERS)
+        if catalog_version is not None:
+            values.free_text("catalog_version", catalog_version, longest=CATALOG_VERSION_CHARACTERS)
+        if created_by is not None:
+            values.created_by(created_by)
+        async with transaction(self._pool) as conn:
+            # The connection's row is the lock: of two first writers, the second one finds the
+            # first one's mapping.
+            owned = await conn.fetchrow(
+                """
+                SELECT c.workspace_id, c.type FROM connections c
+                JOIN workspaces w ON w.id = c.workspace_id
+                WHERE c.id = $1 AND w.organisation_id = $2
+                FOR UPDATE OF c
+                """,
+                id,
+                owner,
+            )
+            if owned is None:
+                raise NotFound("connection", connection_id)
+            stored = await conn.fetchrow("SELECT * FROM mappings WHERE connection_id = $1", id)
+            _check_expectations(connection_id, stored, lineage, expected_version)
+            row = await conn.fetchrow(
+                """
+                INSERT INTO mappings (mapping_id, workspace_id, connection_id, name, schema,
+                                      catalog_version, created_by)
+                VALUES (coalesce($1, gen_random_uuid()), $2, $3, coalesce($4, $5), $6, $7, $8)
+                ON CONFLICT (connection_id) DO UPDATE SET
+                    id = gen_random_uuid(),
+                    version = mappings.version + 1,
+                    name = coalesce($4, mappings.name),
+                    schema = excluded.schema,
+                    catalog_version = excluded.catalog_version,
+                    created_by = excluded.created_by,
+                    updated_at = clock_timestamp()
+                RETURNING *, $9::text AS type
+                """,
+                lineage,
+                owned["workspace_id"],
+                id,
+                name,
+                DEFAULT_NAME,
+                document,
+                catalog_version,
+                created_by,
+                owned["type"],
+            )
+        self._changes.announce(str(row["workspace_id"]))
+        return _mapping(row)
+
+
+def _check_expectations(
+    connection_id: str,
+    stored: Record | None,
+    lineage: uuid.UUID | None,
+    expected_version: int | None,
+) -> None:
+    current = None if stored is None else stored["version"]
+    if expected_version is not None and expected_version != current:
+        raise VersionConflict(
+            f"mapping of connection {connection_id!r}", expected=expected_version, current=current
+        )
+    if lineage is not None and stored is not None and stored["mapping_id"] != lineage:
+        raise Conflict(
+            f"connection {connection_id!r} has another default mapping, {stored['mapping_id']}: "
+            "leave mapping_id out, or give that one"
+        )
+
+
+def _mapping(row: Record) -> Mapping:
+    return Mapping(
+        id=str(row["id"]),
+        mapping_id=str(row["mapping_id"]),
+        version=row["version"],
+        workspace=str(row["workspace_id"]),
+        connection=str(row["connection_id"]),
+        type=row["type"],
+        name=row["name"],
+        schema=MappingSchema.model_validate(row["schema"]),
+        catalog_version=row["catalog_version"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

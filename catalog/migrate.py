@@ -1,0 +1,119 @@
+"""Brings the database to the code's schema: numbered plain SQL, each file applied once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog.database import Connection, Pool, connection
+from catalog.errors import SchemaMismatch
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+OLDEST_POSTGRES = 15
+
+_FILE_NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
+_LOCK = 7_166_480_112  # any constant of our own: who holds it migrates, others wait
+_SECONDS = 600.0  # for one migration, and for waiting until another process has finished
+
+
+@dataclass(frozen=True)
+class Migration:
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+async def migrate(pool: Pool, *, directory: Path = MIGRATIONS) -> list[str]:
+    """Apply what is missing, in order, and return the names of what was applied.
+
+    Processes that start at once may all call this: one applies, the others wait and find it done.
+
+    Raises:
+        SchemaMismatch: an applied file was changed, the database is newer than this code, or the
+            server is too old.
+        CatalogUnavailable: the database is away.
+    """
+    migrations = read_migrations(directory)
+    async with connection(pool) as conn:
+        await _check_server(conn)
+        # The pool's limits are for requests; a migration may take its time. The pool resets both
+        # the settings and, should this fail half-way, the lock.
+        await conn.execute("SET statement_timeout = 0; SET lock_timeout = 0")
+        await conn.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=_SECONDS)
+        try:
+            await conn.execute(
+                """
+                CREATE TABLE IF NOT EXISTS schema_migrations (
+                    name text PRIMARY KEY,
+                    checksum text NOT NULL,
+                    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+                )
+                """
+            )
+            missing = _missing(migrations, await _applied(conn))
+            for migration in missing:
+                async with conn.transaction():
+                    await conn.execute(migration.sql, timeout=_SECONDS)
+                    await conn.execute(
+                        "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)",
+                        migration.name,
+                        migration.checksum,
+                    )
+        finally:
+            await conn.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+    return [migration.name for migration in missing]
+
+
+async def pending(pool: Pool, *, directory: Path = MIGRATIONS) -> list[str]:
+    """The names of the migrations that `migrate` would apply. Raises as `migrate` does."""
+    migrations = read_migrations(directory)
+    async with connection(pool) as conn:
+        await _check_server(conn)
+        applied = await _applied(conn)
+    return [migration.name for migration in _missing(migrations, applied)]
+
+
+def read_migrations(directory: Path) -> list[Migration]:
+    names = sorted(path.name for path in directory.iterdir() if _FILE_NAME.fullmatch(path.name))
+    return [Migration(name, (directory / name).read_text(encoding="utf-8")) for name in names]
+
+
+def _missing(migrations: list[Migration], applied: dict[str, str]) -> list[Migration]:
+    known = {migration.name for migration in migrations}
+    newer = sorted(set(applied) - known)
+    if newer:
+        raise SchemaMismatch(
+            f"the database is newer than this code, it has {', '.join(newer)}: "
+            "deploy the code that belongs to it"
+        )
+    changed = [
+        migration.name
+        for migration in migrations
+        if applied.get(migration.name, migration.checksum) != migration.checksum
+    ]
+    if changed:
+        raise SchemaMismatch(
+            f"changed after it was applied: {', '.join(changed)}. "
+            "Restore the file and write the change as a new migration"
+        )
+    return [migration for migration in migrations if migration.name not in applied]
+
+
+async def _applied(conn: Connection) -> dict[str, str]:
+    if await conn.fetchval("SELECT to_regclass('schema_migrations')") is None:
+        return {}
+    rows = await conn.fetch("SELECT name, checksum FROM schema_migrations")
+    return {row["name"]: row["checksum"] for row in rows}
+
+
+async def _check_server(conn: Connection) -> None:
+    major: int = conn.get_server_version().major
+    if major < OLDEST_POSTGRES:
+        raise SchemaMismatch(
+            f"the catalog needs PostgreSQL {OLDEST_POSTGRES} or newer, this is {major}"
+        )

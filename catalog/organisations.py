@@ -1,0 +1,54 @@
+"""Organisations: the accounts that own workspaces. One of them at first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from catalog import values
+from catalog.database import Pool, Record, connection
+from catalog.errors import NotFound
+
+NAME_CHARACTERS = 100
+
+
+@dataclass(frozen=True)
+class Organisation:
+    id: str
+    name: str
+    created_at: datetime
+
+
+class Organisations:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def default(self) -> Organisation:
+        """The one organisation of an installation, made when it is first asked for."""
+        async with connection(self._pool) as conn:
+            await conn.execute(
+                "INSERT INTO organisations (name, is_default) VALUES ('Default', true) "
+                "ON CONFLICT (is_default) WHERE is_default DO NOTHING"
+            )
+            row = await conn.fetchrow("SELECT * FROM organisations WHERE is_default")
+        return _organisation(row)
+
+    async def create(self, name: str) -> Organisation:
+        name = values.free_text("name", name, shortest=1, longest=NAME_CHARACTERS)
+        async with connection(self._pool) as conn:
+            row = await conn.fetchrow(
+                "INSERT INTO organisations (name) VALUES ($1) RETURNING *", name
+            )
+        return _organisation(row)
+
+    async def get(self, organisation: str) -> Organisation:
+        id = values.known_id("organisation", organisation)
+        async with connection(self._pool) as conn:
+            row = await conn.fetchrow("SELECT * FROM organisations WHERE id = $1", id)
+        if row is None:
+            raise NotFound("organisation", organisation)
+        return _organisation(row)
+
+
+def _organisation(row: Record) -> Organisation:
+    return Organisation(id=str(row["id"]), name=row["name"], created_at=row["created_at"])

@@ -1,0 +1,81 @@
+"""Lists: newest first, page by page, each page found by where the last one ended."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from catalog.database import Record
+from catalog.errors import InvalidValue
+
+DEFAULT_LIMIT = 50
+LARGEST_LIMIT = 200
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """`next_cursor` is None on the last page."""
+
+    records: tuple[T, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class Position:
+    """The last row of a page: the next page begins with what is older."""
+
+    created_at: datetime
+    id: UUID
+
+    def encode(self) -> str:
+        text = f"{self.created_at.isoformat()}|{self.id}"
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, cursor: str) -> Position:
+        try:
+            text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+            created_at, _, id = text.partition("|")
+            position = cls(datetime.fromisoformat(created_at), UUID(id))
+        except (ValueError, binascii.Error):
+            raise InvalidValue("cursor", "was not made by this list: leave it out") from None
+        if position.created_at.tzinfo is None:
+            raise InvalidValue("cursor", "was not made by this list: leave it out")
+        return position
+
+
+@dataclass(frozen=True)
+class Paging:
+    """What one page was asked with."""
+
+    limit: int = DEFAULT_LIMIT
+    cursor: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= LARGEST_LIMIT:
+            raise InvalidValue("limit", f"must be between 1 and {LARGEST_LIMIT}")
+        self.parameters()
+
+    def parameters(self) -> tuple[datetime | None, UUID | None, int]:
+        """For `AFTER_POSITION` and the LIMIT: one row more than asked tells if there is a next."""
+        if self.cursor is None:
+            return None, None, self.limit + 1
+        position = Position.decode(self.cursor)
+        return position.created_at, position.id, self.limit + 1
+
+    def page(self, rows: list[Record], read: Callable[[Record], T]) -> Page[T]:
+        shown = rows[: self.limit]
+        more = len(rows) > self.limit
+        return Page(
+            records=tuple(read(row) for row in shown),
+            next_cursor=Position(shown[-1]["created_at"], shown[-1]["id"]).encode()
+            if more
+            else None,
+        )

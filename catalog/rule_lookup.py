@@ -1,0 +1,168 @@
+"""Which rules does an event match? One indexed query, asked again only when something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from catalog import values
+from catalog.cache import WorkspaceCache
+from catalog.changes import Changes
+from catalog.database import Pool, Record, connection
+from delivery.mapping_schema import MappingSchema
+from delivery.rule import (
+    MAX_RULES_PER_EVENT,
+    MatchedRule,
+    MatchRequest,
+    MatchResult,
+    metadata_from,
+)
+
+CAPACITY = 1_000  # pairs of workspace and event
+# An event name can have any number of rules when each is for a resource of its own. Up to this
+# many are held and filtered here; beyond, the database is asked for exactly the ones that match.
+LARGEST_HELD = 2 * MAX_RULES_PER_EVENT
+
+# The workspace comes first, so that one query also tells whether it exists.
+_SELECT = """
+    SELECT r.id, r.resource, r.resource_id, r.metadata,
+           c.id AS connection, c.name AS connection_name, c.type, m.schema
+    FROM workspaces w
+    LEFT JOIN rules r ON r.workspace_id = w.id AND {rules}
+    LEFT JOIN connections c ON c.id = r.connection_id
+    LEFT JOIN mappings m ON m.connection_id = c.id
+    WHERE w.id = $1
+    ORDER BY r.created_at, r.id
+"""
+OF_EVENT = _SELECT.format(rules="r.active AND r.event = $2") + f"LIMIT {LARGEST_HELD + 1}"
+MATCHING = _SELECT.format(
+    rules="""r.active AND r.event = $2
+        AND coalesce(r.resource, '') = ANY ($3)
+        AND coalesce(r.resource_id, '') = ANY ($4)"""
+)
+BY_ID = _SELECT.format(rules="r.id = ANY ($2)")
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    resource: str | None
+    resource_id: str | None
+    rule: MatchedRule
+
+    def matches(self, request: MatchRequest) -> bool:
+        return self.resource in (None, request.resource) and self.resource_id in (
+            None,
+            request.resource_id,
+        )
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """All active rules of one event name; `rules` is None when they are too many to hold."""
+
+    workspace_known: bool
+    rules: tuple[_Candidate, ...] | None = ()
+
+
+class RuleLookup:
+    """`hash_resource_id` is keyed: what it returns is stored where personal data mustn't be."""
+
+    def __init__(
+        self, pool: Pool, changes: Changes, hash_resource_id: Callable[[str], str]
+    ) -> None:
+        self._pool = pool
+        self._hash_resource_id = hash_resource_id
+        self._cache: WorkspaceCache[str, _Candidates] = WorkspaceCache(changes, capacity=CAPACITY)
+
+    async def match(self, request: MatchRequest) -> MatchResult:
+        """The rules that the event matches, by (creation time, id).
+
+        Nothing in the request is an error: what can't be the name of anything matches nothing.
+
+        Raises:
+            CatalogUnavailable: they aren't held, and the database is away.
+        """
+        workspace = values.read_id(request.workspace)
+        if workspace is None:
+            return self._result(request, _Candidates(workspace_known=False))
+        if request.exact and request.only_rules is not None:
+            return self._result(request, await self._by_id(workspace, request.only_rules))
+        event = request.event if _may_be_named(request.event) else ""
+        held = await self._cache.get(
+            str(workspace), event, lambda: self._of_event(workspace, event)
+        )
+        if held.rules is None:
+            held = await self._matching(workspace, event, request)
+        wanted = None if request.only_rules is None else {id.lower() for id in request.only_rules}
+        matched = tuple(
+            candidate
+            for candidate in held.rules or ()
+            if candidate.matches(request) and (wanted is None or candidate.rule.id in wanted)
+        )
+        return self._result(request, _Candidates(held.workspace_known, matched))
+
+    async def _of_event(self, workspace: UUID, event: str) -> _Candidates:
+        async with connection(self._pool) as conn:
+            rows = await conn.fetch(OF_EVENT, workspace, event)
+        if len(rows) > LARGEST_HELD:
+            return _Candidates(workspace_known=True, rules=None)
+        return _candidates(rows)
+
+    async def _matching(self, workspace: UUID, event: str, request: MatchRequest) -> _Candidates:
+        async with connection(self._pool) as conn:
+            rows = await conn.fetch(
+                MATCHING,
+                workspace,
+                event,
+                _any_or(request.resource),
+                _any_or(request.resource_id),
+            )
+        return _candidates(rows)
+
+    async def _by_id(self, workspace: UUID, ids: Iterable[str]) -> _Candidates:
+        known = [id for id in map(values.read_id, ids) if id is not None]
+        async with connection(self._pool) as conn:
+            rows = await conn.fetch(BY_ID, workspace, known)
+        return _candidates(rows)
+
+    def _result(self, request: MatchRequest, candidates: _Candidates) -> MatchResult:
+        resource_id = request.resource_id
+        return MatchResult(
+            workspace_known=candidates.workspace_known,
+            rules=tuple(candidate.rule for candidate in candidates.rules or ()),
+            resource_id_hash=None if resource_id is None else self._hash_resource_id(resource_id),
+        )
+
+
+def _may_be_named(event: str) -> bool:
+    """Whether any rule can have this event; others aren't worth a place in the cache."""
+    return values.storable(event) and len(event.encode()) <= values.EVENT_BYTES
+
+
+def _any_or(text: str | None) -> list[str]:
+    """What an indexed column may hold to match: nothing, which means any, or the text."""
+    return [""] if text is None or not values.storable(text) else ["", text]
+
+
+def _candidates(rows: list[Record]) -> _Candidates:
+    mappings: dict[UUID, MappingSchema | None] = {}  # read once a connection
+    rules = []
+    for row in rows:
+        if row["id"] is None:  # the workspace alone
+            continue
+        if row["connection"] not in mappings:
+            schema = row["schema"]
+            mappings[row["connection"]] = (
+                None if schema is None else MappingSchema.model_validate(schema)
+            )
+        rule = MatchedRule(
+            id=str(row["id"]),
+            connection=str(row["connection"]),
+            connection_name=row["connection_name"],
+            integration_type=row["type"],
+            metadata=metadata_from(row["metadata"]),
+            mapping=mappings[row["connection"]],
+        )
+        rules.append(_Candidate(row["resource"], row["resource_id"], rule))
+    return _Candidates(workspace_known=bool(rows), rules=tuple(rules))

@@ -1,0 +1,259 @@
+"""Rules: which events go to which connection, and what is done there."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from catalog import values
+from catalog.changes import Changes
+from catalog.database import Connection, ForeignKeyViolation, Pool, Record, connection, transaction
+from catalog.errors import NotFound, TooManyRules
+from catalog.event_types import remember_names
+from catalog.paging import DEFAULT_LIMIT, Page, Paging
+from catalog.rule_limit import RuleCount, most_matched
+from delivery.rule import MAX_RULES_PER_EVENT
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`resource` and `resource_id` of None match any. `type` is its connection's."""
+
+    id: str
+    workspace: str
+    connection: str
+    type: str
+    event: str
+    resource: str | None
+    resource_id: str | None
+    metadata: dict[str, Any]
+    active: bool
+    hidden: bool
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+
+
+_OWNED = """
+    SELECT r.*, c.type FROM rules r
+    JOIN connections c ON c.id = r.connection_id
+    JOIN workspaces w ON w.id = r.workspace_id
+    WHERE r.id = $1 AND w.organisation_id = $2
+"""
+_LOCKED = _OWNED + "FOR UPDATE OF r"
+
+
+class Rules:
+    """Methods that take an organisation find only what is its own; else they raise `NotFound`."""
+
+    def __init__(self, pool: Pool, changes: Changes) -> None:
+        self._pool = pool
+        self._changes = changes
+
+    async def create(
+        self,
+        organisation: str,
+        *,
+        workspace: str,
+        connection: str,
+        event: str,
+        metadata: Mapping[str, Any],
+        resource: str | None = None,
+        resource_id: str | None = None,
+        active: bool = True,
+        hidden: bool = False,
+        created_by: str,
+    ) -> Rule:
+        """Enter a rule, and its event type and resource into the catalogue.
+
+        Raises:
+            InvalidValue: one of the fields.
+            NotFound: workspace or connection aren't the organisation's, or don't belong together.
+            TooManyRules: with it, one event could match more than `MAX_RULES_PER_EVENT`.
+        """
+        owner = values.known_id("organisation", organisation)
+        workspace_id = values.known_id("workspace", workspace)
+        connection_id = values.known_id("connection", connection)
+        event = values.event_name(event)
+        resource = values.resource(resource)
+        resource_id = values.resource_id(resource_id)
+        stored_metadata = values.rule_metadata(metadata)
+        created_by = values.created_by(created_by)
+        try:
+            async with transaction(self._pool) as conn:
+                known = await conn.fetchval(
+                    "SELECT true FROM workspaces WHERE id = $1 AND organisation_id = $2",
+                    workspace_id,
+                    owner,
+                )
+                if not known:
+                    raise NotFound("workspace", workspace)
+                if active:
+                    await _ensure_room(conn, workspace_id, event, resource, resource_id)
+                row = await conn.fetchrow(
+                    """
+                    INSERT INTO rules (workspace_id, connection_id, event, resource, resource_id,
+                                       metadata, active, hidden, created_by)
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                    RETURNING *, (SELECT type FROM connections WHERE id = $2) AS type
+                    """,
+                    workspace_id,
+                    connection_id,
+                    event,
+                    resource,
+                    resource_id,
+                    stored_metadata,
+                    active,
+                    hidden,
+                    created_by,
+                )
+                await remember_names(
+                    conn, workspace_id, event=event, resource=resource, created_by=created_by
+                )
+        except ForeignKeyViolation:
+            raise NotFound("connection", connection) from None
+        return self._announced(row)
+
+    async def get(self, organisation: str, id: str) -> Rule:
+        async with connection(self._pool) as conn:
+            row = await conn.fetchrow(_OWNED, *_ids(organisation, id))
+        return _rule(_found(row, id))
+
+    async def list(
+        self,
+        organisation: str,
+        *,
+        workspace: str | None = None,
+        event: str | None = None,
+        resource: str | None = None,
+        resource_id: str | None = None,
+        limit: int = DEFAULT_LIMIT,
+        cursor: str | None = None,
+    ) -> Page[Rule]:
+        """Newest first. The filters are compared as they are: a rule for any resource is not one
+        for the resource asked for."""
+        owner = values.known_id("organisation", organisation)
+        workspace_id = None if workspace is None else values.known_id("workspace", workspace)
+        paging = Paging(limit, cursor)
+        filters = (event, resource, resource_id)
+        if not all(text is None or values.storable(text) for text in filters):
+            return Page(records=(), next_cursor=None)
+        async with connection(self._pool) as conn:
+            rows = await conn.fetch(
+                """
+                SELECT r.*, c.type FROM rules r
+                JOIN connections c ON c.id = r.connection_id
+                JOIN workspaces w ON w.id = r.workspace_id
+                WHERE w.organisation_id = $1
+                  AND ($2::uuid IS NULL OR r.workspace_id = $2)
+                  AND ($3::text IS NULL OR r.event = $3)
+                  AND ($4::text IS NULL OR r.resource = $4)
+                  AND ($5::text IS NULL OR r.resource_id = $5)
+                  AND ($6::timestamptz IS NULL OR (r.created_at, r.id) < ($6, $7::uuid))
+                ORDER BY r.created_at DESC, r.id DESC
+                LIMIT $8
+                """,
+                owner,
+                workspace_id,
+                *filters,
+                *paging.parameters(),
+            )
+        return paging.page(rows, _rule)
+
+    async def set_active(self, organisation: str, id: str, active: bool) -> Rule:
+        """Raises `TooManyRules` when there is no room for it among the active ones."""
+        async with transaction(self._pool) as conn:
+            rule = _found(await conn.fetchrow(_OWNED, *_ids(organisation, id)), id)
+            if active:
+                await _ensure_room(
+                    conn,
+                    rule["workspace_id"],
+                    rule["event"],
+                    rule["resource"],
+                    rule["resource_id"],
+                    apart_from=rule["id"],
+                )
+            await conn.execute(
+                "UPDATE rules SET active = $2, updated_at = clock_timestamp() WHERE id = $1",
+                rule["id"],
+                active,
+            )
+            row = _found(await conn.fetchrow(_OWNED, *_ids(organisation, id)), id)
+        return self._announced(row)
+
+    async def delete(self, organisation: str, id: str) -> Rule:
+        """Returns what it was. Events that matched it already are delivered all the same."""
+        async with transaction(self._pool) as conn:
+            row = _found(await conn.fetchrow(_LOCKED, *_ids(organisation, id)), id)
+            await conn.execute("DELETE FROM rules WHERE id = $1", row["id"])
+        return self._announced(row)
+
+    def _announced(self, row: Record) -> Rule:
+        rule = _rule(row)
+        self._changes.announce(rule.workspace)
+        return rule
+
+
+async def _ensure_room(
+    conn: Connection,
+    workspace: uuid.UUID,
+    event: str,
+    resource: str | None,
+    resource_id: str | None,
+    *,
+    apart_from: uuid.UUID | None = None,
+) -> None:
+    """Raises `TooManyRules`. Until the transaction ends, nobody else adds to this event's rules."""
+    await conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"rules|{workspace}|{event}"
+    )
+    # Only rules that share an event with the new one count: those for other resources don't.
+    rows = await conn.fetch(
+        """
+        SELECT resource, resource_id, count(*) AS number FROM rules
+        WHERE workspace_id = $1 AND event = $2 AND active
+          AND ($3::text IS NULL OR coalesce(resource, '') = ANY (ARRAY['', $3]))
+          AND ($4::text IS NULL OR coalesce(resource_id, '') = ANY (ARRAY['', $4]))
+          AND ($5::uuid IS NULL OR id <> $5)
+        GROUP BY resource, resource_id
+        """,
+        workspace,
+        event,
+        resource,
+        resource_id,
+        apart_from,
+    )
+    counts = [RuleCount(row["resource"], row["resource_id"], row["number"]) for row in rows]
+    if most_matched(counts) >= MAX_RULES_PER_EVENT:
+        raise TooManyRules(event, MAX_RULES_PER_EVENT)
+
+
+def _rule(row: Record) -> Rule:
+    return Rule(
+        id=str(row["id"]),
+        workspace=str(row["workspace_id"]),
+        connection=str(row["connection_id"]),
+        type=row["type"],
+        event=row["event"],
+        resource=row["resource"],
+        resource_id=row["resource_id"],
+        metadata=row["metadata"],
+        active=row["active"],
+        hidden=row["hidden"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )
+
+
+def _ids(organisation: str, id: str) -> tuple[uuid.UUID, uuid.UUID]:
+    return values.known_id("rule", id), values.known_id("organisation", organisation)
+
+
+def _found(row: Record | None, id: str) -> Record:
+    if row is None:
+        raise NotFound("rule", id)
+    return row

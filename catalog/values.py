@@ -1,0 +1,157 @@
+"""What the catalog accepts: checked once, here, so that no text ever fails inside PostgreSQL.
+
+PostgreSQL stores no NUL and asyncpg encodes no lone surrogate; both come in by JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from pydantic import SecretStr, ValidationError
+
+from catalog.errors import InvalidValue, NotFound
+from delivery.rule import RuleMetadata
+
+EVENT_BYTES = 100  # customer.io's own limit for an event's name
+RESOURCE_BYTES = 100
+METADATA_BYTES = 16_384
+CREATED_BY_CHARACTERS = 200
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_WORKSPACE_NAME = re.compile(r"[a-zA-Z0-9 _-]{3,50}")
+_CONNECTION_NAME = re.compile(r"[a-zA-Z0-9 _-]{1,128}")
+_RESOURCE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_API_KEY = re.compile(r"[!-9;-~]{1,256}")  # a Basic user name: visible ASCII without the colon
+
+ACTION = "track_event"
+REGIONS = ("us", "eu")
+
+
+def read_id(text: str) -> UUID | None:
+    """The UUID in its usual form, of either case; None for anything else."""
+    return UUID(text) if _UUID.fullmatch(text) else None
+
+
+def known_id(noun: str, text: str) -> UUID:
+    """Raises `NotFound`: what is no UUID names nothing."""
+    id = read_id(text)
+    if id is None:
+        raise NotFound(noun, text)
+    return id
+
+
+def storable(text: str) -> bool:
+    """Whether PostgreSQL can hold the text."""
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def workspace_name(text: str) -> str:
+    if not _WORKSPACE_NAME.fullmatch(text):
+        raise InvalidValue("name", "must be 3 to 50 letters, digits, blanks, _ or -")
+    return text
+
+
+def connection_name(text: str) -> str:
+    if not _CONNECTION_NAME.fullmatch(text):
+        raise InvalidValue("name", "must be 1 to 128 letters, digits, blanks, _ or -")
+    return text
+
+
+def event_name(text: str) -> str:
+    return _bounded("event", text, EVENT_BYTES)
+
+
+def resource(text: str | None) -> str | None:
+    return None if text is None else _bounded("resource", text, RESOURCE_BYTES)
+
+
+def resource_id(text: str | None) -> str | None:
+    if text is not None and not _RESOURCE_ID.fullmatch(text):
+        raise InvalidValue("resource_id", "must be 1 to 64 letters, digits, or any of . _ : -")
+    return text
+
+
+def region(text: str) -> str:
+    if text not in REGIONS:
+        raise InvalidValue("region", f"must be one of {', '.join(REGIONS)}")
+    return text
+
+
+def api_key(key: SecretStr | str) -> SecretStr:
+    """Blanks around it, as they come with copying, are removed. Never repeated in the error."""
+    text = (key.get_secret_value() if isinstance(key, SecretStr) else key).strip()
+    if not _API_KEY.fullmatch(text):
+        raise InvalidValue(
+            "api_key", "must be 1 to 256 visible ASCII characters, without blanks and colons"
+        )
+    return SecretStr(text)
+
+
+def free_text(field: str, text: str, *, longest: int, shortest: int = 0) -> str:
+    """Text that is only shown. Lengths are in characters."""
+    if not shortest <= len(text) <= longest:
+        raise InvalidValue(field, f"has {len(text)} characters, must have {shortest} to {longest}")
+    if not storable(text):
+        raise InvalidValue(field, "holds a NUL or a lone surrogate: remove it")
+    return text
+
+
+def created_by(text: str) -> str:
+    return free_text("created_by", text, longest=CREATED_BY_CHARACTERS)
+
+
+def rule_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule's metadata as stored: what we read is typed, everything else is kept as it is."""
+    action = metadata.get("action")
+    if action != ACTION:
+        raise InvalidValue("metadata.action", f"must be {ACTION!r}, the only action there is")
+    try:
+        typed = RuleMetadata.model_validate(dict(metadata))
+    except ValidationError as err:
+        first = err.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidValue(f"metadata.{where}", first["msg"]) from None
+    if typed.event_name_override:
+        _bounded("metadata.event_name_override", typed.event_name_override, EVENT_BYTES)
+    return json_object("metadata", metadata, largest=METADATA_BYTES)
+
+
+def json_object(field: str, value: Mapping[str, Any], *, largest: int) -> dict[str, Any]:
+    """A plain copy that jsonb can hold. `largest` is in bytes of UTF-8 JSON."""
+    try:
+        encoded = json.dumps(dict(value), ensure_ascii=False, allow_nan=False).encode()
+        copy: dict[str, Any] = json.loads(encoded)
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidValue(field, "is not JSON: no NaN, lone surrogate or deep nesting") from None
+    if len(encoded) > largest:
+        raise InvalidValue(field, f"is {len(encoded)} bytes of JSON, must be at most {largest}")
+    if _has_nul(copy):
+        raise InvalidValue(field, "holds a NUL character: remove it")
+    return copy
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any("\0" in key or _has_nul(inner) for key, inner in value.items())
+    return isinstance(value, list) and any(_has_nul(inner) for inner in value)
+
+
+def _bounded(field: str, text: str, longest: int) -> str:
+    if not storable(text):
+        raise InvalidValue(field, "holds a NUL or a lone surrogate: remove it")
+    size = len(text.encode())
+    if not text.strip() or size > longest:
+        raise InvalidValue(field, f"is {size} bytes, must be 1 to {longest} and not only blanks")
+    return text

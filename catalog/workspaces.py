@@ -1,0 +1,130 @@
+"""Workspaces: what is in one never sees, reaches or delivers to what is in another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from catalog import values
+from catalog.changes import Changes
+from catalog.database import ForeignKeyViolation, Pool, Record, UniqueViolation, connection
+from catalog.errors import Conflict, NotFound
+from catalog.paging import DEFAULT_LIMIT, Page, Paging
+
+DESCRIPTION_CHARACTERS = 1024
+
+
+@dataclass(frozen=True)
+class Workspace:
+    id: str
+    organisation: str
+    name: str
+    description: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Workspaces:
+    """Every method takes the organisation that asks; what belongs to another one is `NotFound`."""
+
+    def __init__(self, pool: Pool, changes: Changes) -> None:
+        self._pool = pool
+        self._changes = changes
+
+    async def create(
+        self, organisation: str, *, name: str, description: str | None = None
+    ) -> Workspace:
+        """Raises `Conflict` when the organisation has a workspace of this name."""
+        owner = values.known_id("organisation", organisation)
+        name, description = values.workspace_name(name), _description(description)
+        try:
+            async with connection(self._pool) as conn:
+                row = await conn.fetchrow(
+                    "INSERT INTO workspaces (organisation_id, name, description) "
+                    "VALUES ($1, $2, $3) RETURNING *",
+                    owner,
+                    name,
+                    description,
+                )
+        except UniqueViolation:
+            raise _name_taken(name) from None
+        except ForeignKeyViolation:
+            raise NotFound("organisation", organisation) from None
+        workspace = _workspace(row)
+        self._changes.announce(workspace.id)
+        return workspace
+
+    async def get(self, organisation: str, workspace: str) -> Workspace:
+        id = values.known_id("workspace", workspace)
+        owner = values.known_id("organisation", organisation)
+        async with connection(self._pool) as conn:
+            row = await conn.fetchrow(
+                "SELECT * FROM workspaces WHERE id = $1 AND organisation_id = $2", id, owner
+            )
+        if row is None:
+            raise NotFound("workspace", workspace)
+        return _workspace(row)
+
+    async def list(
+        self, organisation: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+    ) -> Page[Workspace]:
+        owner = values.known_id("organisation", organisation)
+        paging = Paging(limit, cursor)
+        async with connection(self._pool) as conn:
+            rows = await conn.fetch(
+                """
+                SELECT * FROM workspaces
+                WHERE organisation_id = $1
+                  AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid))
+                ORDER BY created_at DESC, id DESC
+                LIMIT $4
+                """,
+                owner,
+                *paging.parameters(),
+            )
+        return paging.page(rows, _workspace)
+
+    async def update(
+        self, organisation: str, workspace: str, *, name: str, description: str | None = None
+    ) -> Workspace:
+        """Replace name and description. Raises `Conflict` when the name is taken."""
+        id = values.known_id("workspace", workspace)
+        owner = values.known_id("organisation", organisation)
+        name, description = values.workspace_name(name), _description(description)
+        try:
+            async with connection(self._pool) as conn:
+                row = await conn.fetchrow(
+                    "UPDATE workspaces SET name = $3, description = $4, "
+                    "updated_at = clock_timestamp() "
+                    "WHERE id = $1 AND organisation_id = $2 RETURNING *",
+                    id,
+                    owner,
+                    name,
+                    description,
+                )
+        except UniqueViolation:
+            raise _name_taken(name) from None
+        if row is None:
+            raise NotFound("workspace", workspace)
+        return _workspace(row)
+
+
+def _name_taken(name: str) -> Conflict:
+    return Conflict(f"there is a workspace named {name!r} already: choose another name")
+
+
+def _description(text: str | None) -> str | None:
+    if text is None:
+        return None
+    return values.free_text("description", text, longest=DESCRIPTION_CHARACTERS)
+
+
+def _workspace(row: Record) -> Workspace:
+    return Workspace(
+        id=str(row["id"]),
+        organisation=str(row["organisation_id"]),
+        name=row["name"],
+        description=row["description"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+    )

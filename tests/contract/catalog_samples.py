@@ -1,0 +1,93 @@
+"""A catalog with something in it, and ways to look at it from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from catalog import Catalog
+from catalog.cipher import CredentialCipher
+from catalog.connections import Connection
+from catalog.rules import Rule
+from delivery.rule import MatchRequest
+
+CIPHER = CredentialCipher({"k1": b"1" * 32})
+METADATA = {"action": "track_event"}
+DEADLINE_SECONDS = 10.0
+
+
+def hash_resource_id(resource_id: str) -> str:
+    return f"hash of {resource_id}"
+
+
+@asynccontextmanager
+async def opened(dsn: str) -> AsyncIterator[Catalog]:
+    catalog = await Catalog.open(dsn, CIPHER, hash_resource_id)
+    try:
+        yield catalog
+    finally:
+        await catalog.close()
+
+
+@dataclass
+class Tenant:
+    """An organisation with one workspace and one connection."""
+
+    catalog: Catalog
+    organisation: str
+    workspace: str
+    connection: Connection
+
+    @classmethod
+    async def create(cls, catalog: Catalog, name: str = "Acme") -> Tenant:
+        organisation = (await catalog.organisations.create(name)).id
+        workspace = (await catalog.workspaces.create(organisation, name=f"{name} app")).id
+        connection = await catalog.connections.create(
+            organisation,
+            workspace=workspace,
+            name="Customer io",
+            region="us",
+            api_key="cdp-key-1",
+            created_by="test",
+        )
+        return cls(catalog, organisation, workspace, connection)
+
+    async def rule(self, event: str = "user.signup", **fields: Any) -> Rule:
+        values: dict[str, Any] = {"metadata": METADATA, "created_by": "test"} | fields
+        return await self.catalog.rules.create(
+            self.organisation,
+            workspace=self.workspace,
+            connection=self.connection.id,
+            event=event,
+            **values,
+        )
+
+    async def matched(self, event: str = "user.signup", **fields: Any) -> list[str]:
+        values: dict[str, Any] = {"resource": "global"} | fields
+        result = await self.catalog.rule_lookup.match(
+            MatchRequest(workspace=self.workspace, event=event, **values)
+        )
+        return [rule.id for rule in result.rules]
+
+
+@asynccontextmanager
+async def psql(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A writer that knows nothing of the catalog's code."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not await condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        await asyncio.sleep(0.01)

@@ -1,0 +1,205 @@
+"""What the lookup of an event's rules promises, cached or not."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+import pytest_asyncio
+
+from catalog.changes import Changes
+from catalog.database import open_connection
+from catalog.rule_lookup import RuleLookup
+from delivery.mapping_schema import DEFAULT_MAPPING
+from delivery.rule import MatchRequest
+from tests.contract.catalog_samples import Tenant, eventually, hash_resource_id, opened, psql
+
+
+@pytest_asyncio.fixture
+async def tenant(database):
+    async with opened(database) as catalog:
+        yield await Tenant.create(catalog)
+
+
+async def test_absent_resource_and_id_match_any_and_given_ones_match_their_equals(tenant):
+    any_rule = await tenant.rule()
+    of_list = await tenant.rule(resource="list")
+    of_seven = await tenant.rule(resource_id="7")
+    of_list_seven = await tenant.rule(resource="list", resource_id="7")
+    await tenant.rule(event="user.deleted")
+    await tenant.rule(active=False)
+
+    assert await tenant.matched() == [any_rule.id]
+    assert await tenant.matched(resource="list") == [any_rule.id, of_list.id]
+    assert await tenant.matched(resource_id="7") == [any_rule.id, of_seven.id]
+    assert await tenant.matched(resource="list", resource_id="7") == [
+        any_rule.id,
+        of_list.id,
+        of_seven.id,
+        of_list_seven.id,
+    ]
+    assert await tenant.matched(resource="list", resource_id="8") == [any_rule.id, of_list.id]
+
+
+async def test_more_rules_than_are_held_match_just_the_same(tenant):
+    any_rule = await tenant.rule()
+    narrow = [await tenant.rule(resource="list", resource_id=f"{n}") for n in range(250)]
+    assert await tenant.matched() == [any_rule.id]
+    assert await tenant.matched(resource="list", resource_id="249") == [any_rule.id, narrow[249].id]
+    assert await tenant.matched(resource="\0", resource_id="\ud800") == [any_rule.id]
+
+
+async def test_matched_rule_carries_mapping_and_metadata(tenant):
+    await tenant.rule(metadata={"action": "track_event", "event_name_override": "Signed Up"})
+    await tenant.catalog.mappings.put_default(
+        tenant.organisation, tenant.connection.id, schema=DEFAULT_MAPPING
+    )
+    result = await tenant.catalog.rule_lookup.match(
+        MatchRequest(
+            workspace=tenant.workspace.upper(),
+            event="user.signup",
+            resource="global",
+            resource_id="7",
+        )
+    )
+    [rule] = result.rules
+    assert result.workspace_known
+    assert result.resource_id_hash == "hash of 7"
+    assert rule.connection == tenant.connection.id
+    assert rule.metadata.event_name_override == "Signed Up"
+    assert rule.mapping == DEFAULT_MAPPING
+
+
+@pytest.mark.parametrize("workspace", [str(uuid.uuid4()), "", "acme", "{…}", "\0", "x" * 100_000])
+async def test_unknown_workspace_is_said_and_matches_nothing(tenant, workspace):
+    result = await tenant.catalog.rule_lookup.match(
+        MatchRequest(workspace=workspace, event="user.signup", resource="global")
+    )
+    assert not result.workspace_known
+    assert result.rules == ()
+
+
+@pytest.mark.parametrize("event", ["", "\0", "\ud800", "x" * 1_000_000])
+async def test_event_that_no_rule_can_name_matches_nothing(tenant, event):
+    result = await tenant.catalog.rule_lookup.match(
+        MatchRequest(workspace=tenant.workspace, event=event, resource="global")
+    )
+    assert result.workspace_known
+    assert result.rules == ()
+
+
+async def test_only_rules_narrows_and_exact_takes_them_as_they_are(tenant):
+    first, second = await tenant.rule(), await tenant.rule()
+    inactive = await tenant.rule(event="other", active=False)
+    foreign = await (await Tenant.create(tenant.catalog, "Other")).rule()
+    named = (second.id.upper(), inactive.id, foreign.id, "no-uuid", "\0")
+
+    assert await tenant.matched() == [first.id, second.id]
+    assert await tenant.matched(only_rules=named) == [second.id]
+    assert await tenant.matched(only_rules=named, exact=True) == [second.id, inactive.id]
+    assert await tenant.matched(only_rules=()) == []
+
+
+async def test_own_write_is_read_at_once(tenant):
+    assert await tenant.matched() == []
+    rule = await tenant.rule()
+    assert await tenant.matched() == [rule.id]
+    await tenant.catalog.rules.set_active(tenant.organisation, rule.id, False)
+    assert await tenant.matched() == []
+
+
+async def test_workspace_created_after_it_was_asked_for_is_known(tenant, database):
+    id = str(uuid.uuid4())
+
+    async def known() -> bool:
+        request = MatchRequest(workspace=id, event="user.signup", resource="global")
+        return (await tenant.catalog.rule_lookup.match(request)).workspace_known
+
+    assert not await known()
+    async with psql(database) as writer:
+        await writer.execute(
+            "INSERT INTO workspaces (id, organisation_id, name) VALUES ($1, $2, 'late')",
+            id,
+            tenant.organisation,
+        )
+    await eventually(known)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE rules SET active = false",
+        "DELETE FROM rules",
+        "TRUNCATE rules",
+        "DELETE FROM connections",
+    ],
+)
+async def test_write_by_anybody_is_heard(tenant, database, statement):
+    rule = await tenant.rule()
+    assert await tenant.matched() == [rule.id]
+    async with psql(database) as writer:
+        await writer.execute(statement)
+
+    async def gone() -> bool:
+        return await tenant.matched() == []
+
+    await eventually(gone)
+
+
+async def test_rules_are_answered_from_memory_while_changes_are_heard(tenant, database):
+    rule = await tenant.rule()
+    assert await tenant.matched() == [rule.id]
+    async with psql(database) as writer, writer.transaction():
+        await writer.execute("LOCK TABLE rules, connections, workspaces, mappings")
+        assert await tenant.matched() == [rule.id]  # a query would wait for the lock
+
+
+async def test_lost_listener_bypasses_the_cache_until_it_is_back(tenant, database):
+    reachable = asyncio.Event()
+    reachable.set()
+
+    async def connect():
+        await reachable.wait()
+        return await open_connection(database)
+
+    changes = Changes(connect)
+    lookup = RuleLookup(tenant.catalog.pool, changes, hash_resource_id)
+    rule = await tenant.rule()
+
+    async def matched() -> list[str]:
+        request = MatchRequest(workspace=tenant.workspace, event="user.signup", resource="global")
+        return [found.id for found in (await lookup.match(request)).rules]
+
+    async def deaf() -> bool:
+        return not changes.hearing
+
+    async def hearing() -> bool:
+        return changes.hearing
+
+    await changes.start()
+    try:
+        assert await matched() == [rule.id]
+        async with psql(database) as writer:
+            reachable.clear()
+            await writer.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = 'emitonce listener' "
+                "AND datname = current_database()"
+            )
+            await eventually(deaf)
+            await writer.execute("UPDATE rules SET active = false")
+            assert await matched() == []  # at once, though nobody was told
+            await writer.execute("UPDATE rules SET active = true")
+            assert await matched() == [rule.id]
+            reachable.set()
+            await eventually(hearing)
+            assert await matched() == [rule.id]
+            await writer.execute("UPDATE rules SET active = false")
+
+        async def gone() -> bool:
+            return await matched() == []
+
+        await eventually(gone)
+    finally:
+        await changes.stop()
