@@ -1,0 +1,71 @@
+"""Where a list of events goes on: an opaque, URL-safe token.
+
+Events are ordered by a key that never changes, the time of first acceptance and the id. So the
+token needs no more than the last key shown: what arrives later stands above it and shifts nothing,
+what closes or is redelivered stays where it was.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class InvalidCursor(ValueError):
+    """The cursor is not one that a list has given out."""
+
+
+@dataclass(frozen=True, order=True)
+class Key:
+    """An event's place in a list: newest first, then by id from the end of the alphabet."""
+
+    accepted_at: datetime
+    event_id: str
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """`after` was shown last. `width` is how long a window held about a page's worth of events."""
+
+    after: Key
+    width: timedelta
+
+    def encode(self) -> str:
+        parts = [
+            (self.after.accepted_at - EPOCH) // MICROSECOND,
+            self.after.event_id,
+            self.width // MICROSECOND,
+        ]
+        text = json.dumps(parts, separators=(",", ":"))
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, token: str) -> Cursor:
+        """Read a token.
+
+        Raises:
+            InvalidCursor: it was not made by `encode`.
+        """
+        try:
+            padded = token.encode("ascii") + b"=" * (-len(token) % 4)
+            accepted_at, event_id, width = json.loads(
+                base64.b64decode(padded, altchars=b"-_", validate=True)
+            )
+            read = cls(
+                Key(EPOCH + accepted_at * MICROSECOND, event_id), timedelta(microseconds=width)
+            )
+        except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
+            raise InvalidCursor(_UNKNOWN) from None
+        if read.encode() != token or not EPOCH <= read.after.accepted_at < LATEST:
+            raise InvalidCursor(_UNKNOWN)
+        return read
+
+
+_UNKNOWN = "cursor: is not one that this list has given out; start without one"

@@ -1,0 +1,182 @@
+"""List events, newest first, from Temporal's visibility: pages that nothing shifts.
+
+Visibility over SQL allows no ORDER BY and puts open runs before closed ones, so its own pages
+repeat and skip what closes meanwhile. Here events are ordered by when they were first accepted
+(`EmitonceAcceptedAt`), which no closing and no redelivery changes: all runs of an event stand in
+the same window of that time, and the latest one stands for them.
+
+Not listed: a run that nobody has given a workspace and an acceptance time yet. A starter other
+than ours sets neither, so its events show up with their first workflow task, and those refused as
+`InvalidEvent` never do; the Web UI lists them by `ExecutionStatus = 'Failed'`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import Client, WorkflowExecution
+
+from delivery import search_attributes as names
+from delivery.result import Status
+from delivery.values import Value
+from engine.event_cursor import EPOCH, LATEST, MICROSECOND, Cursor, Key
+from engine.event_query import EventQuery, accepted_around, accepted_within, runs_of
+from engine.event_windows import FIRST, Windows
+from engine.listed_event import ListedEvent, status_of
+
+LARGEST_PAGE = 200
+
+# One call returns at most a thousand runs (`frontend.visibilityMaxPageSize`).
+MOST_ROWS = 1_000
+FEWEST_ROWS = 200
+
+# After so many windows a page is given out short, with a cursor to go on from.
+MOST_WINDOWS = 48
+
+OPEN_NOTE = (
+    "lists can't tell pending, processing and retrying apart: these are all events still open; "
+    "read one event for its exact status"
+)
+
+
+class EventPage(Value):
+    """`next_cursor` is None on the last page. A page may be short and still have a next one.
+
+    `note` says so where the status asked for could not be told apart from others.
+    """
+
+    events: tuple[ListedEvent, ...]
+    next_cursor: str | None
+    note: str | None = None
+
+
+async def list_events(
+    client: Client, query: EventQuery, *, limit: int, cursor: str | None = None
+) -> EventPage:
+    """One page of at most `limit` events (1 to 200), newest accepted first, then by id.
+
+    Raises:
+        InvalidCursor: `cursor` is not one of a page before.
+        ValueError: `limit` is out of range.
+    """
+    if not 1 <= limit <= LARGEST_PAGE:
+        raise ValueError(f"limit: is {limit}, must be 1 to {LARGEST_PAGE}")
+    start = Cursor.decode(cursor) if cursor is not None else None
+    windows = _windows(query, start)
+    rows = min(MOST_ROWS, max(FEWEST_ROWS, 4 * limit))
+    found: dict[Key, WorkflowExecution] = {}
+    asked, width = 0, windows.width
+    while len(found) <= limit and not windows.exhausted and asked < MOST_WINDOWS:
+        asked += 1
+        window = await _read(client, query, windows, rows)
+        if window is None:
+            windows.narrow()
+            continue
+        found.update(
+            {key: run for key, run in window.latest.items() if start is None or key < start.after}
+        )
+        width = windows.width
+        windows.advance(window.rows, wanted=rows // 2)
+    keys = sorted(found, reverse=True)
+    return EventPage(
+        events=tuple(ListedEvent.of(found[key]) for key in keys[:limit]),
+        next_cursor=_next_cursor(keys, limit, windows, width),
+        note=None if query.status_is_exact else OPEN_NOTE,
+    )
+
+
+async def count_events(client: Client, query: EventQuery) -> dict[Status, int]:
+    """How many runs there are by status, `processing` for all open ones.
+
+    A redelivered event has several runs and counts with each.
+
+    Raises:
+        ValueError: a name holds quotes or backslashes, for which the server can't count.
+    """
+    if not query.is_plain:
+        raise ValueError("event, resource: names with quotes or backslashes can't be counted")
+    asked = query.conditions() + accepted_within(query.accepted_from, query.accepted_to)
+    counts = dict.fromkeys((Status.PROCESSING, Status.COMPLETED, Status.FAILED, Status.CANCELED), 0)
+    for group in (await client.count_workflows(f"{asked} GROUP BY ExecutionStatus")).groups:
+        counts[status_of(str(group.group_values[0]))] += group.count
+    canceled = await client.count_workflows(
+        f"{asked} AND ExecutionStatus = 'Completed' AND {names.STATE.name} = '{names.CANCELED}'"
+    )
+    counts[Status.COMPLETED] -= canceled.count
+    counts[Status.CANCELED] += canceled.count
+    return counts
+
+
+def _windows(query: EventQuery, start: Cursor | None) -> Windows:
+    upper = min(query.accepted_to, LATEST) if query.accepted_to is not None else None
+    if start is not None:
+        below = start.after.accepted_at + MICROSECOND  # others may share its microsecond
+        upper = min(upper, below) if upper is not None else below
+    return Windows(
+        upper=upper,
+        now=datetime.now(UTC),
+        floor=max(query.accepted_from, EPOCH) if query.accepted_from is not None else EPOCH,
+        width=start.width if start is not None else FIRST,
+    )
+
+
+def _next_cursor(keys: list[Key], limit: int, windows: Windows, width: timedelta) -> str | None:
+    if len(keys) > limit:
+        return Cursor(keys[limit - 1], width).encode()
+    if windows.exhausted or windows.upper is None:
+        return None
+    return Cursor(Key(windows.upper, ""), windows.width).encode()  # below all accepted from then
+
+
+@dataclass(frozen=True)
+class _Window:
+    """The latest run of every event in a window, and how many rows were read for it."""
+
+    latest: dict[Key, WorkflowExecution]
+    rows: int
+
+
+async def _read(client: Client, query: EventQuery, windows: Windows, most: int) -> _Window | None:
+    """Read a window whole, or None when it holds more than `most` rows.
+
+    The narrowest window is read page by page, however many it holds. A run that closes meanwhile
+    moves down the server's order, so it may be met twice but is not missed.
+    """
+    lower, upper = windows.lower, windows.upper
+    listing = client.list_workflows(
+        query.conditions() + accepted_around(lower, upper), page_size=most
+    )
+    await listing.fetch_next_page()
+    if listing.next_page_token and windows.can_narrow:
+        return None
+    runs = [run async for run in listing]
+    latest: dict[Key, WorkflowExecution] = {}
+    for run in runs:
+        accepted_at = run.typed_search_attributes[names.ACCEPTED_AT]
+        if accepted_at < lower or (upper is not None and accepted_at >= upper):
+            continue
+        key = Key(accepted_at, run.id)
+        if query.admits(run) and (key not in latest or run.start_time > latest[key].start_time):
+            latest[key] = run
+    if query.may_be_superseded:
+        latest = await _without_superseded(client, latest)
+    return _Window(latest, len(runs))
+
+
+async def _without_superseded(
+    client: Client, found: dict[Key, WorkflowExecution]
+) -> dict[Key, WorkflowExecution]:
+    """Leave out events that were redelivered since: their latest run has another status."""
+    if not found:
+        return found
+    newest: dict[str, WorkflowExecution] = {}
+    every_run = client.list_workflows(runs_of([key.event_id for key in found]), page_size=MOST_ROWS)
+    async for run in every_run:
+        if run.id not in newest or run.start_time > newest[run.id].start_time:
+            newest[run.id] = run
+    return {
+        key: run
+        for key, run in found.items()
+        if key.event_id not in newest or newest[key.event_id].run_id == run.run_id
+    }

@@ -1,0 +1,144 @@
+"""Which events to list, and how that is said in Temporal's list filter.
+
+A value never reaches the filter unless every character of it is plain: server 1.32 re-escapes
+quotes and backslashes the MySQL way, which SQLite and PostgreSQL read as something else, so an
+escaped value is not found or breaks the statement. What isn't plain is asked for by its plain
+beginning, and compared here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from temporalio.client import WorkflowExecution
+
+from delivery import search_attributes as names
+from delivery.result import Status
+
+# The visibility store may keep fewer digits than were sent: SQLite rounds to milliseconds.
+ROUNDING = timedelta(milliseconds=1)
+
+OPEN = (Status.PENDING, Status.PROCESSING, Status.RETRYING)
+
+_STATUS = {
+    Status.COMPLETED: "ExecutionStatus = 'Completed' AND "
+    f"({names.STATE.name} IS NULL OR {names.STATE.name} != '{names.CANCELED}')",
+    Status.FAILED: "ExecutionStatus IN ('Failed', 'TimedOut')",
+    Status.CANCELED: "ExecutionStatus IN ('Canceled', 'Terminated') OR "
+    f"(ExecutionStatus = 'Completed' AND {names.STATE.name} = '{names.CANCELED}')",
+} | dict.fromkeys(OPEN, "ExecutionStatus = 'Running'")
+
+
+@dataclass(frozen=True)
+class EventQuery:
+    """What to list. At least one workspace; the other fields narrow it down.
+
+    `resource_id_hash` is `emitonce.ids.resource_id_hash`. `accepted_from` is included,
+    `accepted_to` is not. Of the open statuses each gives all events that are open: see
+    `status_is_exact`.
+    """
+
+    workspaces: tuple[str, ...]
+    event: str | None = None
+    resource: str | None = None
+    resource_id_hash: str | None = None
+    status: Status | None = None
+    connection: str | None = None
+    rule: str | None = None
+    accepted_from: datetime | None = None
+    accepted_to: datetime | None = None
+    include_tests: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.workspaces:
+            raise ValueError("workspaces: name at least one, events are listed by workspace")
+        for name, moment in (("from", self.accepted_from), ("to", self.accepted_to)):
+            if moment is not None and moment.tzinfo is None:
+                raise ValueError(f"accepted_{name}: has no time zone")
+
+    @property
+    def status_is_exact(self) -> bool:
+        """False where lists can't tell statuses apart: pending, processing and retrying."""
+        return self.status not in OPEN
+
+    @property
+    def may_be_superseded(self) -> bool:
+        """Whether a run that matches may have been redelivered since, by a run that does not."""
+        return self.status in (Status.FAILED, Status.CANCELED)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether `conditions` says it all; otherwise `admits` has to look at each run."""
+        return all(_is_plain(value) for value in (self.event, self.resource) if value is not None)
+
+    def conditions(self) -> str:
+        """The list filter, without a time window."""
+        parts = [
+            "WorkflowType = 'DeliverEvent'",
+            f"{names.WORKSPACE.name} IN ({_literals(self.workspaces)})",
+        ]
+        for key, value in ((names.EVENT, self.event), (names.RESOURCE, self.resource)):
+            if value is not None:
+                parts.extend(_text_condition(key.name, value))
+        for name, value in (
+            (names.RESOURCE_ID.name, self.resource_id_hash),
+            (names.CONNECTIONS.name, self.connection),
+            (names.RULES.name, self.rule),
+        ):
+            if value is not None:
+                parts.append(f"{name} = {_literals([value])}")
+        if self.status is not None:
+            parts.append(f"({_STATUS[self.status]})")
+        if not self.include_tests:
+            parts.append(f"({names.STATE.name} IS NULL OR {names.STATE.name} != '{names.TEST}')")
+        return " AND ".join(parts)
+
+    def admits(self, run: WorkflowExecution) -> bool:
+        """Whether a run that met `conditions` has exactly the names asked for."""
+        found = run.typed_search_attributes
+        return all(
+            value is None or found.get(key) == value
+            for key, value in ((names.EVENT, self.event), (names.RESOURCE, self.resource))
+        )
+
+
+def accepted_within(lower: datetime | None, upper: datetime | None) -> str:
+    """Further conditions: accepted in [lower, upper), as precisely as the store keeps it."""
+    name = names.ACCEPTED_AT.name
+    parts = [f" AND {name} IS NOT NULL"]
+    if lower is not None:
+        parts.append(f" AND {name} >= '{lower.isoformat()}'")
+    if upper is not None:
+        parts.append(f" AND {name} < '{upper.isoformat()}'")
+    return "".join(parts)
+
+
+def accepted_around(lower: datetime | None, upper: datetime | None) -> str:
+    """The same with what stands just outside, so that no rounding loses an event."""
+    return accepted_within(
+        lower - ROUNDING if lower is not None else None,
+        upper + 2 * ROUNDING if upper is not None else None,
+    )
+
+
+def runs_of(event_ids: list[str]) -> str:
+    """Every run of these events, superseded ones too."""
+    return f"WorkflowType = 'DeliverEvent' AND WorkflowId IN ({_literals(event_ids)})"
+
+
+def _text_condition(name: str, value: str) -> list[str]:
+    if _is_plain(value):
+        return [f"{name} = '{value}'"]
+    beginning = "".join(itertools.takewhile(_is_plain, value))
+    return [f"{name} STARTS_WITH '{beginning}'"] if beginning else []
+
+
+def _literals(values: tuple[str, ...] | list[str]) -> str:
+    """Ids, quoted; one that is not plain is nobody's, and so is what stands for it here."""
+    return ", ".join(f"'{value if _is_plain(value) else '?'}'" for value in values)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isprintable() and not any(mark in text for mark in "'\"\\")
