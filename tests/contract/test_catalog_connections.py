@@ -1,0 +1,351 @@
+"""What connections, their credentials and mappings promise."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import uuid
+
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from catalog import Catalog
+from catalog.changes import Changes
+from catalog.cipher import CredentialCipher
+from catalog.credentials import ConnectionLookup
+from catalog.errors import (
+    CannotDecrypt,
+    CatalogUnavailable,
+    Conflict,
+    InvalidValue,
+    NotFound,
+    VersionConflict,
+)
+from delivery.mapping_schema import (
+    DEFAULT_MAPPING,
+    LiteralSource,
+    MappedField,
+    MappingSchema,
+)
+from tests.contract.catalog_samples import (
+    CIPHER,
+    Tenant,
+    eventually,
+    hash_resource_id,
+    opened,
+    psql,
+)
+
+
+@pytest_asyncio.fixture
+async def tenant(database):
+    async with opened(database) as catalog:
+        yield await Tenant.create(catalog)
+
+
+async def credential(tenant: Tenant):
+    return await tenant.catalog.credentials.credential(tenant.workspace, tenant.connection.id)
+
+
+async def test_credential_is_what_was_given_and_shows_nothing_when_printed(tenant, database):
+    found = await credential(tenant)
+    assert found.api_key.get_secret_value() == "cdp-key-1"
+    assert (found.region, found.status, found.version) == ("us", "active", 1)
+    assert found.workspace == tenant.workspace
+    assert "cdp-key-1" not in repr(found) + repr(found.credential)
+    async with psql(database) as reader:
+        row = await reader.fetchrow("SELECT * FROM connections")
+    assert b"cdp-key-1" not in bytes(row["encrypted_key"])
+
+
+async def test_credential_of_another_workspace_is_not_found(tenant):
+    other = await Tenant.create(tenant.catalog, "Other")
+    for workspace, connection in (
+        (other.workspace, tenant.connection.id),
+        (tenant.workspace, str(uuid.uuid4())),
+        ("no-uuid", tenant.connection.id),
+        (tenant.workspace, "\0"),
+    ):
+        with pytest.raises(NotFound):
+            await tenant.catalog.credentials.credential(workspace, connection)
+
+
+async def test_encrypted_key_copied_to_another_connection_does_not_open(tenant, database):
+    other = await Tenant.create(tenant.catalog, "Other")
+    async with psql(database) as writer:
+        await writer.execute(
+            "UPDATE connections SET encrypted_key = "
+            "(SELECT encrypted_key FROM connections WHERE id = $1) WHERE id = $2",
+            tenant.connection.id,
+            other.connection.id,
+        )
+
+    async def refused() -> bool:
+        try:
+            await credential(other)
+        except CannotDecrypt:
+            return True
+        return False
+
+    await eventually(refused)
+
+
+async def test_key_ring_without_the_key_cannot_decrypt(tenant, database):
+    foreign = CredentialCipher({"k2": b"2" * 32})
+    catalog = await Catalog.open(database, foreign, hash_resource_id)
+    try:
+        with pytest.raises(CannotDecrypt):
+            await catalog.credentials.credential(tenant.workspace, tenant.connection.id)
+    finally:
+        await catalog.close()
+
+
+async def test_replaced_key_is_the_next_ones_in_this_process_and_others(tenant, database):
+    async with opened(database) as elsewhere:
+        assert (await credential(tenant)).version == 1
+        there = dataclasses.replace(tenant, catalog=elsewhere)
+        assert (await credential(there)).version == 1
+
+        connections = tenant.catalog.connections
+        await connections.replace_key(tenant.organisation, tenant.connection.id, "cdp-key-2")
+        found = await credential(tenant)
+        assert (found.version, found.api_key.get_secret_value()) == (2, "cdp-key-2")
+
+        async def seen() -> bool:
+            return (await credential(there)).api_key == SecretStr("cdp-key-2")
+
+        await eventually(seen)
+
+
+async def test_credential_is_answered_from_memory(tenant, database):
+    await credential(tenant)
+    async with psql(database) as writer, writer.transaction():
+        await writer.execute("LOCK TABLE connections")
+        assert (await credential(tenant)).version == 1
+
+
+async def test_deactivate_holds_only_for_the_credential_that_was_refused(tenant):
+    connections, credentials = tenant.catalog.connections, tenant.catalog.credentials
+    connection = tenant.connection.id
+    await credential(tenant)
+
+    await connections.replace_key(tenant.organisation, connection, "cdp-key-2")
+    assert not await credentials.deactivate(connection, version=1)
+    assert (await credential(tenant)).status == "active"
+
+    assert await credentials.deactivate(connection, version=2)
+    found = await credential(tenant)  # seen at once by the process that did it
+    assert (found.status, found.inactive_reason) == ("inactive", "authentication_invalid")
+    assert not await credentials.deactivate(connection, version=2)
+
+    revived = await connections.replace_key(tenant.organisation, connection, "cdp-key-3")
+    assert (revived.status, revived.inactive_reason, revived.credential_version) == (
+        "active",
+        None,
+        3,
+    )
+
+
+async def test_of_many_that_deactivate_at_once_one_does(tenant):
+    deactivated = await asyncio.gather(
+        *(tenant.catalog.credentials.deactivate(tenant.connection.id, version=1) for _ in range(10))
+    )
+    assert sorted(deactivated) == [False] * 9 + [True]
+
+
+async def test_new_region_is_a_new_credential_and_revives(tenant):
+    """Key and region belong together: a refusal may come from either being wrong."""
+    await tenant.catalog.credentials.deactivate(tenant.connection.id, version=1)
+    updated = await tenant.catalog.connections.update(
+        tenant.organisation, tenant.connection.id, region="eu", name="Renamed"
+    )
+    assert (updated.region, updated.name) == ("eu", "Renamed")
+    assert (updated.status, updated.credential_version) == ("active", 2)
+    assert (await credential(tenant)).api_key.get_secret_value() == "cdp-key-1"
+
+
+async def test_new_name_alone_neither_revives_nor_counts_as_new_credential(tenant):
+    await tenant.catalog.credentials.deactivate(tenant.connection.id, version=1)
+    updated = await tenant.catalog.connections.update(
+        tenant.organisation, tenant.connection.id, name="Renamed", region="us", hidden=True
+    )
+    assert (updated.status, updated.credential_version, updated.hidden) == ("inactive", 1, True)
+
+
+async def test_new_key_leaves_a_pause_and_a_manual_inactivation_alone(tenant):
+    connections = tenant.catalog.connections
+    owned = (tenant.organisation, tenant.connection.id)
+    await connections.pause(*owned)
+    assert (await connections.replace_key(*owned, "cdp-key-2")).status == "paused"
+    inactive = await connections.inactivate(*owned)
+    assert inactive.inactive_reason == "manually_inactivated"
+    assert (await connections.replace_key(*owned, "cdp-key-3")).status == "inactive"
+
+
+async def test_pause_and_resume(tenant):
+    connections = tenant.catalog.connections
+    owned = (tenant.organisation, tenant.connection.id)
+    assert (await connections.pause(*owned)).status == "paused"
+    assert (await connections.pause(*owned)).status == "paused"
+    assert (await credential(tenant)).status == "paused"
+    assert not await tenant.catalog.credentials.deactivate(tenant.connection.id, version=1)
+    assert (await connections.resume(*owned)).active
+    await tenant.catalog.credentials.deactivate(tenant.connection.id, version=1)
+    with pytest.raises(Conflict, match="inactive"):
+        await connections.pause(*owned)
+    assert (await connections.resume(*owned)).inactive_reason is None
+
+
+async def test_connection_with_active_rules_is_deleted_only_by_force(tenant):
+    connections = tenant.catalog.connections
+    owned = (tenant.organisation, tenant.connection.id)
+    rule = await tenant.rule()
+    assert await tenant.matched() == [rule.id]
+    with pytest.raises(Conflict, match="1 active rules"):
+        await connections.delete(*owned)
+    assert (await connections.delete(*owned, force=True)).id == tenant.connection.id
+    assert await tenant.matched() == []
+    with pytest.raises(NotFound):
+        await credential(tenant)
+    with pytest.raises(NotFound):
+        await tenant.catalog.rules.get(tenant.organisation, rule.id)
+
+
+async def test_connection_with_inactive_rules_is_deleted_without_force(tenant):
+    await tenant.rule(active=False)
+    await tenant.catalog.connections.delete(tenant.organisation, tenant.connection.id)
+
+
+async def test_another_organisation_finds_nothing(tenant):
+    other = await Tenant.create(tenant.catalog, "Other")
+    connections, mappings = tenant.catalog.connections, tenant.catalog.mappings
+    foreign = (other.organisation, tenant.connection.id)
+    for attempt in (
+        connections.get(*foreign),
+        connections.update(*foreign, name="Stolen"),
+        connections.replace_key(*foreign, "stolen"),
+        connections.pause(*foreign),
+        connections.resume(*foreign),
+        connections.inactivate(*foreign),
+        connections.delete(*foreign, force=True),
+        mappings.default(*foreign),
+        mappings.put_default(*foreign, schema=DEFAULT_MAPPING),
+        connections.create(
+            other.organisation,
+            workspace=tenant.workspace,
+            name="Intruder",
+            region="us",
+            api_key="key",
+            created_by="test",
+        ),
+    ):
+        with pytest.raises(NotFound):
+            await attempt
+    listed = await connections.list(other.organisation, workspace=tenant.workspace)
+    assert listed.records == ()
+    assert [found.id for found in (await connections.list(other.organisation)).records] == [
+        other.connection.id
+    ]
+    assert await connections.get(tenant.organisation, tenant.connection.id) == tenant.connection
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", ""),
+        ("name", "x" * 129),
+        ("name", "ünïcode"),
+        ("name", "line\n"),
+        ("name", "nul\0"),
+        ("region", "ap"),
+        ("api_key", ""),
+        ("api_key", "two words"),
+        ("api_key", "user:password"),
+        ("api_key", "nul\0"),
+        ("api_key", "x" * 257),
+        ("type", "hubspot"),
+        ("created_by", "nul\0"),
+    ],
+)
+async def test_wrong_value_is_refused_by_its_field(tenant, field, value):
+    given = {
+        "workspace": tenant.workspace,
+        "name": "A name",
+        "region": "us",
+        "api_key": "key",
+        "created_by": "test",
+    }
+    with pytest.raises(InvalidValue) as caught:
+        await tenant.catalog.connections.create(tenant.organisation, **given | {field: value})
+    assert caught.value.field == field
+    if field == "api_key" and value:
+        assert value not in str(caught.value)
+
+
+async def test_key_is_stored_without_the_blanks_that_came_with_copying(tenant):
+    await tenant.catalog.connections.replace_key(
+        tenant.organisation, tenant.connection.id, SecretStr(" cdp-key-2\n")
+    )
+    assert (await credential(tenant)).api_key.get_secret_value() == "cdp-key-2"
+
+
+async def test_mapping_counts_its_versions_and_refuses_a_late_writer(tenant):
+    mappings = tenant.catalog.mappings
+    owned = (tenant.organisation, tenant.connection.id)
+    assert await mappings.default(*owned) is None
+    with pytest.raises(VersionConflict, match="none is stored"):
+        await mappings.put_default(*owned, schema=DEFAULT_MAPPING, expected_version=1)
+
+    first = await mappings.put_default(*owned, schema=DEFAULT_MAPPING)
+    second = await mappings.put_default(
+        *owned, schema=MappingSchema(fields=()), name="Empty", expected_version=1
+    )
+    assert (first.version, second.version) == (1, 2)
+    assert second.mapping_id == first.mapping_id
+    assert await mappings.default(*owned) == second
+    with pytest.raises(VersionConflict, match=r"version 1.* version 2") as caught:
+        await mappings.put_default(*owned, schema=DEFAULT_MAPPING, expected_version=1)
+    assert (caught.value.expected, caught.value.current) == (1, 2)
+    with pytest.raises(Conflict, match="another default mapping"):
+        await mappings.put_default(*owned, schema=DEFAULT_MAPPING, mapping_id=str(uuid.uuid4()))
+
+
+async def test_of_writers_at_once_with_the_same_expectation_one_wins(tenant):
+    owned = (tenant.organisation, tenant.connection.id)
+    await tenant.catalog.mappings.put_default(*owned, schema=DEFAULT_MAPPING)
+    results = await asyncio.gather(
+        *(
+            tenant.catalog.mappings.put_default(*owned, schema=DEFAULT_MAPPING, expected_version=1)
+            for _ in range(8)
+        ),
+        return_exceptions=True,
+    )
+    assert sum(not isinstance(result, VersionConflict) for result in results) == 1
+
+
+@pytest.mark.parametrize("value", ["nul\0", "nul\0 within"])
+async def test_mapping_with_what_postgres_cannot_hold_is_refused(tenant, value):
+    schema = MappingSchema(
+        fields=(MappedField(dest="plan", source=LiteralSource(type="literal", value=value)),)
+    )
+    with pytest.raises(InvalidValue):
+        await tenant.catalog.mappings.put_default(
+            tenant.organisation, tenant.connection.id, schema=schema
+        )
+
+
+async def test_lookup_without_database_is_unavailable_not_wrong(tenant, database):
+    async def connect():
+        raise OSError("no listener either")
+
+    changes = Changes(connect)
+    await changes.start()
+    try:
+        lookup = ConnectionLookup(tenant.catalog.pool, changes, CIPHER)
+        assert (await lookup.credential(tenant.workspace, tenant.connection.id)).version == 1
+        await tenant.catalog.close()
+        with pytest.raises(CatalogUnavailable):
+            await lookup.credential(tenant.workspace, tenant.connection.id)
+    finally:
+        await changes.stop()
