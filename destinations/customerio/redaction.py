@@ -1,0 +1,128 @@
+"""Takes out of an answer what must not be kept: the key, e-mail addresses, what was just sent.
+
+An error page may echo the request. Excerpts of answers are stored, logged and shown, so whatever
+can be recognised is replaced, also as JSON, HTML, URLs and Latin-1 would spell it. Better too much
+than too little: the word "free" goes too when it was a trait's value.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import quote, quote_plus
+
+from pydantic import JsonValue, SecretStr
+
+REDACTED = "[redacted]"
+
+MIN_VALUE = 4
+"""Characters of a trait's value; shorter ones (`yes`, `de`) identify nobody."""
+
+# Runs without what usually surrounds an address. Each character is looked at once, which a pattern
+# of the address itself would not manage on a long run without an @.
+_RUN = re.compile(r"""[^\s"'<>(),;\[\]{}]+""")
+_AT = re.compile(r"[^@](?:@|%40|\\u0040|&#64|&#x40|&commat)", re.IGNORECASE)
+
+# Stands for REDACTED while replacing, so that no later value finds a part of that word.
+_MARK = "\0"
+_CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "\ufffd")
+_WORD = re.compile(r"\w")
+
+
+def redact(
+    text: str, *, api_key: SecretStr, body: Mapping[str, JsonValue], cut: bool = False
+) -> str:
+    """`text` without secrets, personal data and control characters.
+
+    `body` is the request's. `cut` says that the text's end is missing: then the beginning of a
+    value at that end goes, too. Time grows with the text's length times the number of values, never
+    faster: 64 KiB and a request at its size limit take tens of milliseconds.
+    """
+    text = _clean(text)
+    if _WORD.search(text) is None:
+        return text
+    values = {_clean(form) for form in _key_forms(api_key.get_secret_value())}
+    short: set[str] = set()
+    for value in sensitive_values(body):
+        (values if len(value) >= MIN_VALUE else short).update(map(_clean, _spellings(value)))
+    if cut:
+        text = _without_torn_value(text, values)
+    for value in _longest_first(values):
+        text = text.replace(value, _MARK)
+    for value in _longest_first(short):
+        text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", _MARK, text)
+    text = _RUN.sub(_without_address, text)
+    return text.replace(_MARK, REDACTED)
+
+
+def sensitive_values(body: Mapping[str, JsonValue]) -> Iterator[str]:
+    """What of a request's body identifies a person: the ids, and traits' strings at any depth."""
+    for name in ("userId", "anonymousId"):
+        value = body.get(name)
+        if isinstance(value, str) and value.strip():
+            yield value
+    pending: list[JsonValue] = [body.get("traits")]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            if len(value.strip()) >= MIN_VALUE:
+                yield value
+        elif isinstance(value, dict):
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+
+
+def _key_forms(key: str) -> Iterator[str]:
+    """The key as it is, and as it stands in an `Authorization` header."""
+    if not key:
+        return
+    yield from _spellings(key)
+    for plain in (f"{key}:".encode(), key.encode()):
+        for encoded in (base64.b64encode(plain), base64.urlsafe_b64encode(plain)):
+            yield encoded.decode()
+            yield encoded.decode().rstrip("=")
+
+
+def _spellings(value: str) -> Iterable[str]:
+    """The value as plain text, JSON, HTML, URL, and as Latin-1 that was read as UTF-8."""
+    utf8 = value.encode(errors="replace")
+    escaped = json.dumps(value)[1:-1]
+    return {
+        value,
+        escaped,
+        escaped.replace("/", "\\/"),
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        html.escape(value),
+        html.escape(value, quote=False),
+        quote(utf8, safe=""),
+        quote_plus(utf8),
+        value.encode("latin-1", "replace").decode(errors="replace"),
+    }
+
+
+def _without_torn_value(text: str, values: Iterable[str]) -> str:
+    end = len(text)
+    for value in values:
+        start = text.find(value[0], max(0, len(text) - len(value) + 1))
+        while start != -1 and start < end:
+            if value.startswith(text[start:]):
+                end = start
+            start = text.find(value[0], start + 1)
+    return text[:end]
+
+
+def _longest_first(values: Iterable[str]) -> list[str]:
+    """So that a value which contains another goes as a whole."""
+    return sorted(values, key=lambda value: (-len(value), value))
+
+
+def _clean(text: str) -> str:
+    return text.translate(_CONTROLS)
+
+
+def _without_address(run: re.Match[str]) -> str:
+    return _MARK if _AT.search(run[0]) else run[0]
