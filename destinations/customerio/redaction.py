@@ -90,18 +90,25 @@ def _key_forms(key: str) -> Iterator[str]:
 def _spellings(value: str) -> Iterable[str]:
     """The value as plain text, JSON, HTML, URL, and as Latin-1 that was read as UTF-8."""
     utf8 = value.encode(errors="replace")
-    escaped = json.dumps(value)[1:-1]
+    escaped, unicode = _escaped(value), _escaped(value, ensure_ascii=False)
     return {
         value,
         escaped,
+        unicode,
         escaped.replace("/", "\\/"),
-        json.dumps(value, ensure_ascii=False)[1:-1],
+        # Our request's JSON, quoted in a string of JSON.
+        _escaped(unicode),
+        _escaped(unicode, ensure_ascii=False),
         html.escape(value),
         html.escape(value, quote=False),
         quote(utf8, safe=""),
         quote_plus(utf8),
         value.encode("latin-1", "replace").decode(errors="replace"),
     }
+
+
+def _escaped(value: str, *, ensure_ascii: bool = True) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii)[1:-1]
 
 
 def _without_torn_value(text: str, values: Iterable[str]) -> str:

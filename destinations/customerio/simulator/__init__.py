@@ -1,0 +1,25 @@
+"""A Customer.io on loopback: real sockets, real effects, and faults to order. For tests and demos.
+
+It behaves as far as the vendor's API reference, documentation and open-source clients say; where
+they don't, `Options` can be switched. Nothing in it was compared with the live service.
+"""
+
+from destinations.customerio.simulator.events import StoredEvent
+from destinations.customerio.simulator.fault import Fault, FaultRule
+from destinations.customerio.simulator.options import Options
+from destinations.customerio.simulator.person import Person
+from destinations.customerio.simulator.request import Request
+from destinations.customerio.simulator.simulator import EU_KEY, US_KEY, Simulator, run_simulator
+
+__all__ = [
+    "EU_KEY",
+    "US_KEY",
+    "Fault",
+    "FaultRule",
+    "Options",
+    "Person",
+    "Request",
+    "Simulator",
+    "StoredEvent",
+    "run_simulator",
+]

@@ -1,0 +1,143 @@
+"""`/_sim/…` on either port: look at the simulator and steer it from another process.
+
+GET    /_sim/            ports and counts        POST   /_sim/faults    one rule
+GET    /_sim/requests    ?after=<seq>            DELETE /_sim/faults
+GET    /_sim/people                              POST   /_sim/keys      {"us": [...], "eu": [...]}
+GET    /_sim/events                              POST   /_sim/options   those to change
+GET    /_sim/options                             POST   /_sim/reset
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from destinations.customerio.simulator.answer import Answer, json_answer
+from destinations.customerio.simulator.call import InvalidCall, parse_body
+from destinations.customerio.simulator.events import StoredEvent
+from destinations.customerio.simulator.fault import FaultRule
+from destinations.customerio.simulator.options import Options
+from destinations.customerio.simulator.person import Person
+from destinations.customerio.simulator.request import Request
+from destinations.customerio.simulator.wire import Incoming
+
+PREFIX = "/_sim/"
+
+
+class Keys(BaseModel):
+    """The keys of the regions that are named; the others keep theirs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    us: frozenset[str] | None = None
+    eu: frozenset[str] | None = None
+
+
+class Controlled(Protocol):
+    """What can be seen and steered."""
+
+    @property
+    def base_urls(self) -> dict[str, str]: ...
+    @property
+    def requests(self) -> Sequence[Request]: ...
+    @property
+    def people(self) -> list[Person]: ...
+    @property
+    def events(self) -> list[StoredEvent]: ...
+    @property
+    def options(self) -> Options: ...
+    def set_options(self, options: Options) -> None: ...
+    def add_fault(self, rule: FaultRule) -> None: ...
+    def clear_faults(self) -> None: ...
+    def set_keys(
+        self, *, us: frozenset[str] | None = None, eu: frozenset[str] | None = None
+    ) -> None: ...
+    def reset(self) -> None: ...
+
+
+class Control:
+    def __init__(self, simulator: Controlled) -> None:
+        self._sim = simulator
+        self._routes: dict[str, dict[str, Callable[[Incoming], JsonValue]]] = {
+            "": {"GET": self._overview},
+            "requests": {"GET": self._requests},
+            "people": {"GET": lambda _: [person.as_json() for person in self._sim.people]},
+            "events": {"GET": lambda _: [event.as_json() for event in self._sim.events]},
+            "options": {"GET": self._options, "POST": self._set_options},
+            "faults": {"POST": self._add_fault, "DELETE": self._clear_faults},
+            "keys": {"POST": self._set_keys},
+            "reset": {"POST": self._reset},
+        }
+
+    def handle(self, incoming: Incoming) -> Answer:
+        """404 and 405 as usual; 400 names the field that can't be read."""
+        name = urlsplit(incoming.target).path.removeprefix(PREFIX)
+        route = self._routes.get(name)
+        if route is None:
+            return json_answer(
+                {"error": f"no such page; there are {_listed(self._routes)}"}, status=404
+            )
+        action = route.get(incoming.method)
+        if action is None:
+            return json_answer({"error": f"method must be {_listed(route)}"}, status=405)
+        try:
+            return json_answer(action(incoming))
+        except ValidationError as err:
+            return json_answer({"error": _first_fault(err)}, status=400)
+        except InvalidCall as err:
+            return json_answer({"error": str(err)}, status=400)
+
+    def _overview(self, _: Incoming) -> JsonValue:
+        return {
+            "base_urls": dict(self._sim.base_urls),
+            "requests": len(self._sim.requests),
+            "people": len(self._sim.people),
+            "events": len(self._sim.events),
+        }
+
+    def _requests(self, incoming: Incoming) -> JsonValue:
+        text = parse_qs(urlsplit(incoming.target).query).get("after", ["0"])[0]
+        if not text.isdecimal():
+            raise InvalidCall("after: must be a request's seq, a whole number")
+        return [request.as_json() for request in self._sim.requests if request.seq > int(text)]
+
+    def _options(self, _: Incoming) -> JsonValue:
+        options: JsonValue = self._sim.options.model_dump(mode="json")
+        return options
+
+    def _set_options(self, incoming: Incoming) -> JsonValue:
+        changed = {**self._sim.options.model_dump(), **parse_body(incoming.raw)}
+        self._sim.set_options(Options.model_validate(changed))
+        return self._options(incoming)
+
+    def _add_fault(self, incoming: Incoming) -> JsonValue:
+        self._sim.add_fault(FaultRule.model_validate(parse_body(incoming.raw)))
+        return {}
+
+    def _clear_faults(self, _: Incoming) -> JsonValue:
+        self._sim.clear_faults()
+        return {}
+
+    def _set_keys(self, incoming: Incoming) -> JsonValue:
+        keys = Keys.model_validate(parse_body(incoming.raw))
+        self._sim.set_keys(us=keys.us, eu=keys.eu)
+        return {}
+
+    def _reset(self, _: Incoming) -> JsonValue:
+        self._sim.reset()
+        return {}
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+
+
+def _listed(
+    names: dict[str, dict[str, Callable[[Incoming], JsonValue]]]
+    | dict[str, Callable[[Incoming], JsonValue]],
+) -> str:
+    return ", ".join(name or "/" for name in names)

@@ -1,0 +1,92 @@
+"""One request on its way through: noted, answered or mistreated, and noted again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from destinations.customerio.simulator.answer import Answer
+from destinations.customerio.simulator.fault import Fault
+from destinations.customerio.simulator.request import Request
+from destinations.customerio.simulator.service import Service
+from destinations.customerio.simulator.wire import Incoming, Wire
+
+
+class Exchange:
+    """`noticed` is called whenever the request, or what it did, has changed."""
+
+    def __init__(self, service: Service, wire: Wire, noticed: Callable[[], None]) -> None:
+        self._service = service
+        self._wire = wire
+        self._noticed = noticed
+
+    async def run(self, request: Request) -> None:
+        """Returns when the client has its answer, or won't get one."""
+        fault = request.fault
+        if fault is None:
+            await self._send(request, self._handle(request))
+            return
+        own = self._handle(request) if fault.stores == "first" else None
+        try:
+            await asyncio.sleep(fault.delay)
+            await self._mistreat(request, fault, own)
+        finally:
+            if fault.stores == "late":
+                self._handle(request)
+
+    async def _mistreat(self, request: Request, fault: Fault, own: Answer | None) -> None:
+        if fault.kind in ("reset_before_headers", "reset_after_store"):
+            self._wire.reset()
+        elif fault.kind == "stall":
+            await self._wire.client_left()
+        elif fault.kind == "slow_drip":
+            whole = fault.drip_from == "head"
+            await self._wire.drip(faulty(fault, own, request), fault.drip_seconds, whole=whole)
+        else:
+            await self._send(request, faulty(fault, own, request))
+
+    async def _send(self, request: Request, answer: Answer) -> None:
+        request.status = answer.status
+        request.answered = time.monotonic()
+        self._noticed()
+        await self._wire.send(answer)
+
+    def _handle(self, request: Request) -> Answer:
+        answer = self._service.handle(request)
+        self._noticed()
+        return answer
+
+
+def faulty(fault: Fault, own: Answer | None, request: Request) -> Answer:
+    """The answer as the fault wants it; what it leaves open is as the service would have it."""
+    plain = (
+        own if own is not None and fault.status is None else Answer(fault.status or 200, b"{}\n")
+    )
+    body = plain.body
+    if plain.status >= 300 and own is None:
+        body = b""
+    if fault.body is not None:
+        body = fault.body.encode()
+    elif fault.body_bytes is not None:
+        body = b"x" * fault.body_bytes
+    elif fault.echo:
+        said = f"could not process: {request.raw.decode(errors='replace')}"
+        body = json.dumps({"meta": {"errors": [said]}}, ensure_ascii=False).encode()
+    return Answer(plain.status, body, tuple(fault.headers.items()), plain.content_type)
+
+
+def received(seq: int, region: str, incoming: Incoming) -> Request:
+    return Request(
+        seq=seq,
+        region=region,
+        method=incoming.method,
+        path=urlsplit(incoming.target).path,
+        headers=incoming.headers,
+        raw=incoming.raw,
+        received=time.monotonic(),
+        received_at=datetime.now(UTC),
+    )

@@ -1,0 +1,116 @@
+"""What can go wrong on the way, to order."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_VALUE = re.compile(r"(?:[!-~\xa0-\xff](?:[ \t!-~\xa0-\xff]*[!-~\xa0-\xff])?)?")
+
+Path = Literal["*", "identify", "track", "page", "screen", "group", "alias", "batch"]
+
+
+class Fault(BaseModel):
+    """One misbehaviour. Times in seconds.
+
+    | kind                 | what the client sees                                            |
+    | -------------------- | --------------------------------------------------------------- |
+    | answer               | an answer, changed by `status`, `headers`, `body`, …            |
+    | reset_before_headers | the connection is reset, nothing was stored                     |
+    | reset_after_store    | the connection is reset, but the call was stored                |
+    | stall                | nothing at all, until it gives up                               |
+    | slow_drip            | the answer byte by byte, from its status line or from its body  |
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["answer", "reset_before_headers", "reset_after_store", "stall", "slow_drip"] = (
+        "answer"
+    )
+    status: int | None = Field(default=None, ge=200, le=599)
+    headers: dict[str, str] = {}
+    body: str | None = None
+    body_bytes: int | None = Field(default=None, ge=0, le=16_000_000)
+    """A body of this size, of no meaning."""
+    echo: bool = False
+    """A body that quotes the request, personal data and all."""
+    delay: float = Field(default=0, ge=0, le=3_600)
+    drip_seconds: float = Field(default=0.05, ge=0, le=60)
+    drip_from: Literal["head", "body"] = "head"
+    store: Literal["no", "first", "late"] | None = None
+    """Whether the call takes effect: before the client sees anything, or once it has seen all or
+    given up. Absent: as the kind and the status promise."""
+
+    @field_validator("headers")
+    @classmethod
+    def _sendable(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+                raise ValueError(f"{name!r} and its value can't be sent as a header")
+        return headers
+
+    @property
+    def stores(self) -> Literal["no", "first", "late"]:
+        if self.store is not None:
+            return self.store
+        if self.kind == "reset_after_store":
+            return "first"
+        if self.kind in ("reset_before_headers", "stall"):
+            return "no"
+        return "first" if self.status is None or self.status < 300 else "no"
+
+
+class FaultRule(BaseModel):
+    """When a fault happens: to which calls, and to which of those, counted from when it was set.
+
+    `nth` are numbers of calls, the first is 1; `times` is a number of calls from the first one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path = "*"
+    fault: Fault
+    times: int | None = Field(default=None, ge=1)
+    nth: tuple[int, ...] | None = None
+    region: Literal["us", "eu"] | None = None
+    key: str | None = None
+
+    def concerns(self, call: str, region: str, key: str | None) -> bool:
+        return (
+            self.path in ("*", call) and self.region in (None, region) and self.key in (None, key)
+        )
+
+    def due(self, number: int) -> bool:
+        if self.nth is not None and number not in self.nth:
+            return False
+        return self.times is None or number <= self.times
+
+
+class FaultPlan:
+    """All rules that are set. Of several that are due, the one set first happens."""
+
+    def __init__(self) -> None:
+        self._rules: list[FaultRule] = []
+        self._counts: list[int] = []
+
+    def add(self, rule: FaultRule) -> None:
+        self._rules.append(rule)
+        self._counts.append(0)
+
+    def clear(self) -> None:
+        self._rules.clear()
+        self._counts.clear()
+
+    def take(self, call: str, region: str, key: str | None) -> Fault | None:
+        """The fault of this call, which is thereby counted."""
+        taken: Fault | None = None
+        for index, rule in enumerate(self._rules):
+            if not rule.concerns(call, region, key):
+                continue
+            self._counts[index] += 1
+            if taken is None and rule.due(self._counts[index]):
+                taken = rule.fault
+        return taken

@@ -1,0 +1,76 @@
+"""One request as it was received, and what came of it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from pydantic import JsonValue
+
+from destinations.customerio.simulator.fault import Fault
+
+
+@dataclass(eq=False)
+class Request:
+    """`status` is None until it was answered, and stays so where it never was.
+
+    `received` and `answered` are seconds of the monotonic clock; header names are in small letters.
+    """
+
+    seq: int
+    region: str
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    raw: bytes
+    received: float
+    received_at: datetime
+    fault: Fault | None = None
+    status: int | None = None
+    answered: float | None = None
+    stored: bool = False
+
+    @property
+    def call(self) -> str:
+        """`identify` of `/v1/identify`."""
+        return self.path.rpartition("/")[2]
+
+    def header(self, name: str) -> str | None:
+        values = [value for key, value in self.headers if key == name.lower()]
+        return ", ".join(values) if values else None
+
+    @cached_property
+    def parsed(self) -> JsonValue:
+        """The body as JSON; None when it isn't."""
+        try:
+            value: JsonValue = json.loads(self.raw)
+        except (ValueError, RecursionError):
+            return None
+        return value
+
+    @property
+    def body(self) -> dict[str, JsonValue]:
+        """The body as a JSON object; empty when it isn't one."""
+        return self.parsed if isinstance(self.parsed, dict) else {}
+
+    def as_json(self) -> dict[str, JsonValue]:
+        return {
+            "seq": self.seq,
+            "region": self.region,
+            "method": self.method,
+            "path": self.path,
+            "headers": [[name, value] for name, value in self.headers],
+            "body": self.parsed,
+            "raw_base64": base64.b64encode(self.raw).decode(),
+            "received": self.received,
+            "received_at": self.received_at.isoformat(),
+            "fault": self.fault.model_dump(mode="json", exclude_defaults=True)
+            if self.fault
+            else None,
+            "status": self.status,
+            "answered": self.answered,
+            "stored": self.stored,
+        }

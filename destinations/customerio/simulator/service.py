@@ -1,0 +1,134 @@
+"""The service without its sockets: a request in, an answer out, effects in workspaces.
+
+With `X-Strict-Mode: 1` a fault is answered with its status; without, with 200 all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+
+from pydantic import JsonValue
+
+from destinations.customerio.simulator.answer import (
+    ACCEPTED,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    Answer,
+    json_answer,
+    refused,
+)
+from destinations.customerio.simulator.attributes import call_faults, within_limits
+from destinations.customerio.simulator.authorization import basic_key
+from destinations.customerio.simulator.call import (
+    CALLS,
+    CallBody,
+    InvalidCall,
+    parse_body,
+    read_call,
+)
+from destinations.customerio.simulator.options import Options
+from destinations.customerio.simulator.rate_limit import RateLimit
+from destinations.customerio.simulator.request import Request
+from destinations.customerio.simulator.workspace import Workspace
+
+MAX_BATCH_BYTES = 500_000
+
+
+class Service:
+    """Both regions. `keys` are those that each region knows."""
+
+    def __init__(self, keys: Mapping[str, frozenset[str]], options: Options) -> None:
+        self.keys = dict(keys)
+        self.options = options
+        self._workspaces: dict[tuple[str, str], Workspace] = {}
+        self._rate_limit = RateLimit()
+
+    def workspaces(self) -> Iterator[Workspace]:
+        yield from self._workspaces.values()
+
+    def handle(self, request: Request) -> Answer:
+        """Answer a request and let it take effect; `request.stored` says whether it did."""
+        if request.path not in [f"/v1/{call}" for call in CALLS]:
+            return NOT_FOUND
+        if request.method != "POST":
+            return METHOD_NOT_ALLOWED
+        answer = self._handle(request)
+        strict = request.header("x-strict-mode") == "1"
+        return answer if strict or answer.status in (200, 429) else ACCEPTED
+
+    def _handle(self, request: Request) -> Answer:
+        key = basic_key(request.header("authorization"))
+        if key is None or key not in self.keys[request.region]:
+            return self._unauthorized()
+        if limited := self._limited(request.region, key):
+            return limited
+        limit = MAX_BATCH_BYTES if request.call == "batch" else self.options.max_body_bytes
+        if len(request.raw) > limit:
+            return self._oversize(len(request.raw), limit)
+        workspace = self._workspace(request.region, key)
+        try:
+            body = parse_body(request.raw)
+            if request.call == "batch":
+                self._batch(body, workspace)
+            else:
+                self._apply(request.call, body, workspace)
+        except InvalidCall as err:
+            return refused(str(err))
+        request.stored = True
+        return ACCEPTED
+
+    def _apply(self, call: str, body: dict[str, JsonValue], workspace: Workspace) -> None:
+        read = read_call(call, body)
+        self._check_limits(read)
+        now = datetime.now(UTC)
+        if call == "identify":
+            workspace.identify(read, self.options, now)
+        elif call == "track":
+            workspace.track(read, self.options, now)
+
+    def _batch(self, body: dict[str, JsonValue], workspace: Workspace) -> None:
+        """An invalid part vanishes; the others take effect in their order."""
+        parts = body.get("batch")
+        if not isinstance(parts, list):
+            raise InvalidCall("batch must be an array")
+        for part in parts:
+            try:
+                if not isinstance(part, dict) or part.get("type") not in CALLS[:-1]:
+                    raise InvalidCall("type is required")
+                if len(json.dumps(part, ensure_ascii=False)) > self.options.max_body_bytes:
+                    raise InvalidCall("call is too large")
+                self._apply(str(part["type"]), part, workspace)
+            except InvalidCall as err:
+                workspace.notices.append(f"batch: {err}")
+
+    def _check_limits(self, call: CallBody) -> None:
+        if self.options.over_limit == "refuse":
+            faults = call_faults(call) + within_limits(call.traits)[1]
+            if faults:
+                raise InvalidCall("; ".join(dict.fromkeys(faults)))
+
+    def _unauthorized(self) -> Answer:
+        if self.options.unauthorized_body == "empty":
+            return Answer(401)
+        return json_answer({"meta": {"error": "unauthorized"}}, status=401)
+
+    def _oversize(self, size: int, limit: int) -> Answer:
+        status = self.options.oversize_status
+        if status == 200:
+            return ACCEPTED
+        return refused(f"request is {size} bytes, the limit is {limit}", status=status)
+
+    def _limited(self, region: str, key: str) -> Answer | None:
+        limit = self.options.rate_limit
+        if limit is None or self._rate_limit.allows((region, key), limit, time.monotonic()):
+            return None
+        if self.options.rate_limit_action == "drop":
+            return ACCEPTED
+        after = self.options.rate_limit_retry_after
+        return Answer(429, headers=(("Retry-After", after),) if after is not None else ())
+
+    def _workspace(self, region: str, key: str) -> Workspace:
+        return self._workspaces.setdefault((region, key), Workspace(region))
