@@ -97,6 +97,7 @@ def _spellings(value: str) -> Iterable[str]:
         unicode,
         escaped.replace("/", "\\/"),
         # Our request's JSON, quoted in a string of JSON.
+        _escaped(escaped),
         _escaped(unicode),
         _escaped(unicode, ensure_ascii=False),
         html.escape(value),
