@@ -111,6 +111,11 @@ class Simulator:
     def options(self) -> Options:
         return self._service.options
 
+    @property
+    def connection_count(self) -> int:
+        """Connections that are open now."""
+        return len(self._connections)
+
     def person(
         self,
         *,
@@ -230,6 +235,7 @@ class Simulator:
         finally:
             wire.close()
             del self._connections[task]
+            self._pulse()
 
     async def _answer_all(self, region: str, wire: Wire) -> None:
         try:
