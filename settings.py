@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import secrets
@@ -106,12 +107,9 @@ def _development_secrets(path: Path) -> Secrets:
         draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(fresh, file)
-        try:
-            os.link(
-                draft, path
-            )  # of two processes that start at once, the first one's secrets hold
-        except FileExistsError:
-            pass
+        with contextlib.suppress(FileExistsError):
+            # Of two processes that start at once, the first one's secrets hold.
+            os.link(draft, path)
         draft.unlink()
     stored = json.loads(path.read_text())
     return Secrets(

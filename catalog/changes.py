@@ -31,8 +31,14 @@ class Changes:
     LISTEN needs a session: through a pooler it must be one in session mode, or go around it.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Connection]],
+        *,
+        check_seconds: float = CHECK_SECONDS,
+    ) -> None:
         self._connect = connect
+        self._check_seconds = check_seconds
         self._listeners: list[OnChange] = []
         self._hearing = False
         self._task: asyncio.Task[None] | None = None
@@ -93,15 +99,17 @@ class Changes:
 
         connection.add_termination_listener(on_lost)
         await connection.add_listener(CHANNEL, self._on_notification)
-        # What was read before LISTEN took effect may have changed since, unheard.
-        self.announce(EVERY_WORKSPACE)
+        # Nothing held is older than this: caches were emptied when hearing ended, and hold nothing
+        # that began to be read before it begins anew.
         self._hearing = not connection.is_closed()
         first_try.set()
         while not lost.is_set():
             try:
-                await asyncio.wait_for(lost.wait(), CHECK_SECONDS)
+                # Not `wait_for`: Python 3.11's loses a cancellation that comes with the result.
+                async with asyncio.timeout(self._check_seconds):
+                    await lost.wait()
             except TimeoutError:
-                await connection.execute("SELECT 1", timeout=CHECK_SECONDS)
+                await connection.execute("SELECT 1", timeout=self._check_seconds)
         raise CatalogUnavailable("the connection that listens was lost")
 
     def _stop_hearing(self) -> None:

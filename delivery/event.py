@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 
-from pydantic import AwareDatetime, JsonValue
+from pydantic import AwareDatetime, JsonValue, ValidationError
 
+from delivery.errors import InvalidEvent
+from delivery.labels import CONTROL_CHARACTERS, holds_email, kind, utf8_size
+from delivery.moments import iso_milliseconds, read_iso, to_utc
+from delivery.redelivery import Redelivery
+from delivery.strict_json import MAX_DEPTH, check, nesting, parse
 from delivery.values import Value
+
+__all__ = ["Event", "iso_milliseconds", "read_event"]
+
+# The vendor's limit for an event name in bytes (Track API reference, "event name cannot be longer
+# than 100 bytes"); a name that can only fail later is refused at once.
+MAX_NAME_BYTES = 100
+MAX_RESOURCE_ID_BYTES = 255
+MAX_ONLY_RULES = 100
+# A redelivery's input holds the messages built of the payload, a few levels further in.
+MAX_PAYLOAD_DEPTH = MAX_DEPTH - 8
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Event(Value):
-    """A product event. `id` is a UUID and the workflow's id; `timestamp` says when it happened."""
+    """A product event. `id` is a UUID and the workflow's id; `timestamp` says when it happened.
+
+    In its canonical form, which `read_event` gives, ids are lower-case, names carry no blanks
+    around them and the timestamp is in UTC.
+    """
 
     id: str
     workspace: str
@@ -21,11 +44,153 @@ class Event(Value):
     timestamp: AwareDatetime
     only_rules: tuple[str, ...] | None = None
     test: bool = False
+    redelivery: Redelivery | None = None
 
 
-def iso_milliseconds(moment: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds and `Z`, the form that both calls carry."""
-    from datetime import UTC
+def read_event(data: bytes | JsonValue, *, event_id: str, started_at: datetime) -> Event:
+    """Read a workflow's input: JSON as bytes, or the value it was parsed to.
 
-    utc = moment.astimezone(UTC)
-    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+    `event_id` is the workflow's id; `started_at`, aware, stands in for an absent timestamp.
+    Unknown fields are ignored. `null` counts as absent in every optional field.
+
+    Raises:
+        InvalidEvent: names the field and what to do; never holds a value of the event.
+    """
+    if isinstance(data, bytes):
+        value = parse(data)
+    else:
+        check(value := data)
+    if not isinstance(value, dict):
+        raise InvalidEvent("input", f"must be one JSON object, not {kind(value)}")
+    return Event(
+        id=_read_uuid("workflow id", event_id),
+        workspace=_read_uuid("workspace", _required(value, "workspace")),
+        event=_read_event_name(_required(value, "event")),
+        payload=_read_payload(_required(value, "payload")),
+        resource=_read_name("resource", _optional(value, "resource", "global")),
+        resource_id=_read_resource_id(value.get("resource_id")),
+        timestamp=_read_timestamp(value.get("timestamp"), started_at),
+        only_rules=_read_only_rules(value.get("only_rules")),
+        test=_read_flag("test", _optional(value, "test", False)),
+        redelivery=_read_redelivery(value.get("redelivery")),
+    )
+
+
+def _required(fields: dict[str, JsonValue], name: str) -> JsonValue:
+    if name not in fields:
+        raise InvalidEvent(name, "is missing; it is required")
+    return fields[name]
+
+
+def _optional(fields: dict[str, JsonValue], name: str, default: JsonValue) -> JsonValue:
+    value = fields.get(name)
+    return default if value is None else value
+
+
+def _read_uuid(field: str, value: JsonValue) -> str:
+    if not isinstance(value, str):
+        raise InvalidEvent(field, f"must be a UUID as a string, not {kind(value)}")
+    if not _UUID.fullmatch(value):
+        raise InvalidEvent(
+            field, "must be a UUID such as 5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e44; this is none"
+        )
+    return value.lower()
+
+
+def _read_event_name(value: JsonValue) -> str:
+    name = _read_name("event", value)
+    if holds_email(name):
+        raise InvalidEvent(
+            "event",
+            "holds an e-mail address; names are shown in lists, so put personal data into payload",
+        )
+    return name
+
+
+def _read_name(field: str, value: JsonValue) -> str:
+    """Blanks around a name are cut off, as the vendor does, so that a rule still matches it."""
+    text = _read_string(field, value).strip()
+    if not text:
+        raise InvalidEvent(field, "must not be blank")
+    _check_size(field, text, MAX_NAME_BYTES)
+    _check_control_characters(field, text)
+    return text
+
+
+def _read_resource_id(value: JsonValue) -> str | None:
+    if value is None:
+        return None
+    text = _read_string("resource_id", value)
+    if not text.strip():
+        raise InvalidEvent("resource_id", "must not be blank; leave it out or send null")
+    _check_size("resource_id", text, MAX_RESOURCE_ID_BYTES)
+    _check_control_characters("resource_id", text)
+    return text
+
+
+def _read_string(field: str, value: JsonValue) -> str:
+    if not isinstance(value, str):
+        raise InvalidEvent(field, f"must be a string, not {kind(value)}")
+    return value
+
+
+def _check_size(field: str, text: str, limit: int) -> None:
+    if (size := utf8_size(text)) > limit:
+        raise InvalidEvent(field, f"is {size:,} bytes long, limit {limit}; shorten it")
+
+
+def _check_control_characters(field: str, text: str) -> None:
+    if CONTROL_CHARACTERS.search(text):
+        raise InvalidEvent(field, "holds a control character or line break; remove it")
+
+
+def _read_payload(value: JsonValue) -> dict[str, JsonValue]:
+    if not isinstance(value, dict):
+        raise InvalidEvent("payload", f"must be an object, not {kind(value)}; send {{}} if empty")
+    if nesting(value) > MAX_PAYLOAD_DEPTH:
+        raise InvalidEvent(
+            "payload", f"is nested deeper than {MAX_PAYLOAD_DEPTH} levels; flatten it"
+        )
+    return value
+
+
+def _read_timestamp(value: JsonValue, started_at: datetime) -> datetime:
+    """RFC 3339. Before 1970 no messageId could carry it; such a time is a fault of the sender."""
+    if value is None:
+        return started_at.astimezone(UTC)
+    if not isinstance(value, str):
+        raise InvalidEvent(
+            "timestamp", f"must be a string such as 2026-11-23T18:00:00.000Z, not {kind(value)}"
+        )
+    try:
+        moment = to_utc(read_iso(value))
+    except ValueError as err:
+        raise InvalidEvent("timestamp", str(err)) from None
+    if moment < _EARLIEST:
+        raise InvalidEvent("timestamp", "lies before 1970; check the sender's clock")
+    return moment
+
+
+def _read_only_rules(value: JsonValue) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        raise InvalidEvent("only_rules", f"must be a list of rule ids or null, not {kind(value)}")
+    if len(value) > MAX_ONLY_RULES:
+        raise InvalidEvent("only_rules", f"names {len(value):,} rules, limit {MAX_ONLY_RULES}")
+    return tuple(dict.fromkeys(_read_uuid("only_rules", rule) for rule in value))
+
+
+def _read_flag(field: str, value: JsonValue) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidEvent(field, f"must be true or false, not {kind(value)}")
+    return value
+
+
+def _read_redelivery(value: JsonValue) -> Redelivery | None:
+    try:
+        return Redelivery.model_validate(value) if value is not None else None
+    except ValidationError:
+        raise InvalidEvent(
+            "redelivery", "is set by the service alone when it redelivers an event; leave it out"
+        ) from None

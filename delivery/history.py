@@ -23,7 +23,8 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from delivery.attempt import AttemptList, Call
 from delivery.result import EventResult
 from delivery.rule import MatchResult
-from delivery.steering import CANCEL_DELIVERY, KEEP_ATTEMPTS, KeepAttempts
+from delivery.search_attributes import ACCEPTED_AT
+from delivery.steering import CANCEL_DELIVERY, KEEP_ATTEMPTS, CancelDelivery, KeepAttempts
 from delivery.step import CONNECTION_HELD, Carried, Step, StepResult
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -58,14 +59,17 @@ class RunFacts:
     """
 
     started_at: datetime
+    accepted_at: datetime
     input: JsonObject = field(default_factory=dict)
     matched: MatchResult | None = None
     steps: list[StepFacts] = field(default_factory=list)
     kept: dict[str, AttemptList] = field(default_factory=dict)
+    canceled_rules: set[str] = field(default_factory=set)
     closed: str | None = None
     closed_at: datetime | None = None
     result: EventResult | None = None
     error: str | None = None
+    error_type: str | None = None
 
     def steps_of(self, rule: str, call: Call) -> list[StepFacts]:
         return [s for s in self.steps if s.step.rule == rule and s.call == call]
@@ -75,7 +79,7 @@ def read_history(
     events: Sequence[HistoryEvent], pending: Iterable[PendingActivityInfo]
 ) -> RunFacts:
     """Read one run. `events` starts with its WorkflowExecutionStarted event."""
-    facts = RunFacts(started_at=moment(events[0].event_time))
+    facts = RunFacts(moment(events[0].event_time), accepted_at=_accepted_at(events[0]))
     by_event: dict[int, StepFacts] = {}
     matching: set[int] = set()
     for event in events:
@@ -132,10 +136,21 @@ def _read_event(
             facts.kept.update(kept.attempts)
     elif kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
         request = event.workflow_execution_update_accepted_event_attributes.accepted_request.input
-        if request.name == CANCEL_DELIVERY and (kept := read(KeepAttempts, request.args)):
-            facts.kept.update(kept.attempts)
+        if request.name == CANCEL_DELIVERY and (cancel := read(CancelDelivery, request.args)):
+            facts.kept.update(cancel.attempts)
+            facts.canceled_rules.add(cancel.rule)
     else:
         _read_close(event, facts, at)
+
+
+def _accepted_at(started: HistoryEvent) -> datetime:
+    """As the starter set it, or else the run's start, as the workflow does for lists."""
+    attributes = started.workflow_execution_started_event_attributes.search_attributes
+    payload = attributes.indexed_fields.get(ACCEPTED_AT.name)
+    try:
+        return datetime.fromisoformat(_json(payload) if payload is not None else "")
+    except (TypeError, ValueError):
+        return moment(started.event_time)
 
 
 def _read_close(event: HistoryEvent, facts: RunFacts, at: datetime) -> None:
@@ -148,6 +163,7 @@ def _read_close(event: HistoryEvent, facts: RunFacts, at: datetime) -> None:
         facts.closed = "failed"
         failure = event.workflow_execution_failed_event_attributes.failure
         facts.error = failure.message
+        facts.error_type = failure.application_failure_info.type or None
         facts.result = read(EventResult, failure.application_failure_info.details)
     elif kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
         facts.closed = "canceled"

@@ -9,53 +9,24 @@ from pydantic import AwareDatetime, JsonValue
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
 
-from delivery.attempt import Attempt, AttemptList, Call
+from delivery.attempt import AttemptList
 from delivery.build_messages import build_messages
+from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.errors import InvalidEvent, MappingError
 from delivery.event import Event, read_event
 from delivery.history import RunFacts, StepFacts, read_history
 from delivery.outcome import OutcomeCode
+from delivery.redelivery import Redelivery
 from delivery.result import DeliveryResult, Status, roll_up
-from delivery.rule import CUSTOMER_IO, MatchedRule
+from delivery.rule import MatchedRule
 from delivery.step import activity_id
 from delivery.values import Value
 
-
-class CallLog(Value):
-    """One call of a delivery: what was sent, what came back, every attempt kept."""
-
-    call: Call
-    request: dict[str, JsonValue]
-    outcome_code: OutcomeCode | None
-    status_code: int | None
-    response_excerpt: str | None
-    attempt_count: int
-    attempts_left_out: int
-    attempts: tuple[Attempt, ...]
-    next_attempt_at: AwareDatetime | None
-    in_flight: bool
-
-
-class DeliveryLog(Value):
-    """One event × one rule. `held` says why it waits for its connection, None when it doesn't."""
-
-    rule: str
-    connection: str
-    connection_name: str
-    integration_type: str = CUSTOMER_IO
-    status: Status
-    held: str | None = None
-    attempt_count: int = 0
-    started_at: AwareDatetime | None = None
-    completed_at: AwareDatetime | None = None
-    last_error: str | None = None
-    warnings: tuple[str, ...] = ()
-    identify: CallLog | None = None
-    track: CallLog | None = None
+__all__ = ["CallLog", "DeliveryLog", "EventLog", "delivery_log"]
 
 
 class EventLog(Value):
-    """One event, the latest run of it."""
+    """One event, the latest run of it; of earlier runs it holds every delivery and attempt."""
 
     event_id: str
     run_id: str
@@ -85,8 +56,7 @@ def delivery_log(
     """The log of one run. Payloads in `history` and `pending_activities` must be decoded."""
     facts = read_history(history, pending_activities)
     event = _event_of(event_id, facts)
-    rules = facts.matched.rules if facts.matched else ()
-    deliveries = tuple(_delivery(facts, event, rule) for rule in rules)
+    deliveries = _deliveries(facts, event)
     statuses = [delivery.status for delivery in deliveries]
     return EventLog(
         event_id=event_id,
@@ -99,9 +69,11 @@ def delivery_log(
         timestamp=event.timestamp if event else None,
         test=bool(event and event.test),
         status=_status(facts, statuses),
-        accepted_at=facts.started_at,
+        accepted_at=event.redelivery.accepted_at
+        if event and event.redelivery
+        else facts.accepted_at,
         completed_at=facts.closed_at,
-        total_rules=len(rules),
+        total_rules=len(deliveries),
         completed_count=statuses.count(Status.COMPLETED),
         failed_count=statuses.count(Status.FAILED),
         error=facts.error,
@@ -130,10 +102,29 @@ def _status(facts: RunFacts, deliveries: Sequence[Status]) -> Status:
     return roll_up(deliveries)
 
 
-def _delivery(facts: RunFacts, event: Event | None, rule: MatchedRule) -> DeliveryLog:
+def _deliveries(facts: RunFacts, event: Event | None) -> tuple[DeliveryLog, ...]:
+    redelivery = event.redelivery if event else None
+    rules = facts.matched.rules if facts.matched else ()
+    if redelivery is None:
+        return tuple(_delivery(facts, event, rule) for rule in rules)
+    made = {rule.id: _delivery(facts, event, rule, redelivery.of(rule.id)) for rule in rules}
+    if facts.matched is None:
+        return tuple(_awaiting(facts, delivery, redelivery) for delivery in redelivery.earlier)
+    return redelivery.complete(made, lambda delivery: delivery)
+
+
+def _awaiting(facts: RunFacts, delivery: DeliveryLog, redelivery: Redelivery) -> DeliveryLog:
+    if delivery.rule not in redelivery.rules or facts.closed is not None:
+        return delivery
+    return delivery.model_copy(update={"status": Status.PENDING, "completed_at": None})
+
+
+def _delivery(
+    facts: RunFacts, event: Event | None, rule: MatchedRule, earlier: DeliveryLog | None = None
+) -> DeliveryLog:
     identify = facts.steps_of(rule.id, "identify")
     track = facts.steps_of(rule.id, "track")
-    latest = (track or identify or [None])[-1]
+    latest = (track or identify)[-1] if track or identify else None
     warnings, mapping_error = _built(event, rule)
     ended = _ended_as(facts, rule.id)
     if ended is not None:
@@ -145,7 +136,11 @@ def _delivery(facts: RunFacts, event: Event | None, rule: MatchedRule) -> Delive
         status, error = _unless_closed(facts, _open_status(latest)), _error_of(latest)
     if status is Status.CANCELED and latest and latest.end == "canceled":
         error = _canceled_error(facts, latest)
-    calls = [_call(facts, steps) for steps in (identify, track)]
+    calls = [
+        _call(facts, identify) or (earlier.identify if earlier else None),
+        _call(facts, track) or (earlier.track if earlier else None),
+    ]
+    started_at = identify[0].scheduled_at if identify else None
     return DeliveryLog(
         rule=rule.id,
         connection=rule.connection,
@@ -156,7 +151,7 @@ def _delivery(facts: RunFacts, event: Event | None, rule: MatchedRule) -> Delive
         if latest and latest.result and latest.end == "held" and status is Status.RETRYING
         else None,
         attempt_count=sum(call.attempt_count for call in calls if call),
-        started_at=identify[0].scheduled_at if identify else None,
+        started_at=(earlier.started_at if earlier else None) or started_at,
         completed_at=_completed_at(facts, status, latest),
         last_error=None if status is Status.COMPLETED else error,
         warnings=warnings,
@@ -206,11 +201,10 @@ def _open_status(latest: StepFacts) -> Status:
 
 
 def _error_of(latest: StepFacts) -> str | None:
-    if latest.result is not None:
-        return f"{latest.result.outcome_code}: {latest.result.message}"
-    if last := latest.attempts.last:
-        return f"{last.outcome_code}: {last.message}"
-    return None
+    ended = latest.result or latest.attempts.last
+    if ended is None or ended.outcome_code is OutcomeCode.DELIVERED:
+        return None
+    return f"{ended.outcome_code}: {ended.message}"
 
 
 def _canceled_error(facts: RunFacts, latest: StepFacts) -> str:

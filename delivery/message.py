@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from pydantic import JsonValue
 
@@ -19,11 +18,12 @@ class Message(Value):
 
     def encode(self) -> bytes:
         """The body as sent: UTF-8 JSON without blanks, keys in the order they were built."""
-        return encode_body(self.body)
+        return encode_value(self.body).encode()
 
 
-def encode_body(body: dict[str, Any]) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+def encode_value(value: JsonValue) -> str:
+    """Compact JSON, the only form in which values are sent and measured."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 class MessagePair(Value):

@@ -18,15 +18,23 @@ async def read_event_log(client: Client, event_id: str) -> EventLog:
     Raises:
         EventNotFound: see there.
     """
+    return await read_run_log(client, await describe_event(client, event_id))
+
+
+async def describe_event(client: Client, event_id: str) -> WorkflowExecutionDescription:
+    """The latest run of `event_id`, as it stands.
+
+    Raises:
+        EventNotFound: see there.
+    """
     try:
-        described = await client.get_workflow_handle(event_id).describe()
+        return await client.get_workflow_handle(event_id).describe()
     except RPCError as err:
         if err.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
             raise EventNotFound(
                 f"no event {event_id} is known here: wrong id, or past its retention"
             ) from None
         raise
-    return await read_run_log(client, described)
 
 
 async def read_run_log(client: Client, described: WorkflowExecutionDescription) -> EventLog:

@@ -1,7 +1,15 @@
-"""Steer running deliveries: cancel an event or one rule's delivery, tell held ones to go on."""
+"""Steer running deliveries: cancel an event or one rule's delivery, tell held ones to go on,
+bring a delivery's next attempt forward.
+"""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflowservice.v1 import PauseActivityRequest, UnpauseActivityRequest
 from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
@@ -13,14 +21,27 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from delivery import steering
 from delivery.attempt import AttemptList
-from delivery.result import DeliveryResult
+from delivery.history import moment
+from delivery.log import DeliveryLog
+from delivery.result import DeliveryResult, Status
 from delivery.search_attributes import CONNECTIONS, HELD, STATE
-from delivery.step import Carried
-from engine.event_log import EventNotFound
+from delivery.step import Carried, activity_id
+from engine.event_log import EventNotFound, describe_event, read_run_log
+
+# An attempt due so soon is left alone.
+IMMINENT = timedelta(seconds=5)
 
 
 class AlreadyEnded(RuntimeError):
     """There is nothing left to steer: the event or the delivery has ended."""
+
+
+class AttemptImminent(RuntimeError):
+    """An attempt is in flight or due within seconds: there is nothing to bring forward."""
+
+
+class Held(RuntimeError):
+    """The delivery waits for its connection, not for a time: resume the connection instead."""
 
 
 async def cancel_event(client: Client, event_id: str) -> None:
@@ -68,6 +89,51 @@ async def cancel_delivery(client: Client, event_id: str, rule_id: str) -> Delive
     return ended
 
 
+async def bring_forward(client: Client, event_id: str, rule_id: str) -> None:
+    """Make the next attempt of a waiting delivery now; its number and earlier attempts are kept.
+
+    Raises:
+        EventNotFound: no such event, or no delivery of it for that rule.
+        AttemptImminent: an attempt is in flight, or due within 5 seconds.
+        Held: the delivery waits for its connection.
+        AlreadyEnded: the delivery has ended.
+    """
+    described = await _describe_open(client, event_id)
+    waiting = _pending(described, rule_id)
+    if waiting is None:
+        raise await _why_none_waits(client, described, rule_id)
+    if not waiting.paused and _is_imminent(waiting):
+        raise AttemptImminent("an attempt is in flight or due within 5 seconds")
+    execution = WorkflowExecution(workflow_id=described.id, run_id=described.run_id)
+    service = client.workflow_service
+    try:
+        # Pausing drops the timer, resuming finds the attempt overdue. One that was left paused,
+        # by a process that died in between or in the Web UI, only has to be resumed.
+        if not waiting.paused:
+            await service.pause_activity(
+                PauseActivityRequest(
+                    namespace=client.namespace,
+                    execution=execution,
+                    id=waiting.activity_id,
+                    identity=client.identity,
+                    reason="its next attempt is brought forward",
+                )
+            )
+        await service.unpause_activity(
+            UnpauseActivityRequest(
+                namespace=client.namespace,
+                execution=execution,
+                id=waiting.activity_id,
+                identity=client.identity,
+            ),
+            retry=True,
+        )
+    except RPCError as err:
+        if err.status is RPCStatusCode.NOT_FOUND:  # it ended, or went on to its next step
+            raise AttemptImminent("an attempt was made just now") from None
+        raise
+
+
 async def resume_connection(client: Client, connection_id: str) -> int:
     """Tell every run held for a connection that it is back; returns how many were told.
 
@@ -104,15 +170,40 @@ async def attempts_underway(
     return underway
 
 
+def _pending(described: WorkflowExecutionDescription, rule_id: str) -> PendingActivityInfo | None:
+    ids = (activity_id(rule_id, "identify"), activity_id(rule_id, "track"))
+    for info in described.raw_description.pending_activities:
+        if info.activity_id in ids:
+            return info
+    return None
+
+
+def _is_imminent(info: PendingActivityInfo) -> bool:
+    if info.state != PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED:
+        return True
+    if not info.HasField("next_attempt_schedule_time"):
+        return True  # no worker has taken it yet
+    return moment(info.next_attempt_schedule_time) - datetime.now(UTC) <= IMMINENT
+
+
+async def _why_none_waits(
+    client: Client, described: WorkflowExecutionDescription, rule_id: str
+) -> Exception:
+    log = await read_run_log(client, described)
+    found: DeliveryLog | None = next((d for d in log.deliveries if d.rule == rule_id), None)
+    if found is None and not log.deliveries:
+        return AttemptImminent("the event is about to be matched with its rules")
+    if found is None:
+        return EventNotFound("no delivery of this event is for that rule")
+    if found.held is not None:
+        return Held(f"{found.held}; resume the connection and the delivery goes on")
+    if found.status in (Status.COMPLETED, Status.FAILED, Status.CANCELED):
+        return AlreadyEnded("this delivery has already ended")
+    return AttemptImminent("the delivery is under way")
+
+
 async def _describe_open(client: Client, event_id: str) -> WorkflowExecutionDescription:
-    try:
-        described = await client.get_workflow_handle(event_id).describe()
-    except RPCError as err:
-        if err.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
-            raise EventNotFound(
-                f"no event {event_id} is known here: wrong id, or past its retention"
-            ) from None
-        raise
+    described = await describe_event(client, event_id)
     if described.status is not WorkflowExecutionStatus.RUNNING:
         raise AlreadyEnded(f"event {event_id} has already ended")
     return described

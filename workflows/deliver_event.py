@@ -27,6 +27,7 @@ class DeliverEvent:
 
     def __init__(self) -> None:
         self._deliveries: dict[str, Delivery] = {}
+        self._settled: set[str] = set()
         self._connections = Connections(on_change=_mark_held)
         self._kept = steering.KeepAttempts()
 
@@ -57,10 +58,18 @@ class DeliverEvent:
         return result
 
     async def _deliver(self, event: Event, matched: MatchResult) -> EventResult:
-        """Run the deliveries side by side, each isolated from the others."""
+        """Run the deliveries side by side, each isolated from the others.
+
+        In a redelivered event's result stand those too that earlier runs have made.
+        """
         deadline = workflow.info().start_time + DELIVERY_DEADLINE
+        earlier = event.redelivery
         for rule in matched.rules:
-            self._deliveries[rule.id] = Delivery(event, rule, deadline, self._connections)
+            self._deliveries[rule.id] = Delivery(
+                event, rule, deadline, self._connections, earlier.of(rule.id) if earlier else None
+            )
+        if earlier is not None:
+            self._settled = {log.rule for log in earlier.earlier} - set(self._deliveries)
         tasks = [delivery.start() for delivery in self._deliveries.values()]
         try:
             if tasks:
@@ -71,7 +80,10 @@ class DeliverEvent:
                 delivery.cancel()
             await workflow.wait(tasks)
             raise
-        return EventResult.of(event.id, [task.result() for task in tasks])
+        results = {rule: task.result() for rule, task in zip(self._deliveries, tasks, strict=True)}
+        if earlier is None:
+            return EventResult.of(event.id, tuple(results.values()))
+        return EventResult.of(event.id, earlier.complete(results, lambda log: log.result))
 
     @workflow.signal(name=steering.CONNECTION_RESUMED)
     def connection_resumed(self, connection: str) -> None:
@@ -96,10 +108,10 @@ class DeliverEvent:
     @cancel_delivery.validator
     def _can_cancel(self, request: steering.CancelDelivery) -> None:
         delivery = self._deliveries.get(request.rule)
+        if request.rule in self._settled or (delivery and delivery.result):
+            raise ApplicationError("this delivery has already ended", type="AlreadyEnded")
         if delivery is None:
             raise ApplicationError("no delivery of this event is for that rule", type="NotFound")
-        if delivery.result is not None:
-            raise ApplicationError("this delivery has already ended", type="AlreadyEnded")
 
 
 def _read(raw: RawValue) -> Event:
@@ -127,13 +139,14 @@ def _invalid(err: InvalidEvent) -> ApplicationError:
 
 
 async def _match(event: Event) -> MatchResult:
+    again = event.redelivery.rules if event.redelivery else ()
     request = MatchRequest(
         workspace=event.workspace,
         event=event.event,
         resource=event.resource,
         resource_id=event.resource_id,
-        only_rules=event.only_rules,
-        exact=event.test,
+        only_rules=again or event.only_rules,
+        exact=bool(again) or event.test,
     )
     try:
         matched = await workflow.execute_local_activity_method(
@@ -160,7 +173,8 @@ async def _match(event: Event) -> MatchResult:
 def _list(event: Event, matched: MatchResult) -> None:
     """Make the run findable: one upsert at most, of what the starter did not set."""
     info = workflow.info()
-    updates = listing_updates(event, matched, info.start_time, info.typed_search_attributes)
+    accepted_at = event.redelivery.accepted_at if event.redelivery else info.start_time
+    updates = listing_updates(event, matched, accepted_at, info.typed_search_attributes)
     if updates:
         workflow.upsert_search_attributes(updates)
 

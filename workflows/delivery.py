@@ -15,8 +15,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.identify import IDENTIFY, Identify
     from activities.policy import Policy
     from activities.track import TRACK, Track
-    from delivery.attempt import AttemptList
+    from delivery.attempt import AttemptList, Call
     from delivery.build_messages import build_messages
+    from delivery.delivery_log import DeliveryLog
     from delivery.errors import MappingError
     from delivery.event import Event
     from delivery.message import Message
@@ -35,23 +36,34 @@ LOOK_AGAIN = timedelta(hours=1)
 class StepFailed(Exception):
     """A step ended without being delivered."""
 
-    def __init__(self, result: StepResult, *, canceled: bool = False) -> None:
+    def __init__(self, call: Call, result: StepResult, *, canceled: bool = False) -> None:
         super().__init__(result.message)
+        self.call = call
         self.result = result
         self.canceled = canceled
 
 
 class Delivery:
-    """Runs the two steps in order and answers for this rule alone: it never raises."""
+    """Runs the two steps in order and answers for this rule alone: it never raises.
+
+    Both steps are made anew when the event is redelivered; `earlier` is what runs before made of
+    them, whose attempts are carried along.
+    """
 
     def __init__(
-        self, event: Event, rule: MatchedRule, deadline: datetime, connections: Connections
+        self,
+        event: Event,
+        rule: MatchedRule,
+        deadline: datetime,
+        connections: Connections,
+        earlier: DeliveryLog | None = None,
     ) -> None:
         self.rule = rule
         self.result: DeliveryResult | None = None
         self._event = event
         self._deadline = deadline
         self._connections = connections
+        self._earlier = earlier
         self._canceled = False
         self._kept: dict[str, AttemptList] = {}
         self._task: asyncio.Task[DeliveryResult] | None = None
@@ -75,24 +87,27 @@ class Delivery:
         return self.result
 
     async def _deliver(self) -> DeliveryResult:
-        identify = track = None
+        ended = self._ended_earlier()
         warnings: tuple[str, ...] = ()
         try:
             messages = build_messages(self._event, self.rule)
             warnings = messages.warnings
-            identify = await self._step(Identify.identify, IDENTIFY, messages.identify)
-            track = await self._step(Track.track, TRACK, messages.track)
+            ended["identify"] = await self._step(Identify.identify, IDENTIFY, messages.identify)
+            ended["track"] = await self._step(Track.track, TRACK, messages.track)
         except MappingError as err:
-            return self._ended(Status.FAILED, error=f"{OutcomeCode.MAPPING_ERROR}: {err}")
+            error = f"{OutcomeCode.MAPPING_ERROR}: {err}"
+            return self._ended(Status.FAILED, ended, error=error)
         except StepFailed as err:
-            if identify is None:
-                identify = err.result
-            else:
-                track = err.result
+            ended[err.call] = err.result
             status = Status.CANCELED if err.canceled else Status.FAILED
             error = f"{err.result.outcome_code}: {err.result.message}"
-            return self._ended(status, identify, track, warnings, error)
-        return self._ended(Status.COMPLETED, identify, track, warnings)
+            return self._ended(status, ended, warnings, error)
+        return self._ended(Status.COMPLETED, ended, warnings)
+
+    def _ended_earlier(self) -> dict[Call, StepResult]:
+        """How the calls ended in runs before; empty for an event that is not redelivered."""
+        calls = (self._earlier.identify, self._earlier.track) if self._earlier else ()
+        return {call.call: call.step_result for call in calls if call and call.step_result}
 
     async def _step(
         self,
@@ -100,12 +115,14 @@ class Delivery:
         policy: Policy,
         message: Message,
     ) -> StepResult:
+        made = self._earlier.call(message.call) if self._earlier else None
         step = Step(
             workspace=self._event.workspace,
             rule=self.rule.id,
             connection=self.rule.connection,
             message=message,
             deadline=self._deadline,
+            attempts=made.attempt_list if made else AttemptList(),
             test=self._event.test,
         )
         while True:
@@ -115,14 +132,18 @@ class Delivery:
             except ActivityError as err:
                 result = self._result_of(err, step)
                 if not _is_hold(err) or step.test or self._canceled:
-                    raise StepFailed(result, canceled=self._canceled) from err
+                    raise StepFailed(message.call, result, canceled=self._canceled) from err
             step = step.model_copy(update={"attempts": result.attempts})
             await self._hold(step, result, seen)
 
     async def _execute(self, method: SendMethod, policy: Policy, step: Step) -> StepResult:
         left = self._deadline - workflow.now()
         if self._canceled or left <= timedelta(0):
-            raise StepFailed(_given_up(step, "the deadline has passed"), canceled=self._canceled)
+            raise StepFailed(
+                step.message.call,
+                _given_up(step, "the deadline has passed"),
+                canceled=self._canceled,
+            )
         policy = policy.once() if step.test else policy
         return await workflow.execute_activity_method(
             method,
@@ -149,11 +170,11 @@ class Delivery:
         except TimeoutError:
             pass
         except asyncio.CancelledError:
-            raise StepFailed(result, canceled=True) from None
+            raise StepFailed(step.message.call, result, canceled=True) from None
         finally:
             self._connections.release(self.rule.id)
         if workflow.now() >= self._deadline:
-            raise StepFailed(_given_up(step, result.message))
+            raise StepFailed(step.message.call, _given_up(step, result.message))
 
     def _result_of(self, err: ActivityError, step: Step) -> StepResult:
         """What the activity said of its end, and its attempts, wherever the engine left them."""
@@ -183,8 +204,7 @@ class Delivery:
     def _ended(
         self,
         status: Status,
-        identify: StepResult | None = None,
-        track: StepResult | None = None,
+        ended: dict[Call, StepResult],
         warnings: tuple[str, ...] = (),
         error: str | None = None,
     ) -> DeliveryResult:
@@ -193,8 +213,8 @@ class Delivery:
             connection=self.rule.connection,
             integration_type=self.rule.integration_type,
             status=status,
-            identify=_in_short(identify),
-            track=_in_short(track),
+            identify=_in_short(ended.get("identify")),
+            track=_in_short(ended.get("track")),
             warnings=warnings,
             error=error,
         )

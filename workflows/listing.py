@@ -31,8 +31,19 @@ def listing_updates(
         wanted.append(names.STATE.value_set(names.TEST))
     set_already = {pair.key.name for pair in present}
     missing = [update for update in wanted if update.key.name not in set_already]
-    if matched.rules:
-        connections = sorted({rule.connection for rule in matched.rules})
-        missing.append(names.CONNECTIONS.value_set(connections))
-        missing.append(names.RULES.value_set([rule.id for rule in matched.rules]))
+    rules, connections = _rules_and_connections(event, matched)
+    for key, values in ((names.CONNECTIONS, connections), (names.RULES, rules)):
+        if values and present.get(key) != values:
+            missing.append(key.value_set(values))
     return missing
+
+
+def _rules_and_connections(event: Event, matched: MatchResult) -> tuple[list[str], list[str]]:
+    """All of the event, those too of which a redelivery makes no delivery."""
+    earlier = event.redelivery.earlier if event.redelivery else ()
+    rules = [rule.id for rule in matched.rules]
+    connections = {rule.connection for rule in matched.rules}
+    return (
+        list(dict.fromkeys([*(delivery.rule for delivery in earlier), *rules])),
+        sorted(connections.union(delivery.connection for delivery in earlier)),
+    )

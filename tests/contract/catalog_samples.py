@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 
 from catalog import Catalog
+from catalog.changes import Changes
 from catalog.cipher import CredentialCipher
 from catalog.connections import Connection
 from catalog.rules import Rule
@@ -33,6 +34,20 @@ async def opened(dsn: str) -> AsyncIterator[Catalog]:
         yield catalog
     finally:
         await catalog.close()
+
+
+class Announced(Changes):
+    """Changes come from `announce` alone; whether they are heard is set."""
+
+    def __init__(self) -> None:
+        async def never() -> None:
+            raise AssertionError("nothing connects here")
+
+        super().__init__(never)
+        self._hearing = True
+
+    def set_hearing(self, hearing: bool) -> None:
+        self._hearing = hearing
 
 
 @dataclass

@@ -9,11 +9,25 @@ import pytest
 import pytest_asyncio
 
 from catalog.changes import Changes
+from catalog.connections import ConnectionCredential, Connections
+from catalog.credentials import ConnectionLookup
 from catalog.database import open_connection
+from catalog.errors import NotFound
+from catalog.mappings import Mappings
 from catalog.rule_lookup import RuleLookup
+from catalog.rules import Rules
 from delivery.mapping_schema import DEFAULT_MAPPING
-from delivery.rule import MatchRequest
-from tests.contract.catalog_samples import Tenant, eventually, hash_resource_id, opened, psql
+from delivery.rule import MatchRequest, MatchResult
+from tests.contract.catalog_samples import (
+    CIPHER,
+    METADATA,
+    Announced,
+    Tenant,
+    eventually,
+    hash_resource_id,
+    opened,
+    psql,
+)
 
 
 @pytest_asyncio.fixture
@@ -163,7 +177,7 @@ async def test_lost_listener_bypasses_the_cache_until_it_is_back(tenant, databas
         await reachable.wait()
         return await open_connection(database)
 
-    changes = Changes(connect)
+    changes = Changes(connect, check_seconds=60)
     lookup = RuleLookup(tenant.catalog.pool, changes, hash_resource_id)
     rule = await tenant.rule()
 
@@ -203,3 +217,57 @@ async def test_lost_listener_bypasses_the_cache_until_it_is_back(tenant, databas
         await eventually(gone)
     finally:
         await changes.stop()
+
+
+async def test_own_write_is_read_though_its_notification_is_late(tenant):
+    """NOTIFY comes when it comes; the process that wrote must not read what it has overwritten."""
+    pool, changes = tenant.catalog.pool, Announced()
+    connections = Connections(pool, changes, CIPHER)
+    rules, mappings = Rules(pool, changes), Mappings(pool, changes)
+    lookup = RuleLookup(pool, changes, hash_resource_id)
+    credentials = ConnectionLookup(pool, changes, CIPHER)
+    organisation, connection = tenant.organisation, tenant.connection.id
+    owned = (organisation, connection)
+
+    async def matched() -> MatchResult:
+        return await lookup.match(
+            MatchRequest(workspace=tenant.workspace, event="user.signup", resource="global")
+        )
+
+    async def credential() -> ConnectionCredential:
+        return await credentials.credential(tenant.workspace, connection)
+
+    assert (await matched()).rules == ()
+    rule = await rules.create(
+        organisation,
+        workspace=tenant.workspace,
+        connection=connection,
+        event="user.signup",
+        metadata=METADATA,
+        created_by="test",
+    )
+    assert len((await matched()).rules) == 1
+    await rules.set_active(organisation, rule.id, False)
+    assert (await matched()).rules == ()
+    await rules.set_active(organisation, rule.id, True)
+    assert (await matched()).rules[0].mapping is None
+    await mappings.put_default(*owned, schema=DEFAULT_MAPPING)
+    assert (await matched()).rules[0].mapping == DEFAULT_MAPPING
+    await connections.update(*owned, name="Renamed")
+    assert (await matched()).rules[0].connection_name == "Renamed"
+
+    assert (await credential()).status == "active"
+    await connections.pause(*owned)
+    assert (await credential()).status == "paused"
+    await connections.resume(*owned)
+    assert (await credential()).status == "active"
+    assert await credentials.deactivate(connection, version=1)
+    assert (await credential()).status == "inactive"
+    await connections.replace_key(*owned, "cdp-key-2")
+    assert ((await credential()).status, (await credential()).version) == ("active", 2)
+
+    await rules.delete(organisation, rule.id)
+    assert (await matched()).rules == ()
+    await connections.delete(*owned)
+    with pytest.raises(NotFound):
+        await credential()

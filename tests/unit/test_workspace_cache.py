@@ -7,21 +7,8 @@ import asyncio
 import pytest
 
 from catalog.cache import WorkspaceCache
-from catalog.changes import EVERY_WORKSPACE, Changes
-
-
-class Announced(Changes):
-    """Changes come from `announce` alone; whether they are heard is set."""
-
-    def __init__(self) -> None:
-        async def never() -> None:
-            raise AssertionError("nothing connects here")
-
-        super().__init__(never)
-        self._hearing = True
-
-    def set_hearing(self, hearing: bool) -> None:
-        self._hearing = hearing
+from catalog.changes import EVERY_WORKSPACE
+from tests.contract.catalog_samples import Announced
 
 
 class Store:

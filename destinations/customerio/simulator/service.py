@@ -77,6 +77,8 @@ class Service:
                 self._apply(request.call, body, workspace)
         except InvalidCall as err:
             return refused(str(err))
+        except RecursionError:
+            return refused("request body is nested too deeply")
         request.stored = True
         return ACCEPTED
 

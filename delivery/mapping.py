@@ -1,0 +1,79 @@
+"""A mapping applied to a payload: destination fields with their values, and what went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from delivery.errors import MappingError
+from delivery.labels import shown
+from delivery.mapping_schema import LiteralSource, MappedField, MappingSchema
+from delivery.transforms import TransformError, apply
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """`values` by destination field; only those that have one. `consumed` are the payload's
+    top-level keys that were mapped whole, and so are no traits of their own.
+    """
+
+    values: dict[str, JsonValue] = field(default_factory=dict)
+    consumed: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
+
+
+def map_fields(schema: MappingSchema, payload: dict[str, JsonValue]) -> Mapped:
+    """Apply every field in order; of several with one destination the first with a value holds.
+
+    A path that leads nowhere gives null, which is no error: `on_error` is for transforms that
+    can't take their value.
+
+    Raises:
+        MappingError: a field marked `fail_action` could not be mapped.
+    """
+    values: dict[str, JsonValue] = {}
+    warnings: list[str] = []
+    for mapped in schema.fields:
+        try:
+            value = _value_of(mapped, payload)
+        except TransformError as err:
+            if mapped.on_error == "fail_action":
+                raise MappingError(shown(mapped.dest), str(err)) from None
+            if mapped.on_error == "warn_action":
+                warnings.append(f"{shown(mapped.dest)}: left out, since {err}")
+            continue
+        if values.get(mapped.dest) is None:
+            values[mapped.dest] = value
+    return Mapped(
+        values={name: value for name, value in values.items() if value is not None},
+        consumed=frozenset(
+            mapped.source.value
+            for mapped in schema.fields
+            if not isinstance(mapped.source, LiteralSource) and "." not in mapped.source.value
+        ),
+        warnings=tuple(warnings),
+    )
+
+
+def _value_of(mapped: MappedField, payload: dict[str, JsonValue]) -> JsonValue:
+    if isinstance(mapped.source, LiteralSource):
+        value: JsonValue = mapped.source.value
+    else:
+        value = _at(mapped.source.value, payload)
+    for transform in mapped.transforms:
+        value = apply(transform, value)
+    return value
+
+
+def _at(path: str, payload: dict[str, JsonValue]) -> JsonValue:
+    """Follow a dotted path through objects; a number in it picks from a list."""
+    value: JsonValue = payload
+    for part in path.split("."):
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value

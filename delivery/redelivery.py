@@ -1,0 +1,100 @@
+"""What a new run of an event is told of its earlier runs.
+
+It stands in the run's own input, so that the new run's history alone holds the whole log: what
+earlier runs delivered, and every attempt that they made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from pydantic import AwareDatetime
+
+from delivery.attempt import AttemptList
+from delivery.delivery_log import CallLog, DeliveryLog
+from delivery.result import Status
+from delivery.values import Value
+
+T = TypeVar("T")
+
+RULE_GONE = "internal_error: the rule was deleted, so nothing was sent again"
+SHORTENED = "what earlier runs sent and received is not kept in full: it was too large"
+
+
+class Redelivery(Value):
+    """`rules` are delivered again; of all others, what stands in `earlier` holds.
+
+    `accepted_at` is when the event was first accepted. `earlier` has every delivery of the event,
+    in order. Without `rules` no earlier run came as far as matching them: the new one does.
+    """
+
+    accepted_at: AwareDatetime
+    rules: tuple[str, ...] = ()
+    earlier: tuple[DeliveryLog, ...] = ()
+
+    def of(self, rule: str) -> DeliveryLog | None:
+        return next((delivery for delivery in self.earlier if delivery.rule == rule), None)
+
+    def complete(self, made: dict[str, T], read: Callable[[DeliveryLog], T]) -> tuple[T, ...]:
+        """All deliveries of the event in order: those `made` now, the others as they were.
+
+        One that should be made again, but whose rule is gone, has failed.
+        """
+        earlier = {
+            delivery.rule: read(
+                _without_rule(delivery) if delivery.rule in self.rules else delivery
+            )
+            for delivery in self.earlier
+            if delivery.rule not in made
+        }
+        order = dict.fromkeys(delivery.rule for delivery in self.earlier)
+        return tuple((earlier | made)[rule] for rule in order | dict.fromkeys(made))
+
+    def shortened_until(self, fits: Callable[[Redelivery], bool]) -> Redelivery | None:
+        """This, leaving out what matters least until it fits; None when it never does.
+
+        First what the service answered goes, then what was sent, then the attempts between the
+        first and the last.
+        """
+        shortened = self
+        for leave_out in (_excerpts, _requests, _middle):
+            if fits(shortened):
+                return shortened
+            shortened = _each_call(shortened, leave_out)
+        return shortened if fits(shortened) else None
+
+
+def _without_rule(delivery: DeliveryLog) -> DeliveryLog:
+    return delivery.model_copy(update={"status": Status.FAILED, "last_error": RULE_GONE})
+
+
+def _each_call(redelivery: Redelivery, change: Callable[[CallLog], CallLog]) -> Redelivery:
+    def shorten(delivery: DeliveryLog) -> DeliveryLog:
+        others = tuple(warning for warning in delivery.warnings if warning != SHORTENED)
+        return delivery.model_copy(
+            update={
+                "identify": change(delivery.identify) if delivery.identify else None,
+                "track": change(delivery.track) if delivery.track else None,
+                "warnings": (*others, SHORTENED),
+            }
+        )
+
+    return redelivery.model_copy(
+        update={"earlier": tuple(shorten(delivery) for delivery in redelivery.earlier)}
+    )
+
+
+def _excerpts(call: CallLog) -> CallLog:
+    bare = tuple(a.model_copy(update={"response_excerpt": None}) for a in call.attempts)
+    return call.model_copy(update={"attempts": bare, "response_excerpt": None})
+
+
+def _requests(call: CallLog) -> CallLog:
+    return call.model_copy(update={"request": {}})
+
+
+def _middle(call: CallLog) -> CallLog:
+    ends = call.attempts if len(call.attempts) < 3 else (call.attempts[0], call.attempts[-1])
+    kept = AttemptList(count=call.attempt_count, kept=ends)
+    return call.model_copy(update={"attempts": kept.kept, "attempts_left_out": kept.left_out})

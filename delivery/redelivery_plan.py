@@ -1,0 +1,155 @@
+"""Which deliveries of an ended run are made again, and the input of the run that makes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from delivery.delivery_log import CallLog, DeliveryLog
+from delivery.errors import InvalidEvent
+from delivery.event import iso_milliseconds, read_event
+from delivery.history import RunFacts
+from delivery.log import EventLog
+from delivery.redelivery import Redelivery
+from delivery.result import Status
+
+# Of the server's 2 MiB for one payload, so that the event has room beside what was done with it.
+LARGEST_REDELIVERY = 1024 * 1024
+LARGEST_INPUT = 2 * 1024 * 1024 - 4096
+
+# A run ended from outside leaves deliveries that nobody decided to end.
+ENDED_FROM_OUTSIDE = ("terminated", "timed_out")
+
+
+class NotRedeliverable(Exception):
+    """Nothing of the event can be delivered again; the message says why."""
+
+
+def plan_redelivery(
+    log: EventLog, facts: RunFacts, rules: Sequence[str] | None = None
+) -> Redelivery:
+    """What a new run is told: the failed deliveries of `rules`, or all failed ones, are made again.
+
+    `log` and `facts` are of the same run, the event's latest. In a run that was terminated or timed
+    out, a delivery that was still open counts as failed; one canceled before does not.
+
+    Raises:
+        NotRedeliverable: the run is open, was delivered or canceled, or can't be read; or one of
+            `rules` has no failed delivery.
+    """
+    _check_end(log, facts)
+    if facts.matched is None and not log.deliveries:
+        if rules:
+            raise NotRedeliverable(
+                "the event failed before it was matched with any rule; redeliver it whole"
+            )
+        return Redelivery(accepted_at=log.accepted_at)
+    failed = [delivery.rule for delivery in log.deliveries if _has_failed(delivery, facts)]
+    for rule in rules or ():
+        if rule not in failed:
+            raise NotRedeliverable(_why_not(log, rule))
+    chosen = failed if rules is None else [rule for rule in failed if rule in rules]
+    if not chosen:
+        raise NotRedeliverable("no delivery of this event has failed")
+    return Redelivery(
+        accepted_at=log.accepted_at,
+        rules=tuple(chosen),
+        earlier=tuple(_at_rest(delivery, delivery.rule in chosen) for delivery in log.deliveries),
+    )
+
+
+def redelivered_input(log: EventLog, facts: RunFacts, redelivery: Redelivery) -> bytes:
+    """The new run's input: the event as it came, its resolved timestamp, what was done with it.
+
+    Raises:
+        NotRedeliverable: it can't be made to fit into one payload.
+    """
+
+    def encode(redelivery: Redelivery) -> bytes:
+        timestamp = iso_milliseconds(log.timestamp) if log.timestamp else None
+        told = redelivery.model_dump(mode="json", exclude_defaults=True)
+        fields = {**facts.input, "timestamp": timestamp, "redelivery": told}
+        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def fits(redelivery: Redelivery) -> bool:
+        data = encode(redelivery)
+        event = len(data) - len(redelivery.model_dump_json(exclude_defaults=True).encode())
+        if len(data) > min(LARGEST_INPUT, event + LARGEST_REDELIVERY):
+            return False
+        try:
+            read_event(data, event_id=log.event_id, started_at=facts.started_at)
+        except InvalidEvent:
+            return False  # a request that was sent is nested deeper here than it was in the event
+        return True
+
+    shortened = redelivery.shortened_until(fits)
+    if shortened is None:
+        raise NotRedeliverable(
+            "the event is too large to be started again with the record of its deliveries"
+        )
+    return encode(shortened)
+
+
+def _check_end(log: EventLog, facts: RunFacts) -> None:
+    if facts.closed is None:
+        raise NotRedeliverable("the event is still being delivered; wait for its end, or cancel it")
+    if facts.closed == "canceled":
+        raise NotRedeliverable("the event was canceled; emit it again as a new one")
+    if facts.closed == "completed":
+        raise NotRedeliverable("no delivery of this event has failed")
+    if log.payload is None or facts.error_type == "InvalidEvent":
+        raise NotRedeliverable(
+            f"the event could not be read ({facts.error or 'it is malformed'}); "
+            "emit a corrected one"
+        )
+
+
+def _has_failed(delivery: DeliveryLog, facts: RunFacts) -> bool:
+    if delivery.status is Status.FAILED:
+        return True
+    return (
+        delivery.status is Status.CANCELED
+        and facts.closed in ENDED_FROM_OUTSIDE
+        and delivery.rule not in facts.canceled_rules
+        and delivery.rule in _made_by(facts)
+    )
+
+
+def _made_by(facts: RunFacts) -> set[str]:
+    """The rules for which this run made deliveries, others than earlier runs settled."""
+    return {rule.id for rule in facts.matched.rules} if facts.matched else set()
+
+
+def _why_not(log: EventLog, rule: str) -> str:
+    for delivery in log.deliveries:
+        if delivery.rule == rule:
+            return (
+                f"the delivery for rule {rule} is {delivery.status}; only failed ones are "
+                "delivered again"
+            )
+    return f"no delivery of this event is for rule {rule}"
+
+
+def _at_rest(delivery: DeliveryLog, failed: bool) -> DeliveryLog:
+    """With nothing planned or under way: its run has ended."""
+    return delivery.model_copy(
+        update={
+            "status": Status.FAILED if failed else delivery.status,
+            "held": None,
+            "identify": _call_at_rest(delivery.identify),
+            "track": _call_at_rest(delivery.track),
+        }
+    )
+
+
+def _call_at_rest(call: CallLog | None) -> CallLog | None:
+    if call is None or not call.attempts:
+        return call
+    last = call.attempts[-1].model_copy(update={"next_attempt_at": None})
+    return call.model_copy(
+        update={
+            "attempts": (*call.attempts[:-1], last),
+            "next_attempt_at": None,
+            "in_flight": False,
+        }
+    )

@@ -1,0 +1,101 @@
+"""What is said of the person: every payload key that nothing else has taken, plus the email."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from pydantic import JsonValue
+
+from delivery.errors import MappingError
+from delivery.guards import MAX_TRAITS, too_many_traits, trait_fault
+from delivery.identity import Identity
+from delivery.labels import shown
+from delivery.mapping import Mapped
+from delivery.mapping_schema import DEFAULT_FIELDS
+from delivery.rule import RuleMetadata
+
+# Customer.io gives these a meaning of its own: as traits they would name another person, forbid
+# creating one, or relate the person to an object (Track API reference; reserved attributes). They
+# are common in product payloads, where they mean something else.
+RESERVED = frozenset(
+    {
+        "id",
+        "cio_id",
+        "anonymous_id",
+        "_update",
+        "_timestamp",
+        "_created_in_customerio_at",
+        "objectId",
+        "objectTypeId",
+        "object_type_id",
+        "relationshipAttributes",
+    }
+)
+
+# Never traits, mapped or not: they say who, or what the event is called.
+_NOT_TRAITS = frozenset(DEFAULT_FIELDS) - {"email"}
+
+
+def collect_traits(
+    payload: dict[str, JsonValue], mapped: Mapped, identity: Identity, metadata: RuleMetadata
+) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
+    """The traits in the payload's order, mapped ones after it, and what was left out and why.
+
+    Raises:
+        MappingError: a trait breaks a limit and the rule doesn't say to drop it.
+    """
+    named = {k: v for k, v in mapped.values.items() if k not in DEFAULT_FIELDS}
+    traits: dict[str, JsonValue] = {}
+    warnings: list[str] = []
+    if identity.email is not None:
+        traits["email"] = identity.email
+    for key, value in payload.items():
+        if key in _NOT_TRAITS or key in mapped.consumed or key in traits or key in named:
+            continue
+        if key in RESERVED:
+            warnings.append(
+                f"{key}: left out, since Customer.io reads it as a command about the person; "
+                "map it to send it all the same"
+            )
+        elif value is not None or metadata.send_nulls:
+            traits[key] = value
+    traits |= named
+    return _within_limits(traits, warnings, drop=metadata.on_limit == "drop")
+
+
+def _within_limits(
+    traits: dict[str, JsonValue], warnings: list[str], *, drop: bool
+) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
+    kept: dict[str, JsonValue] = {}
+    for name, value in traits.items():
+        fault = trait_fault(name, value)
+        if fault is None:
+            kept[name] = value
+        elif drop:
+            warnings.append(f"{shown(name)}: left out, since it {fault}")
+        else:
+            raise MappingError(f"trait {shown(name)}", fault)
+    if len(kept) > MAX_TRAITS:
+        if not drop:
+            raise MappingError("traits", too_many_traits(len(kept)))
+        warnings.append(f"traits {too_many_traits(len(kept))}; the last ones were left out")
+        kept = dict(list(kept.items())[:MAX_TRAITS])
+    return kept, tuple(warnings)
+
+
+def without_largest(
+    traits: dict[str, JsonValue], sizes: dict[str, int], excess: int, keep: Collection[str]
+) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
+    """Leave out the largest traits until `excess` bytes are gone; of equal ones the later first."""
+    order = {name: place for place, name in enumerate(traits)}
+    largest = sorted((n for n in traits if n not in keep), key=lambda n: (-sizes[n], -order[n]))
+    dropped: set[str] = set()
+    for name in largest:
+        if excess <= 0:
+            break
+        dropped.add(name)
+        excess -= sizes[name]
+    kept = {name: value for name, value in traits.items() if name not in dropped}
+    return kept, tuple(
+        f"{shown(name)}: left out, since the request would be too large" for name in sorted(dropped)
+    )

@@ -1,0 +1,182 @@
+"""The mapping's transforms: each takes a JSON value and gives one, or says why it can't.
+
+| transform          | takes                             | gives                                   |
+| ------------------ | --------------------------------- | --------------------------------------- |
+| to_string          | anything                          | text; objects and lists as compact JSON |
+| to_number          | numbers; text as `12`, `-1.5e3`   | a number                                |
+| to_boolean         | booleans, 0, 1, `_BOOLEANS`       | true or false                           |
+| to_datetime        | ISO 8601, Unix time               | `2026-11-23T18:00:00.000Z`, in UTC      |
+| to_date            | the same                          | `2026-11-23`, the day in `timezone`     |
+| default            | null, blank text, an absent value | its own value; anything else passes     |
+| trim, lower, upper | text, numbers, booleans           | text                                    |
+| substring          | the same                          | text; counts code points                |
+
+`null` passes every transform but `default` unchanged, and blank text becomes null where a number, a
+boolean or a time is asked for: there is nothing to convert. A number from 1e11 on is taken for
+milliseconds: in seconds it would lie beyond the year 5138. `timezone` (default UTC) is the zone in
+which a time without an offset is read and in which a day is told.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+from pydantic import JsonValue
+
+from delivery.labels import kind
+from delivery.mapping_schema import (
+    Default,
+    Lower,
+    Substring,
+    ToBoolean,
+    ToDate,
+    ToDatetime,
+    ToNumber,
+    ToString,
+    Transform,
+    Trim,
+    Upper,
+)
+from delivery.message import encode_value
+from delivery.moments import iso_milliseconds, read_iso, to_utc
+from delivery.strict_json import MAX_NUMBER_CHARACTERS
+
+_BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "y", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "n", "off", "0"), False),
+}
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_ZONE_NAME = re.compile(r"UTC|GMT|(?!posix/|right/)[A-Za-z_]+(/[A-Za-z0-9_+-]+)+")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_MILLISECONDS = 1e11
+_EXACT_INTEGERS = 2**53
+
+
+class TransformError(Exception):
+    """A value that a transform can't take. The text is for people and holds no value."""
+
+
+def apply(transform: Transform, value: JsonValue) -> JsonValue:
+    """Apply one transform; an absent value is given as null.
+
+    Raises:
+        TransformError: the value is of a kind or form that the transform does not take.
+    """
+    if isinstance(transform, Default):
+        return transform.value if value is None or is_blank(value) else value
+    if value is None:
+        return None
+    if isinstance(transform, ToString):
+        return to_string(value)
+    if isinstance(transform, Trim):
+        return _text(transform, value).strip()
+    if isinstance(transform, Lower):
+        return _text(transform, value).lower()
+    if isinstance(transform, Upper):
+        return _text(transform, value).upper()
+    if isinstance(transform, Substring):
+        end = None if transform.length is None else transform.start + transform.length
+        return _text(transform, value)[transform.start : end]
+    if is_blank(value):
+        return None
+    if isinstance(transform, ToNumber):
+        return _to_number(value)
+    if isinstance(transform, ToBoolean):
+        return _to_boolean(value)
+    return _to_time(transform, value)
+
+
+def is_blank(value: JsonValue) -> bool:
+    return isinstance(value, str) and not value.strip()
+
+
+def to_string(value: JsonValue) -> str:
+    """Text as it is; a whole number without a fraction (`2048.0` is `2048`); the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_INTEGERS:
+        return str(int(value))
+    return encode_value(value)
+
+
+def zone(name: str | None) -> tzinfo:
+    """The time zone of an IANA name such as `Europe/Berlin`; UTC for None.
+
+    Its data file is read once in a process and kept. That is sound inside a workflow: a message is
+    built once, and what history then compares are the calls, not their inputs. Names whose meaning
+    depends on the machine (`localtime`) or counts leap seconds (`right/…`) are refused.
+
+    Raises:
+        TransformError: no zone of that name is known here.
+    """
+    if name is None or name == "UTC":
+        return UTC
+    if _ZONE_NAME.fullmatch(name):
+        try:
+            return ZoneInfo(name)
+        except (LookupError, ValueError, OSError):
+            pass
+    raise TransformError("names an unknown time zone; use one such as Europe/Berlin")
+
+
+def _text(transform: Transform, value: JsonValue) -> str:
+    if isinstance(value, dict | list):
+        raise TransformError(
+            f"{transform.type} can't take {kind(value)}; map a value inside it,"
+            " or put to_string before"
+        )
+    return to_string(value)
+
+
+def _to_number(value: JsonValue) -> JsonValue:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
+        raise TransformError(f"to_number can't read {kind(value)}")
+    text = value.strip()
+    match = _NUMBER.fullmatch(text)
+    if match is None or len(text) > MAX_NUMBER_CHARACTERS:
+        raise TransformError("to_number can't read this text; it takes digits such as 12 or -1.5")
+    number = float(text)
+    if not math.isfinite(number):
+        raise TransformError("to_number can't take a number beyond ±1.8e308")
+    return number if match[1] or match[2] else int(text)
+
+
+def _to_boolean(value: JsonValue) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float) and value in (0, 1):
+        return bool(value)
+    if isinstance(value, str) and (known := _BOOLEANS.get(value.strip().lower())) is not None:
+        return known
+    raise TransformError(
+        f"to_boolean can't read this, {kind(value)}; it takes true/false, yes/no, y/n, on/off, 1/0"
+    )
+
+
+def _to_time(transform: ToDate | ToDatetime, value: JsonValue) -> str:
+    local = zone(transform.timezone)
+    try:
+        moment = to_utc(_read_moment(value, local))
+        if isinstance(transform, ToDatetime):
+            return iso_milliseconds(moment)
+        return moment.astimezone(local).date().isoformat()
+    except (ValueError, OverflowError):
+        raise TransformError(
+            f"{transform.type} can't read this, {kind(value)}; it takes ISO 8601"
+            " or Unix time in the years 1 to 9999"
+        ) from None
+
+
+def _read_moment(value: JsonValue, local: tzinfo) -> datetime:
+    if isinstance(value, str):
+        return read_iso(value.strip(), local)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if abs(value) < _FIRST_MILLISECONDS:
+            return _EPOCH + timedelta(seconds=value)
+        return _EPOCH + timedelta(milliseconds=value)
+    raise ValueError("is no time")
