@@ -1,0 +1,54 @@
+# `make demo` and `make test` do all the set-up they need; the first run takes some minutes because
+# a Temporal server is built from source where none is installed, later ones start at once.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
+BIN := .venv/bin
+
+.PHONY: help setup demo dev test test-unit check format clean
+
+help:
+	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
+	@echo "make test    set up, then run every test"
+	@echo "make check   ruff, mypy --strict, import-linter"
+	@echo "make dev     set up, then run everything for development"
+	@echo "make setup   set up alone; afterwards everything is runnable from $(BIN)/"
+
+setup: $(BIN)/.synced
+	@$(BIN)/python -m engine.dev_server >/dev/null
+
+.tools/bin/uv:
+	@echo "fetching uv $(UV_VERSION) into .tools/"
+	@$(PYTHON) -m venv .tools
+	@.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(BIN)/.synced: pyproject.toml uv.lock | $(UV)
+	@echo "installing the locked dependencies into .venv/"
+	@UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --quiet --python $(PYTHON)
+	@touch $@
+
+demo: setup
+	@$(BIN)/emitonce demo
+
+dev: setup
+	@$(BIN)/emitonce dev
+
+test: setup
+	@$(BIN)/pytest
+
+test-unit: $(BIN)/.synced
+	@$(BIN)/pytest tests/unit
+
+check: $(BIN)/.synced
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(BIN)/.synced
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
