@@ -16,7 +16,7 @@ help:
 	@echo "make setup   set up alone; afterwards everything is runnable from $(BIN)/"
 
 setup: $(BIN)/.synced
-	@$(BIN)/python -m engine.dev_server >/dev/null
+	@$(BIN)/python -m engine.server_binary
 
 .tools/bin/uv:
 	@echo "fetching uv $(UV_VERSION) into .tools/"

@@ -14,6 +14,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from destinations.customerio.client import VENDOR_URLS
+
 KEY_BYTES = 32
 
 
@@ -65,6 +67,19 @@ class Settings(BaseSettings):
 
     connect_timeout_seconds: float = Field(default=30, gt=0)
     """How long a starting process waits for Temporal and PostgreSQL before it gives up."""
+
+    ui_url: str | None = None
+    """Where people open the Temporal Web UI, such as `http://127.0.0.1:8233`; for links alone."""
+
+    def customerio_urls(self) -> dict[str, str]:
+        """Base URLs by region: the vendor's own where no other is set."""
+        given = {"us": self.customerio_url_us, "eu": self.customerio_url_eu}
+        return dict(VENDOR_URLS) | {region: url for region, url in given.items() if url}
+
+    def forbid_in_production(self, what: str, remedy: str) -> None:
+        """Raises `SettingsError` in production, where nothing is embedded or generated."""
+        if self.env == "production":
+            raise SettingsError(f"EMITONCE_ENV=production does not allow {what}: {remedy}")
 
 
 @dataclass(frozen=True)

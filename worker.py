@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 
 import structlog
@@ -19,9 +24,17 @@ from activities.match_rules import MatchRules
 from activities.send import Sender
 from activities.track import Track
 from catalog import Catalog
-from destinations.customerio.client import CustomerIOClient
+from catalog.cipher import CredentialCipher
+from catalog.database import close_pool, open_pool
+from catalog.embedded import EmbeddedPostgres
+from catalog.errors import CatalogUnavailable
+from catalog.migrate import migrate
+from destinations.customerio.client import CustomerIOClient, open_http_client
+from emitonce.ids import resource_id_hash
 from engine.argument_check import ArgumentCheck
-from settings import Settings
+from engine.connect import connect
+from engine.search_attributes import register_search_attributes
+from settings import Secrets, Settings, load_secrets
 from workflows.deliver_event import DeliverEvent
 
 log = structlog.get_logger()
@@ -56,3 +69,125 @@ def _runner(settings: Settings) -> WorkflowRunner:
     # The sandbox re-imports the workflow's modules for every run to catch non-deterministic code.
     # Tests pay that price; a production worker runs the code that they have passed.
     return SandboxedWorkflowRunner() if settings.workflow_sandbox else UnsandboxedWorkflowRunner()
+
+
+@asynccontextmanager
+async def open_catalog(settings: Settings, secrets: Secrets) -> AsyncIterator[Catalog]:
+    """The catalog of `database_url`; without one, that of an embedded PostgreSQL.
+
+    The embedded one is migrated as it is opened; another by `emitonce migrate` alone. Waits for
+    the database as long as `connect_timeout_seconds`.
+
+    Raises:
+        CatalogError: the database can't be reached, or isn't migrated.
+        SettingsError: in production there is no embedded database.
+    """
+    async with database_url(settings) as dsn:
+        if settings.database_url is None:
+            await migrate_database(dsn)
+        catalog = await _within(
+            settings.connect_timeout_seconds,
+            lambda: Catalog.open(
+                dsn,
+                CredentialCipher(secrets.credential_keys),
+                lambda resource_id: resource_id_hash(secrets.instance_secret, resource_id),
+            ),
+        )
+        try:
+            yield catalog
+        finally:
+            await catalog.close()
+
+
+@asynccontextmanager
+async def database_url(settings: Settings) -> AsyncIterator[str]:
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+        return
+    settings.forbid_in_production("an embedded database", "set EMITONCE_DATABASE_URL")
+    postgres = await EmbeddedPostgres.start(settings.data_dir / "postgres")
+    try:
+        yield postgres.dsn
+    finally:
+        await postgres.stop()
+
+
+async def migrate_database(dsn: str) -> list[str]:
+    """Apply what is missing; returns the names of what was applied."""
+    pool = await open_pool(dsn)
+    try:
+        return await migrate(pool)
+    finally:
+        await close_pool(pool)
+
+
+async def _within(seconds: float, opening: Callable[[], Awaitable[Catalog]]) -> Catalog:
+    deadline = asyncio.get_running_loop().time() + seconds
+    pause = 0.1
+    while True:
+        try:
+            return await opening()
+        except CatalogUnavailable:
+            if asyncio.get_running_loop().time() + pause > deadline:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 2.0)
+
+
+@asynccontextmanager
+async def open_customerio(settings: Settings) -> AsyncIterator[CustomerIOClient]:
+    """The client for all requests of this process."""
+    http = open_http_client(settings.max_activities)
+    try:
+        yield CustomerIOClient(http, settings.customerio_urls())
+    finally:
+        await http.aclose()
+
+
+async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None:
+    """Work until cancelled or told to stop by SIGINT or SIGTERM; requests in flight finish.
+
+    Raises:
+        TemporalUnreachable, CatalogError, SettingsError: it could not begin.
+    """
+    secrets = load_secrets(settings)
+    stop = asyncio.Event()
+    async with (
+        open_catalog(settings, secrets) as catalog,
+        open_customerio(settings) as customerio,
+    ):
+        client = await connect(timeout_seconds=settings.connect_timeout_seconds)
+        await register_search_attributes(client)
+        async with make_worker(client, catalog, customerio, settings):
+            with on_signals(stop):
+                log.info("worker started", task_queue=settings.task_queue)
+                ready()
+                await stop.wait()
+            log.info("worker stopping", grace_seconds=settings.shutdown_grace_seconds)
+
+
+@contextmanager
+def on_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set `stop` at SIGINT and SIGTERM; a second signal ends the process at once."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def told() -> None:
+        stop.set()
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+    for number in signals:
+        loop.add_signal_handler(number, told)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(run(Settings()))
+    except Exception as err:
+        sys.exit(f"error: {err}")

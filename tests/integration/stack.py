@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
-T = TypeVar("T")
+from pydantic import SecretStr
+from temporalio.client import Client
+from temporalio.worker import Worker
 
+from catalog import Catalog
+from catalog.cipher import CredentialCipher
+from catalog.connections import Connection
+from catalog.rules import Rule
+from delivery.log import EventLog
+from destinations.customerio.client import CustomerIOClient, open_http_client
+from destinations.customerio.simulator import US_KEY, Request, Simulator
+from emitonce import Emitter, EventHandle
+from emitonce.ids import resource_id_hash
+from settings import Settings
+from worker import make_worker
+
+SECRET = b"s" * 32
 SAMPLE: dict[str, Any] = {
     "userId": "usr_2048",
     "email": "test@example.com",
@@ -13,3 +34,133 @@ SAMPLE: dict[str, Any] = {
     "last_name": "User",
     "plan": "pro",
 }
+
+
+@dataclass
+class Stack:
+    """One organisation and workspace, with the parts that deliver its events."""
+
+    client: Client
+    database: str
+    catalog: Catalog
+    sim: Simulator
+    customerio: CustomerIOClient
+    emitter: Emitter
+    settings: Settings
+    organisation: str
+    workspace: str
+    workers: list[Worker] = field(default_factory=list)
+
+    @property
+    def task_queue(self) -> str:
+        return self.settings.task_queue
+
+    def make_worker(self) -> Worker:
+        """A further worker on the test's task queue; whoever makes it runs it."""
+        return make_worker(self.client, self.catalog, self.customerio, self.settings)
+
+    async def connection(
+        self, name: str = "Customer io", *, api_key: str = US_KEY, region: str = "us"
+    ) -> Connection:
+        return await self.catalog.connections.create(
+            self.organisation,
+            workspace=self.workspace,
+            name=name,
+            region=region,
+            api_key=SecretStr(api_key),
+            created_by="test",
+        )
+
+    async def rule(
+        self,
+        connection: Connection | None = None,
+        event: str = "user.signup",
+        *,
+        override: str | None = None,
+        resource: str | None = None,
+        **metadata: Any,
+    ) -> Rule:
+        connection = connection or await self.connection()
+        chosen = {"action": "track_event", "event_name_override": override, **metadata}
+        return await self.catalog.rules.create(
+            self.organisation,
+            workspace=self.workspace,
+            connection=connection.id,
+            event=event,
+            resource=resource,
+            metadata={name: value for name, value in chosen.items() if value is not None},
+            created_by="test",
+        )
+
+    async def emit(
+        self, event: str = "user.signup", payload: dict[str, Any] | None = None, **fields: Any
+    ) -> EventHandle:
+        return await self.emitter.emit(
+            self.workspace, event, SAMPLE if payload is None else payload, **fields
+        )
+
+    async def ended(self, handle: EventHandle) -> EventLog:
+        """The log once the run has ended, whichever way."""
+        run = self.client.get_workflow_handle(handle.id)
+        try:
+            await asyncio.wait_for(run.result(), 60)
+        except TimeoutError:
+            raise
+        except Exception:  # how it ended is in the log
+            return await handle.log()
+        return await handle.log()
+
+    def calls(self, *, user: str | None = None) -> list[Request]:
+        """What Customer.io received, in order; of one person alone with `user`."""
+        return [
+            request
+            for request in self.sim.requests
+            if user is None or (request.body or {}).get("userId") == user
+        ]
+
+
+@asynccontextmanager
+async def open_stack(
+    client: Client, database: str, *, working: bool = True, **overrides: Any
+) -> AsyncIterator[Stack]:
+    """`working=False` starts no worker; `overrides` are settings."""
+    cipher = CredentialCipher({"k1": b"1" * 32})
+    hashed = lambda resource_id: resource_id_hash(SECRET, resource_id)  # noqa: E731
+    catalog = await Catalog.open(database, cipher, hashed, max_connections=5)
+    sim = await Simulator.start()
+    http = open_http_client()
+    settings = Settings(task_queue=f"deliveries-{uuid.uuid4()}", workflow_sandbox=True, **overrides)
+    organisation = (await catalog.organisations.default()).id
+    stack = Stack(
+        client=client,
+        database=database,
+        catalog=catalog,
+        sim=sim,
+        customerio=CustomerIOClient(http, sim.base_urls),
+        emitter=Emitter(client, instance_secret=SECRET, task_queue=settings.task_queue),
+        settings=settings,
+        organisation=organisation,
+        workspace=(await catalog.workspaces.create(organisation, name="Acme app")).id,
+    )
+    try:
+        if working:
+            async with stack.make_worker():
+                yield stack
+        else:
+            yield stack
+    finally:
+        await http.aclose()
+        await sim.stop()
+        await catalog.close()
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], *, within: float = 20) -> None:
+    """Wait until `condition` holds.
+
+    Raises:
+        AssertionError: it does not within so many seconds.
+    """
+    deadline = time.monotonic() + within
+    while not await condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        await asyncio.sleep(0.05)

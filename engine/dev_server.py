@@ -1,0 +1,236 @@
+"""A Temporal server for development and tests: a child process with its Web UI and 30 days of
+retention.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
+from temporalio.client import Client
+
+from engine.connect import TemporalUnreachable, connect
+from engine.server_binary import Say, find_server_binary
+
+HOST = "127.0.0.1"
+START_SECONDS = 60
+STOP_SECONDS = 20
+
+# How long the delivery log, de-duplication by idempotency key and redelivery last. The server's
+# own default for development is one day.
+RETENTION = timedelta(days=30)
+
+# One node, one database: partitions would only cost forwarding, and eager tasks save a third of
+# the way. `tools/temporal-dev` has these as defaults, the official tool doesn't.
+_TUNED = (
+    *("--dynamic-config-value", "matching.numTaskqueueReadPartitions=1"),
+    *("--dynamic-config-value", "matching.numTaskqueueWritePartitions=1"),
+    *("--dynamic-config-value", "system.enableActivityEagerExecution=true"),
+    *("--dynamic-config-value", "frontend.namespaceRPS=20000"),
+    *("--dynamic-config-value", "frontend.rps=20000"),
+)
+_PRAGMAS = (
+    *("--sqlite-pragma", "journal_mode=WAL"),
+    *("--sqlite-pragma", "synchronous=NORMAL"),
+)
+
+
+class DevServerError(RuntimeError):
+    """The server did not start; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """0 means any free one."""
+
+    server: int = 0
+    ui: int = 0
+    metrics: int = 0
+
+
+class DevServer:
+    """Made by `start`. `ui_url` is None where the Web UI was left out."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], address: str, ui_url: str | None, log: Path
+    ) -> None:
+        self.address = address
+        self.ui_url = ui_url
+        self.pid = process.pid
+        self.log = log
+        self._process = process
+
+    @classmethod
+    async def start(
+        cls,
+        data_dir: Path,
+        *,
+        ports: Ports | None = None,
+        in_memory: bool = False,
+        ui: bool = True,
+        codec_endpoint: str | None = None,
+        say: Say = lambda _: None,
+    ) -> DevServer:
+        """Start a server whose state is `data_dir/temporal.db`, and wait until it answers.
+
+        A server left behind on the same directory by a process that was killed is ended first.
+
+        Raises:
+            NoServerBinary: there is no server to start.
+            DevServerError: a port is taken, or the server ended at once.
+        """
+        binary = await find_server_binary(say)
+        ports = ports or Ports()
+        server_port = _checked(ports.server, "Temporal server")
+        ui_port = _checked(ports.ui, "Web UI") if ui else 0
+        command = [
+            *(str(binary), "server", "start-dev"),
+            *("--ip", HOST, "--port", str(server_port), "--log-level", "error"),
+            *(("--ui-port", str(ui_port)) if ui else ("--headless",)),
+            *_TUNED,
+        ]
+        if not in_memory:
+            command += ["--db-filename", str(_absolute(data_dir) / "temporal.db"), *_PRAGMAS]
+        if codec_endpoint:
+            command += ["--ui-codec-endpoint", codec_endpoint]
+        if ports.metrics:
+            command += ["--metrics-port", str(ports.metrics)]
+        log = data_dir / "temporal.log"
+        process = await asyncio.to_thread(_spawn, command, data_dir, log)
+        address = f"{HOST}:{server_port}"
+        server = cls(process, address, f"http://{HOST}:{ui_port}" if ui else None, log)
+        try:
+            await server._wait_until_ready()
+        except BaseException:
+            await server.stop()
+            raise
+        return server
+
+    async def stop(self) -> None:
+        """End it and wait; what is still there after a while is killed."""
+        await asyncio.to_thread(self._stop)
+
+    def kill(self) -> None:
+        """End it without a word, as a power cut would."""
+        self._process.kill()
+        self._process.wait()
+
+    def _stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    async def _wait_until_ready(self) -> None:
+        connecting = asyncio.create_task(connect(self.address, timeout_seconds=START_SECONDS))
+        try:
+            while not connecting.done():
+                if self._process.poll() is not None:
+                    raise DevServerError(
+                        f"the Temporal server ended at once:\n{_last_words(self.log)}"
+                    )
+                await asyncio.wait([connecting], timeout=0.05)
+            await ensure_retention(await connecting)
+        except TemporalUnreachable as err:
+            raise DevServerError(
+                f"the Temporal server does not answer:\n{_last_words(self.log)}"
+            ) from err
+        finally:
+            connecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, TemporalUnreachable):
+                await connecting
+
+
+async def ensure_retention(client: Client, retention: timedelta = RETENTION) -> bool:
+    """Raise the namespace's retention where it is shorter; True when it was."""
+    found = await namespace_retention(client)
+    if found >= retention:
+        return False
+    request = UpdateNamespaceRequest(namespace=client.namespace)
+    request.config.workflow_execution_retention_ttl.FromTimedelta(retention)
+    await client.workflow_service.update_namespace(request)
+    return True
+
+
+async def namespace_retention(client: Client) -> timedelta:
+    """How long the namespace keeps closed runs."""
+    described = await client.workflow_service.describe_namespace(
+        DescribeNamespaceRequest(namespace=client.namespace)
+    )
+    return described.config.workflow_execution_retention_ttl.ToTimedelta()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _checked(port: int, what: str) -> int:
+    if port == 0:
+        return free_port()
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            raise DevServerError(
+                f"port {port}, meant for the {what}, is taken: end what listens there, "
+                "or choose another port (see --help)"
+            ) from None
+    return port
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().resolve()
+
+
+def _spawn(command: list[str], data_dir: Path, log: Path) -> subprocess.Popen[bytes]:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    lock = _lock(data_dir / "temporal.pid")
+    try:
+        with log.open("ab") as output:
+            process = subprocess.Popen(  # noqa: S603  a program we have chosen, no shell
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(lock,),  # held for as long as the server lives
+                start_new_session=True,  # Ctrl-C is for us: we stop the server when we are done
+            )
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{process.pid}\n".encode(), 0)
+    finally:
+        os.close(lock)
+    return process
+
+
+def _lock(path: Path) -> int:
+    """A descriptor whose lock says that a server runs on this directory."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return lock
+    except BlockingIOError:
+        # Whoever started it is gone: a stack that is up holds a lock of its own.
+        with contextlib.suppress(ValueError, ProcessLookupError):
+            os.kill(int(os.pread(lock, 32, 0)), signal.SIGTERM)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return lock
+
+
+def _last_words(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-10:])
