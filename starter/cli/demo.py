@@ -1,0 +1,93 @@
+"""`emitonce demo`: the product page's tour, on real parts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from destinations.customerio.api_key import check_api_key
+from destinations.customerio.simulator import EU_KEY, US_KEY
+from settings import Settings, SettingsError
+from starter.cli import tour_view
+from starter.cli.errors import CommandFailed, Exit
+from starter.cli.output import Json, print_json, say
+from starter.cli.tour import Tour, Vendor
+from starter.dev_stack import DevPorts, open_dev_stack
+from worker import on_signals
+
+
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="End after the tour; exit code 0 if all came out right.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Create a connection and a rule, send a test event, meet an outage and a refusal.
+
+    Nothing outside is called, unless CUSTOMERIO_CDP_API_KEY (and CUSTOMERIO_REGION, us or eu) is
+    set: then the first event goes to Customer.io itself. With --json the events' logs and the
+    requests that the simulator received are printed.
+    """
+    with tempfile.TemporaryDirectory(prefix="emitonce-demo-") as data_dir:
+        settings = Settings().model_copy(
+            update={
+                "data_dir": Path(data_dir),
+                "customerio_url_us": None,
+                "customerio_url_eu": None,
+            }
+        )
+        asyncio.run(_demo(settings, _vendor(), once=once, as_json=as_json))
+
+
+async def _demo(settings: Settings, vendor: Vendor | None, *, once: bool, as_json: bool) -> None:
+    ports = DevPorts(temporal=0, ui=0, simulator=0)
+    stop = asyncio.Event()
+    with on_signals(stop):
+        say("starting Temporal, PostgreSQL, a Customer.io simulator and a worker")
+        async with open_dev_stack(
+            settings, ports, say=say, vendor_region=vendor.region if vendor else None
+        ) as stack:
+            tour = Tour(stack, vendor, quiet=as_json)
+            touring = asyncio.create_task(tour.run())
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait([touring, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not touring.done():
+                touring.cancel()
+                await asyncio.wait([touring])
+                return
+            stopping.cancel()
+            await touring
+            if as_json:
+                print_json(tour.as_json())
+            else:
+                tour_view.show_end(stack, tour)
+            if not once:
+                say("the stack stays up until Ctrl-C")
+                await stop.wait()
+    if once and tour.faults:
+        raise CommandFailed(Exit.BAD, "not as it should be: " + "; ".join(tour.faults))
+
+
+def _vendor() -> Vendor | None:
+    key = os.environ.get("CUSTOMERIO_CDP_API_KEY")
+    if not key:
+        return None
+    region = os.environ.get("CUSTOMERIO_REGION", "us").lower()
+    if region not in ("us", "eu"):
+        raise SettingsError("CUSTOMERIO_REGION: must be us or eu")
+    try:
+        key = check_api_key(key)
+    except ValueError as err:
+        raise SettingsError(f"CUSTOMERIO_CDP_API_KEY: {err}") from None
+    other = "eu" if region == "us" else "us"
+    return Vendor(
+        region=region,
+        api_key=key,
+        simulated_region=other,
+        simulated_key=EU_KEY if other == "eu" else US_KEY,
+    )

@@ -1,0 +1,74 @@
+"""`emitonce dev`: everything in the foreground, for development."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from settings import Settings
+from starter.cli.output import Json, console, print_line, say
+from starter.dev_stack import DevPorts, DevStack, open_dev_stack
+from worker import on_signals
+
+TemporalPort = Annotated[int, typer.Option(help="Port of the Temporal server; 0: any free one.")]
+UiPort = Annotated[int, typer.Option(help="Port of the Temporal Web UI; 0: any free one.")]
+SimulatorPort = Annotated[
+    int, typer.Option(help="Port of the simulator (region us; eu has the next one); 0: any.")
+]
+
+
+def dev(
+    temporal_port: TemporalPort = DevPorts.temporal,
+    ui_port: UiPort = DevPorts.ui,
+    simulator_port: SimulatorPort = DevPorts.simulator,
+    as_json: Json = False,
+) -> None:
+    """Start Temporal with its Web UI, PostgreSQL, a Customer.io simulator and a worker.
+
+    Data lives in EMITONCE_DATA_DIR (default .emitonce/) and survives a restart. With --json one
+    line of addresses is printed when all is up. Ctrl-C ends everything.
+    """
+    ports = DevPorts(temporal=temporal_port, ui=ui_port, simulator=simulator_port)
+    asyncio.run(_dev(Settings(), ports, as_json=as_json))
+
+
+async def _dev(settings: Settings, ports: DevPorts, *, as_json: bool) -> None:
+    stop = asyncio.Event()
+    with on_signals(stop):
+        async with open_dev_stack(settings, ports, say=say) as stack:
+            if as_json:
+                print_line(stack.addresses())
+            else:
+                _welcome(stack)
+            await stop.wait()
+            say("stopping; requests in flight finish")
+
+
+def _welcome(stack: DevStack) -> None:
+    addresses = stack.addresses()
+    console.print("[bold]emitonce is up.[/bold] Ctrl-C ends it.\n")
+    for label, value in (
+        ("Temporal", addresses["temporal"]),
+        ("Web UI", addresses["ui"]),
+        ("Customer.io simulator", addresses["simulator"]),
+        ("PostgreSQL", addresses["database"]),
+    ):
+        if value:
+            console.print(f"  {label:<22} {value}", markup=False)
+    console.print("\nNext, in another terminal:\n")
+    for line in NEXT_STEP:
+        console.print(f"  {line}", markup=False)
+    console.print()
+
+
+NEXT_STEP = (
+    "WORKSPACE=$(emitonce workspaces create --name 'My app' --json | jq -r .workspace.id)",
+    'CONNECTION=$(emitonce connections create --workspace "$WORKSPACE" --name Customer.io '
+    "--region us --api-key sim-us-key --json | jq -r .connection.id)",
+    'emitonce rules create --workspace "$WORKSPACE" --connection "$CONNECTION" '
+    "--event user.signup --event-name-override 'Signed Up'",
+    'emitonce emit --workspace "$WORKSPACE" --event user.signup '
+    '--payload \'{"userId": "usr_2048", "email": "test@example.com"}\' --wait',
+)

@@ -1,0 +1,53 @@
+"""The command line `emitonce`: every command, and how its errors are told."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from starter.cli import demo, dev, simulator, worker
+from starter.cli.errors import CommandFailed, exit_code
+from starter.cli.output import remarks
+from starter.logs import configure_logs
+
+app = typer.Typer(
+    name="emitonce",
+    help="Emit a product event once; it reaches Customer.io durably, identify first, then track.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog="Exit codes: 0 done, 1 the answer is bad, 2 usage, 3 not found, 4 refused, "
+    "5 a service is away, 6 settings.",
+)
+
+app.command("dev")(dev.dev)
+app.command("demo")(demo.demo)
+app.command("simulator")(simulator.simulator)
+app.command("worker")(worker.worker)
+app.command("migrate")(worker.migrate)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    configure_logs()
+    try:
+        app()
+    except CommandFailed as failed:
+        if failed.args[0]:
+            _tell(str(failed))
+        sys.exit(failed.code)
+    except Exception as err:
+        code = exit_code(err)
+        if code is None:
+            raise
+        _tell(str(err))
+        sys.exit(code)
+
+
+def _tell(message: str) -> None:
+    remarks.print(f"error: {message}", style="red", markup=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""What a command works with: settings, catalog, Temporal, as far as it needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from temporalio.client import Client
+
+from catalog import Catalog
+from destinations.customerio.client import CustomerIOClient
+from emitonce import Emitter
+from engine.connect import connect
+from settings import Secrets, Settings, load_secrets
+from starter.dev_stack import running_stack
+from worker import open_catalog, open_customerio
+
+T = TypeVar("T")
+
+CREATED_BY = "cli"
+
+# A person waits at the terminal.
+CONNECT_SECONDS = 5.0
+
+
+def cli_settings() -> Settings:
+    """The settings, completed by a development stack that is up on the same data directory."""
+    settings = Settings()
+    if settings.env == "production":
+        return settings
+    stack = running_stack(settings.data_dir)
+    if stack is None:
+        return settings
+    os.environ.setdefault("TEMPORAL_ADDRESS", stack["temporal"])
+    found = {"ui_url": settings.ui_url or stack["ui"]}
+    if stack["simulator"] and not (settings.customerio_url_us or settings.customerio_url_eu):
+        found["customerio_url_us"] = f"{stack['simulator']}/v1"
+        found["customerio_url_eu"] = f"{stack['simulator_eu']}/v1"
+    return settings.model_copy(update=found)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """`organisation` is the installation's own."""
+
+    settings: Settings
+    secrets: Secrets
+    catalog: Catalog
+    organisation: str
+    _exits: AsyncExitStack
+
+    async def temporal(self) -> Client:
+        return await connect(timeout_seconds=CONNECT_SECONDS)
+
+    async def emitter(self) -> Emitter:
+        return Emitter(
+            await self.temporal(),
+            instance_secret=self.secrets.instance_secret,
+            task_queue=self.settings.task_queue,
+        )
+
+    async def customerio(self) -> CustomerIOClient:
+        return await self._exits.enter_async_context(open_customerio(self.settings))
+
+
+@asynccontextmanager
+async def open_parts() -> AsyncIterator[Parts]:
+    settings = cli_settings().model_copy(update={"connect_timeout_seconds": CONNECT_SECONDS})
+    secrets = load_secrets(settings)
+    async with AsyncExitStack() as exits:
+        catalog = await exits.enter_async_context(open_catalog(settings, secrets))
+        organisation = await catalog.organisations.default()
+        yield Parts(settings, secrets, catalog, organisation.id, exits)
+
+
+def with_parts(command: Callable[[Parts], Awaitable[T]]) -> T:
+    """Run one command."""
+
+    async def run() -> T:
+        async with open_parts() as parts:
+            return await command(parts)
+
+    return asyncio.run(run())

@@ -1,0 +1,67 @@
+"""`emitonce simulator`: the Customer.io simulator by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Annotated
+
+import typer
+
+from destinations.customerio.simulator import EU_KEY, US_KEY, Simulator, run_simulator
+from settings import SettingsError
+from starter.cli.output import Json, console, print_line
+from worker import on_signals
+
+
+def simulator(
+    port: Annotated[int, typer.Option(help="Port of region us; 0: any free one.")] = 9100,
+    eu_port: Annotated[
+        int | None, typer.Option(help="Port of region eu (default: the next one).")
+    ] = None,
+    us_key: Annotated[list[str] | None, typer.Option(help="Key of region us; repeatable.")] = None,
+    eu_key: Annotated[list[str] | None, typer.Option(help="Key of region eu; repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a Customer.io on loopback: what it received is at /_sim/requests, faults at /_sim/faults.
+
+    With --json one line of addresses is printed when it listens. Ctrl-C ends it.
+    """
+    second = eu_port if eu_port is not None else (port + 1 if port else 0)
+
+    def started(simulator: Simulator) -> None:
+        urls = simulator.base_urls
+        if as_json:
+            print_line({"ready": True, **urls})
+            return
+        console.print("Customer.io simulator; Ctrl-C ends it.\n", markup=False)
+        console.print(f"  us  {urls['us']}  key {', '.join(us_key or [US_KEY])}", markup=False)
+        console.print(f"  eu  {urls['eu']}  key {', '.join(eu_key or [EU_KEY])}", markup=False)
+        seen = urls["us"].removesuffix("v1") + "_sim/requests"
+        console.print(f"\n  what it received: {seen}\n", markup=False)
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        with on_signals(stop):
+            running = asyncio.create_task(
+                run_simulator(
+                    port,
+                    second,
+                    us_keys=us_key or [US_KEY],
+                    eu_keys=eu_key or [EU_KEY],
+                    started=started,
+                )
+            )
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+
+    try:
+        asyncio.run(run())
+    except OSError:
+        raise SettingsError(
+            f"port {port} or {second} is taken: choose others with --port and --eu-port"
+        ) from None

@@ -1,0 +1,193 @@
+"""The tour: connection, rule, test event, outage, refusal. It checks what it shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalog.connections import Connection
+from catalog.rules import Rule
+from delivery.delivery_log import CallLog
+from delivery.log import EventLog
+from delivery.result import Status
+from destinations.customerio.simulator import US_KEY, Fault
+from destinations.customerio.verify import Verdict, verify
+from emitonce import EventHandle
+from emitonce.errors import DeliveryFailed
+from starter.cli import tour_view
+from starter.cli.parts import CREATED_BY
+from starter.dev_stack import DevStack
+
+EVENT = "user.signup"
+OVERRIDE = "Signed Up"
+PAYLOAD: dict[str, Any] = {
+    "userId": "usr_2048",
+    "email": "test@example.com",
+    "first_name": "Test",
+    "last_name": "User",
+    "plan": "pro",
+}
+TRAITS = {name: value for name, value in PAYLOAD.items() if name != "userId"}
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """Customer.io itself takes the first event, the simulator in the other region the rest."""
+
+    region: str
+    api_key: str
+    simulated_region: str
+    simulated_key: str
+
+
+@dataclass
+class Tour:
+    """`faults` says in words what did not come out right."""
+
+    stack: DevStack
+    vendor: Vendor | None = None
+    quiet: bool = False
+    events: list[EventLog] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    async def run(self) -> None:
+        vendor = self.vendor
+        organisation = (await self.stack.catalog.organisations.default()).id
+        workspace = await self.stack.catalog.workspaces.create(organisation, name="Demo")
+        region, key = (vendor.region, vendor.api_key) if vendor else ("us", US_KEY)
+        connection, rule = await self._connect(organisation, workspace.id, region, key)
+        await self._check_key(workspace.id, connection)
+        await self._delivered(workspace.id, rule)
+        if vendor is not None:
+            # The rest breaks things on purpose, so it is the simulator's.
+            await self.stack.catalog.rules.set_active(organisation, rule.id, False)
+            await self._connect(
+                organisation, workspace.id, vendor.simulated_region, vendor.simulated_key
+            )
+        await self._outage(workspace.id)
+        await self._refused(workspace.id)
+
+    async def _connect(
+        self, organisation: str, workspace: str, region: str, key: str
+    ) -> tuple[Connection, Rule]:
+        self._title("Create the connection and the rule")
+        connection = await self.stack.catalog.connections.create(
+            organisation,
+            workspace=workspace,
+            name=f"Customer io {region}",
+            region=region,
+            api_key=key,
+            created_by=CREATED_BY,
+        )
+        rule = await self.stack.catalog.rules.create(
+            organisation,
+            workspace=workspace,
+            connection=connection.id,
+            event=EVENT,
+            metadata={"action": "track_event", "event_name_override": OVERRIDE},
+            created_by=CREATED_BY,
+        )
+        self._tell(f"connection {connection.name!r}, rule: {EVENT} is tracked as {OVERRIDE!r}")
+        return connection, rule
+
+    async def _check_key(self, workspace: str, connection: Connection) -> None:
+        found = await self.stack.catalog.credentials.credential(workspace, connection.id)
+        checked = await verify(self.stack.customerio, found.credential)
+        self._tell(f"key checked: {checked.message}")
+        self._expect(checked.verdict is Verdict.RIGHT_KEY, f"the key: {checked.message}")
+
+    async def _delivered(self, workspace: str, rule: Rule) -> None:
+        self._title("Send the test event")
+        log = await self._emit(workspace)
+        identify, track = self._calls(log)
+        self._expect(log.status is Status.COMPLETED, f"the event is {log.status}")
+        self._expect(identify is not None and track is not None, "a call was not made")
+        if identify is None or track is None:
+            return
+        for call in (identify, track):
+            self._expect(call.request.get("userId") == "usr_2048", f"{call.call}: userId")
+            self._expect("timestamp" in call.request, f"{call.call}: no timestamp")
+        self._expect(identify.request.get("traits") == TRAITS, "identify: traits")
+        self._expect(track.request.get("event") == OVERRIDE, "track: event name")
+        self._expect("properties" not in track.request, "track: properties")
+        self._expect(log.deliveries[0].rule == rule.id, "the rule")
+        self._expect(
+            identify.attempts[-1].started_at <= track.attempts[0].started_at,
+            "track came before identify",
+        )
+
+    async def _outage(self, workspace: str) -> None:
+        self._title("The same during an outage: 503 twice, then 200")
+        before = self._received()
+        self._simulator.fail("identify", fault=Fault(status=503), times=2)
+        log = await self._emit(workspace)
+        identify, _ = self._calls(log)
+        self._expect(log.status is Status.COMPLETED, f"the event is {log.status}")
+        self._expect(
+            identify is not None
+            and [attempt.status_code for attempt in identify.attempts] == [503, 503, 200],
+            "three attempts at identify",
+        )
+        sent = self._simulator.requests[before:]
+        bodies = {request.raw for request in sent if request.call == "identify"}
+        self._expect(len(bodies) == 1, "identical bodies over all attempts")
+        self._expect([r.call for r in sent] == ["identify"] * 3 + ["track"], "the calls' order")
+
+    async def _refused(self, workspace: str) -> None:
+        self._title("Identify is refused: no track is sent")
+        before = self._received()
+        self._simulator.fail(
+            "identify",
+            fault=Fault(status=400, body='{"meta": {"errors": ["refused by the demo"]}}'),
+            times=1,
+        )
+        log = await self._emit(workspace)
+        self._expect(log.status is Status.FAILED, f"the event is {log.status}")
+        self._expect(self._calls(log)[1] is None, "no track in the log")
+        sent = [request.call for request in self._simulator.requests[before:]]
+        self._expect(sent == ["identify"], "no track at Customer.io")
+
+    async def _emit(self, workspace: str) -> EventLog:
+        handle: EventHandle = await self.stack.emitter.emit(workspace, EVENT, PAYLOAD)
+        self._tell(f"accepted as event {handle.id}; waiting for its deliveries")
+        try:
+            await handle.result()
+        except DeliveryFailed as failed:
+            self._tell(str(failed))
+        log = await handle.log()
+        self.events.append(log)
+        if not self.quiet:
+            tour_view.show_event(self.stack, log)
+        return log
+
+    @property
+    def _simulator(self) -> Any:
+        assert self.stack.simulator is not None
+        return self.stack.simulator
+
+    def _received(self) -> int:
+        return len(self._simulator.requests)
+
+    def _calls(self, log: EventLog) -> tuple[CallLog | None, CallLog | None]:
+        if not log.deliveries:
+            self.faults.append("no rule matched")
+            return None, None
+        return log.deliveries[0].identify, log.deliveries[0].track
+
+    def _expect(self, condition: bool, what: str) -> None:
+        if not condition:
+            self.faults.append(what)
+
+    def _title(self, text: str) -> None:
+        if not self.quiet:
+            tour_view.show_title(text)
+
+    def _tell(self, text: str) -> None:
+        if not self.quiet:
+            tour_view.show_line(text)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "events": [log.model_dump(mode="json") for log in self.events],
+            "requests": [request.as_json() for request in self._simulator.requests],
+        }

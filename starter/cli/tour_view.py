@@ -1,0 +1,126 @@
+"""How the tour and an event's log look on a terminal."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.columns import Columns
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from delivery.attempt import Attempt
+from delivery.delivery_log import CallLog, DeliveryLog
+from delivery.log import EventLog
+from delivery.result import Status
+from starter.cli.output import console
+
+if TYPE_CHECKING:
+    from starter.cli.tour import Tour
+    from starter.dev_stack import DevStack
+
+COLOURS = {
+    Status.COMPLETED: "green",
+    Status.FAILED: "red",
+    Status.CANCELED: "yellow",
+    Status.RETRYING: "yellow",
+}
+
+
+def show_title(text: str) -> None:
+    console.rule(f"[bold]{text}", align="left", style="dim")
+
+
+def show_line(text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def show_event(stack: DevStack, log: EventLog) -> None:
+    show_log(log)
+    url = stack.run_url(log.event_id)
+    if url:
+        console.print(f"in the Temporal Web UI: {url}", markup=False, soft_wrap=True)
+    console.print()
+
+
+def show_end(stack: DevStack, tour: Tour) -> None:
+    if tour.faults:
+        console.print("[red]Not as it should be:[/red] " + "; ".join(tour.faults))
+    else:
+        console.print("[green]All of it came out right.[/green]")
+    if stack.ui:
+        console.print(f"Temporal Web UI: {stack.ui}", markup=False, soft_wrap=True)
+
+
+def show_log(log: EventLog) -> None:
+    """One event: its deliveries, both requests side by side, every attempt."""
+    title = Text.assemble(
+        (log.event or "event", "bold"), "  ", (log.status, COLOURS.get(log.status, "cyan"))
+    )
+    console.print(title)
+    if log.error:
+        console.print(f"  {log.error}", markup=False, style="red")
+    for delivery in log.deliveries:
+        _show_delivery(delivery)
+    if not log.deliveries and log.status is Status.COMPLETED:
+        console.print("  no rule matches this event: nothing was sent")
+
+
+def _show_delivery(delivery: DeliveryLog) -> None:
+    console.print(
+        Text.assemble(
+            "→ ",
+            delivery.connection_name,
+            "  ",
+            (delivery.status, COLOURS.get(delivery.status, "cyan")),
+        )
+    )
+    for line in (delivery.held, delivery.last_error):
+        if line:
+            console.print(f"  {line}", markup=False, style="red")
+    for warning in delivery.warnings:
+        console.print(f"  note: {warning}", markup=False, style="yellow")
+    calls = [call for call in (delivery.identify, delivery.track) if call is not None]
+    if calls:
+        width = max(36, (console.width - 2) // 2)
+        console.print(Columns([_panel(call, width) for call in calls], padding=(0, 1)))
+    if delivery.identify is not None and delivery.track is None:
+        console.print("  track was not sent", style="dim")
+    attempts = [attempt for call in calls for attempt in call.attempts]
+    if attempts:
+        console.print(_attempts(attempts))
+
+
+def _panel(call: CallLog, width: int) -> Panel:
+    answer = f"{call.status_code}" if call.status_code else "no answer"
+    body = json.dumps(call.request, ensure_ascii=False, indent=1)
+    return Panel(
+        Syntax(body, "json", word_wrap=True, background_color="default"),
+        title=f"POST /v1/{call.call}",
+        subtitle=f"{answer} {(call.response_excerpt or '').strip()[:60]}".strip(),
+        width=width,
+    )
+
+
+def _attempts(attempts: list[Attempt]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for column in ("call", "attempt", "at (UTC)", "took", "outcome", "answer", "next attempt"):
+        table.add_column(column)
+    for attempt in attempts:
+        table.add_row(
+            attempt.call,
+            str(attempt.number),
+            _clock(attempt.started_at),
+            f"{attempt.duration_ms} ms",
+            attempt.outcome_code,
+            Text(attempt.message),
+            _clock(attempt.next_attempt_at) if attempt.next_attempt_at else "",
+        )
+    return table
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"

@@ -1,0 +1,34 @@
+"""`emitonce worker` and `emitonce migrate`: what production runs."""
+
+from __future__ import annotations
+
+import asyncio
+
+from settings import Settings
+from starter.cli.output import Json, console, print_json, print_line
+from starter.cli.parts import cli_settings
+from worker import database_url, migrate_database, run
+
+
+def worker(as_json: Json = False) -> None:
+    """Deliver events until told to stop; requests in flight finish.
+
+    With --json one line {"ready": true} is printed once it works.
+    """
+    asyncio.run(run(cli_settings(), ready=lambda: print_line({"ready": True}) if as_json else None))
+
+
+def migrate(as_json: Json = False) -> None:
+    """Bring the catalog's database to this version's schema."""
+
+    async def apply(settings: Settings) -> list[str]:
+        async with database_url(settings) as dsn:
+            return await migrate_database(dsn)
+
+    applied = asyncio.run(apply(cli_settings()))
+    if as_json:
+        print_json({"applied": applied})
+    elif applied:
+        console.print(f"applied {', '.join(applied)}", markup=False)
+    else:
+        console.print("the database is up to date", markup=False)

@@ -1,0 +1,204 @@
+"""Everything on one machine: Temporal with its Web UI, PostgreSQL, a Customer.io simulator, a worker.
+
+While a stack is up, `dev.json` in its data directory says where its parts are, so that commands in
+other terminals find them without any setting.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client
+
+from catalog import Catalog
+from destinations.customerio.client import CustomerIOClient
+from destinations.customerio.simulator import Simulator
+from emitonce import Emitter
+from engine.connect import connect
+from engine.dev_server import DevServer, Ports
+from engine.search_attributes import register_search_attributes
+from engine.server_binary import Say
+from settings import Secrets, Settings, SettingsError, load_secrets
+from worker import database_url, make_worker, migrate_database, open_catalog, open_customerio
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class DevPorts:
+    """0 means any free one."""
+
+    temporal: int = 7233
+    ui: int = 8233
+    simulator: int = 9100
+    http: int = 8080
+
+
+@dataclass(frozen=True)
+class DevStack:
+    """`simulator` is None where the settings name other addresses for Customer.io."""
+
+    settings: Settings
+    secrets: Secrets
+    client: Client
+    catalog: Catalog
+    customerio: CustomerIOClient
+    simulator: Simulator | None
+    emitter: Emitter
+    temporal: str
+    ui: str | None
+    database: str
+
+    def addresses(self) -> dict[str, Any]:
+        """What `emitonce dev --json` prints once all is up."""
+        urls = self.simulator.base_urls if self.simulator else {}
+        return {
+            "ready": True,
+            "temporal": self.temporal,
+            "ui": self.ui,
+            "simulator": urls["us"].removesuffix("/v1") if urls else None,
+            "simulator_eu": urls["eu"].removesuffix("/v1") if urls else None,
+            "database": self.database,
+        }
+
+    def run_url(self, event_id: str) -> str | None:
+        """The event's latest run in the Web UI."""
+        if self.ui is None:
+            return None
+        return f"{self.ui}/namespaces/{self.client.namespace}/workflows/{event_id}"
+
+
+@asynccontextmanager
+async def open_dev_stack(
+    settings: Settings,
+    ports: DevPorts,
+    *,
+    say: Say = lambda _: None,
+    vendor_region: str | None = None,
+) -> AsyncIterator[DevStack]:
+    """Start all parts; they end in reverse order when the context is left.
+
+    `vendor_region` is served by Customer.io itself, the other one by the simulator.
+
+    Raises:
+        SettingsError: production, or a stack is up on the same data directory already.
+        DevServerError, NoServerBinary: the Temporal server.
+    """
+    settings.forbid_in_production("the development stack", "start worker and API by themselves")
+    async with AsyncExitStack() as parts:
+        parts.enter_context(_alone(settings.data_dir))
+        secrets = load_secrets(settings)
+        temporal, ui = await _temporal(parts, settings, ports, say)
+        simulator = None
+        if not (settings.customerio_url_us or settings.customerio_url_eu):
+            simulator = await _simulator(parts, ports)
+            settings = _with_simulator(settings, simulator, vendor_region)
+        settings = settings.model_copy(update={"ui_url": ui})
+        database = await parts.enter_async_context(database_url(settings))
+        await migrate_database(database)
+        catalog = await parts.enter_async_context(open_catalog(settings, secrets))
+        customerio = await parts.enter_async_context(open_customerio(settings))
+        client = await connect(temporal, timeout_seconds=settings.connect_timeout_seconds)
+        await register_search_attributes(client)
+        await parts.enter_async_context(make_worker(client, catalog, customerio, settings))
+        stack = DevStack(
+            settings=settings,
+            secrets=secrets,
+            client=client,
+            catalog=catalog,
+            customerio=customerio,
+            simulator=simulator,
+            emitter=Emitter(
+                client, instance_secret=secrets.instance_secret, task_queue=settings.task_queue
+            ),
+            temporal=temporal,
+            ui=ui,
+            database=database,
+        )
+        parts.enter_context(_announced(settings.data_dir, stack.addresses()))
+        yield stack
+
+
+async def _temporal(
+    parts: AsyncExitStack, settings: Settings, ports: DevPorts, say: Say
+) -> tuple[str, str | None]:
+    """Address and Web UI of the server that `TEMPORAL_ADDRESS` names, or of one started here."""
+    given = os.environ.get("TEMPORAL_ADDRESS")
+    if given:
+        return given, settings.ui_url
+    server = await DevServer.start(
+        settings.data_dir, ports=Ports(server=ports.temporal, ui=ports.ui), say=say
+    )
+    parts.push_async_callback(server.stop)
+    return server.address, server.ui_url
+
+
+async def _simulator(parts: AsyncExitStack, ports: DevPorts) -> Simulator:
+    eu_port = ports.simulator + 1 if ports.simulator else 0
+    try:
+        simulator = await Simulator.start(ports.simulator, eu_port, keep_requests=10_000)
+    except OSError:
+        raise SettingsError(
+            f"port {ports.simulator} or {eu_port}, meant for the simulator, is taken: "
+            "choose another with --simulator-port (0: any free one)"
+        ) from None
+    parts.push_async_callback(simulator.stop)
+    return simulator
+
+
+def _with_simulator(
+    settings: Settings, simulator: Simulator, vendor_region: str | None
+) -> Settings:
+    urls = {
+        f"customerio_url_{region}": url
+        for region, url in simulator.base_urls.items()
+        if region != vendor_region
+    }
+    return settings.model_copy(update=urls)
+
+
+def running_stack(data_dir: Path) -> dict[str, Any] | None:
+    """The addresses of the stack that is up on this directory; None when none is."""
+    try:
+        with (data_dir / "dev.lock").open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return None
+    except BlockingIOError:
+        pass
+    except OSError:
+        return None
+    try:
+        found: dict[str, Any] = json.loads((data_dir / "dev.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return found
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "dev.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(
+                f"a stack is up on {data_dir} already: end it, or set EMITONCE_DATA_DIR"
+            ) from None
+        yield
+
+
+@contextmanager
+def _announced(data_dir: Path, addresses: dict[str, Any]) -> Iterator[None]:
+    path = data_dir / "dev.json"
+    path.write_text(json.dumps(addresses))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
