@@ -1,19 +1,29 @@
-"""A real PostgreSQL for the tests: `EMITONCE_TEST_DATABASE_URL` names one, or it is embedded."""
+"""The real parts that tests share: PostgreSQL, a Temporal server, and all of it wired together.
+
+`EMITONCE_TEST_DATABASE_URL` and `EMITONCE_TEST_TEMPORAL` name servers to use; without them an
+embedded PostgreSQL and a Temporal server of the test run's own are started when first asked for.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest_asyncio
+from temporalio.client import Client
 
 from catalog.database import open_pool
 from catalog.embedded import EmbeddedPostgres
 from catalog.migrate import migrate
+from engine.connect import connect
+from engine.dev_server import DevServer
+from engine.search_attributes import register_search_attributes
+from tests.integration.stack import Stack, open_stack
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -44,8 +54,50 @@ async def migrated_template(postgres_dsn: str) -> AsyncIterator[str]:
 @pytest_asyncio.fixture
 async def database(postgres_dsn: str, migrated_template: str) -> AsyncIterator[str]:
     """The URL of a migrated, empty database of the test's own."""
+    async with new_database(postgres_dsn, migrated_template) as dsn:
+        yield dsn
+
+
+@pytest_asyncio.fixture(scope="session")
+async def temporal(tmp_path_factory) -> AsyncIterator[Client]:
+    """A client of the server that all tests share; each works on a task queue of its own."""
+    given = os.environ.get("EMITONCE_TEST_TEMPORAL")
+    if given:
+        client = await connect(given)
+        await register_search_attributes(client)
+        yield client
+        return
+    server = await DevServer.start(tmp_path_factory.mktemp("temporal"), in_memory=True, ui=False)
+    client = await connect(server.address)
+    await register_search_attributes(client)
+    yield client
+    await server.stop()
+
+
+@pytest_asyncio.fixture
+async def stack(temporal: Client, database: str) -> AsyncIterator[Stack]:
+    """Everything of the test's own but the servers: catalog, simulator, worker, emitter."""
+    async with open_stack(temporal, database) as stack:
+        yield stack
+
+
+@pytest_asyncio.fixture(scope="module")
+async def shared_stack(
+    temporal: Client, postgres_dsn: str, migrated_template: str
+) -> AsyncIterator[Stack]:
+    """The same for a whole module, where tests are many and small and do not meet each other."""
+    async with (
+        new_database(postgres_dsn, migrated_template) as dsn,
+        open_stack(temporal, dsn) as stack,
+    ):
+        yield stack
+
+
+@asynccontextmanager
+async def new_database(postgres_dsn: str, template: str) -> AsyncIterator[str]:
+    """A database made of the template, dropped in the end; yields its URL."""
     name = f"emitonce_test_{secrets.token_hex(4)}"
-    await on_server(postgres_dsn, f"CREATE DATABASE {name} TEMPLATE {migrated_template}")
+    await on_server(postgres_dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
     yield database_url(postgres_dsn, name)
     await on_server(postgres_dsn, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -110,6 +110,24 @@ class Stack:
             return await handle.log()
         return await handle.log()
 
+    async def log_when(
+        self, handle: EventHandle, condition: Callable[[EventLog], bool], *, within: float = 20
+    ) -> EventLog:
+        """The log as soon as it is as `condition` wants it.
+
+        Raises:
+            AssertionError: it isn't within so many seconds.
+        """
+        log = await handle.log()
+
+        async def holds() -> bool:
+            nonlocal log
+            log = await handle.log()
+            return condition(log)
+
+        await eventually(holds, within=within)
+        return log
+
     def calls(self, *, user: str | None = None) -> list[Request]:
         """What Customer.io received, in order; of one person alone with `user`."""
         return [
