@@ -1,4 +1,4 @@
-"""Everything on one machine: Temporal with its Web UI, PostgreSQL, a Customer.io simulator, a worker.
+"""Everything on one machine: Temporal and its Web UI, PostgreSQL, a simulator, a worker.
 
 While a stack is up, `dev.json` in its data directory says where its parts are, so that commands in
 other terminals find them without any setting.
@@ -23,6 +23,7 @@ from destinations.customerio.simulator import Simulator
 from emitonce import Emitter
 from engine.connect import connect
 from engine.dev_server import DevServer, Ports
+from engine.links import run_url
 from engine.search_attributes import register_search_attributes
 from engine.server_binary import Say
 from settings import Secrets, Settings, SettingsError, load_secrets
@@ -70,9 +71,7 @@ class DevStack:
 
     def run_url(self, event_id: str) -> str | None:
         """The event's latest run in the Web UI."""
-        if self.ui is None:
-            return None
-        return f"{self.ui}/namespaces/{self.client.namespace}/workflows/{event_id}"
+        return run_url(self.ui, self.client, event_id)
 
 
 @asynccontextmanager

@@ -7,13 +7,13 @@ import os
 import sys
 
 import structlog
+from temporalio.exceptions import ApplicationError
 
 
-def configure_logs() -> None:
-    """Level by `EMITONCE_LOG_LEVEL` (default `info`); an unknown one counts as the default."""
-    level = logging.getLevelNamesMapping().get(
-        os.environ.get("EMITONCE_LOG_LEVEL", "info").upper(), logging.INFO
-    )
+def configure_logs(default: str = "info") -> None:
+    """Level by `EMITONCE_LOG_LEVEL`; where that is absent or unknown, by `default`."""
+    levels = logging.getLevelNamesMapping()
+    level = levels.get(os.environ.get("EMITONCE_LOG_LEVEL", "").upper(), levels[default.upper()])
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -47,3 +47,13 @@ def configure_logs() -> None:
     # httpx tells of each request with its URL at this level: noise, and the worker's own to tell.
     for noisy in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("temporalio.activity").addFilter(_without_expected_traceback)
+
+
+def _without_expected_traceback(record: logging.LogRecord) -> bool:
+    """A refusal by Customer.io is an outcome, not a fault of the code: one line tells it."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, ApplicationError):
+        record.msg, record.args = f"{record.getMessage()}: {error}", ()
+        record.exc_info = None
+    return True

@@ -18,6 +18,7 @@ from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, print_json, say
 from starter.cli.tour import Tour, Vendor
 from starter.dev_stack import DevPorts, open_dev_stack
+from starter.logs import configure_logs
 from worker import on_signals
 
 
@@ -33,6 +34,7 @@ def demo(
     set: then the first event goes to Customer.io itself. With --json the events' logs and the
     requests that the simulator received are printed.
     """
+    configure_logs("error")  # it breaks things on purpose, and shows what came of it itself
     with tempfile.TemporaryDirectory(prefix="emitonce-demo-") as data_dir:
         settings = Settings().model_copy(
             update={

@@ -6,9 +6,13 @@ import sys
 
 import typer
 
-from starter.cli import demo, dev, simulator, worker
+from starter.cli import demo, dev, emit, simulator, worker
+from starter.cli.connections import connections
 from starter.cli.errors import CommandFailed, exit_code
+from starter.cli.events import events
 from starter.cli.output import remarks
+from starter.cli.rules import rules
+from starter.cli.workspaces import workspaces
 from starter.logs import configure_logs
 
 app = typer.Typer(
@@ -26,6 +30,11 @@ app.command("demo")(demo.demo)
 app.command("simulator")(simulator.simulator)
 app.command("worker")(worker.worker)
 app.command("migrate")(worker.migrate)
+app.command("emit")(emit.emit)
+app.add_typer(workspaces, name="workspaces")
+app.add_typer(connections, name="connections")
+app.add_typer(rules, name="rules")
+app.add_typer(events, name="events")
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,8 +13,9 @@ from typing import TypeVar
 from temporalio.client import Client
 
 from catalog import Catalog
+from delivery.log import EventLog
 from destinations.customerio.client import CustomerIOClient
-from emitonce import Emitter
+from emitonce import DeliveryFailed, Emitter, EventCanceled, EventHandle, InvalidEvent
 from engine.connect import connect
 from settings import Secrets, Settings, load_secrets
 from starter.dev_stack import running_stack
@@ -75,6 +77,13 @@ async def open_parts() -> AsyncIterator[Parts]:
         catalog = await exits.enter_async_context(open_catalog(settings, secrets))
         organisation = await catalog.organisations.default()
         yield Parts(settings, secrets, catalog, organisation.id, exits)
+
+
+async def log_when_ended(handle: EventHandle) -> EventLog:
+    """Wait until every delivery has ended; how is in the log."""
+    with contextlib.suppress(DeliveryFailed, InvalidEvent, EventCanceled):
+        await handle.result()
+    return await handle.log()
 
 
 def with_parts(command: Callable[[Parts], Awaitable[T]]) -> T:

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pydantic import JsonValue
 from rich.columns import Columns
 from rich.panel import Panel
 from rich.syntax import Syntax
@@ -15,6 +16,7 @@ from rich.text import Text
 from delivery.attempt import Attempt
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.log import EventLog
+from delivery.message import MessagePair
 from delivery.result import Status
 from starter.cli.output import console
 
@@ -53,6 +55,16 @@ def show_end(stack: DevStack, tour: Tour) -> None:
         console.print("[green]All of it came out right.[/green]")
     if stack.ui:
         console.print(f"Temporal Web UI: {stack.ui}", markup=False, soft_wrap=True)
+
+
+def show_messages(messages: MessagePair) -> None:
+    """Two requests that were not sent."""
+    width = max(36, (console.width - 2) // 2)
+    both = (messages.identify, messages.track)
+    panels = [_body_panel(message.call, message.body, width) for message in both]
+    console.print(Columns(panels, padding=(0, 1)))
+    for warning in messages.warnings:
+        console.print(f"note: {warning}", markup=False, style="yellow")
 
 
 def show_log(log: EventLog) -> None:
@@ -96,11 +108,22 @@ def _show_delivery(delivery: DeliveryLog) -> None:
 
 def _panel(call: CallLog, width: int) -> Panel:
     answer = f"{call.status_code}" if call.status_code else "no answer"
-    body = json.dumps(call.request, ensure_ascii=False, indent=1)
+    excerpt = (call.response_excerpt or "").strip()[:60]
+    return _body_panel(call.call, call.request, width, f"{answer} {excerpt}".strip())
+
+
+def _body_panel(
+    call: str, body: dict[str, JsonValue], width: int, answer: str | None = None
+) -> Panel:
     return Panel(
-        Syntax(body, "json", word_wrap=True, background_color="default"),
-        title=f"POST /v1/{call.call}",
-        subtitle=f"{answer} {(call.response_excerpt or '').strip()[:60]}".strip(),
+        Syntax(
+            json.dumps(body, ensure_ascii=False, indent=1),
+            "json",
+            word_wrap=True,
+            background_color="default",
+        ),
+        title=f"POST /v1/{call}",
+        subtitle=Text(answer) if answer else None,
         width=width,
     )
 
@@ -108,7 +131,7 @@ def _panel(call: CallLog, width: int) -> Panel:
 def _attempts(attempts: list[Attempt]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for column in ("call", "attempt", "at (UTC)", "took", "outcome", "answer", "next attempt"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column != "answer")
     for attempt in attempts:
         table.add_row(
             attempt.call,

@@ -1,0 +1,67 @@
+"""`emitonce emit`: accept one event."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from delivery.log import EventLog
+from delivery.result import Status
+from emitonce import EventHandle
+from starter.cli.errors import CommandFailed, Exit
+from starter.cli.output import Json, console, print_json
+from starter.cli.parts import Parts, log_when_ended, with_parts
+from starter.cli.payload import PayloadFile, read_payload
+from starter.cli.tour_view import show_log
+
+
+def emit(
+    workspace: Annotated[str, typer.Option(help="The workspace's id.")],
+    event: Annotated[str, typer.Option(help="The event's name, such as user.signup.")],
+    payload: PayloadFile,
+    resource: Annotated[str, typer.Option()] = "global",
+    resource_id: Annotated[str | None, typer.Option()] = None,
+    timestamp: Annotated[
+        str | None, typer.Option(help="When it happened: RFC 3339. Absent: now.")
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="The same key and body give the same event.")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for its deliveries; exit code 1 if one failed.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Emit one event. When this returns, Temporal has stored it."""
+    given = read_payload(payload)
+
+    async def run(parts: Parts) -> tuple[EventHandle, EventLog | None]:
+        emitter = await parts.emitter()
+        handle = await emitter.emit(
+            workspace,
+            event,
+            given,
+            resource=resource,
+            resource_id=resource_id,
+            timestamp=timestamp,
+            idempotency_key=idempotency_key,
+        )
+        if not wait:
+            return handle, None
+        return handle, await log_when_ended(handle)
+
+    handle, log = with_parts(run)
+    if log is None:
+        if as_json:
+            print_json({"event": {"id": handle.id, "event": event, "workspace": workspace}})
+        else:
+            console.print(f"accepted as event {handle.id}", markup=False)
+            console.print(f"look at it: emitonce events show {handle.id}", markup=False)
+        return
+    if as_json:
+        print_json(log.model_dump(mode="json"))
+    else:
+        show_log(log)
+    if log.status is not Status.COMPLETED:
+        raise CommandFailed(Exit.BAD)

@@ -1,0 +1,173 @@
+"""`emitonce events …`: the delivery log."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Annotated
+
+import typer
+
+from delivery.log import EventLog
+from delivery.result import Status
+from emitonce.ids import resource_id_hash
+from engine.event_list import EventPage, list_events
+from engine.event_log import read_event_log
+from engine.event_query import EventQuery
+from engine.links import run_url
+from engine.redelivery import redeliver
+from engine.steering import (
+    AlreadyEnded,
+    bring_forward,
+    cancel_delivery,
+    cancel_event,
+)
+from starter.cli.output import Json, console, print_json, print_table, say
+from starter.cli.parts import Parts, with_parts
+from starter.cli.tour_view import show_log
+from starter.shapes import event_object, listed_event_object
+
+events = typer.Typer(help="Events: what became of each, every attempt on record.")
+
+Id = Annotated[str, typer.Argument(metavar="EVENT", help="The event's id.")]
+
+
+@events.command("list")
+def list_all(
+    workspace: Annotated[str, typer.Option(help="The workspace's id.")],
+    event: Annotated[str | None, typer.Option(help="Of this name alone.")] = None,
+    resource: Annotated[str | None, typer.Option()] = None,
+    resource_id: Annotated[str | None, typer.Option()] = None,
+    status: Annotated[Status | None, typer.Option()] = None,
+    connection: Annotated[str | None, typer.Option(help="Delivered by this connection.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Matched by this rule.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    cursor: Annotated[str | None, typer.Option(help="next_cursor of the page before.")] = None,
+    tests: Annotated[bool, typer.Option("--tests", help="Test events too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List events, newest first."""
+
+    async def read(parts: Parts) -> EventPage:
+        hashed = (
+            None
+            if resource_id is None
+            else resource_id_hash(parts.secrets.instance_secret, resource_id)
+        )
+        known = await parts.catalog.workspaces.get(parts.organisation, workspace)
+        query = EventQuery(
+            (known.id,),
+            event=event,
+            resource=resource,
+            resource_id_hash=hashed,
+            status=status,
+            connection=connection,
+            rule=rule,
+            include_tests=tests,
+        )
+        return await list_events(await parts.temporal(), query, limit=limit, cursor=cursor)
+
+    page = with_parts(read)
+    if as_json:
+        records = [listed_event_object(listed) for listed in page.events]
+        print_json(
+            {
+                "count": len(records),
+                "limit": limit,
+                "next_cursor": page.next_cursor,
+                "records": records,
+            }
+        )
+        return
+    if page.note:
+        say(page.note)
+    print_table(
+        ("accepted (UTC)", "event", "status", "rules", "id"),
+        [
+            (
+                f"{listed.accepted_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+                listed.event or "",
+                "held" if listed.held else listed.status,
+                str(len(listed.rules)),
+                listed.event_id,
+            )
+            for listed in page.events
+        ],
+        empty="no event here: emitonce emit --help",
+    )
+    if page.next_cursor:
+        say(f"more with --cursor {page.next_cursor}")
+
+
+@events.command("show")
+def show(
+    event: Id,
+    full: Annotated[
+        bool, typer.Option("--full", help="With --json: the whole log, requests included.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show one event: its deliveries, both requests, every attempt."""
+
+    async def read(parts: Parts) -> tuple[str | None, EventLog]:
+        client = await parts.temporal()
+        return run_url(parts.settings.ui_url, client, event), await read_event_log(client, event)
+
+    url, log = with_parts(read)
+    if as_json:
+        print_json(log.model_dump(mode="json") if full else event_object(log, payload=True))
+        return
+    show_log(log)
+    if url:
+        console.print(f"in the Temporal Web UI: {url}", markup=False, soft_wrap=True)
+
+
+@events.command("cancel")
+def cancel(
+    event: Id,
+    rule: Annotated[str | None, typer.Option(help="This rule's delivery alone.")] = None,
+    as_json: Json = False,
+) -> None:
+    """End what is still open of it: a request in flight finishes, no new attempt is made."""
+
+    async def end(parts: Parts) -> None:
+        client = await parts.temporal()
+        if rule is None:
+            await cancel_event(client, event)
+        else:
+            await cancel_delivery(client, event, rule)
+
+    with_parts(end)
+    what = f"event {event}" if rule is None else f"the delivery of event {event} for rule {rule}"
+    if as_json:
+        print_json({"event": event, "rule": rule, "canceled": True})
+    else:
+        console.print(f"canceled {what}", markup=False)
+
+
+@events.command("retry")
+def retry(
+    event: Id,
+    rule: Annotated[str | None, typer.Option(help="This rule's delivery alone.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make the next attempt of a waiting delivery now, or deliver again what has failed."""
+
+    async def again(parts: Parts) -> str:
+        client = await parts.temporal()
+        if rule is not None:
+            try:
+                await bring_forward(client, event, rule)
+                return "brought_forward"
+            except AlreadyEnded:
+                pass
+        await redeliver(client, event, rules=None if rule is None else [rule])
+        return "redelivered"
+
+    done = with_parts(again)
+    if as_json:
+        print_json({"event": event, "rule": rule, "done": done})
+    else:
+        console.print(
+            "the next attempt is made now" if done == "brought_forward" else "delivered again",
+            markup=False,
+        )

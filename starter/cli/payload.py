@@ -1,0 +1,45 @@
+"""Payloads as commands take them: a file, standard input, or JSON on the command line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from delivery.errors import InvalidEvent
+from delivery.strict_json import parse
+
+PayloadFile = Annotated[
+    str,
+    typer.Option("--payload", help="A JSON file, - for standard input, or the JSON object itself."),
+]
+
+
+def read_payload(given: str) -> dict[str, Any]:
+    """The payload, a JSON object.
+
+    Raises:
+        typer.BadParameter: it can't be read, or isn't one.
+    """
+    try:
+        value = parse(_bytes(given))
+    except InvalidEvent as err:
+        raise typer.BadParameter(err.reason, param_hint="--payload") from None
+    if not isinstance(value, dict):
+        raise typer.BadParameter("must be one JSON object", param_hint="--payload")
+    return value
+
+
+def _bytes(given: str) -> bytes:
+    if given == "-":
+        return sys.stdin.buffer.read()
+    if given.lstrip().startswith(("{", "[")):
+        return given.encode("utf-8", "surrogateescape")
+    try:
+        return Path(given).read_bytes()
+    except OSError as err:
+        raise typer.BadParameter(
+            f"{given}: {err.strerror or 'cannot be read'}", param_hint="--payload"
+        ) from None

@@ -1,0 +1,176 @@
+"""`emitonce rules …`"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from catalog.rules import Rule
+from delivery.build_messages import build_messages
+from delivery.event import read_event
+from delivery.log import EventLog
+from delivery.result import Status
+from delivery.rule import MatchedRule, MatchRequest
+from starter.cli.errors import CommandFailed, Exit
+from starter.cli.output import Json, console, print_json, print_table
+from starter.cli.parts import CREATED_BY, Parts, log_when_ended, with_parts
+from starter.cli.payload import PayloadFile, read_payload
+from starter.cli.tour_view import show_log, show_messages
+from starter.shapes import rule_object
+
+rules = typer.Typer(help="Rules: which events go to which connection.")
+
+Id = Annotated[str, typer.Argument(metavar="RULE", help="The rule's id.")]
+
+
+@rules.command("create")
+def create(
+    workspace: Annotated[str, typer.Option(help="The workspace's id.")],
+    connection: Annotated[str, typer.Option(help="The connection's id.")],
+    event: Annotated[str, typer.Option(help="The event's name, such as user.signup.")],
+    resource: Annotated[str | None, typer.Option(help="Absent: any resource.")] = None,
+    resource_id: Annotated[str | None, typer.Option(help="Absent: any.")] = None,
+    event_name_override: Annotated[
+        str | None, typer.Option(help="The event's name at Customer.io, when it should differ.")
+    ] = None,
+    metadata: Annotated[
+        str | None, typer.Option(help='Further metadata as JSON, such as {"on_limit": "drop"}.')
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Create a rule: identify the person, then track the event, for each event it matches."""
+    chosen = {"action": "track_event", **_object("--metadata", metadata)}
+    if event_name_override is not None:
+        chosen["event_name_override"] = event_name_override
+    made = with_parts(
+        lambda parts: parts.catalog.rules.create(
+            parts.organisation,
+            workspace=workspace,
+            connection=connection,
+            event=event,
+            resource=resource,
+            resource_id=resource_id,
+            metadata=chosen,
+            created_by=CREATED_BY,
+        )
+    )
+    if as_json:
+        print_json({"rule": rule_object(made)})
+    else:
+        console.print(f"rule {made.id}  {made.event} → {made.connection}", markup=False)
+
+
+@rules.command("list")
+def list_all(
+    workspace: Annotated[str | None, typer.Option(help="Of this workspace alone.")] = None,
+    event: Annotated[str | None, typer.Option(help="For this event alone.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the rules, newest first."""
+
+    async def read(parts: Parts) -> list[Rule]:
+        found: list[Rule] = []
+        cursor = None
+        while True:
+            page = await parts.catalog.rules.list(
+                parts.organisation, workspace=workspace, event=event, limit=200, cursor=cursor
+            )
+            found += page.records
+            if (cursor := page.next_cursor) is None:
+                return found
+
+    found = with_parts(read)
+    if as_json:
+        records = [rule_object(rule) for rule in found]
+        print_json({"count": len(records), "limit": 200, "next_cursor": None, "records": records})
+        return
+    print_table(
+        ("id", "event", "resource", "as", "connection", "active"),
+        [
+            (
+                rule.id,
+                rule.event,
+                rule.resource or "any",
+                rule.metadata.get("event_name_override") or rule.event,
+                rule.connection,
+                "yes" if rule.active else "no",
+            )
+            for rule in found
+        ],
+        empty="no rule yet: emitonce rules create --help",
+    )
+
+
+@rules.command("preview")
+def preview(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
+    """Print the exact two requests that an event with this payload would make; send nothing."""
+    given = read_payload(payload)
+
+    async def build(parts: Parts) -> tuple[Rule, MatchedRule]:
+        known = await parts.catalog.rules.get(parts.organisation, rule)
+        return known, await _matched(parts, known)
+
+    known, matched = with_parts(build)
+    event = read_event(
+        {"workspace": known.workspace, "event": known.event, "payload": given},
+        event_id=str(uuid.uuid4()),
+        started_at=datetime.now(UTC),
+    )
+    messages = build_messages(event, matched)
+    if as_json:
+        print_json(messages.model_dump(mode="json"))
+    else:
+        show_messages(messages)
+
+
+@rules.command("test")
+def send_test(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
+    """Send a test event through this rule alone, and show what identify and track answered.
+
+    One attempt a call. Exit code 1 when it was not delivered.
+    """
+    given = read_payload(payload)
+
+    async def run(parts: Parts) -> EventLog:
+        known = await parts.catalog.rules.get(parts.organisation, rule)
+        emitter = await parts.emitter()
+        handle = await emitter.emit(
+            known.workspace, known.event, given, only_rules=[known.id], test=True
+        )
+        return await log_when_ended(handle)
+
+    log = with_parts(run)
+    if as_json:
+        print_json(log.model_dump(mode="json"))
+    else:
+        show_log(log)
+    if log.status is not Status.COMPLETED:
+        raise CommandFailed(Exit.BAD)
+
+
+async def _matched(parts: Parts, rule: Rule) -> MatchedRule:
+    result = await parts.catalog.rule_lookup.match(
+        MatchRequest(
+            workspace=rule.workspace,
+            event=rule.event,
+            resource=rule.resource or "global",
+            resource_id=rule.resource_id,
+            only_rules=(rule.id,),
+            exact=True,
+        )
+    )
+    return result.rules[0]
+
+
+def _object(option: str, text: str | None) -> dict[str, Any]:
+    try:
+        value = json.loads(text) if text is not None else {}
+    except ValueError:
+        raise typer.BadParameter("is not JSON", param_hint=option) from None
+    if not isinstance(value, dict):
+        raise typer.BadParameter("must be a JSON object", param_hint=option)
+    return value

@@ -1,0 +1,152 @@
+"""The JSON objects that command line and HTTP API show, in the shapes of Meshes' API.
+
+Times are RFC 3339 in UTC, ids are UUIDs. What is absent there is left out or null as its clients
+expect; `status` of a connection and `warnings` of a delivery are additions of ours.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from catalog.connections import Connection
+from catalog.rules import Rule
+from catalog.workspaces import Workspace
+from delivery.delivery_log import DeliveryLog
+from delivery.log import EventLog
+from engine.listed_event import ListedEvent
+
+JsonObject = dict[str, Any]
+
+CREATED_BY = "emitonce"
+
+
+def workspace_object(workspace: Workspace) -> JsonObject:
+    return {
+        "id": workspace.id,
+        "name": workspace.name,
+        "description": workspace.description,
+        "created_at": moment(workspace.created_at),
+        "updated_at": moment(workspace.updated_at),
+    }
+
+
+def connection_object(connection: Connection) -> JsonObject:
+    """Without its key, of which nothing is ever shown."""
+    shown: JsonObject = {
+        "id": connection.id,
+        "workspace": connection.workspace,
+        "type": connection.type,
+        "name": connection.name,
+        "metadata": {"region": connection.region},
+        "active": connection.active,
+        "status": connection.status,
+        "hidden": connection.hidden,
+        "created_by": connection.created_by,
+        "created_at": moment(connection.created_at),
+        "updated_at": moment(connection.updated_at),
+    }
+    if connection.status == "paused":
+        shown["inactive_reason"] = "manually_inactivated"
+    elif connection.inactive_reason is not None:
+        shown["inactive_reason"] = connection.inactive_reason
+    return shown
+
+
+def rule_object(rule: Rule) -> JsonObject:
+    return {
+        "id": rule.id,
+        "connection": rule.connection,
+        "workspace": rule.workspace,
+        "type": rule.type,
+        **_present(resource=rule.resource, resource_id=rule.resource_id),
+        "event": rule.event,
+        "metadata": rule.metadata,
+        "active": rule.active,
+        "hidden": rule.hidden,
+        "created_by": rule.created_by,
+        "created_at": moment(rule.created_at),
+        "updated_at": moment(rule.updated_at),
+    }
+
+
+def listed_event_object(event: ListedEvent) -> JsonObject:
+    """An event as a list shows it: what visibility knows."""
+    return {
+        "id": event.event_id,
+        "type": "event",
+        "workspace": event.workspace,
+        "event": event.event or "",
+        "resource": event.resource or "global",
+        "status": event.status,
+        "total_rules": len(event.rules),
+        "started_at": moment(event.accepted_at),
+        **_present(completed_at=moment(event.closed_at) if event.closed_at else None),
+        "created_by": CREATED_BY,
+        "created_at": moment(event.accepted_at),
+    }
+
+
+def event_object(log: EventLog, *, payload: bool = False) -> JsonObject:
+    """One event with its deliveries as `rule_events`."""
+    shown: JsonObject = {
+        "id": log.event_id,
+        "type": "event",
+        "workspace": log.workspace or "",
+        "event": log.event or "",
+        "resource": log.resource or "global",
+        **_present(resource_id=log.resource_id),
+        "status": log.status,
+        "total_rules": log.total_rules,
+        "completed_count": log.completed_count,
+        "failed_count": log.failed_count,
+        "started_at": moment(log.accepted_at),
+        **_present(completed_at=moment(log.completed_at) if log.completed_at else None),
+        "created_by": CREATED_BY,
+        "created_at": moment(log.accepted_at),
+        "rule_events": [rule_event_object(log, delivery) for delivery in log.deliveries],
+    }
+    if payload:
+        shown["payload"] = log.payload or {}
+    return shown
+
+
+def rule_event_object(log: EventLog, delivery: DeliveryLog) -> JsonObject:
+    """One delivery: one event × one rule."""
+    return {
+        "id": delivery_id(log.event_id, delivery.rule),
+        "type": "rule",
+        "workspace": log.workspace or "",
+        "event": log.event or "",
+        "event_id": log.event_id,
+        "resource": log.resource or "global",
+        **_present(resource_id=log.resource_id),
+        "connection": delivery.connection,
+        "rule": delivery.rule,
+        "integration_type": delivery.integration_type,
+        "status": delivery.status,
+        "attempt_count": delivery.attempt_count,
+        **_present(
+            started_at=moment(delivery.started_at) if delivery.started_at else None,
+            completed_at=moment(delivery.completed_at) if delivery.completed_at else None,
+            last_error=delivery.last_error,
+            held=delivery.held,
+        ),
+        "warnings": list(delivery.warnings),
+        "created_by": CREATED_BY,
+        "created_at": moment(log.accepted_at),
+    }
+
+
+def delivery_id(event_id: str, rule_id: str) -> str:
+    """The id of a delivery: a UUID made of its event's and its rule's, the same each time."""
+    return str(uuid.uuid5(uuid.UUID(event_id), rule_id))
+
+
+def moment(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _present(**fields: Any) -> JsonObject:
+    return {name: value for name, value in fields.items() if value is not None}
