@@ -112,6 +112,11 @@ def event_object(log: EventLog, *, payload: bool = False) -> JsonObject:
     return shown
 
 
+def event_detail_object(log: EventLog) -> JsonObject:
+    """The same with the payload and all that the log knows: requests, answers, every attempt."""
+    return {**log.model_dump(mode="json"), **event_object(log, payload=True)}
+
+
 def rule_event_object(log: EventLog, delivery: DeliveryLog) -> JsonObject:
     """One delivery: one event × one rule."""
     return {

@@ -14,6 +14,7 @@ from starter.cli.output import Json, console, print_json
 from starter.cli.parts import Parts, log_when_ended, with_parts
 from starter.cli.payload import PayloadFile, read_payload
 from starter.cli.tour_view import show_log
+from starter.shapes import event_detail_object
 
 
 def emit(
@@ -60,7 +61,7 @@ def emit(
             console.print(f"look at it: emitonce events show {handle.id}", markup=False)
         return
     if as_json:
-        print_json(log.model_dump(mode="json"))
+        print_json(event_detail_object(log))
     else:
         show_log(log)
     if log.status is not Status.COMPLETED:

@@ -24,7 +24,7 @@ from engine.steering import (
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import Parts, with_parts
 from starter.cli.tour_view import show_log
-from starter.shapes import event_object, listed_event_object
+from starter.shapes import event_detail_object, listed_event_object
 
 events = typer.Typer(help="Events: what became of each, every attempt on record.")
 
@@ -101,9 +101,6 @@ def list_all(
 @events.command("show")
 def show(
     event: Id,
-    full: Annotated[
-        bool, typer.Option("--full", help="With --json: the whole log, requests included.")
-    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show one event: its deliveries, both requests, every attempt."""
@@ -114,7 +111,7 @@ def show(
 
     url, log = with_parts(read)
     if as_json:
-        print_json(log.model_dump(mode="json") if full else event_object(log, payload=True))
+        print_json(event_detail_object(log))
         return
     show_log(log)
     if url:

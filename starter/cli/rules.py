@@ -20,7 +20,7 @@ from starter.cli.output import Json, console, print_json, print_table
 from starter.cli.parts import CREATED_BY, Parts, log_when_ended, with_parts
 from starter.cli.payload import PayloadFile, read_payload
 from starter.cli.tour_view import show_log, show_messages
-from starter.shapes import rule_object
+from starter.shapes import event_detail_object, rule_object
 
 rules = typer.Typer(help="Rules: which events go to which connection.")
 
@@ -145,7 +145,7 @@ def send_test(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
 
     log = with_parts(run)
     if as_json:
-        print_json(log.model_dump(mode="json"))
+        print_json(event_detail_object(log))
     else:
         show_log(log)
     if log.status is not Status.COMPLETED:
