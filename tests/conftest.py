@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,16 +28,18 @@ from tests.integration.stack import Stack, open_stack
 
 
 @pytest_asyncio.fixture(scope="session")
-async def postgres_dsn(tmp_path_factory) -> AsyncIterator[str]:
+async def postgres_dsn() -> AsyncIterator[str]:
     """The URL of a server on which the user may create databases."""
     given = os.environ.get("EMITONCE_TEST_DATABASE_URL")
     if given:
         yield given
         return
-    data_dir: Path = tmp_path_factory.mktemp("postgres")
-    server = await EmbeddedPostgres.start(data_dir, durable=False)
-    yield server.dsn
-    await server.stop()
+    # Not in pytest's own directory: each pytest that starts takes away the right to pass through
+    # it, which a server that runs as another user than root needs.
+    with tempfile.TemporaryDirectory(prefix="emitonce-test-") as data_dir:
+        server = await EmbeddedPostgres.start(Path(data_dir), durable=False)
+        yield server.dsn
+        await server.stop()
 
 
 @pytest_asyncio.fixture(scope="session")
