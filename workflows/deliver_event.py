@@ -62,7 +62,7 @@ class DeliverEvent:
 
         In a redelivered event's result stand those too that earlier runs have made.
         """
-        deadline = workflow.info().start_time + DELIVERY_DEADLINE
+        deadline = workflow.info().workflow_start_time + DELIVERY_DEADLINE
         earlier = event.redelivery
         for rule in matched.rules:
             self._deliveries[rule.id] = Delivery(
@@ -123,7 +123,7 @@ def _read(raw: RawValue) -> Event:
         return read_event(
             raw.payload.data,
             event_id=workflow.info().workflow_id,
-            started_at=workflow.info().start_time,
+            started_at=workflow.info().workflow_start_time,
         )
     except InvalidEvent as err:
         raise _invalid(err) from None
@@ -173,7 +173,7 @@ async def _match(event: Event) -> MatchResult:
 def _list(event: Event, matched: MatchResult) -> None:
     """Make the run findable: one upsert at most, of what the starter did not set."""
     info = workflow.info()
-    accepted_at = event.redelivery.accepted_at if event.redelivery else info.start_time
+    accepted_at = event.redelivery.accepted_at if event.redelivery else info.workflow_start_time
     updates = listing_updates(event, matched, accepted_at, info.typed_search_attributes)
     if updates:
         workflow.upsert_search_attributes(updates)
