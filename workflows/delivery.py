@@ -170,9 +170,11 @@ class Delivery:
         except TimeoutError:
             pass
         except asyncio.CancelledError:
-            raise StepFailed(step.message.call, result, canceled=True) from None
-        finally:
             self._connections.release(self.rule.id)
+            raise StepFailed(step.message.call, result, canceled=True) from None
+        # Not in a `finally`: that runs, too, when a worker that stops drops this coroutine, and
+        # then the engine can't be called.
+        self._connections.release(self.rule.id)
         if workflow.now() >= self._deadline:
             raise StepFailed(step.message.call, _given_up(step, result.message))
 
