@@ -182,3 +182,16 @@ async def eventually(condition: Callable[[], Awaitable[bool]], *, within: float 
     while not await condition():
         assert time.monotonic() < deadline, "it did not come true in time"
         await asyncio.sleep(0.05)
+
+
+def waits(log: EventLog) -> bool:
+    """Whether a delivery waits for its next attempt, the last one being over and on record."""
+    return any(
+        call is not None and call.next_attempt_at is not None and not call.in_flight
+        for delivery in log.deliveries
+        for call in (delivery.identify, delivery.track)
+    )
+
+
+def is_held(log: EventLog) -> bool:
+    return any(delivery.held is not None for delivery in log.deliveries)

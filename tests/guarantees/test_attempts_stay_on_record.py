@@ -1,0 +1,82 @@
+"""While a delivery waits, its attempts and the time of the next one can be read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from delivery.delivery_log import CallLog
+from destinations.customerio.simulator import Fault
+from tests.integration.stack import Stack, waits
+
+HOUR = timedelta(hours=1)
+
+
+async def waiting_call(stack: Stack) -> CallLog:
+    await stack.rule()
+    handle = await stack.emit()
+    log = await stack.log_when(handle, waits)
+    call = log.deliveries[0].identify
+    assert log.status == "retrying"
+    assert call is not None
+    await stack.client.get_workflow_handle(handle.id).terminate()
+    return call
+
+
+async def test_a_waiting_delivery_shows_its_attempts(stack: Stack) -> None:
+    await stack.rule()
+    stack.sim.fail("track", fault=Fault(status=503), times=1)
+    stack.sim.fail("track", fault=Fault(status=429, headers={"Retry-After": "600"}))
+    handle = await stack.emit()
+
+    log = await stack.log_when(
+        handle, lambda log: waits(log) and log.deliveries[0].attempt_count == 3
+    )
+    [delivery] = log.deliveries
+    assert delivery.status == log.status == "retrying"
+    assert delivery.last_error == "rate_limited: 429: too many requests"
+    assert delivery.identify is not None
+    assert delivery.identify.outcome_code == "delivered"
+    assert delivery.track is not None
+    assert [attempt.status_code for attempt in delivery.track.attempts] == [503, 429]
+    assert delivery.track.next_attempt_at == delivery.track.attempts[-1].next_attempt_at
+
+    described = await stack.client.get_workflow_handle(handle.id).describe()
+    [pending] = described.raw_description.pending_activities
+    assert pending.HasField("heartbeat_details")
+    planned = pending.next_attempt_schedule_time.ToDatetime(tzinfo=UTC)
+    assert delivery.track.next_attempt_at is not None
+    assert abs(planned - delivery.track.next_attempt_at) < timedelta(seconds=5)
+    await stack.client.get_workflow_handle(handle.id).terminate()
+
+
+async def test_retry_after_in_seconds_is_honoured(stack: Stack) -> None:
+    stack.sim.fail("identify", fault=Fault(status=429, headers={"Retry-After": "600"}))
+    call = await waiting_call(stack)
+    [attempt] = call.attempts
+    assert attempt.outcome_code == "rate_limited"
+    assert attempt.next_attempt_at is not None
+    wait = attempt.next_attempt_at - attempt.started_at
+    # Stretched by up to 20 %, so that those who were sent away together do not return together.
+    assert timedelta(seconds=600) <= wait <= timedelta(seconds=600 * 1.2 + 10)
+
+
+async def test_retry_after_as_a_date_is_honoured(stack: Stack) -> None:
+    date = datetime.now(UTC) + timedelta(minutes=30)
+    header = {"Retry-After": format_datetime(date, usegmt=True)}
+    stack.sim.fail("identify", fault=Fault(status=503, headers=header))
+    call = await waiting_call(stack)
+    assert call.next_attempt_at is not None
+    assert call.next_attempt_at >= date - timedelta(seconds=1)
+    assert call.next_attempt_at <= date + timedelta(minutes=7)
+
+
+@pytest.mark.parametrize("asked", ["86400", "Fri, 31 Dec 2060 23:59:59 GMT"])
+async def test_retry_after_is_bounded_by_an_hour(stack: Stack, asked: str) -> None:
+    stack.sim.fail("identify", fault=Fault(status=429, headers={"Retry-After": asked}))
+    call = await waiting_call(stack)
+    assert call.next_attempt_at is not None
+    wait = call.next_attempt_at - call.attempts[0].started_at
+    assert HOUR <= wait <= HOUR * 1.2 + timedelta(seconds=10)
