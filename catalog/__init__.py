@@ -12,11 +12,14 @@ from catalog.credentials import ConnectionLookup
 from catalog.database import Pool, close_pool, open_connection, open_pool
 from catalog.errors import SchemaMismatch
 from catalog.event_types import EventTypes, Resources
+from catalog.key_lookup import KeyLookup
+from catalog.keys import MachineKeys, PublishableKeys
 from catalog.mappings import Mappings
 from catalog.migrate import pending
 from catalog.organisations import Organisations
 from catalog.rule_lookup import RuleLookup
 from catalog.rules import Rules
+from catalog.workers import Workers
 from catalog.workspaces import Workspaces
 
 __all__ = ["Catalog"]
@@ -24,7 +27,7 @@ __all__ = ["Catalog"]
 
 @dataclass(frozen=True)
 class Catalog:
-    """All repositories on one pool, and the two lookups that deliveries are made with."""
+    """All repositories on one pool, and the lookups that events are accepted and delivered with."""
 
     pool: Pool
     changes: Changes
@@ -35,8 +38,12 @@ class Catalog:
     mappings: Mappings
     event_types: EventTypes
     resources: Resources
+    publishable_keys: PublishableKeys
+    machine_keys: MachineKeys
+    key_lookup: KeyLookup
     rule_lookup: RuleLookup
     credentials: ConnectionLookup
+    workers: Workers
 
     @classmethod
     async def open(
@@ -77,8 +84,12 @@ class Catalog:
             mappings=Mappings(pool, changes),
             event_types=EventTypes(pool),
             resources=Resources(pool),
+            publishable_keys=PublishableKeys(pool, changes),
+            machine_keys=MachineKeys(pool, changes, cipher),
+            key_lookup=KeyLookup(pool, changes, cipher),
             rule_lookup=RuleLookup(pool, changes, hash_resource_id),
             credentials=ConnectionLookup(pool, changes, cipher),
+            workers=Workers(pool),
         )
 
     async def close(self) -> None:

@@ -43,6 +43,8 @@ class Connection:
     created_by: str
     created_at: datetime
     updated_at: datetime
+    requests_per_second: int | None = None
+    """At most, over all workers; None for the vendor's own limit."""
 
     @property
     def active(self) -> bool:
@@ -68,6 +70,9 @@ class ConnectionCredential:
     inactive_reason: InactiveReason | None
     api_key: SecretStr
     version: int
+    requests_per_second: int | None = None
+    slowed_until: datetime | None = None
+    """Nobody sends before; by this process's clock. None when nothing slows it."""
 
     @property
     def credential(self) -> Credential:
@@ -174,8 +179,9 @@ class Connections:
         region: str | None = None,
         api_key: SecretStr | str | None = None,
         hidden: bool | None = None,
+        requests_per_second: int | None = None,
     ) -> Connection:
-        """Change what is given; what is None stays.
+        """Change what is given; what is None stays. A rate of 0 means the vendor's own limit.
 
         A new key or region is a new version of the credential, and makes a connection active again
         that was inactive because the former one was refused. Deliveries that wait for it have to
@@ -185,6 +191,7 @@ class Connections:
         name = None if name is None else values.connection_name(name)
         region = None if region is None else values.region(region)
         key = None if api_key is None else values.api_key(api_key)
+        rate = None if requests_per_second is None else values.request_rate(requests_per_second)
         async with transaction(self._pool) as conn:
             current = _found(await conn.fetchrow(_LOCKED, connection_id, owner), id)
             encrypted = (
@@ -205,6 +212,7 @@ class Connections:
                     credential_version = credential_version + CASE WHEN $7 THEN 1 ELSE 0 END,
                     status = CASE WHEN $8 THEN 'active' ELSE status END,
                     inactive_reason = CASE WHEN $8 THEN NULL ELSE inactive_reason END,
+                    requests_per_second = nullif(coalesce($9, requests_per_second), 0),
                     updated_at = clock_timestamp()
                 WHERE id = $1
                 RETURNING *
@@ -217,6 +225,7 @@ class Connections:
                 encrypted.key_id,
                 renewed,
                 revived,
+                rate,
             )
         return self._announced(row)
 
@@ -311,6 +320,7 @@ def read_connection(row: Record) -> Connection:
         created_by=row["created_by"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        requests_per_second=row["requests_per_second"],
     )
 
 

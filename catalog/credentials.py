@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from catalog import values
 from catalog.cache import WorkspaceCache
 from catalog.changes import Changes
 from catalog.cipher import CredentialCipher, Encrypted
-from catalog.connections import ConnectionCredential, InactiveReason
+from catalog.connections import ConnectionCredential, InactiveReason, Status
 from catalog.database import Pool, connection
 from catalog.errors import NotFound
 
@@ -67,10 +69,41 @@ class ConnectionLookup:
         self._changes.announce(str(workspace))
         return True
 
+    async def status(self, connection_id: str) -> Status:
+        """As it is now, whosever the connection is.
+
+        Raises:
+            NotFound: no such connection.
+            CatalogUnavailable: the database is away.
+        """
+        id = values.known_id("connection", connection_id)
+        async with connection(self._pool) as conn:
+            status: Status | None = await conn.fetchval(
+                "SELECT status FROM connections WHERE id = $1", id
+            )
+        if status is None:
+            raise NotFound("connection", connection_id)
+        return status
+
+    async def slow_down(self, connection_id: str, seconds: float) -> None:
+        """Let no worker send to it for so long; one that has longer to wait keeps waiting."""
+        id = values.known_id("connection", connection_id)
+        async with connection(self._pool) as conn:
+            await conn.execute(
+                """
+                UPDATE connections SET slowed_until = clock_timestamp() + $2 * interval '1 second'
+                WHERE id = $1 AND (slowed_until IS NULL
+                    OR slowed_until < clock_timestamp() + $2 * interval '1 second')
+                """,
+                id,
+                seconds,
+            )
+
     async def _read(self, workspace: str, connection_id: str) -> ConnectionCredential:
         async with connection(self._pool) as conn:
             row = await conn.fetchrow(
-                "SELECT * FROM connections WHERE id = $1 AND workspace_id = $2",
+                "SELECT *, extract(epoch FROM slowed_until - clock_timestamp())::float8 AS slowed "
+                "FROM connections WHERE id = $1 AND workspace_id = $2",
                 connection_id,
                 workspace,
             )
@@ -88,4 +121,13 @@ class ConnectionLookup:
                 connection=connection_id,
             ),
             version=row["credential_version"],
+            requests_per_second=row["requests_per_second"],
+            slowed_until=_from_now(row["slowed"]),
         )
+
+
+def _from_now(seconds: float | None) -> datetime | None:
+    """By our own clock: the database's may be ahead or behind."""
+    if seconds is None or seconds <= 0:
+        return None
+    return datetime.now(UTC) + timedelta(seconds=seconds)

@@ -76,6 +76,8 @@ class Mappings:
     ) -> Mapping:
         """Store the connection's mapping as its next version.
 
+        `expected_version` is the one that was read; 0 when none was stored.
+
         Raises:
             VersionConflict: `expected_version` isn't the stored one's.
             Conflict: `mapping_id` is given and isn't the stored one's.
@@ -148,7 +150,7 @@ def _check_expectations(
     expected_version: int | None,
 ) -> None:
     current = None if stored is None else stored["version"]
-    if expected_version is not None and expected_version != current:
+    if expected_version is not None and expected_version != (current or 0):
         raise VersionConflict(
             f"mapping of connection {connection_id!r}", expected=expected_version, current=current
         )

@@ -14,6 +14,7 @@ from catalog.database import Connection, ForeignKeyViolation, Pool, Record, conn
 from catalog.errors import NotFound, TooManyRules
 from catalog.event_types import remember_names
 from catalog.paging import DEFAULT_LIMIT, Page, Paging
+from catalog.rule_change import RuleChange
 from catalog.rule_limit import RuleCount, most_matched
 from delivery.rule import MAX_RULES_PER_EVENT
 
@@ -165,9 +166,20 @@ class Rules:
 
     async def set_active(self, organisation: str, id: str, active: bool) -> Rule:
         """Raises `TooManyRules` when there is no room for it among the active ones."""
+        return await self.update(organisation, id, RuleChange(active=active))
+
+    async def update(self, organisation: str, id: str, change: RuleChange) -> Rule:
+        """Change what is given. Events that matched it already are delivered as it was then.
+
+        Raises:
+            InvalidValue: one of the fields.
+            TooManyRules: there is no room for it among the active ones.
+        """
+        given = change.checked()
         async with transaction(self._pool) as conn:
-            rule = _found(await conn.fetchrow(_OWNED, *_ids(organisation, id)), id)
-            if active:
+            stored = dict(_found(await conn.fetchrow(_LOCKED, *_ids(organisation, id)), id))
+            rule = stored | given
+            if rule["active"]:
                 await _ensure_room(
                     conn,
                     rule["workspace_id"],
@@ -177,9 +189,25 @@ class Rules:
                     apart_from=rule["id"],
                 )
             await conn.execute(
-                "UPDATE rules SET active = $2, updated_at = clock_timestamp() WHERE id = $1",
+                """
+                UPDATE rules SET event = $2, resource = $3, resource_id = $4, metadata = $5,
+                    active = $6, hidden = $7, updated_at = clock_timestamp()
+                WHERE id = $1
+                """,
                 rule["id"],
-                active,
+                rule["event"],
+                rule["resource"],
+                rule["resource_id"],
+                rule["metadata"],
+                rule["active"],
+                rule["hidden"],
+            )
+            await remember_names(
+                conn,
+                rule["workspace_id"],
+                event=rule["event"],
+                resource=rule["resource"],
+                created_by=rule["created_by"],
             )
             row = _found(await conn.fetchrow(_OWNED, *_ids(organisation, id)), id)
         return self._announced(row)

@@ -20,6 +20,7 @@ EVENT_BYTES = 100  # customer.io's own limit for an event's name
 RESOURCE_BYTES = 100
 METADATA_BYTES = 16_384
 CREATED_BY_CHARACTERS = 200
+REQUESTS_PER_SECOND = 100_000  # the most that can be asked for
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _WORKSPACE_NAME = re.compile(r"[a-zA-Z0-9 _-]{3,50}")
@@ -85,6 +86,15 @@ def region(text: str) -> str:
     if text not in REGIONS:
         raise InvalidValue("region", f"must be one of {', '.join(REGIONS)}")
     return text
+
+
+def request_rate(per_second: int) -> int:
+    if not 0 <= per_second <= REQUESTS_PER_SECOND:
+        raise InvalidValue(
+            "requests_per_second",
+            f"is {per_second}, must be 1 to {REQUESTS_PER_SECOND:,}, or 0 for the vendor's limit",
+        )
+    return per_second
 
 
 def api_key(key: SecretStr | str) -> SecretStr:

@@ -7,11 +7,20 @@ from datetime import datetime
 
 from catalog import values
 from catalog.changes import Changes
-from catalog.database import ForeignKeyViolation, Pool, Record, UniqueViolation, connection
+from catalog.database import (
+    ForeignKeyViolation,
+    Pool,
+    Record,
+    UniqueViolation,
+    connection,
+    transaction,
+)
 from catalog.errors import Conflict, NotFound
+from catalog.keys import insert_publishable_key
 from catalog.paging import DEFAULT_LIMIT, Page, Paging
 
 DESCRIPTION_CHARACTERS = 1024
+FIRST_KEY = "Default"  # the name of the publishable key that every workspace begins with
 
 
 @dataclass(frozen=True)
@@ -32,13 +41,23 @@ class Workspaces:
         self._changes = changes
 
     async def create(
-        self, organisation: str, *, name: str, description: str | None = None
+        self,
+        organisation: str,
+        *,
+        name: str,
+        description: str | None = None,
+        created_by: str = "emitonce",
     ) -> Workspace:
-        """Raises `Conflict` when the organisation has a workspace of this name."""
+        """Make a workspace and its first publishable key.
+
+        Raises:
+            Conflict: the organisation has a workspace of this name.
+        """
         owner = values.known_id("organisation", organisation)
         name, description = values.workspace_name(name), _description(description)
+        created_by = values.created_by(created_by)
         try:
-            async with connection(self._pool) as conn:
+            async with transaction(self._pool) as conn:
                 row = await conn.fetchrow(
                     "INSERT INTO workspaces (organisation_id, name, description) "
                     "VALUES ($1, $2, $3) RETURNING *",
@@ -46,6 +65,7 @@ class Workspaces:
                     name,
                     description,
                 )
+                await insert_publishable_key(conn, row["id"], name=FIRST_KEY, created_by=created_by)
         except UniqueViolation:
             raise _name_taken(name) from None
         except ForeignKeyViolation:
@@ -83,6 +103,15 @@ class Workspaces:
                 *paging.parameters(),
             )
         return paging.page(rows, _workspace)
+
+    async def ids(self, organisation: str) -> tuple[str, ...]:
+        """Of all the organisation's workspaces."""
+        owner = values.known_id("organisation", organisation)
+        async with connection(self._pool) as conn:
+            rows = await conn.fetch(
+                "SELECT id FROM workspaces WHERE organisation_id = $1 ORDER BY created_at", owner
+            )
+        return tuple(str(row["id"]) for row in rows)
 
     async def update(
         self, organisation: str, workspace: str, *, name: str, description: str | None = None

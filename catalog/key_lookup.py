@@ -1,0 +1,106 @@
+"""Who is calling, and what is theirs: asked with every request, read only after a change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from catalog import values
+from catalog.cache import WorkspaceCache
+from catalog.changes import Changes
+from catalog.cipher import CredentialCipher, Encrypted
+from catalog.database import Pool, connection
+from catalog.errors import NotFound
+from catalog.keys import KEYS
+
+CAPACITY = 10_000  # keys of each kind, and pairs of organisation and workspace
+
+
+@dataclass(frozen=True)
+class PublishableCaller:
+    """May emit into `workspace`. `key` is the key's id."""
+
+    key: str
+    workspace: str
+
+
+@dataclass(frozen=True)
+class MachineCaller:
+    """May act for `organisation` once it has proved to hold the secret."""
+
+    key: str
+    organisation: str
+    secret_key: SecretStr
+
+
+class KeyLookup:
+    """What isn't there is not held, so that made-up keys can't push real ones out."""
+
+    def __init__(self, pool: Pool, changes: Changes, cipher: CredentialCipher) -> None:
+        self._pool = pool
+        self._cipher = cipher
+        self._publishable: WorkspaceCache[str, PublishableCaller] = WorkspaceCache(
+            changes, capacity=CAPACITY
+        )
+        self._machine: WorkspaceCache[str, MachineCaller] = WorkspaceCache(
+            changes, capacity=CAPACITY
+        )
+        self._owners: WorkspaceCache[str, str] = WorkspaceCache(changes, capacity=CAPACITY)
+
+    async def publishable(self, public_key: str) -> PublishableCaller:
+        """Raises `NotFound` for a key that is unknown or revoked."""
+        return await self._publishable.get(
+            KEYS, public_key, lambda: self._read_publishable(public_key)
+        )
+
+    async def machine(self, access_key: str) -> MachineCaller:
+        """Raises `NotFound` for a key that is unknown or revoked, and `CannotDecrypt`."""
+        return await self._machine.get(KEYS, access_key, lambda: self._read_machine(access_key))
+
+    async def require_workspace(self, organisation: str, workspace: str) -> str:
+        """The workspace's id in lower case. Raises `NotFound` when it isn't the organisation's."""
+        id = str(values.known_id("workspace", workspace))
+        owner = await self._owners.get(id, "owner", lambda: self._read_owner(id))
+        if owner != organisation:
+            raise NotFound("workspace", workspace)
+        return id
+
+    async def _read_publishable(self, public_key: str) -> PublishableCaller:
+        async with connection(self._pool) as conn:
+            row = await conn.fetchrow(
+                "SELECT id, workspace_id FROM publishable_keys "
+                "WHERE public_key = $1 AND revoked_at IS NULL",
+                public_key,
+            )
+        if row is None:
+            raise NotFound("publishable key", "")
+        return PublishableCaller(key=str(row["id"]), workspace=str(row["workspace_id"]))
+
+    async def _read_machine(self, access_key: str) -> MachineCaller:
+        async with connection(self._pool) as conn:
+            row = await conn.fetchrow(
+                "SELECT * FROM machine_keys WHERE access_key = $1 AND revoked_at IS NULL",
+                access_key,
+            )
+        if row is None:
+            raise NotFound("access key", "")
+        id, organisation = str(row["id"]), str(row["organisation_id"])
+        return MachineCaller(
+            key=id,
+            organisation=organisation,
+            secret_key=self._cipher.decrypt(
+                Encrypted(row["key_id"], row["encrypted_secret"]),
+                workspace=organisation,
+                connection=id,
+            ),
+        )
+
+    async def _read_owner(self, workspace: str) -> str:
+        async with connection(self._pool) as conn:
+            owner = await conn.fetchval(
+                "SELECT organisation_id FROM workspaces WHERE id = $1", workspace
+            )
+        if owner is None:
+            raise NotFound("workspace", workspace)
+        return str(owner)

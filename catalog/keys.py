@@ -1,0 +1,257 @@
+"""Keys of the HTTP API: publishable ones emit into one workspace, machine ones act for an
+organisation.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import SecretStr
+
+from catalog import values
+from catalog.changes import Changes
+from catalog.cipher import CredentialCipher
+from catalog.database import Connection, ForeignKeyViolation, Pool, Record, connection
+from catalog.errors import NotFound
+
+# In place of a workspace, what is announced when any key changes.
+KEYS = "keys"
+
+NAME_CHARACTERS = 100
+LARGEST_LIST = 1_000
+
+_ALPHANUMERIC = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True)
+class PublishableKey:
+    """Not a secret: whoever has it can emit events into its workspace, and nothing else."""
+
+    id: str
+    workspace: str
+    public_key: str
+    name: str
+    created_by: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class MachineKey:
+    """Without its secret, which is shown once, when the key is made."""
+
+    id: str
+    organisation: str
+    access_key: str
+    name: str
+    created_by: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class NewMachineKey:
+    """The only time that the secret leaves the catalog for a person."""
+
+    key: MachineKey
+    secret_key: SecretStr
+
+
+class PublishableKeys:
+    """Methods that take an organisation find only what is its own; else they raise `NotFound`."""
+
+    def __init__(self, pool: Pool, changes: Changes) -> None:
+        self._pool = pool
+        self._changes = changes
+
+    async def create(
+        self, organisation: str, *, workspace: str, name: str, created_by: str
+    ) -> PublishableKey:
+        """Raises `InvalidValue`, and `NotFound` for a workspace that isn't the organisation's."""
+        owner = values.known_id("organisation", organisation)
+        workspace_id = values.known_id("workspace", workspace)
+        name, created_by = _name(name), values.created_by(created_by)
+        async with connection(self._pool) as conn:
+            known = await conn.fetchval(
+                "SELECT true FROM workspaces WHERE id = $1 AND organisation_id = $2",
+                workspace_id,
+                owner,
+            )
+            if not known:
+                raise NotFound("workspace", workspace)
+            row = await insert_publishable_key(conn, workspace_id, name=name, created_by=created_by)
+        self._changes.announce(KEYS)
+        return _publishable_key(row)
+
+    async def current(self, organisation: str, workspace: str) -> PublishableKey | None:
+        """The workspace's newest key that is not revoked; None when it has none."""
+        owner = values.known_id("organisation", organisation)
+        workspace_id = values.known_id("workspace", workspace)
+        async with connection(self._pool) as conn:
+            row = await conn.fetchrow(
+                """
+                SELECT k.* FROM publishable_keys k JOIN workspaces w ON w.id = k.workspace_id
+                WHERE w.id = $1 AND w.organisation_id = $2 AND k.revoked_at IS NULL
+                ORDER BY k.created_at DESC, k.id DESC LIMIT 1
+                """,
+                workspace_id,
+                owner,
+            )
+        return None if row is None else _publishable_key(row)
+
+    async def list(self, organisation: str) -> list[PublishableKey]:
+        """All of them, newest first, revoked ones too."""
+        owner = values.known_id("organisation", organisation)
+        async with connection(self._pool) as conn:
+            rows = await conn.fetch(
+                """
+                SELECT k.* FROM publishable_keys k JOIN workspaces w ON w.id = k.workspace_id
+                WHERE w.organisation_id = $1
+                ORDER BY k.created_at DESC, k.id DESC LIMIT $2
+                """,
+                owner,
+                LARGEST_LIST,
+            )
+        return [_publishable_key(row) for row in rows]
+
+    async def revoke(self, organisation: str, id: str) -> PublishableKey:
+        """Take it out of use for good; revoking it again changes nothing."""
+        owner, key_id = values.known_id("organisation", organisation), values.known_id("key", id)
+        async with connection(self._pool) as conn:
+            row = await conn.fetchrow(
+                """
+                UPDATE publishable_keys k
+                SET revoked_at = coalesce(k.revoked_at, clock_timestamp())
+                FROM workspaces w
+                WHERE k.id = $1 AND w.id = k.workspace_id AND w.organisation_id = $2
+                RETURNING k.*
+                """,
+                key_id,
+                owner,
+            )
+        if row is None:
+            raise NotFound("key", id)
+        self._changes.announce(KEYS)
+        return _publishable_key(row)
+
+
+class MachineKeys:
+    """Methods that take an organisation find only what is its own; else they raise `NotFound`."""
+
+    def __init__(self, pool: Pool, changes: Changes, cipher: CredentialCipher) -> None:
+        self._pool = pool
+        self._changes = changes
+        self._cipher = cipher
+
+    async def create(self, organisation: str, *, name: str, created_by: str) -> NewMachineKey:
+        """Make a key; its secret can't be read again. Raises `InvalidValue` and `NotFound`."""
+        owner = values.known_id("organisation", organisation)
+        id = uuid.uuid4()
+        secret = SecretStr(secrets.token_urlsafe(32))
+        encrypted = self._cipher.encrypt(secret, workspace=str(owner), connection=str(id))
+        try:
+            async with connection(self._pool) as conn:
+                row = await conn.fetchrow(
+                    """
+                    INSERT INTO machine_keys (id, organisation_id, access_key, encrypted_secret,
+                                              key_id, name, created_by)
+                    VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING *
+                    """,
+                    id,
+                    owner,
+                    f"mk_{secrets.token_urlsafe(18)}",
+                    encrypted.data,
+                    encrypted.key_id,
+                    _name(name),
+                    values.created_by(created_by),
+                )
+        except ForeignKeyViolation:
+            raise NotFound("organisation", organisation) from None
+        self._changes.announce(KEYS)
+        return NewMachineKey(key=_machine_key(row), secret_key=secret)
+
+    async def list(self, organisation: str) -> list[MachineKey]:
+        """All of them, newest first, revoked ones too."""
+        owner = values.known_id("organisation", organisation)
+        async with connection(self._pool) as conn:
+            rows = await conn.fetch(
+                "SELECT * FROM machine_keys WHERE organisation_id = $1 "
+                "ORDER BY created_at DESC, id DESC LIMIT $2",
+                owner,
+                LARGEST_LIST,
+            )
+        return [_machine_key(row) for row in rows]
+
+    async def revoke(self, organisation: str, id: str) -> MachineKey:
+        """Take it out of use and forget its secret; revoking it again changes nothing."""
+        owner, key_id = values.known_id("organisation", organisation), values.known_id("key", id)
+        async with connection(self._pool) as conn:
+            row = await conn.fetchrow(
+                """
+                UPDATE machine_keys
+                SET revoked_at = coalesce(revoked_at, clock_timestamp()),
+                    encrypted_secret = NULL, key_id = NULL
+                WHERE id = $1 AND organisation_id = $2 RETURNING *
+                """,
+                key_id,
+                owner,
+            )
+        if row is None:
+            raise NotFound("key", id)
+        self._changes.announce(KEYS)
+        return _machine_key(row)
+
+
+async def insert_publishable_key(
+    conn: Connection, workspace: uuid.UUID, *, name: str, created_by: str
+) -> Record:
+    """Enter a new key of a workspace that is known to be the caller's."""
+    return await conn.fetchrow(
+        "INSERT INTO publishable_keys (workspace_id, public_key, name, created_by) "
+        "VALUES ($1, $2, $3, $4) RETURNING *",
+        workspace,
+        _new_public_key(workspace),
+        name,
+        created_by,
+    )
+
+
+def _new_public_key(workspace: uuid.UUID) -> str:
+    """`mesh_pub_<8 of the workspace>_<8 random>_<32 random>`: what Meshes' clients check for."""
+    return f"mesh_pub_{workspace.hex[:8]}_{_random(8)}_{_random(32)}"
+
+
+def _random(characters: int) -> str:
+    return "".join(secrets.choice(_ALPHANUMERIC) for _ in range(characters))
+
+
+def _name(text: str) -> str:
+    return values.free_text("name", text, shortest=1, longest=NAME_CHARACTERS)
+
+
+def _publishable_key(row: Record) -> PublishableKey:
+    return PublishableKey(
+        id=str(row["id"]),
+        workspace=str(row["workspace_id"]),
+        public_key=row["public_key"],
+        name=row["name"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        revoked_at=row["revoked_at"],
+    )
+
+
+def _machine_key(row: Record) -> MachineKey:
+    return MachineKey(
+        id=str(row["id"]),
+        organisation=str(row["organisation_id"]),
+        access_key=row["access_key"],
+        name=row["name"],
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        revoked_at=row["revoked_at"],
+    )
