@@ -56,12 +56,15 @@ LARGEST_INPUT = 2 * 1024 * 1024 - 4096
 
 Pair = SearchAttributePair[Any]
 
+_ACCEPTED_AT = SearchAttributeKey.for_datetime("EmitonceAcceptedAt")
+
 
 class EventHandle:
-    """One accepted event."""
+    """One accepted event. `accepted_at` is None where it isn't known: for a handle from `get`."""
 
-    def __init__(self, client: Client, event_id: str) -> None:
+    def __init__(self, client: Client, event_id: str, accepted_at: datetime | None = None) -> None:
         self.id = event_id
+        self.accepted_at = accepted_at
         self._client = client
 
     async def result(self) -> dict[str, Any]:
@@ -156,14 +159,18 @@ class Emitter:
         resource_id: str | None = None,
         timestamp: datetime | str | None = None,
         idempotency_key: str | None = None,
+        batch: bytes = b"",
         only_rules: list[str] | None = None,
         test: bool = False,
+        created_by: str | None = None,
     ) -> EventHandle:
         """Accept one event; when this returns, Temporal has stored it.
 
         `timestamp` is when it happened (with a time zone; now, when absent). With an
         `idempotency_key`, the same key and body give the same event for as long as the namespace
-        retains it. `only_rules` and `test` are for trying a rule: one attempt a step, no hold.
+        retains it; `batch` is what else must be the same then, such as all that came with it.
+        `only_rules` and `test` are for trying a rule: one attempt a step, no hold. `created_by` is
+        kept with the event and shown in lists: an id, no personal data.
 
         Raises:
             InvalidEvent: the event can't be JSON, or is too large.
@@ -171,11 +178,12 @@ class Emitter:
             NotAccepted: Temporal did not take it.
         """
         body = _body(workspace, event, payload, resource, resource_id, timestamp, only_rules, test)
-        event_id, memo = str(uuid.uuid4()), None
+        event_id, accepted_at = str(uuid.uuid4()), _now()
+        memo = {} if created_by is None else {"created_by": created_by}
         if idempotency_key is not None:
             secret = self._required_secret()
             event_id = event_id_for(secret, str(workspace), idempotency_key)
-            memo = {"fingerprint": fingerprint(secret, body)}
+            memo["fingerprint"] = fingerprint(secret, body + batch)
         try:
             await self.client.start_workflow(
                 WORKFLOW,
@@ -184,17 +192,17 @@ class Emitter:
                 task_queue=self._task_queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                memo=memo,
+                memo=memo or None,
                 search_attributes=self._listing(
-                    str(workspace), event, resource, resource_id, test=test
+                    str(workspace), event, resource, resource_id, accepted_at, test=test
                 ),
                 static_summary=_summary(event, test=test),
             )
         except WorkflowAlreadyStartedError:
-            await self._require_same(event_id, memo)
+            accepted_at = await self._accepted_before(event_id, memo)
         except RPCError as err:
             raise NotAccepted(f"Temporal did not take the event: {err.message}") from err
-        return EventHandle(self.client, event_id)
+        return EventHandle(self.client, event_id, accepted_at)
 
     def get(self, event_id: str) -> EventHandle:
         """A handle of an event emitted before; nothing is asked of the server yet."""
@@ -208,25 +216,34 @@ class Emitter:
             )
         return self._secret
 
-    async def _require_same(self, event_id: str, memo: Mapping[str, str] | None) -> None:
+    async def _accepted_before(self, event_id: str, memo: Mapping[str, str]) -> datetime:
+        """When the event that stands for this key was accepted, if it came with the same body."""
         try:
             described = await self.client.get_workflow_handle(event_id).describe()
             first = await described.memo_value("fingerprint", None)
         except RPCError as err:
             raise NotAccepted(f"Temporal could not be asked: {err.message}") from err
-        if memo is None or first != memo["fingerprint"]:
+        if first is None or first != memo.get("fingerprint"):
             raise IdempotencyConflict(
                 f"this idempotency key already stands for event {event_id}, whose body differs; "
                 "use another key for another event"
             )
+        return described.typed_search_attributes.get(_ACCEPTED_AT) or described.start_time
 
     def _listing(
-        self, workspace: str, event: str, resource: str, resource_id: str | None, *, test: bool
+        self,
+        workspace: str,
+        event: str,
+        resource: str,
+        resource_id: str | None,
+        accepted_at: datetime,
+        *,
+        test: bool,
     ) -> TypedSearchAttributes:
         """What lists show; the workflow adds what is missing. No personal data."""
         pairs: list[Pair] = [
             Pair(SearchAttributeKey.for_keyword("EmitonceWorkspace"), workspace.lower()),
-            Pair(SearchAttributeKey.for_datetime("EmitonceAcceptedAt"), datetime.now(UTC)),
+            Pair(_ACCEPTED_AT, accepted_at),
         ]
         for name, text in (("EmitonceEvent", event), ("EmitonceResource", resource)):
             if _fit_for_listing(text):
@@ -237,6 +254,12 @@ class Emitter:
         if test:
             pairs.append(Pair(SearchAttributeKey.for_keyword("EmitonceState"), "test"))
         return TypedSearchAttributes(pairs)
+
+
+def _now() -> datetime:
+    """To the millisecond: no finer than every store of search attributes keeps it."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def _body(
