@@ -21,6 +21,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.identify import Identify
 from activities.match_rules import MatchRules
+from activities.rate_limit import RateLimit
 from activities.send import Sender
 from activities.track import Track
 from catalog import Catalog
@@ -29,6 +30,7 @@ from catalog.database import close_pool, open_pool
 from catalog.embedded import EmbeddedPostgres
 from catalog.errors import CatalogUnavailable
 from catalog.migrate import migrate
+from catalog.workers import WorkerShare, whole_share
 from destinations.customerio.client import CustomerIOClient, open_http_client
 from emitonce.ids import resource_id_hash
 from engine.argument_check import ArgumentCheck
@@ -40,11 +42,32 @@ from workflows.deliver_event import DeliverEvent
 log = structlog.get_logger()
 
 
-def make_worker(
+@asynccontextmanager
+async def open_worker(
     client: Client, catalog: Catalog, customerio: CustomerIOClient, settings: Settings
+) -> AsyncIterator[Worker]:
+    """A worker that works, and shares the connections' rates with all others there are."""
+    async with (
+        WorkerShare(catalog.workers).kept() as share,
+        make_worker(client, catalog, customerio, settings, share=share) as worker,
+    ):
+        yield worker
+
+
+def make_worker(
+    client: Client,
+    catalog: Catalog,
+    customerio: CustomerIOClient,
+    settings: Settings,
+    *,
+    share: Callable[[], float] = whole_share,
 ) -> Worker:
-    """A worker for `DeliverEvent` and its activities, ready to run."""
-    sender = Sender(customerio, catalog.credentials)
+    """A worker for `DeliverEvent` and its activities, ready to run.
+
+    `share` is its part of every connection's rate; without one it takes the whole.
+    """
+    rate_limit = RateLimit(slots=settings.max_activities, share=share)
+    sender = Sender(customerio, catalog.credentials, rate_limit)
     return Worker(
         client,
         task_queue=settings.task_queue,
@@ -158,7 +181,7 @@ async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -
     ):
         client = await connect(timeout_seconds=settings.connect_timeout_seconds)
         await register_search_attributes(client)
-        async with make_worker(client, catalog, customerio, settings):
+        async with open_worker(client, catalog, customerio, settings):
             with on_signals(stop):
                 log.info("worker started", task_queue=settings.task_queue)
                 ready()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -16,7 +17,9 @@ from temporalio import activity
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.lane import LONGEST_WAIT
 from activities.policy import Policy
+from activities.rate_limit import Limits, Permit, RateLimit, Throttled
 from catalog.connections import ConnectionCredential
 from catalog.errors import CatalogUnavailable, NotFound
 from delivery.attempt import Attempt, AttemptList, lost_attempt
@@ -29,9 +32,10 @@ from delivery.outcome import (
     Then,
     judge_no_reply,
     judge_reply,
+    parse_retry_after,
     retry_delay,
 )
-from delivery.step import CONNECTION_HELD, Carried, Step, StepResult
+from delivery.step import CONNECTION_HELD, THROTTLED, Carried, Step, StepResult
 from destinations.customerio.client import CustomerIOClient
 from destinations.customerio.errors import NoReply
 
@@ -54,6 +58,12 @@ SEND_POLICY = Policy(
 )
 
 
+# A test event has one try, which waits longer for its permit than others may.
+TEST_WAIT = 15.0
+
+# How long nothing is sent after "too many requests" without a word for how long.
+SLOW_DOWN_SECONDS = 1.0
+
 # Expected: logged at debug level, not counted as a failure of the worker.
 _BENIGN = ApplicationErrorCategory.BENIGN
 
@@ -65,24 +75,37 @@ class Connections(Protocol):
 
     async def deactivate(self, connection: str, *, version: int) -> bool: ...
 
+    async def slow_down(self, connection: str, seconds: float) -> None: ...
+
 
 class Sender:
     """Makes the request of a step and says, by result or error, what came of it."""
 
-    def __init__(self, client: CustomerIOClient, connections: Connections) -> None:
+    def __init__(
+        self, client: CustomerIOClient, connections: Connections, rate_limit: RateLimit
+    ) -> None:
         self._client = client
         self._connections = connections
+        self._rate_limit = rate_limit
 
     async def send(self, step: Step) -> StepResult:
         """Try once.
 
         Raises:
             ApplicationError: typed by outcome code. Retryable ones carry `next_retry_delay`;
-                `ConnectionHeld` and refusals are not retried. The first detail is a `StepResult`.
+                `ConnectionHeld` and refusals are not retried. `Throttled` is, and was no attempt.
+                The first detail is a `StepResult`.
         """
-        attempts = attempts_so_far(step)
+        carried = carried_so_far(step)
+        try:
+            return await self._attempt(step, carried)
+        except Throttled as err:
+            raise _throttled(step, carried.attempts, err.seconds) from None
+
+    async def _attempt(self, step: Step, carried: Carried) -> StepResult:
+        attempts = carried.attempts
         started_at, clock = datetime.now(UTC), time.perf_counter()
-        outcome = await self._try(step, attempts)
+        outcome = await self._try(step, carried)
         attempt = Attempt(
             number=attempts.next_number(),
             call=step.message.call,
@@ -106,24 +129,49 @@ class Sender:
             category=_BENIGN if held else ApplicationErrorCategory.UNSPECIFIED,
         )
 
-    async def _try(self, step: Step, attempts: AttemptList) -> Outcome:
+    async def _try(self, step: Step, carried: Carried) -> Outcome:
         try:
-            connection = await self._connections.credential(step.workspace, step.connection)
+            connection = await self._usable(step, carried.attempts)
+            async with self._rate_limit.permit(
+                step.connection,
+                Limits(connection.requests_per_second, connection.slowed_until),
+                came_back=carried.throttled,
+                longest_wait=TEST_WAIT if step.test else LONGEST_WAIT,
+            ) as permit:
+                # Read again: it may have been paused, or its key replaced, during the wait.
+                connection = await self._usable(step, carried.attempts)
+                outcome = await self._request(step, connection)
+                if outcome.code is OutcomeCode.RATE_LIMITED:
+                    await self._slow_down(step, permit, outcome)
         except CatalogUnavailable:
             return _not_sent("the catalog can't be reached, so no request was made", Then.RETRY)
         except NotFound:
             return _not_sent("the connection was deleted, so no request was made", Then.STOP)
-        if connection.status != "active":
-            raise _held(connection, attempts)
-        try:
-            reply = await self._client.send(step.message, connection.credential)
-        except NoReply as err:
-            return judge_no_reply(err.outcome_code, str(err))
-        outcome = judge_reply(reply)
         if outcome.then is Then.HOLD and not await self._deactivated(connection):
             # Somebody has replaced the key meanwhile: the next attempt uses the new one.
             return replace(outcome, then=Then.RETRY)
         return outcome
+
+    async def _usable(self, step: Step, attempts: AttemptList) -> ConnectionCredential:
+        connection = await self._connections.credential(step.workspace, step.connection)
+        if connection.status != "active":
+            raise _held(connection, attempts)
+        return connection
+
+    async def _request(self, step: Step, connection: ConnectionCredential) -> Outcome:
+        try:
+            reply = await self._client.send(step.message, connection.credential)
+        except NoReply as err:
+            return judge_no_reply(err.outcome_code, str(err))
+        return judge_reply(reply)
+
+    async def _slow_down(self, step: Step, permit: Permit, outcome: Outcome) -> None:
+        """Slow the connection for everyone: here at once, then for all other workers."""
+        asked = parse_retry_after(outcome.retry_after, datetime.now(UTC))
+        seconds = asked.total_seconds() if asked else SLOW_DOWN_SECONDS
+        if permit.slow_down(seconds):
+            with suppress(CatalogUnavailable):  # the others will be told by the vendor
+                await self._connections.slow_down(step.connection, seconds)
 
     async def _deactivated(self, connection: ConnectionCredential) -> bool:
         """Mark the connection inactive; False when the credential just used is no longer its own.
@@ -138,7 +186,7 @@ class Sender:
             return False
 
 
-def attempts_so_far(step: Step) -> AttemptList:
+def carried_so_far(step: Step) -> Carried:
     """What was tried before this try: before a hold, and by earlier tries of this activity."""
     info = activity.info()
     carried = Carried(tries=0, attempts=step.attempts)
@@ -151,7 +199,21 @@ def attempts_so_far(step: Step) -> AttemptList:
                 attempts.next_number(), step.message.call, info.current_attempt_scheduled_time
             )
         )
-    return attempts
+    return carried.model_copy(update={"attempts": attempts})
+
+
+def _throttled(step: Step, attempts: AttemptList, seconds: float) -> ApplicationError:
+    """No attempt was made, and what was made before is carried on unchanged."""
+    message = "waiting for its turn: the connection is used to its limit"
+    tries = activity.info().attempt
+    activity.heartbeat(Carried(tries=tries, attempts=attempts, throttled=True))
+    return ApplicationError(
+        message,
+        StepResult(outcome_code=OutcomeCode.RATE_LIMITED, message=message, attempts=attempts),
+        type=THROTTLED,
+        next_retry_delay=timedelta(seconds=seconds),
+        category=_BENIGN,
+    )
 
 
 def _retry(

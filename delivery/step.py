@@ -12,6 +12,10 @@ from delivery.values import Value
 # Type of the error with which an activity says that its connection takes no deliveries now.
 CONNECTION_HELD = "ConnectionHeld"
 
+# Type of the error with which it gives its place in the worker back: no request was made, because
+# the connection's rate or its part of the worker is used up for now.
+THROTTLED = "Throttled"
+
 
 class Step(Value):
     """Input of `identify` and `track`: the exact message and the connection it goes to.
@@ -47,11 +51,13 @@ class Carried(Value):
     """Heartbeat details: what the next try of the same activity has to know.
 
     `tries` is the engine's attempt number when this was written; a later try that finds a gap
-    between it and its own number knows that a worker was lost in between.
+    between it and its own number knows that a worker was lost in between. `throttled` says that
+    the try which wrote it made no attempt, for want of a permit.
     """
 
     tries: int
     attempts: AttemptList
+    throttled: bool = False
 
 
 def activity_id(rule: str, call: str) -> str:

@@ -27,7 +27,7 @@ from engine.links import run_url
 from engine.search_attributes import register_search_attributes
 from engine.server_binary import Say
 from settings import Secrets, Settings, SettingsError, load_secrets
-from worker import database_url, make_worker, migrate_database, open_catalog, open_customerio
+from worker import database_url, migrate_database, open_catalog, open_customerio, open_worker
 
 HOST = "127.0.0.1"
 
@@ -106,7 +106,7 @@ async def open_dev_stack(
         customerio = await parts.enter_async_context(open_customerio(settings))
         client = await connect(temporal, timeout_seconds=settings.connect_timeout_seconds)
         await register_search_attributes(client)
-        await parts.enter_async_context(make_worker(client, catalog, customerio, settings))
+        await parts.enter_async_context(open_worker(client, catalog, customerio, settings))
         stack = DevStack(
             settings=settings,
             secrets=secrets,

@@ -1,0 +1,117 @@
+"""Keeps every connection within its rate, and within its part of this worker.
+
+The rate holds over all workers: each takes its share of it (`catalog.workers`). Eager activities
+pass by the engine's own rate limits, so this is done where the request is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from activities.lane import LONGEST_AWAY, LONGEST_WAIT, Away, Lane
+
+# The vendor takes 3,000 requests in 3 seconds; what is underway may bunch up, so a tenth is left.
+VENDOR_RATE = 900
+
+# One connection holds at most this part of a worker's slots, however slow its answers are.
+PART_OF_SLOTS = 5
+
+_MOST_LANES = 10_000
+_JITTER = 0.2
+
+
+class Throttled(Exception):
+    """No permit now: give the place back and come again after `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no permit within the next {seconds:.1f} s")
+        self.seconds = seconds
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A connection's own: `per_second` of None is the vendor's; nothing before `slowed_until`."""
+
+    per_second: int | None = None
+    slowed_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Permit:
+    """To send one request now. `began` is of the monotonic clock."""
+
+    lane: Lane
+    began: float
+
+    def slow_down(self, seconds: float) -> bool:
+        """The vendor said "too many requests"; False when others have said so just before."""
+        return self.lane.slow_down(time.monotonic(), self.began, seconds)
+
+
+class RateLimit:
+    """All connections of one worker. `slots` are its activity slots, `share` its part of a rate."""
+
+    def __init__(self, *, slots: int, share: Callable[[], float]) -> None:
+        self._places = max(slots // PART_OF_SLOTS, 1)
+        self._share = share
+        self._lanes: dict[str, Lane] = {}
+
+    @asynccontextmanager
+    async def permit(
+        self,
+        connection: str,
+        limits: Limits,
+        *,
+        came_back: bool,
+        longest_wait: float = LONGEST_WAIT,
+    ) -> AsyncIterator[Permit]:
+        """Wait for a permit, `longest_wait` seconds at most.
+
+        `came_back` says that this try was sent away before, so it goes before others.
+
+        Raises:
+            Throttled: there is none so soon.
+        """
+        lane = self._lane(connection)
+        now = time.monotonic()
+        lane.per_second = (limits.per_second or VENDOR_RATE) * self._share()
+        if limits.slowed_until is not None:
+            lane.wait_until(now + (limits.slowed_until - datetime.now(UTC)).total_seconds())
+        entered = lane.enter(now, came_back=came_back, longest_wait=longest_wait)
+        if isinstance(entered, Away):
+            raise Throttled(_spread(entered.seconds))
+        began = now
+        try:
+            if entered.wait > 0:
+                await asyncio.sleep(entered.wait)
+            began = time.monotonic()
+            yield Permit(lane, began)
+        finally:
+            lane.leave(time.monotonic(), began)
+
+    def _lane(self, connection: str) -> Lane:
+        lane = self._lanes.get(connection)
+        if lane is None:
+            if len(self._lanes) >= _MOST_LANES:
+                self._forget_idle()
+            lane = self._lanes[connection] = Lane(self._places)
+        return lane
+
+    def _forget_idle(self) -> None:
+        idle_since = time.monotonic() - LONGEST_AWAY
+        for id, lane in list(self._lanes.items()):
+            if lane.in_use == 0 and lane.last_used < idle_since:
+                del self._lanes[id]
+
+
+def _spread(seconds: float) -> float:
+    """Those sent away for the longest time would otherwise all come back together."""
+    if seconds < LONGEST_AWAY:
+        return seconds
+    return seconds * (1 - _JITTER * random.random())  # noqa: S311  spreading, not keeping secrets
