@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _tell(message: str) -> None:
-    remarks.print(f"error: {message}", style="red", markup=False)
+    remarks.print(f"error: {message}", style="red", markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
