@@ -27,6 +27,9 @@ from delivery.search_attributes import ACCEPTED_AT
 from delivery.steering import CANCEL_DELIVERY, KEEP_ATTEMPTS, CancelDelivery, KeepAttempts
 from delivery.step import CONNECTION_HELD, Carried, Step, StepResult
 
+# The memo in which a starter says who emitted an event.
+CREATED_BY = "created_by"
+
 Model = TypeVar("Model", bound=BaseModel)
 JsonObject = dict[str, Any]
 
@@ -60,6 +63,7 @@ class RunFacts:
 
     started_at: datetime
     accepted_at: datetime
+    created_by: str | None = None
     input: JsonObject = field(default_factory=dict)
     matched: MatchResult | None = None
     steps: list[StepFacts] = field(default_factory=list)
@@ -99,6 +103,7 @@ def _read_event(
     if kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
         started = first(event.workflow_execution_started_event_attributes.input)
         facts.input = started if isinstance(started, dict) else {}
+        facts.created_by = _created_by(event)
     elif kind == EventType.EVENT_TYPE_MARKER_RECORDED:
         details = event.marker_recorded_event_attributes.details
         if "result" in details:
@@ -151,6 +156,13 @@ def _accepted_at(started: HistoryEvent) -> datetime:
         return datetime.fromisoformat(_json(payload) if payload is not None else "")
     except (TypeError, ValueError):
         return moment(started.event_time)
+
+
+def _created_by(started: HistoryEvent) -> str | None:
+    """Who emitted the event, where its starter has said so."""
+    memo = started.workflow_execution_started_event_attributes.memo.fields
+    said = _json(memo[CREATED_BY]) if CREATED_BY in memo else None
+    return said if isinstance(said, str) else None
 
 
 def _read_close(event: HistoryEvent, facts: RunFacts, at: datetime) -> None:

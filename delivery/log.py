@@ -38,6 +38,7 @@ class EventLog(Value):
     timestamp: AwareDatetime | None
     test: bool
     status: Status
+    created_by: str | None = None
     accepted_at: AwareDatetime
     completed_at: AwareDatetime | None
     total_rules: int
@@ -69,6 +70,7 @@ def delivery_log(
         timestamp=event.timestamp if event else None,
         test=bool(event and event.test),
         status=_status(facts, statuses),
+        created_by=facts.created_by,
         accepted_at=event.redelivery.accepted_at
         if event and event.redelivery
         else facts.accepted_at,

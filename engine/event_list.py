@@ -80,7 +80,7 @@ async def list_events(
         windows.advance(window.rows, wanted=rows // 2)
     keys = sorted(found, reverse=True)
     return EventPage(
-        events=tuple(ListedEvent.of(found[key]) for key in keys[:limit]),
+        events=tuple([await ListedEvent.of(found[key]) for key in keys[:limit]]),
         next_cursor=_next_cursor(keys, limit, windows, width),
         note=None if query.status_is_exact else OPEN_NOTE,
     )

@@ -6,6 +6,7 @@ from pydantic import AwareDatetime
 from temporalio.client import WorkflowExecution
 
 from delivery import search_attributes as names
+from delivery.history import CREATED_BY
 from delivery.result import Status
 from delivery.values import Value
 
@@ -38,10 +39,12 @@ class ListedEvent(Value):
     held: bool
     connections: tuple[str, ...]
     rules: tuple[str, ...]
+    created_by: str | None = None
 
     @classmethod
-    def of(cls, run: WorkflowExecution) -> ListedEvent:
+    async def of(cls, run: WorkflowExecution) -> ListedEvent:
         """Read a run that has a workspace and an acceptance time."""
+        created_by = await run.memo_value(CREATED_BY, None)
         found = run.typed_search_attributes
         state = found.get(names.STATE)
         status = status_of(run.status.name.title().replace("_", "") if run.status else "Running")
@@ -63,6 +66,7 @@ class ListedEvent(Value):
             held=held,
             connections=tuple(found.get(names.CONNECTIONS) or ()),
             rules=tuple(found.get(names.RULES) or ()),
+            created_by=created_by if isinstance(created_by, str) else None,
         )
 
 

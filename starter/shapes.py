@@ -19,7 +19,8 @@ from engine.listed_event import ListedEvent
 
 JsonObject = dict[str, Any]
 
-CREATED_BY = "emitonce"
+# Who emitted an event that was started straight through Temporal, where nobody says who.
+UNSAID = "temporal"
 
 
 def workspace_object(workspace: Workspace) -> JsonObject:
@@ -83,7 +84,7 @@ def listed_event_object(event: ListedEvent) -> JsonObject:
         "total_rules": len(event.rules),
         "started_at": moment(event.accepted_at),
         **_present(completed_at=moment(event.closed_at) if event.closed_at else None),
-        "created_by": CREATED_BY,
+        "created_by": event.created_by or UNSAID,
         "created_at": moment(event.accepted_at),
     }
 
@@ -103,7 +104,7 @@ def event_object(log: EventLog, *, payload: bool = False) -> JsonObject:
         "failed_count": log.failed_count,
         "started_at": moment(log.accepted_at),
         **_present(completed_at=moment(log.completed_at) if log.completed_at else None),
-        "created_by": CREATED_BY,
+        "created_by": log.created_by or UNSAID,
         "created_at": moment(log.accepted_at),
         "rule_events": [rule_event_object(log, delivery) for delivery in log.deliveries],
     }
@@ -139,7 +140,7 @@ def rule_event_object(log: EventLog, delivery: DeliveryLog) -> JsonObject:
             held=delivery.held,
         ),
         "warnings": list(delivery.warnings),
-        "created_by": CREATED_BY,
+        "created_by": log.created_by or UNSAID,
         "created_at": moment(log.accepted_at),
     }
 
