@@ -23,6 +23,7 @@ from activities.identify import Identify
 from activities.match_rules import MatchRules
 from activities.rate_limit import RateLimit
 from activities.send import Sender
+from activities.tell_held import TellHeld
 from activities.track import Track
 from catalog import Catalog
 from catalog.cipher import CredentialCipher
@@ -35,9 +36,11 @@ from destinations.customerio.client import CustomerIOClient, open_http_client
 from emitonce.ids import resource_id_hash
 from engine.argument_check import ArgumentCheck
 from engine.connect import connect
+from engine.held_runs import HeldRuns
 from engine.search_attributes import register_search_attributes
 from settings import Secrets, Settings, load_secrets
 from workflows.deliver_event import DeliverEvent
+from workflows.resume_connection import ResumeConnection
 
 log = structlog.get_logger()
 
@@ -71,11 +74,12 @@ def make_worker(
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[DeliverEvent],
+        workflows=[DeliverEvent, ResumeConnection],
         activities=[
             MatchRules(catalog.rule_lookup).match_rules,
             Identify(sender).identify,
             Track(sender).track,
+            TellHeld(catalog.credentials, HeldRuns(client)).tell_held,
         ],
         interceptors=[ArgumentCheck()],
         workflow_runner=_runner(settings),

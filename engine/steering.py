@@ -24,7 +24,7 @@ from delivery.attempt import AttemptList
 from delivery.history import moment
 from delivery.log import DeliveryLog
 from delivery.result import DeliveryResult, Status
-from delivery.search_attributes import CONNECTIONS, HELD, STATE
+from delivery.resume import RESUMED, TOLD_PER_SECOND, Resume
 from delivery.step import Carried, activity_id
 from engine.event_log import EventNotFound, describe_event, read_run_log
 
@@ -134,25 +134,28 @@ async def bring_forward(client: Client, event_id: str, rule_id: str) -> None:
         raise
 
 
-async def resume_connection(client: Client, connection_id: str) -> int:
-    """Tell every run held for a connection that it is back; returns how many were told.
+async def resume_connection(
+    client: Client,
+    connection_id: str,
+    *,
+    task_queue: str,
+    per_second: float = TOLD_PER_SECOND,
+) -> str:
+    """Tell every run held for a connection that it is back; returns the id of what does so.
 
-    One that is missed looks for itself within the hour.
+    That is a workflow of its own, which tells `per_second` of them. Called again while it runs, it
+    looks again; so it does no harm to call this twice. One that is missed looks for itself within
+    the hour. The connection must have been made active before.
     """
-    told = 0
-    query = (
-        f"WorkflowType = 'DeliverEvent' AND ExecutionStatus = 'Running' "
-        f"AND {STATE.name} = '{HELD}' AND {CONNECTIONS.name} = '{connection_id}'"
+    handle = await client.start_workflow(
+        "ResumeConnection",
+        Resume(connection=connection_id, per_second=per_second),
+        id=f"resume-{connection_id}",
+        task_queue=task_queue,
+        start_signal=RESUMED,
+        static_summary="deliveries held for a connection go on",
     )
-    async for run in client.list_workflows(query):
-        handle = client.get_workflow_handle(run.id, run_id=run.run_id)
-        try:
-            await handle.signal(steering.CONNECTION_RESUMED, connection_id)
-            told += 1
-        except RPCError as err:
-            if err.status is not RPCStatusCode.NOT_FOUND:  # it ended meanwhile
-                raise
-    return told
+    return handle.id
 
 
 async def attempts_underway(

@@ -150,7 +150,9 @@ def check(connection: Id, as_json: Json = False) -> None:
 
 
 async def _tell_held(parts: Parts, connection: Connection) -> None:
-    await resume_connection(await parts.temporal(), connection.id)
+    await resume_connection(
+        await parts.temporal(), connection.id, task_queue=parts.settings.task_queue
+    )
     say("deliveries that were held for it go on")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from delivery.steering import CONNECTION_RESUMED
 from destinations.customerio.simulator import US_KEY, Fault
 from emitonce import EventHandle
 from engine.steering import resume_connection
@@ -13,12 +14,7 @@ WRONG_KEY = "not-the-key"
 
 
 async def resume(stack: Stack, connection: str) -> None:
-    """Tell the held run; that it is held shows in lists a moment after it is."""
-
-    async def told() -> bool:
-        return await resume_connection(stack.client, connection) == 1
-
-    await eventually(told)
+    await resume_connection(stack.client, connection, task_queue=stack.task_queue)
 
 
 async def looked_again(stack: Stack, handle: EventHandle, times: int) -> None:
@@ -45,7 +41,7 @@ async def test_a_refused_key_holds_the_delivery_until_it_is_replaced(stack: Stac
     assert (inactive.status, inactive.inactive_reason) == ("inactive", "authentication_invalid")
 
     # Told to look while nothing has changed, it finds the connection inactive and sends nothing.
-    await resume(stack, connection.id)
+    await stack.client.get_workflow_handle(handle.id).signal(CONNECTION_RESUMED, connection.id)
     await looked_again(stack, handle, 2)
     assert [request.status for request in stack.calls()] == [401]
     await stack.log_when(handle, is_held)

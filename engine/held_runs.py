@@ -1,0 +1,50 @@
+"""The runs that are held for a connection, and how they are told to go on."""
+
+from __future__ import annotations
+
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from delivery.resume import HeldPage, HeldTold
+from delivery.search_attributes import CONNECTIONS, HELD, STATE
+from delivery.steering import CONNECTION_RESUMED
+from engine.pace import Pace
+from engine.paging import list_page
+
+PAGE_SECONDS = 4
+LARGEST_PAGE = 1_000
+
+
+class HeldRuns:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def tell(self, page: HeldPage) -> HeldTold:
+        """Tell one page of them, which takes some seconds at the pace asked for."""
+        size = max(1, min(round(page.per_second * PAGE_SECONDS), LARGEST_PAGE))
+        runs, cursor = await list_page(
+            self._client, held_for(page.connection), size=size, cursor=page.cursor
+        )
+        pace, told = Pace(page.per_second), 0
+        for run in runs:
+            await pace()
+            told += await self._tell(run.id, run.run_id, page.connection)
+        return HeldTold(active=True, told=told, next_cursor=cursor)
+
+    async def _tell(self, id: str, run_id: str, connection: str) -> bool:
+        handle = self._client.get_workflow_handle(id, run_id=run_id)
+        try:
+            await handle.signal(CONNECTION_RESUMED, connection)
+        except RPCError as err:
+            if err.status is RPCStatusCode.NOT_FOUND:  # it ended meanwhile
+                return False
+            raise
+        return True
+
+
+def held_for(connection: str) -> str:
+    """The list filter; a run that goes on leaves this list a moment later."""
+    return (
+        f"WorkflowType = 'DeliverEvent' AND ExecutionStatus = 'Running' "
+        f"AND {STATE.name} = '{HELD}' AND {CONNECTIONS.name} = '{connection}'"
+    )

@@ -1,0 +1,22 @@
+"""So many a second, and no more, however fast each of them is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+class Pace:
+    """`await pace()` before each; the first goes at once."""
+
+    def __init__(self, per_second: float) -> None:
+        self._interval = 1 / per_second
+        self._next = time.monotonic()
+
+    async def __call__(self) -> None:
+        wait = self._next - time.monotonic()
+        self._next += self._interval
+        if wait > 0:
+            await asyncio.sleep(wait)
+        else:
+            self._next = time.monotonic() + self._interval

@@ -1,0 +1,22 @@
+"""One page of a list of runs, with a cursor that can be kept for as long as it takes."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+from temporalio.client import Client, WorkflowExecution
+
+
+async def list_page(
+    client: Client, query: str, *, size: int, cursor: str | None
+) -> tuple[Sequence[WorkflowExecution], str | None]:
+    """The runs from `cursor` on, at most `size`, and the cursor of the next page."""
+    token = base64.b64decode(cursor) if cursor is not None else None
+    listing = client.list_workflows(query, page_size=size, next_page_token=token)
+    await listing.fetch_next_page()
+    following = listing.next_page_token
+    return (
+        listing.current_page or (),
+        base64.b64encode(following).decode() if following else None,
+    )

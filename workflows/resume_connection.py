@@ -1,0 +1,73 @@
+"""A connection takes deliveries again: those held for it are told, page by page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.tell_held import TELL_HELD, TellHeld
+    from delivery.resume import RESUMED, HeldPage, HeldTold, Resume, Resumed
+
+# What became held a moment ago shows in lists a moment later; longer each time, for a backlog.
+LOOK_AGAIN = timedelta(seconds=2)
+LOOKS = 5
+LONGEST_HISTORY = 500
+
+
+@workflow.defn(name="ResumeConnection")
+class ResumeConnection:
+    """One runs at a time for a connection; resuming it again makes that one look again."""
+
+    @workflow.init
+    def __init__(self, resume: Resume) -> None:
+        self._progress = resume
+        self._asked = True
+        self._stopped = False
+
+    @workflow.run
+    async def run(self, resume: Resume) -> Resumed:
+        """Tell all that are held, then look again, at least once, until nobody is.
+
+        One that is missed all the same looks for itself within the hour.
+        """
+        while self._asked:
+            self._asked = False
+            for looks in range(LOOKS):
+                found = await self._tell_all()
+                if self._stopped or (looks and not found):
+                    break
+                await workflow.sleep(LOOK_AGAIN * 2**looks)
+        return Resumed(told=self._progress.told, stopped=self._stopped)
+
+    @workflow.signal(name=RESUMED)
+    def resumed(self) -> None:
+        self._asked = True
+
+    async def _tell_all(self) -> bool:
+        """Page by page; whether there was anybody to tell."""
+        before = self._progress.told
+        while True:
+            page = await self._tell()
+            self._stopped = not page.active
+            self._progress = self._progress.model_copy(
+                update={"told": self._progress.told + page.told, "cursor": page.next_cursor}
+            )
+            if page.next_cursor is None:
+                return self._progress.told > before
+            if workflow.info().get_current_history_length() > LONGEST_HISTORY:
+                workflow.continue_as_new(self._progress)
+
+    async def _tell(self) -> HeldTold:
+        return await workflow.execute_activity_method(
+            TellHeld.tell_held,
+            HeldPage(
+                connection=self._progress.connection,
+                per_second=self._progress.per_second,
+                cursor=self._progress.cursor,
+            ),
+            start_to_close_timeout=TELL_HELD.start_to_close,
+            retry_policy=TELL_HELD.retry,
+            summary=f"{self._progress.told} told so far",
+        )
