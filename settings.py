@@ -12,7 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from destinations.customerio.client import VENDOR_URLS
 
@@ -24,13 +29,17 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """Read from the environment, prefix `EMITONCE_`.
+    """Read from the environment, prefix `EMITONCE_`, then from files of the same names in small
+    letters in `/run/secrets` (another folder: `EMITONCE_SECRETS_DIR`), where containers find
+    secrets.
 
     Where Temporal is comes from its own standard variables (`TEMPORAL_ADDRESS`,
     `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS*`), read by `temporalio.envconfig`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="EMITONCE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="EMITONCE_", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     env: Literal["development", "production"] = "development"
     """In production nothing is generated or embedded: every secret and server must be named."""
@@ -68,8 +77,35 @@ class Settings(BaseSettings):
     connect_timeout_seconds: float = Field(default=30, gt=0)
     """How long a starting process waits for Temporal and PostgreSQL before it gives up."""
 
+    metrics_address: str | None = None
+    """`host:port` where Prometheus finds the metrics of a worker or the API. Absent: none are
+    served. Each process on one host needs a port of its own. The metrics name connections by id
+    and hold no personal data, but are open to whoever reaches the port."""
+
+    deployment: str | None = None
+    """Worker Versioning: the name of the deployment whose `build_id` this worker is. Events stay
+    on the build that they began with. A build gets no work before it is made the current one, so
+    leave this out in development."""
+
+    build_id: str | None = None
+    """What runs, such as a commit; the image brings its own."""
+
     ui_url: str | None = None
     """Where people open the Temporal Web UI, such as `http://127.0.0.1:8233`; for links alone."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        folder = Path(os.environ.get("EMITONCE_SECRETS_DIR", "/run/secrets"))
+        if not folder.is_dir():
+            return init_settings, env_settings
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, folder)
 
     def customerio_urls(self) -> dict[str, str]:
         """Base URLs by region: the vendor's own where no other is set."""

@@ -15,6 +15,9 @@ from worker import on_signals
 
 
 def simulator(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; it takes any fault from anyone: keep it in.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of region us; 0: any free one.")] = 9100,
     eu_port: Annotated[
         int | None, typer.Option(help="Port of region eu (default: the next one).")
@@ -23,7 +26,7 @@ def simulator(
     eu_key: Annotated[list[str] | None, typer.Option(help="Key of region eu; repeatable.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Run a Customer.io on loopback: what it received is at /_sim/requests, faults at /_sim/faults.
+    """Run a simulated Customer.io: what it received is at /_sim/requests, faults at /_sim/faults.
 
     With --json one line of addresses is printed when it listens. Ctrl-C ends it.
     """
@@ -47,6 +50,7 @@ def simulator(
                 run_simulator(
                     port,
                     second,
+                    host=host,
                     us_keys=us_key or [US_KEY],
                     eu_keys=eu_key or [EU_KEY],
                     started=started,
