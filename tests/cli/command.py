@@ -1,0 +1,102 @@
+"""Runs the command line as a person's shell would: a process, its output, its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PROGRAM = [sys.executable, "-m", "starter.cli.main"]
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+def environment(data_dir: Path, **more: str) -> dict[str, str]:
+    """The machine's own, without settings that a person may have for other things."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("EMITONCE_", "TEMPORAL_", "CUSTOMERIO_"))
+        or name == "TEMPORAL_CLI_PATH"
+    }
+    return {
+        **kept,
+        "PYTHONPATH": str(ROOT),
+        "EMITONCE_DATA_DIR": str(data_dir),
+        "COLUMNS": "200",
+        **more,
+    }
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """Commands that share a data directory, as a person's terminals do."""
+
+    data_dir: Path
+
+    async def run(self, *arguments: str, stdin: str = "", **more: str) -> Ran:
+        return await asyncio.to_thread(self._run, arguments, stdin, more)
+
+    def _run(self, arguments: tuple[str, ...], stdin: str, more: dict[str, str]) -> Ran:
+        done = subprocess.run(
+            [*PROGRAM, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=environment(self.data_dir, **more),
+            cwd=self.data_dir,
+            timeout=100,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    async def json(self, *arguments: str) -> Any:
+        """What a command prints that comes out well."""
+        ran = await self.run(*arguments, "--json")
+        assert ran.code == 0, ran.err
+        return ran.json
+
+
+@asynccontextmanager
+async def running_dev(data_dir: Path) -> AsyncIterator[dict[str, Any]]:
+    """`emitonce dev` on free ports; gives its ready line."""
+    ports = ("--temporal-port", "0", "--ui-port", "0", "--simulator-port", "0")
+    process = await asyncio.create_subprocess_exec(
+        *PROGRAM,
+        *("dev", "--json", *ports),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(data_dir),
+        cwd=data_dir,
+    )
+    assert process.stdout is not None
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+        if not line:
+            raise AssertionError((await process.communicate())[1].decode())
+        yield json.loads(line)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+        await asyncio.wait_for(process.communicate(), START_SECONDS)
+    assert process.returncode == 0
