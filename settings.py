@@ -162,11 +162,17 @@ def _development_secrets(path: Path) -> Secrets:
             # Of two processes that start at once, the first one's secrets hold.
             os.link(draft, path)
         draft.unlink()
-    stored = json.loads(path.read_text())
-    return Secrets(
-        credential_keys=_parse_keys(stored["credential_keys"]),
-        instance_secret=_decode(str(path), stored["instance_secret"]),
-    )
+    try:
+        stored = json.loads(path.read_text())
+        return Secrets(
+            credential_keys=_parse_keys(stored["credential_keys"]),
+            instance_secret=_decode("instance_secret", stored["instance_secret"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, SettingsError):
+        raise SettingsError(
+            f"{path} is damaged: restore it, or delete it together with the databases beside it, "
+            "whose credentials it encrypts"
+        ) from None
 
 
 def _random_key() -> str:

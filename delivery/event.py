@@ -44,6 +44,7 @@ class Event(Value):
     timestamp: AwareDatetime
     only_rules: tuple[str, ...] | None = None
     test: bool = False
+    identify_only: bool = False
     redelivery: Redelivery | None = None
 
 
@@ -65,13 +66,14 @@ def read_event(data: bytes | JsonValue, *, event_id: str, started_at: datetime) 
     return Event(
         id=_read_uuid("workflow id", event_id),
         workspace=_read_uuid("workspace", _required(value, "workspace")),
-        event=_read_event_name(_required(value, "event")),
+        event=_read_label("event", _required(value, "event")),
         payload=_read_payload(_required(value, "payload")),
-        resource=_read_name("resource", _optional(value, "resource", "global")),
+        resource=_read_label("resource", _optional(value, "resource", "global")),
         resource_id=_read_resource_id(value.get("resource_id")),
         timestamp=_read_timestamp(value.get("timestamp"), started_at),
         only_rules=_read_only_rules(value.get("only_rules")),
         test=_read_flag("test", _optional(value, "test", False)),
+        identify_only=_read_flag("identify_only", _optional(value, "identify_only", False)),
         redelivery=_read_redelivery(value.get("redelivery")),
     )
 
@@ -97,11 +99,12 @@ def _read_uuid(field: str, value: JsonValue) -> str:
     return value.lower()
 
 
-def _read_event_name(value: JsonValue) -> str:
-    name = _read_name("event", value)
+def _read_label(field: str, value: JsonValue) -> str:
+    """A name that becomes a search attribute, stored in clear text."""
+    name = _read_name(field, value)
     if holds_email(name):
         raise InvalidEvent(
-            "event",
+            field,
             "holds an e-mail address; names are shown in lists, so put personal data into payload",
         )
     return name

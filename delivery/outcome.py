@@ -126,11 +126,11 @@ def retry_delay(
     `retry_after` is the header as received: seconds or an HTTP date (RFC 9110 §10.2.3), clamped to
     1 s … 1 h; anything else is ignored. `random` is in [0, 1) and spreads the wait by ±20 %: the
     server adds no jitter of its own, so a herd that failed together would return together.
-    A `Retry-After` is only ever stretched, never undercut.
+    A `Retry-After` is only ever stretched, never undercut, and never beyond an hour.
     """
     asked = parse_retry_after(retry_after, now)
     if asked is not None:
-        return asked * (1 + BACKOFF_JITTER * random)
+        return min(asked * (1 + BACKOFF_JITTER * random), RETRY_AFTER_LONGEST)
     exponent = min(max(failures, 1) - 1, 30)
     wait = min(BACKOFF_FIRST * BACKOFF_FACTOR**exponent, BACKOFF_LONGEST)
     return wait * (1 - BACKOFF_JITTER + 2 * BACKOFF_JITTER * random)

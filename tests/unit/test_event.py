@@ -87,6 +87,7 @@ def test_a_missing_field_is_named(name):
         ("event", "a\nb", "control character"),
         ("event", "a\u2028b", "control character"),
         ("event", "signup of jo@example.com", "e-mail address"),
+        ("resource", "jo@example.com", "e-mail address"),
         ("payload", [], "must be an object, not a list"),
         ("payload", "{}", "must be an object, not a string"),
         ("payload", None, "must be an object, not null"),

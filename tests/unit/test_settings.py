@@ -173,3 +173,11 @@ def test_stored_secrets_are_json_that_a_person_can_move(tmp_path):
     stored = json.loads(Path(tmp_path / "data" / "secrets.json").read_text())
     assert stored["credential_keys"].startswith("dev:")
     assert base64.b64decode(stored["instance_secret"]) == made.instance_secret
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"credential_keys": 1}', "not json"])
+def test_damaged_secrets_are_named_with_the_remedy(tmp_path, content):
+    settings = Settings(data_dir=tmp_path)
+    (tmp_path / "secrets.json").write_text(content)
+    with pytest.raises(SettingsError, match=r"secrets\.json is damaged"):
+        load_secrets(settings)
