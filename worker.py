@@ -22,6 +22,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from activities.identify import Identify
 from activities.match_rules import MatchRules
 from activities.rate_limit import RateLimit
+from activities.redeliver_page import RedeliverPage
 from activities.send import Sender
 from activities.tell_held import TellHeld
 from activities.track import Track
@@ -34,12 +35,15 @@ from catalog.migrate import migrate
 from catalog.workers import WorkerShare, whole_share
 from destinations.customerio.client import CustomerIOClient, open_http_client
 from emitonce.ids import resource_id_hash
+from emitonce.key_ring import KeyRing
 from engine.argument_check import ArgumentCheck
 from engine.connect import connect
 from engine.held_runs import HeldRuns
+from engine.redelivery_pages import RedeliveryPages
 from engine.search_attributes import register_search_attributes
 from settings import Secrets, Settings, load_secrets
 from workflows.deliver_event import DeliverEvent
+from workflows.redeliver_events import RedeliverEvents
 from workflows.resume_connection import ResumeConnection
 
 log = structlog.get_logger()
@@ -74,12 +78,13 @@ def make_worker(
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[DeliverEvent, ResumeConnection],
+        workflows=[DeliverEvent, ResumeConnection, RedeliverEvents],
         activities=[
             MatchRules(catalog.rule_lookup).match_rules,
             Identify(sender).identify,
             Track(sender).track,
             TellHeld(catalog.credentials, HeldRuns(client)).tell_held,
+            RedeliverPage(RedeliveryPages(client)).redeliver_page,
         ],
         interceptors=[ArgumentCheck()],
         workflow_runner=_runner(settings),
@@ -183,7 +188,9 @@ async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -
         open_catalog(settings, secrets) as catalog,
         open_customerio(settings) as customerio,
     ):
-        client = await connect(timeout_seconds=settings.connect_timeout_seconds)
+        client = await connect(
+            timeout_seconds=settings.connect_timeout_seconds, keys=KeyRing(secrets.payload_keys)
+        )
         await register_search_attributes(client)
         async with open_worker(client, catalog, customerio, settings):
             with on_signals(stop):

@@ -135,7 +135,7 @@ def _delivery(
         status = Status.FAILED if mapping_error else _unless_closed(facts, Status.PENDING)
         error = mapping_error
     else:
-        status, error = _unless_closed(facts, _open_status(latest)), _error_of(latest)
+        status, error = _unless_closed(facts, _open_status(latest, event)), _error_of(latest)
     if status is Status.CANCELED and latest and latest.end == "canceled":
         error = _canceled_error(facts, latest)
     calls = [
@@ -190,9 +190,10 @@ def _unless_closed(facts: RunFacts, status: Status) -> Status:
     return Status.CANCELED
 
 
-def _open_status(latest: StepFacts) -> Status:
+def _open_status(latest: StepFacts, event: Event | None) -> Status:
     if latest.end == "delivered":
-        return Status.COMPLETED if latest.call == "track" else Status.PROCESSING
+        last_call = "identify" if event and event.identify_only else "track"
+        return Status.COMPLETED if latest.call == last_call else Status.PROCESSING
     if latest.end == "held":
         return Status.RETRYING
     if latest.end == "canceled":

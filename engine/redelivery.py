@@ -20,28 +20,54 @@ from delivery import search_attributes as names
 from delivery.history import read_history
 from delivery.log import EventLog, delivery_log
 from delivery.redelivery_plan import NotRedeliverable, plan_redelivery, redelivered_input
-from engine.event_log import describe_event
+from engine.event_log import describe_event, fetch_run
 
-__all__ = ["NotRedeliverable", "redeliver"]
+__all__ = ["NotRedeliverable", "Redelivered", "redeliver"]
+
+# In the memo of a run: the bulk redelivery that began it.
+MARK = "redelivery"
 
 
-async def redeliver(client: Client, event_id: str, *, rules: Sequence[str] | None = None) -> str:
+class Redelivered(NotRedeliverable):
+    """The event was redelivered since the run that is meant; `mark` says by what."""
+
+    def __init__(self, run_id: str, mark: str | None) -> None:
+        super().__init__("the event was redelivered since")
+        self.run_id = run_id
+        self.mark = mark
+
+
+async def redeliver(
+    client: Client,
+    event_id: str,
+    *,
+    rules: Sequence[str] | None = None,
+    connection: str | None = None,
+    latest_run: str | None = None,
+    mark: str | None = None,
+) -> str:
     """Deliver again what has failed of an event, or of `rules` alone; returns the new run's id.
 
     The messages carry the same ids as before, so what did arrive is not counted twice. Today's
-    mappings and credentials are used. The new run has 72 hours of its own.
+    mappings and credentials are used. The new run has 72 hours of its own. With `connection` only
+    what failed there is delivered again, with `latest_run` only if that is the event's latest run
+    still; `mark` is kept in the new run's memo.
 
     Raises:
         EventNotFound: no such event, or past its retention.
         NotRedeliverable: nothing of it has failed, it is still being delivered, or it can't be
             read; or one of `rules` has no failed delivery. The message says which.
+        Redelivered: there is a later run than `latest_run`.
     """
     described = await describe_event(client, event_id)
-    handle = client.get_workflow_handle(described.id, run_id=described.run_id)
-    history = (await handle.fetch_history()).events
-    pending = described.raw_description.pending_activities
+    memo = dict(await described.memo())
+    if latest_run not in (None, described.run_id):
+        raise Redelivered(described.run_id, memo.get(MARK))
+    history, pending = await fetch_run(client, described)
     facts = read_history(history, pending)
     log = delivery_log(described.id, described.run_id, history, pending)
+    if connection is not None:
+        rules = _failed_at(connection, log, plan_redelivery(log, facts, rules).rules)
     redelivery = plan_redelivery(log, facts, rules)
     data = redelivered_input(log, facts, redelivery)
     try:
@@ -53,7 +79,7 @@ async def redeliver(client: Client, event_id: str, *, rules: Sequence[str] | Non
             task_queue=described.task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            memo=dict(await described.memo()),
+            memo=memo if mark is None else memo | {MARK: mark},
             search_attributes=_listing(described, log),
             static_summary=await described.static_summary(),
         )
@@ -61,6 +87,13 @@ async def redeliver(client: Client, event_id: str, *, rules: Sequence[str] | Non
         raise NotRedeliverable("the event was redelivered by someone else just now") from None
     assert started.result_run_id is not None
     return started.result_run_id
+
+
+def _failed_at(connection: str, log: EventLog, failed: Sequence[str]) -> list[str]:
+    rules = [d.rule for d in log.deliveries if d.rule in failed and d.connection == connection]
+    if not rules:
+        raise NotRedeliverable("no delivery of this event has failed at that connection")
+    return rules
 
 
 def _listing(described: WorkflowExecutionDescription, log: EventLog) -> TypedSearchAttributes:

@@ -93,7 +93,8 @@ class Delivery:
             messages = build_messages(self._event, self.rule)
             warnings = messages.warnings
             ended["identify"] = await self._step(Identify.identify, IDENTIFY, messages.identify)
-            ended["track"] = await self._step(Track.track, TRACK, messages.track)
+            if not self._event.identify_only:
+                ended["track"] = await self._step(Track.track, TRACK, messages.track)
         except MappingError as err:
             error = f"{OutcomeCode.MAPPING_ERROR}: {err}"
             return self._ended(Status.FAILED, ended, error=error)

@@ -1,0 +1,179 @@
+"""Deliver many events again: which ones, how far it has come, and what became of each."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime
+
+from delivery.values import Value
+
+PROGRESS = "progress"
+
+# Of every redelivery the latest outcomes are kept, and apart from them the latest that were not
+# delivered again: a list of all would outgrow one payload.
+KEPT_OUTCOMES = 100
+
+EVENTS_PER_SECOND = 20
+MOST_PER_SECOND = 500
+
+
+class InvalidSelection(ValueError):
+    """What was asked for can't be selected; the message names the field."""
+
+
+class Mode(StrEnum):
+    """`failed`: what failed of an event, under the same ids, so that nothing counts twice.
+
+    `again`: delivered events as new ones that name the original. `identify_only`: the same with
+    the person alone. For Customer.io both are new calls, which may start campaigns again.
+    """
+
+    FAILED = "failed"
+    AGAIN = "again"
+    IDENTIFY_ONLY = "identify_only"
+
+    @property
+    def sends_delivered_ones(self) -> bool:
+        return self is not Mode.FAILED
+
+
+class Selection(Value):
+    """Which events: accepted in [`accepted_from`, `accepted_to`), ended by `as_of`.
+
+    Frozen: what ends later, such as an event that fails once more, is not selected.
+    """
+
+    workspace: str
+    accepted_from: AwareDatetime
+    accepted_to: AwareDatetime
+    as_of: AwareDatetime
+    connection: str | None = None
+    rule: str | None = None
+    event: str | None = None
+    mode: Mode = Mode.FAILED
+
+    @property
+    def id(self) -> str:
+        """A UUID that stands for exactly this selection: starting it twice starts it once."""
+        return _uuid_of(f"redelivery|{self.model_dump_json()}")
+
+    def new_event_id(self, original: str) -> str:
+        """Under which a delivered event is sent anew, once however often it is tried."""
+        return _uuid_of(f"again|{self.id}|{original}")
+
+
+def select(
+    workspace: str,
+    *,
+    accepted_from: datetime,
+    accepted_to: datetime | None = None,
+    as_of: datetime | None = None,
+    now: datetime,
+    connection: str | None = None,
+    rule: str | None = None,
+    event: str | None = None,
+    mode: Mode = Mode.FAILED,
+) -> Selection:
+    """Freeze a selection. Without `accepted_to` it reaches until now; `as_of` is now by default.
+
+    Raises:
+        InvalidSelection: the time range is empty, the wrong way round, or lies in the future.
+    """
+    upper = accepted_to if accepted_to is not None else now
+    for name, moment in (("from", accepted_from), ("to", upper), ("as_of", as_of or now)):
+        if moment.tzinfo is None:
+            raise InvalidSelection(f"{name}: has no time zone, such as Z at its end")
+    if accepted_from > now:
+        raise InvalidSelection(f"from: {accepted_from.isoformat()} lies in the future")
+    if accepted_from >= upper:
+        raise InvalidSelection(
+            f"from, to: the time range is empty, {accepted_from.isoformat()} is not before "
+            f"{upper.isoformat()}"
+        )
+    as_of = min(as_of, now) if as_of is not None else now
+    return Selection(
+        workspace=workspace.lower(),
+        accepted_from=_in_milliseconds(accepted_from),
+        accepted_to=_in_milliseconds(upper),
+        as_of=_in_milliseconds(as_of),
+        connection=connection,
+        rule=rule,
+        event=event,
+        mode=mode,
+    )
+
+
+def _uuid_of(text: str) -> str:
+    """Version 8 of RFC 9562: custom."""
+    octets = bytearray(hashlib.sha256(text.encode()).digest()[:16])
+    octets[6] = octets[6] & 0x0F | 0x80
+    octets[8] = octets[8] & 0x3F | 0x80
+    return str(UUID(bytes=bytes(octets)))
+
+
+def _in_milliseconds(moment: datetime) -> datetime:
+    return moment - timedelta(microseconds=moment.microsecond % 1000)
+
+
+class EventOutcome(Value):
+    """`redelivered` began a new run (`run_id`), `sent_again` a new event (`new_event_id`).
+
+    `skipped` says in `reason` why nothing was sent.
+    """
+
+    event_id: str
+    outcome: Literal["redelivered", "sent_again", "skipped"]
+    run_id: str | None = None
+    new_event_id: str | None = None
+    reason: str | None = None
+
+
+class Page(Value):
+    """The part of a selection that one activity delivers again."""
+
+    selection: Selection
+    per_second: float
+    cursor: str | None = None
+
+
+class PageDone(Value):
+    outcomes: tuple[EventOutcome, ...]
+    next_cursor: str | None = None
+
+
+class Progress(Value):
+    """`planned` is how many there were when it was started."""
+
+    planned: int
+    redelivered: int = 0
+    skipped: int = 0
+    latest: tuple[EventOutcome, ...] = ()
+    latest_skipped: tuple[EventOutcome, ...] = ()
+
+    @property
+    def done(self) -> int:
+        return self.redelivered + self.skipped
+
+    def after(self, outcomes: tuple[EventOutcome, ...]) -> Progress:
+        skipped = tuple(one for one in outcomes if one.outcome == "skipped")
+        return Progress(
+            planned=self.planned,
+            redelivered=self.redelivered + len(outcomes) - len(skipped),
+            skipped=self.skipped + len(skipped),
+            latest=(*self.latest, *outcomes)[-KEPT_OUTCOMES:],
+            latest_skipped=(*self.latest_skipped, *skipped)[-KEPT_OUTCOMES:],
+        )
+
+
+class BulkRedelivery(Value):
+    """Input of `RedeliverEvents`; `progress` and `cursor` as they stand when it continues."""
+
+    selection: Selection
+    per_second: float
+    progress: Progress
+    cursor: str | None = None

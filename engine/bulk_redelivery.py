@@ -1,0 +1,234 @@
+"""Deliver many events again: plan, start, watch, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowQueryFailedError,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from delivery.bulk_redelivery import (
+    EVENTS_PER_SECOND,
+    MOST_PER_SECOND,
+    PROGRESS,
+    BulkRedelivery,
+    InvalidSelection,
+    Progress,
+    Selection,
+)
+from delivery.search_attributes import WORKSPACE
+from engine.listed_event import ListedEvent
+from engine.selected_runs import conditions, selected_runs
+
+WORKFLOW = "RedeliverEvents"
+SELECTION = "selection"
+
+# Up to so many runs are looked at one by one, so that events redelivered since don't count.
+COUNTED_ONE_BY_ONE = 10_000
+SAMPLE = 10
+
+_QUERY_TIMEOUT = timedelta(seconds=5)
+_STATE = {
+    WorkflowExecutionStatus.RUNNING: "running",
+    WorkflowExecutionStatus.COMPLETED: "completed",
+    WorkflowExecutionStatus.CANCELED: "canceled",
+    WorkflowExecutionStatus.TERMINATED: "canceled",
+}
+
+
+class RedeliveryNotFound(LookupError):
+    """No redelivery of that id: never started, or older than the namespace's retention."""
+
+
+class NothingSelected(InvalidSelection):
+    """No event is selected, so there is nothing to start."""
+
+
+@dataclass(frozen=True)
+class RedeliveryPlan:
+    """What a redelivery would do. `matched` is at least so many where it isn't `exact`."""
+
+    selection: Selection
+    matched: int
+    exact: bool
+    sample: tuple[ListedEvent, ...]
+
+    @property
+    def id(self) -> str:
+        return self.selection.id
+
+
+@dataclass(frozen=True)
+class RedeliveryStatus:
+    """`state` is running, completed, canceled or failed.
+
+    `progress` is None while no worker can be asked for it.
+    """
+
+    id: str
+    state: str
+    selection: Selection
+    started_at: datetime
+    ended_at: datetime | None
+    progress: Progress | None
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+
+async def plan_redelivery(client: Client, selection: Selection) -> RedeliveryPlan:
+    """How many events are selected, and the latest of them. Sends nothing."""
+    matched = 0
+    sample: list[ListedEvent] = []
+    async for run in selected_runs(client, selection):
+        matched += 1
+        if len(sample) < SAMPLE:
+            sample.append(await ListedEvent.of(run))
+        if matched >= COUNTED_ONE_BY_ONE:
+            counted = (await client.count_workflows(conditions(selection))).count
+            return RedeliveryPlan(selection, max(counted, matched), False, tuple(sample))
+    return RedeliveryPlan(selection, matched, True, tuple(sample))
+
+
+async def start_redelivery(
+    client: Client,
+    plan: RedeliveryPlan,
+    *,
+    task_queue: str,
+    per_second: float = EVENTS_PER_SECOND,
+) -> RedeliveryStatus:
+    """Start it, and say how it stands.
+
+    Started twice it runs once: a second start finds the first, running or completed. One that was
+    canceled goes on where events are left, however often it was.
+
+    Raises:
+        NothingSelected: no event matches.
+        InvalidSelection: the pace is out of range.
+    """
+    if not 0 < per_second <= MOST_PER_SECOND:
+        raise InvalidSelection(
+            f"per_second: is {per_second}, must be more than 0 and at most {MOST_PER_SECOND}"
+        )
+    if not plan.matched and not await _is_known(client, plan.id):
+        raise NothingSelected("no event is selected: nothing was started")
+    work = BulkRedelivery(
+        selection=plan.selection,
+        per_second=per_second,
+        progress=Progress(planned=plan.matched),
+    )
+    with suppress(WorkflowAlreadyStartedError):  # and completed: its status says so
+        await client.start_workflow(
+            WORKFLOW,
+            work,
+            id=_workflow_id(plan.id),
+            task_queue=task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            memo={SELECTION: plan.selection.model_dump(mode="json")},
+            search_attributes=TypedSearchAttributes(
+                [SearchAttributePair(WORKSPACE, plan.selection.workspace)]
+            ),
+            static_summary=f"{plan.matched} events are delivered again ({plan.selection.mode})",
+        )
+    return await read_redelivery(client, plan.id)
+
+
+async def read_redelivery(client: Client, id: str) -> RedeliveryStatus:
+    """How it stands.
+
+    Raises:
+        RedeliveryNotFound: no such redelivery.
+    """
+    described = await _describe(client, id)
+    selection = Selection.model_validate(await described.memo_value(SELECTION))
+    status = described.status or WorkflowExecutionStatus.RUNNING
+    return RedeliveryStatus(
+        id=id,
+        state=_STATE.get(status, "failed"),
+        selection=selection,
+        started_at=described.start_time,
+        ended_at=described.close_time,
+        progress=await _progress(client, id),
+    )
+
+
+async def watch_redelivery(client: Client, id: str) -> AsyncIterator[RedeliveryStatus]:
+    """How it stands, again and again until it has ended. Raises as `read_redelivery`."""
+    pause = 0.2
+    while True:
+        status = await read_redelivery(client, id)
+        yield status
+        if not status.running:
+            return
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 2.0)
+
+
+async def cancel_redelivery(client: Client, id: str) -> RedeliveryStatus:
+    """Begin no more events than those of the page it is at; what was begun is delivered.
+
+    Of one that has ended it only says so.
+
+    Raises:
+        RedeliveryNotFound: no such redelivery.
+    """
+    status = await read_redelivery(client, id)
+    if status.running:
+        try:
+            await client.get_workflow_handle(_workflow_id(id)).cancel()
+        except RPCError as err:
+            if err.status is not RPCStatusCode.NOT_FOUND:  # it ended just now
+                raise
+    return await read_redelivery(client, id)
+
+
+async def _progress(client: Client, id: str) -> Progress | None:
+    handle = client.get_workflow_handle(_workflow_id(id))
+    try:
+        progress: Progress = await handle.query(
+            PROGRESS, result_type=Progress, rpc_timeout=_QUERY_TIMEOUT
+        )
+    except (RPCError, WorkflowQueryFailedError):
+        return None
+    return progress
+
+
+async def _describe(client: Client, id: str) -> WorkflowExecutionDescription:
+    try:
+        return await client.get_workflow_handle(_workflow_id(id)).describe()
+    except RPCError as err:
+        if err.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+            raise RedeliveryNotFound(
+                "no such redelivery is known here: never started, or past its retention"
+            ) from None
+        raise
+
+
+async def _is_known(client: Client, id: str) -> bool:
+    try:
+        await _describe(client, id)
+    except RedeliveryNotFound:
+        return False
+    return True
+
+
+def _workflow_id(id: str) -> str:
+    return f"redeliver-{id}"

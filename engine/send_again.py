@@ -1,0 +1,92 @@
+"""Send a delivered event anew: as a new event, which names the original."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.common import (
+    RawValue,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from delivery import search_attributes as names
+from delivery.bulk_redelivery import Mode, Selection
+from delivery.log import EventLog
+from delivery.moments import iso_milliseconds
+from delivery.redelivery_plan import NotRedeliverable
+from delivery.result import Status
+from engine.event_log import describe_event, read_run_log
+from engine.redelivery import MARK
+from engine.selected_runs import AGAIN_OF
+
+_KEPT = (names.WORKSPACE, names.EVENT, names.RESOURCE, names.RESOURCE_ID)
+
+
+async def send_again(client: Client, event_id: str, selection: Selection) -> str:
+    """Start it, for the rules by which it was delivered; returns the new event's id.
+
+    The id is made of selection and original: sent twice by the same selection it starts once.
+
+    Raises:
+        EventNotFound: no such event, or past its retention.
+        NotRedeliverable: nothing of it was delivered by what the selection names.
+    """
+    described = await describe_event(client, event_id)
+    log = await read_run_log(client, described)
+    rules = [
+        delivery.rule
+        for delivery in log.deliveries
+        if delivery.status is Status.COMPLETED
+        and selection.connection in (None, delivery.connection)
+        and selection.rule in (None, delivery.rule)
+    ]
+    if not rules or log.payload is None:
+        raise NotRedeliverable("nothing of this event was delivered")
+    new_id = selection.new_event_id(event_id)
+    data = _input(log, rules, selection)
+    with suppress(WorkflowAlreadyStartedError):  # by an earlier try
+        await client.start_workflow(
+            "DeliverEvent",
+            RawValue(Payload(metadata={"encoding": b"json/plain"}, data=data)),
+            id=new_id,
+            task_queue=described.task_queue,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            memo={AGAIN_OF: event_id, MARK: selection.id},
+            search_attributes=_listing(described),
+            static_summary=f"{log.event} (again)",
+        )
+    return new_id
+
+
+def _input(log: EventLog, rules: list[str], selection: Selection) -> bytes:
+    fields: dict[str, Any] = {
+        "workspace": log.workspace,
+        "event": log.event,
+        "payload": log.payload,
+        "resource": log.resource,
+        "resource_id": log.resource_id,
+        "timestamp": iso_milliseconds(log.timestamp) if log.timestamp else None,
+        "only_rules": rules,
+        AGAIN_OF: log.event_id,
+    }
+    if selection.mode is Mode.IDENTIFY_ONLY:
+        fields["identify_only"] = True
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _listing(described: WorkflowExecutionDescription) -> TypedSearchAttributes:
+    pairs: list[SearchAttributePair[Any]] = [
+        pair for pair in described.typed_search_attributes if pair.key in _KEPT
+    ]
+    pairs.append(SearchAttributePair(names.ACCEPTED_AT, datetime.now(UTC)))
+    return TypedSearchAttributes(pairs)
