@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import importlib
 import json
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import Field, SecretStr
 from pydantic_settings import (
@@ -20,8 +21,11 @@ from pydantic_settings import (
 )
 
 from destinations.customerio.client import VENDOR_URLS
+from emitonce.key_ring import HOW_TO_MAKE_A_KEY, KEY_BYTES, parse_keys
 
-KEY_BYTES = 32
+# Of 32 random bytes about 30 differ, never in practice fewer than this; of a typed text, often.
+FEWEST_DISTINCT_BYTES = 16
+TOKEN_CHARACTERS = 32
 
 
 class SettingsError(Exception):
@@ -57,6 +61,22 @@ class Settings(BaseSettings):
     credential_keys: SecretStr | None = None
     """`id:base64 of 32 bytes`, several separated by commas; the first encrypts, all decrypt.
     Losing them loses every stored Customer.io key."""
+
+    payload_keys: SecretStr | None = None
+    """`id:base64 of 32 bytes`, several separated by commas, the newest first. Encrypt what Temporal
+    stores of events; `emitonce keys rotate` says from when on a new one does. Losing one makes the
+    events written with it unreadable and stops those that are still under way."""
+
+    payload_encryption: bool = True
+    """Off, whoever reads Temporal's database or Web UI reads people's data. Development only."""
+
+    key_provider: str | None = None
+    """`module:callable` that is given these settings and returns a `KeyProvider`, such as one that
+    asks a key management service. Absent: keys come from the settings above."""
+
+    codec_token: SecretStr | None = None
+    """What a caller of `/codec` has to show as a bearer token; at least 32 characters. Whoever has
+    it can read every event. Absent: there is no `/codec`."""
 
     instance_secret: SecretStr | None = None
     """Base64 of at least 32 bytes. Turns idempotency keys into event ids and resource ids into
@@ -120,32 +140,111 @@ class Settings(BaseSettings):
 
 @dataclass(frozen=True)
 class Secrets:
-    """`credential_keys`: by id, 32 bytes each, the first encrypts. `instance_secret`: raw bytes."""
+    """Keys by id, 32 bytes each, the newest first. `instance_secret`: raw bytes.
 
-    credential_keys: dict[str, bytes]
-    instance_secret: bytes
+    Without `payload_keys` what Temporal stores is readable.
+    """
+
+    credential_keys: dict[str, bytes] = field(repr=False)
+    instance_secret: bytes = field(repr=False)
+    payload_keys: dict[str, bytes] = field(default_factory=dict, repr=False)
+
+
+class KeyProvider(Protocol):
+    """Where a process's secrets come from; asked once, when it starts."""
+
+    def secrets(self) -> Secrets:
+        """Raises `SettingsError` when there are none."""
 
 
 def load_secrets(settings: Settings) -> Secrets:
-    """The secrets from the environment; in development, generated once into `data_dir`.
+    """The secrets, from the key provider that the settings name, else from the settings.
 
     Raises:
-        SettingsError: a secret is missing in production, or malformed.
+        SettingsError: a secret is missing in production, malformed, or weak.
     """
-    if settings.credential_keys and settings.instance_secret:
-        return Secrets(
-            credential_keys=_parse_keys(settings.credential_keys.get_secret_value()),
-            instance_secret=_decode(
-                "EMITONCE_INSTANCE_SECRET", settings.instance_secret.get_secret_value()
-            ),
-        )
-    if settings.env == "production" or settings.credential_keys or settings.instance_secret:
+    provider = _provider(settings) if settings.key_provider else LocalKeys(settings)
+    found = provider.secrets()
+    if settings.env == "production":
+        _check_production(settings, found)
+    return found if settings.payload_encryption else replace(found, payload_keys={})
+
+
+class LocalKeys:
+    """From the settings; in development what is absent is generated once into `data_dir`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def secrets(self) -> Secrets:
+        given = self._settings
+        credential_keys, instance_secret = given.credential_keys, given.instance_secret
+        if bool(credential_keys) != bool(instance_secret) or (
+            given.env == "production" and not credential_keys
+        ):
+            raise SettingsError(
+                "EMITONCE_CREDENTIAL_KEYS and EMITONCE_INSTANCE_SECRET must both be set; make "
+                f"each with: {HOW_TO_MAKE_A_KEY} and write the former as k1:<value>"
+            )
+        made = Secrets({}, b"")
+        if given.env != "production" and not (credential_keys and given.payload_keys):
+            made = _development_secrets(given.data_dir / "secrets.json")
+        if credential_keys and instance_secret:
+            made = replace(
+                made,
+                credential_keys=_parse_keys("EMITONCE_CREDENTIAL_KEYS", credential_keys),
+                instance_secret=_decode(
+                    "EMITONCE_INSTANCE_SECRET", instance_secret.get_secret_value()
+                ),
+            )
+        if given.payload_keys:
+            payload_keys = _parse_keys("EMITONCE_PAYLOAD_KEYS", given.payload_keys)
+            made = replace(made, payload_keys=payload_keys)
+        return made
+
+
+def _provider(settings: Settings) -> KeyProvider:
+    module, _, name = (settings.key_provider or "").partition(":")
+    try:
+        make = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError):
         raise SettingsError(
-            "EMITONCE_CREDENTIAL_KEYS and EMITONCE_INSTANCE_SECRET must both be set; make them "
-            'with: python3 -c "import base64,os;print(base64.b64encode(os.urandom(32)).decode())" '
-            "and write the former as k1:<value>"
+            "EMITONCE_KEY_PROVIDER: must name a callable that can be imported, as module:callable"
+        ) from None
+    provider: KeyProvider = make(settings)
+    return provider
+
+
+def _check_production(settings: Settings, found: Secrets) -> None:
+    if not settings.payload_encryption:
+        settings.forbid_in_production(
+            "EMITONCE_PAYLOAD_ENCRYPTION to be off", "set EMITONCE_PAYLOAD_KEYS"
         )
-    return _development_secrets(settings.data_dir / "secrets.json")
+    if not found.payload_keys:
+        raise SettingsError(
+            f"EMITONCE_PAYLOAD_KEYS must be set; make a key with: {HOW_TO_MAKE_A_KEY} and write "
+            "it as k1:<value>. Without it Temporal would store people's data readable"
+        )
+    secrets_by_name = {
+        **{f"credential key {id!r}": key for id, key in found.credential_keys.items()},
+        **{f"payload key {id!r}": key for id, key in found.payload_keys.items()},
+        "the instance secret": found.instance_secret,
+    }
+    seen: dict[bytes, str] = {}
+    for name, secret in secrets_by_name.items():
+        if len(set(secret)) < FEWEST_DISTINCT_BYTES:
+            raise SettingsError(f"{name} is no random value; make one with: {HOW_TO_MAKE_A_KEY}")
+        if secret in seen:
+            raise SettingsError(
+                f"{name} is the same as {seen[secret]}; make one of its own with: "
+                f"{HOW_TO_MAKE_A_KEY}"
+            )
+        seen[secret] = name
+    if settings.codec_token and len(settings.codec_token.get_secret_value()) < TOKEN_CHARACTERS:
+        raise SettingsError(
+            f"EMITONCE_CODEC_TOKEN: needs at least {TOKEN_CHARACTERS} characters; "
+            f"make one with: {HOW_TO_MAKE_A_KEY}"
+        )
 
 
 def _development_secrets(path: Path) -> Secrets:
@@ -154,6 +253,8 @@ def _development_secrets(path: Path) -> Secrets:
         fresh = {
             "credential_keys": f"dev:{_random_key()}",
             "instance_secret": _random_key(),
+            # Directories may share a Temporal server, so their keys' ids differ.
+            "payload_keys": f"dev-{secrets.token_hex(3)}:{_random_key()}",
         }
         draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -165,8 +266,9 @@ def _development_secrets(path: Path) -> Secrets:
     try:
         stored = json.loads(path.read_text())
         return Secrets(
-            credential_keys=_parse_keys(stored["credential_keys"]),
+            credential_keys=parse_keys("credential_keys", stored["credential_keys"]),
             instance_secret=_decode("instance_secret", stored["instance_secret"]),
+            payload_keys=parse_keys("payload_keys", stored["payload_keys"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, SettingsError):
         raise SettingsError(
@@ -179,21 +281,11 @@ def _random_key() -> str:
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
-def _parse_keys(text: str) -> dict[str, bytes]:
-    keys: dict[str, bytes] = {}
-    for entry in text.split(","):
-        name, _, value = entry.strip().partition(":")
-        if not name or not value:
-            raise SettingsError("EMITONCE_CREDENTIAL_KEYS: each entry must read id:base64")
-        if name in keys:
-            raise SettingsError(f"EMITONCE_CREDENTIAL_KEYS: the id {name!r} stands twice")
-        key = _decode("EMITONCE_CREDENTIAL_KEYS", value)
-        if len(key) != KEY_BYTES:
-            raise SettingsError(
-                f"EMITONCE_CREDENTIAL_KEYS: key {name!r} has {len(key)} bytes, needs {KEY_BYTES}"
-            )
-        keys[name] = key
-    return keys
+def _parse_keys(setting: str, value: SecretStr) -> dict[str, bytes]:
+    try:
+        return parse_keys(setting, value.get_secret_value())
+    except ValueError as err:
+        raise SettingsError(str(err)) from None
 
 
 def _decode(name: str, value: str) -> bytes:

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes the secrets that docker-compose.yml mounts into its containers, in ./secrets. What is there
-# already is kept. Losing credential_keys loses every stored Customer.io key: keep a copy elsewhere.
+# already is kept. Losing credential_keys loses every stored Customer.io key, losing payload_keys what
+# Temporal has stored of events and every event under way: keep a copy of both elsewhere.
 #
 # The folder is closed to other users of the host. The files in it are readable, since the
 # containers' users are not the host's.
@@ -27,4 +28,5 @@ make emitonce_database_password "$(password)"
 make emitonce_database_url \
     "postgresql://emitonce:$(cat secrets/emitonce_database_password)@postgres:5432/emitonce"
 make emitonce_credential_keys "k1:$(random 32)"
+make emitonce_payload_keys "k1:$(random 32)"
 make emitonce_instance_secret "$(random 32)"

@@ -12,6 +12,7 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
 from temporalio.service import GrpcCompression, RPCError
 
+from emitonce.key_ring import KeyRing
 from engine.converter import data_converter
 
 DEFAULT_ADDRESS = "localhost:7233"
@@ -26,11 +27,13 @@ async def connect(
     *,
     namespace: str | None = None,
     timeout_seconds: float = 30,
+    keys: KeyRing | None = None,
     **options: Any,
 ) -> Client:
     """Connect, trying again until `timeout_seconds` are over.
 
-    `address` and `namespace` win over `TEMPORAL_ADDRESS` and `TEMPORAL_NAMESPACE`.
+    `address` and `namespace` win over `TEMPORAL_ADDRESS` and `TEMPORAL_NAMESPACE`. With `keys`
+    what is stored is encrypted; without them it is stored readable.
 
     Raises:
         TemporalUnreachable: nobody answered.
@@ -41,7 +44,7 @@ async def connect(
     if namespace:
         config["namespace"] = namespace
     config.setdefault("target_host", DEFAULT_ADDRESS)
-    config.setdefault("data_converter", data_converter())
+    config.setdefault("data_converter", data_converter(keys))
     if is_loopback(config["target_host"]):
         # Compressing what never leaves the machine costs CPU and saves nothing.
         config["grpc_compression"] = GrpcCompression.NONE

@@ -1,4 +1,4 @@
-"""How values become payloads: Pydantic's JSON, and no start that could wedge a workflow task."""
+"""How values become payloads: Pydantic's JSON, sealed, and no start that could wedge a task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
-from temporalio.converter import DataConverter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+
+from emitonce.codec import EncryptionCodec, cannot_decode, is_sealed
+from emitonce.key_ring import KeyRing
 
 
 class PayloadConverter(PydanticPayloadConverter):
@@ -22,9 +25,13 @@ class PayloadConverter(PydanticPayloadConverter):
     def from_payloads(
         self, payloads: Sequence[Payload], type_hints: list[type] | None = None
     ) -> list[Any]:
-        if type_hints is not None:
-            return super().from_payloads(payloads, type_hints)
-        return [self._from_untyped(payload) for payload in payloads]
+        """Raises `CannotDecode` for a sealed payload that a value is wanted of."""
+        if type_hints is None:
+            return [self._from_untyped(payload) for payload in payloads]
+        for payload, wanted in zip(payloads, type_hints, strict=False):
+            if is_sealed(payload) and wanted is not RawValue:
+                raise cannot_decode(payload)
+        return super().from_payloads(payloads, type_hints)
 
     def _from_untyped(self, payload: Payload) -> Any:
         try:
@@ -33,5 +40,21 @@ class PayloadConverter(PydanticPayloadConverter):
             return RawValue(payload)
 
 
-def data_converter() -> DataConverter:
-    return dataclasses.replace(pydantic_data_converter, payload_converter_class=PayloadConverter)
+def data_converter(ring: KeyRing | None = None) -> DataConverter:
+    """What every process of ours talks to Temporal with.
+
+    The codec is there even without a key: a process that lacks one must fail the task it can't
+    read, and not take the event for garbage. With keys, failures' messages and stack traces are
+    sealed, too.
+    """
+    ring = ring or KeyRing({})
+    converter = dataclasses.replace(
+        pydantic_data_converter,
+        payload_converter_class=PayloadConverter,
+        payload_codec=EncryptionCodec(ring),
+    )
+    if not ring.ids:
+        return converter
+    return dataclasses.replace(
+        converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes
+    )

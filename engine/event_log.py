@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError, RPCStatusCode
 
 from delivery.log import EventLog, delivery_log
+from engine.codec import decode_in_place
 
 
 class EventNotFound(LookupError):
@@ -17,6 +22,7 @@ async def read_event_log(client: Client, event_id: str) -> EventLog:
 
     Raises:
         EventNotFound: see there.
+        CannotDecode: this process lacks a key that it was written with.
     """
     return await read_run_log(client, await describe_event(client, event_id))
 
@@ -38,11 +44,20 @@ async def describe_event(client: Client, event_id: str) -> WorkflowExecutionDesc
 
 
 async def read_run_log(client: Client, described: WorkflowExecutionDescription) -> EventLog:
+    history, pending = await fetch_run(client, described)
+    return delivery_log(described.id, described.run_id, history, pending)
+
+
+async def fetch_run(
+    client: Client, described: WorkflowExecutionDescription
+) -> tuple[Sequence[HistoryEvent], Sequence[PendingActivityInfo]]:
+    """One run's history and its pending activities, decoded.
+
+    Raises:
+        CannotDecode: this process lacks a key that they were written with.
+    """
     handle = client.get_workflow_handle(described.id, run_id=described.run_id)
-    history = await handle.fetch_history()
-    return delivery_log(
-        described.id,
-        described.run_id,
-        history.events,
-        described.raw_description.pending_activities,
-    )
+    events = (await handle.fetch_history()).events
+    pending = described.raw_description.pending_activities
+    await decode_in_place(client, described.id, *events, *pending)
+    return events, pending

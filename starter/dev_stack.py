@@ -21,6 +21,7 @@ from catalog import Catalog
 from destinations.customerio.client import CustomerIOClient
 from destinations.customerio.simulator import Simulator
 from emitonce import Emitter
+from emitonce.key_ring import KeyRing
 from engine.connect import connect
 from engine.dev_server import DevServer, Ports
 from engine.links import run_url
@@ -104,7 +105,11 @@ async def open_dev_stack(
         await migrate_database(database)
         catalog = await parts.enter_async_context(open_catalog(settings, secrets))
         customerio = await parts.enter_async_context(open_customerio(settings))
-        client = await connect(temporal, timeout_seconds=settings.connect_timeout_seconds)
+        client = await connect(
+            temporal,
+            timeout_seconds=settings.connect_timeout_seconds,
+            keys=KeyRing(secrets.payload_keys),
+        )
         await register_search_attributes(client)
         await parts.enter_async_context(open_worker(client, catalog, customerio, settings))
         stack = DevStack(

@@ -16,6 +16,7 @@ from catalog import Catalog
 from delivery.log import EventLog
 from destinations.customerio.client import CustomerIOClient
 from emitonce import DeliveryFailed, Emitter, EventCanceled, EventHandle, InvalidEvent
+from emitonce.key_ring import KeyRing
 from engine.connect import connect
 from settings import Secrets, Settings, load_secrets
 from starter.dev_stack import running_stack
@@ -56,7 +57,9 @@ class Parts:
     _exits: AsyncExitStack
 
     async def temporal(self) -> Client:
-        return await connect(timeout_seconds=CONNECT_SECONDS)
+        return await connect(
+            timeout_seconds=CONNECT_SECONDS, keys=KeyRing(self.secrets.payload_keys)
+        )
 
     async def emitter(self) -> Emitter:
         return Emitter(

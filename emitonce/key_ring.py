@@ -1,0 +1,119 @@
+"""Keys for what is stored: any of them opens, one of them seals.
+
+A key reaches every process before any process uses it, so a ring may hold keys that it doesn't seal
+with yet. Which one does is said by `use`; until then it is the first, the newest.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Mapping
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEY_BYTES = 32
+NONCE_BYTES = 12  # the size that GCM is made for: NIST SP 800-38D, 8.2.2, random nonces
+
+HOW_TO_MAKE_A_KEY = 'python3 -c "import base64,os;print(base64.b64encode(os.urandom(32)).decode())"'
+
+_KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class UnknownKey(LookupError):
+    """The ring has no key of that id."""
+
+
+class NotAuthentic(ValueError):
+    """Changed, cut short, sealed with another key of the same id, or meant for another place."""
+
+
+class KeyRing:
+    """AES-256-GCM under several keys. A ring without keys seals nothing and opens nothing."""
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        """`keys`: 32 bytes by id, the newest first. Raises ValueError for one of another size."""
+        for key_id, key in keys.items():
+            if len(key) != KEY_BYTES:
+                raise ValueError(f"key {key_id!r} has {len(key)} bytes, needs {KEY_BYTES}")
+        self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
+        self.check_values = {key_id: check_value(key) for key_id, key in keys.items()}
+        self._current = next(iter(keys), None)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """As they were given: the newest first."""
+        return tuple(self._ciphers)
+
+    @property
+    def current(self) -> str | None:
+        """The id of the key that seals; None for an empty ring."""
+        return self._current
+
+    def use(self, key_id: str) -> None:
+        """Seal with this one from now on. Raises `UnknownKey`."""
+        if key_id not in self._ciphers:
+            raise UnknownKey(key_id)
+        self._current = key_id
+
+    def seal(self, plain: bytes, bound_to: bytes | None) -> tuple[str, bytes]:
+        """The key's id, and nonce, cipher text and tag in one.
+
+        `bound_to` says where it belongs: it doesn't open anywhere else.
+        """
+        if self._current is None:
+            raise UnknownKey("")
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = self._ciphers[self._current].encrypt(nonce, plain, bound_to)
+        return self._current, nonce + sealed
+
+    def open(self, key_id: str, sealed: bytes, bound_to: bytes | None) -> bytes:
+        """Raises `UnknownKey`, and `NotAuthentic`, which doesn't say what was wrong."""
+        cipher = self._ciphers.get(key_id)
+        if cipher is None:
+            raise UnknownKey(key_id)
+        try:
+            return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to)
+        except (InvalidTag, ValueError):  # ValueError: fewer bytes than a nonce
+            raise NotAuthentic from None
+
+
+def check_value(key: bytes) -> str:
+    """Tells two keys of the same id apart without giving away anything of either."""
+    return hmac.new(key, b"emitonce key check", hashlib.sha256).hexdigest()[:16]
+
+
+def parse_keys(setting: str, text: str) -> dict[str, bytes]:
+    """Keys by id from `id:base64 of 32 bytes`, several separated by commas.
+
+    Raises:
+        ValueError: names `setting` and what is wrong; never holds a part of a key.
+    """
+    keys: dict[str, bytes] = {}
+    for entry in text.split(","):
+        key_id, _, value = entry.strip().partition(":")
+        if not key_id or not value:
+            raise ValueError(f"{setting}: each entry must read id:base64")
+        if not _KEY_ID.fullmatch(key_id):
+            # Not repeated: somebody may have put the key where its id belongs.
+            raise ValueError(f"{setting}: an id is 1 to 64 letters, digits or any of . _ -")
+        if key_id in keys:
+            raise ValueError(f"{setting}: the id {key_id!r} stands twice")
+        key = _decode(setting, key_id, value)
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"{setting}: key {key_id!r} has {len(key)} bytes, needs {KEY_BYTES}")
+        if key in keys.values():
+            raise ValueError(f"{setting}: key {key_id!r} is the same as one before; make a new one")
+        keys[key_id] = key
+    return keys
+
+
+def _decode(setting: str, key_id: str, value: str) -> bytes:
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:
+        raise ValueError(f"{setting}: key {key_id!r} is not base64") from None

@@ -1,0 +1,68 @@
+"""Undo the codec in what was fetched from the server as it is stored: histories and the like."""
+
+from __future__ import annotations
+
+import json
+
+from google.protobuf.message import Message
+from temporalio.api.common.v1 import Payload, SearchAttributes
+from temporalio.api.failure.v1 import Failure
+from temporalio.client import Client
+from temporalio.converter import WorkflowSerializationContext
+
+
+async def decode_in_place(client: Client, event_id: str, *messages: Message) -> None:
+    """Decode every payload in `messages`, which are of the run or runs of `event_id`.
+
+    Messages and stack traces of failures are put back where they stand in failures that nobody has
+    sealed. What is plain stays as it is.
+
+    Raises:
+        CannotDecode: a key is missing, or a payload was changed.
+    """
+    context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=event_id)
+    codec = client.data_converter.with_context(context).payload_codec
+    if codec is None:
+        return
+    for message in messages:
+        payloads: list[Payload] = []
+        failures: list[Failure] = []
+        _collect(message, payloads, failures)
+        for payload, decoded in zip(payloads, await codec.decode(payloads), strict=True):
+            if decoded is not payload:
+                payload.CopyFrom(decoded)
+        for failure in failures:
+            _restore(failure)
+
+
+def _collect(message: Message, payloads: list[Payload], failures: list[Failure]) -> None:
+    """All payloads below `message` but search attributes, which are never sealed."""
+    if isinstance(message, Payload):
+        payloads.append(message)
+        return
+    if isinstance(message, SearchAttributes):
+        return
+    if isinstance(message, Failure) and message.HasField("encoded_attributes"):
+        failures.append(message)
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        if field.message_type.GetOptions().map_entry:
+            if field.message_type.fields_by_name["value"].message_type is not None:
+                for inner in value.values():
+                    _collect(inner, payloads, failures)
+        elif isinstance(value, Message):
+            _collect(value, payloads, failures)
+        else:
+            for inner in value:
+                _collect(inner, payloads, failures)
+
+
+def _restore(failure: Failure) -> None:
+    try:
+        attributes = json.loads(failure.encoded_attributes.data)
+        message, stack_trace = attributes["message"], attributes["stack_trace"]
+    except (ValueError, TypeError, KeyError):
+        return
+    if isinstance(message, str) and isinstance(stack_trace, str):
+        failure.message, failure.stack_trace = message, stack_trace
