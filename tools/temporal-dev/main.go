@@ -42,6 +42,7 @@ type settings struct {
 	retention        time.Duration
 	searchAttributes map[string]enumspb.IndexedValueType
 	dbFile           string
+	postgresURL      string
 	pragmas          map[string]string
 	dynamicConfig    dynamicconfig.StaticClient
 	logLevel         zap.AtomicLevel
@@ -80,7 +81,7 @@ func run(s *settings) error {
 	if err != nil {
 		return err
 	}
-	store, err := openSQLite(s.dbFile, s.pragmas)
+	store, err := openStore(s)
 	if err != nil {
 		return err
 	}
@@ -122,6 +123,13 @@ func run(s *settings) error {
 	return server.Stop()
 }
 
+func openStore(s *settings) (*store, error) {
+	if s.postgresURL != "" {
+		return openPostgres(s.postgresURL)
+	}
+	return openSQLite(s.dbFile, s.pragmas)
+}
+
 func parse(args []string) (*settings, error) {
 	if len(args) < 2 || args[0] != "server" || args[1] != "start-dev" {
 		return nil, errors.New("usage: temporal-dev server start-dev [flags]   (--help lists them)")
@@ -142,6 +150,7 @@ func parse(args []string) (*settings, error) {
 	flags.StringVar(&s.codecEndpoint, "ui-codec-endpoint", "", "`URL` of a codec server that the Web UI decodes payloads with")
 	flags.IntVar(&s.metricsPort, "metrics-port", 0, "`port` for Prometheus metrics (default: none)")
 	flags.StringVar(&s.dbFile, "db-filename", "", "SQLite `file` that keeps the state (default: in memory)")
+	flags.StringVar(&s.postgresURL, "postgres-url", "", "`URL` of a PostgreSQL database that keeps the state instead; its visibility goes to NAME_visibility")
 	flags.DurationVar(&s.retention, "retention", 720*time.Hour, "how long closed workflows are kept; a namespace that has less is raised to it")
 	flags.StringVar(&s.logFormat, "log-format", "text", "text, pretty or json")
 	flags.Func("log-level", "debug, info, warn, error or never (default warn)", func(level string) error {
@@ -180,6 +189,9 @@ func parse(args []string) (*settings, error) {
 	}
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	if s.dbFile != "" && s.postgresURL != "" {
+		return nil, errors.New("--db-filename and --postgres-url exclude each other")
 	}
 	if s.ip == "localhost" {
 		s.ip = "127.0.0.1"

@@ -30,15 +30,20 @@ import (
 // store is the database that holds everything: executions and their visibility. A further kind of
 // database is a further function that returns one.
 type store struct {
-	sql         config.SQL
-	description string
-	onClose     string // last statement before the process ends
+	sql           config.SQL
+	visibility    *config.SQL // nil: the same database
+	historyShards int32       // as many as when the database was new
+	description   string
+	onClose       string // last statement before the process ends
 }
 
 // openSQLite opens the file, which it creates with the schema where there is none; an empty name
 // means memory.
 func openSQLite(file string, pragmas map[string]string) (*store, error) {
-	opened := &store{sql: config.SQL{PluginName: sqlite.PluginName, ConnectAttributes: maps.Clone(pragmas)}}
+	opened := &store{
+		sql:           config.SQL{PluginName: sqlite.PluginName, ConnectAttributes: maps.Clone(pragmas)},
+		historyShards: 1,
+	}
 	if file == "" {
 		// The schema is made with the connection, and the connection lasts as long as the process.
 		opened.sql.DatabaseName = "temporal-dev"
@@ -69,11 +74,18 @@ func openSQLite(file string, pragmas map[string]string) (*store, error) {
 }
 
 func (s *store) persistence() config.Persistence {
+	visibility := s.visibility
+	if visibility == nil {
+		visibility = &s.sql
+	}
 	return config.Persistence{
 		DefaultStore:     "store",
-		VisibilityStore:  "store",
-		NumHistoryShards: 1,
-		DataStores:       map[string]config.DataStore{"store": {SQL: &s.sql}},
+		VisibilityStore:  "visibility",
+		NumHistoryShards: s.historyShards,
+		DataStores: map[string]config.DataStore{
+			"store":      {SQL: &s.sql},
+			"visibility": {SQL: visibility},
+		},
 	}
 }
 
