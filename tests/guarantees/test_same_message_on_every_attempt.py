@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from destinations.customerio.simulator import Fault, Request
 from tests.integration.stack import Stack, waits
 
@@ -43,7 +45,7 @@ async def test_every_attempt_is_told_with_its_answer(stack: Stack) -> None:
     assert delivery.attempt_count == 4
     starts = [attempt.started_at for attempt in attempts]
     assert starts == sorted(starts)
-    for earlier, later in zip(attempts, attempts[1:], strict=False):
+    for earlier, later in itertools.pairwise(attempts):
         assert earlier.next_attempt_at is not None
         assert later.started_at >= earlier.next_attempt_at
 
