@@ -6,11 +6,12 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo dev test test-unit check format clean
+.PHONY: help setup demo dev test test-postgres test-unit check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
 	@echo "make test    set up, then run every test"
+	@echo "make test-postgres   the tests on real parts, on PostgreSQL servers of the system"
 	@echo "make check   ruff, mypy --strict, import-linter"
 	@echo "make dev     set up, then run everything for development"
 	@echo "make setup   set up alone; afterwards everything is runnable from $(BIN)/"
@@ -36,6 +37,11 @@ dev: setup
 
 test: setup
 	@$(BIN)/pytest
+
+# The tests on real parts once more, on production's kind of servers: Temporal with its state in
+# PostgreSQL (Debian: apt-get install postgresql). Takes about three minutes.
+test-postgres: setup
+	@$(BIN)/python -m tests.postgres.servers $(BIN)/pytest tests/integration tests/guarantees
 
 test-unit: $(BIN)/.synced
 	@$(BIN)/pytest tests/unit

@@ -137,8 +137,10 @@ def _text_condition(name: str, value: str) -> list[str]:
 
 def _literals(values: tuple[str, ...] | list[str]) -> str:
     """Ids, quoted; one that is not plain is nobody's, and so is what stands for it here."""
-    return ", ".join(f"'{value if _is_plain(value) else '?'}'" for value in values)
+    return ", ".join(f"'{value if _is_plain(value) else '-'}'" for value in values)
 
 
 def _is_plain(text: str) -> bool:
-    return text.isprintable() and not any(mark in text for mark in "'\"\\")
+    """What can stand in a filter. On PostgreSQL, server 1.32 takes a `?`, in quotes too, for a
+    parameter that it then misses, and the list fails."""
+    return text.isprintable() and not any(mark in text for mark in "'\"\\?")

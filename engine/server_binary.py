@@ -56,7 +56,16 @@ async def find_server_binary(say: Say) -> Path:
     downloaded = await _download()
     if downloaded is not None and _is_recent(downloaded, say):
         return downloaded
-    return await asyncio.to_thread(_build, cached, say)
+    return await build_server_binary(say)
+
+
+async def build_server_binary(say: Say) -> Path:
+    """The path of the server of `tools/temporal-dev`, built with Go where it has not been.
+
+    Raises:
+        NoServerBinary: Go is missing or too old, or the build failed.
+    """
+    return await asyncio.to_thread(_build, _built_path(), say)
 
 
 def _is_recent(binary: Path, say: Say) -> bool:

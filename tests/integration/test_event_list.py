@@ -176,6 +176,7 @@ async def test_a_redelivered_event_stands_once_where_it_was_first_accepted(runs:
 
 
 HOSTILE = [
+    "what? now",
     "it's",
     'say "hi"',
     "back\\slash",
