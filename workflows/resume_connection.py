@@ -38,12 +38,20 @@ class ResumeConnection:
                 found = await self._tell_all()
                 if self._stopped or (looks and not found):
                     break
-                await workflow.sleep(LOOK_AGAIN * 2**looks)
+                if await self._asked_within(LOOK_AGAIN * 2**looks):
+                    break
         return Resumed(told=self._progress.told, stopped=self._stopped)
 
     @workflow.signal(name=RESUMED)
     def resumed(self) -> None:
         self._asked = True
+
+    async def _asked_within(self, wait: timedelta) -> bool:
+        try:
+            await workflow.wait_condition(lambda: self._asked, timeout=wait)
+        except TimeoutError:
+            return False
+        return True
 
     async def _tell_all(self) -> bool:
         """Page by page; whether there was anybody to tell."""

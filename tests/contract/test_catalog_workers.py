@@ -1,0 +1,97 @@
+"""However workers come and go, their shares of a rate never add up to more than the whole."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from catalog.workers import SHARE_SECONDS, Count, WorkerShare, next_share
+from tests.contract.catalog_samples import opened, psql
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def beat(share: WorkerShare) -> float:
+    await share._beat()
+    return share()
+
+
+async def test_one_alone_takes_the_whole(database):
+    async with opened(database) as catalog, WorkerShare(catalog.workers).kept() as share:
+        assert share() == 1
+
+
+async def test_one_that_comes_in_sends_nothing_before_the_other_knows(database):
+    async with opened(database) as catalog:
+        first, second = WorkerShare(catalog.workers), WorkerShare(catalog.workers)
+        assert await beat(first) == 1
+        assert await beat(second) == 0
+        assert await beat(first) == 0.5
+        assert await beat(second) == 0.5
+
+
+async def test_what_one_leaves_behind_is_taken_over(database):
+    async with opened(database) as catalog:
+        stays = WorkerShare(catalog.workers)
+        async with WorkerShare(catalog.workers, beat_seconds=60).kept() as leaves:
+            for share in (stays, leaves, stays):
+                await beat(share)
+            assert (stays(), leaves()) == (0.5, 0.5)
+        assert await beat(stays) == 1
+
+
+async def test_one_that_died_is_forgotten_and_begins_anew_when_it_was_only_asleep(database):
+    async with opened(database) as catalog, psql(database) as reader:
+        clock = Clock()
+        stays, sleeps = WorkerShare(catalog.workers), WorkerShare(catalog.workers, clock=clock)
+        for share in (stays, sleeps, stays, sleeps):
+            await beat(share)
+        await reader.execute(
+            "UPDATE workers SET seen_at = seen_at - interval '11 seconds' WHERE id = $1", sleeps.id
+        )
+        clock.now += 11
+        assert await beat(stays) == 1
+        assert sleeps() == 0
+        assert await beat(sleeps) == 0
+        assert await beat(stays) == 0.5
+        assert await beat(sleeps) == 0.5
+
+
+async def test_without_the_database_a_share_runs_out_before_others_take_it(database):
+    clock = Clock()
+    async with opened(database) as catalog:
+        share = WorkerShare(catalog.workers, clock=clock)
+        await beat(share)
+    assert await beat(share) == 1
+    clock.now += SHARE_SECONDS
+    assert await beat(share) == 0
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_shares_never_add_up_to_more_than_the_whole(database, seed):
+    chosen = random.Random(seed)
+    async with opened(database) as catalog:
+        alive: list[WorkerShare] = []
+        for _ in range(60):
+            if not alive or chosen.random() < 0.2:
+                alive.append(WorkerShare(catalog.workers))
+            if len(alive) > 1 and chosen.random() < 0.15:
+                await catalog.workers.leave(alive.pop(chosen.randrange(len(alive))).id)
+            await beat(chosen.choice(alive))
+            assert sum(share() for share in alive) <= 1 + 1e-9
+        for share in alive * 3:
+            await beat(share)
+        assert [share() for share in alive] == [pytest.approx(1 / len(alive))] * len(alive)
+
+
+def test_share_is_lowered_at_once_and_raised_when_all_know():
+    assert next_share(1.0, Count(alive=4, known_to_all=False)) == 0.25
+    assert next_share(0.0, Count(alive=4, known_to_all=False)) == 0
+    assert next_share(0.25, Count(alive=2, known_to_all=True)) == 0.5

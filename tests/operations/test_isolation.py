@@ -1,0 +1,38 @@
+"""One slow connection slows nobody else."""
+
+from __future__ import annotations
+
+from temporalio.client import Client
+
+from destinations.customerio.simulator import EU_KEY, Fault, Request
+from tests.integration.stack import open_stack
+from tests.operations.many import all_ended, emit_many
+
+
+def most_at_once(requests: list[Request]) -> int:
+    moments = [(r.received, 1) for r in requests] + [
+        (r.answered or r.received, -1) for r in requests
+    ]
+    under_way = most = 0
+    for _, change in sorted(moments):
+        under_way += change
+        most = max(most, under_way)
+    return most
+
+
+async def test_a_slow_connection_takes_a_fifth_of_a_worker_and_others_go_on(
+    temporal: Client, database: str
+) -> None:
+    async with open_stack(temporal, database, max_activities=10) as stack:
+        await stack.rule(await stack.connection("Slow"), "slow.event")
+        eu = await stack.connection("Quick", api_key=EU_KEY, region="eu")
+        await stack.rule(eu, "quick.event")
+        stack.sim.fail(fault=Fault(delay=0.5), region="us")
+        slow = await emit_many(stack, (f"slow-{n}" for n in range(12)), "slow.event")
+        quick = await emit_many(stack, (f"quick-{n}" for n in range(10)), "quick.event")
+        await all_ended(stack, quick.values())
+        answered_slowly = len([r for r in stack.sim.requests if r.region == "us" and r.answered])
+        assert answered_slowly < 24, "the slow ones were over before the quick ones"
+        await all_ended(stack, slow.values())
+        assert most_at_once([r for r in stack.sim.requests if r.region == "us"]) == 2
+        assert len(stack.sim.events) == 22

@@ -1,0 +1,92 @@
+"""A connection is sent to no faster than it may be, however many workers there are."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from temporalio.client import Client
+
+from destinations.customerio.simulator import Fault
+from engine.connect import connect
+from tests.integration.stack import Stack, open_stack
+from tests.operations.many import all_ended, calls_by_person, emit_many
+from tests.operations.worker_process import worker_processes
+from worker import make_worker
+
+PER_SECOND = 15
+WINDOW = 3.0
+# The rate is nine tenths of the limit: requests that are on their way may bunch up.
+MOST_IN_WINDOW = WINDOW * PER_SECOND / 0.9
+
+
+def most_within(times: list[float], seconds: float) -> int:
+    times = sorted(times)
+    return max(bisect_left(times, start + seconds) - nth for nth, start in enumerate(times))
+
+
+async def test_two_worker_processes_stay_below_the_limit_together(
+    temporal: Client, database: str
+) -> None:
+    async with open_stack(temporal, database, working=False) as stack:
+        connection = await stack.connection()
+        await stack.rule(connection)
+        await stack.catalog.connections.update(
+            stack.organisation, connection.id, requests_per_second=PER_SECOND
+        )
+        handles = await emit_many(stack, (f"person-{number}" for number in range(60)))
+        async with worker_processes(stack, 2) as pids:
+            await all_ended(stack, handles.values())
+        received = [request.received for request in stack.sim.requests]
+        assert most_within(received, WINDOW) <= MOST_IN_WINDOW
+        assert calls_by_person(stack) == dict.fromkeys(handles, 2)
+        assert len(await workers_of(stack, [handle.id for handle in handles.values()])) == len(pids)
+
+
+async def workers_of(stack: Stack, event_ids: list[str]) -> set[str]:
+    """Who ran the activities."""
+    found: set[str] = set()
+    for id in event_ids:
+        history = await stack.client.get_workflow_handle(id).fetch_history()
+        found |= {
+            event.activity_task_started_event_attributes.identity
+            for event in history.events
+            if event.HasField("activity_task_started_event_attributes")
+        }
+    return found
+
+
+async def test_waiting_for_a_turn_is_no_attempt(stack: Stack) -> None:
+    connection = await stack.connection()
+    await stack.rule(connection)
+    await stack.catalog.connections.update(stack.organisation, connection.id, requests_per_second=1)
+    handles = await emit_many(stack, (f"person-{number}" for number in range(4)))
+    await all_ended(stack, handles.values())
+    throttled = 0
+    for handle in handles.values():
+        [delivery] = (await handle.log()).deliveries
+        assert delivery.identify is not None
+        assert delivery.track is not None
+        for call in (delivery.identify, delivery.track):
+            assert [attempt.outcome_code for attempt in call.attempts] == ["delivered"]
+        history = await stack.client.get_workflow_handle(handle.id).fetch_history()
+        throttled += sum(
+            event.activity_task_started_event_attributes.attempt > 1
+            for event in history.events
+            if event.HasField("activity_task_started_event_attributes")
+        )
+    assert throttled, "nobody had to wait, so nothing was shown"
+
+
+async def test_too_many_requests_slows_the_connection_for_everyone(stack: Stack) -> None:
+    await stack.rule()
+    stack.sim.fail("identify", fault=Fault(status=429, headers={"Retry-After": "4"}), times=1)
+    other = await connect(stack.client.service_client.config.target_host)
+    async with make_worker(other, stack.catalog, stack.customerio, stack.settings):
+        first = await emit_many(stack, ("first",))
+        await stack.sim.until(lambda: any(r.answered for r in stack.sim.requests))
+        others = await emit_many(stack, (f"person-{number}" for number in range(10)))
+        await all_ended(stack, [*first.values(), *others.values()])
+    answered = stack.sim.requests[0].answered
+    assert answered is not None
+    assert all(request.received - answered >= 4 for request in stack.sim.requests[1:])
+    assert calls_by_person(stack, "track") == dict.fromkeys([*first, *others], 1)
