@@ -63,7 +63,8 @@ class Cursor:
             )
         except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
             raise InvalidCursor(_UNKNOWN) from None
-        if read.encode() != token or not EPOCH <= read.after.accepted_at < LATEST:
+        known = isinstance(event_id, str) and EPOCH <= read.after.accepted_at < LATEST
+        if not known or read.encode() != token:
             raise InvalidCursor(_UNKNOWN)
         return read
 

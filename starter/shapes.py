@@ -13,7 +13,7 @@ from typing import Any
 from catalog.connections import Connection
 from catalog.rules import Rule
 from catalog.workspaces import Workspace
-from delivery.delivery_log import DeliveryLog
+from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.log import EventLog
 from engine.listed_event import ListedEvent
 
@@ -104,6 +104,7 @@ def event_object(log: EventLog, *, payload: bool = False) -> JsonObject:
         "failed_count": log.failed_count,
         "started_at": moment(log.accepted_at),
         **_present(completed_at=moment(log.completed_at) if log.completed_at else None),
+        **_present(error=log.error, test=log.test or None),
         "created_by": log.created_by or UNSAID,
         "created_at": moment(log.accepted_at),
         "rule_events": [rule_event_object(log, delivery) for delivery in log.deliveries],
@@ -129,6 +130,7 @@ def rule_event_object(log: EventLog, delivery: DeliveryLog) -> JsonObject:
         "resource": log.resource or "global",
         **_present(resource_id=log.resource_id),
         "connection": delivery.connection,
+        "connection_name": delivery.connection_name,
         "rule": delivery.rule,
         "integration_type": delivery.integration_type,
         "status": delivery.status,
@@ -140,8 +142,24 @@ def rule_event_object(log: EventLog, delivery: DeliveryLog) -> JsonObject:
             held=delivery.held,
         ),
         "warnings": list(delivery.warnings),
+        "identify": call_object(delivery.identify),
+        "track": call_object(delivery.track),
         "created_by": log.created_by or UNSAID,
         "created_at": moment(log.accepted_at),
+    }
+
+
+def call_object(call: CallLog | None) -> JsonObject | None:
+    """One of a delivery's two calls by its last attempt; None when it was never sent."""
+    if call is None:
+        return None
+    return {
+        "outcome_code": call.outcome_code,
+        "status_code": call.status_code,
+        "response_excerpt": call.response_excerpt,
+        "attempt_count": call.attempt_count,
+        "next_attempt_at": moment(call.next_attempt_at) if call.next_attempt_at else None,
+        "in_flight": call.in_flight,
     }
 
 

@@ -1,0 +1,211 @@
+"""How an event gets in: read whole, then started; accepted once Temporal has stored the start."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import JsonValue
+
+from delivery.errors import InvalidEvent
+from delivery.event import read_event
+from emitonce import EventHandle, IdempotencyConflict, NotAccepted
+from starter.api.auth import Authentication, Caller
+from starter.api.bodies import as_model
+from starter.api.errors import ApiError, Fault, as_api_error, bad_request, unavailable
+from starter.api.parts import Parts
+from starter.api.schemas.events import EventInput
+from starter.shapes import moment
+
+MOST_EVENTS = 100
+ACCEPT_SECONDS = 4.0  # Meshes' clients give up after 5
+BATCH_SECONDS = 10.0
+AT_ONCE = 10
+
+_NIL = "00000000-0000-0000-0000-000000000000"
+
+JsonObject = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """Read, and meant for a workspace of the caller's."""
+
+    workspace: str
+    event: str
+    payload: JsonObject
+    resource: str
+    resource_id: str | None
+    timestamp: str | None
+
+
+class Accepting:
+    """Makes no database write and, once a key is known, asks the database for nothing."""
+
+    def __init__(self, parts: Parts, authentication: Authentication) -> None:
+        self._emitter = parts.emitter()
+        self._authentication = authentication
+
+    async def one(self, value: JsonValue, caller: Caller, key: str | None) -> JsonObject:
+        """Accept one event; answers with it as it was created.
+
+        Raises:
+            ApiError, InvalidEvent, EmitError, CatalogUnavailable: nothing was stored.
+        """
+        event = await self._read(value, caller)
+        return await _within(ACCEPT_SECONDS, self._start(event, caller, key))
+
+    async def many(self, value: JsonValue, caller: Caller, key: str | None) -> list[Any]:
+        """Accept a batch; answers in its order with created events and, for others, `ApiError`s.
+
+        All are read before the first is started. With a key, the batch as a whole is what the key
+        stands for: a batch that differs anywhere is refused before anything of it is started.
+
+        Raises:
+            ApiError: 400 for what is no batch; 503 when nothing could be stored.
+            IdempotencyConflict: the key came with another batch before.
+        """
+        if not isinstance(value, list) or not 1 <= len(value) <= MOST_EVENTS:
+            raise bad_request("body", f"must be a JSON array of 1 to {MOST_EVENTS} events")
+        read = [await self._read_or_error(item, caller) for item in value]
+        events = [event for event in read if isinstance(event, NewEvent)]
+        batch = _Batch(key, value) if key is not None else None
+        try:
+            async with asyncio.timeout(BATCH_SECONDS) as limit:
+                started = await self._start_all(events, caller, batch)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise _no_answer() from None
+        if events and all(isinstance(one, NotAccepted) for one in started):
+            raise started[0]
+        results = iter(started)
+        return [_result(next(results) if isinstance(one, NewEvent) else one) for one in read]
+
+    async def _start_all(
+        self, events: list[NewEvent], caller: Caller, batch: _Batch | None
+    ) -> list[Any]:
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def start(index: int, event: NewEvent) -> JsonObject | Exception:
+            async with room:
+                try:
+                    return await self._start(
+                        event,
+                        caller,
+                        batch.key_of(index) if batch else None,
+                        batch.content if batch else b"",
+                    )
+                except (NotAccepted, IdempotencyConflict) as err:
+                    return err
+
+        if batch is None or not events:
+            return list(await asyncio.gather(*(start(*item) for item in enumerate(events))))
+        # The first one tells whether the key stands for this batch.
+        first = await start(0, events[0])
+        if isinstance(first, Exception):
+            raise first
+        rest = await asyncio.gather(*(start(i, e) for i, e in enumerate(events) if i))
+        return [first, *rest]
+
+    async def _start(
+        self, event: NewEvent, caller: Caller, key: str | None, batch: bytes = b""
+    ) -> JsonObject:
+        handle = await self._emitter.emit(
+            event.workspace,
+            event.event,
+            event.payload,
+            resource=event.resource,
+            resource_id=event.resource_id,
+            timestamp=event.timestamp,
+            idempotency_key=key,
+            batch=batch,
+            created_by=caller.key,
+        )
+        return _created(event, handle, caller)
+
+    async def _read_or_error(self, value: JsonValue, caller: Caller) -> NewEvent | ApiError:
+        try:
+            return await self._read(value, caller)
+        except (ApiError, InvalidEvent) as err:
+            found = as_api_error(err)
+            assert found is not None
+            return found
+
+    async def _read(self, value: JsonValue, caller: Caller) -> NewEvent:
+        given = as_model(value, EventInput)
+        workspace = given.workspace or caller.workspace
+        if workspace is None:
+            raise bad_request("workspace", "is required with a machine token: give its id")
+        workspace = await self._authentication.require_workspace(caller, workspace, "workspace")
+        fields: dict[str, JsonValue] = {
+            "workspace": workspace,
+            "event": given.event,
+            "payload": given.payload,
+            "resource": given.resource,
+            "resource_id": given.resource_id,
+            "timestamp": given.timestamp,
+        }
+        # As the workflow will read it, so that what it would refuse is refused now.
+        event = read_event(fields, event_id=_NIL, started_at=datetime.now(UTC))
+        return NewEvent(
+            workspace=workspace,
+            event=event.event,
+            payload=given.payload,
+            resource=event.resource,
+            resource_id=event.resource_id,
+            timestamp=given.timestamp,
+        )
+
+
+class _Batch:
+    """What an idempotency key of a batch stands for: all of it, event by event."""
+
+    def __init__(self, key: str, value: JsonValue) -> None:
+        self._key = key
+        self.content = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def key_of(self, index: int) -> str:
+        # No header can hold a NUL, so no key of a single event is ever the same.
+        return f"\0batch\0{index}\0{self._key}"
+
+
+def _created(event: NewEvent, handle: EventHandle, caller: Caller) -> JsonObject:
+    created: JsonObject = {
+        "id": handle.id,
+        "event": event.event,
+        "type": "event",
+        "resource": event.resource,
+        "workspace": event.workspace,
+        "created_by": caller.key,
+        "created_at": moment(handle.accepted_at or datetime.now(UTC)),
+    }
+    if event.resource_id is not None:
+        created["resource_id"] = event.resource_id
+    return created
+
+
+def _result(result: JsonObject | Exception) -> JsonObject | ApiError:
+    return (as_api_error(result) or _no_answer()) if isinstance(result, Exception) else result
+
+
+async def _within(seconds: float, starting: Any) -> JsonObject:
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            created: JsonObject = await starting
+            return created
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise _no_answer() from None
+
+
+def _no_answer() -> ApiError:
+    error = unavailable(
+        "Temporal has not answered in time, so whether the event is stored is not known: send it "
+        "again, with the same Idempotency-Key if it had one"
+    )
+    return ApiError(error.status, error.message, (Fault("body", error.message),), error.headers)

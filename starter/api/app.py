@@ -1,0 +1,81 @@
+"""The application: routes, what stands around them, and the document that describes them."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+
+from starter.api.accepting import Accepting
+from starter.api.auth import Authentication
+from starter.api.docs_page import docs_page
+from starter.api.middleware import PREFIX, Failures, IngestionCors, Observed, answer_to
+from starter.api.openapi import describe
+from starter.api.parts import Parts
+from starter.api.routes import (
+    connections,
+    deliveries,
+    events,
+    health,
+    ingestion,
+    integrations,
+    mappings,
+    rule_trials,
+    rules,
+    workspaces,
+)
+
+MANAGEMENT = (
+    events,
+    deliveries,
+    rules,
+    rule_trials,
+    connections,
+    mappings,
+    workspaces,
+    integrations,
+)
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """The API over `parts`, which whoever made them closes after it."""
+    app = FastAPI(
+        title="emitonce",
+        version="1.0.0",
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        separate_input_output_schemas=False,
+    )
+    app.state.parts = parts
+    app.state.authentication = Authentication(parts.catalog.key_lookup)
+    app.state.accepting = Accepting(parts, app.state.authentication)
+    for module in (ingestion, *MANAGEMENT):
+        app.include_router(module.router, prefix=PREFIX)
+    app.include_router(health.router)
+    app.add_api_route("/docs", _docs, include_in_schema=False, response_class=HTMLResponse)
+    for error in (RequestValidationError, HTTPException):
+        app.add_exception_handler(error, _answer)
+    # The last one added is the outermost.
+    app.add_middleware(Failures)
+    app.add_middleware(IngestionCors)
+    app.add_middleware(Observed)
+    describe(app)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    return answer_to(error, request.scope)
+
+
+async def _docs(request: Request) -> HTMLResponse:
+    return HTMLResponse(docs_page(request.app.openapi()))

@@ -1,0 +1,75 @@
+"""Who is calling: known before anything else of a request is looked at."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from catalog.errors import NotFound
+from catalog.key_lookup import KeyLookup
+from starter.api.errors import not_found, unauthorized
+from starter.api.tokens import InvalidToken, verify_token
+
+PUBLISHABLE_HEADER = "x-meshes-publishable-key"
+
+_PUBLISHABLE_KEY = re.compile(r"mesh_pub_[A-Za-z0-9\-.]{1,64}_[A-Za-z0-9\-.]{1,64}_[^_]{1,128}")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A key at work: `workspace` is set for a publishable one, `organisation` for a machine's.
+
+    `key` is the key's id: what stands as `created_by` of all it makes.
+    """
+
+    key: str
+    organisation: str | None = None
+    workspace: str | None = None
+
+
+class Authentication:
+    """Raises `ApiError` 401 for whoever it doesn't know."""
+
+    def __init__(self, keys: KeyLookup) -> None:
+        self._keys = keys
+
+    async def machine(self, request: Request) -> Caller:
+        """A bearer token, as all of the management needs it."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise unauthorized("a machine token is needed: Authorization: Bearer <JWT>")
+        try:
+            known = await verify_token(token.strip(), self._keys.machine)
+        except InvalidToken as err:
+            raise unauthorized(str(err)) from None
+        return Caller(key=known.key, organisation=known.organisation)
+
+    async def any_key(self, request: Request) -> Caller:
+        """A publishable key, or else a bearer token: for ingestion."""
+        public_key = request.headers.get(PUBLISHABLE_HEADER)
+        if public_key is None:
+            if "authorization" in request.headers:
+                return await self.machine(request)
+            raise unauthorized(
+                "a key is needed: X-Meshes-Publishable-Key, or Authorization: Bearer <JWT>"
+            )
+        if not _PUBLISHABLE_KEY.fullmatch(public_key) or "\0" in public_key:
+            raise unauthorized("the publishable key is none: it reads mesh_pub_…_…_…")
+        try:
+            known = await self._keys.publishable(public_key)
+        except NotFound:
+            raise unauthorized("the publishable key is unknown or revoked") from None
+        return Caller(key=known.key, workspace=known.workspace)
+
+    async def require_workspace(self, caller: Caller, workspace: str, param: str) -> str:
+        """The workspace's id, when the caller may act in it; else raises `ApiError` 404."""
+        if caller.workspace is not None:
+            if workspace.lower() == caller.workspace:
+                return caller.workspace
+            raise not_found(param, "workspace")
+        try:
+            return await self._keys.require_workspace(caller.organisation or "", workspace)
+        except NotFound:
+            raise not_found(param, "workspace") from None

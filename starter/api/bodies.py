@@ -1,0 +1,122 @@
+"""Request bodies: bounded, strict JSON, then typed; each fault is told by the name of its field."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TypeVar
+
+from pydantic import BaseModel, JsonValue, ValidationError
+from starlette.requests import Request
+
+from delivery import errors as domain
+from delivery.labels import kind
+from delivery.strict_json import parse
+from starter.api.errors import ApiError, Fault, bad_request, too_large
+
+LARGEST_BODY = 1024 * 1024
+
+# A client that is cut off while it sends sees a broken connection, not why; so what it goes on
+# sending is taken and thrown away, within reason.
+DRAINED_BYTES = 16 * LARGEST_BODY
+DRAIN_SECONDS = 5.0
+
+MOST_FAULTS = 20
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def read_model(request: Request, model: type[Model]) -> Model:
+    """The body as `model`; an absent body counts as `{}`.
+
+    Raises:
+        ApiError: 400 or 413.
+    """
+    data = await read_bytes(request)
+    return as_model(parse_json(data) if data.strip() else {}, model)
+
+
+async def read_bytes(request: Request) -> bytes:
+    """Raises `ApiError` 413 for a body that is too large."""
+    announced = request.headers.get("content-length", "")
+    chunks, size = [], 0
+    stream = request.stream()
+    if announced.isdecimal() and int(announced) > LARGEST_BODY:
+        await _drain(stream)
+        raise _too_large()
+    async for chunk in stream:
+        size += len(chunk)
+        if size > LARGEST_BODY:
+            await _drain(stream)
+            raise _too_large()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def parse_json(data: bytes) -> JsonValue:
+    """Read strictly. Raises `ApiError` 400."""
+    try:
+        value = parse(data)
+    except domain.InvalidEvent as err:
+        raise bad_request("body", err.reason) from None
+    if b"\\u0000" in data:
+        _refuse_nul(value)
+    return value
+
+
+def as_model(value: JsonValue, model: type[Model], *, within: str = "", status: int = 400) -> Model:
+    """`value` as `model`; faults are named below `within`.
+
+    Raises:
+        ApiError: `status`, naming every field at fault.
+    """
+    if not isinstance(value, dict):
+        raise bad_request(within or "body", f"must be a JSON object, not {kind(value)}")
+    try:
+        return model.model_validate(value)
+    except ValidationError as err:
+        faults = tuple(
+            Fault(_path(within, found["loc"]), found["msg"])
+            for found in err.errors(include_input=False, include_url=False)[:MOST_FAULTS]
+        )
+        raise ApiError(status, f"{faults[0].param}: {faults[0].msg}", faults) from None
+
+
+def _path(within: str, location: tuple[int | str, ...]) -> str:
+    path = within
+    for part in location:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        else:
+            path += f".{part}" if path else part
+    return path or "body"
+
+
+def _refuse_nul(value: JsonValue) -> None:
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, str):
+            if "\0" in item:
+                raise bad_request("body", "holds a NUL character; remove it")
+        elif isinstance(item, dict):
+            left.extend(item)
+            left.extend(item.values())
+        elif isinstance(item, list):
+            left.extend(item)
+
+
+async def _drain(stream: AsyncIterator[bytes]) -> None:
+    size = 0
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            async for chunk in stream:
+                size += len(chunk)
+                if size > DRAINED_BYTES:
+                    return
+    except TimeoutError:
+        return
+
+
+def _too_large() -> ApiError:
+    return too_large("body", f"is larger than {LARGEST_BODY:,} bytes; send less at a time")

@@ -1,0 +1,176 @@
+"""Around every request: its id and log line, browsers' access to ingestion, errors as answers.
+
+From outside in: `Observed`, `IngestionCors`, `Failures`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import traceback
+import uuid
+from typing import Any
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from starter.api.errors import ApiError, as_api_error
+
+REQUEST_ID = "x-request-id"
+PREFIX = "/api/v1"
+INGESTION_PATHS = (f"{PREFIX}/events", f"{PREFIX}/events/bulk")
+PREFLIGHT_SECONDS = 7_200
+EXPOSED_HEADERS = "X-Request-Id, Retry-After"
+
+# What a browser may send. A machine's secret has no place in one, so no Authorization.
+_HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1000}")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+log = structlog.get_logger("starter.api")
+
+
+class Observed:
+    """Gives a request its id (the client's own, when it has one) and leaves a line in the log.
+
+    The line has the route's template, never a query or a body: those may hold personal data.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID, "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+        scope.setdefault("state", {})["request_id"] = request_id
+        started, status = time.perf_counter(), 499  # the client went away before an answer
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            log.info(
+                "request",
+                request_id=request_id,
+                method=scope["method"],
+                route=_route(scope),
+                status=status,
+                duration_ms=round((time.perf_counter() - started) * 1000, 1),
+                **_said_by_route(scope),
+            )
+
+
+def _route(scope: Scope) -> str:
+    found = getattr(scope.get("route"), "path", None)
+    return found if isinstance(found, str) else "none"
+
+
+def _said_by_route(scope: Scope) -> dict[str, Any]:
+    """Who called, and the ids of what was made or asked for: no personal data."""
+    state = scope["state"]
+    said: dict[str, Any] = dict(state.get("said", {}))
+    caller = state.get("caller")
+    if caller is not None:
+        said["key"] = caller.key
+    return said
+
+
+class IngestionCors:
+    """Lets browsers emit events, and nothing else. No credentials are ever asked of them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] not in INGESTION_PATHS:
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if "origin" not in headers:
+            await self._app(scope, receive, send)
+            return
+        asked = headers.get("access-control-request-method")
+        if scope["method"] == "OPTIONS" and asked is not None:
+            await _preflight(headers, asked)(scope, receive, send)
+            return
+        if scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                answer["Access-Control-Allow-Origin"] = "*"
+                answer["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+def _preflight(headers: Headers, method: str) -> Response:
+    if method != "POST":
+        return Response(status_code=403)
+    asked = headers.get("access-control-request-headers", "")
+    names = asked.lower().split(",") if _HEADER_NAMES.fullmatch(asked) else []
+    allowed = [name.strip() for name in names if name.strip() not in ("", "authorization")]
+    answer = {
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Allow-Methods": "POST",
+        "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
+        "Vary": "Access-Control-Request-Headers",
+    }
+    if allowed:
+        answer["Access-Control-Allow-Headers"] = ", ".join(allowed)
+    return Response(status_code=204, headers=answer)
+
+
+class Failures:
+    """Answers whatever is raised. Of what nobody expected, the log says where, never what with."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except ClientDisconnect:
+            return
+        except Exception as err:
+            if started or scope["type"] != "http":
+                raise
+            await answer_to(err, scope)(scope, receive, send)
+
+
+def answer_to(error: Exception, scope: Scope) -> Response:
+    answer = as_api_error(error)
+    if answer is None:
+        # The text of an error may repeat what it failed on.
+        log.error(
+            "request failed",
+            request_id=scope["state"]["request_id"],
+            error=type(error).__name__,
+            at=[
+                f"{frame.filename}:{frame.lineno} {frame.name}"
+                for frame in traceback.extract_tb(error.__traceback__)[-8:]
+            ],
+        )
+        answer = ApiError(500, "something went wrong here; the log has it under this request's id")
+    return JSONResponse(answer.body(), status_code=answer.status, headers=answer.headers)

@@ -1,0 +1,27 @@
+"""What the API works with, made by whoever runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from temporalio.client import Client
+
+from catalog import Catalog
+from emitonce import Emitter
+from emitonce.emitter import TASK_QUEUE
+
+
+@dataclass(frozen=True)
+class Parts:
+    """`instance_secret` is raw bytes; `ui_url` is where people open the Temporal Web UI."""
+
+    client: Client
+    catalog: Catalog
+    instance_secret: bytes
+    task_queue: str = TASK_QUEUE
+    ui_url: str | None = None
+
+    def emitter(self) -> Emitter:
+        return Emitter(
+            self.client, instance_secret=self.instance_secret, task_queue=self.task_queue
+        )

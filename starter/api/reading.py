@@ -1,0 +1,70 @@
+"""One event's log, when it is the caller's; and lists of events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.client import Client, WorkflowExecutionDescription
+
+from catalog.errors import NotFound
+from catalog.values import read_id
+from delivery.delivery_log import DeliveryLog
+from delivery.log import EventLog
+from emitonce.emitter import WORKFLOW
+from engine.event_log import EventNotFound, describe_event, read_run_log
+from engine.links import run_url
+from starter.api.errors import not_found
+from starter.api.parts import Parts
+from starter.shapes import event_object
+
+
+@dataclass(frozen=True)
+class OwnEvent:
+    """An event of the caller's organisation."""
+
+    log: EventLog
+    open: bool
+
+    def delivery(self, rule_id: str) -> DeliveryLog:
+        """Raises `ApiError` 404 when none of its deliveries is for that rule."""
+        for delivery in self.log.deliveries:
+            if delivery.rule == rule_id.lower():
+                return delivery
+        raise not_found("rule_id", "delivery of this event for that rule")
+
+
+async def read_own_event(parts: Parts, organisation: str, event_id: str) -> OwnEvent:
+    """The event's latest run.
+
+    Raises:
+        ApiError: 404, also for what is somebody else's or no event.
+    """
+    described = await _describe(parts.client, event_id)
+    log = await read_run_log(parts.client, described)
+    try:
+        await parts.catalog.key_lookup.require_workspace(organisation, log.workspace or "")
+    except NotFound:
+        raise not_found("event_id", "event") from None
+    return OwnEvent(log, open=described.close_time is None)
+
+
+async def _describe(client: Client, event_id: str) -> WorkflowExecutionDescription:
+    if read_id(event_id) is None:
+        raise not_found("event_id", "event")
+    try:
+        described = await describe_event(client, event_id.lower())
+    except EventNotFound:
+        raise not_found("event_id", "event") from None
+    if described.workflow_type != WORKFLOW:
+        raise not_found("event_id", "event")
+    return described
+
+
+def event_view(parts: Parts, log: EventLog, *, payload: bool = False) -> Mapping[str, Any]:
+    """As `EventView`, or with the payload as `EventPayloadView`."""
+    view = event_object(log, payload=payload)
+    if (url := run_url(parts.ui_url, parts.client, log.event_id)) is not None:
+        view["temporal_url"] = url
+    return view

@@ -1,0 +1,207 @@
+"""Connections: one Customer.io workspace each. Keys go in and never come out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import JSONResponse
+
+from catalog.connections import Connection as Stored
+from catalog.connections import Connections
+from catalog.paging import Page as Found
+from engine.steering import resume_connection as tell_held
+from starter.api.bodies import read_model
+from starter.api.describing import body_of, errors
+from starter.api.parts import Parts
+from starter.api.queries import DEFAULT_LIMIT, ConnectionId, Cursor, Limit, WorkspaceId
+from starter.api.routing import authentication, caller_of, management_router, organisation_of
+from starter.api.schemas.management import (
+    ChangedConnection,
+    Connection,
+    ConnectionInput,
+    CreatedConnection,
+    DeleteConnection,
+    DeletedConnection,
+)
+from starter.api.schemas.shared import Page
+from starter.shapes import connection_object
+
+router = management_router("Connections")
+
+
+@router.get(
+    "/connections",
+    response_model=Page[Connection],
+    response_model_exclude_unset=True,
+    summary="List the organisation's connections, newest first",
+    responses=errors(400),
+)
+async def list_connections(
+    request: Request, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Any:
+    found = await _connections(request).list(organisation_of(request), limit=limit, cursor=cursor)
+    return _page(found, limit)
+
+
+@router.get(
+    "/workspaces/{workspace_id}/connections",
+    response_model=Page[Connection],
+    response_model_exclude_unset=True,
+    summary="List a workspace's connections, newest first",
+    responses=errors(400, 404),
+)
+async def list_workspace_connections(
+    request: Request,
+    workspace_id: WorkspaceId,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Any:
+    own = await authentication(request).require_workspace(
+        caller_of(request), workspace_id, "workspace_id"
+    )
+    found = await _connections(request).list(
+        organisation_of(request), workspace=own, limit=limit, cursor=cursor
+    )
+    return _page(found, limit)
+
+
+@router.post(
+    "/connections",
+    status_code=201,
+    response_model=CreatedConnection,
+    summary="Create a connection",
+    responses=errors(400, 404, 413),
+    openapi_extra=body_of(ConnectionInput),
+)
+async def create_connection(request: Request) -> Any:
+    """The key is encrypted. It isn't tried: a wrong one is found by the first delivery."""
+    given = await read_model(request, ConnectionInput)
+    made = await _connections(request).create(
+        organisation_of(request),
+        workspace=given.workspace,
+        type=given.type,
+        name=given.name,
+        region=given.metadata.region,
+        api_key=given.metadata.cdp_api_key,
+        hidden=given.hidden,
+        created_by=caller_of(request).key,
+    )
+    return JSONResponse({"connection": connection_object(made)}, status_code=201)
+
+
+@router.get(
+    "/connections/{connection_id}",
+    response_model=Connection,
+    response_model_exclude_unset=True,
+    summary="One connection",
+    responses=errors(404),
+)
+async def get_connection(request: Request, connection_id: ConnectionId) -> Any:
+    return connection_object(
+        await _connections(request).get(organisation_of(request), connection_id)
+    )
+
+
+@router.put(
+    "/connections/{connection_id}",
+    response_model=Connection,
+    response_model_exclude_unset=True,
+    summary="Change a connection",
+    responses=errors(400, 404, 413),
+    openapi_extra=body_of(ChangedConnection),
+)
+async def update_connection(request: Request, connection_id: ConnectionId) -> Any:
+    """Without `cdpApiKey` the stored key stays.
+
+    A new key or region is used by the next attempt, makes a connection active again that was
+    inactive because the former key was refused, and lets its held deliveries go on.
+    """
+    given = await read_model(request, ChangedConnection)
+    changed = await _connections(request).update(
+        organisation_of(request),
+        connection_id,
+        name=given.name,
+        region=given.metadata.region,
+        api_key=given.metadata.cdp_api_key,
+        hidden=given.hidden,
+    )
+    if changed.active:
+        await _tell_held(request, changed)
+    return connection_object(changed)
+
+
+@router.delete(
+    "/connections/{connection_id}",
+    response_model=DeletedConnection,
+    summary="Delete a connection, its rules and its mapping",
+    responses=errors(400, 404, 409, 413),
+    openapi_extra=body_of(DeleteConnection, required=False),
+)
+async def delete_connection(request: Request, connection_id: ConnectionId) -> Any:
+    """409: it has active rules, and `force_delete` isn't set. Open deliveries fail."""
+    given = await read_model(request, DeleteConnection)
+    gone = await _connections(request).delete(
+        organisation_of(request), connection_id, force=given.force_delete
+    )
+    return {"id": gone.id, "type": gone.type}
+
+
+@router.post(
+    "/connections/{connection_id}/pause",
+    response_model=Connection,
+    response_model_exclude_unset=True,
+    summary="Hold a connection's deliveries",
+    responses=errors(404, 409),
+)
+async def pause_connection(request: Request, connection_id: ConnectionId) -> Any:
+    """No request is made until it is resumed; events are accepted and wait."""
+    return connection_object(
+        await _connections(request).pause(organisation_of(request), connection_id)
+    )
+
+
+@router.post(
+    "/connections/{connection_id}/resume",
+    response_model=Connection,
+    response_model_exclude_unset=True,
+    summary="Let a connection deliver again",
+    responses=errors(404),
+)
+async def resume_connection(request: Request, connection_id: ConnectionId) -> Any:
+    """Whether it was paused or inactive; held deliveries go on at once."""
+    resumed = await _connections(request).resume(organisation_of(request), connection_id)
+    await _tell_held(request, resumed)
+    return connection_object(resumed)
+
+
+@router.get(
+    "/connections/{connection_id}/actions",
+    response_model=dict[str, Any],
+    summary="Live data of the integration's actions",
+    responses=errors(404),
+)
+async def get_connection_actions(request: Request, connection_id: ConnectionId) -> Any:
+    """Customer.io's one action has none: no lists or tags to choose from."""
+    await _connections(request).get(organisation_of(request), connection_id)
+    return {"track_event": {}}
+
+
+def _connections(request: Request) -> Connections:
+    found: Connections = request.app.state.parts.catalog.connections
+    return found
+
+
+async def _tell_held(request: Request, connection: Stored) -> None:
+    """Deliveries that wait for it go on; one that isn't reached looks by itself in an hour."""
+    parts: Parts = request.app.state.parts
+    await tell_held(parts.client, connection.id, task_queue=parts.task_queue)
+
+
+def _page(found: Found[Stored], limit: int) -> dict[str, Any]:
+    return {
+        "count": len(found.records),
+        "limit": limit,
+        "next_cursor": found.next_cursor,
+        "records": [connection_object(connection) for connection in found.records],
+    }

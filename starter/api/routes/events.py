@@ -1,0 +1,200 @@
+"""Reading events: lists, one event, its payload; canceling one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, Query, Request
+from temporalio.client import WorkflowFailureError
+
+from delivery.moments import read_iso, to_utc
+from delivery.result import Status
+from emitonce.ids import resource_id_hash
+from engine.event_list import EventPage as Listed
+from engine.event_list import list_events as list_from_engine
+from engine.event_query import EventQuery
+from engine.steering import cancel_event as cancel_in_engine
+from starter.api.describing import errors
+from starter.api.errors import bad_request
+from starter.api.parts import Parts
+from starter.api.queries import DEFAULT_LIMIT, Cursor, EventId, Limit, WorkspaceId
+from starter.api.reading import event_view, read_own_event
+from starter.api.routing import authentication, caller_of, management_router, organisation_of
+from starter.api.schemas.events import EventPage, EventPayloadView, EventView
+from starter.api.schemas.shared import EventStatus
+from starter.shapes import listed_event_object
+
+# How long an answer to a cancel waits to show its effect: a request in flight takes 10 at most.
+CANCEL_SECONDS = 12.0
+
+router = management_router("Events")
+
+FilterMoment = Annotated[
+    str | None, Query(json_schema_extra={"format": "date-time"}, max_length=64)
+]
+FilterId = Annotated[str | None, Query(json_schema_extra={"format": "uuid"}, max_length=64)]
+FilterText = Annotated[str | None, Query(max_length=255)]
+Tests = Literal["include", "exclude"]
+
+
+class EventFilter:
+    """What a list of events is narrowed down to. Names are compared as they are."""
+
+    def __init__(
+        self,
+        event: FilterText = None,
+        resource: FilterText = None,
+        resource_id: FilterText = None,
+        status: Annotated[
+            EventStatus | None,
+            Query(
+                description="`pending`, `processing` and `retrying` each give all events that "
+                "are still open; the page's `note` says so."
+            ),
+        ] = None,
+        connection: FilterId = None,
+        rule: FilterId = None,
+        accepted_from: Annotated[
+            FilterMoment, Query(alias="from", description="Accepted then or later.")
+        ] = None,
+        accepted_to: Annotated[
+            FilterMoment, Query(alias="to", description="Accepted before then.")
+        ] = None,
+        tests: Annotated[Tests, Query(description="`include` shows test events too.")] = "exclude",
+    ) -> None:
+        self._fields: dict[str, Any] = {
+            "event": event,
+            "resource": resource,
+            "status": Status(status) if status is not None else None,
+            "connection": connection.lower() if connection is not None else None,
+            "rule": rule.lower() if rule is not None else None,
+            "accepted_from": _moment("from", accepted_from),
+            "accepted_to": _moment("to", accepted_to),
+            "include_tests": tests == "include",
+        }
+        self._resource_id = resource_id
+
+    def query(self, workspaces: tuple[str, ...], secret: bytes) -> EventQuery:
+        hashed = None
+        if self._resource_id is not None:
+            hashed = resource_id_hash(secret, self._resource_id)
+        return EventQuery(workspaces, resource_id_hash=hashed, **self._fields)
+
+
+def _moment(param: str, text: str | None) -> datetime | None:
+    try:
+        return to_utc(read_iso(text)) if text is not None else None
+    except ValueError as err:
+        raise bad_request(param, str(err)) from None
+
+
+@router.get(
+    "/events",
+    response_model=EventPage,
+    response_model_exclude_unset=True,
+    summary="List the organisation's events, newest first",
+    responses=errors(400),
+)
+async def list_events(
+    request: Request,
+    chosen: Annotated[EventFilter, Depends()],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Any:
+    parts: Parts = request.app.state.parts
+    workspaces = await parts.catalog.workspaces.ids(organisation_of(request))
+    if not workspaces:
+        return {"count": 0, "limit": limit, "next_cursor": None, "records": []}
+    return await _page(parts, chosen, workspaces, limit, cursor)
+
+
+@router.get(
+    "/workspaces/{workspace_id}/events",
+    response_model=EventPage,
+    response_model_exclude_unset=True,
+    summary="List a workspace's events, newest first",
+    responses=errors(400, 404),
+)
+async def list_workspace_events(
+    request: Request,
+    workspace_id: WorkspaceId,
+    chosen: Annotated[EventFilter, Depends()],
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Any:
+    own = await authentication(request).require_workspace(
+        caller_of(request), workspace_id, "workspace_id"
+    )
+    return await _page(request.app.state.parts, chosen, (own,), limit, cursor)
+
+
+async def _page(
+    parts: Parts,
+    chosen: EventFilter,
+    workspaces: tuple[str, ...],
+    limit: int,
+    cursor: str | None,
+) -> Any:
+    page: Listed = await list_from_engine(
+        parts.client,
+        chosen.query(workspaces, parts.instance_secret),
+        limit=limit,
+        cursor=cursor,
+    )
+    records = [listed_event_object(event) for event in page.events]
+    shown = {
+        "count": len(records),
+        "limit": limit,
+        "next_cursor": page.next_cursor,
+        "records": records,
+    }
+    return shown if page.note is None else {**shown, "note": page.note}
+
+
+@router.get(
+    "/events/{event_id}",
+    response_model=EventView,
+    response_model_exclude_unset=True,
+    summary="One event with its deliveries",
+    responses=errors(404),
+)
+async def get_event(request: Request, event_id: EventId) -> Any:
+    parts: Parts = request.app.state.parts
+    own = await read_own_event(parts, organisation_of(request), event_id)
+    return event_view(parts, own.log)
+
+
+@router.get(
+    "/events/{event_id}/payload",
+    response_model=EventPayloadView,
+    response_model_exclude_unset=True,
+    summary="One event with its payload",
+    responses=errors(404),
+)
+async def get_event_payload(request: Request, event_id: EventId) -> Any:
+    parts: Parts = request.app.state.parts
+    own = await read_own_event(parts, organisation_of(request), event_id)
+    return event_view(parts, own.log, payload=True)
+
+
+@router.post(
+    "/events/{event_id}/cancel",
+    response_model=EventView,
+    response_model_exclude_unset=True,
+    summary="Cancel every delivery that has not ended",
+    responses=errors(404, 409),
+)
+async def cancel_event(request: Request, event_id: EventId) -> Any:
+    """A request in flight finishes and is recorded; no new one is made."""
+    parts: Parts = request.app.state.parts
+    own = await read_own_event(parts, organisation_of(request), event_id)
+    await cancel_in_engine(parts.client, own.log.event_id)
+    run = parts.client.get_workflow_handle(own.log.event_id, run_id=own.log.run_id)
+    with contextlib.suppress(TimeoutError, WorkflowFailureError):
+        async with asyncio.timeout(CANCEL_SECONDS):
+            await run.result()
+    ended = await read_own_event(parts, organisation_of(request), event_id)
+    return event_view(parts, ended.log)

@@ -1,0 +1,77 @@
+"""`POST /events` and `POST /events/bulk`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Header, Request
+from starlette.responses import JSONResponse
+
+from starter.api.accepting import MOST_EVENTS, Accepting
+from starter.api.bodies import parse_json, read_bytes
+from starter.api.describing import array_of, body_of, errors
+from starter.api.errors import ApiError
+from starter.api.routing import caller_of, ingestion_router
+from starter.api.schemas.events import BulkResult, CreatedEventBody, EventInput
+
+router = ingestion_router("Ingestion")
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$",
+        description="The same key and body give the same event, for as long as events are kept.",
+    ),
+]
+
+
+@router.post(
+    "/events",
+    status_code=201,
+    response_model=CreatedEventBody,
+    summary="Emit an event",
+    responses=errors(400, 404, 409, 413),
+    openapi_extra=body_of(EventInput),
+)
+async def emit_event(request: Request, idempotency_key: IdempotencyKey = None) -> Any:
+    """Accept one event: when this is answered with 201, Temporal has stored it."""
+    caller = caller_of(request)
+    value = parse_json(await read_bytes(request))
+    created = await accepting(request).one(value, caller, idempotency_key)
+    request.state.said = {"event": created["id"], "workspace": created["workspace"]}
+    return JSONResponse({"event": created}, status_code=201)
+
+
+@router.post(
+    "/events/bulk",
+    status_code=201,
+    response_model=BulkResult,
+    summary="Emit up to 100 events",
+    responses={
+        **errors(400, 409, 413),
+        207: {"model": BulkResult, "description": "Some events were refused"},
+    },
+    openapi_extra=array_of(EventInput, most=MOST_EVENTS),
+)
+async def emit_events(request: Request, idempotency_key: IdempotencyKey = None) -> Any:
+    """Accept a batch, each event by itself: 201 when all were accepted, 207 otherwise."""
+    value = parse_json(await read_bytes(request))
+    results = await accepting(request).many(value, caller_of(request), idempotency_key)
+    refused = sum(isinstance(result, ApiError) for result in results)
+    request.state.said = {"accepted": len(results) - refused, "refused": refused}
+    answer = {
+        "count": len(results) - refused,
+        "error_count": refused,
+        "records": [
+            result.body() if isinstance(result, ApiError) else result for result in results
+        ],
+    }
+    return JSONResponse(answer, status_code=207 if refused else 201)
+
+
+def accepting(request: Request) -> Accepting:
+    found: Accepting = request.app.state.accepting
+    return found

@@ -1,0 +1,195 @@
+"""A connection's fields and the default mapping onto them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Request
+
+from catalog.connections import Connection
+from catalog.mappings import DEFAULT_NAME
+from catalog.mappings import Mapping as Stored
+from delivery.mapping_schema import DEFAULT_MAPPING, MappingSchema
+from starter.api.bodies import as_model, parse_json, read_bytes
+from starter.api.describing import body_of, errors
+from starter.api.errors import ApiError, not_found
+from starter.api.parts import Parts
+from starter.api.queries import ConnectionId
+from starter.api.routing import caller_of, management_router, organisation_of
+from starter.api.schemas.management import FieldCatalog, MappingInput, MappingResult
+from starter.shapes import moment
+
+router = management_router("Mappings")
+
+FIELDS: list[dict[str, Any]] = [
+    {
+        "key": "email",
+        "label": "E-mail address",
+        "type": "string",
+        "description": "Identifies the person where userId is absent, and is a trait besides.",
+        "constraints": {"format": "email", "required": False, "max_length": 150},
+    },
+    {
+        "key": "userId",
+        "label": "User id",
+        "type": "string",
+        "description": "Identifies the person.",
+        "constraints": {"required": False, "max_length": 150},
+    },
+    {
+        "key": "anonymousId",
+        "label": "Anonymous id",
+        "type": "string",
+        "description": "Identifies a visitor; beside a person's id it merges the two.",
+        "constraints": {"required": False, "max_length": 150},
+    },
+    {
+        "key": "event_name_override",
+        "label": "Event name",
+        "type": "string",
+        "description": "The event's name at Customer.io; a rule's own override comes first.",
+        "constraints": {"required": False, "max_length": 100},
+    },
+]
+
+CATALOG_VERSION = hashlib.sha256(json.dumps(FIELDS, sort_keys=True).encode()).hexdigest()[:16]
+
+Refresh = Annotated[
+    Literal["true", "false"],
+    Query(description="The fields are fixed, so there is nothing to be read anew."),
+]
+
+
+@router.get(
+    "/connections/{connection_id}/fields",
+    response_model=FieldCatalog,
+    response_model_exclude_unset=True,
+    summary="The fields that a mapping can fill",
+    responses=errors(400, 404),
+)
+async def get_connection_fields(
+    request: Request, connection_id: ConnectionId, refresh: Refresh = "false"
+) -> Any:
+    connection = await _connection(request, connection_id)
+    return {
+        "id": str(uuid.uuid5(uuid.UUID(connection.id), "fields")),
+        "workspace_id": connection.workspace,
+        "connection_id": connection.id,
+        "integration_type": connection.type,
+        "catalog_version": CATALOG_VERSION,
+        "refreshed_at": moment(connection.created_at),
+        "created_by": connection.created_by,
+        "created_at": moment(connection.created_at),
+        "updated_at": moment(connection.created_at),
+        "fields": FIELDS,
+    }
+
+
+@router.get(
+    "/connections/{connection_id}/mappings/default",
+    response_model=MappingResult,
+    response_model_exclude_unset=True,
+    summary="The mapping in force",
+    responses=errors(404),
+)
+async def get_default_mapping(request: Request, connection_id: ConnectionId) -> Any:
+    """`generated`, at version 0, when none is stored."""
+    parts: Parts = request.app.state.parts
+    connection = await _connection(request, connection_id)
+    stored = await parts.catalog.mappings.default(organisation_of(request), connection_id)
+    return _generated(connection) if stored is None else _stored(stored)
+
+
+@router.put(
+    "/connections/{connection_id}/mappings/default",
+    response_model=MappingResult,
+    response_model_exclude_unset=True,
+    summary="Store a mapping",
+    responses=errors(400, 404, 409, 413, 422),
+    openapi_extra=body_of(MappingInput),
+)
+async def put_default_mapping(request: Request, connection_id: ConnectionId) -> Any:
+    """Used by events accepted from now on, and by redeliveries.
+
+    409: `expected_version` or `mapping_id` is not the stored one's. 422: the schema is not valid.
+    """
+    parts: Parts = request.app.state.parts
+    connection = await _connection(request, connection_id)
+    given = _read(parse_json(await read_bytes(request)))
+    if given.workspace_id is not None and given.workspace_id.lower() != connection.workspace:
+        raise not_found("workspace_id", "connection in that workspace")
+    stored = await parts.catalog.mappings.put_default(
+        organisation_of(request),
+        connection.id,
+        schema=given.mapping,
+        name=given.name,
+        mapping_id=given.mapping_id,
+        expected_version=given.expected_version,
+        catalog_version=CATALOG_VERSION,
+        created_by=caller_of(request).key,
+    )
+    return _stored(stored)
+
+
+def _read(value: Any) -> MappingInput:
+    """A fault within `schema` is 422, all others are 400."""
+    try:
+        return as_model(value, MappingInput)
+    except ApiError as err:
+        if err.faults and all(fault.param.startswith("schema") for fault in err.faults):
+            err.status = 422
+        raise
+
+
+async def _connection(request: Request, connection_id: str) -> Connection:
+    parts: Parts = request.app.state.parts
+    return await parts.catalog.connections.get(organisation_of(request), connection_id)
+
+
+def _generated(connection: Connection) -> dict[str, Any]:
+    return {
+        "status": "generated",
+        "mapping": {
+            "id": str(uuid.uuid5(uuid.UUID(connection.id), "mapping")),
+            "mapping_id": str(uuid.uuid5(uuid.UUID(connection.id), "mappings")),
+            "version": 0,
+            "workspace_id": connection.workspace,
+            "connection_id": connection.id,
+            "integration_type": connection.type,
+            "name": DEFAULT_NAME,
+            "schema": _document(DEFAULT_MAPPING),
+            "catalog_version": CATALOG_VERSION,
+            "created_at": moment(connection.created_at),
+            "updated_at": moment(connection.created_at),
+        },
+    }
+
+
+def _stored(mapping: Stored) -> dict[str, Any]:
+    shown = {
+        "id": mapping.id,
+        "mapping_id": mapping.mapping_id,
+        "version": mapping.version,
+        "workspace_id": mapping.workspace,
+        "connection_id": mapping.connection,
+        "integration_type": mapping.type,
+        "name": mapping.name,
+        "schema": _document(mapping.schema),
+        "catalog_version": mapping.catalog_version or CATALOG_VERSION,
+        "created_at": moment(mapping.created_at),
+        "updated_at": moment(mapping.updated_at),
+    }
+    if mapping.created_by is not None:
+        shown["created_by"] = mapping.created_by
+    return {"status": "stored", "mapping": shown}
+
+
+def _document(schema: MappingSchema) -> dict[str, Any]:
+    """What was left out when it was stored stays out."""
+    return {
+        "schema_version": schema.schema_version,
+        **schema.model_dump(mode="json", exclude_unset=True),
+    }

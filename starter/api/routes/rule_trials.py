@@ -1,0 +1,179 @@
+"""Trying a rule: its two requests without sending them, or a test event through it alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import Request
+
+from catalog.rules import Rule
+from delivery.build_messages import build_messages
+from delivery.delivery_log import CallLog, DeliveryLog
+from delivery.errors import MappingError
+from delivery.event import Event, read_event
+from delivery.log import EventLog
+from delivery.rule import MatchedRule, MatchRequest
+from emitonce import EmitError
+from engine.event_log import read_event_log
+from starter.api.bodies import read_model
+from starter.api.describing import body_of, errors
+from starter.api.errors import not_found
+from starter.api.parts import Parts
+from starter.api.queries import RuleId
+from starter.api.routing import caller_of, management_router, organisation_of
+from starter.api.schemas.events import Preview, TestResult
+from starter.api.schemas.management import RuleTrial
+from starter.shapes import rule_event_object
+
+TEST_SECONDS = 30.0
+
+SAMPLE_PAYLOAD: dict[str, Any] = {
+    "userId": "usr_2048",
+    "email": "test@example.com",
+    "first_name": "Test",
+    "last_name": "User",
+    "plan": "pro",
+}
+
+_NIL = "00000000-0000-0000-0000-000000000000"
+
+router = management_router("Rules")
+
+
+@router.post(
+    "/rules/{rule_id}/test",
+    response_model=TestResult,
+    response_model_exclude_unset=True,
+    summary="Send a test event through this rule alone",
+    responses=errors(400, 404, 413),
+    openapi_extra=body_of(RuleTrial, required=False),
+)
+async def test_rule(request: Request, rule_id: RuleId) -> Any:
+    """Sends it for real, one attempt a call, and waits for its end for up to 30 seconds.
+
+    An inactive rule can be tested too. Test events are left out of lists.
+    """
+    parts: Parts = request.app.state.parts
+    rule = await parts.catalog.rules.get(organisation_of(request), rule_id)
+    given = await read_model(request, RuleTrial)
+    event = _event(rule, given)
+    handle = await parts.emitter().emit(
+        rule.workspace,
+        event.event,
+        event.payload,
+        resource=event.resource,
+        resource_id=event.resource_id,
+        timestamp=given.timestamp,
+        only_rules=[rule.id],
+        test=True,
+        created_by=caller_of(request).key,
+    )
+    request.state.said = {"event": handle.id, "workspace": rule.workspace}
+    with contextlib.suppress(TimeoutError, EmitError):  # how it ended is in the log
+        async with asyncio.timeout(TEST_SECONDS):
+            await handle.result()
+    return _test_result(await read_event_log(parts.client, handle.id))
+
+
+@router.post(
+    "/rules/{rule_id}/preview",
+    response_model=Preview,
+    response_model_exclude_unset=True,
+    summary="The two requests that an event would make, without sending them",
+    responses=errors(400, 404, 413),
+    openapi_extra=body_of(RuleTrial, required=False),
+)
+async def preview_rule(request: Request, rule_id: RuleId) -> Any:
+    parts: Parts = request.app.state.parts
+    rule = await parts.catalog.rules.get(organisation_of(request), rule_id)
+    event = _event(rule, await read_model(request, RuleTrial))
+    matched = await _matched(parts, rule)
+    preview: dict[str, Any] = {
+        "matches": rule.active
+        and rule.event == event.event
+        and rule.resource in (None, event.resource)
+        and rule.resource_id in (None, event.resource_id),
+        "identify": None,
+        "track": None,
+        "warnings": [],
+    }
+    try:
+        messages = build_messages(event, matched)
+    except MappingError as err:
+        return {**preview, "error": f"mapping_error: {err}"}
+    return {
+        **preview,
+        "identify": messages.identify.body,
+        "track": messages.track.body,
+        "warnings": list(messages.warnings),
+    }
+
+
+def _event(rule: Rule, given: RuleTrial) -> Event:
+    """The event to try with: what isn't given is what the rule is for."""
+    return read_event(
+        {
+            "workspace": rule.workspace,
+            "event": given.event if given.event is not None else rule.event,
+            "payload": given.payload if given.payload is not None else SAMPLE_PAYLOAD,
+            "resource": given.resource if given.resource is not None else rule.resource,
+            "resource_id": given.resource_id if given.resource_id is not None else rule.resource_id,
+            "timestamp": given.timestamp,
+        },
+        event_id=_NIL,
+        started_at=datetime.now(UTC),
+    )
+
+
+async def _matched(parts: Parts, rule: Rule) -> MatchedRule:
+    """The rule with its connection's mapping, as an event would find it."""
+    found = await parts.catalog.rule_lookup.match(
+        MatchRequest(
+            workspace=rule.workspace,
+            event=rule.event,
+            resource="global",
+            only_rules=(rule.id,),
+            exact=True,
+        )
+    )
+    if not found.rules:  # deleted since
+        raise not_found("rule_id", "rule")
+    return found.rules[0]
+
+
+def _test_result(log: EventLog) -> Mapping[str, Any]:
+    delivery = log.deliveries[0] if log.deliveries else None
+    result: dict[str, Any] = {
+        "event_id": log.event_id,
+        "status": log.status,
+        "finished": log.completed_at is not None,
+        "rule_event": rule_event_object(log, delivery) if delivery else None,
+        "identify": _exchange(delivery.identify) if delivery else None,
+        "track": _exchange(delivery.track) if delivery else None,
+    }
+    error = _error(log, delivery)
+    return result if error is None else {**result, "error": error}
+
+
+def _error(log: EventLog, delivery: DeliveryLog | None) -> str | None:
+    return (delivery.last_error if delivery else None) or log.error
+
+
+def _exchange(call: CallLog | None) -> Mapping[str, Any] | None:
+    if call is None:
+        return None
+    last = call.attempts[-1] if call.attempts else None
+    response = None
+    if last is not None and last.status_code is not None:
+        response = {"status_code": last.status_code, "body": last.response_excerpt or ""}
+    return {
+        "request": call.request,
+        "response": response,
+        "outcome_code": last.outcome_code if last else None,
+        "message": last.message if last else None,
+        "duration_ms": last.duration_ms if last else None,
+    }

@@ -1,0 +1,174 @@
+"""Rules: which events go to which connection."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+from starlette.responses import JSONResponse
+
+from catalog.paging import Page as Found
+from catalog.rule_change import RuleChange
+from catalog.rules import Rule as Stored
+from catalog.rules import Rules
+from starter.api.bodies import read_model
+from starter.api.describing import body_of, errors
+from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, RuleId, WorkspaceId
+from starter.api.routing import authentication, caller_of, management_router, organisation_of
+from starter.api.schemas.management import (
+    ChangedRule,
+    CreatedRule,
+    DeletedRule,
+    Rule,
+    RuleInput,
+)
+from starter.api.schemas.shared import Page
+from starter.shapes import rule_object
+
+router = management_router("Rules")
+
+Filter = Annotated[
+    str | None, Query(max_length=255, description="Rules with exactly this, not those for any.")
+]
+
+
+@router.get(
+    "/rules",
+    response_model=Page[Rule],
+    response_model_exclude_unset=True,
+    summary="List the organisation's rules, newest first",
+    responses=errors(400),
+)
+async def list_rules(
+    request: Request,
+    event: Filter = None,
+    resource: Filter = None,
+    resource_id: Filter = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Any:
+    found = await _rules(request).list(
+        organisation_of(request),
+        event=event,
+        resource=resource,
+        resource_id=resource_id,
+        limit=limit,
+        cursor=cursor,
+    )
+    return _page(found, limit)
+
+
+@router.get(
+    "/workspaces/{workspace_id}/rules",
+    response_model=Page[Rule],
+    response_model_exclude_unset=True,
+    summary="List a workspace's rules, newest first",
+    responses=errors(400, 404),
+)
+async def list_workspace_rules(
+    request: Request,
+    workspace_id: WorkspaceId,
+    event: Filter = None,
+    resource: Filter = None,
+    resource_id: Filter = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Any:
+    own = await authentication(request).require_workspace(
+        caller_of(request), workspace_id, "workspace_id"
+    )
+    found = await _rules(request).list(
+        organisation_of(request),
+        workspace=own,
+        event=event,
+        resource=resource,
+        resource_id=resource_id,
+        limit=limit,
+        cursor=cursor,
+    )
+    return _page(found, limit)
+
+
+@router.post(
+    "/rules",
+    status_code=201,
+    response_model=CreatedRule,
+    summary="Create a rule",
+    responses=errors(400, 404, 409, 413),
+    openapi_extra=body_of(RuleInput),
+)
+async def create_rule(request: Request) -> Any:
+    """409: with it, one event could match more than 100 active rules."""
+    given = await read_model(request, RuleInput)
+    made = await _rules(request).create(
+        organisation_of(request),
+        workspace=given.workspace,
+        connection=given.connection,
+        event=given.event,
+        metadata=given.metadata.model_dump(exclude_unset=True),
+        resource=given.resource,
+        resource_id=given.resource_id,
+        active=given.active is not False,
+        hidden=given.hidden is True,
+        created_by=caller_of(request).key,
+    )
+    return JSONResponse({"rule": rule_object(made)}, status_code=201)
+
+
+@router.get(
+    "/rules/{rule_id}",
+    response_model=Rule,
+    response_model_exclude_unset=True,
+    summary="One rule",
+    responses=errors(404),
+)
+async def get_rule(request: Request, rule_id: RuleId) -> Any:
+    return rule_object(await _rules(request).get(organisation_of(request), rule_id))
+
+
+@router.patch(
+    "/rules/{rule_id}",
+    response_model=Rule,
+    response_model_exclude_unset=True,
+    summary="Change a rule",
+    responses=errors(400, 404, 409, 413),
+    openapi_extra=body_of(ChangedRule),
+)
+async def update_rule(request: Request, rule_id: RuleId) -> Any:
+    """Events that matched it already are delivered by the rule as it was."""
+    given = await read_model(request, ChangedRule)
+    change = RuleChange(
+        **{
+            name: value.model_dump(exclude_unset=True) if name == "metadata" else value
+            for name, value in given
+            if name in given.model_fields_set
+        }
+    )
+    return rule_object(await _rules(request).update(organisation_of(request), rule_id, change))
+
+
+@router.delete(
+    "/rules/{rule_id}",
+    response_model=DeletedRule,
+    response_model_exclude_unset=True,
+    summary="Delete a rule",
+    responses=errors(404),
+)
+async def delete_rule(request: Request, rule_id: RuleId) -> Any:
+    """Events that matched it already are delivered all the same."""
+    gone = rule_object(await _rules(request).delete(organisation_of(request), rule_id))
+    return {name: gone[name] for name in DeletedRule.model_fields if name in gone}
+
+
+def _rules(request: Request) -> Rules:
+    found: Rules = request.app.state.parts.catalog.rules
+    return found
+
+
+def _page(found: Found[Stored], limit: int) -> dict[str, Any]:
+    return {
+        "count": len(found.records),
+        "limit": limit,
+        "next_cursor": found.next_cursor,
+        "records": [rule_object(rule) for rule in found.records],
+    }

@@ -1,0 +1,145 @@
+"""Workspaces, and the catalogue of names that their rules speak of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import JSONResponse
+
+from catalog.event_types import CatalogueEntry
+from starter.api.bodies import read_model
+from starter.api.describing import body_of, errors
+from starter.api.parts import Parts
+from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, WorkspaceId
+from starter.api.routing import caller_of, management_router, organisation_of
+from starter.api.schemas.management import (
+    CatalogEntry,
+    CreatedWorkspace,
+    Workspace,
+    WorkspaceInput,
+    WorkspaceWithKey,
+)
+from starter.api.schemas.shared import Page
+from starter.shapes import moment, workspace_object
+
+router = management_router("Workspaces")
+
+
+@router.get(
+    "/workspaces",
+    response_model=Page[Workspace],
+    summary="List the workspaces, newest first",
+    responses=errors(400),
+)
+async def list_workspaces(
+    request: Request, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> Any:
+    found = await _parts(request).catalog.workspaces.list(
+        organisation_of(request), limit=limit, cursor=cursor
+    )
+    return {
+        "count": len(found.records),
+        "limit": limit,
+        "next_cursor": found.next_cursor,
+        "records": [workspace_object(workspace) for workspace in found.records],
+    }
+
+
+@router.post(
+    "/workspaces",
+    status_code=201,
+    response_model=CreatedWorkspace,
+    summary="Create a workspace",
+    responses=errors(400, 409, 413),
+    openapi_extra=body_of(WorkspaceInput),
+)
+async def create_workspace(request: Request) -> Any:
+    """It begins with one publishable key. 409: there is one of that name."""
+    given = await read_model(request, WorkspaceInput)
+    made = await _parts(request).catalog.workspaces.create(
+        organisation_of(request),
+        name=given.name,
+        description=given.description,
+        created_by=caller_of(request).key,
+    )
+    return JSONResponse({"workspace": workspace_object(made)}, status_code=201)
+
+
+@router.get(
+    "/workspaces/{workspace_id}",
+    response_model=WorkspaceWithKey,
+    summary="One workspace with its publishable key",
+    responses=errors(404),
+)
+async def get_workspace(request: Request, workspace_id: WorkspaceId) -> Any:
+    catalog, organisation = _parts(request).catalog, organisation_of(request)
+    workspace = await catalog.workspaces.get(organisation, workspace_id)
+    key = await catalog.publishable_keys.current(organisation, workspace_id)
+    return {
+        **workspace_object(workspace),
+        "publishable_key": None
+        if key is None
+        else {"public_key": key.public_key, "name": key.name},
+    }
+
+
+@router.put(
+    "/workspaces/{workspace_id}",
+    response_model=Workspace,
+    summary="Change a workspace",
+    responses=errors(400, 404, 409, 413),
+    openapi_extra=body_of(WorkspaceInput),
+)
+async def update_workspace(request: Request, workspace_id: WorkspaceId) -> Any:
+    """Without `description` it stays as it is; null removes it."""
+    workspaces, organisation = _parts(request).catalog.workspaces, organisation_of(request)
+    given = await read_model(request, WorkspaceInput)
+    description = given.description
+    if "description" not in given.model_fields_set:
+        description = (await workspaces.get(organisation, workspace_id)).description
+    changed = await workspaces.update(
+        organisation, workspace_id, name=given.name, description=description
+    )
+    return workspace_object(changed)
+
+
+@router.get(
+    "/workspaces/{workspace_id}/event-types",
+    response_model=list[CatalogEntry],
+    summary="The event types that rules have named",
+    responses=errors(404),
+)
+async def list_event_types(request: Request, workspace_id: WorkspaceId) -> Any:
+    """An event needs no entry here to be accepted."""
+    found = await _parts(request).catalog.event_types.list(organisation_of(request), workspace_id)
+    return [_entry(entry) for entry in found]
+
+
+@router.get(
+    "/workspaces/{workspace_id}/resources",
+    response_model=list[CatalogEntry],
+    summary="The resources that rules have named",
+    responses=errors(404),
+)
+async def list_resources(request: Request, workspace_id: WorkspaceId) -> Any:
+    found = await _parts(request).catalog.resources.list(organisation_of(request), workspace_id)
+    return [_entry(entry) for entry in found]
+
+
+def _parts(request: Request) -> Parts:
+    found: Parts = request.app.state.parts
+    return found
+
+
+def _entry(entry: CatalogueEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "key": entry.key,
+        "label": entry.label,
+        "description": entry.description,
+        "active": entry.active,
+        "created_by": entry.created_by,
+        "created_at": moment(entry.created_at),
+        "updated_at": moment(entry.updated_at),
+    }

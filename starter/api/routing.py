@@ -1,0 +1,87 @@
+"""Routes that know who calls before they read anything else of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import APIRouter, Security
+from fastapi.routing import APIRoute
+from fastapi.security import APIKeyHeader, HTTPBearer
+from starlette.requests import Request
+from starlette.responses import Response
+
+from starter.api.auth import PUBLISHABLE_HEADER, Authentication, Caller
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+# For the OpenAPI document alone: what they say is checked by `Authentication`.
+MACHINE = HTTPBearer(
+    scheme_name="machineToken",
+    bearerFormat="JWT",
+    description="HS256, signed with a machine key's secret: `kid` the access key, `iss` "
+    "`urn:meshes:m2m:<access key>`, `aud` `meshes-api`, `org` the organisation, at most 60 "
+    "seconds from `iat` to `exp`.",
+    auto_error=False,
+)
+PUBLISHABLE = APIKeyHeader(
+    name=PUBLISHABLE_HEADER.title(),
+    scheme_name="publishableKey",
+    description="`mesh_pub_…_…_…`; for ingestion alone, not a secret.",
+    auto_error=False,
+)
+
+
+class ManagementRoute(APIRoute):
+    """Needs a machine token."""
+
+    def get_route_handler(self) -> Handler:
+        handle = super().get_route_handler()
+
+        async def authenticated(request: Request) -> Response:
+            request.state.caller = await authentication(request).machine(request)
+            return await handle(request)
+
+        return authenticated
+
+
+class IngestionRoute(APIRoute):
+    """Needs a publishable key or a machine token."""
+
+    def get_route_handler(self) -> Handler:
+        handle = super().get_route_handler()
+
+        async def authenticated(request: Request) -> Response:
+            request.state.caller = await authentication(request).any_key(request)
+            return await handle(request)
+
+        return authenticated
+
+
+def management_router(tag: str) -> APIRouter:
+    return APIRouter(route_class=ManagementRoute, dependencies=[Security(MACHINE)], tags=[tag])
+
+
+def ingestion_router(tag: str) -> APIRouter:
+    return APIRouter(
+        route_class=IngestionRoute,
+        dependencies=[Security(PUBLISHABLE), Security(MACHINE)],
+        tags=[tag],
+    )
+
+
+def authentication(request: Request) -> Authentication:
+    found: Authentication = request.app.state.authentication
+    return found
+
+
+def caller_of(request: Request) -> Caller:
+    found: Caller = request.state.caller
+    return found
+
+
+def organisation_of(request: Request) -> str:
+    """Of a management call, which a machine key makes."""
+    organisation = caller_of(request).organisation
+    assert organisation is not None
+    return organisation

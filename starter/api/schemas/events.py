@@ -1,0 +1,240 @@
+"""Events and their deliveries."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from starter.api.schemas.shared import (
+    Answer,
+    ErrorBody,
+    EventStatus,
+    Id,
+    Input,
+    IntegrationType,
+    JsonObject,
+    Maybe,
+    Moment,
+    OutcomeCode,
+    Page,
+    Text,
+)
+
+EventName = Annotated[
+    Text,
+    Field(
+        min_length=1,
+        max_length=100,
+        description="1 to 100 bytes on one line, not blank, no e-mail address.",
+    ),
+]
+
+
+class EventInput(Input):
+    """One event. `workspace` is needed with a machine token and follows from a publishable key."""
+
+    event: EventName
+    payload: Annotated[
+        JsonObject,
+        Field(
+            description="Any JSON object. Who it is about: `userId`, else `email`, else "
+            "`anonymousId`."
+        ),
+    ]
+    resource: Annotated[Text | None, Field(description="Default: `global`.")] = None
+    resource_id: Text | None = None
+    type: Literal["event"] | None = None
+    workspace: Annotated[Text | None, Field(json_schema_extra={"format": "uuid"})] = None
+    timestamp: Annotated[
+        Text | None,
+        Field(
+            description="When it happened, with an offset; default: now.",
+            json_schema_extra={"format": "date-time"},
+        ),
+    ] = None
+
+
+class CreatedEvent(Answer):
+    id: Id
+    event: str
+    type: Literal["event"]
+    resource: str
+    resource_id: Maybe[str] = None
+    workspace: Id
+    created_by: str
+    created_at: Moment
+
+
+class CreatedEventBody(Answer):
+    event: CreatedEvent
+
+
+class BulkResult(Answer):
+    """`records` has one entry for each event sent, in the order sent; `count` were accepted."""
+
+    count: Annotated[int, Field(ge=0)]
+    error_count: Annotated[int, Field(ge=0)]
+    records: list[CreatedEvent | ErrorBody]
+
+
+class CallView(Answer):
+    """One of the two calls of a delivery, by its last attempt."""
+
+    outcome_code: OutcomeCode | None
+    status_code: int | None
+    response_excerpt: str | None
+    attempt_count: int
+    next_attempt_at: Moment | None
+    in_flight: bool
+
+
+class RuleEvent(Answer):
+    """One delivery: one event × one rule. `identify` and `track` are null when never sent."""
+
+    id: Id
+    type: Literal["rule"]
+    workspace: Id
+    event: str
+    event_id: Id
+    resource: str
+    resource_id: Maybe[str] = None
+    connection: Id
+    connection_name: str
+    rule: Id
+    integration_type: IntegrationType
+    status: EventStatus
+    attempt_count: int
+    started_at: Maybe[Moment] = None
+    completed_at: Maybe[Moment] = None
+    last_error: Maybe[str] = None
+    held: Annotated[Maybe[str], Field(description="Why it waits for its connection.")] = None
+    warnings: list[str]
+    identify: CallView | None
+    track: CallView | None
+    created_by: str
+    created_at: Moment
+
+
+class ListedEvent(Answer):
+    """An event as lists show it. `event` is empty for one whose name could not be read."""
+
+    id: Id
+    type: Literal["event"]
+    workspace: Id
+    event: str
+    resource: str
+    resource_id: Maybe[str] = None
+    status: EventStatus
+    total_rules: int
+    completed_count: Maybe[int] = None
+    failed_count: Maybe[int] = None
+    started_at: Moment
+    completed_at: Maybe[Moment] = None
+    created_by: str
+    created_at: Moment
+
+
+class EventView(ListedEvent):
+    """One event with its deliveries."""
+
+    completed_count: int
+    failed_count: int
+    error: Annotated[Maybe[str], Field(description="Why the event as a whole failed.")] = None
+    test: Annotated[Maybe[bool], Field(description="True for a test event.")] = None
+    temporal_url: Annotated[Maybe[str], Field(description="Its run in the Temporal Web UI.")] = None
+    rule_events: list[RuleEvent]
+
+
+class EventPayloadView(EventView):
+    payload: JsonObject
+
+
+class EventPage(Page[ListedEvent]):
+    note: Annotated[
+        Maybe[str], Field(description="Where the status asked for can't be told from others.")
+    ] = None
+
+
+class Attempt(Answer):
+    """One request made, or one that could not be made."""
+
+    id: Id
+    attempt_id: Id
+    event_id: Id
+    rule: Id
+    connection: Id
+    call: Literal["identify", "track"]
+    number: int
+    started_at: Moment
+    completed_at: Moment
+    duration_ms: int
+    outcome_code: OutcomeCode
+    status_code: Maybe[int] = None
+    message: str
+    next_attempt_at: Maybe[Moment] = None
+
+
+class AttemptPage(Page[Attempt]):
+    """In the order they were made. `left_out` is how many between the kept ones are not kept."""
+
+    left_out: int
+
+
+class AttemptRequest(Answer):
+    body: JsonObject
+
+
+class AttemptResponse(Answer):
+    status_code: int
+    body: Annotated[
+        str, Field(description="At most 2,000 characters, free of keys and personal data.")
+    ]
+
+
+class ResponseDetails(Answer):
+    """What was sent and what came back; `response` is null when nothing did."""
+
+    attempt_id: Id
+    outcome_code: OutcomeCode
+    message: str
+    request: AttemptRequest
+    response: AttemptResponse | None
+
+
+class Exchange(Answer):
+    """One call as it was made: its request, and what its attempt came to."""
+
+    request: JsonObject
+    response: AttemptResponse | None
+    outcome_code: OutcomeCode | None
+    message: str | None
+    duration_ms: int | None
+
+
+class TestResult(Answer):
+    """`finished` is false when no end was seen within 30 seconds; the event goes on all the same.
+
+    `identify` and `track` are null when they were not sent.
+    """
+
+    event_id: Id
+    status: EventStatus
+    finished: bool
+    rule_event: RuleEvent | None
+    identify: Exchange | None
+    track: Exchange | None
+    error: Maybe[str] = None
+
+
+class Preview(Answer):
+    """The two requests as they would be sent, or why none would.
+
+    Ids and times in them are examples unless the event gives them.
+    """
+
+    matches: Annotated[bool, Field(description="Whether the rule is active and meant for it.")]
+    identify: dict[str, Any] | None
+    track: dict[str, Any] | None
+    warnings: list[str]
+    error: Maybe[str] = None

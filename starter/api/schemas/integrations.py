@@ -1,0 +1,98 @@
+"""Integrations and the retry policy."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from starter.api.schemas.shared import Answer, IntegrationType, Maybe, OutcomeCode
+
+
+class Option(Answer):
+    label: str
+    value: str
+
+
+class AuthenticationField(Answer):
+    label: str
+    key: str
+    type: Literal["text", "password", "select"]
+    helpText: Maybe[str] = None  # noqa: N815  Meshes' own spelling
+    required: Maybe[bool] = None
+    options: Maybe[list[Option]] = None
+
+
+class IntegrationAuthentication(Answer):
+    type: Literal["api_key", "basic", "none", "oauth"]
+    fields: list[AuthenticationField]
+
+
+class ActionInput(Answer):
+    kind: Literal["field"]
+    key: str
+    field: str
+    label: str
+    type: Literal["text", "password", "textarea", "select"]
+    description: Maybe[str] = None
+    required: Maybe[bool] = None
+
+
+class Display(Answer):
+    label: str
+    description: str
+
+
+class Action(Answer):
+    key: str
+    label: str
+    noun: str
+    data: list[ActionInput]
+    fields: list[str]
+    display: Display
+
+
+class Integration(Answer):
+    name: str
+    type: IntegrationType
+    authentication: IntegrationAuthentication
+    actions: dict[str, Action]
+
+
+class Backoff(Answer):
+    """The wait doubles from the first to the longest; `jitter` is its spread to either side."""
+
+    first_seconds: float
+    factor: float
+    longest_seconds: float
+    jitter: float
+
+
+class RetryAfter(Answer):
+    """A `Retry-After` of Customer.io's is kept to within these bounds."""
+
+    shortest_seconds: float
+    longest_seconds: float
+
+
+class AnswerRule(Answer):
+    answer: str
+    outcome_code: OutcomeCode
+    then: Literal["done", "retry", "hold", "stop"]
+
+
+class RetryPolicy(Answer):
+    """`waits_seconds` are the first waits without jitter; those after them are as the last.
+
+    A delivery is given up `deadline_seconds` after its event was accepted, holds included.
+    """
+
+    backoff: Backoff
+    waits_seconds: list[float]
+    deadline_seconds: float
+    most_attempts: Annotated[int | None, Field(description="null: only the deadline ends them.")]
+    retry_after: RetryAfter
+    imminent_seconds: Annotated[
+        float, Field(description="An attempt due so soon can't be brought forward (425).")
+    ]
+    answers: list[AnswerRule]

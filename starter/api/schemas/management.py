@@ -1,0 +1,277 @@
+"""Workspaces, connections, rules and mappings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from delivery.mapping_schema import MappingSchema
+from starter.api.schemas.shared import (
+    Answer,
+    Flag,
+    Id,
+    Input,
+    IntegrationType,
+    JsonObject,
+    Maybe,
+    Moment,
+    StrictInput,
+    Text,
+    Whole,
+)
+
+WorkspaceName = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9 _-]{3,50}$")]
+ConnectionName = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9 _-]{1,128}$")]
+ResourceId = Annotated[Text, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+RuleEventName = Annotated[Text, Field(min_length=1, max_length=100)]
+
+
+class WorkspaceInput(Input):
+    name: WorkspaceName
+    description: Annotated[Text, Field(max_length=1024)] | None = None
+
+
+class Workspace(Answer):
+    id: Id
+    name: str
+    description: str | None
+    created_at: Moment
+    updated_at: Moment
+
+
+class PublishableKey(Answer):
+    public_key: str
+    name: str
+
+
+class WorkspaceWithKey(Workspace):
+    """`publishable_key` is the newest in use; null when all are revoked."""
+
+    publishable_key: PublishableKey | None
+
+
+class CreatedWorkspace(Answer):
+    workspace: Workspace
+
+
+class CatalogEntry(Answer):
+    id: Id
+    key: str
+    label: str
+    description: str | None
+    active: bool
+    created_by: str | None
+    created_at: Moment
+    updated_at: Moment
+
+
+class ConnectionMetadata(Input):
+    region: Literal["us", "eu"]
+    cdp_api_key: Annotated[
+        Text,
+        Field(
+            alias="cdpApiKey",
+            min_length=1,
+            max_length=200,
+            description="The CDP API key of an HTTP or server source; never returned.",
+        ),
+    ]
+
+
+class ChangedMetadata(Input):
+    """What is left out stays as it is."""
+
+    region: Literal["us", "eu"] | None = None
+    cdp_api_key: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(
+        default=None, alias="cdpApiKey"
+    )
+
+
+class ConnectionInput(Input):
+    workspace: Annotated[Text, Field(json_schema_extra={"format": "uuid"})]
+    type: IntegrationType
+    name: ConnectionName
+    metadata: ConnectionMetadata
+    hidden: Flag = False
+
+
+class ChangedConnection(Input):
+    name: ConnectionName
+    metadata: ChangedMetadata
+    hidden: Flag | None = None
+
+
+class DeleteConnection(Input):
+    force_delete: Flag = False
+
+
+class ShownMetadata(Answer):
+    """Without the key, of which nothing is shown."""
+
+    region: Literal["us", "eu"]
+
+
+class Connection(Answer):
+    id: Id
+    workspace: Id
+    type: IntegrationType
+    name: str
+    metadata: ShownMetadata
+    active: bool
+    status: Literal["active", "paused", "inactive"]
+    inactive_reason: Maybe[
+        Literal[
+            "authentication_invalid",
+            "oauth_authorization_revoked",
+            "oauth_reauthorization_required",
+            "manually_inactivated",
+        ]
+    ] = None
+    hidden: bool
+    created_by: str
+    created_at: Moment
+    updated_at: Moment
+
+
+class CreatedConnection(Answer):
+    connection: Connection
+
+
+class DeletedConnection(Answer):
+    id: Id
+    type: IntegrationType
+
+
+class RuleMetadata(Input):
+    """`action` is `track_event`; keys unknown here are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    action: Literal["track_event"]
+    event_name_override: Annotated[Text, Field(max_length=100)] | None = None
+    on_limit: Literal["fail", "drop"] = "fail"
+    allow_commands: Flag = False
+    send_nulls: Flag = False
+
+
+class RuleInput(Input):
+    """Without `resource` or `resource_id` the rule is for any."""
+
+    workspace: Annotated[Text, Field(json_schema_extra={"format": "uuid"})]
+    connection: Annotated[Text, Field(json_schema_extra={"format": "uuid"})]
+    event: RuleEventName
+    metadata: RuleMetadata
+    resource: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
+    resource_id: ResourceId | None = None
+    active: Flag | None = None
+    hidden: Flag | None = None
+
+
+class ChangedRule(StrictInput):
+    """What is left out stays as it is; null for `resource` or `resource_id` means any."""
+
+    event: RuleEventName = ""
+    metadata: RuleMetadata = RuleMetadata(action="track_event")
+    resource: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
+    resource_id: ResourceId | None = None
+    active: Flag = True
+    hidden: Flag = False
+
+
+class Rule(Answer):
+    id: Id
+    connection: Id
+    workspace: Id
+    type: IntegrationType
+    resource: Maybe[str] = None
+    resource_id: Maybe[str] = None
+    event: str
+    metadata: JsonObject
+    active: bool
+    hidden: bool
+    created_by: str
+    created_at: Moment
+    updated_at: Moment
+
+
+class CreatedRule(Answer):
+    rule: Rule
+
+
+class DeletedRule(Answer):
+    id: Id
+    connection: Id
+    event: str
+    type: IntegrationType
+    resource: Maybe[str] = None
+    resource_id: Maybe[str] = None
+
+
+class RuleTrial(StrictInput):
+    """What to try a rule with. Absent: the event that it is for, and a sample payload."""
+
+    payload: JsonObject | None = None
+    event: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
+    resource: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
+    resource_id: Text | None = None
+    timestamp: Annotated[Text | None, Field(json_schema_extra={"format": "date-time"})] = None
+
+
+class MappingInput(Input):
+    """`expected_version` is the version that was read, 0 where none was stored."""
+
+    mapping: Annotated[MappingSchema, Field(alias="schema")]
+    name: Annotated[Text, Field(min_length=1, max_length=64)] | None = None
+    mapping_id: Annotated[Text | None, Field(json_schema_extra={"format": "uuid"})] = None
+    workspace_id: Annotated[Text | None, Field(json_schema_extra={"format": "uuid"})] = None
+    expected_version: Annotated[Whole, Field(ge=0, le=2_147_483_647)] | None = None
+
+
+class Mapping(Answer):
+    id: Id
+    mapping_id: Id
+    version: Annotated[int, Field(ge=0)]
+    workspace_id: Id
+    connection_id: Id
+    integration_type: IntegrationType
+    name: str
+    mapping: Annotated[dict[str, Any], Field(alias="schema")]
+    catalog_version: str
+    created_by: Maybe[str] = None
+    created_at: Moment
+    updated_at: Moment
+
+
+class MappingResult(Answer):
+    """`generated`: none is stored, and payload keys map to the fields of the same name."""
+
+    status: Literal["stored", "generated"]
+    mapping: Mapping
+
+
+class Constraints(Answer):
+    format: Maybe[str] = None
+    required: Maybe[bool] = None
+    max_length: Maybe[int] = None
+
+
+class CatalogField(Answer):
+    key: str
+    label: str
+    type: Literal["string"]
+    description: str
+    constraints: Constraints
+
+
+class FieldCatalog(Answer):
+    id: Id
+    workspace_id: Id
+    connection_id: Id
+    integration_type: IntegrationType
+    catalog_version: str
+    refreshed_at: Moment
+    created_by: str
+    created_at: Moment
+    updated_at: Moment
+    fields: list[CatalogField]

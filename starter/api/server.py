@@ -1,0 +1,101 @@
+"""Run the application inside an event loop that does other things too."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from starter.api.app import create_app
+from starter.api.parts import Parts
+
+KEEP_ALIVE_SECONDS = 30
+SHUTDOWN_SECONDS = 20
+BACKLOG = 2_048
+
+
+class AddressTaken(OSError):
+    """Nothing can listen there; the message names address and remedy."""
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process it is a part of, and says when it has started."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.has_started = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.has_started.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(
+    parts: Parts,
+    *,
+    host: str,
+    port: int,
+    ready: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serve until cancelled; requests in flight are finished. Port 0: any free one.
+
+    `ready` is told the URL once it listens.
+
+    Raises:
+        AddressTaken: it can't listen there.
+    """
+    listening = _listen(host, port)
+    config = uvicorn.Config(
+        create_app(parts),
+        lifespan="off",
+        ws="none",
+        http="h11",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]), name="HTTP API")
+    try:
+        await server.has_started.wait()
+        ready(_url(host, listening.getsockname()))
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
+    finally:
+        listening.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError as err:
+        listening.close()
+        raise AddressTaken(
+            f"the HTTP API can't listen on {host}:{port} ({err.strerror or err}): end what does, "
+            "or set EMITONCE_HTTP_HOST and EMITONCE_HTTP_PORT (0: any free port)"
+        ) from None
+    listening.setblocking(False)
+    return listening
+
+
+def _url(host: str, address: Any) -> str:
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{address[1]}"

@@ -1,0 +1,203 @@
+"""The API over real parts, and callers of it: a machine with its key, a page with a public one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import jwt
+
+from starter.api import Parts, serve
+from tests.integration.stack import SAMPLE, SECRET, Stack, eventually
+
+BASE = "/api/v1"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """As Meshes' clients sign: a fresh token of 30 seconds for each request."""
+
+    organisation: str
+    access_key: str
+    secret_key: str
+
+    def claims(self, **changes: Any) -> dict[str, Any]:
+        now = int(time.time())
+        claims = {
+            "iss": f"urn:meshes:m2m:{self.access_key}",
+            "aud": "meshes-api",
+            "org": self.organisation,
+            "iat": now,
+            "exp": now + 30,
+        }
+        return {name: value for name, value in (claims | changes).items() if value is not None}
+
+    def token(self, **changes: Any) -> str:
+        return jwt.encode(
+            self.claims(**changes),
+            self.secret_key,
+            algorithm="HS256",
+            headers={"kid": self.access_key},
+        )
+
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token()}"}
+
+
+@dataclass
+class Api:
+    """A running server. Methods call it as the stack's own machine, unless told otherwise."""
+
+    stack: Stack
+    url: str
+    http: httpx.AsyncClient
+    machine: Machine
+    public_key: str
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        machine: Machine | None = None,
+        headers: dict[str, str] | None = None,
+        content: bytes | None = None,
+        **params: Any,
+    ) -> httpx.Response:
+        """Like Meshes' management client: a JSON content type with every request."""
+        if body is not None:
+            content = json.dumps(body).encode()
+        return await self.http.request(
+            method,
+            BASE + path,
+            content=content,
+            params=params or None,
+            headers={
+                "Content-Type": "application/json",
+                "X-Meshes-Client": "Meshes API Client v1.0.0",
+                **(machine or self.machine).headers(),
+                **(headers or {}),
+            },
+        )
+
+    async def get(self, path: str, **params: Any) -> httpx.Response:
+        return await self.call("GET", path, **params)
+
+    async def post(self, path: str, body: Any = None, **params: Any) -> httpx.Response:
+        return await self.call("POST", path, body, **params)
+
+    async def emit(
+        self, body: Any = None, *, path: str = "/events", **headers: str
+    ) -> httpx.Response:
+        """Like Meshes' events client, in a web page."""
+        body = {"event": "user.signup", "payload": SAMPLE} if body is None else body
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await self.http.post(
+            BASE + path,
+            content=content,
+            headers={
+                "X-Meshes-Publishable-Key": self.public_key,
+                "X-Meshes-Client": "Meshes Events Client v1.0.0",
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                **{name.replace("_", "-"): value for name, value in headers.items()},
+            },
+        )
+
+    async def emitted(self, body: Any = None, **headers: str) -> dict[str, Any]:
+        answer = await self.emit(body, **headers)
+        assert answer.status_code == 201, answer.text
+        created: dict[str, Any] = answer.json()["event"]
+        return created
+
+    async def event(self, id: str) -> dict[str, Any]:
+        answer = await self.get(f"/events/{id}")
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def ended(self, id: str) -> dict[str, Any]:
+        """The event once all its deliveries have ended."""
+        return await self.reached(id, "completed", "failed", "canceled")
+
+    async def reached(self, id: str, *statuses: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+
+        async def there() -> bool:
+            found.clear()
+            found.update(await self.event(id))
+            return found["status"] in statuses
+
+        await eventually(there, within=30)
+        return found
+
+    async def machine_key(self, organisation: str) -> Machine:
+        made = await self.stack.catalog.machine_keys.create(
+            organisation, name="test", created_by="test"
+        )
+        return Machine(organisation, made.key.access_key, made.secret_key.get_secret_value())
+
+    async def stranger(self) -> Machine:
+        """A key of an organisation that owns nothing of the stack's."""
+        other = await self.stack.catalog.organisations.create("Stranger")
+        return await self.machine_key(other.id)
+
+
+@asynccontextmanager
+async def serving(parts: Parts) -> AsyncIterator[str]:
+    """Serve on a free port; gives the URL."""
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(parts, host="127.0.0.1", port=0, ready=listening.set_result))
+    try:
+        await asyncio.wait([listening, task], return_when=asyncio.FIRST_COMPLETED)
+        yield listening.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def parts_of(stack: Stack, **changes: Any) -> Parts:
+    fields: dict[str, Any] = {
+        "client": stack.client,
+        "catalog": stack.catalog,
+        "instance_secret": SECRET,
+        "task_queue": stack.task_queue,
+        "ui_url": "http://127.0.0.1:8233",
+    }
+    return Parts(**(fields | changes))
+
+
+@asynccontextmanager
+async def open_api(stack: Stack, **changes: Any) -> AsyncIterator[Api]:
+    key = await stack.catalog.publishable_keys.current(stack.organisation, stack.workspace)
+    assert key is not None
+    async with (
+        serving(parts_of(stack, **changes)) as url,
+        httpx.AsyncClient(base_url=url, timeout=40) as http,
+    ):
+        api = Api(stack, url, http, Machine(stack.organisation, "", ""), key.public_key)
+        api.machine = await api.machine_key(stack.organisation)
+        yield api
+
+
+def assert_error(answer: httpx.Response, status: int, param: str | None = None) -> None:
+    """The documented form, naming the parameter at fault."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    body = answer.json()
+    assert isinstance(body["message"], str)
+    assert set(body["error"]) <= {"name", "message", "data"}
+    if param is not None:
+        assert param in [fault["param"] for fault in body["error"]["data"]]
+
+
+def is_uuid(text: Any) -> bool:
+    return isinstance(text, str) and str(uuid.UUID(text)) == text
