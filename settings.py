@@ -21,7 +21,7 @@ from pydantic_settings import (
 )
 
 from destinations.customerio.client import VENDOR_URLS
-from emitonce.key_ring import HOW_TO_MAKE_A_KEY, KEY_BYTES, parse_keys
+from emitonce.key_ring import HOW_TO_MAKE_A_KEY, KEY_BYTES, KeyRing, parse_keys
 
 # Of 32 random bytes about 30 differ, never in practice fewer than this; of a typed text, often.
 FEWEST_DISTINCT_BYTES = 16
@@ -110,6 +110,19 @@ class Settings(BaseSettings):
     build_id: str | None = None
     """What runs, such as a commit; the image brings its own."""
 
+    alert_url: SecretStr | None = None
+    """Where alerts are posted, signed by the Standard Webhooks scheme. Absent: none are sent. A
+    secret, since such URLs often hold one."""
+
+    alert_secret: SecretStr | None = None
+    """`whsec_` and base64 of 24 to 64 bytes; the receiver checks the signature with it."""
+
+    alert_every_seconds: float = Field(default=15, gt=0)
+    """How long it may take until an alert is on its way."""
+
+    alert_backlog_minutes: float = Field(default=15, gt=0)
+    """An event that has been under way for longer, and isn't held, makes an alert."""
+
     ui_url: str | None = None
     """Where people open the Temporal Web UI, such as `http://127.0.0.1:8233`; for links alone."""
 
@@ -142,12 +155,17 @@ class Settings(BaseSettings):
 class Secrets:
     """Keys by id, 32 bytes each, the newest first. `instance_secret`: raw bytes.
 
-    Without `payload_keys` what Temporal stores is readable.
+    Without `payload_keys`, or where `encrypt_payloads` is off, what Temporal stores is readable.
     """
 
     credential_keys: dict[str, bytes] = field(repr=False)
     instance_secret: bytes = field(repr=False)
     payload_keys: dict[str, bytes] = field(default_factory=dict, repr=False)
+    encrypt_payloads: bool = True
+
+    def payload_ring(self) -> KeyRing:
+        """A ring of its own for each client of Temporal."""
+        return KeyRing(self.payload_keys, sealing=self.encrypt_payloads)
 
 
 class KeyProvider(Protocol):
@@ -167,7 +185,7 @@ def load_secrets(settings: Settings) -> Secrets:
     found = provider.secrets()
     if settings.env == "production":
         _check_production(settings, found)
-    return found if settings.payload_encryption else replace(found, payload_keys={})
+    return replace(found, encrypt_payloads=settings.payload_encryption)
 
 
 class LocalKeys:

@@ -20,10 +20,12 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.identify import Identify
+from activities.look import Look
 from activities.match_rules import MatchRules
 from activities.rate_limit import RateLimit
 from activities.redeliver_page import RedeliverPage
 from activities.send import Sender
+from activities.send_alert import SendAlert as SendAlertActivity
 from activities.tell_held import TellHeld
 from activities.track import Track
 from catalog import Catalog
@@ -31,20 +33,26 @@ from catalog.cipher import CredentialCipher
 from catalog.database import close_pool, open_pool
 from catalog.embedded import EmbeddedPostgres
 from catalog.errors import CatalogUnavailable
+from catalog.key_watch import KeyWatch
 from catalog.migrate import migrate
 from catalog.workers import WorkerShare, whole_share
 from destinations.customerio.client import CustomerIOClient, open_http_client
+from destinations.webhook import Webhook, open_webhook_client
+from emitonce.codec import EncryptionCodec
 from emitonce.ids import resource_id_hash
-from emitonce.key_ring import KeyRing
+from emitonce.keys_in_use import publish_keys_in_use
 from engine.argument_check import ArgumentCheck
 from engine.connect import connect
 from engine.held_runs import HeldRuns
+from engine.lookout import Attention, Lookout, start_watch
 from engine.redelivery_pages import RedeliveryPages
 from engine.search_attributes import register_search_attributes
-from settings import Secrets, Settings, load_secrets
+from settings import Secrets, Settings, SettingsError, load_secrets
 from workflows.deliver_event import DeliverEvent
 from workflows.redeliver_events import RedeliverEvents
 from workflows.resume_connection import ResumeConnection
+from workflows.send_alert import SendAlert
+from workflows.watch_deliveries import WatchDeliveries
 
 log = structlog.get_logger()
 
@@ -53,12 +61,73 @@ log = structlog.get_logger()
 async def open_worker(
     client: Client, catalog: Catalog, customerio: CustomerIOClient, settings: Settings
 ) -> AsyncIterator[Worker]:
-    """A worker that works, and shares the connections' rates with all others there are."""
+    """A worker that works, and shares the connections' rates with all others there are.
+
+    Raises:
+        WrongKeys: it lacks a key that is in use.
+    """
     async with (
+        watched_keys(client, catalog, settings, role="worker"),
         WorkerShare(catalog.workers).kept() as share,
-        make_worker(client, catalog, customerio, settings, share=share) as worker,
+        open_webhook(settings) as webhook,
+        make_worker(client, catalog, customerio, settings, share=share, webhook=webhook) as worker,
     ):
+        if webhook is not None:
+            await start_watch(client, settings.task_queue)
         yield worker
+
+
+@asynccontextmanager
+async def open_webhook(settings: Settings) -> AsyncIterator[Webhook | None]:
+    """Where alerts go; None where no URL is set.
+
+    Raises:
+        SettingsError: the URL or the secret can't be one.
+    """
+    if settings.alert_url is None:
+        yield None
+        return
+    if settings.alert_secret is None:
+        raise SettingsError("EMITONCE_ALERT_URL needs EMITONCE_ALERT_SECRET: whsec_ and base64")
+    http = open_webhook_client()
+    try:
+        webhook = Webhook(http, settings.alert_url, settings.alert_secret)
+    except ValueError as err:
+        await http.aclose()
+        raise SettingsError(f"EMITONCE_ALERT_URL or EMITONCE_ALERT_SECRET {err}") from None
+    try:
+        yield webhook
+    finally:
+        await http.aclose()
+
+
+@asynccontextmanager
+async def watched_keys(
+    client: Client, catalog: Catalog, settings: Settings, *, role: str
+) -> AsyncIterator[None]:
+    """Tell the others which keys this process has, and encrypt with those that all have.
+
+    Emitters that have no catalog find on the namespace which payload keys are in use.
+
+    Raises:
+        WrongKeys: this process lacks a key that is in use.
+    """
+    async with key_watch(client, catalog, role=role).kept() as watch:
+        used = [(key.key_id, key.check_value) for key in (await watch.settle())["payload"]]
+        if not await publish_keys_in_use(client, settings.task_queue, used):
+            log.warning("the namespace can't be changed: emitters can't see which keys are in use")
+        yield
+
+
+def key_watch(client: Client, catalog: Catalog, *, role: str) -> KeyWatch:
+    codec = client.data_converter.payload_codec
+    assert isinstance(codec, EncryptionCodec)  # `connect` has seen to it
+    return KeyWatch(
+        catalog.key_use,
+        catalog.changes,
+        {"credential": catalog.cipher, "payload": codec.ring},
+        role=role,
+    )
 
 
 def make_worker(
@@ -68,23 +137,34 @@ def make_worker(
     settings: Settings,
     *,
     share: Callable[[], float] = whole_share,
+    webhook: Webhook | None = None,
 ) -> Worker:
     """A worker for `DeliverEvent` and its activities, ready to run.
 
-    `share` is its part of every connection's rate; without one it takes the whole.
+    `share` is its part of every connection's rate; without one it takes the whole. Alerts go to
+    `webhook`.
     """
+    attention = Attention(
+        settings.task_queue,
+        settings.alert_every_seconds,
+        settings.alert_backlog_minutes,
+        settings.ui_url,
+    )
+    lookout = Lookout(client, catalog.credentials, attention if webhook else None)
     rate_limit = RateLimit(slots=settings.max_activities, share=share)
     sender = Sender(customerio, catalog.credentials, rate_limit)
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[DeliverEvent, ResumeConnection, RedeliverEvents],
+        workflows=[DeliverEvent, ResumeConnection, RedeliverEvents, WatchDeliveries, SendAlert],
         activities=[
             MatchRules(catalog.rule_lookup).match_rules,
             Identify(sender).identify,
             Track(sender).track,
             TellHeld(catalog.credentials, HeldRuns(client)).tell_held,
             RedeliverPage(RedeliveryPages(client)).redeliver_page,
+            Look(lookout).look,
+            SendAlertActivity(webhook).send_alert,
         ],
         interceptors=[ArgumentCheck()],
         workflow_runner=_runner(settings),
@@ -189,7 +269,7 @@ async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -
         open_customerio(settings) as customerio,
     ):
         client = await connect(
-            timeout_seconds=settings.connect_timeout_seconds, keys=KeyRing(secrets.payload_keys)
+            timeout_seconds=settings.connect_timeout_seconds, keys=secrets.payload_ring()
         )
         await register_search_attributes(client)
         async with open_worker(client, catalog, customerio, settings):

@@ -8,11 +8,18 @@ from catalog import values
 from catalog.cache import WorkspaceCache
 from catalog.changes import Changes
 from catalog.cipher import CredentialCipher, Encrypted
-from catalog.connections import ConnectionCredential, InactiveReason, Status
+from catalog.connections import (
+    Connection,
+    ConnectionCredential,
+    InactiveReason,
+    Status,
+    read_connection,
+)
 from catalog.database import Pool, connection
 from catalog.errors import NotFound
 
 CAPACITY = 10_000  # connections
+MOST_INACTIVE = 1_000  # of which one look takes note
 
 
 class ConnectionLookup:
@@ -84,6 +91,15 @@ class ConnectionLookup:
         if status is None:
             raise NotFound("connection", connection_id)
         return status
+
+    async def inactive(self) -> list[Connection]:
+        """All that are inactive, whosever they are, in the order of their ids."""
+        async with connection(self._pool) as conn:
+            rows = await conn.fetch(
+                "SELECT * FROM connections WHERE status = 'inactive' ORDER BY id LIMIT $1",
+                MOST_INACTIVE,
+            )
+        return [read_connection(row) for row in rows]
 
     async def slow_down(self, connection_id: str, seconds: float) -> None:
         """Let no worker send to it for so long; one that has longer to wait keeps waiting."""

@@ -6,6 +6,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from delivery.bulk_redelivery import EventOutcome, Page, PageDone, Selection
+from emitonce.errors import CannotDecode
 from engine.event_log import EventNotFound
 from engine.pace import Pace
 from engine.redelivery import NotRedeliverable, Redelivered, redeliver
@@ -41,6 +42,9 @@ class RedeliveryPages:
             return EventOutcome(event_id=event_id, outcome="redelivered", run_id=started)
         except (NotRedeliverable, EventNotFound) as err:
             return EventOutcome(event_id=event_id, outcome="skipped", reason=str(err))
+        except CannotDecode:
+            reason = "it can't be decrypted here: this worker lacks its key"
+            return EventOutcome(event_id=event_id, outcome="skipped", reason=reason)
         except RPCError as err:
             if err.status is RPCStatusCode.INVALID_ARGUMENT:  # too large, for one
                 reason = "Temporal refused to start it again"

@@ -1,0 +1,199 @@
+"""An operator is told what matters: once, signed, and without anybody's personal data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+from temporalio.client import Client
+
+from destinations.customerio.simulator import US_KEY, Fault
+from destinations.webhook import Webhook, open_webhook_client, read_secret, sign
+from engine.lookout import start_watch
+from engine.steering import resume_connection
+from tests.integration.stack import SAMPLE, Stack, eventually, open_stack
+from tests.operations.alert_receiver import KEY, SECRET, Receiver, open_receiver
+from tests.operations.many import all_ended, emit_many
+from worker import make_worker
+
+UI = "http://ui.example:8233"
+
+
+@asynccontextmanager
+async def watched(
+    temporal: Client, database: str, receiver: Receiver, **overrides: float
+) -> AsyncIterator[Stack]:
+    settings = {"alert_every_seconds": 0.5, "ui_url": UI} | overrides
+    async with open_stack(temporal, database, working=False, **settings) as stack:
+        http = open_webhook_client()
+        webhook = Webhook(http, SecretStr(receiver.url), SecretStr(SECRET))
+        worker = make_worker(
+            stack.client, stack.catalog, stack.customerio, stack.settings, webhook=webhook
+        )
+        async with worker:
+            for _ in range(2):  # every worker that starts does
+                await start_watch(stack.client, stack.task_queue)
+            yield stack
+            await stack.client.get_workflow_handle(f"watch-{stack.task_queue}").terminate()
+        await http.aclose()
+
+
+@pytest_asyncio.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with open_receiver() as receiver:
+        yield receiver
+
+
+async def test_a_connection_that_goes_inactive_and_one_that_recovers(
+    temporal: Client, database: str, receiver: Receiver
+) -> None:
+    async with watched(temporal, database, receiver) as stack:
+        connection = await stack.connection(api_key="not-the-key")
+        rule = await stack.rule(connection)
+        handle = await stack.emit()
+        [inactive] = await receiver.until("connection.inactive")
+        assert inactive["connection"] == connection.id
+        assert inactive["workspace"] == stack.workspace
+        assert (inactive["event_id"], inactive["rule"]) == (handle.id, rule.id)
+        assert inactive["last_response"] == {
+            "call": "identify",
+            "outcome_code": "auth_failed",
+            "status_code": 401,
+            "message": "401: wrong key or wrong region",
+        }
+        assert inactive["url"].startswith(f"{UI}/namespaces/default/workflows/{handle.id}")
+
+        await stack.catalog.connections.replace_key(stack.organisation, connection.id, US_KEY)
+        await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
+        [recovered] = await receiver.until("connection.recovered")
+        assert recovered["connection"] == connection.id
+        await handle.result()
+        assert len(receiver.of("connection.inactive")) == 1
+
+
+async def test_a_delivery_that_failed_for_good(
+    temporal: Client, database: str, receiver: Receiver
+) -> None:
+    async with watched(temporal, database, receiver) as stack:
+        rule = await stack.rule()
+        stack.sim.fail("identify", fault=Fault(status=400, echo=True), times=1)
+        failed = await stack.emit()
+        await stack.ended(failed)
+        [alert] = await receiver.until("delivery.failed")
+        assert (alert["event_id"], alert["rule"]) == (failed.id, rule.id)
+        assert alert["last_response"]["status_code"] == 400
+        await stack.ended(await stack.emit())  # a delivered one is no news
+        await _looked(stack, 3)
+        assert len(receiver.alerts) == 1
+
+
+async def test_a_flood_of_failures_is_told_in_one(
+    temporal: Client, database: str, receiver: Receiver
+) -> None:
+    async with watched(temporal, database, receiver, alert_every_seconds=3) as stack:
+        await stack.rule()
+        stack.sim.fail("identify", fault=Fault(status=400))
+        handles = await emit_many(stack, (f"person-{number}" for number in range(40)))
+        await all_ended(stack, handles.values())
+
+        async def told_of_all() -> bool:
+            more = sum(alert["count"] for alert in receiver.of("deliveries.failed"))
+            return len(receiver.of("delivery.failed")) + more == 40
+
+        await eventually(told_of_all)
+        assert len(receiver.alerts) < 40
+
+
+async def test_a_backlog_is_told_once_and_held_deliveries_are_none(
+    temporal: Client, database: str, receiver: Receiver
+) -> None:
+    minutes = 2 / 60
+    async with watched(temporal, database, receiver, alert_backlog_minutes=minutes) as stack:
+        paused = await stack.connection("Paused")
+        await stack.catalog.connections.pause(stack.organisation, paused.id)
+        await stack.rule(paused, "held.event")
+        held = await stack.emit("held.event")
+        await stack.rule(event="slow.event")
+        stack.sim.fail("identify", fault=Fault(status=503))
+        slow = await stack.emit("slow.event")
+        [alert] = await receiver.until("backlog.old")
+        assert (alert["event_id"], alert["count"]) == (slow.id, 1)
+        assert alert["last_response"]["status_code"] == 503
+        await _looked(stack, 3)
+        assert len(receiver.of("backlog.old")) == 1
+        for handle in (held, slow):
+            await stack.client.get_workflow_handle(handle.id).terminate()
+
+
+async def test_an_alert_that_is_not_taken_is_sent_again_under_its_id_and_alerts_nobody(
+    temporal: Client, database: str, receiver: Receiver
+) -> None:
+    receiver.answers = [503]
+    async with watched(temporal, database, receiver) as stack:
+        await stack.rule()
+        stack.sim.fail("identify", fault=Fault(status=400), times=1)
+        await stack.ended(await stack.emit())
+        await receiver.until("delivery.failed")
+        ids = [post["webhook-id"] for post in receiver.posts]
+        assert len(ids) == 2
+        assert len(set(ids)) == 1
+        assert len(receiver.alerts) == 1
+
+        receiver.answers = [410]
+        stack.sim.fail("identify", fault=Fault(status=400), times=1)
+        await stack.ended(await stack.emit())
+        await eventually(lambda: _async(len(receiver.posts) == 3))
+        await _looked(stack, 3)
+        assert len(receiver.posts) == 3, "an alert about an alert, or one to who is gone"
+
+
+async def test_alerts_hold_no_personal_data(
+    temporal: Client, database: str, receiver: Receiver
+) -> None:
+    async with watched(temporal, database, receiver) as stack:
+        await stack.rule()
+        stack.sim.fail("identify", fault=Fault(status=400, echo=True))
+        await stack.ended(await stack.emit())
+        await receiver.until("delivery.failed")
+        told = json.dumps(receiver.alerts)
+        for value in (*SAMPLE.values(), US_KEY):
+            assert str(value) not in told.replace('"event_id"', "")
+
+
+async def _async(value: bool) -> bool:
+    return value
+
+
+async def _looked(stack: Stack, times: int) -> None:
+    """Wait for so many further looks."""
+    handle = stack.client.get_workflow_handle(f"watch-{stack.task_queue}")
+
+    async def looks() -> int:
+        events = (await handle.fetch_history()).events
+        return sum(event.HasField("activity_task_completed_event_attributes") for event in events)
+
+    wanted = await looks() + times
+
+    async def enough() -> bool:
+        return await looks() >= wanted
+
+    await eventually(enough)
+
+
+def test_signature_is_that_of_the_published_scheme() -> None:
+    """The example of the Standard Webhooks reference libraries."""
+    key = read_secret(SecretStr("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
+    signature = sign(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+@pytest.mark.parametrize("secret", ["", "MfKQ9r8G", "whsec_?", "whsec_c2hvcnQ="])
+def test_a_secret_that_is_none_is_refused_without_repeating_it(secret: str) -> None:
+    with pytest.raises(ValueError, match="must") as caught:
+        read_secret(SecretStr(secret))
+    assert secret == "" or secret not in str(caught.value).replace("whsec_", "")
+    assert KEY not in str(caught.value).encode()

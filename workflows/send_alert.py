@@ -1,0 +1,26 @@
+"""One alert is delivered, durably. Of an alert that fails nobody is alerted."""
+
+from __future__ import annotations
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from activities.send_alert import SEND_ALERT
+    from activities.send_alert import SendAlert as SendAlertActivity
+    from delivery.alert import Alert
+
+
+@workflow.defn(name="SendAlert")
+class SendAlert:
+    """Its id is the alert's, so the same alert is sent once however often it is found."""
+
+    @workflow.run
+    async def run(self, alert: Alert) -> int:
+        return await workflow.execute_activity_method(
+            SendAlertActivity.send_alert,
+            alert,
+            start_to_close_timeout=SEND_ALERT.start_to_close,
+            schedule_to_close_timeout=SEND_ALERT.schedule_to_close,
+            retry_policy=SEND_ALERT.retry,
+            summary=alert.type,
+        )

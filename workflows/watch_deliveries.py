@@ -1,0 +1,52 @@
+"""Looks at the whole from time to time, and has alerts sent of what is new."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.look import LOOK, Look
+    from delivery.alert import Alert, Known
+    from workflows.send_alert import SendAlert
+
+LONGEST_HISTORY = 1_000
+
+
+@workflow.defn(name="WatchDeliveries")
+class WatchDeliveries:
+    """One for a task queue. Deliveries know nothing of it, so it costs them nothing."""
+
+    @workflow.run
+    async def run(self, known: Known) -> None:
+        while workflow.info().get_current_history_length() < LONGEST_HISTORY:
+            seen = await workflow.execute_activity_method(
+                Look.look,
+                known,
+                start_to_close_timeout=LOOK.start_to_close,
+                retry_policy=LOOK.retry,
+            )
+            for alert in seen.alerts:
+                await _send(alert)
+            if seen.look_again is None:
+                return
+            known = seen.known
+            await workflow.sleep(timedelta(seconds=seen.look_again))
+        workflow.continue_as_new(known)
+
+
+async def _send(alert: Alert) -> None:
+    """Begin to; how it ends is its own affair."""
+    with suppress(WorkflowAlreadyStartedError):
+        await workflow.start_child_workflow(
+            SendAlert.run,
+            alert,
+            id=f"alert-{alert.id}",
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            static_summary=alert.type,
+        )
