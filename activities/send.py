@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from temporalio import activity
-from temporalio.common import RetryPolicy
+from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.lane import LONGEST_WAIT
@@ -191,6 +191,11 @@ def carried_so_far(step: Step) -> Carried:
     info = activity.info()
     carried = Carried(tries=0, attempts=step.attempts)
     if info.heartbeat_details:
+        if isinstance(info.heartbeat_details[0], RawValue):
+            raise ApplicationError(
+                "earlier attempts can't be decrypted by this worker: it lacks their key",
+                type="CannotDecode",
+            )
         carried = Carried.model_validate(info.heartbeat_details[0])
     attempts = carried.attempts
     for _ in range(info.attempt - 1 - carried.tries):

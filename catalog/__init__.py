@@ -13,6 +13,7 @@ from catalog.database import Pool, close_pool, open_connection, open_pool
 from catalog.errors import SchemaMismatch
 from catalog.event_types import EventTypes, Resources
 from catalog.key_lookup import KeyLookup
+from catalog.key_use import KeyUse
 from catalog.keys import MachineKeys, PublishableKeys
 from catalog.mappings import Mappings
 from catalog.migrate import pending
@@ -31,6 +32,7 @@ class Catalog:
 
     pool: Pool
     changes: Changes
+    cipher: CredentialCipher
     organisations: Organisations
     workspaces: Workspaces
     connections: Connections
@@ -41,6 +43,7 @@ class Catalog:
     publishable_keys: PublishableKeys
     machine_keys: MachineKeys
     key_lookup: KeyLookup
+    key_use: KeyUse
     rule_lookup: RuleLookup
     credentials: ConnectionLookup
     workers: Workers
@@ -77,6 +80,7 @@ class Catalog:
         return cls(
             pool=pool,
             changes=changes,
+            cipher=cipher,
             organisations=Organisations(pool),
             workspaces=Workspaces(pool, changes),
             connections=Connections(pool, changes, cipher),
@@ -87,6 +91,7 @@ class Catalog:
             publishable_keys=PublishableKeys(pool, changes),
             machine_keys=MachineKeys(pool, changes, cipher),
             key_lookup=KeyLookup(pool, changes, cipher),
+            key_use=KeyUse(pool),
             rule_lookup=RuleLookup(pool, changes, hash_resource_id),
             credentials=ConnectionLookup(pool, changes, cipher),
             workers=Workers(pool),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +29,7 @@ class Encrypted:
 
 
 class CredentialCipher:
-    """The first key encrypts, every key decrypts, so a key is changed by putting one in front.
+    """Every key decrypts; one encrypts: the first, until `use` names another.
 
     What is encrypted is bound to its workspace and connection: copied into another row, it doesn't
     open there.
@@ -42,6 +44,18 @@ class CredentialCipher:
                 raise ValueError(f"key {key_id!r} has {len(key)} bytes, needs {KEY_BYTES}")
         self._ring = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self._current = next(iter(keys))
+        self.check_values = {key_id: _check_value(key) for key_id, key in keys.items()}
+
+    @property
+    def current(self) -> str:
+        """The id of the key that encrypts."""
+        return self._current
+
+    def use(self, key_id: str) -> None:
+        """Encrypt with this one from now on; one that the ring has."""
+        if key_id not in self._ring:
+            raise CannotDecrypt
+        self._current = key_id
 
     def encrypt(self, secret: SecretStr, *, workspace: str, connection: str) -> Encrypted:
         nonce = os.urandom(NONCE_BYTES)
@@ -61,6 +75,11 @@ class CredentialCipher:
         except (InvalidTag, ValueError):  # ValueError: fewer bytes than a nonce
             raise CannotDecrypt from None
         return SecretStr(plain.decode())
+
+
+def _check_value(key: bytes) -> str:
+    """Tells two keys of the same id apart without giving away anything of either."""
+    return hmac.new(key, b"emitonce key check", hashlib.sha256).hexdigest()[:16]
 
 
 def _bound_to(workspace: str, connection: str) -> bytes:

@@ -10,6 +10,7 @@ nothing is lost. What it raises is an `EmitError`.
 
 from emitonce.emitter import Emitter, EventHandle
 from emitonce.errors import (
+    CannotDecode,
     DeliveryFailed,
     EmitError,
     EventCanceled,
@@ -20,6 +21,7 @@ from emitonce.errors import (
 )
 
 __all__ = [
+    "CannotDecode",
     "DeliveryFailed",
     "EmitError",
     "Emitter",

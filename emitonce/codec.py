@@ -25,6 +25,7 @@ from temporalio.converter import (
     WorkflowSerializationContext,
 )
 
+from emitonce.errors import CannotDecode
 from emitonce.key_ring import KeyRing, NotAuthentic, UnknownKey
 
 ENCODING = b"binary/encrypted"
@@ -32,22 +33,6 @@ KEY_ID = "encryption-key-id"
 EVENT = "emitonce-event"
 
 _SHOWN_KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-
-class CannotDecode(Exception):
-    """A payload can't be decrypted here. Says which key is missing, and nothing of the payload."""
-
-    def __init__(self, missing_key: str | None) -> None:
-        if missing_key is None:
-            super().__init__(
-                "a payload can't be decrypted: it was changed, cut short, or belongs elsewhere"
-            )
-        else:
-            super().__init__(
-                f"a payload can't be decrypted: this process lacks the key {missing_key!r}; "
-                "add it to EMITONCE_PAYLOAD_KEYS"
-            )
-        self.missing_key = missing_key
 
 
 class EncryptionCodec(PayloadCodec, WithSerializationContext):

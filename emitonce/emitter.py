@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -24,7 +25,6 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.exceptions import (
     ApplicationError,
@@ -44,6 +44,8 @@ from emitonce.errors import (
     NotAccepted,
 )
 from emitonce.ids import event_id_for, fingerprint, resource_id_hash
+from emitonce.keys_in_use import use_key_in_use
+from emitonce.sealing import payload_ring, sealing_converter
 
 if TYPE_CHECKING:
     from delivery.log import EventLog
@@ -55,6 +57,8 @@ TASK_QUEUE = "deliveries"
 LARGEST_INPUT = 2 * 1024 * 1024 - 4096
 
 Pair = SearchAttributePair[Any]
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 _ACCEPTED_AT = SearchAttributeKey.for_datetime("EmitonceAcceptedAt")
 
@@ -75,6 +79,7 @@ class EventHandle:
             InvalidEvent: the event could not be read.
             EventCanceled: it was canceled.
             EventNotFound: it is unknown, or past its retention.
+            CannotDecode: it was encrypted, and its key is missing here.
         """
         handle: WorkflowHandle[Any, dict[str, Any]] = self._client.get_workflow_handle(
             self.id, result_type=dict
@@ -93,6 +98,7 @@ class EventHandle:
 
         Raises:
             EventNotFound: it is unknown, or past its retention.
+            CannotDecode: it was encrypted, and its key is missing here.
         """
         from engine.event_log import EventNotFound as NoRun
         from engine.event_log import read_event_log
@@ -125,12 +131,17 @@ class Emitter:
         *,
         namespace: str | None = None,
         instance_secret: bytes | None = None,
+        payload_keys: Mapping[str, bytes] | None = None,
         task_queue: str = TASK_QUEUE,
     ) -> Emitter:
         """Connect to Temporal as its standard environment says (`TEMPORAL_ADDRESS` …).
 
+        `payload_keys` are the server's own (`EMITONCE_PAYLOAD_KEYS`, decoded): events are encrypted
+        before they leave this process. Without them they are taken as well, but stored readable.
+
         Raises:
             NotAccepted: no server answers there.
+            EmitError: a key is malformed, or none of them is in use yet.
         """
         config: dict[str, Any] = dict(ClientConfig.load_client_connect_config())
         if address:
@@ -138,7 +149,8 @@ class Emitter:
         if namespace:
             config["namespace"] = namespace
         config.setdefault("target_host", "localhost:7233")
-        config.setdefault("data_converter", pydantic_data_converter)
+        keys = payload_ring(payload_keys)
+        config.setdefault("data_converter", sealing_converter(keys))
         if instance_secret is None and (encoded := os.environ.get("EMITONCE_INSTANCE_SECRET")):
             instance_secret = base64.b64decode(encoded)
         try:
@@ -147,6 +159,7 @@ class Emitter:
             raise NotAccepted(
                 f"no Temporal server answers at {config['target_host']}; set TEMPORAL_ADDRESS"
             ) from err
+        await use_key_in_use(client, keys, task_queue)
         return cls(client, instance_secret=instance_secret, task_queue=task_queue)
 
     async def emit(
@@ -241,10 +254,10 @@ class Emitter:
         test: bool,
     ) -> TypedSearchAttributes:
         """What lists show; the workflow adds what is missing. No personal data."""
-        pairs: list[Pair] = [
-            Pair(SearchAttributeKey.for_keyword("EmitonceWorkspace"), workspace.lower()),
-            Pair(_ACCEPTED_AT, accepted_at),
-        ]
+        pairs: list[Pair] = [Pair(_ACCEPTED_AT, accepted_at)]
+        if _UUID.fullmatch(workspace):  # anything else is refused by the workflow, in words
+            key = SearchAttributeKey.for_keyword("EmitonceWorkspace")
+            pairs.append(Pair(key, workspace.lower()))
         for name, text in (("EmitonceEvent", event), ("EmitonceResource", resource)):
             if _fit_for_listing(text):
                 pairs.append(Pair(SearchAttributeKey.for_keyword(name), text))

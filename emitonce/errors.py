@@ -4,6 +4,7 @@ EmitError
 ├── InvalidEvent          the event can't be read: mend it; it was not delivered
 ├── IdempotencyConflict   the key was used for another event: use a key of its own
 ├── NotAccepted           nothing was stored: emit it again, with the same idempotency key
+├── CannotDecode          a key is missing here, or what was stored was changed
 ├── EventNotFound         no such event, or past its retention
 ├── DeliveryFailed        accepted, but a delivery ended in failure; `.result` says which
 └── EventCanceled         accepted, then canceled by a person
@@ -28,6 +29,22 @@ class IdempotencyConflict(EmitError):
 
 class NotAccepted(EmitError):
     """Temporal did not take the event. Emitting it again is safe with an idempotency key."""
+
+
+class CannotDecode(EmitError):
+    """A payload can't be decrypted here. Says which key is missing, and nothing of the payload."""
+
+    def __init__(self, missing_key: str | None) -> None:
+        if missing_key is None:
+            super().__init__(
+                "a payload can't be decrypted: it was changed, cut short, or belongs elsewhere"
+            )
+        else:
+            super().__init__(
+                f"a payload can't be decrypted: this process lacks the key {missing_key!r}; "
+                "add it to EMITONCE_PAYLOAD_KEYS"
+            )
+        self.missing_key = missing_key
 
 
 class EventNotFound(EmitError):

@@ -35,14 +35,18 @@ class NotAuthentic(ValueError):
 class KeyRing:
     """AES-256-GCM under several keys. A ring without keys seals nothing and opens nothing."""
 
-    def __init__(self, keys: Mapping[str, bytes]) -> None:
-        """`keys`: 32 bytes by id, the newest first. Raises ValueError for one of another size."""
+    def __init__(self, keys: Mapping[str, bytes], *, sealing: bool = True) -> None:
+        """`keys`: 32 bytes by id, the newest first. `sealing=False` opens, but never seals.
+
+        Raises:
+            ValueError: a key has another size.
+        """
         for key_id, key in keys.items():
             if len(key) != KEY_BYTES:
                 raise ValueError(f"key {key_id!r} has {len(key)} bytes, needs {KEY_BYTES}")
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self.check_values = {key_id: check_value(key) for key_id, key in keys.items()}
-        self._current = next(iter(keys), None)
+        self._current = next(iter(keys), None) if sealing else None
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -51,7 +55,7 @@ class KeyRing:
 
     @property
     def current(self) -> str | None:
-        """The id of the key that seals; None for an empty ring."""
+        """The id of the key that seals; None for a ring that doesn't."""
         return self._current
 
     def use(self, key_id: str) -> None:

@@ -53,7 +53,7 @@ def data_converter(ring: KeyRing | None = None) -> DataConverter:
         payload_converter_class=PayloadConverter,
         payload_codec=EncryptionCodec(ring),
     )
-    if not ring.ids:
+    if ring.current is None:
         return converter
     return dataclasses.replace(
         converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes

@@ -21,7 +21,6 @@ from catalog import Catalog
 from destinations.customerio.client import CustomerIOClient
 from destinations.customerio.simulator import Simulator
 from emitonce import Emitter
-from emitonce.key_ring import KeyRing
 from engine.connect import connect
 from engine.dev_server import DevServer, Ports
 from engine.links import run_url
@@ -108,7 +107,7 @@ async def open_dev_stack(
         client = await connect(
             temporal,
             timeout_seconds=settings.connect_timeout_seconds,
-            keys=KeyRing(secrets.payload_keys),
+            keys=secrets.payload_ring(),
         )
         await register_search_attributes(client)
         await parts.enter_async_context(open_worker(client, catalog, customerio, settings))

@@ -19,6 +19,7 @@ from temporalio.service import RPCError
 
 from catalog import errors as catalog
 from catalog.embedded import EmbeddedPostgresError
+from catalog.key_watch import WrongKeys
 from delivery.errors import InvalidEvent, MappingError
 from delivery.redelivery_plan import NotRedeliverable
 from emitonce import errors as emit
@@ -57,6 +58,8 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
             SettingsError,
             catalog.SchemaMismatch,
             catalog.CannotDecrypt,
+            emit.CannotDecode,
+            WrongKeys,
             DevServerError,
             NoServerBinary,
             EmbeddedPostgresError,

@@ -13,14 +13,14 @@ from typing import TypeVar
 from temporalio.client import Client
 
 from catalog import Catalog
+from catalog.key_watch import KeyWatch
 from delivery.log import EventLog
 from destinations.customerio.client import CustomerIOClient
 from emitonce import DeliveryFailed, Emitter, EventCanceled, EventHandle, InvalidEvent
-from emitonce.key_ring import KeyRing
 from engine.connect import connect
 from settings import Secrets, Settings, load_secrets
 from starter.dev_stack import running_stack
-from worker import open_catalog, open_customerio
+from worker import key_watch, open_catalog, open_customerio
 
 T = TypeVar("T")
 
@@ -57,9 +57,9 @@ class Parts:
     _exits: AsyncExitStack
 
     async def temporal(self) -> Client:
-        return await connect(
-            timeout_seconds=CONNECT_SECONDS, keys=KeyRing(self.secrets.payload_keys)
-        )
+        client = await connect(timeout_seconds=CONNECT_SECONDS, keys=self.secrets.payload_ring())
+        await key_watch(client, self.catalog, role="cli").settle()
+        return client
 
     async def emitter(self) -> Emitter:
         return Emitter(
@@ -73,11 +73,16 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts() -> AsyncIterator[Parts]:
+async def open_parts(*, check_keys: bool = True) -> AsyncIterator[Parts]:
+    """`check_keys=False`: also with the wrong keys, to find out which are missing."""
     settings = cli_settings().model_copy(update={"connect_timeout_seconds": CONNECT_SECONDS})
     secrets = load_secrets(settings)
     async with AsyncExitStack() as exits:
         catalog = await exits.enter_async_context(open_catalog(settings, secrets))
+        if check_keys:
+            await KeyWatch(
+                catalog.key_use, catalog.changes, {"credential": catalog.cipher}, role="cli"
+            ).settle()
         organisation = await catalog.organisations.default()
         yield Parts(settings, secrets, catalog, organisation.id, exits)
 
@@ -89,11 +94,11 @@ async def log_when_ended(handle: EventHandle) -> EventLog:
     return await handle.log()
 
 
-def with_parts(command: Callable[[Parts], Awaitable[T]]) -> T:
+def with_parts(command: Callable[[Parts], Awaitable[T]], *, check_keys: bool = True) -> T:
     """Run one command."""
 
     async def run() -> T:
-        async with open_parts() as parts:
+        async with open_parts(check_keys=check_keys) as parts:
             return await command(parts)
 
     return asyncio.run(run())

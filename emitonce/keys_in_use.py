@@ -1,0 +1,87 @@
+"""Which payload keys are in use, written where every emitter can read it: on the namespace.
+
+The catalog decides and has the record; this is a copy for those who have no catalog. An emitter
+that was given a new key early goes on with the former one until all workers have the new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from emitonce.errors import EmitError, NotAccepted
+from emitonce.key_ring import KeyRing
+
+# Some authorizers let a client start workflows, but not look at or change the namespace.
+_REFUSED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
+
+
+async def keys_in_use(client: Client, task_queue: str) -> tuple[str, ...]:
+    """Ids with their check values, `id:check`, the newest first; empty where none is known."""
+    described = await client.workflow_service.describe_namespace(
+        DescribeNamespaceRequest(namespace=client.namespace)
+    )
+    written = described.namespace_info.data.get(_entry(task_queue), "")
+    return tuple(written.split(",")) if written else ()
+
+
+async def publish_keys_in_use(
+    client: Client, task_queue: str, check_values: Sequence[tuple[str, str]]
+) -> bool:
+    """Write them down, newest first; False when the server does not let us."""
+    wanted = tuple(f"{key_id}:{check}" for key_id, check in check_values)
+    try:
+        if await keys_in_use(client, task_queue) != wanted:
+            request = UpdateNamespaceRequest(namespace=client.namespace)
+            request.update_info.data[_entry(task_queue)] = ",".join(wanted)
+            await client.workflow_service.update_namespace(request)
+    except RPCError as err:
+        if err.status in _REFUSED:
+            return False
+        raise
+    return True
+
+
+async def use_key_in_use(client: Client, ring: KeyRing, task_queue: str) -> None:
+    """Make `ring` seal with the newest of its keys that is in use.
+
+    Where the namespace names none, or can't be read, the ring's own order stands.
+
+    Raises:
+        EmitError: none of its keys is in use, or one is another than that of the same id.
+        NotAccepted: Temporal could not be asked.
+    """
+    if ring.current is None:
+        return
+    try:
+        known = await keys_in_use(client, task_queue)
+    except RPCError as err:
+        if err.status in _REFUSED:
+            return
+        raise NotAccepted(f"Temporal could not be asked: {err.message}") from err
+    if known:
+        ring.use(_newest(ring.check_values, known))
+
+
+def _newest(held: Mapping[str, str], known: Sequence[str]) -> str:
+    for entry in known:
+        key_id, _, check = entry.partition(":")
+        if key_id not in held:
+            continue
+        if held[key_id] != check:
+            raise EmitError(
+                f"the payload key {key_id!r} is another than the one in use by that id: "
+                "set EMITONCE_PAYLOAD_KEYS to the server's own"
+            )
+        return key_id
+    raise EmitError(
+        f"none of the payload keys given ({', '.join(held)}) is in use yet: run "
+        "`emitonce keys rotate` first, or keep the present key beside the new one"
+    )
+
+
+def _entry(task_queue: str) -> str:
+    return f"emitonce-payload-keys/{task_queue}"
