@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -65,8 +65,10 @@ class KeyWatch:
         found: dict[Kind, list[KeyInUse]] = {}
         for kind, ring in self._rings.items():
             found[kind] = await self._key_use.in_use(kind)
-            for key in await self._needed(kind, found[kind]):
-                _check(ring, key)
+            stored = await self._key_use.credentials_by_key() if kind == "credential" else {}
+            for key in found[kind]:
+                if key_needed(key, found[kind], stored):
+                    _check(ring, key)
             # A ring that encrypts nothing, in development, stays so.
             if found[kind] and ring.current not in (None, found[kind][0].key_id):
                 ring.use(found[kind][0].key_id)
@@ -121,20 +123,22 @@ class KeyWatch:
         )
         await self._key_use.report(holder, first=holder.sealing)
 
-    async def _needed(self, kind: Kind, used: list[KeyInUse]) -> list[KeyInUse]:
-        """Those that something is, or may be, encrypted with."""
-        if kind == "credential":
-            stored = await self._key_use.credentials_by_key()
-            return [key for key in used if key is used[0] or key.key_id in stored]
-        return [
-            key
-            for key, newer in zip(used, [None, *used], strict=False)
-            if newer is None or datetime.now(UTC) < newer.since + PAYLOAD_KEY_NEEDED
-        ]
-
     def _on_change(self, what: str) -> None:
         if what in (KEYS_IN_USE, EVERY_WORKSPACE):
             self._changed.set()
+
+
+def key_needed(key: KeyInUse, used: Sequence[KeyInUse], stored: Mapping[str, int]) -> bool:
+    """Whether something is, or may be, encrypted with it.
+
+    `used` are all of its kind, newest first; `stored` counts credentials by key.
+    """
+    place = used.index(key)
+    if place == 0:
+        return True
+    if key.kind == "credential":
+        return key.key_id in stored
+    return datetime.now(UTC) < used[place - 1].since + PAYLOAD_KEY_NEEDED
 
 
 def _check(ring: Ring, key: KeyInUse) -> None:

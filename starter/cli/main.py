@@ -10,6 +10,7 @@ from starter.cli import demo, dev, emit, simulator, worker
 from starter.cli.connections import connections
 from starter.cli.errors import CommandFailed, exit_code
 from starter.cli.events import events
+from starter.cli.key_rotation import keys
 from starter.cli.output import remarks
 from starter.cli.rules import rules
 from starter.cli.workspaces import workspaces
@@ -35,6 +36,7 @@ app.add_typer(workspaces, name="workspaces")
 app.add_typer(connections, name="connections")
 app.add_typer(rules, name="rules")
 app.add_typer(events, name="events")
+app.add_typer(keys, name="keys")
 
 
 def main() -> None:
