@@ -20,9 +20,11 @@ from temporalio.service import RPCError
 from catalog import errors as catalog
 from catalog.embedded import EmbeddedPostgresError
 from catalog.key_watch import WrongKeys
+from delivery.bulk_redelivery import InvalidSelection
 from delivery.errors import InvalidEvent, MappingError
 from delivery.redelivery_plan import NotRedeliverable
 from emitonce import errors as emit
+from engine.bulk_redelivery import RedeliveryNotFound
 from engine.connect import TemporalUnreachable
 from engine.dev_server import DevServerError
 from engine.event_cursor import InvalidCursor
@@ -51,7 +53,7 @@ class CommandFailed(Exception):
 
 
 _CODES: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
-    ((catalog.NotFound, EventNotFound, emit.EventNotFound), Exit.NOT_FOUND),
+    ((catalog.NotFound, EventNotFound, RedeliveryNotFound, emit.EventNotFound), Exit.NOT_FOUND),
     ((catalog.CatalogUnavailable, TemporalUnreachable, emit.NotAccepted, RPCError), Exit.AWAY),
     (
         (
@@ -74,6 +76,7 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
             InvalidEvent,
             MappingError,
             InvalidCursor,
+            InvalidSelection,
             NotRedeliverable,
             AlreadyEnded,
             AttemptImminent,

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from starter.cli import demo, dev, emit, simulator, worker
+from starter.cli import demo, dev, emit, export, redeliver, simulator, worker
 from starter.cli.connections import connections
 from starter.cli.errors import CommandFailed, exit_code
 from starter.cli.events import events
@@ -32,6 +32,8 @@ app.command("simulator")(simulator.simulator)
 app.command("worker")(worker.worker)
 app.command("migrate")(worker.migrate)
 app.command("emit")(emit.emit)
+app.command("redeliver")(redeliver.redeliver)
+app.command("export")(export.export)
 app.add_typer(workspaces, name="workspaces")
 app.add_typer(connections, name="connections")
 app.add_typer(rules, name="rules")

@@ -10,7 +10,7 @@ from destinations.customerio.simulator import Fault
 from engine.connect import connect
 from tests.integration.stack import Stack, open_stack
 from tests.operations.many import all_ended, calls_by_person, emit_many
-from tests.operations.worker_process import worker_processes
+from tests.operations.processes import worker_processes
 from worker import make_worker
 
 PER_SECOND = 15

@@ -1,0 +1,140 @@
+"""All delivery logs in the order in which their runs ended, for a record that outlives retention.
+
+A run that has ended changes no more and ends once. So the order of ends is one that can be gone on
+with: what was exported stays exported, and what is still under way comes when it has ended. An
+event that is redelivered comes again with each of its runs, the later one telling all of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import Client, WorkflowExecution
+from temporalio.service import RPCError, RPCStatusCode
+
+from delivery.log import EventLog
+from delivery.search_attributes import WORKSPACE
+from engine.event_log import read_run_log
+from engine.event_query import ROUNDING
+
+# Lists lag behind. What ended so recently is left for the next export, so that none is passed over.
+LISTED_WITHIN = timedelta(seconds=30)
+
+FIRST_WINDOW = timedelta(hours=1)
+NARROWEST_WINDOW = timedelta(milliseconds=1)
+MOST_AT_ONCE = 1_000
+READ_AT_ONCE = 8
+
+
+@dataclass(frozen=True, order=True)
+class Mark:
+    """How far an export has come."""
+
+    closed_at: datetime
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One run. `log` is None where retention took it away while it was being read."""
+
+    mark: Mark
+    event_id: str
+    log: EventLog | None
+
+    def line(self) -> str:
+        """One line of JSON, without its end."""
+        fields = {
+            "closed_at": self.mark.closed_at.isoformat(),
+            "run_id": self.mark.run_id,
+            "event_id": self.event_id,
+            "log": self.log.model_dump(mode="json") if self.log else None,
+        }
+        return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+
+
+def read_mark(line: str | bytes) -> Mark:
+    """Where an export goes on that ended with this line.
+
+    Raises:
+        ValueError: it isn't a line of an export.
+    """
+    try:
+        fields = json.loads(line)
+        return Mark(datetime.fromisoformat(fields["closed_at"]), str(fields["run_id"]))
+    except (ValueError, TypeError, KeyError):
+        raise ValueError("the last line is not one of an export") from None
+
+
+async def export_logs(
+    client: Client,
+    *,
+    ended_from: datetime,
+    ended_to: datetime | None = None,
+    after: Mark | None = None,
+    workspace: str | None = None,
+) -> AsyncIterator[Exported]:
+    """Every run that ended in [`ended_from`, `ended_to`), oldest end first, each once.
+
+    `after` is the mark of the last one exported before; it takes the place of `ended_from`.
+
+    Raises:
+        CannotDecode: this process lacks a key. A record with a gap would be none.
+    """
+    settled = datetime.now(UTC) - LISTED_WITHIN
+    end = min(ended_to, settled) if ended_to is not None else settled
+    lower = after.closed_at if after is not None else ended_from
+    width = FIRST_WINDOW
+    while lower < end:
+        upper = min(lower + width, end)
+        count = (await client.count_workflows(_ended(lower, upper, workspace))).count
+        if count > MOST_AT_ONCE and upper - lower > NARROWEST_WINDOW:
+            width = max((upper - lower) / 8, NARROWEST_WINDOW)
+            continue
+        runs = await _runs(client, lower, upper, workspace)
+        due = [run for run in runs if after is None or _mark(run) > after]
+        for start in range(0, len(due), READ_AT_ONCE):
+            several = due[start : start + READ_AT_ONCE]
+            for exported in await asyncio.gather(*(_read(client, run) for run in several)):
+                yield exported
+        lower = upper
+        if count < MOST_AT_ONCE // 8:
+            width *= 4
+
+
+async def _runs(
+    client: Client, lower: datetime, upper: datetime, workspace: str | None
+) -> Sequence[WorkflowExecution]:
+    """Those of a window, in order; the store rounds, so it is asked for a little more."""
+    query = _ended(lower - ROUNDING, upper + ROUNDING, workspace)
+    runs = [run async for run in client.list_workflows(query, page_size=MOST_AT_ONCE)]
+    found = {run.run_id: run for run in runs if run.close_time and lower <= run.close_time < upper}
+    return sorted(found.values(), key=_mark)
+
+
+async def _read(client: Client, run: WorkflowExecution) -> Exported:
+    try:
+        described = await client.get_workflow_handle(run.id, run_id=run.run_id).describe()
+        log = await read_run_log(client, described)
+    except RPCError as err:
+        if err.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        return Exported(_mark(run), run.id, None)
+    return Exported(_mark(run), run.id, log)
+
+
+def _mark(run: WorkflowExecution) -> Mark:
+    assert run.close_time is not None  # only such are asked for
+    return Mark(run.close_time, run.run_id)
+
+
+def _ended(lower: datetime, upper: datetime, workspace: str | None) -> str:
+    query = (
+        f"WorkflowType = 'DeliverEvent' AND CloseTime >= '{lower.isoformat()}' "
+        f"AND CloseTime < '{upper.isoformat()}'"
+    )
+    return query if workspace is None else f"{query} AND {WORKSPACE.name} = '{workspace}'"

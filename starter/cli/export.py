@@ -1,0 +1,101 @@
+"""`emitonce export`: the delivery log as JSON lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+
+from engine.export import Mark, export_logs, read_mark
+from starter.cli.errors import CommandFailed, Exit
+from starter.cli.moments import read_moment
+from starter.cli.output import say
+from starter.cli.parts import Parts, with_parts
+
+LONGEST_LINE = 64 * 1024 * 1024
+
+
+def export(
+    since: Annotated[
+        str | None, typer.Option(help="Ended since then: 2h, 7d, or 2026-11-23T18:00:00Z.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Ended before then; now by default.")] = None,
+    workspace: Annotated[str | None, typer.Option(help="This workspace's events alone.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Append to this file, going on after its last line; else print."),
+    ] = None,
+) -> None:
+    """Export the delivery log of every event that has ended, oldest end first.
+
+    One JSON object a line: closed_at, run_id, event_id, log. It holds personal data. Run again with
+    the same file it goes on where it stopped, so a daily run keeps a record for longer than
+    Temporal does.
+    """
+    now = datetime.now(UTC)
+    after = None if output is None else _last_mark(output)
+    if since is None and after is None:
+        raise typer.BadParameter("--since: is needed for a first export, such as --since 30d")
+    started = now if since is None else read_moment("--since", since, now)
+    ended = now if until is None else read_moment("--until", until, now)
+    if (after.closed_at if after else started) > ended:
+        raise typer.BadParameter("--since, --until: the time range is empty")
+
+    async def write(parts: Parts) -> tuple[int, int]:
+        if workspace is not None:
+            await parts.catalog.workspaces.get(parts.organisation, workspace)
+        client = await parts.temporal()
+        written = gone = 0
+        with _opened(output) as file:
+            async for exported in export_logs(
+                client, ended_from=started, ended_to=ended, after=after, workspace=workspace
+            ):
+                file.write(exported.line() + "\n")
+                file.flush()
+                written += 1
+                gone += exported.log is None
+        return written, gone
+
+    written, gone = with_parts(write)
+    say(f"{written} runs exported" + (f", {gone} of them past retention" if gone else ""))
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[TextIO]:
+    if output is None:
+        yield sys.stdout
+        return
+    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "a", encoding="utf-8") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _last_mark(output: Path) -> Mark | None:
+    """Where the file ends; a line that was cut off in the middle is taken away."""
+    if not output.exists():
+        return None
+    with output.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        tail = b""
+        start = size
+        while start > 0 and tail.count(b"\n") < 2 and len(tail) < LONGEST_LINE:
+            start = max(start - 65_536, 0)
+            file.seek(start)
+            tail = file.read(size - start)
+        whole = tail[: tail.rfind(b"\n") + 1]
+        if len(whole) < len(tail):
+            file.truncate(size - len(tail) + len(whole))
+    if not whole:
+        return None
+    try:
+        return read_mark(whole.splitlines()[-1])
+    except ValueError as err:
+        raise CommandFailed(Exit.REFUSED, f"--output: {err}; choose another file") from None

@@ -1,0 +1,33 @@
+"""Points in time as people type them: `2h` ago, or in full."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import typer
+
+_AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def read_moment(option: str, text: str, now: datetime) -> datetime:
+    """`90s`, `30m`, `2h`, `7d`, `1w` before `now`, or ISO 8601 with a time zone.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    if ago := _AGO.fullmatch(text.strip()):
+        try:
+            return now - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+        except OverflowError:
+            raise typer.BadParameter(f"{option}: {text} is too long ago") from None
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise typer.BadParameter(
+            f"{option}: must be a time such as 2026-11-23T18:00:00Z, or an age such as 30m, 2h, 7d"
+        ) from None
+    if moment.tzinfo is None:
+        raise typer.BadParameter(f"{option}: {text} has no time zone; put Z at its end for UTC")
+    return moment.astimezone(UTC)

@@ -1,0 +1,181 @@
+"""`emitonce redeliver`: deliver many events again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from delivery.bulk_redelivery import EVENTS_PER_SECOND, MOST_PER_SECOND, Mode, Selection, select
+from engine.bulk_redelivery import (
+    RedeliveryPlan,
+    RedeliveryStatus,
+    cancel_redelivery,
+    plan_redelivery,
+    read_redelivery,
+    start_redelivery,
+    watch_redelivery,
+)
+from starter.cli.errors import CommandFailed, Exit
+from starter.cli.moments import read_moment
+from starter.cli.output import Json, console, print_json, print_table, remarks, say
+from starter.cli.parts import Parts, with_parts
+from starter.redelivery import plan_object, status_object, within
+
+CAMPAIGNS = (
+    "they are sent to Customer.io as new calls: campaigns, messages to people among them, "
+    "may start again"
+)
+
+
+def redeliver(
+    workspace: Annotated[str | None, typer.Option(help="The workspace's id.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Accepted since then: 2h, 7d, or 2026-11-23T18:00:00Z.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Accepted before then; now by default.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="What has failed of them.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Delivered events anew, as new events.")
+    ] = False,
+    identify_only: Annotated[
+        bool, typer.Option("--identify-only", help="The people of delivered events alone.")
+    ] = False,
+    connection: Annotated[str | None, typer.Option(help="At this connection alone.")] = None,
+    rule: Annotated[str | None, typer.Option(help="By this rule alone.")] = None,
+    event: Annotated[str | None, typer.Option(help="Events of this name alone.")] = None,
+    per_second: Annotated[
+        float, typer.Option(min=0.01, max=MOST_PER_SECOND, help="Events begun in a second.")
+    ] = EVENTS_PER_SECOND,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    watch: Annotated[str | None, typer.Option(help="Follow one that runs, by its id.")] = None,
+    cancel: Annotated[str | None, typer.Option(help="Cancel one that runs, by its id.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Deliver again what has failed in a time range. What was delivered is left alone.
+
+    Ctrl-C ends the watching, not the redelivery: that goes on, or is ended by --cancel ID.
+    """
+    status: RedeliveryStatus | None
+    if watch is not None or cancel is not None:
+        status = with_parts(lambda parts: _follow(parts, watch, cancel, as_json))
+    else:
+        mode = _mode(failed, again, identify_only)
+        if workspace is None or since is None:
+            raise typer.BadParameter("give --workspace and --since, such as --since 2h")
+        now = datetime.now(UTC)
+        selection = select(
+            workspace,
+            accepted_from=read_moment("--since", since, now),
+            accepted_to=None if until is None else read_moment("--until", until, now),
+            now=now,
+            connection=connection,
+            rule=rule,
+            event=event,
+            mode=mode,
+        )
+        asked = not (yes or dry_run)
+        status = with_parts(
+            lambda parts: _run(parts, selection, per_second, dry_run, asked, as_json)
+        )
+    if status is not None and as_json:
+        print_json(status_object(status))
+    if status is not None and status.state == "failed":
+        raise CommandFailed(Exit.BAD)
+
+
+def _mode(failed: bool, again: bool, identify_only: bool) -> Mode:
+    if failed + again + identify_only != 1:
+        raise typer.BadParameter("give one of --failed, --again and --identify-only")
+    if failed:
+        return Mode.FAILED
+    return Mode.AGAIN if again else Mode.IDENTIFY_ONLY
+
+
+async def _run(
+    parts: Parts,
+    selection: Selection,
+    per_second: float,
+    dry_run: bool,
+    ask: bool,
+    as_json: bool,
+) -> RedeliveryStatus | None:
+    selection = await within(parts.catalog, parts.organisation, selection)
+    client = await parts.temporal()
+    plan = await plan_redelivery(client, selection)
+    if dry_run:
+        if as_json:
+            print_json(plan_object(plan))
+        else:
+            _show(plan)
+        return None
+    if not as_json:
+        _show(plan)
+    if selection.mode.sends_delivered_ones:
+        say(CAMPAIGNS)
+    if ask and plan.matched and not typer.confirm(f"Begin with {plan.matched} events?", err=True):
+        raise CommandFailed(Exit.REFUSED, "nothing was started")
+    status = await start_redelivery(
+        client, plan, task_queue=parts.settings.task_queue, per_second=per_second
+    )
+    say(f"redelivery {status.id}")
+    return await _watch(parts, status.id, as_json)
+
+
+async def _follow(
+    parts: Parts, watch: str | None, cancel: str | None, as_json: bool
+) -> RedeliveryStatus:
+    client = await parts.temporal()
+    id = cancel or watch or ""
+    status = await read_redelivery(client, id)
+    await within(parts.catalog, parts.organisation, status.selection)
+    if cancel is not None:
+        await cancel_redelivery(client, id)
+    return await _watch(parts, id, as_json)
+
+
+async def _watch(parts: Parts, id: str, as_json: bool) -> RedeliveryStatus:
+    client = await parts.temporal()
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=remarks,
+    )
+    with bar:
+        task = bar.add_task("delivering again", total=None)
+        async for status in watch_redelivery(client, id):
+            if status.progress is not None:
+                total = max(status.progress.planned, status.progress.done)
+                bar.update(task, total=total, completed=status.progress.done)
+    if not as_json:
+        _tell(status)
+    return status
+
+
+def _show(plan: RedeliveryPlan) -> None:
+    count = f"{plan.matched}" if plan.exact else f"about {plan.matched}"
+    console.print(f"{count} events are selected", markup=False)
+    if plan.sample:
+        rows = [
+            (listed.event_id, listed.event or "", listed.accepted_at.isoformat(), listed.status)
+            for listed in plan.sample
+        ]
+        print_table(("id", "event", "accepted", "status"), rows, empty="")
+
+
+def _tell(status: RedeliveryStatus) -> None:
+    progress = status.progress
+    if progress is None:
+        console.print(f"{status.state}; no worker answers how far it has come", markup=False)
+        return
+    console.print(
+        f"{status.state}: {progress.redelivered} begun again, {progress.skipped} left alone",
+        markup=False,
+    )
+    for outcome in progress.latest_skipped[-10:]:
+        console.print(f"  {outcome.event_id}  {outcome.reason}", markup=False)

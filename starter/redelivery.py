@@ -1,0 +1,65 @@
+"""Bulk redeliveries as CLI and API ask for them and show them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from catalog import Catalog
+from catalog.errors import NotFound
+from delivery.bulk_redelivery import Selection
+from engine.bulk_redelivery import RedeliveryPlan, RedeliveryStatus
+from starter.shapes import listed_event_object, moment
+
+JsonObject = dict[str, Any]
+
+
+async def within(catalog: Catalog, organisation: str, selection: Selection) -> Selection:
+    """The selection, once it is certain that all it names is the organisation's.
+
+    Raises:
+        NotFound: workspace, connection or rule is unknown or somebody else's, or of another
+            workspace.
+    """
+    workspace = await catalog.workspaces.get(organisation, selection.workspace)
+    named = {"workspace": workspace.id}
+    if selection.connection is not None:
+        connection = await catalog.connections.get(organisation, selection.connection)
+        if connection.workspace != workspace.id:
+            raise NotFound("connection", selection.connection)
+        named["connection"] = connection.id
+    if selection.rule is not None:
+        rule = await catalog.rules.get(organisation, selection.rule)
+        if rule.workspace != workspace.id:
+            raise NotFound("rule", selection.rule)
+        named["rule"] = rule.id
+    return selection.model_copy(update=named)
+
+
+def selection_object(selection: Selection) -> JsonObject:
+    fields = selection.model_dump(mode="json", exclude_none=True)
+    for name in ("accepted_from", "accepted_to", "as_of"):
+        fields[name] = moment(getattr(selection, name))
+    return fields
+
+
+def plan_object(plan: RedeliveryPlan) -> JsonObject:
+    return {
+        "id": plan.id,
+        "selection": selection_object(plan.selection),
+        "matched": plan.matched,
+        "exact": plan.exact,
+        "sample": [listed_event_object(listed) for listed in plan.sample],
+    }
+
+
+def status_object(status: RedeliveryStatus) -> JsonObject:
+    return {
+        "id": status.id,
+        "state": status.state,
+        "selection": selection_object(status.selection),
+        "started_at": moment(status.started_at),
+        "ended_at": moment(status.ended_at) if status.ended_at else None,
+        "progress": status.progress.model_dump(mode="json", exclude_none=True)
+        if status.progress
+        else None,
+    }

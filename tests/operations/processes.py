@@ -1,0 +1,74 @@
+"""Workers and commands as processes of their own, on a test's servers."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.integration.stack import SECRET, Stack
+
+ROOT = Path(__file__).parents[2]
+
+
+@asynccontextmanager
+async def worker_processes(stack: Stack, count: int, **settings: str) -> AsyncIterator[list[int]]:
+    """So many; yields their process ids. They are ended in the end."""
+    environment = environment_of(stack) | settings
+    processes = [
+        await asyncio.create_subprocess_exec(sys.executable, "worker.py", cwd=ROOT, env=environment)
+        for _ in range(count)
+    ]
+    try:
+        yield [process.pid for process in processes]
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            await process.wait()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def command(stack: Stack, *arguments: str, typed: str = "") -> Ended:
+    """Run `emitonce …` to its end; `typed` is its standard input."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "starter.cli.main", *arguments),
+        cwd=ROOT,
+        env=environment_of(stack),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        out, err = await process.communicate(typed.encode())
+    assert process.returncode is not None
+    return Ended(process.returncode, out.decode(), err.decode())
+
+
+def environment_of(stack: Stack) -> dict[str, str]:
+    return os.environ | {
+        "TEMPORAL_ADDRESS": stack.client.service_client.config.target_host,
+        "EMITONCE_DATA_DIR": f"{tempfile.gettempdir()}/emitonce-nowhere",
+        "EMITONCE_DATABASE_URL": stack.database,
+        "EMITONCE_PAYLOAD_ENCRYPTION": "false",
+        "EMITONCE_TASK_QUEUE": stack.task_queue,
+        "EMITONCE_CUSTOMERIO_URL_US": stack.sim.base_urls["us"],
+        "EMITONCE_CUSTOMERIO_URL_EU": stack.sim.base_urls["eu"],
+        "EMITONCE_CREDENTIAL_KEYS": f"k1:{base64.b64encode(b'1' * 32).decode()}",
+        "EMITONCE_INSTANCE_SECRET": base64.b64encode(SECRET).decode(),
+    }

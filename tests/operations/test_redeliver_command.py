@@ -1,0 +1,67 @@
+"""`emitonce redeliver`: asks before it sends, and says what it did."""
+
+from __future__ import annotations
+
+import json
+import uuid
+
+import pytest
+
+from destinations.customerio.simulator import Fault
+from tests.integration.stack import Stack
+from tests.operations.many import all_ended, calls_by_person, emit_many, visible
+from tests.operations.processes import command
+
+
+async def failed_ones(stack: Stack, count: int) -> None:
+    await stack.rule()
+    stack.sim.fail("identify", fault=Fault(status=400))
+    handles = await emit_many(stack, (f"bad-{number}" for number in range(count)))
+    await all_ended(stack, handles.values())
+    stack.sim.clear_faults()
+    await visible(stack, "ExecutionStatus = 'Failed'", count)
+
+
+async def test_it_tells_asks_and_redelivers(stack: Stack) -> None:
+    await failed_ones(stack, 3)
+    asked = ["redeliver", "--failed", "--since", "2h", "--workspace", stack.workspace]
+
+    plan = json.loads((await command(stack, *asked, "--dry-run", "--json")).out)
+    assert (plan["matched"], len(plan["sample"])) == (3, 3)
+
+    declined = await command(stack, *asked, typed="n\n")
+    assert (declined.code, "Begin with 3 events?" in declined.err) == (4, True)
+    assert set(calls_by_person(stack).values()) == {1}
+
+    done = await command(stack, *asked, "--yes", "--json")
+    assert done.code == 0, done.err
+    status = json.loads(done.out)
+    assert (status["state"], status["progress"]["redelivered"]) == ("completed", 3)
+    await visible(stack, "ExecutionStatus = 'Completed'", 3)
+
+    watched = await command(stack, "redeliver", "--watch", status["id"])
+    assert "completed: 3 begun again, 0 left alone" in watched.out
+
+    again = [argument if argument != "--failed" else "--again" for argument in asked]
+    warned = await command(stack, *again, typed="n\n")
+    assert "campaigns" in warned.err
+    assert warned.code == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--failed", "--since", "2h", "--workspace", str(uuid.uuid4())], 3, "no workspace"),
+        (["--failed", "--since", "1h", "--until", "2h"], 4, "time range is empty"),
+        (["--failed", "--since", "1h", "--connection", str(uuid.uuid4())], 3, "no connection"),
+        (["--watch", "nothing"], 3, "no such redelivery"),
+    ],
+)
+async def test_bad_requests_get_a_clear_answer(
+    shared_stack: Stack, arguments: list[str], code: int, said: str
+) -> None:
+    if "--workspace" not in arguments and "--watch" not in arguments:
+        arguments = [*arguments, "--workspace", shared_stack.workspace]
+    ended = await command(shared_stack, "redeliver", *arguments)
+    assert ended.code == code, ended.err
+    assert said in " ".join(ended.err.split())

@@ -1,0 +1,39 @@
+"""Points in time as people type them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import typer
+
+from starter.cli.moments import read_moment
+
+NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("typed", "ago"),
+    [
+        ("90s", timedelta(seconds=90)),
+        ("30m", timedelta(minutes=30)),
+        ("1.5h", timedelta(hours=1.5)),
+        ("7d", timedelta(days=7)),
+        (" 2w ", timedelta(weeks=2)),
+    ],
+)
+def test_an_age_is_counted_back_from_now(typed: str, ago: timedelta) -> None:
+    assert read_moment("--since", typed, NOW) == NOW - ago
+
+
+def test_a_moment_in_full_is_read_in_its_own_time_zone() -> None:
+    assert read_moment("--since", "2026-11-23T19:00:00+01:00", NOW) == NOW
+    assert read_moment("--since", "2026-11-23T18:00:00Z", NOW) == NOW
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "2", "h", "-2h", "yesterday", "2026-11-23T18:00:00", "9" * 30 + "w"]
+)
+def test_anything_else_is_refused_and_named(typed: str) -> None:
+    with pytest.raises(typer.BadParameter, match="--since"):
+        read_moment("--since", typed, NOW)
