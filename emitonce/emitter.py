@@ -261,7 +261,7 @@ class Emitter:
         for name, text in (("EmitonceEvent", event), ("EmitonceResource", resource)):
             if _fit_for_listing(text):
                 pairs.append(Pair(SearchAttributeKey.for_keyword(name), text))
-        if resource_id is not None and self._secret is not None:
+        if isinstance(resource_id, str) and self._secret is not None:
             hashed = resource_id_hash(self._secret, resource_id)
             pairs.append(Pair(SearchAttributeKey.for_keyword("EmitonceResourceId"), hashed))
         if test:
