@@ -85,14 +85,18 @@ def select(
         InvalidSelection: the time range is empty, the wrong way round, or lies in the future.
     """
     upper = accepted_to if accepted_to is not None else now
-    for name, moment in (("from", accepted_from), ("to", upper), ("as_of", as_of or now)):
+    for name, moment in (
+        ("accepted_from", accepted_from),
+        ("accepted_to", upper),
+        ("as_of", as_of or now),
+    ):
         if moment.tzinfo is None:
             raise InvalidSelection(f"{name}: has no time zone, such as Z at its end")
     if accepted_from > now:
-        raise InvalidSelection(f"from: {accepted_from.isoformat()} lies in the future")
+        raise InvalidSelection(f"accepted_from: {accepted_from.isoformat()} lies in the future")
     if accepted_from >= upper:
         raise InvalidSelection(
-            f"from, to: the time range is empty, {accepted_from.isoformat()} is not before "
+            f"accepted_to: the time range is empty, {accepted_from.isoformat()} is not before "
             f"{upper.isoformat()}"
         )
     as_of = min(as_of, now) if as_of is not None else now

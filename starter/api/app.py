@@ -22,6 +22,7 @@ from starter.api.routes import (
     ingestion,
     integrations,
     mappings,
+    redeliveries,
     rule_trials,
     rules,
     workspaces,
@@ -30,6 +31,7 @@ from starter.api.routes import (
 MANAGEMENT = (
     events,
     deliveries,
+    redeliveries,
     rules,
     rule_trials,
     connections,

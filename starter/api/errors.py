@@ -18,6 +18,7 @@ import catalog.errors as catalog
 import emitonce.errors as emit
 from delivery import errors as domain
 from delivery.redelivery_plan import NotRedeliverable
+from engine.bulk_redelivery import NothingSelected
 from engine.event_cursor import InvalidCursor
 from engine.event_log import EventNotFound
 from engine.steering import AlreadyEnded, AttemptImminent, Held
@@ -116,7 +117,9 @@ def _of_ours(error: Exception) -> ApiError | None:
         return ApiError(409, str(error), (Fault("Idempotency-Key", str(error)),))
     if isinstance(error, AttemptImminent):
         return ApiError(425, str(error))
-    if isinstance(error, catalog.Conflict | AlreadyEnded | Held | NotRedeliverable):
+    if isinstance(
+        error, catalog.Conflict | AlreadyEnded | Held | NotRedeliverable | NothingSelected
+    ):
         return ApiError(409, str(error))
     if isinstance(error, emit.InvalidEvent):
         field_name, _, msg = str(error).partition(": ")

@@ -25,6 +25,8 @@ EVENT = "5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e44"
 DELIVERY = "c2f5a3d8-71b0-5e6c-8f94-1a7d3e9b0c52"
 ATTEMPT = "e81d4b6a-0c97-5f3e-a2b8-6d5c9f1e7a30"
 KEY = "7a1e9d3c-58f2-4b06-9e8d-c4f7b2a1d095"
+REDELIVERED = "4c9b7e21-6d3f-8a05-b1e8-2f7c6a9d4b13"
+RUN = "01a20f78-ecea-7c9d-97b4-b48b1a5d4410"
 AT = "2026-11-23T18:00:00.000Z"
 SOON = "2026-11-23T18:00:00.184Z"
 
@@ -135,6 +137,34 @@ SHOWN_CONNECTION = {
     "hidden": False,
     "created_by": KEY,
     **STAMPS,
+}
+SELECTION = {
+    "workspace": WORKSPACE,
+    "accepted_from": AT,
+    "accepted_to": "2026-11-23T20:00:00.000Z",
+    "as_of": "2026-11-23T20:00:00.000Z",
+    "mode": "failed",
+}
+PLAN = {
+    "id": REDELIVERED,
+    "selection": SELECTION,
+    "matched": 1,
+    "exact": True,
+    "sample": [{**LISTED, "status": "failed"}],
+}
+REDELIVERY = {
+    "id": REDELIVERED,
+    "state": "running",
+    "selection": SELECTION,
+    "started_at": AT,
+    "ended_at": None,
+    "progress": {
+        "planned": 1,
+        "redelivered": 1,
+        "skipped": 0,
+        "latest": [{"event_id": EVENT, "outcome": "redelivered", "run_id": RUN}],
+        "latest_skipped": [],
+    },
 }
 SHOWN_WORKSPACE = {"id": WORKSPACE, "name": "Acme app", "description": None, **STAMPS}
 ENTRY = {
@@ -278,6 +308,9 @@ EXAMPLES: dict[str, Example] = {
         {200: {"matches": True, "identify": IDENTIFY, "track": TRACK, "warnings": []}},
         {"payload": SAMPLE_PAYLOAD},
     ),
+    "create_redelivery": Example({200: PLAN, 202: REDELIVERY}, SELECTION),
+    "get_redelivery": Example({200: REDELIVERY}),
+    "cancel_redelivery": Example({200: {**REDELIVERY, "state": "canceled", "ended_at": SOON}}),
     "list_connections": _page(SHOWN_CONNECTION),
     "list_workspace_connections": _page(SHOWN_CONNECTION),
     "create_connection": Example(

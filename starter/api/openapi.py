@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from starter.api.examples import EXAMPLES
-from starter.api.schemas import events, management
+from starter.api.schemas import events, management, redeliveries
 
 # Bodies that are read by `starter.api.bodies` and so are unknown to FastAPI.
 INPUTS: tuple[type[BaseModel], ...] = (
@@ -23,6 +23,7 @@ INPUTS: tuple[type[BaseModel], ...] = (
     management.RuleInput,
     management.RuleTrial,
     management.WorkspaceInput,
+    redeliveries.RedeliveryInput,
 )
 
 DESCRIPTION = """\

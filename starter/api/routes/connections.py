@@ -144,6 +144,7 @@ async def delete_connection(request: Request, connection_id: ConnectionId) -> An
     gone = await _connections(request).delete(
         organisation_of(request), connection_id, force=given.force_delete
     )
+    await _tell_held(request, gone)  # that it is gone for good
     return {"id": gone.id, "type": gone.type}
 
 

@@ -1,0 +1,120 @@
+"""Deliver many events again: plan, start, watch, cancel."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Path, Request
+from starlette.responses import JSONResponse
+
+from catalog.errors import NotFound
+from delivery.bulk_redelivery import InvalidSelection, Mode, Selection, select
+from engine.bulk_redelivery import (
+    RedeliveryNotFound,
+    RedeliveryStatus,
+    plan_redelivery,
+    read_redelivery,
+    start_redelivery,
+)
+from engine.bulk_redelivery import cancel_redelivery as cancel_in_engine
+from starter.api.bodies import read_model
+from starter.api.describing import body_of, errors
+from starter.api.errors import bad_request, not_found
+from starter.api.parts import Parts
+from starter.api.routing import management_router, organisation_of
+from starter.api.schemas.redeliveries import RedeliveryInput, RedeliveryPlanView, RedeliveryView
+from starter.redelivery import plan_object, status_object, within
+
+router = management_router("Redeliveries")
+
+RedeliveryId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
+
+
+@router.post(
+    "/redeliveries",
+    status_code=202,
+    response_model=RedeliveryView,
+    response_model_exclude_unset=True,
+    summary="Deliver many events again, or plan to",
+    responses={
+        **errors(400, 404, 409, 413),
+        200: {"model": RedeliveryPlanView, "description": "The plan, with `dry_run`"},
+    },
+    openapi_extra=body_of(RedeliveryInput),
+)
+async def create_redelivery(request: Request) -> Any:
+    """What was delivered is left alone, unless `mode` asks for it.
+
+    The same selection, with its `as_of`, is started once however often it is sent; one that was
+    canceled goes on. 409: no event is selected.
+    """
+    given = await read_model(request, RedeliveryInput)
+    parts: Parts = request.app.state.parts
+    selection = await within(parts.catalog, organisation_of(request), _selection(given))
+    plan = await plan_redelivery(parts.client, selection)
+    if given.dry_run:
+        return JSONResponse(plan_object(plan))
+    if selection.mode.sends_delivered_ones and not given.campaigns_may_start:
+        raise bad_request(
+            "campaigns_may_start",
+            f"must be true for mode {selection.mode}: for Customer.io these are new calls, "
+            "campaigns may start again",
+        )
+    status = await start_redelivery(
+        parts.client, plan, task_queue=parts.task_queue, per_second=given.per_second
+    )
+    return JSONResponse(status_object(status), status_code=202)
+
+
+@router.get(
+    "/redeliveries/{redelivery_id}",
+    response_model=RedeliveryView,
+    response_model_exclude_unset=True,
+    summary="How far a redelivery has come",
+    responses=errors(404),
+)
+async def get_redelivery(request: Request, redelivery_id: RedeliveryId) -> Any:
+    return status_object(await _own(request, redelivery_id))
+
+
+@router.post(
+    "/redeliveries/{redelivery_id}/cancel",
+    response_model=RedeliveryView,
+    response_model_exclude_unset=True,
+    summary="Begin no more events",
+    responses=errors(404),
+)
+async def cancel_redelivery(request: Request, redelivery_id: RedeliveryId) -> Any:
+    """What was begun is delivered. One that has ended is shown as it is."""
+    own = await _own(request, redelivery_id)
+    return status_object(await cancel_in_engine(request.app.state.parts.client, own.id))
+
+
+def _selection(given: RedeliveryInput) -> Selection:
+    try:
+        return select(
+            given.workspace,
+            accepted_from=given.accepted_from,
+            accepted_to=given.accepted_to,
+            as_of=given.as_of,
+            now=datetime.now(UTC),
+            connection=given.connection,
+            rule=given.rule,
+            event=given.event,
+            mode=Mode(given.mode),
+        )
+    except InvalidSelection as err:
+        field, _, reason = str(err).partition(": ")
+        raise bad_request(field, reason) from None
+
+
+async def _own(request: Request, id: str) -> RedeliveryStatus:
+    """Raises `ApiError` 404 for one that is unknown or somebody else's."""
+    parts: Parts = request.app.state.parts
+    try:
+        status = await read_redelivery(parts.client, id)
+        await parts.catalog.workspaces.get(organisation_of(request), status.selection.workspace)
+    except (RedeliveryNotFound, NotFound):
+        raise not_found("redelivery_id", "redelivery") from None
+    return status

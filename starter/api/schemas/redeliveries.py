@@ -1,0 +1,97 @@
+"""Delivering many events again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from delivery.bulk_redelivery import EVENTS_PER_SECOND, MOST_PER_SECOND
+from starter.api.schemas.events import ListedEvent
+from starter.api.schemas.shared import Answer, Flag, Id, Maybe, Moment, StrictInput, Text
+
+RedeliveryMode = Literal["failed", "again", "identify_only"]
+
+
+class RedeliveryInput(StrictInput):
+    """Which events: those accepted from `accepted_from` on, before `accepted_to` (now).
+
+    A plan's `selection` is one, so what was planned is started by sending it back.
+    """
+
+    workspace: Text
+    accepted_from: AwareDatetime
+    accepted_to: AwareDatetime | None = None
+    as_of: Annotated[
+        AwareDatetime | None,
+        Field(description="What ended later isn't selected; now when absent."),
+    ] = None
+    connection: Text | None = None
+    rule: Text | None = None
+    event: Text | None = None
+    mode: Annotated[
+        RedeliveryMode,
+        Field(
+            description="`failed`: what has failed, under the same ids. `again`: delivered events "
+            "as new ones that name the original. `identify_only`: their people alone."
+        ),
+    ] = "failed"
+    dry_run: Annotated[Flag, Field(description="Plan only: nothing is sent.")] = False
+    campaigns_may_start: Annotated[
+        Flag,
+        Field(
+            description="Must be true for `again` and `identify_only`: for Customer.io they are "
+            "new calls, which may start campaigns again."
+        ),
+    ] = False
+    per_second: Annotated[float, Field(gt=0, le=MOST_PER_SECOND)] = EVENTS_PER_SECOND
+
+
+class SelectionView(Answer):
+    workspace: Id
+    accepted_from: Moment
+    accepted_to: Moment
+    as_of: Moment
+    connection: Maybe[Id] = None
+    rule: Maybe[Id] = None
+    event: Maybe[str] = None
+    mode: RedeliveryMode
+
+
+class RedeliveryPlanView(Answer):
+    """`matched` is how many events would be delivered again, about so many where not `exact`."""
+
+    id: Id
+    selection: SelectionView
+    matched: int
+    exact: bool
+    sample: list[ListedEvent]
+
+
+class EventOutcomeView(Answer):
+    event_id: Id
+    outcome: Literal["redelivered", "sent_again", "skipped"]
+    run_id: Maybe[Id] = None
+    new_event_id: Maybe[Id] = None
+    reason: Maybe[str] = None
+
+
+class RedeliveryProgress(Answer):
+    """Of the outcomes the latest 100 are shown, and the latest 100 that were skipped."""
+
+    planned: int
+    redelivered: int
+    skipped: int
+    latest: list[EventOutcomeView]
+    latest_skipped: list[EventOutcomeView]
+
+
+class RedeliveryView(Answer):
+    """`progress` is null while no worker can be asked for it."""
+
+    id: Id
+    state: Literal["running", "completed", "canceled", "failed"]
+    selection: SelectionView
+    started_at: Moment
+    ended_at: Moment | None
+    progress: RedeliveryProgress | None
