@@ -48,6 +48,7 @@ from engine.lookout import Attention, Lookout, start_watch
 from engine.redelivery_pages import RedeliveryPages
 from engine.search_attributes import register_search_attributes
 from settings import Secrets, Settings, SettingsError, load_secrets
+from starter.logs import configure_logs
 from workflows.deliver_event import DeliverEvent
 from workflows.redeliver_events import RedeliverEvents
 from workflows.resume_connection import ResumeConnection
@@ -301,6 +302,7 @@ def on_signals(stop: asyncio.Event) -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    configure_logs()
     try:
         asyncio.run(run(Settings()))
     except Exception as err:

@@ -9,4 +9,5 @@ class Value(BaseModel):
     Histories live for weeks: what was recorded by one version is replayed by another.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # What could not be read is personal data, so errors do not repeat it.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)

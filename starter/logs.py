@@ -9,6 +9,8 @@ import sys
 import structlog
 from temporalio.exceptions import ApplicationError
 
+from starter.log_redaction import redact_event
+
 
 def configure_logs(default: str = "info") -> None:
     """Level by `EMITONCE_LOG_LEVEL`; where that is absent or unknown, by `default`."""
@@ -37,6 +39,7 @@ def configure_logs(default: str = "info") -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                redact_event,
                 renderer,
             ],
         )
