@@ -1,0 +1,57 @@
+"""A worker as it runs in production: a process of its own, which can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.integration.stack import SECRET, Stack
+
+ROOT = Path(__file__).parents[2]
+EXIT_SECONDS = 40
+
+
+class WorkerProcess:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    async def kill(self) -> None:
+        """As `kill -9` does: nothing is finished, nobody is told."""
+        self._process.kill()
+        await self._ended()
+
+    async def terminate(self) -> int:
+        """Ask it to end, as an orchestrator does; returns its exit code."""
+        self._process.terminate()
+        return await self._ended()
+
+    async def _ended(self) -> int:
+        return await asyncio.to_thread(self._process.wait, EXIT_SECONDS)
+
+
+@asynccontextmanager
+async def worker_process(stack: Stack) -> AsyncIterator[WorkerProcess]:
+    """`worker.py` on the test's servers and task queue; killed in the end if it still runs."""
+    environment = os.environ | {
+        "TEMPORAL_ADDRESS": stack.client.service_client.config.target_host,
+        "EMITONCE_DATABASE_URL": stack.database,
+        "EMITONCE_TASK_QUEUE": stack.task_queue,
+        "EMITONCE_CUSTOMERIO_URL_US": stack.sim.base_urls["us"],
+        "EMITONCE_CUSTOMERIO_URL_EU": stack.sim.base_urls["eu"],
+        "EMITONCE_CREDENTIAL_KEYS": f"k1:{base64.b64encode(b'1' * 32).decode()}",
+        "EMITONCE_INSTANCE_SECRET": base64.b64encode(SECRET).decode(),
+        "EMITONCE_PAYLOAD_ENCRYPTION": "false",  # as for the test, which reads along
+    }
+    worker = WorkerProcess(
+        subprocess.Popen([sys.executable, "worker.py"], cwd=ROOT, env=environment)
+    )
+    try:
+        yield worker
+    finally:
+        await worker.kill()

@@ -1,0 +1,144 @@
+"""What a backend can do wrong through the Emitter ends once, visibly, and in words that help."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from emitonce import DeliveryFailed, InvalidEvent
+from tests.integration.run_history import task_failures
+from tests.integration.stack import SAMPLE, Stack
+
+
+def nested(depth: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(depth):
+        value = {"in": value}
+    return value
+
+
+AT_ONCE: dict[str, tuple[dict[str, Any], str]] = {
+    "payload_is_a_list": ({"payload": [1]}, "payload: must be a mapping, not list"),
+    "payload_is_a_string": ({"payload": "{}"}, "payload: must be a mapping, not str"),
+    "nan": ({"payload": {"score": float("nan")}}, "payload: is not JSON"),
+    "infinity": ({"payload": {"score": float("inf")}}, "payload: is not JSON"),
+    "lone_surrogate": ({"payload": {"name": "\ud800"}}, "half of a surrogate pair"),
+    "lone_surrogate_in_a_key": ({"payload": {"\udfff": 1}}, "half of a surrogate pair"),
+    "an_object_that_is_no_json": ({"payload": {"when": object()}}, "payload: is not JSON"),
+    "bytes": ({"payload": {"raw": b"\x00"}}, "payload: is not JSON"),
+    "nested_10000_deep": ({"payload": nested(10_000)}, "payload: "),
+    "2_mb": ({"payload": {"text": "x" * 2_100_000}}, "at most 2093056 can be stored"),
+    "naive_timestamp": (
+        {"timestamp": datetime(2026, 11, 23)},
+        "timestamp: has no time zone",
+    ),
+}
+
+IN_THE_RUN: dict[str, tuple[dict[str, Any], str]] = {
+    "event_is_no_string": ({"event": 5}, "event: must be a string"),
+    "event_is_missing": ({"event": None}, "event: must be a string"),
+    "event_is_blank": ({"event": "  "}, "event: must not be blank"),
+    "event_too_long": ({"event": "x" * 101}, "event: is 101 bytes long, limit 100"),
+    "nul_in_the_event": ({"event": "user\0signup"}, "event: holds a control character"),
+    "email_as_event": ({"event": "test@example.com"}, "event: holds an e-mail address"),
+    "resource_is_no_string": ({"resource": ["project"]}, "resource: must be a string"),
+    "resource_id_is_a_number": ({"resource_id": 7}, "resource_id: must be a string"),
+    "timestamp_is_no_time": ({"timestamp": "yesterday"}, "timestamp: "),
+    "timestamp_before_1970": ({"timestamp": "1969-12-31T23:59:59Z"}, "timestamp: lies before"),
+    "only_rules_is_no_list": ({"only_rules": "all"}, "only_rules: must be a list"),
+    "nested_65_deep": ({"payload": nested(65)}, "is nested deeper than"),
+    "a_number_beyond_a_double": ({"payload": {"n": 10**400}}, "holds a number beyond"),
+}
+
+MAPPING_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
+    "33_kb": (
+        {"payload": {**SAMPLE, **{f"t{n}": "x" * 900 for n in range(37)}}},
+        "limit is 32,000",
+    ),
+    "1_mb": ({"payload": {**SAMPLE, "bio": "x" * 1_000_000}}, "limit 1,000"),
+    "nul": ({"payload": {**SAMPLE, "note": "a\0b"}}, "holds a NUL character; remove it"),
+    "an_id_of_customer_io_s_own": ({"payload": {"userId": "cio_03000001"}}, "userId"),
+    "a_command_as_event": ({"event": "User Deleted"}, "User Deleted"),
+    "user_id_is_an_object": ({"payload": {"userId": {"a": 1}}}, "userId"),
+    "user_id_is_too_long": ({"payload": {"userId": "u" * 151}}, "userId"),
+}
+
+
+@pytest.mark.parametrize("case", AT_ONCE)
+async def test_what_can_not_be_stored_is_refused_at_once(shared_stack: Stack, case: str) -> None:
+    fields, message = AT_ONCE[case]
+    given = {"event": "user.signup", "payload": SAMPLE, **fields}
+    with pytest.raises(InvalidEvent, match=re.escape(message)) as refused:
+        await shared_stack.emitter.emit(shared_stack.workspace, **given)
+    assert len(str(refused.value)) < 300
+    assert "test@example.com" not in str(refused.value)
+
+
+@pytest.mark.parametrize("case", IN_THE_RUN)
+async def test_what_can_not_be_read_ends_the_run(shared_stack: Stack, case: str) -> None:
+    fields, message = IN_THE_RUN[case]
+    given = {"event": "user.signup", "payload": SAMPLE, **fields}
+    handle = await shared_stack.emitter.emit(shared_stack.workspace, **given)
+    with pytest.raises(InvalidEvent, match=re.escape(message)) as refused:
+        await handle.result()
+    assert "test@example.com" not in str(refused.value)
+    log = await handle.log()
+    assert log.status == "failed"
+    assert log.error == str(refused.value)
+    assert not await task_failures(shared_stack.client, handle.id)
+
+
+@pytest.mark.parametrize(
+    ("workspace", "message"),
+    [
+        ("00000000-0000-4000-8000-000000000000", "workspace: is unknown here"),
+        ("acme", "workspace: must be a UUID"),
+        ("", "workspace: must be a UUID"),
+        (None, "workspace: must be a UUID"),
+        ("test@example.com", "workspace: must be a UUID"),
+        ("x" * 5_000, "workspace: must be a UUID"),
+    ],
+)
+async def test_an_unknown_workspace_ends_the_run(
+    shared_stack: Stack, workspace: str, message: str
+) -> None:
+    handle = await shared_stack.emitter.emit(workspace, "user.signup", SAMPLE)
+    with pytest.raises(InvalidEvent, match=message):
+        await handle.result()
+    assert not await task_failures(shared_stack.client, handle.id)
+
+
+@pytest.mark.parametrize("case", MAPPING_ERRORS)
+async def test_what_customer_io_would_not_take_fails_before_any_request(
+    stack: Stack, case: str
+) -> None:
+    fields, message = MAPPING_ERRORS[case]
+    rule = await stack.rule(event=fields.get("event", "user.signup"))
+    handle = await stack.emit(**fields)
+    with pytest.raises(DeliveryFailed) as failed:
+        await handle.result()
+    [delivery] = failed.value.result["deliveries"]
+    assert delivery["rule"] == rule.id
+    assert delivery["error"].startswith("mapping_error: ")
+    assert message in delivery["error"]
+    assert delivery["identify"] is None
+    assert delivery["track"] is None
+    assert not stack.calls()
+    assert not await task_failures(stack.client, handle.id)
+
+
+async def test_a_payload_of_almost_2_mb_is_refused_for_each_of_a_hundred_rules(
+    stack: Stack,
+) -> None:
+    """Far too large for Customer.io, and no reason for the workflow's task to take too long."""
+    connection = await stack.connection()
+    for _ in range(100):
+        await stack.rule(connection)
+    large = {f"trait_{n}": "x" * 90 for n in range(18_000)}
+    handle = await stack.emit(payload={**SAMPLE, **large})
+    log = await stack.ended(handle)
+    assert (log.status, log.failed_count) == ("failed", 100)
+    assert not await task_failures(stack.client, handle.id)
