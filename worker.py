@@ -6,7 +6,12 @@ import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from datetime import timedelta
 
 import structlog
@@ -15,6 +20,7 @@ from temporalio.worker import (
     PollerBehaviorAutoscaling,
     UnsandboxedWorkflowRunner,
     Worker,
+    WorkerDeploymentConfig,
     WorkflowRunner,
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
@@ -42,11 +48,15 @@ from emitonce.codec import EncryptionCodec
 from emitonce.ids import resource_id_hash
 from emitonce.keys_in_use import publish_keys_in_use
 from engine.argument_check import ArgumentCheck
+from engine.backlog import measured_backlog
 from engine.connect import connect
 from engine.held_runs import HeldRuns
 from engine.lookout import Attention, Lookout, start_watch
+from engine.observed_worker import ObservedWorker
 from engine.redelivery_pages import RedeliveryPages
 from engine.search_attributes import register_search_attributes
+from engine.telemetry import Telemetry, open_telemetry
+from engine.versioning import deployment_config
 from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.logs import configure_logs
 from workflows.deliver_event import DeliverEvent
@@ -60,9 +70,15 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def open_worker(
-    client: Client, catalog: Catalog, customerio: CustomerIOClient, settings: Settings
+    client: Client,
+    catalog: Catalog,
+    customerio: CustomerIOClient,
+    settings: Settings,
+    telemetry: Telemetry | None = None,
 ) -> AsyncIterator[Worker]:
     """A worker that works, and shares the connections' rates with all others there are.
+
+    With `telemetry` that serves metrics it measures its queue's backlog too.
 
     Raises:
         WrongKeys: it lacks a key that is in use.
@@ -75,7 +91,16 @@ async def open_worker(
     ):
         if webhook is not None:
             await start_watch(client, settings.task_queue)
-        yield worker
+        async with _measured(client, settings, telemetry):
+            yield worker
+
+
+def _measured(
+    client: Client, settings: Settings, telemetry: Telemetry | None
+) -> AbstractAsyncContextManager[None]:
+    if telemetry is None or telemetry.runtime is None:
+        return nullcontext()
+    return measured_backlog(client, settings.task_queue, telemetry.meter)
 
 
 @asynccontextmanager
@@ -167,7 +192,8 @@ def make_worker(
             Look(lookout).look,
             SendAlertActivity(webhook).send_alert,
         ],
-        interceptors=[ArgumentCheck()],
+        interceptors=[ArgumentCheck(), ObservedWorker()],
+        deployment_config=_deployment(settings),
         workflow_runner=_runner(settings),
         max_concurrent_activities=settings.max_activities,
         max_concurrent_workflow_tasks=100,
@@ -176,6 +202,16 @@ def make_worker(
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_grace_seconds),
     )
+
+
+def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
+    if settings.deployment is None:
+        return None
+    if settings.build_id is None:
+        raise SettingsError(
+            "EMITONCE_DEPLOYMENT needs EMITONCE_BUILD_ID: the commit or release that runs"
+        )
+    return deployment_config(settings.deployment, settings.build_id)
 
 
 def _runner(settings: Settings) -> WorkflowRunner:
@@ -266,19 +302,41 @@ async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -
     secrets = load_secrets(settings)
     stop = asyncio.Event()
     async with (
+        observed(settings, role="worker") as telemetry,
         open_catalog(settings, secrets) as catalog,
         open_customerio(settings) as customerio,
     ):
         client = await connect(
-            timeout_seconds=settings.connect_timeout_seconds, keys=secrets.payload_ring()
+            timeout_seconds=settings.connect_timeout_seconds,
+            keys=secrets.payload_ring(),
+            runtime=telemetry.runtime,
+            interceptors=telemetry.client_interceptors,
         )
         await register_search_attributes(client)
-        async with open_worker(client, catalog, customerio, settings):
+        async with open_worker(client, catalog, customerio, settings, telemetry):
             with on_signals(stop):
-                log.info("worker started", task_queue=settings.task_queue)
+                log.info(
+                    "worker started", task_queue=settings.task_queue, build_id=settings.build_id
+                )
                 ready()
                 await stop.wait()
             log.info("worker stopping", grace_seconds=settings.shutdown_grace_seconds)
+
+
+@asynccontextmanager
+async def observed(settings: Settings, *, role: str) -> AsyncIterator[Telemetry]:
+    """Metrics and traces of this process, as far as they are asked for.
+
+    Raises:
+        TelemetryError: the metrics' address can't be listened on.
+    """
+    telemetry = open_telemetry(
+        metrics_address=settings.metrics_address, role=role, build_id=settings.build_id
+    )
+    try:
+        yield telemetry
+    finally:
+        await asyncio.to_thread(telemetry.close)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.common import VersioningBehavior, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
@@ -17,7 +17,8 @@ with workflow.unsafe.imports_passed_through():
 LONGEST_HISTORY = 1_000
 
 
-@workflow.defn(name="WatchDeliveries")
+# It never ends: pinned to the build that it began with, that build could never be taken away.
+@workflow.defn(name="WatchDeliveries", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class WatchDeliveries:
     """One for a task queue. Deliveries know nothing of it, so it costs them nothing."""
 

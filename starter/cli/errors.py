@@ -31,6 +31,7 @@ from engine.event_cursor import InvalidCursor
 from engine.event_log import EventNotFound
 from engine.server_binary import NoServerBinary
 from engine.steering import AlreadyEnded, AttemptImminent, Held
+from engine.telemetry import TelemetryError
 from settings import SettingsError
 
 
@@ -65,6 +66,7 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
             DevServerError,
             NoServerBinary,
             EmbeddedPostgresError,
+            TelemetryError,
         ),
         Exit.SETTINGS,
     ),

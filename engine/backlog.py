@@ -1,0 +1,83 @@
+"""Asks the engine again and again what waits: tasks without a worker, events without a connection.
+
+Every worker does it, so the figures are there as long as one of them lives. A worker that is gone
+leaves them out, which an alert has to mean too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueStats
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.common import MetricMeter
+from temporalio.service import RPCError
+
+from delivery.search_attributes import HELD, STATE
+from engine import metric_names as names
+
+EVERY_SECONDS = 15.0
+
+_KINDS = {
+    "workflow": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    "activity": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+}
+_HELD_EVENTS = (
+    f"WorkflowType = 'DeliverEvent' AND ExecutionStatus = 'Running' AND {STATE.name} = '{HELD}'"
+)
+
+log = structlog.get_logger("emitonce.backlog")
+
+
+@asynccontextmanager
+async def measured_backlog(
+    client: Client, task_queue: str, meter: MetricMeter, every_seconds: float = EVERY_SECONDS
+) -> AsyncIterator[None]:
+    """Measure in the background for as long as the context is open."""
+    measuring = asyncio.create_task(
+        _measure_again_and_again(client, task_queue, meter, every_seconds), name="backlog"
+    )
+    try:
+        yield
+    finally:
+        measuring.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await measuring
+
+
+async def _measure_again_and_again(
+    client: Client, task_queue: str, meter: MetricMeter, every_seconds: float
+) -> None:
+    age = meter.create_gauge_float(names.BACKLOG_AGE, "Age of the oldest task without a worker")
+    tasks = meter.create_gauge(names.BACKLOG_TASKS, "Tasks without a worker")
+    held = meter.create_gauge(names.EVENTS_HELD, "Events that wait for a connection")
+    while True:
+        try:
+            for kind, value in _KINDS.items():
+                stats = await _stats(client, task_queue, value)
+                labels = {"task_queue": task_queue, "kind": kind}
+                age.set(stats.approximate_backlog_age.ToTimedelta().total_seconds(), labels)
+                tasks.set(stats.approximate_backlog_count, labels)
+            counted = await client.count_workflows(_HELD_EVENTS)
+            held.set(counted.count, {"task_queue": task_queue})
+        except RPCError as err:
+            log.warning("the backlog can't be measured", error=err.message)
+        await asyncio.sleep(every_seconds)
+
+
+async def _stats(client: Client, task_queue: str, kind: TaskQueueType.ValueType) -> TaskQueueStats:
+    described = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=task_queue),
+            task_queue_type=kind,
+            report_stats=True,
+        )
+    )
+    return described.stats

@@ -1,0 +1,95 @@
+"""The process's telemetry: metrics for Prometheus to fetch, traces to an OpenTelemetry collector.
+
+Both are off unless asked for: metrics by `EMITONCE_METRICS_ADDRESS`, traces by OpenTelemetry's own
+`OTEL_EXPORTER_OTLP_ENDPOINT` (or `…_TRACES_ENDPOINT`; `OTEL_SDK_DISABLED` and the other variables
+of its specification hold too).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import NoOpTracerProvider
+from opentelemetry.trace import TracerProvider as AnyTracerProvider
+from temporalio.client import Interceptor
+from temporalio.common import MetricMeter
+from temporalio.contrib.opentelemetry import TracingInterceptor
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+
+from engine.metric_names import BUCKETS
+
+
+class TelemetryError(Exception):
+    """Metrics can't be served at the address that was set; the message says why."""
+
+
+@dataclass
+class Telemetry:
+    """What a process makes its Temporal client with. `runtime` is None where metrics are off."""
+
+    runtime: Runtime | None
+    tracers: AnyTracerProvider = field(default_factory=NoOpTracerProvider)
+
+    @property
+    def meter(self) -> MetricMeter:
+        return self.runtime.metric_meter if self.runtime else MetricMeter.noop
+
+    @property
+    def client_interceptors(self) -> Sequence[Interceptor]:
+        """For the client alone: workers made of it take them over."""
+        if isinstance(self.tracers, NoOpTracerProvider):
+            return ()
+        return (TracingInterceptor(self.tracers.get_tracer("emitonce")),)
+
+    def close(self) -> None:
+        """Send the spans that are still here. Metrics end with the process."""
+        if isinstance(self.tracers, TracerProvider):
+            self.tracers.shutdown()
+
+
+def open_telemetry(
+    *, metrics_address: str | None, role: str, build_id: str | None = None
+) -> Telemetry:
+    """One for a process, before its first client of Temporal is made.
+
+    Raises:
+        TelemetryError: the address is none, or another process listens there.
+    """
+    runtime = None
+    if metrics_address:
+        config = PrometheusConfig(
+            bind_address=metrics_address,
+            counters_total_suffix=True,
+            unit_suffix=True,
+            durations_as_seconds=True,
+            histogram_bucket_overrides=BUCKETS,
+        )
+        try:
+            runtime = Runtime(telemetry=TelemetryConfig(metrics=config, global_tags={"role": role}))
+        except ValueError as err:
+            raise TelemetryError(
+                f"EMITONCE_METRICS_ADDRESS={metrics_address}: metrics can't be served there "
+                f"({err}); it must read host:port, and each process needs a port of its own"
+            ) from None
+    return Telemetry(runtime, _tracers(role, build_id))
+
+
+def _tracers(role: str, build_id: str | None) -> AnyTracerProvider:
+    wanted = any(
+        os.environ.get(name)
+        for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    )
+    if not wanted or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return NoOpTracerProvider()
+    # Loaded where it is used: it brings a client for HTTP with it.
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    described = {"service.name": f"emitonce-{role}", "service.version": build_id or "unknown"}
+    provider = TracerProvider(resource=Resource.create(described))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
