@@ -113,16 +113,23 @@ class Emitter:
     """Starts events. One for a process; safe to share between tasks of one event loop."""
 
     def __init__(
-        self, client: Client, *, instance_secret: bytes | None = None, task_queue: str = TASK_QUEUE
+        self,
+        client: Client,
+        *,
+        instance_secret: bytes | None = None,
+        task_queue: str = TASK_QUEUE,
+        eager_start: bool = False,
     ) -> None:
         """Emit through `client`, whose data converter must be the Pydantic one.
 
         `instance_secret` is the server's own (`EMITONCE_INSTANCE_SECRET`, decoded); idempotency
-        keys need it.
+        keys need it. With `eager_start`, a worker of the same client gets a new event's first task
+        in the answer to its start, when it has room: for processes that emit and deliver.
         """
         self.client = client
         self._secret = instance_secret
         self._task_queue = task_queue
+        self._eager_start = eager_start
 
     @classmethod
     async def connect(
@@ -210,6 +217,7 @@ class Emitter:
                     str(workspace), event, resource, resource_id, accepted_at, test=test
                 ),
                 static_summary=_summary(event, test=test),
+                request_eager_start=self._eager_start,
             )
         except WorkflowAlreadyStartedError:
             accepted_at = await self._accepted_before(event_id, memo)
