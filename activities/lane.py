@@ -5,7 +5,7 @@ A pure decision over a monotonic clock in seconds, so that it is tested without 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # A request that finds no permit within this time gives its place in the worker back.
 LONGEST_WAIT = 1.0
@@ -34,13 +34,17 @@ class Lane:
 
     places: int
     per_second: float = 1.0
-    in_use: int = 0
     typical: float = _FIRST_GUESS
     last_used: float = 0.0
+    _begun: list[float] = field(default_factory=list)
     _next_free: float = 0.0
     _queued_until: float = 0.0
     _slowed_at: float = float("-inf")
     _slowness: float = 1.0
+
+    @property
+    def in_use(self) -> int:
+        return len(self._begun)
 
     def enter(
         self, now: float, *, came_back: bool, longest_wait: float = LONGEST_WAIT
@@ -57,13 +61,13 @@ class Lane:
         if self.in_use >= places or starts_at - now > longest_wait:
             return self._send_away(now, starts_at, spacing)
         self._next_free = starts_at + spacing
-        self.in_use += 1
-        return Go(starts_at - now)
+        self._begun.append(starts_at)
+        return Go(starts_at)
 
     def leave(self, now: float, began: float) -> None:
         """The request that began then has ended."""
         self.last_used = now
-        self.in_use -= 1
+        self._begun.remove(began)
         self.typical += _WEIGHT_OF_LATEST * (max(now - began, 0.0) - self.typical)
 
     def slow_down(self, now: float, began: float, seconds: float) -> bool:
@@ -90,16 +94,18 @@ class Lane:
         return float(min(self._slowness * 2**doublings, 1.0))
 
     def _send_away(self, now: float, starts_at: float, spacing: float) -> Away:
-        by_places = self.typical / self.places / OVERBOOKING
+        # Those under way may tell more than those that have ended: none may end for a long time.
+        longest = now - min(self._begun, default=now)
+        by_places = max(self.typical, longest) / self.places / OVERBOOKING
         self._queued_until = max(self._queued_until, starts_at) + max(spacing, by_places)
         return Away(min(max(self._queued_until - now, SHORTEST_AWAY), LONGEST_AWAY))
 
 
 @dataclass(frozen=True)
 class Go:
-    """Send after so many seconds, `LONGEST_WAIT` at most."""
+    """Send at that moment, `LONGEST_WAIT` from now at most."""
 
-    wait: float
+    begins: float
 
 
 @dataclass(frozen=True)

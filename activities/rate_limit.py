@@ -86,14 +86,12 @@ class RateLimit:
         entered = lane.enter(now, came_back=came_back, longest_wait=longest_wait)
         if isinstance(entered, Away):
             raise Throttled(_spread(entered.seconds))
-        began = now
         try:
-            if entered.wait > 0:
-                await asyncio.sleep(entered.wait)
-            began = time.monotonic()
-            yield Permit(lane, began)
+            if entered.begins > now:
+                await asyncio.sleep(entered.begins - now)
+            yield Permit(lane, entered.begins)
         finally:
-            lane.leave(time.monotonic(), began)
+            lane.leave(time.monotonic(), entered.begins)
 
     def _lane(self, connection: str) -> Lane:
         lane = self._lanes.get(connection)

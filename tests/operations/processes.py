@@ -13,20 +13,26 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.integration.stack import SECRET, Stack
+from tests.integration.stack import SECRET, Stack, eventually
 
 ROOT = Path(__file__).parents[2]
 
 
 @asynccontextmanager
 async def worker_processes(stack: Stack, count: int, **settings: str) -> AsyncIterator[list[int]]:
-    """So many; yields their process ids. They are ended in the end."""
+    """So many, all known to each other; yields their process ids. They are ended in the end."""
     environment = environment_of(stack) | settings
     processes = [
         await asyncio.create_subprocess_exec(sys.executable, "worker.py", cwd=ROOT, env=environment)
         for _ in range(count)
     ]
+
+    async def up() -> bool:
+        counted = await stack.catalog.pool.fetch("SELECT counted FROM workers")
+        return [row["counted"] for row in counted] == [count] * count
+
     try:
+        await eventually(up, within=60)
         yield [process.pid for process in processes]
     finally:
         for process in processes:

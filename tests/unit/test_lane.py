@@ -14,22 +14,23 @@ from activities.lane import LONGEST_AWAY, LONGEST_WAIT, RECOVERY, Away, Go, Lane
 def sent(lane: Lane, arrivals: list[float], *, takes: float = 0.01) -> list[float]:
     """When requests are sent that arrive then, each coming back for as long as it is sent away."""
     number = itertools.count()
-    queue = [(at, next(number), "try", False) for at in arrivals]
+    queue: list[tuple[float, int, float | None, bool]]
+    queue = [(at, next(number), None, False) for at in arrivals]
     heapq.heapify(queue)
     times: list[float] = []
     while queue:
-        now, _, what, came_back = heapq.heappop(queue)
-        if what == "end":
-            lane.leave(now, now - takes)
+        now, _, began, came_back = heapq.heappop(queue)
+        if began is not None:
+            lane.leave(now, began)
             continue
         entered = lane.enter(now, came_back=came_back)
         if isinstance(entered, Go):
-            assert entered.wait <= LONGEST_WAIT
+            assert entered.begins - now <= LONGEST_WAIT
             assert lane.in_use <= lane.places
-            times.append(now + entered.wait)
-            heapq.heappush(queue, (now + entered.wait + takes, next(number), "end", False))
+            times.append(entered.begins)
+            heapq.heappush(queue, (entered.begins + takes, next(number), entered.begins, False))
         else:
-            heapq.heappush(queue, (now + entered.seconds, next(number), "try", True))
+            heapq.heappush(queue, (now + entered.seconds, next(number), None, True))
     return sorted(times)
 
 
@@ -69,12 +70,25 @@ def test_who_was_sent_away_goes_before_who_comes_in():
     assert isinstance(lane.enter(0.01, came_back=True), Go)
 
 
+def test_few_tries_are_wasted_on_a_connection_that_answers_nothing_yet():
+    """Before the first request has ended, those under way say how long it takes."""
+    lane, tries = Lane(places=20, per_second=900), 0
+    due = [(number * 0.01, False) for number in range(1_000)]
+    while due and due[0][0] < 10:
+        at, came_back = heapq.heappop(due)
+        entered = lane.enter(at, came_back=came_back)
+        tries += 1
+        if isinstance(entered, Away):
+            heapq.heappush(due, (at + entered.seconds, True))
+    assert tries < 1_500
+
+
 def test_idle_lane_takes_whoever_comes_though_many_are_away():
     lane = Lane(places=4, per_second=900)
     for _ in range(100):
         lane.enter(0.0, came_back=False)
-    for _ in range(4):
-        lane.leave(0.2, 0.0)
+    for began in list(lane._begun):
+        lane.leave(0.2, began)
     assert isinstance(lane.enter(0.2, came_back=False), Go)
 
 
