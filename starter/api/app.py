@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -41,8 +43,11 @@ MANAGEMENT = (
 )
 
 
-def create_app(parts: Parts) -> FastAPI:
-    """The API over `parts`, which whoever made them closes after it."""
+def create_app(parts: Parts, *, console: Callable[[FastAPI], None] | None = None) -> FastAPI:
+    """The API over `parts`, which whoever made them closes after it.
+
+    `console` adds its pages to the application: see `starter.console`.
+    """
     app = FastAPI(
         title="emitonce",
         version="1.0.0",
@@ -53,6 +58,8 @@ def create_app(parts: Parts) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
         separate_input_output_schemas=False,
+        # It would record queries, which may hold personal data.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.parts = parts
     app.state.authentication = Authentication(parts.catalog.key_lookup)
@@ -63,6 +70,8 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_api_route("/docs", _docs, include_in_schema=False, response_class=HTMLResponse)
     for error in (RequestValidationError, HTTPException):
         app.add_exception_handler(error, _answer)
+    if console is not None:
+        console(app)
     # The last one added is the outermost.
     app.add_middleware(Failures)
     app.add_middleware(IngestionCors)

@@ -90,6 +90,9 @@ _PATH_PARAMS = {
     "event": "event_id",
 }
 
+# What the catalog calls otherwise than the API's bodies do.
+_BODY_PARAMS = {"api_key": "metadata.cdpApiKey", "region": "metadata.region"}
+
 
 def as_api_error(error: Exception) -> ApiError | None:
     """What `error` is answered with; None for one that nobody expected."""
@@ -104,7 +107,7 @@ def as_api_error(error: Exception) -> ApiError | None:
 
 def _of_ours(error: Exception) -> ApiError | None:
     if isinstance(error, catalog.InvalidValue):
-        return bad_request(error.field, error.problem)
+        return bad_request(_BODY_PARAMS.get(error.field, error.field), error.problem)
     if isinstance(error, domain.InvalidEvent):
         return bad_request("body" if error.field == "input" else error.field, error.reason)
     if isinstance(error, InvalidCursor):

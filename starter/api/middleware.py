@@ -160,17 +160,20 @@ class Failures:
 
 
 def answer_to(error: Exception, scope: Scope) -> Response:
-    answer = as_api_error(error)
-    if answer is None:
-        # The text of an error may repeat what it failed on.
-        log.error(
-            "request failed",
-            request_id=scope["state"]["request_id"],
-            error=type(error).__name__,
-            at=[
-                f"{frame.filename}:{frame.lineno} {frame.name}"
-                for frame in traceback.extract_tb(error.__traceback__)[-8:]
-            ],
-        )
-        answer = ApiError(500, "something went wrong here; the log has it under this request's id")
+    answer = as_api_error(error) or logged_error(error, scope)
     return JSONResponse(answer.body(), status_code=answer.status, headers=answer.headers)
+
+
+def logged_error(error: Exception, scope: Scope) -> ApiError:
+    """What nobody expected: the log says where, the answer only that there is something."""
+    # The text of an error may repeat what it failed on.
+    log.error(
+        "request failed",
+        request_id=scope["state"]["request_id"],
+        error=type(error).__name__,
+        at=[
+            f"{frame.filename}:{frame.lineno} {frame.name}"
+            for frame in traceback.extract_tb(error.__traceback__)[-8:]
+        ],
+    )
+    return ApiError(500, "something went wrong here; the log has it under this request's id")

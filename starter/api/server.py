@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from starter.api.app import create_app
 from starter.api.parts import Parts
@@ -44,6 +45,7 @@ async def serve(
     host: str,
     port: int,
     ready: Callable[[str], None] = lambda url: None,
+    console: Callable[[FastAPI], None] | None = None,
 ) -> None:
     """Serve until cancelled; requests in flight are finished. Port 0: any free one.
 
@@ -54,7 +56,7 @@ async def serve(
     """
     listening = _listen(host, port)
     config = uvicorn.Config(
-        create_app(parts),
+        create_app(parts, console=console),
         lifespan="off",
         ws="none",
         http="h11",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -201,3 +202,8 @@ def assert_error(answer: httpx.Response, status: int, param: str | None = None) 
 
 def is_uuid(text: Any) -> bool:
     return isinstance(text, str) and str(uuid.UUID(text)) == text
+
+
+def filled(path: str, ids: dict[str, str]) -> str:
+    """A path of the document with its parameters; where none is given, an id of nothing."""
+    return re.sub(r"{(\w+)}", lambda found: ids.get(found[1], str(uuid.uuid4())), path)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from tests.api.caller import Api, open_api
@@ -9,7 +11,9 @@ from tests.integration.stack import Stack
 
 
 @pytest_asyncio.fixture
-async def api(stack: Stack) -> AsyncIterator[Api]:
-    """The HTTP API over the test's own stack."""
-    async with open_api(stack) as api:
-        yield api
+async def api(stack: Stack, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Api]:
+    """The HTTP API over the test's own stack. Nothing may fail unseen behind an answer."""
+    with caplog.at_level(logging.ERROR, logger="uvicorn.error"):
+        async with open_api(stack) as api:
+            yield api
+    assert [record.getMessage() for record in caplog.records if record.levelno >= 40] == []

@@ -8,8 +8,10 @@ import uuid
 import asyncpg
 import pytest
 
+from engine.connect import connect
 from tests.api.caller import Api, assert_error, is_uuid, open_api
-from tests.integration.stack import SAMPLE, Stack, open_stack
+from tests.api.line import Line
+from tests.integration.stack import SAMPLE, open_stack
 
 
 async def test_accepted_event_is_delivered(api: Api):
@@ -214,18 +216,17 @@ async def test_bulk_key_stands_for_the_whole_batch(api: Api):
     assert len(listed["records"]) == 6
 
 
-async def test_accepting_asks_the_database_for_nothing(api: Api):
-    await api.emitted()
-    await api.post("/events", {"event": "a", "payload": {}, "workspace": api.stack.workspace})
-    conn = await asyncpg.connect(api.stack.database)
-    for table in ("publishable_keys", "machine_keys", "workspaces"):
-        await conn.execute(f"ALTER TABLE {table} RENAME TO away_{table}")
-    await conn.close()
-    await api.emitted()
-    answer = await api.post(
-        "/events", {"event": "a", "payload": {}, "workspace": api.stack.workspace}
-    )
-    assert answer.status_code == 201
+async def test_accepting_asks_the_database_for_nothing(temporal, database: str):
+    async with open_stack(temporal, database, working=False) as stack, open_api(stack) as api:
+        body = {"event": "a", "payload": {}, "workspace": stack.workspace}
+        await api.emitted()
+        assert (await api.post("/events", body)).status_code == 201
+        conn = await asyncpg.connect(database)
+        for table in ("publishable_keys", "machine_keys", "workspaces"):
+            await conn.execute(f"ALTER TABLE {table} RENAME TO away_{table}")
+        await conn.close()
+        await api.emitted()
+        assert (await api.post("/events", body)).status_code == 201
 
 
 async def test_revoked_key_emits_no_more(api: Api):
@@ -242,12 +243,11 @@ async def test_emitting_at_once_gives_each_its_own_id(api: Api):
 
 
 async def test_no_answer_of_temporal_is_503_with_retry_after(temporal, database: str):
-    """A client whose server is gone stands in for one that can't be reached."""
-    from temporalio.client import Client
-
-    async with open_stack(temporal, database, working=False) as stack:
-        away = await Client.connect("127.0.0.1:1", lazy=True)
-        async with open_api(stack, client=away) as api:
+    async with open_stack(temporal, database, working=False) as stack, Line(temporal) as line:
+        client = await connect(line.address)
+        async with open_api(stack, client=client) as api:
+            await api.emitted()
+            await line.cut()
             for path, body in (
                 ("/events", {"event": "a", "payload": {}}),
                 ("/events/bulk", [{"event": "a", "payload": {}}]),
@@ -260,11 +260,11 @@ async def test_no_answer_of_temporal_is_503_with_retry_after(temporal, database:
             assert_error(await api.get("/events"), 503)
 
 
-async def test_database_away_is_503_with_retry_after(stack: Stack, postgres_dsn: str):
-    async with open_api(stack) as api:
+async def test_database_away_is_503_with_retry_after(temporal, database: str):
+    async with open_stack(temporal, database, working=False) as stack, open_api(stack) as api:
         await api.emitted()
-        await stack.catalog.pool.close()
         await stack.catalog.changes.stop()
+        await stack.catalog.pool.close()
         answer = await api.emit()
         assert_error(answer, 503)
         assert int(answer.headers["retry-after"]) >= 1

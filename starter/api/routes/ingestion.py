@@ -41,7 +41,7 @@ async def emit_event(request: Request, idempotency_key: IdempotencyKey = None) -
     caller = caller_of(request)
     value = parse_json(await read_bytes(request))
     created = await accepting(request).one(value, caller, idempotency_key)
-    request.state.said = {"event": created["id"], "workspace": created["workspace"]}
+    request.state.said = {"event_id": created["id"], "workspace_id": created["workspace"]}
     return JSONResponse({"event": created}, status_code=201)
 
 

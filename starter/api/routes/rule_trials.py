@@ -72,7 +72,7 @@ async def test_rule(request: Request, rule_id: RuleId) -> Any:
         test=True,
         created_by=caller_of(request).key,
     )
-    request.state.said = {"event": handle.id, "workspace": rule.workspace}
+    request.state.said = {"event_id": handle.id, "workspace_id": rule.workspace}
     with contextlib.suppress(TimeoutError, EmitError):  # how it ended is in the log
         async with asyncio.timeout(TEST_SECONDS):
             await handle.result()

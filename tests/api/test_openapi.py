@@ -1,0 +1,127 @@
+"""The OpenAPI document: whole, with valid examples, and readable without a network."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import jsonschema_rs
+
+from tests.api.caller import Api
+
+METHODS = {"get", "put", "post", "patch", "delete"}
+
+
+async def operations(api: Api) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:
+    document = (await api.http.get("/openapi.json")).json()
+    return document, [
+        (method, path, operation)
+        for path, found in document["paths"].items()
+        for method, operation in found.items()
+    ]
+
+
+def valid(document: dict[str, Any], schema: dict[str, Any], value: Any) -> None:
+    whole = {**schema, "components": document["components"]}
+    jsonschema_rs.Draft202012Validator(whole).validate(value)
+
+
+async def test_every_operation_has_a_valid_example(api: Api):
+    document, found = await operations(api)
+    assert document["openapi"].startswith("3.1")
+    assert len(found) >= 40
+    for method, path, operation in found:
+        assert method in METHODS
+        examples = 0
+        for status, response in operation["responses"].items():
+            content = response["content"]["application/json"]
+            if "example" in content:
+                valid(document, content["schema"], content["example"])
+                examples += 1
+            elif status in ("200", "201"):
+                raise AssertionError(f"{method} {path} has no example of {status}")
+        assert examples, (method, path)
+        if "requestBody" in operation:
+            content = operation["requestBody"]["content"]["application/json"]
+            if "example" in content:
+                valid(document, content["schema"], content["example"])
+            else:
+                assert not operation["requestBody"]["required"], (method, path)
+
+
+async def test_validation_is_documented_as_400(api: Api):
+    document, found = await operations(api)
+    with_422 = [path for _, path, operation in found if "422" in operation["responses"]]
+    assert with_422 == ["/api/v1/connections/{connection_id}/mappings/default"]
+    assert "HTTPValidationError" not in str(document)
+
+
+async def test_every_path_of_meshes_is_there(api: Api):
+    _, found = await operations(api)
+    there = {(method, re.sub(r"{\w+}", "{}", path)) for method, path, _ in found}
+    meshes = """
+        post /events
+        post /events/bulk
+        get /events
+        get /workspaces/{}/events
+        get /events/{}
+        get /events/{}/payload
+        post /events/{}/rules/{}/retry
+        get /events/{}/rules/{}/attempts
+        get /events/{}/rules/{}/attempts/{}
+        get /events/{}/rules/{}/attempts/{}/response-details
+        post /events/{}/rules/{}/cancel
+        post /events/{}/cancel
+        get /rules
+        get /workspaces/{}/rules
+        post /rules
+        get /rules/{}
+        delete /rules/{}
+        get /connections
+        get /workspaces/{}/connections
+        post /connections
+        get /connections/{}
+        put /connections/{}
+        delete /connections/{}
+        get /connections/{}/actions
+        get /connections/{}/fields
+        get /connections/{}/mappings/default
+        put /connections/{}/mappings/default
+        get /workspaces
+        post /workspaces
+        get /workspaces/{}
+        put /workspaces/{}
+        get /workspaces/{}/event-types
+        get /workspaces/{}/resources
+        get /integrations
+    """
+    for line in meshes.split("\n"):
+        if line.strip():
+            method, path = line.split()
+            assert (method, f"/api/v1{path}") in there
+
+
+class Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.found += [value or "" for name, value in attrs if name in ("href", "src")]
+
+
+async def test_reference_page_fetches_nothing(api: Api):
+    answer = await api.http.get("/docs")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    page = Links()
+    page.feed(answer.text)
+    assert page.tags.isdisjoint({"script", "img", "iframe", "link"})
+    assert all(link.startswith(("#", "/")) for link in page.found)
+    _, found = await operations(api)
+    for _, path, operation in found:
+        assert path in answer.text
+        assert f'id="{operation["operationId"]}"' in answer.text
