@@ -52,9 +52,9 @@ from engine.backlog import measured_backlog
 from engine.connect import connect
 from engine.held_runs import HeldRuns
 from engine.lookout import Attention, Lookout, start_watch
+from engine.namespace import prepare_namespace
 from engine.observed_worker import ObservedWorker
 from engine.redelivery_pages import RedeliveryPages
-from engine.search_attributes import register_search_attributes
 from engine.telemetry import Telemetry, open_telemetry
 from engine.versioning import deployment_config
 from settings import Secrets, Settings, SettingsError, load_secrets
@@ -312,7 +312,7 @@ async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -
             runtime=telemetry.runtime,
             interceptors=telemetry.client_interceptors,
         )
-        await register_search_attributes(client)
+        await prepare_namespace(client)
         async with open_worker(client, catalog, customerio, settings, telemetry):
             with on_signals(stop):
                 log.info(

@@ -29,6 +29,7 @@ from engine.connect import TemporalUnreachable
 from engine.dev_server import DevServerError
 from engine.event_cursor import InvalidCursor
 from engine.event_log import EventNotFound
+from engine.namespace import NamespaceUnfit
 from engine.server_binary import NoServerBinary
 from engine.steering import AlreadyEnded, AttemptImminent, Held
 from engine.telemetry import TelemetryError
@@ -67,6 +68,7 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
             NoServerBinary,
             EmbeddedPostgresError,
             TelemetryError,
+            NamespaceUnfit,
         ),
         Exit.SETTINGS,
     ),

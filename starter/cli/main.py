@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from starter.cli import demo, dev, emit, export, redeliver, simulator, worker
+from starter.cli import demo, dev, doctor, emit, export, redeliver, sample_event, simulator, worker
 from starter.cli.connections import connections
 from starter.cli.errors import CommandFailed, exit_code
 from starter.cli.events import events
@@ -31,7 +31,9 @@ app.command("demo")(demo.demo)
 app.command("simulator")(simulator.simulator)
 app.command("worker")(worker.worker)
 app.command("migrate")(worker.migrate)
+app.command("doctor")(doctor.doctor)
 app.command("emit")(emit.emit)
+app.command("test-event")(sample_event.send_test_event)
 app.command("redeliver")(redeliver.redeliver)
 app.command("export")(export.export)
 app.add_typer(workspaces, name="workspaces")

@@ -1,0 +1,116 @@
+"""Looks at a namespace as deliveries need it, and says what is amiss and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from delivery.search_attributes import ALL
+from engine.dev_server import RETENTION, namespace_retention
+from engine.finding import Finding, bad, fine, warn
+from engine.server_binary import OLDEST_SERVER
+
+# A worker polls at least once a minute; what has not for longer is gone.
+POLLED_WITHIN = timedelta(minutes=5)
+
+
+async def examine_temporal(client: Client, task_queue: str) -> AsyncIterator[Finding]:
+    yield await _server(client)
+    try:
+        retention = await namespace_retention(client)
+    except RPCError as err:
+        if err.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        yield bad(
+            "namespace",
+            f"{client.namespace} does not exist",
+            f"temporal operator namespace create --namespace {client.namespace} --retention 720h",
+        )
+        return
+    yield _retention(client.namespace, retention)
+    yield await _search_attributes(client)
+    yield await _workers(client, task_queue)
+
+
+async def _server(client: Client) -> Finding:
+    info = await client.workflow_service.get_system_info(GetSystemInfoRequest())
+    told = re.match(r"(\d+)\.(\d+)", info.server_version)
+    oldest = ".".join(map(str, OLDEST_SERVER))
+    if told and (int(told[1]), int(told[2])) < OLDEST_SERVER:
+        return warn(
+            "temporal",
+            f"server {info.server_version} is older than {oldest}, which this is tested with",
+            f"upgrade the cluster to {oldest} or newer",
+        )
+    return fine("temporal", f"server {info.server_version or 'of Temporal Cloud'} answers")
+
+
+def _retention(namespace: str, retention: timedelta) -> Finding:
+    if retention < RETENTION:
+        return warn(
+            "retention",
+            f"{namespace} keeps closed events {_days(retention)}: the delivery log, redelivery and "
+            "de-duplication last no longer",
+            f"temporal operator namespace update --namespace {namespace} --retention 720h",
+        )
+    return fine("retention", f"{namespace} keeps closed events {_days(retention)}")
+
+
+def _days(time: timedelta) -> str:
+    days = time / timedelta(days=1)
+    return f"{days:g} {'day' if days == 1 else 'days'}"
+
+
+async def _search_attributes(client: Client) -> Finding:
+    present = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    custom = present.custom_attributes
+    missing = sorted(key.name for key in ALL if key.name not in custom)
+    if missing:
+        return bad(
+            "search attributes",
+            f"{', '.join(missing)} are not registered: events can't be listed",
+            "start a worker, which registers them, or: temporal operator search-attribute create",
+        )
+    other = sorted(key.name for key in ALL if custom[key.name] != int(key.indexed_value_type))
+    if other:
+        return bad(
+            "search attributes",
+            f"{', '.join(other)} are registered with another type",
+            "use a namespace of emitonce's own",
+        )
+    return fine("search attributes", f"all {len(list(ALL))} are registered")
+
+
+async def _workers(client: Client, task_queue: str) -> Finding:
+    described = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+            report_stats=True,
+        )
+    )
+    now = datetime.now(UTC)
+    polling = {
+        poller.identity
+        for poller in described.pollers
+        if now - poller.last_access_time.ToDatetime(UTC) < POLLED_WITHIN
+    }
+    waiting = described.stats.approximate_backlog_count
+    if not polling:
+        return bad(
+            "workers",
+            f"none works on task queue {task_queue}; {waiting} tasks wait",
+            "start one: emitonce worker",
+        )
+    return fine("workers", f"{len(polling)} on task queue {task_queue}; {waiting} tasks wait")

@@ -1,0 +1,30 @@
+"""What an examination found of one matter, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from delivery.values import Value
+
+State = Literal["ok", "warning", "error"]
+
+
+class Finding(Value):
+    """`said` is one sentence without secrets or personal data; `remedy` is for what is not ok."""
+
+    matter: str
+    state: State
+    said: str
+    remedy: str | None = None
+
+
+def fine(matter: str, said: str) -> Finding:
+    return Finding(matter=matter, state="ok", said=said)
+
+
+def warn(matter: str, said: str, remedy: str) -> Finding:
+    return Finding(matter=matter, state="warning", said=said, remedy=remedy)
+
+
+def bad(matter: str, said: str, remedy: str) -> Finding:
+    return Finding(matter=matter, state="error", said=said, remedy=remedy)

@@ -1,0 +1,192 @@
+"""`emitonce doctor`: is everything as deliveries need it, and if not, what is to be done?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import httpx
+from pydantic import ValidationError
+from temporalio.service import RPCError
+
+from catalog.database import Pool, close_pool, connection, open_pool
+from catalog.errors import CatalogError, CatalogUnavailable, SchemaMismatch
+from catalog.key_use import KeyUse
+from catalog.migrate import pending
+from engine.connect import TemporalUnreachable, connect
+from engine.examine import examine_temporal
+from engine.finding import Finding, bad, fine, warn
+from settings import Secrets, Settings, SettingsError, load_secrets
+from starter.cli.errors import CommandFailed, Exit
+from starter.cli.output import Json, console, print_json
+from starter.cli.parts import cli_settings
+from worker import database_url
+
+REACH_SECONDS = 5.0
+# Signatures and deadlines bear more; the vendor's answers to events from the future are published
+# nowhere.
+CLOCK_MAY_DIFFER = timedelta(seconds=5)
+
+_MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "error": ("error", "red")}
+
+
+def doctor(as_json: Json = False) -> None:
+    """Examine settings, keys, database, Temporal, clock and Customer.io, and say what to do.
+
+    Nothing is changed, nothing is sent to Customer.io. Exit code 1 when something is wrong;
+    warnings alone leave it 0.
+    """
+    findings = asyncio.run(_all(print_one=None if as_json else _show))
+    wrong = [finding for finding in findings if finding.state == "error"]
+    if as_json:
+        print_json({"ok": not wrong, "findings": [f.model_dump() for f in findings]})
+    if wrong:
+        raise CommandFailed(Exit.BAD)
+
+
+def _show(finding: Finding) -> None:
+    word, color = _MARKS[finding.state]
+    console.print(f"[{color}]{word:<8}[/{color}]", end="")
+    console.print(f"{finding.matter:<18} {finding.said}", markup=False)
+    if finding.remedy:
+        console.print(f"{'':<27}→ {finding.remedy}", markup=False)
+
+
+async def _all(*, print_one: Callable[[Finding], None] | None) -> list[Finding]:
+    findings = []
+    async for finding in _examine():
+        findings.append(finding)
+        if print_one:
+            print_one(finding)
+    return findings
+
+
+async def _examine() -> AsyncIterator[Finding]:
+    try:
+        settings = cli_settings()
+        secrets = load_secrets(settings)
+    except (SettingsError, ValidationError) as err:
+        yield bad("settings", _one_line(err), "set what is named, then ask again")
+        return
+    yield fine("settings", f"complete, for {settings.env}")
+    yield _encryption(settings, secrets)
+    async for finding in _database(settings, secrets):
+        yield finding
+    async for finding in _temporal(settings, secrets):
+        yield finding
+    for region, url in settings.customerio_urls().items():
+        async for finding in _vendor(region, url):
+            yield finding
+
+
+def _one_line(err: Exception) -> str:
+    if isinstance(err, ValidationError):
+        return "; ".join(
+            f"EMITONCE_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}"
+            for fault in err.errors(include_input=False, include_url=False)
+        )
+    return str(err)
+
+
+def _encryption(settings: Settings, secrets: Secrets) -> Finding:
+    if secrets.payload_keys and secrets.encrypt_payloads:
+        return fine(
+            "encryption", f"events are encrypted in Temporal ({len(secrets.payload_keys)} key)"
+        )
+    return warn(
+        "encryption",
+        "off: whoever reads Temporal's database or Web UI reads people's data",
+        "set EMITONCE_PAYLOAD_KEYS and leave EMITONCE_PAYLOAD_ENCRYPTION on",
+    )
+
+
+async def _database(settings: Settings, secrets: Secrets) -> AsyncIterator[Finding]:
+    try:
+        async with asyncio.timeout(REACH_SECONDS), database_url(settings) as dsn:
+            pool = await open_pool(dsn)
+            try:
+                async for finding in _catalog(pool, secrets):
+                    yield finding
+            finally:
+                await close_pool(pool)
+    except (CatalogUnavailable, TimeoutError) as err:
+        yield bad(
+            "database",
+            f"can't be reached: {err or 'no answer in time'}",
+            "start PostgreSQL, or mend EMITONCE_DATABASE_URL",
+        )
+    except (CatalogError, SettingsError) as err:
+        yield bad("database", str(err), "mend EMITONCE_DATABASE_URL, or the database it names")
+
+
+async def _catalog(pool: Pool, secrets: Secrets) -> AsyncIterator[Finding]:
+    async with connection(pool) as conn:
+        now: datetime = await conn.fetchval("SELECT clock_timestamp()")
+        version = conn.get_server_version().major
+    yield fine("database", f"PostgreSQL {version} answers")
+    yield _clock("the database's", now)
+    try:
+        missing = await pending(pool)
+    except SchemaMismatch as err:
+        yield bad("migrations", str(err), "deploy the code that belongs to the schema")
+        return
+    if missing:
+        yield bad("migrations", f"{len(missing)} wait: {', '.join(missing)}", "emitonce migrate")
+        return
+    yield fine("migrations", "the schema is this version's")
+    yield await _credential_keys(pool, secrets)
+
+
+async def _credential_keys(pool: Pool, secrets: Secrets) -> Finding:
+    stored = await KeyUse(pool).credentials_by_key()
+    lost = {key: count for key, count in stored.items() if key not in secrets.credential_keys}
+    if lost:
+        named = ", ".join(f"{key} ({count})" for key, count in sorted(lost.items()))
+        return bad(
+            "credential keys",
+            f"Customer.io keys are encrypted with keys that are not here: {named}",
+            "add them to EMITONCE_CREDENTIAL_KEYS; without them the API keys must be entered anew",
+        )
+    return fine("credential keys", f"decrypt all {sum(stored.values())} stored Customer.io keys")
+
+
+async def _temporal(settings: Settings, secrets: Secrets) -> AsyncIterator[Finding]:
+    try:
+        client = await connect(timeout_seconds=REACH_SECONDS, keys=secrets.payload_ring())
+        async for finding in examine_temporal(client, settings.task_queue):
+            yield finding
+    except TemporalUnreachable as err:
+        yield bad("temporal", str(err), "start the server, or mend TEMPORAL_ADDRESS")
+    except RPCError as err:
+        yield bad("temporal", f"refused: {err.message}", "check the namespace and its credentials")
+
+
+async def _vendor(region: str, url: str) -> AsyncIterator[Finding]:
+    """Any answer will do; the address alone is asked, without a key."""
+    matter = f"Customer.io {region}"
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=REACH_SECONDS) as http:
+            answer = await http.get(url)
+    except httpx.HTTPError as err:
+        yield warn(
+            matter,
+            f"{url} can't be reached ({type(err).__name__}): deliveries to it wait",
+            "let the workers' hosts reach it over HTTPS (not needed for a region nobody uses)",
+        )
+        return
+    yield fine(matter, f"{httpx.URL(url).host} answers")
+    if date := answer.headers.get("date"):
+        yield _clock(f"{matter}'s", parsedate_to_datetime(date))
+
+
+def _clock(whose: str, now: datetime) -> Finding:
+    apart = abs(datetime.now(UTC) - now)
+    if apart > CLOCK_MAY_DIFFER:
+        return warn(
+            "clock",
+            f"{apart.total_seconds():.0f} s apart from {whose}",
+            "let this host's clock be set by NTP",
+        )
+    return fine("clock", f"agrees with {whose}")

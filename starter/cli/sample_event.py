@@ -1,0 +1,107 @@
+"""`emitonce test-event`: from nothing to a delivered event, in one command."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from catalog.connections import Connection
+from catalog.paging import Page
+from delivery.log import EventLog
+from delivery.result import Status
+from destinations.customerio.client import VENDOR_URLS
+from destinations.customerio.simulator import EU_KEY, US_KEY
+from settings import SettingsError
+from starter.cli.errors import CommandFailed, Exit
+from starter.cli.output import Json, print_json, say
+from starter.cli.parts import CREATED_BY, Parts, log_when_ended, with_parts
+from starter.cli.tour_view import show_log
+from starter.shapes import event_detail_object
+
+NAME = "Test event"
+EVENT = "user.signup"
+OVERRIDE = "Signed Up"
+PAYLOAD: dict[str, Any] = {
+    "userId": "usr_2048",
+    "email": "test@example.com",
+    "first_name": "Test",
+    "last_name": "User",
+    "plan": "pro",
+}
+
+
+def send_test_event(
+    region: Annotated[str, typer.Option(help="Of the Customer.io workspace: us or eu.")] = "us",
+    as_json: Json = False,
+) -> None:
+    """Send the sample event and wait for it; exit code 1 if it was not delivered.
+
+    It goes through a workspace of its own, "Test event", made the first time with a connection and
+    a rule. To Customer.io itself it needs the key of a Pipelines source, from
+    CUSTOMERIO_CDP_API_KEY, and identifies the person usr_2048 there.
+    """
+    log = with_parts(lambda parts: _deliver(parts, region))
+    if as_json:
+        print_json(event_detail_object(log))
+    else:
+        show_log(log)
+    if log.status is not Status.COMPLETED:
+        raise CommandFailed(Exit.BAD)
+
+
+async def _deliver(parts: Parts, region: str) -> EventLog:
+    workspace = await _workspace(parts)
+    await _connection_with_rule(parts, workspace, region)
+    emitter = await parts.emitter()
+    handle = await emitter.emit(workspace, EVENT, PAYLOAD)
+    say(f"accepted as event {handle.id}; waiting for its deliveries")
+    return await log_when_ended(handle)
+
+
+async def _workspace(parts: Parts) -> str:
+    catalog, organisation = parts.catalog, parts.organisation
+    cursor = None
+    while True:
+        page = await catalog.workspaces.list(organisation, cursor=cursor)
+        for workspace in page.records:
+            if workspace.name == NAME:
+                return workspace.id
+        cursor = page.next_cursor
+        if cursor is None:
+            return (await catalog.workspaces.create(organisation, name=NAME)).id
+
+
+async def _connection_with_rule(parts: Parts, workspace: str, region: str) -> None:
+    catalog, organisation = parts.catalog, parts.organisation
+    page: Page[Connection] = await catalog.connections.list(organisation, workspace=workspace)
+    if any(connection.region == region for connection in page.records):
+        return
+    connection = await catalog.connections.create(
+        organisation,
+        workspace=workspace,
+        name=f"Customer io {region}",
+        region=region,
+        api_key=_api_key(parts, region),
+        created_by=CREATED_BY,
+    )
+    await catalog.rules.create(
+        organisation,
+        workspace=workspace,
+        connection=connection.id,
+        event=EVENT,
+        metadata={"action": "track_event", "event_name_override": OVERRIDE},
+        created_by=CREATED_BY,
+    )
+
+
+def _api_key(parts: Parts, region: str) -> str:
+    if key := os.environ.get("CUSTOMERIO_CDP_API_KEY"):
+        return key
+    if parts.settings.customerio_urls().get(region) == VENDOR_URLS.get(region):
+        raise SettingsError(
+            "CUSTOMERIO_CDP_API_KEY must hold the key of a Pipelines source "
+            "(Customer.io: Data & Integrations, Sources, HTTP API)"
+        )
+    return EU_KEY if region == "eu" else US_KEY

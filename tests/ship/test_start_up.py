@@ -1,0 +1,153 @@
+"""A worker that can't begin ends within seconds, with one sentence that names what to change."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import uuid
+from pathlib import Path
+
+import asyncpg
+import pytest
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+
+from engine.dev_server import free_port
+from tests.integration.stack import Stack, eventually
+from tests.operations.processes import ROOT, environment_of
+
+SETTINGS = 6
+AWAY = 5
+
+
+async def ends(environment: dict[str, str]) -> tuple[int, str]:
+    """Exit code, and the last line of what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "starter.cli.main", "worker"),
+        cwd=ROOT,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        _, err = await process.communicate()
+    assert process.returncode is not None
+    text = err.decode()
+    assert "Traceback" not in text
+    return process.returncode, text.strip().splitlines()[-1]
+
+
+@pytest.fixture
+def settings(stack: Stack) -> dict[str, str]:
+    return environment_of(stack) | {"COLUMNS": "1000", "EMITONCE_CONNECT_TIMEOUT_SECONDS": "2"}
+
+
+async def test_nobody_at_the_temporal_address(settings: dict[str, str]) -> None:
+    code, said = await ends(settings | {"TEMPORAL_ADDRESS": f"127.0.0.1:{free_port()}"})
+    assert code == AWAY
+    assert "TEMPORAL_ADDRESS" in said
+
+
+async def test_a_namespace_that_is_missing(settings: dict[str, str]) -> None:
+    code, said = await ends(settings | {"TEMPORAL_NAMESPACE": "nobody-made-it"})
+    assert code == SETTINGS
+    assert "TEMPORAL_NAMESPACE" in said
+    assert "namespace create" in said
+
+
+async def test_nobody_at_the_database_address(settings: dict[str, str]) -> None:
+    url = f"postgresql://127.0.0.1:{free_port()}/emitonce"
+    code, said = await ends(settings | {"EMITONCE_DATABASE_URL": url})
+    assert code == AWAY
+    assert "catalog" in said or "database" in said
+
+
+async def test_an_older_schema(settings: dict[str, str], stack: Stack) -> None:
+    connection = await asyncpg.connect(stack.database)
+    newest = await connection.fetchval("SELECT max(name) FROM schema_migrations")
+    await connection.execute("DELETE FROM schema_migrations WHERE name = $1", newest)
+    await connection.close()
+    code, said = await ends(settings)
+    assert code == SETTINGS
+    assert newest in said
+    assert "emitonce migrate" in said
+
+
+async def test_a_newer_schema(settings: dict[str, str], stack: Stack) -> None:
+    connection = await asyncpg.connect(stack.database)
+    await connection.execute(
+        "INSERT INTO schema_migrations (name, checksum) VALUES ('9999_future.sql', 'x')"
+    )
+    await connection.close()
+    code, said = await ends(settings)
+    assert code == SETTINGS
+    assert "9999_future.sql" in said
+    assert "newer" in said
+
+
+async def test_a_metrics_port_in_use(settings: dict[str, str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, said = await ends(settings | {"EMITONCE_METRICS_ADDRESS": address})
+    assert code == SETTINGS
+    assert "EMITONCE_METRICS_ADDRESS" in said
+
+
+async def test_a_deployment_without_a_build(settings: dict[str, str]) -> None:
+    code, said = await ends(settings | {"EMITONCE_DEPLOYMENT": "emitonce"})
+    assert code == SETTINGS
+    assert "EMITONCE_BUILD_ID" in said
+
+
+async def test_production_without_secrets(settings: dict[str, str], tmp_path: Path) -> None:
+    for name in ("EMITONCE_CREDENTIAL_KEYS", "EMITONCE_INSTANCE_SECRET"):
+        settings.pop(name)
+    code, said = await ends(
+        settings | {"EMITONCE_ENV": "production", "EMITONCE_DATA_DIR": str(tmp_path)}
+    )
+    assert code == SETTINGS
+    assert "EMITONCE_CREDENTIAL_KEYS" in said
+
+
+async def test_secrets_are_read_from_files(
+    settings: dict[str, str], tmp_path: Path, stack: Stack
+) -> None:
+    """The settings name nothing but the folder; it gets as far as the wrong key in it."""
+    for name in ("EMITONCE_CREDENTIAL_KEYS", "EMITONCE_INSTANCE_SECRET"):
+        (tmp_path / name.lower()).write_text(settings.pop(name) + "\n")
+    (tmp_path / "emitonce_credential_keys").write_text("k1:tooshort")
+    code, said = await ends(settings | {"EMITONCE_SECRETS_DIR": str(tmp_path)})
+    assert code == SETTINGS
+    assert "EMITONCE_CREDENTIAL_KEYS" in said
+
+
+async def test_a_short_retention_is_warned_of(
+    settings: dict[str, str], temporal: Client, stack: Stack
+) -> None:
+    namespace = f"short-{uuid.uuid4()}"
+    request = RegisterNamespaceRequest(namespace=namespace)
+    request.workflow_execution_retention_period.FromJsonString("86400s")
+    await temporal.workflow_service.register_namespace(request)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "starter.cli.main", "worker"),
+        cwd=ROOT,
+        # A server tells its parts of a new namespace within some seconds.
+        env=settings | {"TEMPORAL_NAMESPACE": namespace, "EMITONCE_CONNECT_TIMEOUT_SECONDS": "20"},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said = bytearray()
+
+    async def warned() -> bool:
+        assert process.stderr is not None
+        said.extend(await process.stderr.readline())
+        return b"retention_hours" in said and b"24" in said
+
+    try:
+        await eventually(warned, within=40)
+    finally:
+        process.terminate()
+        await process.wait()
