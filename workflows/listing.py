@@ -11,6 +11,10 @@ from delivery import search_attributes as names
 from delivery.event import Event
 from delivery.rule import MatchResult
 
+# The server ends a run that sets a search attribute of more than 2,048 bytes. An id takes 39, so of
+# the hundred rules that may match an event, half are listed.
+MOST_IDS = 50
+
 
 def listing_updates(
     event: Event, matched: MatchResult, accepted_at: datetime, present: TypedSearchAttributes
@@ -39,11 +43,11 @@ def listing_updates(
 
 
 def _rules_and_connections(event: Event, matched: MatchResult) -> tuple[list[str], list[str]]:
-    """All of the event, those too of which a redelivery makes no delivery."""
+    """Of the event, those too of which a redelivery makes no delivery; the first 50 of each."""
     earlier = event.redelivery.earlier if event.redelivery else ()
     rules = [rule.id for rule in matched.rules]
     connections = {rule.connection for rule in matched.rules}
     return (
-        list(dict.fromkeys([*(delivery.rule for delivery in earlier), *rules])),
-        sorted(connections.union(delivery.connection for delivery in earlier)),
+        list(dict.fromkeys([*(delivery.rule for delivery in earlier), *rules]))[:MOST_IDS],
+        sorted(connections.union(delivery.connection for delivery in earlier))[:MOST_IDS],
     )
