@@ -11,6 +11,11 @@ from delivery.labels import shown
 from delivery.mapping_schema import LiteralSource, MappedField, MappingSchema
 from delivery.transforms import TransformError, apply
 
+# Characters that go into and come out of one mapping's transforms, all together. Customer.io takes
+# 32,000 bytes for a call; without an end, 250 fields of ten transforms each could keep a large
+# payload's workflow busy for longer than the engine waits.
+MAX_TRANSFORMED = 4_000_000
+
 
 @dataclass(frozen=True)
 class Mapped:
@@ -30,13 +35,25 @@ def map_fields(schema: MappingSchema, payload: dict[str, JsonValue]) -> Mapped:
     can't take their value.
 
     Raises:
-        MappingError: a field marked `fail_action` could not be mapped.
+        MappingError: a field marked `fail_action` could not be mapped, or the transforms have
+            more text to handle than `MAX_TRANSFORMED`.
     """
+    left = MAX_TRANSFORMED
     values: dict[str, JsonValue] = {}
     warnings: list[str] = []
     for mapped in schema.fields:
         try:
-            value = _value_of(mapped, payload)
+            value = _source_of(mapped, payload)
+            for transform in mapped.transforms:
+                left -= _length(value)
+                value = apply(transform, value)
+                left -= _length(value)
+                if left < 0:
+                    raise MappingError(
+                        shown(mapped.dest),
+                        f"the mapping's transforms have more than {MAX_TRANSFORMED:,} characters "
+                        "to handle; map smaller values, or cut them with substring first",
+                    )
         except TransformError as err:
             if mapped.on_error == "fail_action":
                 raise MappingError(shown(mapped.dest), str(err)) from None
@@ -56,14 +73,14 @@ def map_fields(schema: MappingSchema, payload: dict[str, JsonValue]) -> Mapped:
     )
 
 
-def _value_of(mapped: MappedField, payload: dict[str, JsonValue]) -> JsonValue:
+def _source_of(mapped: MappedField, payload: dict[str, JsonValue]) -> JsonValue:
     if isinstance(mapped.source, LiteralSource):
-        value: JsonValue = mapped.source.value
-    else:
-        value = _at(mapped.source.value, payload)
-    for transform in mapped.transforms:
-        value = apply(transform, value)
-    return value
+        return mapped.source.value
+    return _at(mapped.source.value, payload)
+
+
+def _length(value: JsonValue) -> int:
+    return len(value) if isinstance(value, str) else 0
 
 
 def _at(path: str, payload: dict[str, JsonValue]) -> JsonValue:

@@ -169,3 +169,12 @@ def test_the_largest_mapping_and_all_its_parts_are_taken():
         {"schema_version": 1, "fields": [field] * 250, "meta": {"name": "n", "notes": "n" * 1_024}}
     )
     assert MappingSchema.model_validate_json(schema.model_dump_json()) == schema
+
+
+def test_transforms_that_handle_more_text_than_any_call_takes_are_refused():
+    lowered = {**path("field", "bio"), "transforms": [{"type": "lower"}] * 10}
+    assert map_fields(mapping(lowered), {"bio": "X" * 100_000}).values == {"field": "x" * 100_000}
+    with pytest.raises(MappingError, match="more than 4,000,000 characters to handle"):
+        map_fields(mapping(lowered), {"bio": "X" * 300_000})
+    cut = {**lowered, "transforms": [{"type": "substring", "start": 0, "length": 10}] * 10}
+    assert map_fields(mapping(cut), {"bio": "X" * 300_000}).values == {"field": "X" * 10}
