@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RawValue
@@ -19,6 +20,12 @@ with workflow.unsafe.imports_passed_through():
     from workflows.connections import Connections
     from workflows.delivery import Delivery
     from workflows.listing import listing_updates
+
+
+# Code that computes for more than two seconds is taken for hung, and its task tried again for ever.
+# Messages of so much input, counted once for each rule, are built in half of one, however odd.
+BUILT_AT_ONCE = 1024 * 1024
+BETWEEN = timedelta(milliseconds=1)
 
 
 @workflow.defn(name="DeliverEvent")
@@ -42,7 +49,7 @@ class DeliverEvent:
         event = _read(raw)
         matched = await _match(event)
         _list(event, matched)
-        result = await self._deliver(event, matched)
+        result = await self._deliver(event, matched, at_once=_at_once(raw))
         if result.status is Status.CANCELED:
             workflow.upsert_search_attributes(
                 [search_attributes.STATE.value_set(search_attributes.CANCELED)]
@@ -57,7 +64,7 @@ class DeliverEvent:
             )
         return result
 
-    async def _deliver(self, event: Event, matched: MatchResult) -> EventResult:
+    async def _deliver(self, event: Event, matched: MatchResult, *, at_once: int) -> EventResult:
         """Run the deliveries side by side, each isolated from the others.
 
         In a redelivered event's result stand those too that earlier runs have made.
@@ -70,20 +77,33 @@ class DeliverEvent:
             )
         if earlier is not None:
             self._settled = {log.rule for log in earlier.earlier} - set(self._deliveries)
-        tasks = [delivery.start() for delivery in self._deliveries.values()]
+        tasks: list[asyncio.Task[DeliveryResult]] = []
         try:
+            await self._start_deliveries(tasks, at_once)
             if tasks:
                 await workflow.wait(tasks)
         except asyncio.CancelledError:
             for delivery in self._deliveries.values():
                 delivery.keep(self._kept.attempts)
                 delivery.cancel()
+            await self._start_deliveries(tasks, len(self._deliveries))  # each ends as canceled
             await workflow.wait(tasks)
             raise
         results = {rule: task.result() for rule, task in zip(self._deliveries, tasks, strict=True)}
         if earlier is None:
             return EventResult.of(event.id, tuple(results.values()))
         return EventResult.of(event.id, earlier.complete(results, lambda log: log.result))
+
+    async def _start_deliveries(
+        self, tasks: list[asyncio.Task[DeliveryResult]], at_once: int
+    ) -> None:
+        """Start those that `tasks` lacks; of a large event with many rules, a few at a time."""
+        for number, delivery in enumerate(self._deliveries.values()):
+            if number < len(tasks):
+                continue
+            if number and number % at_once == 0:
+                await workflow.sleep(BETWEEN, summary="a large event: a few rules at a time")
+            tasks.append(delivery.start())
 
     @workflow.signal(name=steering.CONNECTION_RESUMED)
     def connection_resumed(self, connection: str) -> None:
@@ -127,6 +147,11 @@ def _read(raw: RawValue) -> Event:
         )
     except InvalidEvent as err:
         raise _invalid(err) from None
+
+
+def _at_once(raw: RawValue) -> int:
+    """How many deliveries of this event may be started in one task."""
+    return max(1, BUILT_AT_ONCE // max(1, len(raw.payload.data)))
 
 
 def _invalid(err: InvalidEvent) -> ApplicationError:

@@ -32,6 +32,8 @@ SendMethod = Callable[[Any, Step], Awaitable[StepResult]]
 # A held delivery looks for itself once an hour, should nobody tell it of its connection's return.
 LOOK_AGAIN = timedelta(hours=1)
 
+CANCELED_BEFORE = "canceled before this call was made"
+
 
 class StepFailed(Exception):
     """A step ended without being delivered."""
@@ -64,6 +66,7 @@ class Delivery:
         self._deadline = deadline
         self._connections = connections
         self._earlier = earlier
+        self._begun = False
         self._canceled = False
         self._kept: dict[str, AttemptList] = {}
         self._task: asyncio.Task[DeliveryResult] | None = None
@@ -75,7 +78,7 @@ class Delivery:
     def cancel(self) -> None:
         """Make no new attempt; a request in flight finishes and is recorded."""
         self._canceled = True
-        if self._task is not None:
+        if self._task is not None and self._begun:  # else it would end without a result
             self._task.cancel()
 
     def keep(self, attempts: dict[str, AttemptList]) -> None:
@@ -83,12 +86,16 @@ class Delivery:
         self._kept.update(attempts)
 
     async def _run(self) -> DeliveryResult:
+        self._begun = True
         self.result = await self._deliver()
         return self.result
 
     async def _deliver(self) -> DeliveryResult:
         ended = self._ended_earlier()
         warnings: tuple[str, ...] = ()
+        if self._canceled:
+            error = f"{OutcomeCode.INTERNAL_ERROR}: {CANCELED_BEFORE}"
+            return self._ended(Status.CANCELED, ended, error=error)
         try:
             messages = build_messages(self._event, self.rule)
             warnings = messages.warnings
@@ -139,12 +146,10 @@ class Delivery:
 
     async def _execute(self, method: SendMethod, policy: Policy, step: Step) -> StepResult:
         left = self._deadline - workflow.now()
-        if self._canceled or left <= timedelta(0):
-            raise StepFailed(
-                step.message.call,
-                _given_up(step, "the deadline has passed"),
-                canceled=self._canceled,
-            )
+        if self._canceled:
+            raise StepFailed(step.message.call, _not_made(step, CANCELED_BEFORE), canceled=True)
+        if left <= timedelta(0):
+            raise StepFailed(step.message.call, _given_up(step, "the deadline has passed"))
         policy = policy.once() if step.test else policy
         return await workflow.execute_activity_method(
             method,
@@ -228,10 +233,12 @@ def _is_hold(err: ActivityError) -> bool:
 
 
 def _given_up(step: Step, reason: str) -> StepResult:
+    return _not_made(step, f"given up after 72 hours: {reason}")
+
+
+def _not_made(step: Step, message: str) -> StepResult:
     return StepResult(
-        outcome_code=_last_code(step.attempts),
-        message=f"given up after 72 hours: {reason}",
-        attempts=step.attempts,
+        outcome_code=_last_code(step.attempts), message=message, attempts=step.attempts
     )
 
 
