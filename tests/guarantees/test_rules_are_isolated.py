@@ -70,6 +70,17 @@ async def test_a_rule_changed_meanwhile_does_not_change_a_matched_event(stack: S
     assert (await (await stack.emit()).result())["total_rules"] == 0
 
 
+async def test_a_hundred_rules_and_connections_are_delivered_to(stack: Stack) -> None:
+    """As many as may match one event; their ids alone are more than a search attribute holds."""
+    rules = [await stack.rule(await stack.connection(f"Number {n}")) for n in range(100)]
+    handle = await stack.emit()
+    result = await handle.result()
+    assert (result["total_rules"], result["completed_count"]) == (100, 100)
+    assert {delivery["rule"] for delivery in result["deliveries"]} == {rule.id for rule in rules}
+    assert len(stack.calls()) == 200
+    assert len({str(request.body["messageId"]) for request in stack.calls()}) == 200
+
+
 async def test_rules_of_another_workspace_do_not_match(stack: Stack) -> None:
     await stack.rule()
     other = await stack.catalog.workspaces.create(stack.organisation, name="Other app")

@@ -48,10 +48,12 @@ async def worker_process(stack: Stack) -> AsyncIterator[WorkerProcess]:
         "EMITONCE_INSTANCE_SECRET": base64.b64encode(SECRET).decode(),
         "EMITONCE_PAYLOAD_ENCRYPTION": "false",  # as for the test, which reads along
     }
-    worker = WorkerProcess(
-        subprocess.Popen([sys.executable, "worker.py"], cwd=ROOT, env=environment)
-    )
+    worker = WorkerProcess(_start(environment))
     try:
         yield worker
     finally:
         await worker.kill()
+
+
+def _start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "worker.py"], cwd=ROOT, env=environment)

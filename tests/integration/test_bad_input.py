@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from destinations.customerio.simulator import Fault
 from emitonce import DeliveryFailed, InvalidEvent
+from engine.steering import cancel_delivery, cancel_event
 from tests.integration.run_history import task_failures
 from tests.integration.stack import SAMPLE, Stack
 
@@ -130,15 +132,32 @@ async def test_what_customer_io_would_not_take_fails_before_any_request(
     assert not await task_failures(stack.client, handle.id)
 
 
-async def test_a_payload_of_almost_2_mb_is_refused_for_each_of_a_hundred_rules(
+async def test_a_large_event_with_many_rules_keeps_no_task_too_long(stack: Stack) -> None:
+    """Building all its messages at once would take the workflow's task for hung, for ever."""
+    connection = await stack.connection()
+    for _ in range(6):
+        await stack.rule(connection, on_limit="drop")
+    large = {f"t{n}": n for n in range(40_000)}
+    handle = await stack.emit(payload={**SAMPLE, **large})
+    result = await handle.result()
+    assert result["completed_count"] == 6
+    assert "takes 300 a call" in str(result["deliveries"][0]["warnings"])
+    assert not await task_failures(stack.client, handle.id)
+
+
+async def test_a_large_event_canceled_before_its_last_rules_are_reached_ends_as_canceled(
     stack: Stack,
 ) -> None:
-    """Far too large for Customer.io, and no reason for the workflow's task to take too long."""
     connection = await stack.connection()
-    for _ in range(100):
-        await stack.rule(connection)
-    large = {f"trait_{n}": "x" * 90 for n in range(18_000)}
+    rules = [await stack.rule(connection, on_limit="drop") for _ in range(3)]
+    stack.sim.fail(fault=Fault(status=503, headers={"Retry-After": "600"}))
+    large = {f"t{n}": n for n in range(40_000)}
     handle = await stack.emit(payload={**SAMPLE, **large})
+    await stack.sim.until(lambda: len(stack.calls()) > 0)
+    last = await cancel_delivery(stack.client, handle.id, rules[-1].id)
+    assert (last.status, last.identify) == ("canceled", None)
+    await cancel_event(stack.client, handle.id)
     log = await stack.ended(handle)
-    assert (log.status, log.failed_count) == ("failed", 100)
+    assert log.status == "canceled"
+    assert {delivery.status for delivery in log.deliveries} == {"canceled"}
     assert not await task_failures(stack.client, handle.id)
