@@ -123,6 +123,13 @@ class Settings(BaseSettings):
     alert_backlog_minutes: float = Field(default=15, gt=0)
     """An event that has been under way for longer, and isn't held, makes an alert."""
 
+    http_host: str = "127.0.0.1"
+    """Where the HTTP API listens. Beyond this machine it belongs behind a proxy that ends TLS: keys
+    and events would travel in clear text."""
+
+    http_port: int = Field(default=8080, ge=0, le=65_535)
+    """0: any free one."""
+
     ui_url: str | None = None
     """Where people open the Temporal Web UI, such as `http://127.0.0.1:8233`; for links alone."""
 
