@@ -3,39 +3,64 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
 import pytest
+import structlog
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
+from engine.connect import connect
 from engine.dev_server import free_port
+from engine.namespace import NamespaceUnfit, prepare_namespace
+from settings import Settings
+from starter.cli.errors import exit_code
 from tests.integration.stack import Stack, eventually
 from tests.operations.processes import ROOT, environment_of
+from worker import run
 
 SETTINGS = 6
 AWAY = 5
 
 
 async def ends(environment: dict[str, str]) -> tuple[int, str]:
-    """Exit code, and the last line of what it said."""
+    """Exit code and sentence of a worker with these settings, started within this process."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in [name for name in os.environ if name.startswith(("EMITONCE_", "TEMPORAL_"))]:
+            patched.delenv(name)
+        for name, value in environment.items():
+            if name.startswith(("EMITONCE_", "TEMPORAL_")):
+                patched.setenv(name, value)
+        with pytest.raises(Exception) as raised:
+            async with asyncio.timeout(30):
+                await run(Settings())
+    code = exit_code(raised.value)
+    assert code is not None, raised.value
+    said = str(raised.value)
+    assert "\n" not in said
+    return code, said
+
+
+async def test_the_process_says_it_in_one_line_and_no_traceback(settings: dict[str, str]) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "starter.cli.main", "worker"),
         cwd=ROOT,
-        env=environment,
+        env=settings | {"EMITONCE_DEPLOYMENT": "emitonce"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(30):
-        _, err = await process.communicate()
-    assert process.returncode is not None
-    text = err.decode()
-    assert "Traceback" not in text
-    return process.returncode, text.strip().splitlines()[-1]
+    async with asyncio.timeout(60):
+        out, err = await process.communicate()
+    assert process.returncode == SETTINGS
+    assert out == b""
+    assert b"Traceback" not in err
+    assert b"EMITONCE_BUILD_ID" in err.strip().splitlines()[-1]
 
 
 @pytest.fixture
@@ -131,23 +156,16 @@ async def test_a_short_retention_is_warned_of(
     request = RegisterNamespaceRequest(namespace=namespace)
     request.workflow_execution_retention_period.FromJsonString("86400s")
     await temporal.workflow_service.register_namespace(request)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "starter.cli.main", "worker"),
-        cwd=ROOT,
-        # A server tells its parts of a new namespace within some seconds.
-        env=settings | {"TEMPORAL_NAMESPACE": namespace, "EMITONCE_CONNECT_TIMEOUT_SECONDS": "20"},
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    said = bytearray()
+    with structlog.testing.capture_logs() as said:
 
-    async def warned() -> bool:
-        assert process.stderr is not None
-        said.extend(await process.stderr.readline())
-        return b"retention_hours" in said and b"24" in said
+        async def prepared() -> bool:
+            # A server tells its parts of a new namespace within some seconds.
+            with suppress(NamespaceUnfit):
+                await prepare_namespace(
+                    await connect(temporal.service_client.config.target_host, namespace=namespace)
+                )
+                return True
+            return False
 
-    try:
-        await eventually(warned, within=40)
-    finally:
-        process.terminate()
-        await process.wait()
+        await eventually(prepared, within=30)
+    assert [line["retention_hours"] for line in said] == [24]
