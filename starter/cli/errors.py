@@ -34,6 +34,7 @@ from engine.server_binary import NoServerBinary
 from engine.steering import AlreadyEnded, AttemptImminent, Held
 from engine.telemetry import TelemetryError
 from settings import SettingsError
+from starter.api import AddressTaken
 
 
 class Exit(IntEnum):
@@ -69,6 +70,7 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
             EmbeddedPostgresError,
             TelemetryError,
             NamespaceUnfit,
+            AddressTaken,
         ),
         Exit.SETTINGS,
     ),

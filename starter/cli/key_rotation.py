@@ -33,7 +33,7 @@ from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import Parts, with_parts
 
-keys = typer.Typer(help="Keys that encrypt credentials and what Temporal stores of events.")
+keys = typer.Typer(help="Keys of the HTTP API, and those that encrypt what is stored.")
 
 # Processes hear of a key put to use at once, and look every 10 seconds in any case.
 LONGEST_WAIT = 30.0

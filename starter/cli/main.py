@@ -6,11 +6,22 @@ import sys
 
 import typer
 
-from starter.cli import demo, dev, doctor, emit, export, redeliver, sample_event, simulator, worker
+from starter.cli import (
+    api,
+    demo,
+    dev,
+    doctor,
+    emit,
+    export,
+    redeliver,
+    sample_event,
+    simulator,
+    worker,
+)
 from starter.cli.connections import connections
 from starter.cli.errors import CommandFailed, exit_code
 from starter.cli.events import events
-from starter.cli.key_rotation import keys
+from starter.cli.keys import keys
 from starter.cli.output import remarks
 from starter.cli.rules import rules
 from starter.cli.workspaces import workspaces
@@ -30,6 +41,7 @@ app.command("dev")(dev.dev)
 app.command("demo")(demo.demo)
 app.command("simulator")(simulator.simulator)
 app.command("worker")(worker.worker)
+app.command("api")(api.api)
 app.command("migrate")(worker.migrate)
 app.command("doctor")(doctor.doctor)
 app.command("emit")(emit.emit)

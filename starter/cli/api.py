@@ -1,0 +1,88 @@
+"""`emitonce api`: the HTTP API in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Annotated
+
+import structlog
+import typer
+
+from engine.connect import connect
+from engine.search_attributes import register_search_attributes
+from settings import Settings, load_secrets
+from starter.api import Parts, serve
+from starter.cli.output import Json, console, print_line
+from starter.cli.parts import cli_settings
+from worker import observed, on_signals, open_catalog, watched_keys
+
+log = structlog.get_logger()
+
+
+def api(
+    host: Annotated[
+        str | None, typer.Option(help="Where to listen; EMITONCE_HTTP_HOST otherwise.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="0: any free one; EMITONCE_HTTP_PORT otherwise.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Serve the HTTP API until told to stop; requests in flight finish.
+
+    With --json one line {"ready": true, "http": …} is printed once it listens.
+    """
+    settings = cli_settings()
+    chosen = {"http_host": host, "http_port": port}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    asyncio.run(_run(settings.model_copy(update=given), as_json=as_json))
+
+
+async def _run(settings: Settings, *, as_json: bool) -> None:
+    secrets = load_secrets(settings)
+    async with (
+        observed(settings, role="api") as telemetry,
+        open_catalog(settings, secrets) as catalog,
+    ):
+        client = await connect(
+            timeout_seconds=settings.connect_timeout_seconds,
+            keys=secrets.payload_ring(),
+            runtime=telemetry.runtime,
+            interceptors=telemetry.client_interceptors,
+        )
+        await register_search_attributes(client)
+        parts = Parts(
+            client=client,
+            catalog=catalog,
+            instance_secret=secrets.instance_secret,
+            task_queue=settings.task_queue,
+            ui_url=settings.ui_url,
+        )
+        async with watched_keys(client, catalog, settings, role="api"):
+            await _serve_until_told(parts, settings, as_json=as_json)
+
+
+async def _serve_until_told(parts: Parts, settings: Settings, *, as_json: bool) -> None:
+    def listening(url: str) -> None:
+        log.info("API started", http=url)
+        if as_json:
+            print_line({"ready": True, "http": url})
+        else:
+            console.print(f"the HTTP API listens on {url}; its reference: {url}/docs", markup=False)
+
+    stop = asyncio.Event()
+    with on_signals(stop):
+        serving = asyncio.create_task(
+            serve(parts, host=settings.http_host, port=settings.http_port, ready=listening)
+        )
+        told = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if serving.done():
+            serving.result()
+            return
+        log.info("API stopping")
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving

@@ -1,0 +1,160 @@
+"""`emitonce keys create`, `list`, `revoke`: keys of the HTTP API, beside those that encrypt."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from catalog.errors import NotFound
+from catalog.keys import MachineKey, NewMachineKey, PublishableKey
+from starter.cli.errors import CommandFailed, Exit
+from starter.cli.key_rotation import keys
+from starter.cli.output import Json, console, print_json, print_table, say
+from starter.cli.parts import CREATED_BY, Parts, with_parts
+from starter.shapes import moment
+
+__all__ = ["keys"]
+
+Name = Annotated[str, typer.Option(help="What it is for, such as the service that has it.")]
+
+
+class Kind(StrEnum):
+    MACHINE = "machine"
+    PUBLISHABLE = "publishable"
+
+
+@keys.command("create")
+def create(
+    kind: Annotated[Kind, typer.Argument(help="machine: for servers; publishable: for web pages.")],
+    name: Name,
+    workspace: Annotated[
+        str | None,
+        typer.Option(help="Where a publishable key emits; needed where there are several."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Create a key of the HTTP API. A machine key's secret is shown this once."""
+    if kind is Kind.MACHINE:
+        _show_machine_key(with_parts(lambda parts: _create_machine(parts, name)), as_json)
+    else:
+        _show_publishable_key(
+            with_parts(lambda parts: _create_publishable(parts, name, workspace)), as_json
+        )
+
+
+@keys.command("list")
+def list_all(as_json: Json = False) -> None:
+    """List the keys of the HTTP API, newest first, without secrets."""
+
+    async def read(parts: Parts) -> list[dict[str, Any]]:
+        machine = await parts.catalog.machine_keys.list(parts.organisation)
+        publishable = await parts.catalog.publishable_keys.list(parts.organisation)
+        return [*map(_machine_object, machine), *map(_publishable_object, publishable)]
+
+    found = with_parts(read)
+    if as_json:
+        print_json({"count": len(found), "records": found})
+        return
+    print_table(
+        ("id", "kind", "name", "key", "created", "revoked"),
+        [
+            (
+                key["id"],
+                key["kind"],
+                key["name"],
+                key.get("access_key") or key["public_key"],
+                key["created_at"],
+                key["revoked_at"] or "",
+            )
+            for key in found
+        ],
+        empty="no key yet: emitonce keys create machine --name 'My service'",
+    )
+
+
+@keys.command("revoke")
+def revoke(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, see keys list.")],
+    as_json: Json = False,
+) -> None:
+    """Take a key out of use for good, at once and everywhere."""
+    revoked = with_parts(lambda parts: _revoke(parts, key))
+    if as_json:
+        print_json(revoked)
+    else:
+        console.print(f"revoked the {revoked['kind']} key {revoked['id']}", markup=False)
+
+
+async def _create_machine(parts: Parts, name: str) -> NewMachineKey:
+    return await parts.catalog.machine_keys.create(
+        parts.organisation, name=name, created_by=CREATED_BY
+    )
+
+
+async def _create_publishable(parts: Parts, name: str, workspace: str | None) -> PublishableKey:
+    if workspace is None:
+        known = await parts.catalog.workspaces.ids(parts.organisation)
+        if len(known) != 1:
+            raise CommandFailed(
+                Exit.USAGE, f"there are {len(known)} workspaces: choose one with --workspace"
+            )
+        workspace = known[0]
+    return await parts.catalog.publishable_keys.create(
+        parts.organisation, workspace=workspace, name=name, created_by=CREATED_BY
+    )
+
+
+async def _revoke(parts: Parts, id: str) -> dict[str, Any]:
+    try:
+        return _machine_object(await parts.catalog.machine_keys.revoke(parts.organisation, id))
+    except NotFound:
+        return _publishable_object(
+            await parts.catalog.publishable_keys.revoke(parts.organisation, id)
+        )
+
+
+def _show_machine_key(made: NewMachineKey, as_json: bool) -> None:
+    shown = {
+        "organization": made.key.organisation,
+        "access_key": made.key.access_key,
+        "secret_key": made.secret_key.get_secret_value(),
+    }
+    if as_json:
+        print_json(shown)
+        return
+    for name, value in shown.items():
+        console.print(f"{name:<13} {value}", markup=False, soft_wrap=True)
+    say("the secret is not shown again; put it into a secret store")
+
+
+def _show_publishable_key(made: PublishableKey, as_json: bool) -> None:
+    if as_json:
+        print_json(_publishable_object(made))
+    else:
+        console.print(made.public_key, markup=False, soft_wrap=True)
+
+
+def _machine_object(key: MachineKey) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "kind": Kind.MACHINE,
+        "organization": key.organisation,
+        "access_key": key.access_key,
+        "name": key.name,
+        "created_at": moment(key.created_at),
+        "revoked_at": moment(key.revoked_at) if key.revoked_at else None,
+    }
+
+
+def _publishable_object(key: PublishableKey) -> dict[str, Any]:
+    return {
+        "id": key.id,
+        "kind": Kind.PUBLISHABLE,
+        "workspace": key.workspace,
+        "public_key": key.public_key,
+        "name": key.name,
+        "created_at": moment(key.created_at),
+        "revoked_at": moment(key.revoked_at) if key.revoked_at else None,
+    }

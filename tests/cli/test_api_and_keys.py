@@ -1,0 +1,104 @@
+"""`emitonce api` and the keys it is called with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import jwt
+
+from tests.cli.command import PROGRAM, START_SECONDS, environment
+from tests.cli.conftest import Dev
+
+
+@asynccontextmanager
+async def running_api(dev: Dev) -> AsyncIterator[str]:
+    """`emitonce api` on a free port, beside the development stack; gives its URL."""
+    process = await asyncio.create_subprocess_exec(
+        *PROGRAM,
+        *("api", "--port", "0", "--json"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(dev.cli.data_dir),
+        cwd=dev.cli.data_dir,
+    )
+    assert process.stdout is not None
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+        if not line:
+            raise AssertionError((await process.communicate())[1].decode())
+        ready = json.loads(line)
+        assert ready["ready"] is True
+        yield ready["http"]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGINT)
+        await asyncio.wait_for(process.communicate(), START_SECONDS)
+    assert process.returncode == 0
+
+
+def signed(key: dict[str, str]) -> dict[str, str]:
+    now = int(time.time())
+    claims = {
+        "iss": f"urn:meshes:m2m:{key['access_key']}",
+        "aud": "meshes-api",
+        "org": key["organization"],
+        "iat": now,
+        "exp": now + 30,
+    }
+    headers = {"kid": key["access_key"]}
+    token = jwt.encode(claims, key["secret_key"], algorithm="HS256", headers=headers)
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_keys_made_by_command_open_the_api_until_revoked(dev: Dev) -> None:
+    workspace = await dev.workspace("Keys app")
+    machine = await dev.cli.json("keys", "create", "machine", "--name", "ci")
+    assert set(machine) == {"organization", "access_key", "secret_key"}
+    public = await dev.cli.json(
+        *("keys", "create", "publishable", "--name", "web", "--workspace", workspace)
+    )
+    listed = await dev.cli.run("keys", "list", "--json")
+    assert machine["secret_key"] not in listed.out
+    ids = {key.get("access_key") or key["public_key"]: key["id"] for key in listed.json["records"]}
+    async with running_api(dev) as url, httpx.AsyncClient(base_url=f"{url}/api/v1") as http:
+
+        async def statuses() -> tuple[int, int]:
+            event = {"event": "user.signup", "payload": {"userId": "usr_1"}}
+            emitted = await http.post(
+                "/events", json=event, headers={"X-Meshes-Publishable-Key": public["public_key"]}
+            )
+            read = await http.get(f"/workspaces/{workspace}", headers=signed(machine))
+            return emitted.status_code, read.status_code
+
+        assert await statuses() == (201, 200)
+        for key in (machine["access_key"], public["public_key"]):
+            await dev.cli.json("keys", "revoke", ids[key])
+        # Another process has revoked them: the API hears of it.
+        deadline = time.monotonic() + 10
+        while await statuses() != (401, 401):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+
+async def test_port_that_is_taken_is_told_with_its_remedy(dev: Dev) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ran = await dev.cli.run("api", "--port", str(taken.getsockname()[1]))
+    assert ran.code == 6
+    assert "EMITONCE_HTTP_PORT" in ran.err
+
+
+async def test_key_that_is_none_is_told(dev: Dev) -> None:
+    ran = await dev.cli.run("keys", "revoke", "00000000-0000-4000-8000-000000000000")
+    assert ran.code == 3
+    ran = await dev.cli.run("keys", "create", "root", "--name", "x")
+    assert ran.code == 2
