@@ -21,12 +21,15 @@ from catalog import Catalog
 from destinations.customerio.client import CustomerIOClient
 from destinations.customerio.simulator import Simulator
 from emitonce import Emitter
+from emitonce.codec import EncryptionCodec
 from engine.connect import connect
 from engine.dev_server import DevServer, Ports
 from engine.links import run_url
 from engine.search_attributes import register_search_attributes
 from engine.server_binary import Say
 from settings import Secrets, Settings, SettingsError, load_secrets
+from starter.api.codec import CodecAccess, ui_origins
+from starter.codec_server import listen, serve_codec
 from worker import database_url, migrate_database, open_catalog, open_customerio, open_worker
 
 HOST = "127.0.0.1"
@@ -55,6 +58,7 @@ class DevStack:
     emitter: Emitter
     temporal: str
     ui: str | None
+    codec: str
     database: str
 
     def addresses(self) -> dict[str, Any]:
@@ -64,6 +68,7 @@ class DevStack:
             "ready": True,
             "temporal": self.temporal,
             "ui": self.ui,
+            "codec": self.codec,
             "simulator": urls["us"].removesuffix("/v1") if urls else None,
             "simulator_eu": urls["eu"].removesuffix("/v1") if urls else None,
             "database": self.database,
@@ -94,7 +99,16 @@ async def open_dev_stack(
     async with AsyncExitStack() as parts:
         parts.enter_context(_alone(settings.data_dir))
         secrets = load_secrets(settings)
-        temporal, ui = await _temporal(parts, settings, ports, say)
+        listening, codec = listen()
+        parts.callback(listening.close)
+        temporal, ui = await _temporal(parts, settings, ports, codec, say)
+        await parts.enter_async_context(
+            serve_codec(
+                listening,
+                EncryptionCodec(secrets.payload_ring()),
+                CodecAccess(origins=ui_origins(ui)),
+            )
+        )
         simulator = None
         if not (settings.customerio_url_us or settings.customerio_url_eu):
             simulator = await _simulator(parts, ports)
@@ -123,6 +137,7 @@ async def open_dev_stack(
             ),
             temporal=temporal,
             ui=ui,
+            codec=codec,
             database=database,
         )
         parts.enter_context(_announced(settings.data_dir, stack.addresses()))
@@ -130,14 +145,20 @@ async def open_dev_stack(
 
 
 async def _temporal(
-    parts: AsyncExitStack, settings: Settings, ports: DevPorts, say: Say
+    parts: AsyncExitStack, settings: Settings, ports: DevPorts, codec: str, say: Say
 ) -> tuple[str, str | None]:
-    """Address and Web UI of the server that `TEMPORAL_ADDRESS` names, or of one started here."""
+    """Address and Web UI of the server that `TEMPORAL_ADDRESS` names, or of one started here.
+
+    The Web UI of one started here shows what `codec` decodes.
+    """
     given = os.environ.get("TEMPORAL_ADDRESS")
     if given:
         return given, settings.ui_url
     server = await DevServer.start(
-        settings.data_dir, ports=Ports(server=ports.temporal, ui=ports.ui), say=say
+        settings.data_dir,
+        ports=Ports(server=ports.temporal, ui=ports.ui),
+        codec_endpoint=codec,
+        say=say,
     )
     parts.push_async_callback(server.stop)
     return server.address, server.ui_url

@@ -12,7 +12,9 @@ from starlette.responses import HTMLResponse, Response
 
 from starter.api.accepting import Accepting
 from starter.api.auth import Authentication
+from starter.api.codec import CodecCors, add_codec
 from starter.api.docs_page import docs_page
+from starter.api.failed_attempts import FailedAttempts
 from starter.api.middleware import PREFIX, Failures, IngestionCors, Observed, answer_to
 from starter.api.openapi import describe
 from starter.api.parts import Parts
@@ -62,7 +64,7 @@ def create_app(parts: Parts, *, console: Callable[[FastAPI], None] | None = None
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.parts = parts
-    app.state.authentication = Authentication(parts.catalog.key_lookup)
+    app.state.authentication = Authentication(parts.catalog.key_lookup, FailedAttempts())
     app.state.accepting = Accepting(parts, app.state.authentication)
     for module in (ingestion, *MANAGEMENT):
         app.include_router(module.router, prefix=PREFIX)
@@ -74,6 +76,10 @@ def create_app(parts: Parts, *, console: Callable[[FastAPI], None] | None = None
         console(app)
     # The last one added is the outermost.
     app.add_middleware(Failures)
+    codec = parts.client.data_converter.payload_codec
+    if parts.codec is not None and codec is not None:
+        add_codec(app, codec, parts.codec)
+        app.add_middleware(CodecCors, access=parts.codec)
     app.add_middleware(IngestionCors)
     app.add_middleware(Observed)
     describe(app)

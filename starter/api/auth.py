@@ -9,8 +9,9 @@ from starlette.requests import Request
 
 from catalog.errors import NotFound
 from catalog.key_lookup import KeyLookup
-from starter.api.errors import not_found, unauthorized
-from starter.api.tokens import InvalidToken, verify_token
+from starter.api.errors import not_found, too_many_failures, unauthorized
+from starter.api.failed_attempts import FailedAttempts
+from starter.api.tokens import InvalidToken, claimed_access_key, verify_token
 
 PUBLISHABLE_HEADER = "x-meshes-publishable-key"
 
@@ -30,20 +31,27 @@ class Caller:
 
 
 class Authentication:
-    """Raises `ApiError` 401 for whoever it doesn't know."""
+    """Raises `ApiError` 401 for whoever it doesn't know; 429 once an address tried too often."""
 
-    def __init__(self, keys: KeyLookup) -> None:
+    def __init__(self, keys: KeyLookup, failed: FailedAttempts) -> None:
         self._keys = keys
+        self._failed = failed
 
     async def machine(self, request: Request) -> Caller:
         """A bearer token, as all of the management needs it."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise unauthorized("a machine token is needed: Authorization: Bearer <JWT>")
+        shown = claimed_access_key(token.strip())
+        if shown:
+            self._require_heard(request, shown)
         try:
             known = await verify_token(token.strip(), self._keys.machine)
         except InvalidToken as err:
+            if shown:  # else it was no guess at a key, and cost nothing
+                self._failed.failed(_address(request))
             raise unauthorized(str(err)) from None
+        self._failed.succeeded(shown)
         return Caller(key=known.key, organisation=known.organisation)
 
     async def any_key(self, request: Request) -> Caller:
@@ -57,11 +65,19 @@ class Authentication:
             )
         if not _PUBLISHABLE_KEY.fullmatch(public_key) or "\0" in public_key:
             raise unauthorized("the publishable key is none: it reads mesh_pub_…_…_…")
+        self._require_heard(request, public_key)
         try:
             known = await self._keys.publishable(public_key)
         except NotFound:
+            self._failed.failed(_address(request))
             raise unauthorized("the publishable key is unknown or revoked") from None
+        self._failed.succeeded(public_key)
         return Caller(key=known.key, workspace=known.workspace)
+
+    def _require_heard(self, request: Request, key: str) -> None:
+        seconds = self._failed.wait(_address(request), key)
+        if seconds > 0:
+            raise too_many_failures(seconds)
 
     async def require_workspace(self, caller: Caller, workspace: str, param: str) -> str:
         """The workspace's id, when the caller may act in it; else raises `ApiError` 404."""
@@ -73,3 +89,7 @@ class Authentication:
             return await self._keys.require_workspace(caller.organisation or "", workspace)
         except NotFound:
             raise not_found(param, "workspace") from None
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""

@@ -6,6 +6,7 @@ own form. Which error of ours gives which status is decided here and nowhere els
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -74,6 +75,14 @@ def unauthorized(message: str) -> ApiError:
     return ApiError(401, message, headers={"WWW-Authenticate": "Bearer"})
 
 
+def too_many_failures(seconds: float) -> ApiError:
+    return ApiError(
+        429,
+        "too many requests from this address showed no valid key: wait, and check the key",
+        headers={"Retry-After": str(math.ceil(seconds))},
+    )
+
+
 def unavailable(message: str) -> ApiError:
     return ApiError(503, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
@@ -129,6 +138,8 @@ def _of_ours(error: Exception) -> ApiError | None:
         return bad_request(field_name, msg)
     if isinstance(error, catalog.CatalogUnavailable):
         return unavailable("the catalog's database can't be reached now: try again")
+    if isinstance(error, emit.CannotDecode):
+        return ApiError(503, f"the event can't be read here: {error}")
     if isinstance(error, emit.NotAccepted):
         return unavailable("Temporal did not take the event: try again")
     if isinstance(error, RPCError) and error.status in _AWAY:

@@ -9,17 +9,22 @@ from temporalio.client import Client
 from catalog import Catalog
 from emitonce import Emitter
 from emitonce.emitter import TASK_QUEUE
+from starter.api.codec import CodecAccess
 
 
 @dataclass(frozen=True)
 class Parts:
-    """`instance_secret` is raw bytes; `ui_url` is where people open the Temporal Web UI."""
+    """`instance_secret` is raw bytes; `ui_url` is where people open the Temporal Web UI.
+
+    With `codec`, `/codec` decodes for that Web UI and for Temporal's command line.
+    """
 
     client: Client
     catalog: Catalog
     instance_secret: bytes
     task_queue: str = TASK_QUEUE
     ui_url: str | None = None
+    codec: CodecAccess | None = None
 
     def emitter(self) -> Emitter:
         return Emitter(

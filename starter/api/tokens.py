@@ -55,6 +55,14 @@ async def verify_token(
     return caller
 
 
+def claimed_access_key(token: str) -> str:
+    """The access key that a token names, nothing of it verified; empty when it names none."""
+    try:
+        return _access_key(token)
+    except InvalidToken:
+        return ""
+
+
 # One sentence for both, so that nobody learns which access keys there are.
 _UNKNOWN = "the token's key is unknown or revoked, or its signature does not fit"
 
