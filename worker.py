@@ -17,6 +17,7 @@ from datetime import timedelta
 import structlog
 from temporalio.client import Client
 from temporalio.worker import (
+    Interceptor,
     PollerBehaviorAutoscaling,
     UnsandboxedWorkflowRunner,
     Worker,
@@ -66,6 +67,8 @@ from workflows.send_alert import SendAlert
 from workflows.watch_deliveries import WatchDeliveries
 
 log = structlog.get_logger()
+
+WORKFLOWS = (DeliverEvent, ResumeConnection, RedeliverEvents, WatchDeliveries, SendAlert)
 
 
 @asynccontextmanager
@@ -182,7 +185,7 @@ def make_worker(
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=[DeliverEvent, ResumeConnection, RedeliverEvents, WatchDeliveries, SendAlert],
+        workflows=WORKFLOWS,
         activities=[
             MatchRules(catalog.rule_lookup).match_rules,
             Identify(sender).identify,
@@ -192,7 +195,7 @@ def make_worker(
             Look(lookout).look,
             SendAlertActivity(webhook).send_alert,
         ],
-        interceptors=[ArgumentCheck(), ObservedWorker()],
+        interceptors=make_interceptors(),
         deployment_config=_deployment(settings),
         workflow_runner=_runner(settings),
         max_concurrent_activities=settings.max_activities,
@@ -212,6 +215,11 @@ def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
             "EMITONCE_DEPLOYMENT needs EMITONCE_BUILD_ID: the commit or release that runs"
         )
     return deployment_config(settings.deployment, settings.build_id)
+
+
+def make_interceptors() -> list[Interceptor]:
+    """Around every workflow and activity, also where recorded runs are replayed."""
+    return [ArgumentCheck(), ObservedWorker()]
 
 
 def _runner(settings: Settings) -> WorkflowRunner:
