@@ -46,6 +46,10 @@ test-postgres: setup
 test-unit: $(BIN)/.synced
 	@$(BIN)/pytest tests/unit
 
+# When what a workflow asks of the engine was changed on purpose.
+record: setup
+	@$(BIN)/python -m tests.replay.record
+
 check: $(BIN)/.synced
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

@@ -1,0 +1,75 @@
+"""Record the histories that are replayed: `python -m tests.replay.record [scenario …]`.
+
+Events run for real, on servers of their own. To be done again whenever what a workflow asks of the
+engine changes on purpose; once such a version is in use, histories of before stay, beside new ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+from temporalio.client import Client
+
+from catalog.embedded import EmbeddedPostgres
+from engine.connect import connect
+from engine.dev_server import DevServer
+from engine.search_attributes import register_search_attributes
+from tests.integration.stack import open_stack
+from tests.replay.scenarios import SCENARIOS, Scenario
+from worker import migrate_database
+
+HISTORIES = Path(__file__).parent / "histories"
+# Instead of process and host, which the SDK would put there.
+IDENTITY = "recorder"
+
+
+async def record(scenarios: tuple[Scenario, ...]) -> None:
+    with tempfile.TemporaryDirectory(prefix="emitonce-record-") as directory:
+        server = await DevServer.start(Path(directory) / "temporal", in_memory=True, ui=False)
+        postgres = await EmbeddedPostgres.start(Path(directory) / "postgres", durable=False)
+        try:
+            client = await connect(server.address, identity=IDENTITY)
+            await register_search_attributes(client)
+            for scenario in scenarios:
+                dsn = await new_database(postgres.dsn, scenario.__name__)
+                await _record(client, dsn, scenario)
+        finally:
+            await postgres.stop()
+            await server.stop()
+
+
+async def new_database(dsn: str, name: str) -> str:
+    """The URL of a migrated, empty database, so that no scenario meets what another left."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
+    made = urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+    await migrate_database(made)
+    return made
+
+
+async def _record(client: Client, dsn: str, scenario: Scenario) -> None:
+    async with open_stack(client, dsn) as stack:
+        recorded = await scenario(stack)
+    for name, workflow_id in recorded.items():
+        history = await client.get_workflow_handle(workflow_id).fetch_history()
+        text = json.dumps(history.to_json_dict(), indent=1, ensure_ascii=False)
+        (HISTORIES / f"{name}.json").write_text(text + "\n")
+        print(f"{name}: {len(history.events)} events")
+
+
+if __name__ == "__main__":
+    named = set(sys.argv[1:])
+    unknown = named - {scenario.__name__ for scenario in SCENARIOS}
+    if unknown:
+        sys.exit(f"no such scenario: {', '.join(sorted(unknown))}")
+    HISTORIES.mkdir(exist_ok=True)
+    asyncio.run(record(tuple(s for s in SCENARIOS if not named or s.__name__ in named)))

@@ -1,0 +1,201 @@
+"""What can become of an event, each brought about for real; the runs' histories are recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+
+from delivery.bulk_redelivery import select
+from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
+from emitonce import EventHandle
+from engine.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
+from engine.redelivery import redeliver
+from engine.steering import cancel_delivery, cancel_event, resume_connection
+from tests.integration.stack import SAMPLE, Stack, eventually, is_held, waits
+
+REFUSED = Fault(status=400, body='{"meta":{"errors":["userId is required"]}}')
+LATER = Fault(status=503, headers={"Retry-After": "600"})
+WRONG_KEY = "not-the-key"
+
+# The ids of the workflows whose latest runs are recorded, by the name of the file.
+Recorded = dict[str, str]
+Scenario = Callable[[Stack], Awaitable[Recorded]]
+
+
+async def delivered(stack: Stack) -> Recorded:
+    await stack.rule(override="Signed Up")
+    handle = await stack.emit(resource_id="prj_1")
+    await handle.result()
+    return {"delivered": handle.id}
+
+
+async def started_by_a_plain_client(stack: Stack) -> Recorded:
+    await stack.rule()
+    run = await stack.client.start_workflow(
+        "DeliverEvent",
+        {"workspace": stack.workspace, "event": "user.signup", "payload": SAMPLE},
+        id=str(uuid.uuid4()),
+        task_queue=stack.task_queue,
+    )
+    await run.result()
+    return {"started_by_a_plain_client": run.id}
+
+
+async def retried(stack: Stack) -> Recorded:
+    await stack.rule()
+    stack.sim.fail("identify", fault=Fault(status=503), times=2)
+    stack.sim.fail("track", fault=Fault(kind="reset_after_store"), times=1)
+    handle = await stack.emit()
+    await handle.result()
+    return {"retried": handle.id}
+
+
+async def identify_failed(stack: Stack) -> Recorded:
+    await stack.rule()
+    stack.sim.fail("identify", fault=REFUSED)
+    return {"identify_failed": await _ended(stack, await stack.emit())}
+
+
+async def track_failed(stack: Stack) -> Recorded:
+    await stack.rule()
+    stack.sim.fail("track", fault=REFUSED)
+    return {"track_failed": await _ended(stack, await stack.emit())}
+
+
+async def mapping_error(stack: Stack) -> Recorded:
+    await stack.rule(event="User Deleted")
+    return {"mapping_error": await _ended(stack, await stack.emit("User Deleted"))}
+
+
+async def no_rule(stack: Stack) -> Recorded:
+    return {"no_rule": await _ended(stack, await stack.emit())}
+
+
+async def invalid_event(stack: Stack) -> Recorded:
+    return {"invalid_event": await _ended(stack, await stack.emit(""))}
+
+
+async def two_rules_of_which_one_failed(stack: Stack) -> Recorded:
+    await stack.rule(await stack.connection("US"))
+    await stack.rule(await stack.connection("EU", api_key=EU_KEY, region="eu"))
+    stack.sim.fail("track", fault=REFUSED, region="us")
+    return {"two_rules_of_which_one_failed": await _ended(stack, await stack.emit())}
+
+
+async def canceled(stack: Stack) -> Recorded:
+    await stack.rule()
+    stack.sim.fail("track", fault=LATER)
+    handle = await stack.emit()
+    await stack.log_when(handle, waits)
+    await cancel_event(stack.client, handle.id)
+    return {"canceled": await _ended(stack, handle)}
+
+
+async def canceled_in_flight(stack: Stack) -> Recorded:
+    await stack.rule()
+    stack.sim.fail("identify", fault=Fault(delay=1))
+    handle = await stack.emit()
+    await stack.sim.until(lambda: len(stack.calls()) == 1)
+    await cancel_event(stack.client, handle.id)
+    return {"canceled_in_flight": await _ended(stack, handle)}
+
+
+async def one_delivery_canceled(stack: Stack) -> Recorded:
+    rule = await stack.rule(await stack.connection("US"))
+    await stack.rule(await stack.connection("EU", api_key=EU_KEY, region="eu"))
+    stack.sim.fail("identify", fault=LATER, region="us")
+    handle = await stack.emit()
+    await stack.log_when(handle, lambda log: waits(log) and log.completed_count == 1)
+    await cancel_delivery(stack.client, handle.id, rule.id)
+    return {"one_delivery_canceled": await _ended(stack, handle)}
+
+
+async def held_and_resumed(stack: Stack) -> Recorded:
+    connection = await stack.connection(api_key=WRONG_KEY)
+    await stack.rule(connection)
+    handle = await stack.emit()
+    await stack.log_when(handle, is_held)
+    await stack.catalog.connections.replace_key(stack.organisation, connection.id, US_KEY)
+    resuming = await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
+    await handle.result()
+    await stack.client.get_workflow_handle(resuming).result()
+    return {"held_and_resumed": handle.id, "resume_connection": resuming}
+
+
+async def canceled_while_held(stack: Stack) -> Recorded:
+    connection = await stack.connection()
+    await stack.rule(connection)
+    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    handle = await stack.emit()
+    await stack.log_when(handle, is_held)
+    await cancel_event(stack.client, handle.id)
+    return {"canceled_while_held": await _ended(stack, handle)}
+
+
+async def redelivered(stack: Stack) -> Recorded:
+    await stack.rule(await stack.connection("US"))
+    await stack.rule(await stack.connection("EU", api_key=EU_KEY, region="eu"))
+    stack.sim.fail("track", fault=REFUSED, times=1, region="us")
+    handle = await stack.emit()
+    await stack.ended(handle)
+    await redeliver(stack.client, handle.id)
+    await handle.result()
+    return {"redelivered": handle.id}
+
+
+async def event_to_try_a_rule(stack: Stack) -> Recorded:
+    rule = await stack.rule()
+    stack.sim.fail("identify", fault=Fault(status=503))
+    return {
+        "event_to_try_a_rule": await _ended(
+            stack, await stack.emit(only_rules=[rule.id], test=True)
+        )
+    }
+
+
+async def redelivered_in_bulk(stack: Stack) -> Recorded:
+    await stack.rule()
+    stack.sim.fail("identify", fault=REFUSED, times=2)
+    for handle in [await stack.emit(), await stack.emit()]:
+        await stack.ended(handle)
+    now = datetime.now(UTC)
+    selection = select(stack.workspace, accepted_from=now - timedelta(hours=1), now=now)
+
+    async def listed() -> bool:
+        return (await plan_redelivery(stack.client, selection)).matched == 2
+
+    await eventually(listed)
+    plan = await plan_redelivery(stack.client, selection)
+    started = await start_redelivery(stack.client, plan, task_queue=stack.task_queue)
+    async with asyncio.timeout(60):
+        async for _ in watch_redelivery(stack.client, started.id):
+            pass
+    return {"redelivered_in_bulk": f"redeliver-{started.id}"}
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    delivered,
+    started_by_a_plain_client,
+    retried,
+    identify_failed,
+    track_failed,
+    mapping_error,
+    no_rule,
+    invalid_event,
+    two_rules_of_which_one_failed,
+    canceled,
+    canceled_in_flight,
+    one_delivery_canceled,
+    held_and_resumed,
+    canceled_while_held,
+    redelivered,
+    event_to_try_a_rule,
+    redelivered_in_bulk,
+)
+
+
+async def _ended(stack: Stack, handle: EventHandle) -> str:
+    await stack.ended(handle)
+    return handle.id
