@@ -1,5 +1,11 @@
 """Emit a product event once; it reaches Customer.io durably, identify first, then track.
 
+Over HTTP, with the API's URL and a publishable key (`EMITONCE_URL`, `EMITONCE_PUBLISHABLE_KEY`):
+
+    event = HTTPEmitter().emit("user.signup", {"userId": "usr_2048", "plan": "pro"})
+
+Or by starting the workflow itself, where the Temporal cluster is reached (`emitonce[temporal]`):
+
     emitter = await Emitter.connect()
     event = await emitter.emit(workspace, "user.signup", {"userId": "usr_2048", "plan": "pro"})
     await event.result()
@@ -8,7 +14,11 @@ An event is accepted once Temporal has stored its start: `emit` returns after th
 nothing is lost. What it raises is an `EmitError`.
 """
 
-from emitonce.emitter import Emitter, EventHandle
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from emitonce.errors import (
     CannotDecode,
     DeliveryFailed,
@@ -18,9 +28,17 @@ from emitonce.errors import (
     IdempotencyConflict,
     InvalidEvent,
     NotAccepted,
+    NotAllowed,
 )
 
+if TYPE_CHECKING:
+    from emitonce.emitter import Emitter, EventHandle
+    from emitonce.http import AcceptedEvent, AsyncHTTPEmitter, HTTPEmitter
+    from emitonce.sync import SyncEmitter
+
 __all__ = [
+    "AcceptedEvent",
+    "AsyncHTTPEmitter",
     "CannotDecode",
     "DeliveryFailed",
     "EmitError",
@@ -28,7 +46,35 @@ __all__ = [
     "EventCanceled",
     "EventHandle",
     "EventNotFound",
+    "HTTPEmitter",
     "IdempotencyConflict",
     "InvalidEvent",
     "NotAccepted",
+    "NotAllowed",
+    "SyncEmitter",
 ]
+
+# Loaded when first asked for: who emits over HTTP needs no Temporal SDK, and the other way round.
+_HOMES = {
+    "Emitter": "emitonce.emitter",
+    "EventHandle": "emitonce.emitter",
+    "SyncEmitter": "emitonce.sync",
+    "AcceptedEvent": "emitonce.http",
+    "AsyncHTTPEmitter": "emitonce.http",
+    "HTTPEmitter": "emitonce.http",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'emitonce' has no attribute {name!r}")
+    try:
+        return getattr(import_module(home), name)
+    except ModuleNotFoundError as err:
+        if err.name is None or err.name.partition(".")[0] not in ("temporalio", "cryptography"):
+            raise
+        raise ImportError(
+            f"emitonce.{name} starts workflows itself, which needs {err.name}: install "
+            "emitonce[temporal], or emit over HTTP with HTTPEmitter"
+        ) from err

@@ -100,8 +100,14 @@ class EventHandle:
             EventNotFound: it is unknown, or past its retention.
             CannotDecode: it was encrypted, and its key is missing here.
         """
-        from engine.event_log import EventNotFound as NoRun
-        from engine.event_log import read_event_log
+        try:
+            from engine.event_log import EventNotFound as NoRun
+            from engine.event_log import read_event_log
+        except ModuleNotFoundError:
+            raise EmitError(
+                "the delivery log is read with the server's packages, which are not here: ask the "
+                f"HTTP API, GET /api/v1/events/{self.id}"
+            ) from None
 
         try:
             return await read_event_log(self._client, self.id)

@@ -4,6 +4,7 @@ EmitError
 ├── InvalidEvent          the event can't be read: mend it; it was not delivered
 ├── IdempotencyConflict   the key was used for another event: use a key of its own
 ├── NotAccepted           nothing was stored: emit it again, with the same idempotency key
+├── NotAllowed            the HTTP API does not take the key or token: an operator has to act
 ├── CannotDecode          a key is missing here, or what was stored was changed
 ├── EventNotFound         no such event, or past its retention
 ├── DeliveryFailed        accepted, but a delivery ended in failure; `.result` says which
@@ -29,6 +30,10 @@ class IdempotencyConflict(EmitError):
 
 class NotAccepted(EmitError):
     """Temporal did not take the event. Emitting it again is safe with an idempotency key."""
+
+
+class NotAllowed(EmitError):
+    """The HTTP API does not take the key or token that the event came with."""
 
 
 class CannotDecode(EmitError):
