@@ -1,0 +1,1 @@
+"""How fast, against what: the same work in every lane, interleaved, in one run."""

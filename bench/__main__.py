@@ -1,0 +1,157 @@
+"""Run the benchmark.
+
+    python -m bench [--quick] [--lanes ours,bare] [--workloads burst] [--repetitions 3]
+
+Prints each measurement as it is made; writes `bench/results/latest.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from bench import workload as work
+from bench.facts import commit, machine
+from bench.lane import Unavailable
+from bench.measure import Sample, StandIn, measure
+from bench.processes import Process, python
+from bench.ratios import ratios
+from engine.dev_server import free_port
+
+RESULTS = Path(__file__).parent / "results" / "latest.json"
+
+# Which lanes do which workloads; the variants of ours stand for themselves.
+COMPARED = ("ours", "bare", "bare_tuned")
+OTHERS = ("dbos", "restate", "outbox")
+EAGER = "ours_eager"
+VARIANTS: dict[str, dict[str, Any]] = {
+    "ours@2-workers": {"workers": 2},
+    "ours@10-rules": {"rules": 10},
+    "ours@100k-rules": {"rules": 100_000},
+}
+
+
+def plan(repetitions: int, *, quick: bool) -> list[tuple[str, work.Workload]]:
+    """Every measurement in order: repetition by repetition, lanes in turn within a workload."""
+    everywhere = [work.BURST, *work.STEADY, work.SLOW_VENDOR, work.FAULTY, work.KILLED]
+    if quick:
+        everywhere = [replace(work.BURST, count=300), work.STEADY[1], work.KILLED]
+    made: list[tuple[str, work.Workload]] = []
+    for repetition in range(repetitions):
+        for workload in everywhere:
+            lanes = list(COMPARED)
+            if workload.name in ("burst", "kill"):
+                lanes += OTHERS
+            if workload.name in ("burst", "steady-10"):
+                lanes.append(EAGER)
+            if workload.name == "burst":
+                lanes += VARIANTS
+            random.Random(f"{repetition}-{workload.name}").shuffle(lanes)
+            made += [(lane, workload) for lane in lanes]
+    return made
+
+
+def main() -> None:
+    arguments = _arguments()
+    chosen = [
+        (lane, workload)
+        for lane, workload in plan(arguments.repetitions, quick=arguments.quick)
+        if lane in (arguments.lanes or [lane])
+        and workload.name in (arguments.workloads or [workload.name])
+    ]
+    vendor = _stand_in()
+    samples: list[Sample] = []
+    try:
+        for number, (lane, workload) in enumerate(chosen):
+            sample = _one(lane, workload, vendor, number)
+            if sample is not None:
+                samples.append(sample)
+                _tell(number, len(chosen), sample)
+        if not arguments.quick and not arguments.lanes:
+            samples += depth(vendor)
+    finally:
+        vendor.process.stop()
+    report = {
+        "machine": machine(),
+        "commit": commit(),
+        "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "samples": [sample.as_json() for sample in samples],
+        "ratios": ratios(samples),
+        "lost": sum(sample.lost for sample in samples),
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    arguments.output.write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps(report["ratios"], indent=1))
+
+
+def depth(vendor: StandIn, count: int = 20_000, last: int = 1_000) -> list[Sample]:
+    """The first and the last 1,000 of 20,000 events, in one lane that is kept up."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        started = import_module("bench.lanes.ours").start(Path(directory), f"{vendor.url}/v1")
+        try:
+            made = []
+            for part, size in (("first", last), ("between", count - 2 * last), ("last", last)):
+                burst = work.Workload(f"depth-{part}", size)
+                made.append(measure(started, burst, vendor, f"depth-{part}", seed=1))
+                _tell(0, 0, made[-1])
+            return [made[0], made[2]]
+        finally:
+            started.stop()
+
+
+def _one(lane: str, workload: work.Workload, vendor: StandIn, number: int) -> Sample | None:
+    module = import_module(f"bench.lanes.{lane.partition('@')[0]}")
+    directory = Path(tempfile.mkdtemp(prefix="bench-"))
+    try:
+        started = module.start(directory, f"{vendor.url}/v1", **VARIANTS.get(lane, {}))
+    except Unavailable as err:
+        print(f"left out {lane}: {err}", file=sys.stderr)
+        shutil.rmtree(directory, ignore_errors=True)
+        return None
+    started.name = lane
+    try:
+        return measure(started, workload, vendor, f"r{number}", seed=number)
+    finally:
+        started.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _stand_in() -> StandIn:
+    port = free_port()
+    process = Process.start("vendor", python("bench.stand_in", str(port)))
+    return StandIn(process, f"http://127.0.0.1:{port}")
+
+
+def _tell(number: int, of: int, sample: Sample) -> None:
+    cpu = ", ".join(f"{role} {1000 * s:.1f}" for role, s in sample.cpu_per_event.items())
+    print(
+        f"{number + 1}/{of} {sample.workload:<14} {sample.lane:<16} "
+        f"{sample.events_per_second:6.1f}/s  accept p50 {sample.accept_ms['p50']:7.1f} ms  "
+        f"end-to-end p50 {sample.end_to_end_ms.get('p50', 0):8.1f} "
+        f"p95 {sample.end_to_end_ms.get('p95', 0):8.1f} ms  "
+        f"lost {sample.lost} twice {sample.duplicated}  cpu ms/event: {cpu}",
+        flush=True,
+    )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--lanes", type=lambda text: text.split(","))
+    parser.add_argument("--workloads", type=lambda text: text.split(","))
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

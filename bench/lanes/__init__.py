@@ -1,0 +1,1 @@
+"""One module a lane: `start` gives its processes, `accepting` is what the emitter does."""

@@ -1,0 +1,113 @@
+"""The plainest identify→track workflow, as a first example would have it, on defaults.
+
+As a program (`python -m bench.lanes.bare`) it is the lane's worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+with workflow.unsafe.imports_passed_through():
+    import httpx
+
+    from bench.emitter import Accept
+    from bench.lane import Lane
+    from bench.processes import Process, python
+    from bench.temporal_server import describe_runs, start_server
+
+QUEUE = "bare"
+
+
+class Calls:
+    def __init__(self, http: httpx.AsyncClient, base_url: str) -> None:
+        self._http = http
+        self._base_url = base_url
+
+    @activity.defn(name="identify")
+    async def identify(self, payload: dict[str, Any]) -> str:
+        traits = {name: value for name, value in payload.items() if name != "userId"}
+        return await self._post("identify", {"userId": payload["userId"], "traits": traits})
+
+    @activity.defn(name="track")
+    async def track(self, payload: dict[str, Any]) -> str:
+        return await self._post("track", {"userId": payload["userId"], "event": "Signed Up"})
+
+    async def _post(self, call: str, body: dict[str, Any]) -> str:
+        answer = await self._http.post(
+            f"{self._base_url}/{call}", json=body, auth=("key", ""), timeout=10
+        )
+        answer.raise_for_status()
+        return answer.text
+
+
+@workflow.defn(name="Bare")
+class Bare:
+    @workflow.run
+    async def run(self, payload: dict[str, Any]) -> None:
+        for call in (Calls.identify, Calls.track):
+            await workflow.execute_activity_method(
+                call, payload, start_to_close_timeout=timedelta(seconds=30)
+            )
+
+
+def start(directory: Path, vendor: str, *, tuned: bool = False) -> Lane:
+    server, address = start_server(directory, tuned=tuned)
+    module = "bench.lanes.bare_tuned" if tuned else "bench.lanes.bare"
+
+    def start_worker() -> Process:
+        env = {"BENCH_TEMPORAL": address, "BENCH_VENDOR": vendor}
+        return Process.start("worker", python(module), env=env, log=directory / "worker.log")
+
+    return Lane(
+        name="bare_tuned" if tuned else "bare",
+        target={"address": address},
+        stored=(directory / "temporal.db", directory / "temporal.db-wal"),
+        start_worker=start_worker,
+        engine=[server],
+        workers=[start_worker()],
+        describe=lambda: describe_runs(address, "Bare"),
+        settings={"server": "tuned" if tuned else "defaults", "worker": "defaults"},
+    )
+
+
+@asynccontextmanager
+async def accepting(target: dict[str, Any], **options: Any) -> AsyncIterator[Accept]:
+    client = await Client.connect(target["address"], **options)
+
+    async def accept(number: int, payload: dict[str, Any]) -> None:
+        await client.start_workflow("Bare", payload, id=str(uuid.uuid4()), task_queue=QUEUE)
+
+    yield accept
+
+
+async def main(**options: Any) -> None:
+    client = await Client.connect(os.environ["BENCH_TEMPORAL"], **options.pop("client", {}))
+    async with httpx.AsyncClient() as http:
+        calls = Calls(http, os.environ["BENCH_VENDOR"])
+        async with Worker(
+            client,
+            task_queue=QUEUE,
+            workflows=[Bare],
+            activities=[calls.identify, calls.track],
+            **options,
+        ):
+            print(json.dumps({"ready": True}), flush=True)
+            await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
+    sys.exit()

@@ -1,0 +1,207 @@
+"""One measurement: a lane, a workload, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.lane import Lane
+from bench.processes import ROOT, Process, python, tree_bytes
+from bench.workload import Workload
+
+DRAIN_SECONDS = 120
+WARM = 20
+
+
+@dataclass
+class StandIn:
+    """The vendor's stand-in, seen from outside."""
+
+    process: Process
+    url: str
+
+    def reset(self, workload: Workload, seed: int) -> None:
+        options = {
+            "latency_ms": workload.latency_ms,
+            "fail_503": workload.fail_503,
+            "fail_429": workload.fail_429,
+            "seed": seed,
+        }
+        self._ask("/_reset", json.dumps(options).encode())
+
+    def seen(self) -> list[tuple[str, str, int, int]]:
+        return [tuple(call) for call in json.loads(self._ask("/_seen"))]  # type: ignore[misc]
+
+    def _ask(self, path: str, body: bytes | None = None) -> bytes:
+        with urllib.request.urlopen(self.url + path, body, timeout=30) as answer:
+            return answer.read()  # type: ignore[no-any-return]
+
+
+@dataclass
+class Sample:
+    """Latencies in milliseconds; CPU in seconds an event by role; RSS and stored in bytes."""
+
+    lane: str
+    workload: str
+    count: int
+    lost: int
+    duplicated: int
+    out_of_order: int
+    events_per_second: float
+    accept_ms: dict[str, float]
+    end_to_end_ms: dict[str, float]
+    cpu_per_event: dict[str, float]
+    rss: dict[str, int]
+    stored_per_event: float
+    more: dict[str, float] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+def measure(lane: Lane, workload: Workload, vendor: StandIn, run: str, seed: int) -> Sample:
+    """Accept the workload's events, wait until all have arrived, and account for it."""
+    vendor.reset(workload, seed)
+    module = lane.name.split("@")[0]
+    emitter = _emitter(module, lane, workload, run)
+    warm = {f"{run}-warm-{number}" for number in range(WARM)}
+    _until(lambda: warm <= _tracked(vendor), 60)
+    stored = sum(tree_bytes(path) for path in lane.stored)
+    before = _costs(lane, emitter)
+    assert emitter.popen.stdin is not None
+    assert emitter.popen.stdout is not None
+    emitter.popen.stdin.write("\n")
+    emitter.popen.stdin.flush()
+    if workload.kill:
+        _kill_half_way(lane, workload, vendor, before)
+    samples = json.loads(emitter.popen.stdout.readline())
+    users = {f"{run}-{number}" for number in range(workload.count)}
+    _until(lambda: users <= _tracked(vendor), DRAIN_SECONDS)
+    after = _costs(lane, emitter)
+    emitter.stop()
+    grown = sum(tree_bytes(path) for path in lane.stored) - stored
+    return _account(lane, workload, vendor, run, samples, before, after, grown)
+
+
+def _emitter(module: str, lane: Lane, workload: Workload, run: str) -> Process:
+    popen = subprocess.Popen(
+        python("bench.emitter", module),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+    )
+    assert popen.stdin is not None
+    assert popen.stdout is not None
+    spec = {"workload": workload.as_json(), "target": lane.target, "run": run}
+    popen.stdin.write(json.dumps(spec) + "\n")
+    popen.stdin.flush()
+    assert json.loads(popen.stdout.readline())["ready"]
+    return Process("emitter", popen)
+
+
+def _tracked(vendor: StandIn) -> set[str]:
+    return {user for call, user, _, status in vendor.seen() if call == "track" and status == 200}
+
+
+def _until(condition: Any, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.25)
+    return False
+
+
+def _kill_half_way(
+    lane: Lane, workload: Workload, vendor: StandIn, before: dict[str, dict[str, float]]
+) -> None:
+    _until(lambda: len(_tracked(vendor)) >= WARM + workload.count // 2, DRAIN_SECONDS)
+    for worker in lane.workers:
+        worker.kill()
+    lane.workers[:] = [lane.start_worker() for _ in lane.workers]
+    before.pop("worker", None)  # what it had used is gone with it
+
+
+def _costs(lane: Lane, emitter: Process) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for process in [*lane.processes(), emitter]:
+        cost = process.cost()
+        role = found.setdefault(process.role, {"cpu": 0.0, "rss": 0.0})
+        role["cpu"] += cost.cpu
+        role["rss"] += cost.rss
+    return found
+
+
+def _account(
+    lane: Lane,
+    workload: Workload,
+    vendor: StandIn,
+    run: str,
+    samples: dict[str, list[int]],
+    before: dict[str, dict[str, float]],
+    after: dict[str, dict[str, float]],
+    grown: int,
+) -> Sample:
+    tracked: dict[str, int] = {}
+    identified: dict[str, int] = {}
+    times: Counter[str] = Counter()
+    for call, user, at, status in vendor.seen():
+        if status != 200:
+            continue
+        if call == "track":
+            times[user] += 1
+            tracked.setdefault(user, at)
+        else:
+            identified.setdefault(user, at)
+    users = [f"{run}-{number}" for number in range(workload.count)]
+    arrived = [user for user in users if user in tracked]
+    begun, done = samples["begun"], samples["done"]
+    ends = [
+        (tracked[user] - begun[number]) / 1e6
+        for number, user in enumerate(users)
+        if user in tracked
+    ]
+    last = max((tracked[user] for user in arrived), default=begun[0] + 1)
+    return Sample(
+        lane=lane.name,
+        workload=workload.name,
+        count=workload.count,
+        lost=workload.count - len(arrived),
+        duplicated=sum(times[user] > 1 for user in users),
+        out_of_order=sum(
+            user not in identified or identified[user] > tracked[user] for user in arrived
+        ),
+        events_per_second=len(arrived) / ((last - begun[0]) / 1e9),
+        accept_ms=percentiles([(d - b) / 1e6 for b, d in zip(begun, done, strict=True)]),
+        end_to_end_ms=percentiles(ends),
+        cpu_per_event={
+            role: (after[role]["cpu"] - before[role]["cpu"]) / workload.count
+            for role in after
+            if role in before
+        },
+        rss={role: int(cost["rss"]) for role, cost in after.items()},
+        stored_per_event=grown / workload.count,
+        more=lane.describe() if workload.name == "burst" else {},
+    )
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    if not values:
+        return {}
+    ordered = sorted(values)
+
+    def at(share: float) -> float:
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+    return {"p50": statistics.median(ordered), "p95": at(0.95), "p99": at(0.99), "max": ordered[-1]}

@@ -1,0 +1,45 @@
+"""What is to be done, the same for every lane."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`rate` events a second for `count / rate` seconds, open model; None: as fast as accepted.
+
+    `concurrency` bounds the accepting calls under way in a burst. `kill` ends the worker without a
+    word when half of the events are accepted, and starts it anew.
+    """
+
+    name: str
+    count: int
+    rate: float | None = None
+    concurrency: int = 64
+    latency_ms: float = 0
+    fail_503: float = 0
+    fail_429: float = 0
+    kill: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+BURST = Workload("burst", 1_000)
+STEADY = tuple(Workload(f"steady-{rate}", rate * 20, rate=rate) for rate in (5, 10, 20, 40))
+SLOW_VENDOR = Workload("vendor-200ms", 400, rate=20, latency_ms=200)
+FAULTY = Workload("faults", 500, rate=20, fail_503=0.05, fail_429=0.02)
+KILLED = Workload("kill", 600, kill=True)
+
+
+def payload(run: str, number: int) -> dict[str, Any]:
+    """The product page's, with a user of its own for each event."""
+    return {
+        "userId": f"{run}-{number}",
+        "email": f"user-{number}@example.com",
+        "first_name": "Test",
+        "last_name": "User",
+        "plan": "pro",
+    }
