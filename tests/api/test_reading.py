@@ -128,7 +128,7 @@ async def test_list_filters(api: Api):
         ({"status": "canceled"}, set()),
         ({"rule": rule.id.upper()}, {good}),
         ({"connection": rule.connection}, {good}),
-        ({"connection": "no-uuid'"}, set()),
+        ({"connection": str(uuid.uuid4())}, set()),
         ({"from": "2020-01-01T00:00:00Z", "to": "2021-01-01T00:00:00Z"}, set()),
         ({"from": "2020-01-01T00:00:00+02:00"}, {good, bad, other}),
     ):
@@ -159,6 +159,8 @@ async def test_list_says_which_statuses_it_can_not_tell_apart(api: Api, status: 
         ({"from": "yesterday"}, "from"),
         ({"to": "2026-01-01T00:00:00"}, "to"),
         ({"tests": "yes"}, "tests"),
+        ({"connection": "no-uuid'"}, "connection"),
+        ({"rule": ""}, "rule"),
     ],
 )
 async def test_bad_query_is_refused_by_name(api: Api, params: dict, param: str):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Depends, Query, Request
 from temporalio.client import WorkflowFailureError
 
+from catalog.values import read_id
 from delivery.moments import read_iso, to_utc
 from delivery.result import Status
 from emitonce.ids import resource_id_hash
@@ -69,8 +70,8 @@ class EventFilter:
             "event": event,
             "resource": resource,
             "status": Status(status) if status is not None else None,
-            "connection": connection.lower() if connection is not None else None,
-            "rule": rule.lower() if rule is not None else None,
+            "connection": _id("connection", connection),
+            "rule": _id("rule", rule),
             "accepted_from": _moment("from", accepted_from),
             "accepted_to": _moment("to", accepted_to),
             "include_tests": tests == "include",
@@ -82,6 +83,15 @@ class EventFilter:
         if self._resource_id is not None:
             hashed = resource_id_hash(secret, self._resource_id)
         return EventQuery(workspaces, resource_id_hash=hashed, **self._fields)
+
+
+def _id(param: str, text: str | None) -> str | None:
+    if text is None:
+        return None
+    id = read_id(text)
+    if id is None:
+        raise bad_request(param, "is no UUID")
+    return str(id)
 
 
 def _moment(param: str, text: str | None) -> datetime | None:

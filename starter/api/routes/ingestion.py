@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Header, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from starter.api.accepting import MOST_EVENTS, Accepting
@@ -70,6 +71,12 @@ async def emit_events(request: Request, idempotency_key: IdempotencyKey = None) 
         ],
     }
     return JSONResponse(answer, status_code=207 if refused else 201)
+
+
+@router.get("/events/bulk", include_in_schema=False)
+async def get_no_batch() -> None:
+    """`bulk` is no event's id."""
+    raise HTTPException(405)
 
 
 def accepting(request: Request) -> Accepting:
