@@ -6,12 +6,14 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo dev test test-postgres test-unit record check format clean
+.PHONY: help setup demo dev test test-postgres test-examples test-unit fuzz record check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
 	@echo "make test    set up, then run every test"
 	@echo "make test-postgres   the tests on real parts, on PostgreSQL servers of the system"
+	@echo "make test-examples   every example, in Go, TypeScript, Java and Python"
+	@echo "make fuzz    the HTTP API by its own OpenAPI document, for long"
 	@echo "make check   ruff, mypy --strict, import-linter"
 	@echo "make dev     set up, then run everything for development"
 	@echo "make setup   set up alone; afterwards everything is runnable from $(BIN)/"
@@ -43,8 +45,17 @@ test: setup
 test-postgres: setup
 	@$(BIN)/python -m tests.postgres.servers $(BIN)/pytest tests/integration tests/guarantees
 
+# The examples in Go, TypeScript, Java and Python, each where its toolchain is installed.
+test-examples: setup
+	@EMITONCE_TEST_EXAMPLES=1 $(BIN)/pytest tests/clients/test_examples.py
+
 test-unit: $(BIN)/.synced
 	@$(BIN)/pytest tests/unit
+
+# The HTTP API by its own document, many cases an operation: minutes to an hour.
+fuzz: setup
+	@EMITONCE_FUZZ_EXAMPLES=$${EMITONCE_FUZZ_EXAMPLES:-200} \
+		EMITONCE_FUZZ_SEED=$${EMITONCE_FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest tests/api/test_fuzz.py
 
 # When what a workflow asks of the engine was changed on purpose.
 record: setup
