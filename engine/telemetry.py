@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import NoOpTracerProvider
+from opentelemetry.trace import NoOpTracerProvider, set_tracer_provider
 from opentelemetry.trace import TracerProvider as AnyTracerProvider
 from temporalio.client import Interceptor
 from temporalio.common import MetricMeter
@@ -92,4 +92,6 @@ def _tracers(role: str, build_id: str | None) -> AnyTracerProvider:
     described = {"service.name": f"emitonce-{role}", "service.version": build_id or "unknown"}
     provider = TracerProvider(resource=Resource.create(described))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    # Spans of our own are made through OpenTelemetry's API, which knows one provider a process.
+    set_tracer_provider(provider)
     return provider

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from starter.api.accepting import Accepting
+from starter.api.allowed_methods import AllowedMethods
 from starter.api.auth import Authentication
 from starter.api.codec import CodecCors, add_codec
 from starter.api.docs_page import docs_page
@@ -81,7 +82,7 @@ def create_app(parts: Parts, *, console: Callable[[FastAPI], None] | None = None
         add_codec(app, codec, parts.codec)
         app.add_middleware(CodecCors, access=parts.codec)
     app.add_middleware(IngestionCors)
-    app.add_middleware(Observed)
+    app.add_middleware(Observed, meter=parts.meter)
     describe(app)
     return app
 
@@ -91,7 +92,12 @@ def _operation_id(route: APIRoute) -> str:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    return answer_to(error, request.scope)
+    answer = answer_to(error, request.scope)
+    if answer.status_code == 405:
+        allowed = AllowedMethods(request.app.openapi()).of(request.url.path)
+        if allowed is not None:
+            answer.headers["Allow"] = allowed
+    return answer
 
 
 async def _docs(request: Request) -> HTMLResponse:

@@ -9,6 +9,7 @@ import re
 import time
 import traceback
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -16,7 +17,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from temporalio.common import MetricMeter
 
+from engine.metric_names import HTTP_LATENCY
+from engine.spans import request_span
 from starter.api.errors import ApiError, as_api_error
 
 REQUEST_ID = "x-request-id"
@@ -33,13 +37,17 @@ log = structlog.get_logger("starter.api")
 
 
 class Observed:
-    """Gives a request its id (the client's own, when it has one) and leaves a line in the log.
+    """Gives a request its id (the client's own, when it has one) and leaves a line in the log, a
+    measurement, and a span of the caller's trace.
 
-    The line has the route's template, never a query or a body: those may hold personal data.
+    All have the route's template, never a query or a body: those may hold personal data.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, meter: MetricMeter = MetricMeter.noop) -> None:
         self._app = app
+        self._latency = meter.create_histogram_timedelta(
+            HTTP_LATENCY, "Until the API's answer", unit="s"
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,18 +65,25 @@ class Observed:
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
             await send(message)
 
-        try:
-            await self._app(scope, receive, sending)
-        finally:
-            log.info(
-                "request",
-                request_id=request_id,
-                method=scope["method"],
-                route=_route(scope),
-                status=status,
-                duration_ms=round((time.perf_counter() - started) * 1000, 1),
-                **_said_by_route(scope),
-            )
+        with request_span(scope["method"], Headers(scope=scope)) as span:
+            try:
+                await self._app(scope, receive, sending)
+            finally:
+                seconds, route = time.perf_counter() - started, _route(scope)
+                self._latency.record(
+                    timedelta(seconds=seconds),
+                    {"route": route, "method": scope["method"], "status": str(status)},
+                )
+                span.answered(route, status)
+                log.info(
+                    "request",
+                    request_id=request_id,
+                    method=scope["method"],
+                    route=route,
+                    status=status,
+                    duration_ms=round(seconds * 1000, 1),
+                    **_said_by_route(scope),
+                )
 
 
 def _route(scope: Scope) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from temporalio.client import Client
+from temporalio.common import MetricMeter
 
 from catalog import Catalog
 from emitonce import Emitter
@@ -25,6 +26,7 @@ class Parts:
     task_queue: str = TASK_QUEUE
     ui_url: str | None = None
     codec: CodecAccess | None = None
+    meter: MetricMeter = MetricMeter.noop
 
     def emitter(self) -> Emitter:
         return Emitter(

@@ -10,9 +10,10 @@ import structlog
 import typer
 
 from engine.connect import connect
-from engine.search_attributes import register_search_attributes
+from engine.namespace import prepare_namespace
 from settings import Settings, load_secrets
 from starter.api import Parts, serve
+from starter.api.codec import CodecAccess, ui_origins
 from starter.cli.output import Json, console, print_line
 from starter.cli.parts import cli_settings
 from worker import observed, on_signals, open_catalog, watched_keys
@@ -51,13 +52,17 @@ async def _run(settings: Settings, *, as_json: bool) -> None:
             runtime=telemetry.runtime,
             interceptors=telemetry.client_interceptors,
         )
-        await register_search_attributes(client)
+        await prepare_namespace(client)
         parts = Parts(
             client=client,
             catalog=catalog,
             instance_secret=secrets.instance_secret,
             task_queue=settings.task_queue,
             ui_url=settings.ui_url,
+            meter=telemetry.meter,
+            codec=CodecAccess(settings.codec_token, ui_origins(settings.ui_url))
+            if settings.codec_token
+            else None,
         )
         async with watched_keys(client, catalog, settings, role="api"):
             await _serve_until_told(parts, settings, as_json=as_json)
