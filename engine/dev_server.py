@@ -11,9 +11,11 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
 from temporalio.client import Client
@@ -78,6 +80,7 @@ class DevServer:
         in_memory: bool = False,
         ui: bool = True,
         codec_endpoint: str | None = None,
+        dynamic_config: Mapping[str, str] = MappingProxyType({}),
         say: Say = lambda _: None,
     ) -> DevServer:
         """Start a server whose state is `data_dir/temporal.db`, and wait until it answers.
@@ -102,6 +105,8 @@ class DevServer:
             command += ["--db-filename", str(_absolute(data_dir) / "temporal.db"), *_PRAGMAS]
         if codec_endpoint:
             command += ["--ui-codec-endpoint", codec_endpoint]
+        for key, value in dynamic_config.items():
+            command += ["--dynamic-config-value", f"{key}={value}"]
         if ports.metrics:
             command += ["--metrics-port", str(ports.metrics)]
         log = data_dir / "temporal.log"
@@ -170,6 +175,11 @@ async def namespace_retention(client: Client) -> timedelta:
         DescribeNamespaceRequest(namespace=client.namespace)
     )
     return described.config.workflow_execution_retention_ttl.ToTimedelta()
+
+
+def server_flags() -> tuple[str, ...]:
+    """How the server is tuned where its state is a file."""
+    return (*_TUNED, *_PRAGMAS)
 
 
 def free_port() -> int:
