@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo dev test test-postgres test-examples test-unit fuzz record check format clean
+.PHONY: help setup demo dev bench bench-tools test test-postgres test-examples test-unit fuzz record check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-postgres   the tests on real parts, on PostgreSQL servers of the system"
 	@echo "make test-examples   every example, in Go, TypeScript, Java and Python"
 	@echo "make fuzz    the HTTP API by its own OpenAPI document, for long"
+	@echo "make bench   the benchmark, an hour (see docs/benchmarks.md)"
 	@echo "make check   ruff, mypy --strict, import-linter"
 	@echo "make dev     set up, then run everything for development"
 	@echo "make setup   set up alone; afterwards everything is runnable from $(BIN)/"
@@ -60,6 +61,19 @@ fuzz: setup
 # When what a workflow asks of the engine was changed on purpose.
 record: setup
 	@$(BIN)/python -m tests.replay.record
+
+# An hour, on a machine with nothing else to do. Restate's server comes from npm, where that is.
+bench: setup bench-tools
+	@.venv-bench/bin/python -m bench
+	@.venv-bench/bin/python -m bench.report
+
+bench-tools: | $(UV)
+	@UV_PROJECT_ENVIRONMENT=.venv-bench UV_PYTHON_DOWNLOADS=never \
+		$(UV) sync --frozen --quiet --group bench --python $(PYTHON)
+	@test -x .tools/restate/bin/restate-server || ! command -v npm >/dev/null || ( \
+		mkdir -p .tools/restate && cd .tools/restate && \
+		tar xzf "$$(npm pack --silent @restatedev/restate-server-linux-x64@1.7.12)" \
+			--strip-components=1 )
 
 check: $(BIN)/.synced
 	@$(BIN)/ruff check .
