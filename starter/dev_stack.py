@@ -1,4 +1,4 @@
-"""Everything on one machine: Temporal and its Web UI, PostgreSQL, a simulator, a worker.
+"""Everything on one machine: Temporal and its Web UI, PostgreSQL, a simulator, worker and API.
 
 While a stack is up, `dev.json` in its data directory says where its parts are, so that commands in
 other terminals find them without any setting.
@@ -28,6 +28,7 @@ from engine.links import run_url
 from engine.search_attributes import register_search_attributes
 from engine.server_binary import Say
 from settings import Secrets, Settings, SettingsError, load_secrets
+from starter.api import Parts, served
 from starter.api.codec import CodecAccess, ui_origins
 from starter.codec_server import listen, serve_codec
 from worker import database_url, migrate_database, open_catalog, open_customerio, open_worker
@@ -59,6 +60,7 @@ class DevStack:
     temporal: str
     ui: str | None
     codec: str
+    http: str
     database: str
 
     def addresses(self) -> dict[str, Any]:
@@ -69,6 +71,7 @@ class DevStack:
             "temporal": self.temporal,
             "ui": self.ui,
             "codec": self.codec,
+            "http": self.http,
             "simulator": urls["us"].removesuffix("/v1") if urls else None,
             "simulator_eu": urls["eu"].removesuffix("/v1") if urls else None,
             "database": self.database,
@@ -94,6 +97,7 @@ async def open_dev_stack(
     Raises:
         SettingsError: production, or a stack is up on the same data directory already.
         DevServerError, NoServerBinary: the Temporal server.
+        AddressTaken: something else listens where the HTTP API should.
     """
     settings.forbid_in_production("the development stack", "start worker and API by themselves")
     async with AsyncExitStack() as parts:
@@ -125,6 +129,16 @@ async def open_dev_stack(
         )
         await register_search_attributes(client)
         await parts.enter_async_context(open_worker(client, catalog, customerio, settings))
+        api = Parts(
+            client=client,
+            catalog=catalog,
+            instance_secret=secrets.instance_secret,
+            task_queue=settings.task_queue,
+            ui_url=ui,
+        )
+        http = await parts.enter_async_context(
+            served(api, host=settings.http_host, port=ports.http)
+        )
         stack = DevStack(
             settings=settings,
             secrets=secrets,
@@ -138,6 +152,7 @@ async def open_dev_stack(
             temporal=temporal,
             ui=ui,
             codec=codec,
+            http=http,
             database=database,
         )
         parts.enter_context(_announced(settings.data_dir, stack.addresses()))

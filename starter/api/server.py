@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
@@ -79,6 +80,30 @@ async def serve(
         raise
     finally:
         listening.close()
+
+
+@asynccontextmanager
+async def served(
+    parts: Parts,
+    *,
+    host: str,
+    port: int,
+    console: Callable[[FastAPI], None] | None = None,
+) -> AsyncIterator[str]:
+    """Serve within a context; gives the URL. Raises as `serve` does."""
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(
+        serve(parts, host=host, port=port, ready=listening.set_result, console=console)
+    )
+    try:
+        either: list[asyncio.Future[Any]] = [listening, serving]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+        yield listening.result()
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
 
 
 def _listen(host: str, port: int) -> socket.socket:

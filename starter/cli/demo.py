@@ -47,7 +47,7 @@ def demo(
 
 
 async def _demo(settings: Settings, vendor: Vendor | None, *, once: bool, as_json: bool) -> None:
-    ports = DevPorts(temporal=0, ui=0, simulator=0)
+    ports = DevPorts(temporal=0, ui=0, simulator=0, http=0)
     stop = asyncio.Event()
     with on_signals(stop):
         say("starting Temporal, PostgreSQL, a Customer.io simulator and a worker")

@@ -18,20 +18,32 @@ SimulatorPort = Annotated[
     int, typer.Option(help="Port of the simulator (region us; eu has the next one); 0: any.")
 ]
 
+HttpPort = Annotated[
+    int | None,
+    typer.Option(help="Port of the HTTP API; EMITONCE_HTTP_PORT otherwise, 8080. 0: any free one."),
+]
+
 
 def dev(
     temporal_port: TemporalPort = DevPorts.temporal,
     ui_port: UiPort = DevPorts.ui,
     simulator_port: SimulatorPort = DevPorts.simulator,
+    http_port: HttpPort = None,
     as_json: Json = False,
 ) -> None:
-    """Start Temporal with its Web UI, PostgreSQL, a Customer.io simulator and a worker.
+    """Start Temporal with its Web UI, PostgreSQL, a Customer.io simulator, a worker and the API.
 
     Data lives in EMITONCE_DATA_DIR (default .emitonce/) and survives a restart. With --json one
     line of addresses is printed when all is up. Ctrl-C ends everything.
     """
-    ports = DevPorts(temporal=temporal_port, ui=ui_port, simulator=simulator_port)
-    asyncio.run(_dev(Settings(), ports, as_json=as_json))
+    settings = Settings()
+    ports = DevPorts(
+        temporal=temporal_port,
+        ui=ui_port,
+        simulator=simulator_port,
+        http=settings.http_port if http_port is None else http_port,
+    )
+    asyncio.run(_dev(settings, ports, as_json=as_json))
 
 
 async def _dev(settings: Settings, ports: DevPorts, *, as_json: bool) -> None:
@@ -52,6 +64,7 @@ def _welcome(stack: DevStack) -> None:
     for label, value in (
         ("Temporal", addresses["temporal"]),
         ("Web UI", addresses["ui"]),
+        ("HTTP API", f"{addresses['http']}/docs"),
         ("Customer.io simulator", addresses["simulator"]),
         ("PostgreSQL", addresses["database"]),
     ):

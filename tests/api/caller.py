@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import time
@@ -15,7 +14,7 @@ from typing import Any
 import httpx
 import jwt
 
-from starter.api import Parts, serve
+from starter.api import Parts, served
 from tests.integration.stack import SAMPLE, SECRET, Stack, eventually
 
 BASE = "/api/v1"
@@ -152,19 +151,6 @@ class Api:
         return await self.machine_key(other.id)
 
 
-@asynccontextmanager
-async def serving(parts: Parts) -> AsyncIterator[str]:
-    """Serve on a free port; gives the URL."""
-    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(serve(parts, host="127.0.0.1", port=0, ready=listening.set_result))
-    try:
-        await asyncio.wait([listening, task], return_when=asyncio.FIRST_COMPLETED)
-        yield listening.result()
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 def parts_of(stack: Stack, **changes: Any) -> Parts:
     fields: dict[str, Any] = {
         "client": stack.client,
@@ -181,7 +167,7 @@ async def open_api(stack: Stack, **changes: Any) -> AsyncIterator[Api]:
     key = await stack.catalog.publishable_keys.current(stack.organisation, stack.workspace)
     assert key is not None
     async with (
-        serving(parts_of(stack, **changes)) as url,
+        served(parts_of(stack, **changes), host="127.0.0.1", port=0) as url,
         httpx.AsyncClient(base_url=url, timeout=40) as http,
     ):
         api = Api(stack, url, http, Machine(stack.organisation, "", ""), key.public_key)

@@ -80,7 +80,8 @@ class CommandLine:
 @asynccontextmanager
 async def running_dev(data_dir: Path) -> AsyncIterator[dict[str, Any]]:
     """`emitonce dev` on free ports; gives its ready line."""
-    ports = ("--temporal-port", "0", "--ui-port", "0", "--simulator-port", "0")
+    names = ("--temporal-port", "--ui-port", "--simulator-port", "--http-port")
+    ports = [part for name in names for part in (name, "0")]
     process = await asyncio.create_subprocess_exec(
         *PROGRAM,
         *("dev", "--json", *ports),
@@ -98,5 +99,5 @@ async def running_dev(data_dir: Path) -> AsyncIterator[dict[str, Any]]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGINT)
-        await asyncio.wait_for(process.communicate(), START_SECONDS)
-    assert process.returncode == 0
+        _, told = await asyncio.wait_for(process.communicate(), START_SECONDS)
+    assert process.returncode == 0, told.decode()[-4_000:]

@@ -88,6 +88,13 @@ async def test_keys_made_by_command_open_the_api_until_revoked(dev: Dev) -> None
             await asyncio.sleep(0.05)
 
 
+async def test_development_stack_serves_the_api(dev: Dev) -> None:
+    async with httpx.AsyncClient(base_url=dev.ready["http"]) as http:
+        ready = (await http.get("/readyz")).json()
+        assert ready == {"status": "ok", "temporal": "ok", "database": "ok"}
+        assert (await http.get("/docs")).status_code == 200
+
+
 async def test_port_that_is_taken_is_told_with_its_remedy(dev: Dev) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
