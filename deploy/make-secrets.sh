@@ -23,6 +23,7 @@ make() { # name, value
 }
 
 make postgres_password "$(password)"
+make grafana_password "$(password)"
 make temporal_database_password "$(password)"
 make emitonce_database_password "$(password)"
 make emitonce_database_url \
