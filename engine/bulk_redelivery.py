@@ -46,6 +46,7 @@ SAMPLE = 10
 _QUERY_TIMEOUT = timedelta(seconds=5)
 _STATE = {
     WorkflowExecutionStatus.RUNNING: "running",
+    WorkflowExecutionStatus.CONTINUED_AS_NEW: "running",
     WorkflowExecutionStatus.COMPLETED: "completed",
     WorkflowExecutionStatus.CANCELED: "canceled",
     WorkflowExecutionStatus.TERMINATED: "canceled",
@@ -159,15 +160,19 @@ async def read_redelivery(client: Client, id: str) -> RedeliveryStatus:
     """
     described = await _describe(client, id)
     selection = Selection.model_validate(await described.memo_value(SELECTION))
-    status = described.status or WorkflowExecutionStatus.RUNNING
     return RedeliveryStatus(
         id=id,
-        state=_STATE.get(status, "failed"),
+        state=state_of(described.status),
         selection=selection,
         started_at=described.start_time,
         ended_at=described.close_time,
         progress=await _progress(client, id),
     )
+
+
+def state_of(status: WorkflowExecutionStatus | None) -> str:
+    """As `RedeliveryStatus` has it. One that continues in a new run is still running."""
+    return _STATE.get(status or WorkflowExecutionStatus.RUNNING, "failed")
 
 
 async def watch_redelivery(client: Client, id: str) -> AsyncIterator[RedeliveryStatus]:

@@ -42,6 +42,11 @@ class HeldRuns:
         return True
 
 
+async def count_held(client: Client, connection: str) -> int:
+    """How many events wait for that connection."""
+    return (await client.count_workflows(held_for(connection))).count
+
+
 def held_for(connection: str) -> str:
     """The list filter; a run that goes on leaves this list a moment later."""
     return (

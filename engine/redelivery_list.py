@@ -1,0 +1,32 @@
+"""The redeliveries of a workspace, latest first."""
+
+from __future__ import annotations
+
+from temporalio.client import Client
+
+from delivery.bulk_redelivery import Selection
+from delivery.search_attributes import WORKSPACE
+from engine.bulk_redelivery import SELECTION, WORKFLOW, RedeliveryStatus, state_of
+
+MOST_ROWS = 200
+
+
+async def list_redeliveries(
+    client: Client, workspace: str, *, limit: int = 50
+) -> list[RedeliveryStatus]:
+    """Without their progress, which only each one's own workflow knows. `workspace` is a UUID."""
+    query = f"WorkflowType = '{WORKFLOW}' AND {WORKSPACE.name} = '{workspace}'"
+    latest: dict[str, RedeliveryStatus] = {}
+    async for run in client.list_workflows(query, limit=MOST_ROWS):
+        selection = Selection.model_validate(await run.memo_value(SELECTION))
+        known = latest.get(selection.id)
+        if known is None or known.started_at < run.start_time:
+            latest[selection.id] = RedeliveryStatus(
+                id=selection.id,
+                state=state_of(run.status),
+                selection=selection,
+                started_at=run.start_time,
+                ended_at=run.close_time,
+                progress=None,
+            )
+    return sorted(latest.values(), key=lambda one: one.started_at, reverse=True)[:limit]

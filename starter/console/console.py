@@ -1,0 +1,85 @@
+"""The console put together: its pages added to the application that serves the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from inspect import isawaitable
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from starter.api.parts import Parts
+from starter.console.development import DevelopmentKey
+from starter.console.key_check import Verify
+from starter.console.pages import Pages
+from starter.console.route import error_page
+from starter.console.routes import (
+    assets,
+    connections,
+    deliveries,
+    events,
+    keys,
+    redeliveries,
+    rule_trials,
+    rules,
+    signing,
+    workspaces,
+)
+from starter.console.session import Sessions
+
+MODULES = (
+    assets,
+    signing,
+    workspaces,
+    connections,
+    rules,
+    rule_trials,
+    events,
+    deliveries,
+    redeliveries,
+    keys,
+)
+
+
+class Console:
+    """Called with the application to add it to.
+
+    `verify` asks Customer.io about a key; `base_urls` are what regions mean, by region;
+    `development` is the key that may be signed in with by a link, None in production.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        verify: Verify,
+        base_urls: Mapping[str, str],
+        development: DevelopmentKey | None = None,
+    ) -> None:
+        self.pages = Pages(parts.catalog)
+        self.sessions = Sessions(parts.instance_secret)
+        self.verify = verify
+        self.base_urls = dict(base_urls)
+        self.development = development
+
+    def __call__(self, app: FastAPI) -> None:
+        app.state.console = self
+        for module in MODULES:
+            app.include_router(module.router)
+        answer = app.exception_handlers[HTTPException]
+
+        async def page_or_answer(request: Request, error: Exception) -> Response:
+            """A person who goes astray gets a page, a program what it always gets."""
+            if _is_a_person(request):
+                return error_page(request, error)
+            answered = answer(request, error)
+            return await answered if isawaitable(answered) else answered
+
+        app.add_exception_handler(HTTPException, page_or_answer)
+
+
+def _is_a_person(request: Request) -> bool:
+    accepted = request.headers.get("accept", "")
+    return "text/html" in accepted and not request.url.path.startswith(("/api/", "/codec"))

@@ -1,0 +1,64 @@
+"""A machine key for development: made once, kept beside the databases, so that signing in is easy.
+
+Never in production, where no secret lies in a file of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog import Catalog
+from catalog.errors import NotFound
+from catalog.key_lookup import MachineCaller
+
+FILE = "development-key.json"
+NAME = "Development"
+
+
+@dataclass(frozen=True)
+class DevelopmentKey:
+    """`link_token` opens a session without typing the key, as long as this process runs."""
+
+    access_key: str
+    secret_key: str
+    link_token: str
+
+    @property
+    def sign_in_path(self) -> str:
+        return f"/sign-in/development/{self.link_token}"
+
+
+async def development_key(catalog: Catalog, organisation: str, data_dir: Path) -> DevelopmentKey:
+    """The key kept in `data_dir`; a new one when there is none, or when it was revoked."""
+    path = data_dir / FILE
+    kept = await _kept(catalog, organisation, path)
+    if kept is not None:
+        return _with_token(*kept)
+    made = await catalog.machine_keys.create(organisation, name=NAME, created_by="emitonce dev")
+    access_key, secret_key = made.key.access_key, made.secret_key.get_secret_value()
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump({"access_key": access_key, "secret_key": secret_key}, file)
+    draft.replace(path)
+    return _with_token(access_key, secret_key)
+
+
+async def _kept(catalog: Catalog, organisation: str, path: Path) -> tuple[str, str] | None:
+    try:
+        stored = json.loads(path.read_text())  # noqa: ASYNC240 (a few bytes, once)
+        access_key, secret_key = str(stored["access_key"]), str(stored["secret_key"])
+        known: MachineCaller = await catalog.key_lookup.machine(access_key)
+    except (OSError, ValueError, KeyError, TypeError, NotFound):
+        return None
+    right = known.organisation == organisation and secrets.compare_digest(
+        known.secret_key.get_secret_value().encode(), secret_key.encode()
+    )
+    return (access_key, secret_key) if right else None
+
+
+def _with_token(access_key: str, secret_key: str) -> DevelopmentKey:
+    return DevelopmentKey(access_key, secret_key, secrets.token_urlsafe(24))

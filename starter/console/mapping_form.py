@@ -1,0 +1,251 @@
+"""The field mapping as a table of a form, and back.
+
+A row's fields are `m.<row>.dest`, `.kind` (path or fixed), `.value`, `.on_error`, `.notes` and
+`m.<row>.t.<place>.type` and `.arg`. A fixed value is text, or JSON where it reads as a number,
+`true`, `false`, `null` or text in quotes; so is a transform's default.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from delivery.mapping_schema import (
+    DEFAULT_FIELDS,
+    DEFAULT_MAPPING,
+    LiteralSource,
+    MappedField,
+    MappingSchema,
+)
+from starter.console.forms import Form
+
+MOST_ROWS = 250
+MOST_TRANSFORMS = 10
+
+ON_ERROR = {
+    "fail_action": "Fail the delivery",
+    "warn_action": "Leave out and warn",
+    "skip_field": "Leave out",
+}
+# Each with what its argument is, where it takes one.
+TRANSFORMS = {
+    "trim": ("Trim blanks", None),
+    "lower": ("Lower case", None),
+    "upper": ("Upper case", None),
+    "to_string": ("To text", None),
+    "to_number": ("To number", None),
+    "to_boolean": ("To true/false", None),
+    "to_date": ("To date", "time zone"),
+    "to_datetime": ("To date and time", "time zone"),
+    "default": ("Default", "value when empty"),
+    "substring": ("Part of text", "start, length"),
+}
+HINTS = {
+    "userId": "Identifies the person",
+    "email": "Identifies where userId is empty; a trait, too",
+    "anonymousId": "Identifies a visitor",
+    "event_name_override": "Event name at Customer.io",
+}
+# As people look for them: what identifies first comes first.
+SHOWN_FIRST = ("userId", "email", "anonymousId", "event_name_override")
+
+
+@dataclass
+class Step:
+    """A transform as it is typed."""
+
+    type: str = ""
+    arg: str = ""
+
+
+@dataclass
+class Row:
+    """One field of the mapping as it is typed; one without a value maps nothing."""
+
+    dest: str = ""
+    kind: str = "path"
+    value: str = ""
+    on_error: str = "fail_action"
+    notes: str = ""
+    steps: list[Step] = field(default_factory=list)
+    fault: str | None = None
+
+    @property
+    def vendors(self) -> bool:
+        return self.dest in DEFAULT_FIELDS
+
+    @property
+    def hint(self) -> str:
+        return HINTS.get(self.dest, "")
+
+    @property
+    def used(self) -> list[Step]:
+        return [step for step in self.steps if step.type]
+
+    @property
+    def places(self) -> list[Step]:
+        """What the form shows: those in use, and a free one."""
+        free = 1 if len(self.used) < MOST_TRANSFORMS else 0
+        return [*self.used, *(Step() for _ in range(free))]
+
+
+def rows_of(schema: MappingSchema) -> list[Row]:
+    """The schema's fields in their order; the vendor's that it leaves out as empty rows."""
+    rows = [_row(mapped) for mapped in schema.fields]
+    there = {row.dest for row in rows}
+    rows += [Row(dest=name) for name in SHOWN_FIRST if name not in there]
+    rows.sort(key=lambda row: SHOWN_FIRST.index(row.dest) if row.vendors else len(SHOWN_FIRST))
+    return rows
+
+
+def read_rows(form: Form) -> list[Row]:
+    """The table as it was sent, empty rows of one's own left out."""
+    rows = []
+    for place in range(MOST_ROWS + 2 * len(DEFAULT_FIELDS)):
+        name = f"m.{place}"
+        if not form.has(f"{name}.dest"):
+            continue
+        row = Row(
+            dest=form.text(f"{name}.dest"),
+            kind=form.text(f"{name}.kind") or "path",
+            value=form.text(f"{name}.value"),
+            on_error=form.text(f"{name}.on_error") or "fail_action",
+            notes=form.text(f"{name}.notes"),
+            steps=[
+                Step(form.text(f"{name}.t.{step}.type"), form.text(f"{name}.t.{step}.arg"))
+                for step in range(MOST_TRANSFORMS)
+                if form.has(f"{name}.t.{step}.type")
+            ],
+        )
+        if row.dest or row.value:
+            rows.append(row)
+    return rows
+
+
+def read_schema(rows: list[Row], meta: Mapping[str, Any] | None = None) -> MappingSchema | None:
+    """The rows as a schema; None when one can't be, which then says why as its `fault`.
+
+    `meta` is kept from the schema that is replaced.
+    """
+    meant = [row for row in rows if row.value]
+    document: dict[str, Any] = {"schema_version": 1, "fields": [_field(row) for row in meant]}
+    if meta is not None:
+        document["meta"] = dict(meta)
+    for row in rows:
+        row.fault = "say which field it fills" if row.value and not row.dest else None
+        if row.dest and not row.value and not row.vendors:
+            row.fault = "say where its value comes from"
+    try:
+        schema = MappingSchema.model_validate(document)
+    except ValidationError as err:
+        for found in err.errors(include_input=False, include_url=False):
+            location = found["loc"]
+            if len(location) > 1 and location[0] == "fields" and isinstance(location[1], int):
+                row = meant[location[1]]
+                row.fault = row.fault or _told(location, found["type"])
+        return None
+    return None if any(row.fault for row in rows) else schema
+
+
+def same(one: MappingSchema, other: MappingSchema) -> bool:
+    """Whether they do the same: the order counts only among fields of one name."""
+
+    def grouped(schema: MappingSchema) -> dict[str, list[MappedField]]:
+        groups: dict[str, list[MappedField]] = {}
+        for mapped in schema.fields:
+            groups.setdefault(mapped.dest, []).append(mapped)
+        return groups
+
+    return grouped(one) == grouped(other)
+
+
+def is_default(schema: MappingSchema) -> bool:
+    return same(schema, DEFAULT_MAPPING)
+
+
+def _row(mapped: MappedField) -> Row:
+    fixed = isinstance(mapped.source, LiteralSource)
+    return Row(
+        dest=mapped.dest,
+        kind="fixed" if fixed else "path",
+        value=_typed(mapped.source.value) if fixed else str(mapped.source.value),
+        on_error=mapped.on_error,
+        notes=mapped.notes or "",
+        steps=[_step(transform.model_dump()) for transform in mapped.transforms],
+    )
+
+
+def _step(transform: dict[str, Any]) -> Step:
+    type = transform["type"]
+    if type == "default":
+        return Step(type, _typed(transform["value"]))
+    if type == "substring":
+        length = transform["length"]
+        return Step(type, f"{transform['start']}" + (f", {length}" if length else ""))
+    return Step(type, transform.get("timezone") or "")
+
+
+def _field(row: Row) -> dict[str, Any]:
+    source = (
+        {"type": "literal", "value": _meant(row.value)}
+        if row.kind == "fixed"
+        else {"type": "path", "value": row.value}
+    )
+    written: dict[str, Any] = {"dest": row.dest or "?", "source": source}
+    if row.used:
+        written["transforms"] = [_transform(step) for step in row.used]
+    if row.on_error != "fail_action":
+        written["on_error"] = row.on_error
+    if row.notes:
+        written["notes"] = row.notes
+    return written
+
+
+def _transform(step: Step) -> dict[str, Any]:
+    written: dict[str, Any] = {"type": step.type}
+    if step.type == "default":
+        written["value"] = _meant(step.arg)
+    elif step.type == "substring":
+        start, _, length = step.arg.partition(",")
+        written["start"] = _whole(start)
+        if length.strip():
+            written["length"] = _whole(length)
+    elif step.type in ("to_date", "to_datetime") and step.arg:
+        written["timezone"] = step.arg
+    return written
+
+
+def _whole(text: str) -> int | str:
+    text = text.strip()
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 10 else text
+
+
+def _typed(value: Any) -> str:
+    """How a fixed value is typed so that it is read as the same."""
+    if isinstance(value, str) and _meant(value) == value and value == value.strip():
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _meant(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return text if isinstance(value, dict | list) else value
+
+
+def _told(location: tuple[int | str, ...], kind: str) -> str:
+    if "transforms" in location:
+        return "this transform can't be read: substring takes a start and a length, such as 0, 10"
+    if "path" in location:
+        return "a path is made of names with dots between, such as user.email or items.0.sku"
+    if "literal" in location:
+        return "a fixed value is text of at most 256 characters, a number, true, false or null"
+    if "dest" in location:
+        return "a field's name has at most 128 characters"
+    return "this row can't be read" if kind != "literal_error" else "choose one of the list"

@@ -1,0 +1,79 @@
+"""What a workspace speaks of: event types and resources, its rules, the events seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from catalog import Catalog
+from catalog.connections import Connection
+from catalog.rules import Rule
+from engine.event_list import list_events
+from engine.event_log import EventNotFound, read_event_log
+from engine.event_query import EventQuery
+from starter.api.parts import Parts
+
+MOST_PAGES = 10
+LARGEST_PAGE = 200
+SEEN_EVENTS = 100
+
+
+@dataclass(frozen=True)
+class Names:
+    """Sorted; those of rules, and those of events that came in of late."""
+
+    events: tuple[str, ...]
+    resources: tuple[str, ...]
+
+
+async def known_names(parts: Parts, organisation: str, workspace: str) -> Names:
+    catalog = parts.catalog
+    events = {entry.key for entry in await catalog.event_types.list(organisation, workspace)}
+    resources = {entry.key for entry in await catalog.resources.list(organisation, workspace)}
+    seen = await list_events(parts.client, EventQuery((workspace,)), limit=SEEN_EVENTS)
+    events.update(event.event for event in seen.events if event.event)
+    resources.update(event.resource for event in seen.events if event.resource)
+    return Names(tuple(sorted(events)), tuple(sorted({*resources, "global"})))
+
+
+async def last_payload(parts: Parts, workspace: str, event: str) -> dict[str, Any] | None:
+    """Of the newest event of that type that was emitted for real; None when there is none."""
+    if not event:
+        return None
+    found = await list_events(parts.client, EventQuery((workspace,), event=event), limit=1)
+    for listed in found.events:
+        try:
+            return (await read_event_log(parts.client, listed.event_id)).payload
+        except EventNotFound:  # its retention has ended just now
+            return None
+    return None
+
+
+async def all_rules(catalog: Catalog, organisation: str, workspace: str) -> list[Rule]:
+    """Newest first; up to 2,000."""
+    found: list[Rule] = []
+    cursor = None
+    for _ in range(MOST_PAGES):
+        page = await catalog.rules.list(
+            organisation, workspace=workspace, limit=LARGEST_PAGE, cursor=cursor
+        )
+        found += page.records
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    return found
+
+
+async def all_connections(catalog: Catalog, organisation: str, workspace: str) -> list[Connection]:
+    """By name; up to 2,000."""
+    found: list[Connection] = []
+    cursor = None
+    for _ in range(MOST_PAGES):
+        page = await catalog.connections.list(
+            organisation, workspace=workspace, limit=LARGEST_PAGE, cursor=cursor
+        )
+        found += page.records
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    return sorted(found, key=lambda one: (one.name.casefold(), one.id))

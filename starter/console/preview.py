@@ -1,0 +1,91 @@
+"""The two requests that a payload would make by a rule as it is typed; nothing is sent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import JsonValue, ValidationError
+
+from delivery.build_messages import build_messages
+from delivery.errors import InvalidEvent, MappingError
+from delivery.event import read_event
+from delivery.mapping_schema import MappingSchema
+from delivery.rule import MatchedRule, metadata_from
+from delivery.strict_json import parse
+from starter.console.rule_form import RuleForm
+from starter.console.words import sentence
+
+NIL = "00000000-0000-0000-0000-000000000000"
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Either both requests, or a `fault` that says where to look."""
+
+    identify: dict[str, JsonValue] | None = None
+    track: dict[str, JsonValue] | None = None
+    warnings: tuple[str, ...] = ()
+    fault: str | None = None
+    fault_of: str | None = None
+
+
+class UnreadablePayload(Exception):
+    """The payload box holds no JSON object; the message says what it holds."""
+
+
+def read_payload(text: str) -> dict[str, Any]:
+    """Raises `UnreadablePayload`."""
+    try:
+        value = parse(text.encode())
+    except UnicodeEncodeError:
+        raise UnreadablePayload("it holds half a surrogate pair") from None
+    except InvalidEvent as err:
+        raise UnreadablePayload(f"the payload {err.reason}") from None
+    if not isinstance(value, dict):
+        raise UnreadablePayload("the payload must be one JSON object, in { and }")
+    return value
+
+
+def preview(
+    form: RuleForm, schema: MappingSchema | None, *, workspace: str, rule: str | None
+) -> Preview:
+    """What would be sent. `rule` is the id of a stored rule: ids of messages are made of it."""
+    if schema is None:
+        return Preview(fault="A row of the mapping can't be read: see there.", fault_of="Mapping")
+    try:
+        event = read_event(
+            {
+                "workspace": workspace,
+                "event": form.event or "event.name",
+                "payload": read_payload(form.payload),
+                "resource": form.resource or None,
+                "resource_id": form.resource_id or None,
+            },
+            event_id=NIL,
+            started_at=datetime.now(UTC),
+        )
+        matched = MatchedRule(
+            id=rule or NIL,
+            connection=form.connection or NIL,
+            connection_name="",
+            metadata=metadata_from(form.metadata()),
+            mapping=schema,
+        )
+        messages = build_messages(event, matched)
+    except UnreadablePayload as err:
+        return Preview(fault=sentence(str(err)), fault_of="Payload")
+    except InvalidEvent as err:
+        return Preview(fault=sentence(f"{err.field} {err.reason}"), fault_of="Event")
+    except MappingError as err:
+        return Preview(fault=sentence(str(err)), fault_of="Not sent")
+    except ValidationError:
+        return Preview(fault="An option of the rule can't be read.", fault_of="Options")
+    return Preview(messages.identify.body, messages.track.body, messages.warnings)
+
+
+def written(payload: dict[str, Any]) -> str:
+    """As it stands in the payload box."""
+    return json.dumps(payload, indent=2, ensure_ascii=False)

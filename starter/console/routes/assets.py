@@ -1,0 +1,37 @@
+"""Style sheet, script and mark, held in memory; their addresses change with their content."""
+
+from __future__ import annotations
+
+import gzip
+from functools import lru_cache
+
+from fastapi import Request
+from starlette.responses import Response
+
+from starter.api.errors import not_found
+from starter.console.pages import ASSETS
+from starter.console.route import pages_of, public_router
+
+router = public_router()
+
+FOREVER = "public, max-age=31536000, immutable"
+
+
+@router.get("/assets/{version}/{name}")
+async def get_asset(request: Request, version: str, name: str) -> Response:
+    data = pages_of(request).assets.get(name)
+    if data is None:
+        raise not_found("name", "file")
+    headers = {
+        "Cache-Control": FOREVER,
+        "Vary": "Accept-Encoding",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        data, headers["Content-Encoding"] = _compressed(data), "gzip"
+    return Response(data, media_type=ASSETS[name], headers=headers)
+
+
+@lru_cache(maxsize=len(ASSETS))
+def _compressed(data: bytes) -> bytes:
+    return gzip.compress(data, 9)

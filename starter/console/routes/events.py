@@ -1,0 +1,204 @@
+"""Events: the live list with its counts and charts, and one event with every attempt."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import Response
+
+from catalog.errors import NotFound
+from delivery.result import Status
+from engine.event_counts import count_over_time
+from engine.event_list import EventPage, count_events, list_events
+from engine.links import run_url
+from starter.api.reading import OwnEvent, read_own_event
+from starter.console.charts import latency, over_time
+from starter.console.event_filter import RANGES, STATUSES, EventFilter, local
+from starter.console.names import all_connections, all_rules, known_names
+from starter.console.route import (
+    console_router,
+    pages_of,
+    parts_of,
+    session_of,
+    workspace_of,
+)
+from starter.console.timeline import OPEN, rule_names, stories
+
+router = console_router()
+
+ON_A_PAGE = 50
+LATENCY_SAMPLE = 200
+# Charts that take longer are left out: the list matters more.
+CHART_SECONDS = 4.0
+# Of rows that came in within this time, the page shows that they are new.
+FRESH = timedelta(seconds=4)
+
+
+@router.get("/w/{workspace_id}/events")
+async def show_events(request: Request, workspace_id: str) -> Response:
+    workspace = await workspace_of(request, workspace_id)
+    parts, organisation = parts_of(request), session_of(request).organisation
+    chosen, now = EventFilter.of(request), datetime.now(UTC)
+    listed, charts, names, connections = await asyncio.gather(
+        _listed(request, chosen, now),
+        _charts(request, chosen, now),
+        known_names(parts, organisation, workspace.id),
+        all_connections(parts.catalog, organisation, workspace.id),
+    )
+    return await pages_of(request).page(
+        request,
+        "events/list.html",
+        **_list_context(request, chosen, listed, connections, now),
+        **charts,
+        names=names,
+        ranges={name: told for name, (_, _, told) in RANGES.items()},
+        local=local,
+    )
+
+
+@router.get("/w/{workspace_id}/events/rows")
+async def show_rows(request: Request, workspace_id: str) -> Response:
+    """The list alone, asked for again and again by a page that is open."""
+    workspace = await workspace_of(request, workspace_id)
+    chosen, now = EventFilter.of(request), datetime.now(UTC)
+    connections = await all_connections(
+        parts_of(request).catalog, session_of(request).organisation, workspace.id
+    )
+    listed = await _listed(request, chosen, now)
+    return pages_of(request).part(
+        request, "events/rows.html", **_list_context(request, chosen, listed, connections, now)
+    )
+
+
+@router.get("/w/{workspace_id}/events/charts")
+async def show_charts(request: Request, workspace_id: str) -> Response:
+    await workspace_of(request, workspace_id)
+    chosen = EventFilter.of(request)
+    charts = await _charts(request, chosen, datetime.now(UTC))
+    return pages_of(request).part(request, "events/charts.html", chosen=chosen, **charts)
+
+
+@router.get("/w/{workspace_id}/events/{event_id}")
+async def show_event(request: Request, workspace_id: str, event_id: str) -> Response:
+    own = await event_of(request, workspace_id, event_id)
+    return await pages_of(request).page(
+        request, "events/one.html", **await event_context(request, own)
+    )
+
+
+@router.get("/w/{workspace_id}/events/{event_id}/log")
+async def show_event_log(request: Request, workspace_id: str, event_id: str) -> Response:
+    """The part of the page that changes while deliveries are under way."""
+    own = await event_of(request, workspace_id, event_id)
+    return pages_of(request).part(request, "events/log.html", **await event_context(request, own))
+
+
+async def event_of(request: Request, workspace_id: str, event_id: str) -> OwnEvent:
+    """Raises `ApiError` 404 when it isn't the workspace's."""
+    workspace = await workspace_of(request, workspace_id)
+    own = await read_own_event(parts_of(request), session_of(request).organisation, event_id)
+    if own.log.workspace != workspace.id:
+        raise NotFound("event", event_id)
+    return own
+
+
+async def event_context(request: Request, own: OwnEvent) -> dict[str, Any]:
+    parts, log = parts_of(request), own.log
+    rules = await all_rules(
+        parts.catalog, session_of(request).organisation, request.state.workspace.id
+    )
+    failed = [one for one in log.deliveries if one.status is Status.FAILED]
+    ongoing = [one for one in log.deliveries if one.status in OPEN]
+    return {
+        "log": log,
+        "open": own.open,
+        "stories": stories(log, rule_names(rules), datetime.now(UTC)),
+        "known_rules": {rule.id for rule in rules},
+        "run_url": run_url(parts.ui_url, parts.client, log.event_id),
+        "base_urls": request.app.state.console.base_urls,
+        "can_redeliver": not own.open and len(failed) > 1,
+        "can_cancel": own.open and len(ongoing) != 1,
+        "failed": failed,
+    }
+
+
+async def _listed(request: Request, chosen: EventFilter, now: datetime) -> EventPage:
+    return await list_events(
+        parts_of(request).client,
+        chosen.query(request.state.workspace.id, now),
+        limit=ON_A_PAGE,
+        cursor=request.query_params.get("cursor"),
+    )
+
+
+def _list_context(
+    request: Request, chosen: EventFilter, listed: EventPage, connections: Any, now: datetime
+) -> dict[str, Any]:
+    first_page = "cursor" not in request.query_params
+    return {
+        "chosen": chosen,
+        "events": listed.events,
+        "next_cursor": listed.next_cursor,
+        "first_page": first_page,
+        "live": first_page and request.query_params.get("live") != "off",
+        "fresh_after": now - FRESH,
+        "connections": connections,
+        "connection_names": {connection.id: connection.name for connection in connections},
+        "statuses": STATUSES,
+    }
+
+
+async def _charts(request: Request, chosen: EventFilter, now: datetime) -> dict[str, Any]:
+    """Counts by status, deliveries over time, latency; None for what can't be told now."""
+    client, workspace = parts_of(request).client, request.state.workspace.id
+    query = chosen.query(workspace, now, status=False)
+    bars, width = chosen.bars(now)
+    start, end = chosen.bounds(now)
+    bounded = EventFilter(
+        chosen.event,
+        chosen.resource,
+        None,
+        chosen.connection,
+        start=start,
+        end=end,
+        tests=chosen.tests,
+    ).query(workspace, now)
+    try:
+        async with asyncio.timeout(CHART_SECONDS):
+            counts, buckets, delivered = await asyncio.gather(
+                count_events(client, query),
+                count_over_time(client, bounded, buckets=bars, width=width),
+                list_events(
+                    client,
+                    _delivered(chosen).query(workspace, now),
+                    limit=LATENCY_SAMPLE,
+                ),
+            )
+    except (TimeoutError, ValueError):  # too many to count in time, or names that can't be counted
+        return {"counts": None, "over_time": None, "latency": None}
+    times = [
+        event.closed_at - event.accepted_at
+        for event in delivered.events
+        if event.closed_at is not None
+    ]
+    return {
+        "counts": counts,
+        "over_time": over_time(buckets) if any(one.total for one in buckets) else None,
+        "latency": latency(times) if times else None,
+    }
+
+
+def _delivered(chosen: EventFilter) -> EventFilter:
+    return EventFilter(
+        chosen.event,
+        chosen.resource,
+        Status.COMPLETED,
+        chosen.connection,
+        chosen.range,
+        chosen.start,
+        chosen.end,
+        chosen.tests,
+    )

@@ -1,0 +1,92 @@
+"""Keys: publishable ones emit into this workspace, machine ones act for the organisation."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from starlette.responses import Response
+
+from catalog.errors import InvalidValue
+from catalog.keys import NewMachineKey
+from starter.console.route import (
+    console_router,
+    form_of,
+    pages_of,
+    parts_of,
+    see_other,
+    session_of,
+    workspace_of,
+)
+
+router = console_router()
+
+
+@router.get("/w/{workspace_id}/keys")
+async def show_keys(request: Request, workspace_id: str) -> Response:
+    await workspace_of(request, workspace_id)
+    return await _page(request)
+
+
+@router.post("/w/{workspace_id}/keys/publishable")
+async def create_publishable_key(request: Request, workspace_id: str) -> Response:
+    workspace, session = await workspace_of(request, workspace_id), session_of(request)
+    try:
+        await parts_of(request).catalog.publishable_keys.create(
+            session.organisation,
+            workspace=workspace.id,
+            name=form_of(request).text("name"),
+            created_by=session.key,
+        )
+    except InvalidValue as err:
+        return await _page(request, faults={"publishable": f"The name {err.problem}."}, status=400)
+    return see_other(f"/w/{workspace.id}/keys", "key")
+
+
+@router.post("/w/{workspace_id}/keys/machine")
+async def create_machine_key(request: Request, workspace_id: str) -> Response:
+    """Its secret is shown in the answer, once."""
+    await workspace_of(request, workspace_id)
+    session = session_of(request)
+    try:
+        made = await parts_of(request).catalog.machine_keys.create(
+            session.organisation, name=form_of(request).text("name"), created_by=session.key
+        )
+    except InvalidValue as err:
+        return await _page(request, faults={"machine": f"The name {err.problem}."}, status=400)
+    return await _page(request, made=made)
+
+
+@router.post("/w/{workspace_id}/keys/publishable/{key_id}/revoke")
+async def revoke_publishable_key(request: Request, workspace_id: str, key_id: str) -> Response:
+    workspace = await workspace_of(request, workspace_id)
+    await parts_of(request).catalog.publishable_keys.revoke(
+        session_of(request).organisation, key_id
+    )
+    return see_other(f"/w/{workspace.id}/keys", "revoked")
+
+
+@router.post("/w/{workspace_id}/keys/machine/{key_id}/revoke")
+async def revoke_machine_key(request: Request, workspace_id: str, key_id: str) -> Response:
+    """Of one's own key: the session ends with it."""
+    workspace = await workspace_of(request, workspace_id)
+    await parts_of(request).catalog.machine_keys.revoke(session_of(request).organisation, key_id)
+    return see_other(f"/w/{workspace.id}/keys", "revoked")
+
+
+async def _page(
+    request: Request,
+    *,
+    made: NewMachineKey | None = None,
+    faults: dict[str, str] | None = None,
+    status: int = 200,
+) -> Response:
+    catalog, session = parts_of(request).catalog, session_of(request)
+    publishable = await catalog.publishable_keys.list(session.organisation)
+    return await pages_of(request).page(
+        request,
+        "keys.html",
+        status=status,
+        publishable=[key for key in publishable if key.workspace == request.state.workspace.id],
+        machine=await catalog.machine_keys.list(session.organisation),
+        made=made,
+        faults=faults or {},
+    )

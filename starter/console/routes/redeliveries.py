@@ -1,0 +1,220 @@
+"""Redeliveries of many events: plan, start, watch, cancel."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from catalog.errors import NotFound
+from catalog.values import read_id
+from delivery.bulk_redelivery import (
+    EVENTS_PER_SECOND,
+    MOST_PER_SECOND,
+    InvalidSelection,
+    Mode,
+    Selection,
+    select,
+)
+from engine.bulk_redelivery import (
+    NothingSelected,
+    RedeliveryNotFound,
+    RedeliveryStatus,
+    cancel_redelivery,
+    plan_redelivery,
+    read_redelivery,
+    start_redelivery,
+)
+from engine.redelivery_list import list_redeliveries
+from starter.api.errors import ApiError
+from starter.console.event_filter import local, read_utc
+from starter.console.names import all_connections, known_names
+from starter.console.route import (
+    console_router,
+    form_of,
+    pages_of,
+    parts_of,
+    see_other,
+    session_of,
+    workspace_of,
+)
+from starter.console.words import sentence
+from starter.redelivery import within
+
+router = console_router()
+
+MODES = {
+    Mode.FAILED: (
+        "What failed",
+        "Failed deliveries of each event are made again, under the same ids: nothing counts twice.",
+    ),
+    Mode.AGAIN: (
+        "Everything, as new events",
+        "Delivered events are sent once more. For Customer.io they are new: campaigns may start.",
+    ),
+    Mode.IDENTIFY_ONLY: (
+        "People only",
+        "Delivered events are sent once more, identify alone. Segments may change.",
+    ),
+}
+
+
+@router.get("/w/{workspace_id}/redeliveries")
+async def show_redeliveries(request: Request, workspace_id: str) -> Response:
+    workspace = await workspace_of(request, workspace_id)
+    return await pages_of(request).page(
+        request,
+        "redeliveries/list.html",
+        records=await list_redeliveries(parts_of(request).client, workspace.id),
+        modes=MODES,
+    )
+
+
+@router.get("/w/{workspace_id}/redeliveries/new")
+async def new_redelivery(request: Request, workspace_id: str) -> Response:
+    """The form; with `plan` in its address, also what it would do."""
+    await workspace_of(request, workspace_id)
+    asked = request.query_params
+    if "plan" not in asked:
+        return await _form_page(request, dict(asked))
+    try:
+        selection = await _within(request, _selection(dict(asked)))
+    except (InvalidSelection, ApiError) as err:
+        message = err.message if isinstance(err, ApiError) else str(err)
+        return await _form_page(request, dict(asked), fault=sentence(message), status=400)
+    plan = await plan_redelivery(parts_of(request).client, selection)
+    return await _form_page(request, dict(asked), plan=plan)
+
+
+@router.post("/w/{workspace_id}/redeliveries")
+async def begin_redelivery(request: Request, workspace_id: str) -> Response:
+    """By the plan as it was shown: its selection is sent back whole."""
+    workspace = await workspace_of(request, workspace_id)
+    form = form_of(request)
+    try:
+        selection = Selection.model_validate_json(form.raw("selection"))
+    except ValidationError:
+        raise ApiError(400, "the plan can't be read: go back and plan it anew") from None
+    if selection.workspace != workspace.id:
+        raise NotFound("workspace", selection.workspace)
+    selection = await _within(request, selection)
+    asked = _asked(selection)
+    if selection.mode.sends_delivered_ones and not form.has("campaigns_may_start"):
+        fault = "Tick the box to say that campaigns may start again."
+        return await _form_page(request, asked, fault=fault, status=400)
+    parts = parts_of(request)
+    plan = await plan_redelivery(parts.client, selection)
+    try:
+        started = await start_redelivery(
+            parts.client,
+            plan,
+            task_queue=parts.task_queue,
+            per_second=_pace(form.text("per_second")),
+        )
+    except (NothingSelected, InvalidSelection) as err:
+        return await _form_page(request, asked, plan=plan, fault=sentence(str(err)), status=409)
+    return see_other(f"/w/{workspace.id}/redeliveries/{started.id}", "redelivery")
+
+
+@router.get("/w/{workspace_id}/redeliveries/{redelivery_id}")
+async def show_redelivery(request: Request, workspace_id: str, redelivery_id: str) -> Response:
+    status = await _redelivery(request, workspace_id, redelivery_id)
+    return await pages_of(request).page(
+        request, "redeliveries/one.html", redelivery=status, modes=MODES
+    )
+
+
+@router.get("/w/{workspace_id}/redeliveries/{redelivery_id}/progress")
+async def show_progress(request: Request, workspace_id: str, redelivery_id: str) -> Response:
+    status = await _redelivery(request, workspace_id, redelivery_id)
+    return pages_of(request).part(
+        request, "redeliveries/progress.html", redelivery=status, modes=MODES
+    )
+
+
+@router.post("/w/{workspace_id}/redeliveries/{redelivery_id}/cancel")
+async def cancel_one(request: Request, workspace_id: str, redelivery_id: str) -> Response:
+    status = await _redelivery(request, workspace_id, redelivery_id)
+    await cancel_redelivery(parts_of(request).client, status.id)
+    return see_other(f"/w/{workspace_id}/redeliveries/{status.id}", "redelivery-canceled")
+
+
+async def _redelivery(request: Request, workspace_id: str, id: str) -> RedeliveryStatus:
+    workspace = await workspace_of(request, workspace_id)
+    if read_id(id) is None:
+        raise RedeliveryNotFound("there is no such redelivery here")
+    status = await read_redelivery(parts_of(request).client, id.lower())
+    if status.selection.workspace != workspace.id:
+        raise RedeliveryNotFound("there is no such redelivery here")
+    return status
+
+
+async def _within(request: Request, chosen: dict[str, Any] | Selection) -> Selection:
+    organisation = session_of(request).organisation
+    if not isinstance(chosen, Selection):
+        chosen = select(request.state.workspace.id, now=datetime.now(UTC), **chosen)
+    return await within(parts_of(request).catalog, organisation, chosen)
+
+
+def _selection(asked: dict[str, str]) -> dict[str, Any]:
+    """What the form has, as `select` takes it. Raises `ApiError` and `InvalidSelection`."""
+    start = read_utc("from", asked.get("from", ""))
+    if start is None:
+        raise InvalidSelection("from: say from when on events are meant")
+    mode = asked.get("mode", Mode.FAILED)
+    return {
+        "accepted_from": start,
+        "accepted_to": read_utc("to", asked.get("to", "")),
+        "connection": asked.get("connection") or None,
+        "event": asked.get("event", "").strip() or None,
+        "mode": Mode(mode) if mode in set(Mode) else Mode.FAILED,
+    }
+
+
+def _asked(selection: Selection) -> dict[str, str]:
+    return {
+        "from": local(selection.accepted_from),
+        "to": local(selection.accepted_to),
+        "connection": selection.connection or "",
+        "event": selection.event or "",
+        "mode": selection.mode,
+    }
+
+
+def _pace(text: str) -> float:
+    try:
+        return float(text or EVENTS_PER_SECOND)
+    except ValueError:
+        raise ApiError(
+            400, f"the pace must be a number of events a second, at most {MOST_PER_SECOND}"
+        ) from None
+
+
+async def _form_page(
+    request: Request,
+    asked: dict[str, str],
+    *,
+    plan: Any = None,
+    fault: str | None = None,
+    status: int = 200,
+) -> Response:
+    parts, organisation = parts_of(request), session_of(request).organisation
+    workspace = request.state.workspace
+    connections = await all_connections(parts.catalog, organisation, workspace.id)
+    values = {"from": local(datetime.now(UTC) - timedelta(hours=24)), "to": "", "mode": "failed"}
+    return await pages_of(request).page(
+        request,
+        "redeliveries/new.html",
+        status=status,
+        values={"connection": "", "event": ""} | values | asked,
+        plan=plan,
+        fault=fault,
+        modes=MODES,
+        connections=connections,
+        names=await known_names(parts, organisation, workspace.id),
+        pace=EVENTS_PER_SECOND,
+        most_pace=MOST_PER_SECOND,
+    )

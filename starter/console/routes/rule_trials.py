@@ -1,0 +1,163 @@
+"""A rule being typed: its two requests live, and a test event through a stored one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+from fastapi import Request
+from starlette.responses import Response
+
+from catalog.mappings import Mapping
+from catalog.rules import Rule
+from delivery.log import EventLog
+from emitonce import EmitError
+from engine.event_log import read_event_log
+from engine.links import run_url
+from starter.api.errors import ApiError
+from starter.api.routes.rule_trials import TEST_SECONDS
+from starter.console.mapping_form import ON_ERROR, TRANSFORMS, is_default, same
+from starter.console.preview import UnreadablePayload, read_payload
+from starter.console.route import (
+    console_router,
+    form_of,
+    in_place,
+    pages_of,
+    parts_of,
+    session_of,
+    workspace_of,
+)
+from starter.console.routes.rules import (
+    mapping_of,
+    rule_of,
+    sharing_of,
+    show_form,
+    shown_preview,
+    without_saving,
+)
+from starter.console.rule_form import RuleForm
+from starter.console.words import sentence
+
+router = console_router()
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """`log` is the test event's, as far as it has come."""
+
+    log: EventLog
+    finished: bool
+    url: str | None
+
+
+@router.post("/w/{workspace_id}/rules/new/preview")
+async def preview_new_rule(request: Request, workspace_id: str) -> Response:
+    await workspace_of(request, workspace_id)
+    return await _preview(request, None)
+
+
+@router.post("/w/{workspace_id}/rules/{rule_id}/preview")
+async def preview_rule(request: Request, workspace_id: str, rule_id: str) -> Response:
+    return await _preview(request, await rule_of(request, workspace_id, rule_id))
+
+
+@router.post("/w/{workspace_id}/rules/form/mapping")
+async def show_mapping(request: Request, workspace_id: str) -> Response:
+    """The table once another connection is chosen, or another row is wanted."""
+    await workspace_of(request, workspace_id)
+    form = RuleForm.read(form_of(request))
+    mapping = await mapping_of(request, form.connection)
+    if not await without_saving(request, form):
+        form.take_mapping(mapping)
+    return pages_of(request).part(
+        request,
+        "rules/mapping.html",
+        form=form,
+        rows=form.shown_rows(),
+        sharing=await sharing_of(request, form, form_of(request).text("rule") or None),
+        transforms=TRANSFORMS,
+        on_error=ON_ERROR,
+    )
+
+
+@router.post("/w/{workspace_id}/rules/form/payload")
+async def show_payload(request: Request, workspace_id: str) -> Response:
+    await workspace_of(request, workspace_id)
+    form = RuleForm.read(form_of(request))
+    await without_saving(request, form)
+    response = pages_of(request).part(request, "rules/payload.html", form=form)
+    response.headers["HX-Trigger"] = "payload-loaded"
+    return response
+
+
+@router.post("/w/{workspace_id}/rules/{rule_id}/test")
+async def send_test_event(request: Request, workspace_id: str, rule_id: str) -> Response:
+    """By the rule as it is stored, so what is typed but not saved has to be saved first."""
+    rule = await rule_of(request, workspace_id, rule_id)
+    form = RuleForm.read(form_of(request))
+    mapping = await mapping_of(request, rule.connection)
+    result, fault = None, _unsaved(form, rule, mapping)
+    if fault is None:
+        try:
+            result = await _tested(request, rule, read_payload(form.payload))
+        except UnreadablePayload as err:
+            fault = sentence(str(err))
+        except ApiError as err:
+            fault = sentence(err.message)
+    if in_place(request):
+        return pages_of(request).part(
+            request, "rules/test_result.html", result=result, test_fault=fault
+        )
+    return await show_form(request, form, rule, mapping, result=result, test_fault=fault)
+
+
+async def _preview(request: Request, rule: Rule | None) -> Response:
+    form = RuleForm.read(form_of(request))
+    mapping = await mapping_of(request, rule.connection if rule else form.connection)
+    return pages_of(request).part(
+        request,
+        "rules/preview.html",
+        preview=shown_preview(request, form, rule, form.schema(mapping)),
+    )
+
+
+def _unsaved(form: RuleForm, rule: Rule, mapping: Mapping | None) -> str | None:
+    schema = form.schema(mapping)
+    stored = RuleForm.of(rule, mapping, form.payload)
+    if schema is None:
+        return "A row of the mapping can't be read. Put it right and save the rule first."
+    same_mapping = same(schema, mapping.schema) if mapping else is_default(schema)
+    fields = ("event", "resource", "resource_id", "active")
+    if (
+        same_mapping
+        and form.metadata() == stored.metadata()
+        and all(getattr(form, name) == getattr(stored, name) for name in fields)
+    ):
+        return None
+    return "The rule has changes that are not saved. Save it first, then send the test event."
+
+
+async def _tested(request: Request, rule: Rule, payload: dict[str, object]) -> TestResult:
+    parts = parts_of(request)
+    try:
+        handle = await parts.emitter().emit(
+            rule.workspace,
+            rule.event,
+            payload,
+            resource=rule.resource or "global",
+            resource_id=rule.resource_id,
+            only_rules=[rule.id],
+            test=True,
+            created_by=session_of(request).key,
+        )
+    except EmitError as err:
+        raise ApiError(503, f"nothing was sent, since the event was not accepted: {err}") from None
+    request.state.said = {"event_id": handle.id, "workspace_id": rule.workspace}
+    with contextlib.suppress(TimeoutError, EmitError):  # how it ended is in the log
+        async with asyncio.timeout(TEST_SECONDS):
+            await handle.result()
+    log = await read_event_log(parts.client, handle.id)
+    return TestResult(
+        log, log.completed_at is not None, run_url(parts.ui_url, parts.client, handle.id)
+    )

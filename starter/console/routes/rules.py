@@ -1,0 +1,266 @@
+"""Rules: create, change, switch on and off, delete. Each with its connection's mapping."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import Response
+
+from catalog.errors import Conflict, InvalidValue, NotFound, TooManyRules, VersionConflict
+from catalog.mappings import Mapping
+from catalog.rule_change import RuleChange
+from catalog.rules import Rule
+from starter.api.routes.rule_trials import SAMPLE_PAYLOAD
+from starter.console.mapping_form import ON_ERROR, TRANSFORMS, is_default, same
+from starter.console.names import all_connections, all_rules, known_names, last_payload
+from starter.console.preview import Preview, preview, written
+from starter.console.route import (
+    console_router,
+    form_of,
+    pages_of,
+    parts_of,
+    see_other,
+    session_of,
+    workspace_of,
+)
+from starter.console.rule_form import RuleForm
+
+router = console_router()
+
+LAST_EVENT = "From the last real event of this type."
+NO_EVENT = "No real event of this type has come in yet: this is a sample."
+
+
+@router.get("/w/{workspace_id}/rules")
+async def list_rules(request: Request, workspace_id: str) -> Response:
+    workspace = await workspace_of(request, workspace_id)
+    catalog, organisation = parts_of(request).catalog, session_of(request).organisation
+    found = await catalog.rules.list(
+        organisation, workspace=workspace.id, cursor=request.query_params.get("cursor")
+    )
+    connections = await all_connections(catalog, organisation, workspace.id)
+    return await pages_of(request).page(
+        request,
+        "rules/list.html",
+        records=found.records,
+        next_cursor=found.next_cursor,
+        connections={connection.id: connection for connection in connections},
+    )
+
+
+@router.get("/w/{workspace_id}/rules/new")
+async def new_rule(request: Request, workspace_id: str) -> Response:
+    workspace = await workspace_of(request, workspace_id)
+    parts, asked = parts_of(request), request.query_params
+    connections = await all_connections(
+        parts.catalog, session_of(request).organisation, workspace.id
+    )
+    if not connections:
+        return await pages_of(request).page(request, "rules/no_connection.html")
+    event = asked.get("event", "")
+    payload = await last_payload(parts, workspace.id, event) or SAMPLE_PAYLOAD
+    known = {connection.id for connection in connections}
+    chosen = asked.get("connection")
+    form = RuleForm(
+        event=event,
+        connection=chosen if chosen in known else connections[0].id,
+        payload=written(payload),
+    )
+    mapping = await mapping_of(request, form.connection)
+    if mapping is not None:
+        form.take_mapping(mapping)
+    return await show_form(request, form, None, mapping)
+
+
+@router.post("/w/{workspace_id}/rules")
+async def create_rule(request: Request, workspace_id: str) -> Response:
+    workspace = await workspace_of(request, workspace_id)
+    form, session = RuleForm.read(form_of(request)), session_of(request)
+    mapping = await mapping_of(request, form.connection)
+    if await without_saving(request, form):
+        return await show_form(request, form, None, mapping)
+    if not await _store_mapping(request, form, mapping):
+        return await show_form(request, form, None, mapping, status=400)
+    try:
+        made = await parts_of(request).catalog.rules.create(
+            session.organisation,
+            workspace=workspace.id,
+            connection=form.connection,
+            event=form.event,
+            resource=form.resource or None,
+            resource_id=form.resource_id or None,
+            metadata=form.metadata(),
+            active=form.active,
+            created_by=session.key,
+        )
+    except (InvalidValue, TooManyRules) as err:
+        form.faults |= faults_of(err)
+        return await show_form(request, form, None, mapping, status=400)
+    return see_other(f"/w/{workspace.id}/rules/{made.id}", "rule")
+
+
+@router.get("/w/{workspace_id}/rules/{rule_id}")
+async def show_rule(request: Request, workspace_id: str, rule_id: str) -> Response:
+    rule = await rule_of(request, workspace_id, rule_id)
+    parts = parts_of(request)
+    payload = await last_payload(parts, rule.workspace, rule.event) or SAMPLE_PAYLOAD
+    mapping = await mapping_of(request, rule.connection)
+    return await show_form(request, RuleForm.of(rule, mapping, written(payload)), rule, mapping)
+
+
+@router.post("/w/{workspace_id}/rules/{rule_id}")
+async def update_rule(request: Request, workspace_id: str, rule_id: str) -> Response:
+    rule = await rule_of(request, workspace_id, rule_id)
+    form = RuleForm.read(form_of(request))
+    form.connection = rule.connection
+    mapping = await mapping_of(request, rule.connection)
+    if await without_saving(request, form):
+        return await show_form(request, form, rule, mapping)
+    if not await _store_mapping(request, form, mapping):
+        return await show_form(request, form, rule, mapping, status=400)
+    try:
+        await parts_of(request).catalog.rules.update(
+            session_of(request).organisation,
+            rule.id,
+            RuleChange(
+                event=form.event,
+                resource=form.resource or None,
+                resource_id=form.resource_id or None,
+                metadata=form.metadata(rule.metadata),
+                active=form.active,
+            ),
+        )
+    except (InvalidValue, TooManyRules) as err:
+        form.faults |= faults_of(err)
+        return await show_form(request, form, rule, mapping, status=400)
+    return see_other(f"/w/{rule.workspace}/rules/{rule.id}", "changed")
+
+
+@router.post("/w/{workspace_id}/rules/{rule_id}/switch")
+async def switch_rule(request: Request, workspace_id: str, rule_id: str) -> Response:
+    rule = await rule_of(request, workspace_id, rule_id)
+    on = form_of(request).text("active") == "on"
+    await parts_of(request).catalog.rules.set_active(session_of(request).organisation, rule.id, on)
+    return see_other(f"/w/{rule.workspace}/rules", "rule-on" if on else "rule-off")
+
+
+@router.post("/w/{workspace_id}/rules/{rule_id}/delete")
+async def delete_rule(request: Request, workspace_id: str, rule_id: str) -> Response:
+    rule = await rule_of(request, workspace_id, rule_id)
+    await parts_of(request).catalog.rules.delete(session_of(request).organisation, rule.id)
+    return see_other(f"/w/{rule.workspace}/rules", "rule-gone")
+
+
+async def rule_of(request: Request, workspace_id: str, rule_id: str) -> Rule:
+    workspace = await workspace_of(request, workspace_id)
+    rule = await parts_of(request).catalog.rules.get(session_of(request).organisation, rule_id)
+    if rule.workspace != workspace.id:
+        raise NotFound("rule", rule_id)
+    return rule
+
+
+async def show_form(
+    request: Request,
+    form: RuleForm,
+    rule: Rule | None,
+    mapping: Mapping | None,
+    *,
+    status: int = 200,
+    **context: Any,
+) -> Response:
+    """The page of a rule, stored or not yet, with what its payload would send."""
+    parts, organisation = parts_of(request), session_of(request).organisation
+    workspace = request.state.workspace
+    connections = await all_connections(parts.catalog, organisation, workspace.id)
+    schema = form.schema(mapping)
+    return await pages_of(request).page(
+        request,
+        "rules/form.html",
+        status=status,
+        form=form,
+        rule=rule,
+        rows=form.shown_rows(),
+        connections=connections,
+        connection=next((one for one in connections if one.id == form.connection), None),
+        sharing=await sharing_of(request, form, rule.id if rule else None),
+        names=await known_names(parts, organisation, workspace.id),
+        preview=shown_preview(request, form, rule, schema),
+        base_urls=request.app.state.console.base_urls,
+        transforms=TRANSFORMS,
+        on_error=ON_ERROR,
+        **{"result": None, "test_fault": None} | context,
+    )
+
+
+async def without_saving(request: Request, form: RuleForm) -> bool:
+    """Whether a button asks for something else than to save; the form is then as it wants it."""
+    pressed = form_of(request)
+    if pressed.has("add_row"):
+        form.free_rows += 1
+    elif pressed.has("load_payload"):
+        workspace = request.state.workspace
+        found = await last_payload(parts_of(request), workspace.id, form.event)
+        form.payload = written(found or SAMPLE_PAYLOAD)
+        form.payload_note = NO_EVENT if found is None else LAST_EVENT
+    else:
+        return False
+    return True
+
+
+def shown_preview(request: Request, form: RuleForm, rule: Rule | None, schema: Any) -> Preview:
+    return preview(
+        form, schema, workspace=request.state.workspace.id, rule=rule.id if rule else None
+    )
+
+
+async def sharing_of(request: Request, form: RuleForm, rule: str | None) -> int:
+    """How many other rules are delivered by the mapping that the form shows."""
+    rules = await all_rules(
+        parts_of(request).catalog, session_of(request).organisation, request.state.workspace.id
+    )
+    return sum(one.connection == form.connection and one.id != rule for one in rules)
+
+
+def faults_of(error: InvalidValue | TooManyRules) -> dict[str, str]:
+    if isinstance(error, TooManyRules):
+        return {"event": f"{error}."}
+    field = error.field.removeprefix("metadata.")
+    known = ("event", "resource", "resource_id", "event_name_override")
+    return {field if field in known else "form": f"It {error.problem}."}
+
+
+async def mapping_of(request: Request, connection: str) -> Mapping | None:
+    return await parts_of(request).catalog.mappings.default(
+        session_of(request).organisation, connection
+    )
+
+
+async def _store_mapping(request: Request, form: RuleForm, stored: Mapping | None) -> bool:
+    """Store it when it differs; False when it can't be, and the form says why."""
+    schema = form.schema(stored)
+    if schema is None:
+        form.faults["mapping"] = "A row can't be read: see below."
+        return False
+    unchanged = same(schema, stored.schema) if stored else is_default(schema)
+    if unchanged:
+        return True
+    session = session_of(request)
+    try:
+        await parts_of(request).catalog.mappings.put_default(
+            session.organisation,
+            form.connection,
+            schema=schema,
+            expected_version=form.mapping_version,
+            created_by=session.key,
+        )
+    except VersionConflict:
+        form.faults["mapping"] = (
+            "Somebody has changed this connection's mapping meanwhile, so nothing was saved. "
+            "Open the rule again and repeat your change."
+        )
+        return False
+    except (InvalidValue, Conflict) as err:
+        form.faults["mapping"] = f"{err}."
+        return False
+    return True

@@ -1,0 +1,159 @@
+"""A delivery's story as the page tells it: both calls, every attempt, the waits between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from markupsafe import Markup
+
+from delivery.attempt import Attempt
+from delivery.delivery_log import CallLog, DeliveryLog
+from delivery.log import EventLog
+from delivery.result import Status
+from starter.console import words
+from starter.console.charts import Stroke, strip
+
+OPEN = (Status.PENDING, Status.PROCESSING, Status.RETRYING)
+
+
+@dataclass(frozen=True)
+class Made:
+    """One attempt. `waited` is the time since the one before ended; `left_out` how many between
+    the two are no longer kept."""
+
+    attempt: Attempt
+    waited: timedelta | None
+    left_out: int
+
+
+@dataclass(frozen=True)
+class CallStory:
+    """`state` says in a word how it stands; `not_sent` why there is nothing to tell."""
+
+    name: str
+    call: CallLog | None
+    made: tuple[Made, ...]
+    state: str
+    tone: str
+    not_sent: str | None = None
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Story:
+    """`can` holds what may be done now: retry, cancel, again."""
+
+    delivery: DeliveryLog
+    rule_name: str
+    calls: tuple[CallStory, ...]
+    can: frozenset[str]
+    strip: Markup | None
+
+
+def stories(log: EventLog, rules: Mapping[str, str], now: datetime) -> list[Story]:
+    """One for each delivery; `rules` are their rules' names, of those that still exist."""
+    ended = log.completed_at is not None
+    return [
+        Story(
+            delivery=delivery,
+            rule_name=rules.get(delivery.rule, ""),
+            calls=(
+                _call("identify", delivery.identify, delivery),
+                _call("track", delivery.track, delivery),
+            ),
+            can=_can(delivery, ended),
+            strip=_strip(delivery, now),
+        )
+        for delivery in log.deliveries
+    ]
+
+
+def _call(name: str, call: CallLog | None, delivery: DeliveryLog) -> CallStory:
+    if call is None:
+        return CallStory(name, None, (), *_unsent(name, delivery), path=f"/{name}")
+    attempts = call.attempts
+    made = []
+    for place, attempt in enumerate(attempts):
+        before = attempts[place - 1] if place else None
+        ended = before.started_at + timedelta(milliseconds=before.duration_ms) if before else None
+        made.append(
+            Made(
+                attempt,
+                waited=max(attempt.started_at - ended, timedelta()) if ended else None,
+                left_out=attempt.number - before.number - 1 if before else 0,
+            )
+        )
+    state, tone = _state(call, delivery)
+    return CallStory(name, call, tuple(made), state, tone, path=f"/{name}")
+
+
+def _state(call: CallLog, delivery: DeliveryLog) -> tuple[str, str]:
+    if call.in_flight and call.next_attempt_at is None and not call.attempts:
+        return "In flight", "busy"
+    if delivery.held is not None and call.outcome_code != "delivered":
+        return "Waiting for the connection", "warn"
+    if call.next_attempt_at is not None:
+        return "Retrying", "warn"
+    if call.outcome_code is None:
+        return ("Canceled", "quiet") if delivery.status is Status.CANCELED else ("Sending", "busy")
+    if call.outcome_code == "delivered":
+        return words.outcome(call.outcome_code), "good"
+    return words.outcome(call.outcome_code), "bad"
+
+
+def _unsent(name: str, delivery: DeliveryLog) -> tuple[str, str, str]:
+    if delivery.status in OPEN:
+        why = "Sent once identify is accepted." if name == "track" else "About to be sent."
+        return "Not sent yet", "quiet", why
+    if name == "track" and delivery.identify is not None:
+        return "Not sent", "quiet", "Identify was not accepted, so track is not sent."
+    return "Not sent", "quiet", "No request was made."
+
+
+def _can(delivery: DeliveryLog, ended: bool) -> frozenset[str]:
+    if ended:
+        return frozenset({"again"}) if delivery.status is Status.FAILED else frozenset()
+    if delivery.status not in OPEN:
+        return frozenset()
+    waits = any(
+        call is not None and call.next_attempt_at is not None
+        for call in (delivery.identify, delivery.track)
+    )
+    return frozenset({"cancel", "retry"} if waits and delivery.held is None else {"cancel"})
+
+
+def _strip(delivery: DeliveryLog, now: datetime) -> Markup | None:
+    attempts = [
+        attempt
+        for call in (delivery.identify, delivery.track)
+        if call is not None
+        for attempt in call.attempts
+    ]
+    if not attempts:
+        return None
+    ends = [one.started_at + timedelta(milliseconds=one.duration_ms) for one in attempts]
+    until = now if delivery.status in OPEN else max(ends)
+    return strip([_stroke(attempt) for attempt in attempts], max(until, *ends))
+
+
+def _stroke(attempt: Attempt) -> Stroke:
+    told = (
+        f"{attempt.call} {attempt.number}: {words.outcome(attempt.outcome_code)}, "
+        f"{words.clock(attempt.started_at)} UTC, {words.span(attempt.duration_ms)}"
+    )
+    return Stroke(
+        attempt.started_at,
+        timedelta(milliseconds=attempt.duration_ms),
+        words.outcome_tone(attempt.outcome_code),
+        told,
+    )
+
+
+def rule_names(rules: list[Any]) -> dict[str, str]:
+    """What a rule is called on the page of an event: its event and what it is narrowed to."""
+    return {
+        rule.id: rule.event + (f" · {rule.resource}" if rule.resource else "") for rule in rules
+    }

@@ -1,0 +1,196 @@
+"""Words for codes, and times as people read them. All times are shown in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from catalog.connections import Connection
+from delivery.outcome import OutcomeCode
+from delivery.result import Status
+
+STATUS = {
+    Status.PENDING: "Pending",
+    Status.PROCESSING: "In progress",
+    Status.RETRYING: "Retrying",
+    Status.COMPLETED: "Delivered",
+    Status.FAILED: "Failed",
+    Status.CANCELED: "Canceled",
+}
+# What colour goes with it; the word is always there, too.
+TONE = {
+    Status.PENDING: "quiet",
+    Status.PROCESSING: "busy",
+    Status.RETRYING: "warn",
+    Status.COMPLETED: "good",
+    Status.FAILED: "bad",
+    Status.CANCELED: "quiet",
+}
+
+OUTCOME = {
+    OutcomeCode.DELIVERED: "Accepted",
+    OutcomeCode.REJECTED_CLIENT_ERROR: "Refused",
+    OutcomeCode.REJECTED_SERVER_ERROR: "Server error",
+    OutcomeCode.RATE_LIMITED: "Rate limited",
+    OutcomeCode.AUTH_FAILED: "Key refused",
+    OutcomeCode.TIMEOUT: "Timed out",
+    OutcomeCode.NETWORK_ERROR: "No connection",
+    OutcomeCode.MAPPING_ERROR: "Mapping error",
+    OutcomeCode.INTERNAL_ERROR: "Worker lost",
+}
+
+INACTIVE = {
+    "authentication_invalid": "Customer.io refused the key: wrong key, or wrong region. "
+    "Enter the right one, and waiting deliveries go on by themselves.",
+    "manually_inactivated": "It was taken out of use by hand. Resume it to deliver again.",
+}
+
+REGIONS = {"us": "US", "eu": "EU"}
+
+# What a page says after a form was sent; only these codes are ever shown.
+DONE = {
+    "workspace": "The workspace is there. Next: create a connection.",
+    "connection": "The connection is saved. Next: create a rule that uses it.",
+    "changed": "Saved.",
+    "paused": "Paused. Events are accepted, and their deliveries wait here.",
+    "resumed": "Resumed. Waiting deliveries go on now.",
+    "connection-gone": "The connection and its rules are deleted.",
+    "rule": "The rule is saved. Send a test event to see that it works.",
+    "rule-on": "The rule is on: it matches events from now on.",
+    "rule-off": "The rule is off. Events that matched it before are still delivered.",
+    "rule-gone": "The rule is deleted. Events that matched it before are still delivered.",
+    "retry": "The next attempt is on its way.",
+    "again": "What had failed is delivered again. Earlier attempts stay on record.",
+    "canceled": "Canceled. What was already sent stays sent.",
+    "canceling": "The cancellation is on its way; a request in flight finishes first.",
+    "redelivery": "The redelivery has started.",
+    "redelivery-canceled": "Canceled: no further events are begun.",
+    "key": "The key is made.",
+    "revoked": "The key is revoked and works no more.",
+}
+
+
+def status(value: str) -> str:
+    return STATUS.get(Status(value), value)
+
+
+def tone(value: str) -> str:
+    return TONE.get(Status(value), "quiet")
+
+
+def outcome(value: str | None) -> str:
+    return OUTCOME[OutcomeCode(value)] if value is not None else "Under way"
+
+
+def outcome_tone(value: str | None) -> str:
+    if value is None:
+        return "busy"
+    if value == OutcomeCode.DELIVERED:
+        return "good"
+    retried = (
+        OutcomeCode.REJECTED_SERVER_ERROR,
+        OutcomeCode.RATE_LIMITED,
+        OutcomeCode.TIMEOUT,
+        OutcomeCode.NETWORK_ERROR,
+        OutcomeCode.INTERNAL_ERROR,
+    )
+    return "warn" if value in retried else "bad"
+
+
+def connection_status(connection: Connection) -> str:
+    return {"active": "Active", "paused": "Paused", "inactive": "Inactive"}[connection.status]
+
+
+def connection_tone(connection: Connection) -> str:
+    return {"active": "good", "paused": "warn", "inactive": "bad"}[connection.status]
+
+
+def sentence(text: str) -> str:
+    """With a capital letter and a full stop."""
+    text = text.strip()
+    if not text:
+        return ""
+    return text[0].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".")
+
+
+def clock(at: datetime) -> str:
+    """`18:04:09.120`: the time of the day, for rows whose day is said elsewhere."""
+    return at.astimezone(UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
+def moment(at: datetime, now: datetime | None = None) -> str:
+    """`23 Nov 18:04:09`; with the year when it isn't this one."""
+    at = at.astimezone(UTC)
+    year = "" if at.year == (now or datetime.now(UTC)).year else f" {at.year}"
+    return f"{at.day} {at:%b}{year} {at:%H:%M:%S}"
+
+
+def iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def ago(at: datetime, now: datetime | None = None) -> str:
+    """`2 min ago`, or `in 2 min`."""
+    seconds = ((now or datetime.now(UTC)) - at).total_seconds()
+    text = _roughly(abs(seconds))
+    if abs(seconds) < 1:
+        return "now"
+    return f"{text} ago" if seconds > 0 else f"in {text}"
+
+
+def span(value: timedelta | float | int | None) -> str:
+    """A length of time, in milliseconds when given as a number: `34 ms`, `2.1 s`, `4 min 10 s`."""
+    if value is None:
+        return "–"
+    ms = value / timedelta(milliseconds=1) if isinstance(value, timedelta) else float(value)
+    if ms < 1_000:
+        return f"{ms:.0f} ms"
+    seconds = ms / 1_000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} days"
+
+
+def _roughly(seconds: float) -> str:
+    for size, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} s"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 delivery`, `1,204 deliveries`."""
+    if number != 1:
+        noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun}"
+
+
+def short_id(id: str) -> str:
+    return id[:8]
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "status_word": status,
+    "tone": tone,
+    "outcome_word": outcome,
+    "outcome_tone": outcome_tone,
+    "connection_word": connection_status,
+    "connection_tone": connection_tone,
+    "sentence": sentence,
+    "clock": clock,
+    "moment": moment,
+    "iso": iso,
+    "ago": ago,
+    "span": span,
+    "count_of": count,
+    "short_id": short_id,
+    "region_word": lambda region: REGIONS.get(region, region),
+    "inactive_word": lambda reason: INACTIVE.get(reason, reason or ""),
+}

@@ -1,0 +1,92 @@
+"""The console over real parts, and a person in front of a browser."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from playwright.async_api import Browser, Page
+
+from catalog.connections import Credential
+from destinations.customerio.verify import Verification, verify
+from starter.api import serve
+from starter.console import Console, DevelopmentKey
+from tests.api.caller import parts_of
+from tests.integration.stack import Stack
+
+WIDE = {"width": 1280, "height": 860}
+PHONE = {"width": 390, "height": 844}
+
+
+@dataclass
+class Site:
+    """A console that is served, with a key to sign in with."""
+
+    stack: Stack
+    url: str
+    access_key: str
+    secret_key: str
+
+    def at(self, path: str = "", *, workspace: str | None = None) -> str:
+        """The address of a page of a workspace, the stack's own by default."""
+        return f"{self.url}/w/{workspace or self.stack.workspace}{path}"
+
+    async def sign_in(self, page: Page) -> None:
+        await page.goto(f"{self.url}/sign-in")
+        await page.get_by_label("Access key").fill(self.access_key)
+        await page.get_by_label("Secret key").fill(self.secret_key)
+        await page.get_by_role("button", name="Sign in").click()
+        await page.wait_for_url(lambda url: "/sign-in" not in url)
+
+    @asynccontextmanager
+    async def visitor(self, browser: Browser, **options: Any) -> AsyncIterator[Page]:
+        """A page of somebody who has signed in."""
+        async with self.stranger(browser, **options) as page:
+            await self.sign_in(page)
+            yield page
+
+    @asynccontextmanager
+    async def stranger(self, browser: Browser, **options: Any) -> AsyncIterator[Page]:
+        """A page of somebody who has not signed in. A script's error fails the test."""
+        context = await browser.new_context(**({"viewport": WIDE} | options))
+        context.set_default_timeout(20_000)
+        page = await context.new_page()
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on(
+            "console",
+            lambda said: errors.append(said.text) if "Security Policy" in said.text else None,
+        )
+        try:
+            yield page
+        finally:
+            await context.close()
+        assert errors == []
+
+
+@asynccontextmanager
+async def open_site(
+    stack: Stack, *, development: DevelopmentKey | None = None, **changes: Any
+) -> AsyncIterator[Site]:
+    async def asked(credential: Credential) -> Verification:
+        return await verify(stack.customerio, credential)
+
+    parts = parts_of(stack, **changes)
+    console = Console(parts, verify=asked, base_urls=stack.sim.base_urls, development=development)
+    made = await stack.catalog.machine_keys.create(
+        stack.organisation, name="Ada", created_by="test"
+    )
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(
+        serve(parts, host="127.0.0.1", port=0, ready=listening.set_result, console=console)
+    )
+    try:
+        await asyncio.wait([listening, task], return_when=asyncio.FIRST_COMPLETED)
+        url = listening.result()
+        yield Site(stack, url, made.key.access_key, made.secret_key.get_secret_value())
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
