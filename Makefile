@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo dev bench bench-tools test test-postgres test-examples test-unit fuzz record check format clean
+.PHONY: help setup demo dev bench bench-tools test test-postgres test-examples test-unit fuzz chaos year record check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
@@ -14,6 +14,8 @@ help:
 	@echo "make test-postgres   the tests on real parts, on PostgreSQL servers of the system"
 	@echo "make test-examples   every example, in Go, TypeScript, Java and Python"
 	@echo "make fuzz    the HTTP API by its own OpenAPI document, for long"
+	@echo "make chaos   every fault on real processes, a quarter of an hour (SEED=n repeats a run)"
+	@echo "make year    a million deliveries of a simulated year (SEED=n)"
 	@echo "make bench   the benchmark, an hour (see docs/benchmarks.md)"
 	@echo "make check   ruff, mypy --strict, import-linter"
 	@echo "make dev     set up, then run everything for development"
@@ -57,6 +59,14 @@ test-unit: $(BIN)/.synced
 fuzz: setup
 	@EMITONCE_FUZZ_EXAMPLES=$${EMITONCE_FUZZ_EXAMPLES:-200} \
 		EMITONCE_FUZZ_SEED=$${EMITONCE_FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest tests/api/test_fuzz.py
+
+# Real servers, workers, API and vendor as processes, and what can go wrong with each; one oracle.
+chaos: setup
+	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+
+# The real decisions under a simulated clock, vendor and engine: some minutes.
+year: $(BIN)/.synced
+	@$(BIN)/python -m tests.year $(if $(SEED),--seed $(SEED))
 
 # When what a workflow asks of the engine was changed on purpose.
 record: setup
