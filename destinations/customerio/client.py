@@ -10,7 +10,7 @@ import asyncio
 import base64
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 from opentelemetry import trace
@@ -19,6 +19,7 @@ from pydantic import JsonValue, SecretStr
 
 from delivery.message import Message
 from delivery.outcome import Reply
+from destinations.customerio.addresses import trace_for
 from destinations.customerio.errors import HTTPX_ERRORS, AnswerTimeout, NotSent, no_reply
 from destinations.customerio.redaction import redact
 
@@ -82,6 +83,7 @@ class CustomerIOClient:
         """
         self._http = http
         self._urls = {region: _base_url(region, url) for region, url in base_urls.items()}
+        self._traces = {region: trace_for(httpx.URL(url)) for region, url in base_urls.items()}
         self._total_timeout = total_timeout
         self._timeouts = httpx.Timeout(
             total_timeout, connect=min(connect_timeout, total_timeout)
@@ -123,7 +125,7 @@ class CustomerIOClient:
             f"{base}/{path}",
             headers=_headers(credential.api_key),
             content=content,
-            extensions={"timeout": self._timeouts},
+            extensions=self._extensions(credential.region),
         )
         exchange = _Exchange(self._http, request)
         with _TRACER.start_as_current_span(
@@ -151,6 +153,10 @@ class CustomerIOClient:
                 raise no_reply(err, host) from None
         finally:
             await exchange.close()
+
+    def _extensions(self, region: str) -> dict[str, Any]:
+        trace = self._traces[region]
+        return {"timeout": self._timeouts} | ({} if trace is None else {"trace": trace})
 
 
 class _Exchange:

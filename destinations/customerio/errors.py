@@ -8,6 +8,7 @@
     + NetworkFailed
       · HostNotFound      DNS knows no such host
       · ConnectFailed     refused or unreachable
+      · AddressRefused    the host's name led to an address that is not public
       · TlsFailed         certificate or handshake
       · ConnectionLost    broke before the status line; the request may have been received
       · InvalidAnswer     something answered, but not in HTTP
@@ -66,6 +67,14 @@ class HostNotFound(NetworkFailed):
 class ConnectFailed(NetworkFailed):
     def __init__(self, host: str) -> None:
         super().__init__(f"could not connect to {host}: refused or unreachable")
+
+
+class AddressRefused(NetworkFailed):
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"{host} led to an address in a private network, so nothing was sent: "
+            "check DNS and the hosts file"
+        )
 
 
 class TlsFailed(NetworkFailed):
