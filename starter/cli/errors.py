@@ -27,6 +27,7 @@ from emitonce import errors as emit
 from engine.bulk_redelivery import RedeliveryNotFound
 from engine.connect import TemporalUnreachable
 from engine.dev_server import DevServerError
+from engine.erasure import NotErased
 from engine.event_cursor import InvalidCursor
 from engine.event_log import EventNotFound
 from engine.namespace import NamespaceUnfit
@@ -57,7 +58,10 @@ class CommandFailed(Exception):
 
 _CODES: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
     ((catalog.NotFound, EventNotFound, RedeliveryNotFound, emit.EventNotFound), Exit.NOT_FOUND),
-    ((catalog.CatalogUnavailable, TemporalUnreachable, emit.NotAccepted, RPCError), Exit.AWAY),
+    (
+        (catalog.CatalogUnavailable, TemporalUnreachable, emit.NotAccepted, RPCError, NotErased),
+        Exit.AWAY,
+    ),
     (
         (
             SettingsError,

@@ -12,6 +12,7 @@ from starter.cli import (
     dev,
     doctor,
     emit,
+    erase,
     export,
     redeliver,
     sample_event,
@@ -48,6 +49,8 @@ app.command("emit")(emit.emit)
 app.command("test-event")(sample_event.send_test_event)
 app.command("redeliver")(redeliver.redeliver)
 app.command("export")(export.export)
+events.command("erase")(erase.events_erase)
+workspaces.command("erase")(erase.workspaces_erase)
 app.add_typer(workspaces, name="workspaces")
 app.add_typer(connections, name="connections")
 app.add_typer(rules, name="rules")

@@ -1,0 +1,52 @@
+"""Erase a workspace: everything that the catalog holds of it, in one transaction."""
+
+from __future__ import annotations
+
+from catalog import values
+from catalog.changes import Changes
+from catalog.database import Pool, transaction
+from catalog.errors import NotFound
+from catalog.keys import KEYS
+
+# Each before what it refers to.
+TABLES = (
+    "rules",
+    "mappings",
+    "connections",
+    "event_types",
+    "resources",
+    "publishable_keys",
+)
+
+
+async def erase_workspace(
+    pool: Pool, changes: Changes, organisation: str, workspace: str
+) -> dict[str, int]:
+    """Delete it and all that it owns; returns how many rows of each table there were.
+
+    Events that arrive from then on are refused: the workspace is unknown.
+
+    Raises:
+        NotFound: no such workspace, or another organisation's.
+    """
+    id = values.known_id("workspace", workspace)
+    owner = values.known_id("organisation", organisation)
+    rows: dict[str, int] = {}
+    async with transaction(pool) as conn:
+        # Locked against a connection or rule that is being created in it.
+        found = await conn.fetchval(
+            "SELECT id FROM workspaces WHERE id = $1 AND organisation_id = $2 FOR UPDATE", id, owner
+        )
+        if found is None:
+            raise NotFound("workspace", workspace)
+        for table in TABLES:
+            deleted = await conn.execute(
+                f"DELETE FROM {table} WHERE workspace_id = $1",  # noqa: S608  our own names
+                id,
+            )
+            rows[table] = int(deleted.rpartition(" ")[2])
+        await conn.execute("DELETE FROM workspaces WHERE id = $1", id)
+        rows["workspaces"] = 1
+    changes.announce(str(id))
+    changes.announce(KEYS)
+    return rows

@@ -1,0 +1,118 @@
+"""Erase events: what is open is ended, every run deleted, and it is made sure that all are gone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from delivery import search_attributes as names
+from engine.event_log import EventNotFound, describe_event
+
+REASON = "erased by an operator"
+
+# The server deletes a run once it has nothing left to do for it, which it looks after every 30
+# seconds.
+LONGEST_WAIT = 180.0
+POLL_SECONDS = 0.5
+
+_GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
+
+
+class NotErased(RuntimeError):
+    """The server has not deleted it in time; what was asked for is safe to ask again."""
+
+
+async def erase_events(client: Client, event_ids: Iterable[str]) -> dict[str, bool]:
+    """End events where they are open, delete every run of them; returns once all are gone.
+
+    The answer says of each id whether there was such an event. A request in flight may still reach
+    Customer.io: it ends within 10 seconds.
+
+    Raises:
+        NotErased: see there.
+    """
+    asked: set[str] = set()
+    known: dict[str, bool] = {}
+    left = set(event_ids)
+    deadline = time.monotonic() + LONGEST_WAIT
+    while left:
+        for event_id in tuple(left):
+            runs = await _runs(client, event_id)
+            known.setdefault(event_id, bool(runs))
+            if not runs:
+                left.discard(event_id)
+            for run_id in runs - asked:
+                await _end_and_delete(client, event_id, run_id)
+                asked.add(run_id)
+        if left and time.monotonic() > deadline:
+            raise NotErased(f"the server is still deleting {len(left)} events: run it again")
+        if left:
+            await asyncio.sleep(POLL_SECONDS)
+    return known
+
+
+async def erase_events_of(client: Client, workspace: str) -> int:
+    """Erase every event that lists know of a workspace; returns how many there were.
+
+    Raises:
+        NotErased: see there.
+    """
+    query = f"{names.WORKSPACE.name} = '{_plain(workspace)}'"
+    asked: set[str] = set()
+    events: set[str] = set()
+    fewest, deadline = None, time.monotonic() + LONGEST_WAIT
+    while True:
+        listed = 0
+        async for run in client.list_workflows(query):
+            listed += 1
+            if run.run_id not in asked:
+                await _end_and_delete(client, run.id, run.run_id)
+                asked.add(run.run_id)
+                events.add(run.id)
+        if not listed:
+            break
+        if fewest is None or listed < fewest:
+            fewest, deadline = listed, time.monotonic() + LONGEST_WAIT
+        if time.monotonic() > deadline:
+            raise NotErased(f"the server still lists {listed} runs of it: run it again")
+        await asyncio.sleep(POLL_SECONDS)
+    await erase_events(client, events)  # lists forget a run before it is gone
+    return len(events)
+
+
+async def _runs(client: Client, event_id: str) -> set[str]:
+    """The latest run, as the server has it, and all that lists know of."""
+    query = f"WorkflowId = '{_plain(event_id)}'"
+    found = {run.run_id async for run in client.list_workflows(query)}
+    with suppress(EventNotFound):
+        found.add((await describe_event(client, event_id)).run_id)
+    return found
+
+
+async def _end_and_delete(client: Client, event_id: str, run_id: str) -> None:
+    request = DeleteWorkflowExecutionRequest(
+        namespace=client.namespace,
+        workflow_execution=WorkflowExecution(workflow_id=event_id, run_id=run_id),
+    )
+    handle = client.get_workflow_handle(event_id, run_id=run_id)
+    for asking in (
+        handle.terminate(reason=REASON),
+        client.workflow_service.delete_workflow_execution(request),
+    ):
+        try:
+            await asking
+        except RPCError as err:
+            if err.status not in _GONE:  # ended, or deleted, already
+                raise
+
+
+def _plain(text: str) -> str:
+    """Ids of ours hold no quotes; one that does names nothing."""
+    return text if text.isascii() and "'" not in text and "\\" not in text else ""

@@ -1,0 +1,156 @@
+"""`emitonce events erase`, `workspaces erase`: gone from here; and what remains elsewhere."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from catalog.erasure import erase_workspace
+from catalog.errors import NotFound
+from engine.dev_server import namespace_retention
+from engine.erasure import erase_events, erase_events_of
+from starter.cli.errors import CommandFailed, Exit
+from starter.cli.output import Json, console, print_json, say
+from starter.cli.parts import Parts, with_parts
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do it: there is no way back.")]
+
+
+def events_erase(
+    events: Annotated[list[str], typer.Argument(metavar="EVENT…", help="The events' ids.")],
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Erase events: end what is open, delete every run and all it holds."""
+    _require_yes(yes, f"{len(events)} events")
+
+    async def erase(parts: Parts) -> dict[str, Any]:
+        client = await parts.temporal()
+        say("the server deletes within about half a minute")
+        known = await erase_events(client, events)
+        return {
+            "erased": [event_id for event_id in dict.fromkeys(events) if known[event_id]],
+            "unknown": [event_id for event_id in dict.fromkeys(events) if not known[event_id]],
+            "remains": remains(await namespace_retention(client), workspace=False),
+        }
+
+    done = with_parts(erase)
+    if as_json:
+        print_json(done)
+    else:
+        console.print(f"erased {len(done['erased'])} events", markup=False)
+        _show_remains(done["remains"])
+    if done["unknown"]:
+        raise CommandFailed(Exit.NOT_FOUND, f"not known here: {', '.join(done['unknown'])}")
+
+
+def workspaces_erase(
+    workspace: Annotated[str, typer.Argument(help="The workspace's id.")],
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Erase a workspace: its connections, rules, mappings, keys, and every event of it.
+
+    Its rows go first, so that no event comes in meanwhile; then its events are ended and deleted.
+    When it is stopped on the way, run it again.
+    """
+    _require_yes(yes, f"workspace {workspace}")
+    try:
+        workspace = str(uuid.UUID(workspace))
+    except ValueError:
+        raise NotFound("workspace", workspace) from None
+
+    async def erase(parts: Parts) -> dict[str, Any]:
+        catalog, client = parts.catalog, await parts.temporal()
+        try:
+            rows = await erase_workspace(
+                catalog.pool, catalog.changes, parts.organisation, workspace
+            )
+        except NotFound:
+            if await _is_somebody_elses(parts, workspace):
+                raise
+            rows = {}  # erased before, perhaps, and stopped on the way
+        say("the server deletes events within about half a minute")
+        events = await erase_events_of(client, workspace)
+        if not rows and not events:
+            raise NotFound("workspace", workspace)
+        return {
+            "workspace": workspace,
+            "rows": rows,
+            "events": events,
+            "remains": remains(await namespace_retention(client), workspace=True),
+        }
+
+    done = with_parts(erase)
+    if as_json:
+        print_json(done)
+        return
+    console.print(
+        f"erased workspace {workspace}: {sum(done['rows'].values())} rows, {done['events']} events",
+        markup=False,
+    )
+    _show_remains(done["remains"])
+
+
+async def _is_somebody_elses(parts: Parts, workspace: str) -> bool:
+    async with parts.catalog.pool.acquire() as conn:
+        return bool(await conn.fetchval("SELECT true FROM workspaces WHERE id = $1", workspace))
+
+
+def remains(retention: timedelta, *, workspace: bool) -> list[dict[str, str | None]]:
+    """Where something may be left, and until when; None: for as long as somebody keeps it."""
+    until = (datetime.now(UTC) + retention).date().isoformat()
+    found: list[dict[str, str | None]] = [
+        {
+            "where": "Customer.io",
+            "what": "the people and events that were delivered; delete them there",
+            "until": None,
+        },
+        {
+            "where": "backups of Temporal's database and of the catalog",
+            "what": "what was in them when they were made, encrypted",
+            "until": None,
+        },
+        {
+            "where": "free pages of the databases' files and write-ahead logs",
+            "what": "deleted rows, encrypted, until the database overwrites them",
+            "until": None,
+        },
+        {
+            "where": "exports",
+            "what": "events that `emitonce export` or an API client has written to files, readable",
+            "until": None,
+        },
+        {
+            "where": "Temporal's archival, where it is set up",
+            "what": "histories of closed events, encrypted",
+            "until": None,
+        },
+    ]
+    if workspace:
+        found.append(
+            {
+                "where": "Temporal",
+                "what": "events that another starter than ours sent and that were refused as "
+                "InvalidEvent: they belong to no workspace",
+                "until": until,
+            }
+        )
+    return found
+
+
+def _show_remains(found: list[dict[str, str | None]]) -> None:
+    console.print("What may remain elsewhere:", markup=False)
+    for place in found:
+        until = f" (until {place['until']})" if place["until"] else ""
+        console.print(f"  {place['where']}: {place['what']}{until}", markup=False)
+
+
+def _require_yes(yes: bool, what: str) -> None:
+    if not yes:
+        raise CommandFailed(
+            Exit.REFUSED, f"this erases {what} for good: run it again with --yes to do it"
+        )

@@ -1,0 +1,151 @@
+"""What is erased is gone: open or ended, from the server, from lists and from the catalog."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from temporalio.client import Client
+
+from catalog.erasure import TABLES, erase_workspace
+from catalog.errors import NotFound
+from delivery.log import EventLog
+from delivery.result import Status
+from destinations.customerio.simulator import Fault
+from emitonce import EventHandle, EventNotFound, InvalidEvent
+from engine.connect import connect
+from engine.dev_server import DevServer
+from engine.erasure import erase_events
+from engine.redelivery import redeliver
+from engine.search_attributes import register_search_attributes
+from tests.integration.stack import Stack, waits
+from tests.operations.processes import command
+
+UNKNOWN = "5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e44"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def temporal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+    """A server that looks every second, not every 30, what it may delete."""
+    server = await DevServer.start(
+        tmp_path_factory.mktemp("temporal"),
+        in_memory=True,
+        ui=False,
+        dynamic_config={
+            f"history.{queue}ProcessorUpdateAckInterval": '"1s"'
+            for queue in ("transfer", "visibility", "timer")
+        },
+    )
+    client = await connect(server.address)
+    await register_search_attributes(client)
+    yield client
+    await server.stop()
+
+
+@pytest.mark.timeout(240)
+async def test_what_is_erased_is_gone_and_nothing_else(stack: Stack) -> None:
+    """Both commands at once, since the server takes its time to delete."""
+    await stack.rule()
+    redelivered, kept = await _redelivered_event(stack), await stack.emit()
+    going = dataclasses.replace(
+        stack,
+        workspace=(await stack.catalog.workspaces.create(stack.organisation, name="Going")).id,
+    )
+    await going.rule()
+    ended = [await going.emit() for _ in range(12)]
+    for handle in (kept, *ended):
+        await stack.ended(handle)
+    stack.sim.fail("identify", fault=Fault(status=503, headers={"Retry-After": "2"}))
+    waiting = [await going.emit(), await stack.emit(), await stack.emit(payload={"userId": "kept"})]
+    for handle in waiting:
+        await stack.log_when(handle, waits)
+
+    chosen = [redelivered.id, waiting[1].id]
+    for asking in (("events", "erase", *chosen), ("workspaces", "erase", going.workspace)):
+        asked = await command(stack, *asking)
+        assert (asked.code, "--yes" in asked.err) == (4, True)
+    assert (await redelivered.log()).status is Status.COMPLETED
+    events, workspace = await asyncio.gather(
+        command(stack, "events", "erase", *chosen, UNKNOWN, "--yes", "--json"),
+        command(stack, "workspaces", "erase", going.workspace, "--yes", "--json"),
+    )
+
+    said = json.loads(events.out)
+    assert (events.code, said["erased"], said["unknown"]) == (3, chosen, [UNKNOWN])
+    assert {"Customer.io", "exports"} <= {place["where"] for place in said["remains"]}
+    assert workspace.code == 0, workspace.err
+    said = json.loads(workspace.out)
+    assert said["events"] == len(ended) + 1
+    assert {table: rows for table, rows in said["rows"].items() if rows} == {
+        "rules": 1,
+        "connections": 1,
+        "event_types": 1,
+        "publishable_keys": 1,
+        "workspaces": 1,
+    }
+    for handle in (redelivered, *waiting[:2], *ended):
+        await _assert_gone(stack, handle)
+    await _assert_no_attempt_comes_but_of(stack, waiting[2])
+    assert (await kept.log()).status is Status.COMPLETED
+    assert (await command(stack, "workspaces", "erase", going.workspace, "--yes")).code == 3
+    with pytest.raises(InvalidEvent, match="workspace: is unknown"):
+        await (await going.emit()).result()
+
+
+async def _redelivered_event(stack: Stack) -> EventHandle:
+    """With two runs."""
+    stack.sim.fail("identify", fault=Fault(status=400), times=1)
+    handle = await stack.emit()
+    assert (await stack.ended(handle)).status is Status.FAILED
+    await redeliver(stack.client, handle.id)
+    assert (await stack.ended(handle)).status is Status.COMPLETED
+    return handle
+
+
+async def _assert_gone(stack: Stack, handle: EventHandle) -> None:
+    with pytest.raises(EventNotFound):
+        await handle.log()
+    query = f"WorkflowId = '{handle.id}'"
+    assert [run async for run in stack.client.list_workflows(query)] == []
+
+
+async def _assert_no_attempt_comes_but_of(stack: Stack, waiting: EventHandle) -> None:
+    """While this event, with the same waits as others had, makes two more of its own."""
+    made = len(stack.calls())
+    before = _attempts(await waiting.log())
+    await stack.log_when(waiting, lambda log: _attempts(log) >= before + 2)
+    assert {request.body["userId"] for request in stack.calls()[made:]} == {"kept"}
+
+
+def _attempts(log: EventLog) -> int:
+    identify = log.deliveries[0].identify if log.deliveries else None
+    return len(identify.attempts) if identify else 0
+
+
+@pytest.mark.parametrize("event_id", [UNKNOWN, "' OR '1'='1", "ü"])
+async def test_an_unknown_event_is_said_to_be_unknown(stack: Stack, event_id: str) -> None:
+    handle = await stack.emit()
+    assert await erase_events(stack.client, [event_id]) == {event_id: False}
+    assert (await handle.log()).event == "user.signup"
+
+
+async def test_no_table_of_a_workspace_is_forgotten(stack: Stack) -> None:
+    async with stack.catalog.pool.acquire() as conn:
+        rows = await conn.fetch(
+            "SELECT table_name FROM information_schema.columns "
+            "WHERE table_schema = 'public' AND column_name = 'workspace_id'"
+        )
+    assert {row["table_name"] for row in rows} == set(TABLES)
+
+
+async def test_a_stranger_s_workspace_is_not_erased(stack: Stack) -> None:
+    stranger = await stack.catalog.organisations.create("Stranger")
+    with pytest.raises(NotFound):
+        await erase_workspace(
+            stack.catalog.pool, stack.catalog.changes, stranger.id, stack.workspace
+        )
+    assert await stack.catalog.workspaces.get(stack.organisation, stack.workspace)
