@@ -21,7 +21,7 @@ from activities.lane import LONGEST_WAIT
 from activities.policy import Policy
 from activities.rate_limit import Limits, Permit, RateLimit, Throttled
 from catalog.connections import ConnectionCredential
-from catalog.errors import CatalogUnavailable, NotFound
+from catalog.errors import CannotDecrypt, CatalogUnavailable, NotFound
 from delivery.attempt import Attempt, AttemptList, lost_attempt
 from delivery.outcome import (
     BACKOFF_FACTOR,
@@ -63,6 +63,11 @@ TEST_WAIT = 15.0
 
 # How long nothing is sent after "too many requests" without a word for how long.
 SLOW_DOWN_SECONDS = 1.0
+
+UNREADABLE_KEY = (
+    "the connection's key can't be decrypted, so no request was made: give every worker the key "
+    "it was stored with (EMITONCE_CREDENTIAL_KEYS), or enter the connection's key anew"
+)
 
 # Expected: logged at debug level, not counted as a failure of the worker.
 _BENIGN = ApplicationErrorCategory.BENIGN
@@ -147,6 +152,8 @@ class Sender:
             return _not_sent("the catalog can't be reached, so no request was made", Then.RETRY)
         except NotFound:
             return _not_sent("the connection was deleted, so no request was made", Then.STOP)
+        except CannotDecrypt:
+            return _not_sent(UNREADABLE_KEY, Then.RETRY)
         if outcome.then is Then.HOLD and not await self._deactivated(connection):
             # Somebody has replaced the key meanwhile: the next attempt uses the new one.
             return replace(outcome, then=Then.RETRY)

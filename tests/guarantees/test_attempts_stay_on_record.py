@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 
 import pytest
+from temporalio.client import Client
 
+from catalog import Catalog
+from catalog.cipher import CredentialCipher
 from delivery.delivery_log import CallLog
 from destinations.customerio.simulator import Fault
-from tests.integration.stack import Stack, waits
+from emitonce.ids import resource_id_hash
+from tests.integration.stack import SECRET, Stack, open_stack, waits
+from worker import make_worker
 
 HOUR = timedelta(hours=1)
 
@@ -80,3 +86,37 @@ async def test_retry_after_is_bounded_by_an_hour(stack: Stack, asked: str) -> No
     assert call.next_attempt_at is not None
     wait = call.next_attempt_at - call.attempts[0].started_at
     assert HOUR <= wait <= HOUR * 1.2 + timedelta(seconds=10)
+
+
+async def test_a_worker_that_lacks_the_credential_s_key_says_so(
+    temporal: Client, database: str
+) -> None:
+    """It may be one of several and mended by its operator, so the delivery waits."""
+    async with open_stack(temporal, database, working=False) as stack:
+        await stack.rule()
+        hashed = partial(resource_id_hash, SECRET)
+        lacking = await Catalog.open(database, CredentialCipher({"k2": b"2" * 32}), hashed)
+        handle = await stack.emit()
+        async with make_worker(stack.client, lacking, stack.customerio, stack.settings):
+            log = await stack.log_when(handle, waits)
+        await lacking.close()
+        assert log.deliveries[0].last_error is not None
+        assert log.deliveries[0].last_error.startswith("internal_error: the connection's key can't")
+        assert "EMITONCE_CREDENTIAL_KEYS" in log.deliveries[0].last_error
+        assert not stack.calls()
+        async with stack.make_worker():
+            assert (await handle.result())["status"] == "completed"
+
+
+async def test_a_connection_deleted_meanwhile_ends_the_delivery(stack: Stack) -> None:
+    connection = await stack.connection()
+    await stack.rule(connection)
+    stack.sim.fail("identify", fault=Fault(status=503), times=1)
+    handle = await stack.emit()
+    await stack.log_when(handle, waits)
+    await stack.catalog.connections.delete(stack.organisation, connection.id, force=True)
+    log = await stack.ended(handle)
+    assert log.status == "failed"
+    assert log.deliveries[0].last_error is not None
+    assert "the connection was deleted" in log.deliveries[0].last_error
+    assert len(stack.calls()) == 1
