@@ -26,7 +26,7 @@ async def test_track_waits_until_identify_has_succeeded_at_last(stack: Stack) ->
     assert [request.call for request in stack.calls()] == ["identify", "identify", "track"]
 
 
-@pytest.mark.parametrize("status", [400, 404, 413, 422])
+@pytest.mark.parametrize("status", [400, 404, 422])
 async def test_failed_identify_stops_track(stack: Stack, status: int) -> None:
     rule = await stack.rule()
     stack.sim.fail("identify", fault=Fault(status=status))
