@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowFailureError
 
 from catalog.errors import NotFound
 from catalog.values import read_id
@@ -60,6 +62,14 @@ async def _describe(client: Client, event_id: str) -> WorkflowExecutionDescripti
     if described.workflow_type != WORKFLOW:
         raise not_found("event_id", "event")
     return described
+
+
+async def wait_for_end(client: Client, log: EventLog, seconds: float) -> None:
+    """Wait for the end of the run, whichever way it ends, but not for longer than that."""
+    run = client.get_workflow_handle(log.event_id, run_id=log.run_id)
+    with contextlib.suppress(TimeoutError, WorkflowFailureError):
+        async with asyncio.timeout(seconds):
+            await run.result()
 
 
 def event_view(parts: Parts, log: EventLog, *, payload: bool = False) -> Mapping[str, Any]:

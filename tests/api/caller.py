@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import httpx
 import jwt
+from temporalio.client import WorkflowFailureError
 
 from starter.api import Parts, served
 from tests.integration.stack import SAMPLE, SECRET, Stack, eventually
@@ -125,8 +127,11 @@ class Api:
         return found
 
     async def ended(self, id: str) -> dict[str, Any]:
-        """The event once all its deliveries have ended."""
-        return await self.reached(id, "completed", "failed", "canceled")
+        """The event once its run has ended."""
+        await self.reached(id, "completed", "failed", "canceled")
+        with contextlib.suppress(WorkflowFailureError):
+            await self.stack.client.get_workflow_handle(id).result()
+        return await self.event(id)
 
     async def reached(self, id: str, *statuses: str) -> dict[str, Any]:
         found: dict[str, Any] = {}

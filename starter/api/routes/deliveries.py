@@ -17,6 +17,7 @@ from fastapi import Request
 from delivery.attempt import Attempt as Made
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.log import EventLog
+from delivery.result import Status
 from engine.event_cursor import InvalidCursor
 from engine.redelivery import redeliver
 from engine.steering import bring_forward
@@ -25,13 +26,15 @@ from starter.api.describing import errors
 from starter.api.errors import not_found, unavailable
 from starter.api.parts import Parts
 from starter.api.queries import DEFAULT_LIMIT, AttemptId, Cursor, EventId, Limit, RuleId
-from starter.api.reading import OwnEvent, read_own_event
+from starter.api.reading import OwnEvent, read_own_event, wait_for_end
 from starter.api.routing import management_router, organisation_of
 from starter.api.schemas.events import Attempt, AttemptPage, ResponseDetails, RuleEvent
 from starter.shapes import moment, rule_event_object
 
 # A worker takes a cancellation at once, or after the request in flight: 10 seconds at most.
 CANCEL_SECONDS = 15.0
+CLOSING_SECONDS = 5.0
+ENDED = (Status.COMPLETED, Status.FAILED, Status.CANCELED)
 
 router = management_router("Deliveries")
 
@@ -51,6 +54,10 @@ async def retry_delivery(request: Request, event_id: EventId, rule_id: RuleId) -
     """
     own, delivery = await _own_delivery(request, event_id, rule_id)
     client = request.app.state.parts.client
+    if own.open and own.log.status in ENDED:
+        # All its deliveries have ended, and so will the run, with its next task.
+        await wait_for_end(client, own.log, CLOSING_SECONDS)
+        own, delivery = await _own_delivery(request, event_id, rule_id)
     if own.open:
         await bring_forward(client, own.log.event_id, delivery.rule)
     else:

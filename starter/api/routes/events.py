@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query, Request
-from temporalio.client import WorkflowFailureError
 
 from catalog.values import read_id
 from delivery.moments import read_iso, to_utc
@@ -22,7 +19,7 @@ from starter.api.describing import errors
 from starter.api.errors import bad_request
 from starter.api.parts import Parts
 from starter.api.queries import DEFAULT_LIMIT, Cursor, EventId, Limit, WorkspaceId
-from starter.api.reading import event_view, read_own_event
+from starter.api.reading import event_view, read_own_event, wait_for_end
 from starter.api.routing import authentication, caller_of, management_router, organisation_of
 from starter.api.schemas.events import EventPage, EventPayloadView, EventView
 from starter.api.schemas.shared import EventStatus
@@ -202,9 +199,6 @@ async def cancel_event(request: Request, event_id: EventId) -> Any:
     parts: Parts = request.app.state.parts
     own = await read_own_event(parts, organisation_of(request), event_id)
     await cancel_in_engine(parts.client, own.log.event_id)
-    run = parts.client.get_workflow_handle(own.log.event_id, run_id=own.log.run_id)
-    with contextlib.suppress(TimeoutError, WorkflowFailureError):
-        async with asyncio.timeout(CANCEL_SECONDS):
-            await run.result()
+    await wait_for_end(parts.client, own.log, CANCEL_SECONDS)
     ended = await read_own_event(parts, organisation_of(request), event_id)
     return event_view(parts, ended.log)
