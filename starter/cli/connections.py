@@ -83,16 +83,24 @@ def update(
     api_key: Annotated[
         str | None, typer.Option(help="A new CDP API key; - reads it from standard input.")
     ] = None,
+    requests_per_second: Annotated[
+        int | None, typer.Option(help="At most, over all workers; 0 for Customer.io's own limit.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Change name, region or key. A new key lets held deliveries go on."""
-    if name is None and region is None and api_key is None:
-        raise typer.BadParameter("give --name, --region or --api-key")
+    """Change name, region, key or rate. A new key lets held deliveries go on."""
+    if (name, region, api_key, requests_per_second) == (None, None, None, None):
+        raise typer.BadParameter("give --name, --region, --api-key or --requests-per-second")
     key = None if api_key is None else _read_key(api_key)
 
     async def change(parts: Parts) -> Connection:
         changed = await parts.catalog.connections.update(
-            parts.organisation, connection, name=name, region=region, api_key=key
+            parts.organisation,
+            connection,
+            name=name,
+            region=region,
+            api_key=key,
+            requests_per_second=requests_per_second,
         )
         if changed.active and (region is not None or key is not None):
             await _tell_held(parts, changed)

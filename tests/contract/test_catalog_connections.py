@@ -349,3 +349,32 @@ async def test_lookup_without_database_is_unavailable_not_wrong(tenant, database
             await lookup.credential(tenant.workspace, tenant.connection.id)
     finally:
         await changes.stop()
+
+
+async def test_rate_is_set_kept_and_taken_back(tenant):
+    connections, id = tenant.catalog.connections, tenant.connection.id
+    assert (await credential(tenant)).requests_per_second is None
+    await connections.update(tenant.organisation, id, requests_per_second=20)
+    await connections.update(tenant.organisation, id, name="Renamed")
+    assert (await credential(tenant)).requests_per_second == 20
+    assert (await connections.get(tenant.organisation, id)).credential_version == 1
+    await connections.update(tenant.organisation, id, requests_per_second=0)
+    assert (await credential(tenant)).requests_per_second is None
+    for rate in (-1, 100_001):
+        with pytest.raises(InvalidValue, match="requests_per_second"):
+            await connections.update(tenant.organisation, id, requests_per_second=rate)
+
+
+async def test_slowing_down_is_seen_by_others_and_never_shortened(tenant):
+    assert (await credential(tenant)).slowed_until is None
+    await tenant.catalog.credentials.slow_down(tenant.connection.id, 60)
+
+    async def seen():
+        return (await credential(tenant)).slowed_until is not None
+
+    await eventually(seen)
+    first = (await credential(tenant)).slowed_until
+    await tenant.catalog.credentials.slow_down(tenant.connection.id, 1)
+    tenant.catalog.changes.announce(tenant.workspace)  # so that it is read anew
+    later = await credential(tenant)
+    assert abs((later.slowed_until - first).total_seconds()) < 5
