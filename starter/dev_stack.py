@@ -31,6 +31,8 @@ from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.api import Parts, served
 from starter.api.codec import CodecAccess, ui_origins
 from starter.codec_server import listen, serve_codec
+from starter.console import development_key
+from starter.site import make_console
 from worker import database_url, migrate_database, open_catalog, open_customerio, open_worker
 
 HOST = "127.0.0.1"
@@ -61,6 +63,8 @@ class DevStack:
     ui: str | None
     codec: str
     http: str
+    console: str
+    """Opens the console, signed in. Who knows it may do everything."""
     database: str
 
     def addresses(self) -> dict[str, Any]:
@@ -72,6 +76,7 @@ class DevStack:
             "ui": self.ui,
             "codec": self.codec,
             "http": self.http,
+            "console": self.console,
             "simulator": urls["us"].removesuffix("/v1") if urls else None,
             "simulator_eu": urls["eu"].removesuffix("/v1") if urls else None,
             "database": self.database,
@@ -136,8 +141,15 @@ async def open_dev_stack(
             task_queue=settings.task_queue,
             ui_url=ui,
         )
+        organisation = (await catalog.organisations.default()).id
+        key = await development_key(catalog, organisation, settings.data_dir)
         http = await parts.enter_async_context(
-            served(api, host=settings.http_host, port=ports.http)
+            served(
+                api,
+                host=settings.http_host,
+                port=ports.http,
+                console=make_console(api, customerio, settings, development=key),
+            )
         )
         stack = DevStack(
             settings=settings,
@@ -153,9 +165,11 @@ async def open_dev_stack(
             ui=ui,
             codec=codec,
             http=http,
+            console=f"{http}{key.sign_in_path}",
             database=database,
         )
-        parts.enter_context(_announced(settings.data_dir, stack.addresses()))
+        told = {name: at for name, at in stack.addresses().items() if name != "console"}
+        parts.enter_context(_announced(settings.data_dir, told))
         yield stack
 
 

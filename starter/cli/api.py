@@ -16,7 +16,9 @@ from starter.api import Parts, serve
 from starter.api.codec import CodecAccess, ui_origins
 from starter.cli.output import Json, console, print_line
 from starter.cli.parts import cli_settings
-from worker import observed, on_signals, open_catalog, watched_keys
+from starter.console import Console
+from starter.site import make_console
+from worker import observed, on_signals, open_catalog, open_customerio, watched_keys
 
 log = structlog.get_logger()
 
@@ -45,6 +47,7 @@ async def _run(settings: Settings, *, as_json: bool) -> None:
     async with (
         observed(settings, role="api") as telemetry,
         open_catalog(settings, secrets) as catalog,
+        open_customerio(settings) as customerio,
     ):
         client = await connect(
             timeout_seconds=settings.connect_timeout_seconds,
@@ -65,21 +68,33 @@ async def _run(settings: Settings, *, as_json: bool) -> None:
             else None,
         )
         async with watched_keys(client, catalog, settings, role="api"):
-            await _serve_until_told(parts, settings, as_json=as_json)
+            pages = make_console(parts, customerio, settings)
+            await _serve_until_told(parts, pages, settings, as_json=as_json)
 
 
-async def _serve_until_told(parts: Parts, settings: Settings, *, as_json: bool) -> None:
+async def _serve_until_told(
+    parts: Parts, pages: Console, settings: Settings, *, as_json: bool
+) -> None:
     def listening(url: str) -> None:
         log.info("API started", http=url)
         if as_json:
             print_line({"ready": True, "http": url})
         else:
-            console.print(f"the HTTP API listens on {url}; its reference: {url}/docs", markup=False)
+            console.print(
+                f"the console and the HTTP API are at {url}; its reference: {url}/docs",
+                markup=False,
+            )
 
     stop = asyncio.Event()
     with on_signals(stop):
         serving = asyncio.create_task(
-            serve(parts, host=settings.http_host, port=settings.http_port, ready=listening)
+            serve(
+                parts,
+                host=settings.http_host,
+                port=settings.http_port,
+                ready=listening,
+                console=pages,
+            )
         )
         told = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)

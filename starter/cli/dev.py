@@ -31,7 +31,7 @@ def dev(
     http_port: HttpPort = None,
     as_json: Json = False,
 ) -> None:
-    """Start Temporal with its Web UI, PostgreSQL, a Customer.io simulator, a worker and the API.
+    """Start Temporal with Web UI, PostgreSQL, a Customer.io simulator, worker, API and console.
 
     Data lives in EMITONCE_DATA_DIR (default .emitonce/) and survives a restart. With --json one
     line of addresses is printed when all is up. Ctrl-C ends everything.
@@ -64,6 +64,7 @@ def _welcome(stack: DevStack) -> None:
     for label, value in (
         ("Temporal", addresses["temporal"]),
         ("Web UI", addresses["ui"]),
+        ("Console, signed in", addresses["console"]),
         ("HTTP API", f"{addresses['http']}/docs"),
         ("Customer.io simulator", addresses["simulator"]),
         ("PostgreSQL", addresses["database"]),

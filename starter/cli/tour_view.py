@@ -53,6 +53,7 @@ def show_end(stack: DevStack, tour: Tour) -> None:
         console.print("[red]Not as it should be:[/red] " + "; ".join(tour.faults))
     else:
         console.print("[green]All of it came out right.[/green]")
+    console.print(f"Console: {stack.console}", markup=False, soft_wrap=True)
     if stack.ui:
         console.print(f"Temporal Web UI: {stack.ui}", markup=False, soft_wrap=True)
 

@@ -12,9 +12,9 @@ from delivery.result import Status
 from engine.event_counts import Bucket
 from starter.console import words
 
-WIDTH = 640
-HEIGHT = 120
-BASE = 100  # where bars stand; below are the labels
+WIDTH = 480
+HEIGHT = 116
+BASE = 97  # where bars stand; below are the labels
 _STACK = (Status.COMPLETED, Status.PROCESSING, Status.CANCELED, Status.FAILED)
 
 # Upper ends of the classes of latency, in seconds, and how they are called.
@@ -98,13 +98,13 @@ def strip(strokes: Sequence[Stroke], until: datetime) -> Markup:
     """When each attempt was made, on one line from the first start to `until`."""
     first = min(stroke.start for stroke in strokes)
     whole = max((until - first).total_seconds(), 0.001)
-    parts = [Markup('<line class="rule" x1="0" y1="14" x2="640" y2="14"/>')]
+    parts = [Markup('<line class="rule" x1="0" y1="14" x2="480" y2="14"/>')]
     for stroke in strokes:
         width = max(stroke.duration.total_seconds() / whole * WIDTH, 4)
         x = min((stroke.start - first).total_seconds() / whole * WIDTH, WIDTH - width)
         parts.append(_rect(x, 6, width, 16, stroke.tone, stroke.told))
     label = f"{words.count(len(strokes), 'attempt')} over {words.span(until - first)}"
-    return _svg(label, parts, height=28)
+    return _svg(label, parts, height=28, stretched=True)
 
 
 def _quantile(ordered: Sequence[timedelta], part: float) -> timedelta | None:
@@ -149,10 +149,18 @@ def _text(x: float, y: float, text: str, anchor: str) -> Markup:
     )
 
 
-def _svg(label: str, parts: Sequence[Markup], *, height: int = HEIGHT, axis: str = "") -> Markup:
+def _svg(
+    label: str,
+    parts: Sequence[Markup],
+    *,
+    height: int = HEIGHT,
+    axis: str = "",
+    stretched: bool = False,
+) -> Markup:
     if axis:
-        line = Markup('<line class="rule" x1="0" y1="{0}" x2="640" y2="{0}"/>').format(BASE)
-        parts = [line, *parts]
+        line = Markup('<line class="rule" x1="0" y1="{0}" x2="480" y2="{0}"/>').format(BASE)
+        parts = [line, *parts, _text(0, 10, axis, "start")]
+    fit = Markup(' preserveAspectRatio="none"') if stretched else ""
     return Markup(
-        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
-    ).format(WIDTH, height, label, Markup("").join(parts))
+        '<svg class="chart" viewBox="0 0 {} {}"{} role="img" aria-label="{}">{}</svg>'
+    ).format(WIDTH, height, fit, label, Markup("").join(parts))

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from starter.api.failed_attempts import FailedAttempts
 from starter.api.parts import Parts
 from starter.console.development import DevelopmentKey
 from starter.console.key_check import Verify
@@ -60,6 +61,7 @@ class Console:
     ) -> None:
         self.pages = Pages(parts.catalog)
         self.sessions = Sessions(parts.instance_secret)
+        self.failed_sign_ins = FailedAttempts()
         self.verify = verify
         self.base_urls = dict(base_urls)
         self.development = development

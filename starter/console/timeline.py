@@ -51,24 +51,38 @@ class Story:
     calls: tuple[CallStory, ...]
     can: frozenset[str]
     strip: Markup | None
+    first: datetime
+    until: datetime
 
 
 def stories(log: EventLog, rules: Mapping[str, str], now: datetime) -> list[Story]:
     """One for each delivery; `rules` are their rules' names, of those that still exist."""
     ended = log.completed_at is not None
-    return [
-        Story(
-            delivery=delivery,
-            rule_name=rules.get(delivery.rule, ""),
-            calls=(
-                _call("identify", delivery.identify, delivery),
-                _call("track", delivery.track, delivery),
-            ),
-            can=_can(delivery, ended),
-            strip=_strip(delivery, now),
-        )
-        for delivery in log.deliveries
+    return [_story(delivery, rules, ended, now) for delivery in log.deliveries]
+
+
+def _story(delivery: DeliveryLog, rules: Mapping[str, str], ended: bool, now: datetime) -> Story:
+    attempts = [
+        attempt
+        for call in (delivery.identify, delivery.track)
+        if call is not None
+        for attempt in call.attempts
     ]
+    ends = [one.started_at + timedelta(milliseconds=one.duration_ms) for one in attempts]
+    first = min((one.started_at for one in attempts), default=now)
+    until = max([*ends, now] if delivery.status in OPEN else ends, default=now)
+    return Story(
+        delivery=delivery,
+        rule_name=rules.get(delivery.rule, ""),
+        calls=(
+            _call("identify", delivery.identify, delivery),
+            _call("track", delivery.track, delivery),
+        ),
+        can=_can(delivery, ended),
+        strip=strip([_stroke(attempt) for attempt in attempts], until) if attempts else None,
+        first=first,
+        until=until,
+    )
 
 
 def _call(name: str, call: CallLog | None, delivery: DeliveryLog) -> CallStory:
@@ -123,20 +137,6 @@ def _can(delivery: DeliveryLog, ended: bool) -> frozenset[str]:
         for call in (delivery.identify, delivery.track)
     )
     return frozenset({"cancel", "retry"} if waits and delivery.held is None else {"cancel"})
-
-
-def _strip(delivery: DeliveryLog, now: datetime) -> Markup | None:
-    attempts = [
-        attempt
-        for call in (delivery.identify, delivery.track)
-        if call is not None
-        for attempt in call.attempts
-    ]
-    if not attempts:
-        return None
-    ends = [one.started_at + timedelta(milliseconds=one.duration_ms) for one in attempts]
-    until = now if delivery.status in OPEN else max(ends)
-    return strip([_stroke(attempt) for attempt in attempts], max(until, *ends))
 
 
 def _stroke(attempt: Attempt) -> Stroke:

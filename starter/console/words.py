@@ -75,6 +75,11 @@ def status(value: str) -> str:
     return STATUS.get(Status(value), value)
 
 
+def event_status(value: str) -> str:
+    """Of events rather than deliveries: one that matched no rule is completed, too."""
+    return "Completed" if value == Status.COMPLETED else status(value)
+
+
 def tone(value: str) -> str:
     return TONE.get(Status(value), "quiet")
 
@@ -112,6 +117,12 @@ def sentence(text: str) -> str:
     if not text:
         return ""
     return text[0].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".")
+
+
+def reason(text: str) -> str:
+    """An error as the log has it, without the code before it, for which there is a pill."""
+    code, _, rest = text.partition(": ")
+    return sentence(rest if rest and code in set(OutcomeCode) else text)
 
 
 def clock(at: datetime) -> str:
@@ -178,12 +189,14 @@ def short_id(id: str) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "status_word": status,
+    "event_status_word": event_status,
     "tone": tone,
     "outcome_word": outcome,
     "outcome_tone": outcome_tone,
     "connection_word": connection_status,
     "connection_tone": connection_tone,
     "sentence": sentence,
+    "reason": reason,
     "clock": clock,
     "moment": moment,
     "iso": iso,

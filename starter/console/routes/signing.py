@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
+from typing import Any
 
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
@@ -43,8 +44,15 @@ async def sign_in(request: Request) -> Response:
         error = "This page was open for long, or the browser keeps no cookies. Try it once more."
         return _sign_in_page(request, next=next_page, error=error, status=403)
     access_key = form.text("access_key")
+    console: Any = request.app.state.console
+    if console.failed_sign_ins.wait(_address(request), access_key) > 0:
+        error = "Too many failed attempts from here. Wait a minute, then try again."
+        return _sign_in_page(
+            request, next=next_page, error=error, access_key=access_key, status=429
+        )
     known = await _known(request, access_key, form.text("secret_key"))
     if known is None:
+        console.failed_sign_ins.failed(_address(request))
         error = "There is no such key, or the secret is not the one that belongs to it."
         return _sign_in_page(
             request, next=next_page, error=error, access_key=access_key, status=401
@@ -118,6 +126,10 @@ def _sign_in_page(
     )
     page.raw_headers.extend(header for header in carrier.raw_headers if header[0] == b"set-cookie")
     return page
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _development(request: Request) -> DevelopmentKey | None:
