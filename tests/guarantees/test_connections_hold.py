@@ -108,13 +108,19 @@ async def test_a_held_delivery_looks_for_itself_within_the_hour(stack: Stack) ->
     connection = await stack.connection()
     await stack.rule(connection)
     await stack.catalog.connections.pause(stack.organisation, connection.id)
-    handle = await stack.emit()
-    await stack.log_when(handle, is_held)
-    history = await stack.client.get_workflow_handle(handle.id).fetch_history()
-    [timer] = [e for e in history.events if e.HasField("timer_started_event_attributes")]
-    wait = timer.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
-    assert wait == timedelta(hours=1)
-    await stack.client.get_workflow_handle(handle.id).terminate()
+    run = stack.client.get_workflow_handle((await stack.emit()).id)
+    timers: list[timedelta] = []
+
+    async def begun() -> bool:
+        for event in (await run.fetch_history()).events:
+            if event.HasField("timer_started_event_attributes"):
+                timer = event.timer_started_event_attributes
+                timers.append(timer.start_to_fire_timeout.ToTimedelta())
+        return bool(timers)
+
+    await eventually(begun)
+    assert timers == [timedelta(hours=1)]
+    await run.terminate()
 
 
 async def test_a_key_replaced_meanwhile_is_used_by_the_next_attempt(stack: Stack) -> None:
