@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import traceback
 from collections.abc import AsyncIterator
@@ -21,6 +22,7 @@ from destinations.customerio.errors import (
     ConnectionLost,
     HostNotFound,
     InvalidAnswer,
+    NetworkFailed,
     NoReply,
     NotSent,
     TimedOut,
@@ -211,6 +213,25 @@ async def test_a_status_counts_although_its_body_never_ends(sim, hasty, status):
     reply = await hasty.send(IDENTIFY, US)
     assert reply.status_code == status
     assert reply.body.endswith("x…")
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 2", b"SSH-2.0-OpenSSH_9.9\r\n"])
+async def test_what_is_no_answer_is_network_trouble(sim, client, answer):
+    raw = base64.b64encode(answer).decode()
+    sim.fail(fault=Fault(kind="raw", raw_base64=raw), times=1)
+    with pytest.raises(NetworkFailed):
+        await client.send(TRACK, US)
+    assert not sim.requests[0].stored
+    assert (await client.send(TRACK, US)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "rest", [b"Content-Length: 99\r\n\r\nshort", b"Content-Length: 2\r\n\r\n\xff\xfe"]
+)
+async def test_a_status_counts_whatever_follows_it(sim, client, rest):
+    raw = base64.b64encode(b"HTTP/1.1 503 Away\r\n" + rest).decode()
+    sim.fail(fault=Fault(kind="raw", raw_base64=raw), times=1)
+    assert (await client.send(TRACK, US)).status_code == 503
 
 
 async def test_many_requests_waiting_for_one_connection_end_in_time(sim):

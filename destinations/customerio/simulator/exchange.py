@@ -43,6 +43,8 @@ class Exchange:
             self._wire.reset()
         elif fault.kind == "stall":
             await self._wire.client_left()
+        elif fault.kind == "raw":
+            await self._wire.send_raw(fault.raw)
         elif fault.kind == "slow_drip":
             whole = fault.drip_from == "head"
             await self._wire.drip(faulty(fault, own, request), fault.drip_seconds, whole=whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Literal
 
@@ -23,18 +24,20 @@ class Fault(BaseModel):
     | reset_after_store    | the connection is reset, but the call was stored                |
     | stall                | nothing at all, until it gives up                               |
     | slow_drip            | the answer byte by byte, from its status line or from its body  |
+    | raw                  | `raw_base64` as it is, then the end: HTTP, broken HTTP, or none |
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["answer", "reset_before_headers", "reset_after_store", "stall", "slow_drip"] = (
-        "answer"
-    )
+    kind: Literal[
+        "answer", "reset_before_headers", "reset_after_store", "stall", "slow_drip", "raw"
+    ] = "answer"
     status: int | None = Field(default=None, ge=200, le=599)
     headers: dict[str, str] = {}
     body: str | None = None
     body_bytes: int | None = Field(default=None, ge=0, le=16_000_000)
     """A body of this size, of no meaning."""
+    raw_base64: str | None = None
     echo: bool = False
     """A body that quotes the request, personal data and all."""
     delay: float = Field(default=0, ge=0, le=3_600)
@@ -52,13 +55,23 @@ class Fault(BaseModel):
                 raise ValueError(f"{name!r} and its value can't be sent as a header")
         return headers
 
+    @field_validator("raw_base64")
+    @classmethod
+    def _decodable(cls, raw: str | None) -> str | None:
+        base64.b64decode(raw or "", validate=True)
+        return raw
+
+    @property
+    def raw(self) -> bytes:
+        return base64.b64decode(self.raw_base64 or "")
+
     @property
     def stores(self) -> Literal["no", "first", "late"]:
         if self.store is not None:
             return self.store
         if self.kind == "reset_after_store":
             return "first"
-        if self.kind in ("reset_before_headers", "stall"):
+        if self.kind in ("reset_before_headers", "stall", "raw"):
             return "no"
         return "first" if self.status is None or self.status < 300 else "no"
 

@@ -62,6 +62,11 @@ class Wire:
         self._writer.write(head + body)
         await self._writer.drain()
 
+    async def send_raw(self, data: bytes) -> None:
+        """Send what may be no HTTP at all; the connection ends afterwards."""
+        self._writer.write(data)
+        await self._writer.drain()
+
     async def drip(self, answer: Answer, seconds: float, *, whole: bool) -> None:
         """Send byte by byte, `seconds` apart: the whole answer, or its body after its head."""
         head, body = self._encode(answer)
