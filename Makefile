@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo dev bench bench-tools test test-postgres test-examples test-unit fuzz chaos year record check format clean
+.PHONY: help setup demo dev bench bench-tools test test-postgres test-examples replay test-unit fuzz chaos year record sbom audit check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
@@ -17,7 +17,10 @@ help:
 	@echo "make chaos   every fault on real processes, a quarter of an hour (SEED=n repeats a run)"
 	@echo "make year    a million deliveries of a simulated year (SEED=n)"
 	@echo "make bench   the benchmark, an hour (see docs/benchmarks.md)"
+	@echo "make replay  replay a live namespace's histories with this code, before it ships"
 	@echo "make check   ruff, mypy --strict, import-linter"
+	@echo "make sbom    dist/sbom.cdx.json, what the server is made of (CycloneDX)"
+	@echo "make audit   known vulnerabilities of the locked packages"
 	@echo "make dev     set up, then run everything for development"
 	@echo "make setup   set up alone; afterwards everything is runnable from $(BIN)/"
 
@@ -52,6 +55,11 @@ test-postgres: setup
 test-examples: setup
 	@EMITONCE_TEST_EXAMPLES=1 $(BIN)/pytest tests/clients/test_examples.py
 
+# Open and recent histories of the namespace that TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE name,
+# replayed with this code: before it is deployed.
+replay: $(BIN)/.synced
+	@$(BIN)/emitonce replay
+
 test-unit: $(BIN)/.synced
 	@$(BIN)/pytest tests/unit
 
@@ -84,6 +92,20 @@ bench-tools: | $(UV)
 		mkdir -p .tools/restate && cd .tools/restate && \
 		tar xzf "$$(npm pack --silent @restatedev/restate-server-linux-x64@1.7.12)" \
 			--strip-components=1 )
+
+# What the server is made of, as CycloneDX, from the lock file: nothing is asked of the network.
+sbom: | $(UV)
+	@mkdir -p dist
+	@$(UV) export --frozen --no-dev --quiet --format cyclonedx1.5 --output-file dist/sbom.cdx.json
+	@echo "dist/sbom.cdx.json"
+
+# Known vulnerabilities of what is locked; asks PyPI. The hashes are those of the lock file.
+audit: | $(UV)
+	@mkdir -p dist
+	@$(UV) export --frozen --no-dev --no-emit-project --quiet --format requirements.txt \
+		--output-file dist/requirements.txt
+	@$(UV) tool run --from pip-audit==2.10.1 pip-audit --disable-pip --require-hashes \
+		--requirement dist/requirements.txt
 
 check: $(BIN)/.synced
 	@$(BIN)/ruff check .

@@ -7,6 +7,7 @@ of its specification hold too).
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,14 @@ from opentelemetry.trace import TracerProvider as AnyTracerProvider
 from temporalio.client import Interceptor
 from temporalio.common import MetricMeter
 from temporalio.contrib.opentelemetry import TracingInterceptor
-from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
 
 from engine.metric_names import BUCKETS
 
@@ -70,13 +78,31 @@ def open_telemetry(
             histogram_bucket_overrides=BUCKETS,
         )
         try:
-            runtime = Runtime(telemetry=TelemetryConfig(metrics=config, global_tags={"role": role}))
+            runtime = Runtime(
+                telemetry=TelemetryConfig(
+                    metrics=config, global_tags={"role": role}, logging=_forwarded_logs()
+                )
+            )
         except ValueError as err:
             raise TelemetryError(
                 f"EMITONCE_METRICS_ADDRESS={metrics_address}: metrics can't be served there "
                 f"({err}); it must read host:port, and each process needs a port of its own"
             ) from None
     return Telemetry(runtime, _tracers(role, build_id))
+
+
+def forward_core_logs() -> None:
+    """Have the SDK's core log through Python's logging, to standard error as all else: left alone
+    it writes to standard output, amid what a command prints there. Once for a process, before its
+    first client."""
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=_forwarded_logs())))
+
+
+def _forwarded_logs() -> LoggingConfig:
+    return LoggingConfig(
+        filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+        forwarding=LogForwardingConfig(logger=logging.getLogger("temporalio.core")),
+    )
 
 
 def _tracers(role: str, build_id: str | None) -> AnyTracerProvider:

@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from engine.telemetry import forward_core_logs
 from starter.cli import (
     api,
     demo,
@@ -15,6 +16,7 @@ from starter.cli import (
     erase,
     export,
     redeliver,
+    replay,
     sample_event,
     simulator,
     worker,
@@ -45,6 +47,7 @@ app.command("worker")(worker.worker)
 app.command("api")(api.api)
 app.command("migrate")(worker.migrate)
 app.command("doctor")(doctor.doctor)
+app.command("replay")(replay.replay)
 app.command("emit")(emit.emit)
 app.command("test-event")(sample_event.send_test_event)
 app.command("redeliver")(redeliver.redeliver)
@@ -61,6 +64,7 @@ app.add_typer(keys, name="keys")
 def main() -> None:
     """Entry point of the console script."""
     configure_logs()
+    forward_core_logs()
     try:
         app()
     except CommandFailed as failed:
