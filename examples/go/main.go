@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 )
 
 type event struct {
@@ -21,11 +22,21 @@ type event struct {
 }
 
 func main() {
-	c, err := client.Dial(client.Options{
+	options := client.Options{
 		HostPort:  env("TEMPORAL_ADDRESS", "localhost:7233"),
 		Namespace: env("TEMPORAL_NAMESPACE", "default"),
 		Logger:    quiet{},
-	})
+	}
+	// Without a key the event is taken as well, but stored readable.
+	if key := os.Getenv("EMITONCE_PAYLOAD_KEY"); key != "" {
+		encryption, err := newCodec(key)
+		if err != nil {
+			log.Fatal(err)
+		}
+		options.DataConverter = converter.NewCodecDataConverter(
+			converter.GetDefaultDataConverter(), encryption)
+	}
+	c, err := client.Dial(options)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -44,6 +55,13 @@ func main() {
 	})
 	if err != nil {
 		log.Fatal(err)
+	}
+	if os.Getenv("EMITONCE_WAIT") != "" {
+		var result struct{ Status string }
+		if err := run.Get(context.Background(), &result); err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(result.Status)
 	}
 	fmt.Println(run.GetID())
 }

@@ -3,13 +3,17 @@
 //   npm install && EMITONCE_WORKSPACE=<id> npm run --silent start
 import { randomUUID } from "node:crypto";
 import { Client, Connection } from "@temporalio/client";
+import { encryption } from "./codec.js";
 
 const connection = await Connection.connect({
   address: process.env.TEMPORAL_ADDRESS ?? "localhost:7233",
 });
+// Without a key the event is taken as well, but stored readable.
+const key = process.env.EMITONCE_PAYLOAD_KEY;
 const client = new Client({
   connection,
   namespace: process.env.TEMPORAL_NAMESPACE ?? "default",
+  dataConverter: key ? { payloadCodecs: [encryption(key)] } : undefined,
 });
 
 // The workflow's id is the event's, a UUID. Made of your own row's id, the same row is one event.
@@ -25,5 +29,6 @@ const handle = await client.workflow.start("DeliverEvent", {
     },
   ],
 });
+if (process.env.EMITONCE_WAIT) console.log((await handle.result()).status);
 console.log(handle.workflowId);
 await connection.close();
