@@ -1,0 +1,246 @@
+"""Only who holds a machine key gets in, and no other site sends a form in their name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http.cookies import SimpleCookie
+
+import httpx
+import pytest
+import pytest_asyncio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from starter.console import development_key
+from starter.console.session import COOKIE, Sessions
+from tests.console.site import Site, open_site
+from tests.integration.stack import SECRET, Stack
+
+TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
+
+
+@pytest_asyncio.fixture(scope="module")
+async def site(shared_stack: Stack) -> AsyncIterator[Site]:
+    """In place of the one of each test's own: nothing here changes anything."""
+    async with open_site(shared_stack) as site:
+        yield site
+
+
+@asynccontextmanager
+async def visiting(site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=site.url, timeout=30) as http:
+        yield http
+
+
+async def sign_in(http: httpx.AsyncClient, access_key: str, secret_key: str) -> httpx.Response:
+    token = token_in(await http.get("/sign-in"))
+    fields = {"access_key": access_key, "secret_key": secret_key, "csrf": token}
+    return await http.post("/sign-in", data=fields)
+
+
+def token_in(page: httpx.Response) -> str:
+    found = TOKEN.search(page.text)
+    assert found is not None
+    return found[1]
+
+
+async def test_a_machine_key_gets_in_and_out_again(site: Site):
+    async with visiting(site) as http:
+        answer = await sign_in(http, site.access_key, site.secret_key)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+        page = await http.get(f"/w/{site.stack.workspace}/rules")
+        assert page.status_code == 200
+        await http.post("/sign-out", data={"csrf": token_in(page)})
+        assert (await http.get("/workspaces")).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("access_key", "secret_key"),
+    [
+        ("mk_" + "x" * 24, "s" * 43),
+        (None, "s" * 43),
+        ("\0", "x"),
+        ("mk_' OR 1=1 --", "x"),
+        ("", ""),
+    ],
+)
+async def test_nobody_else_gets_in(site: Site, access_key: str | None, secret_key: str):
+    async with visiting(site) as http:
+        answer = await sign_in(http, access_key or site.access_key, secret_key)
+        assert answer.status_code == 401
+        assert COOKIE not in http.cookies
+        assert "There is no such key" in answer.text
+        assert secret_key == "x" or not secret_key or secret_key not in answer.text
+
+
+async def test_who_fails_too_often_has_to_wait(shared_stack: Stack):
+    async with open_site(shared_stack) as site, visiting(site) as http:
+        for _ in range(20):
+            await sign_in(http, "mk_" + "x" * 24, "wrong")
+        answer = await sign_in(http, site.access_key, site.secret_key)
+        assert answer.status_code == 429
+        assert "Too many failed attempts" in answer.text
+
+
+async def test_the_cookie_is_for_this_site_s_pages_alone(site: Site):
+    async with visiting(site) as http:
+        answer = await sign_in(http, site.access_key, site.secret_key)
+        cookie = SimpleCookie(answer.headers["set-cookie"])[COOKIE]
+        assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "strict", "/")
+        assert int(cookie["max-age"]) == 12 * 3600
+        assert cookie["secure"] == ""
+        behind_tls = await http.get("/sign-in", headers={"X-Forwarded-Proto": "https"})
+        assert "; Secure" in behind_tls.headers["set-cookie"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda cookie: cookie[:-1] + ("A" if cookie[-1] != "A" else "B"),
+        lambda cookie: "A" + cookie[1:],
+        lambda cookie: cookie.split(".")[0] + ".",
+        lambda cookie: "x" * 3_000,
+        lambda cookie: "é.é",
+    ],
+)
+async def test_a_changed_cookie_is_worth_nothing(site: Site, change):
+    async with visiting(site) as http:
+        await sign_in(http, site.access_key, site.secret_key)
+        forged = change(http.cookies[COOKIE])
+    async with visiting(site) as http:
+        answer = await http.get(
+            "/workspaces", headers={"Cookie": f"{COOKIE}={forged}".encode("latin-1")}
+        )
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/sign-in")
+
+
+async def test_a_session_ends_by_itself(site: Site, shared_stack: Stack):
+    known = await shared_stack.catalog.key_lookup.machine(site.access_key)
+    long_ago = Sessions(SECRET, now=lambda: 1_000_000.0)
+    carrier = Response()
+    long_ago.begin(_request(), carrier, known, site.access_key)
+    cookie = SimpleCookie(carrier.headers["set-cookie"])[COOKIE].value
+    async with visiting(site) as http:
+        answer = await http.get("/workspaces", headers={"Cookie": f"{COOKIE}={cookie}"})
+        assert answer.headers["location"] == "/sign-in?next=%2Fworkspaces&ended=1"
+        page = await http.get(answer.headers["location"])
+        assert "Your session has ended" in page.text
+
+
+async def test_a_session_ends_with_its_key(shared_stack: Stack):
+    async with open_site(shared_stack) as site, visiting(site) as http:
+        await sign_in(http, site.access_key, site.secret_key)
+        keys = await shared_stack.catalog.machine_keys.list(shared_stack.organisation)
+        own = next(key for key in keys if key.access_key == site.access_key)
+        await shared_stack.catalog.machine_keys.revoke(shared_stack.organisation, own.id)
+        answer = await http.get("/workspaces")
+        assert (answer.status_code, answer.headers["location"][:8]) == (303, "/sign-in")
+
+
+@pytest.mark.parametrize(
+    ("token", "headers"),
+    [
+        ("", {}),
+        ("forged", {}),
+        (None, {"Origin": "https://elsewhere.example"}),
+        (None, {"Origin": "null"}),
+        (None, {"Sec-Fetch-Site": "cross-site"}),
+        (None, {"Sec-Fetch-Site": "same-site"}),
+    ],
+)
+async def test_a_form_from_elsewhere_does_nothing(
+    site: Site, shared_stack: Stack, token: str | None, headers: dict[str, str]
+):
+    connection = await shared_stack.connection()
+    path = f"/w/{shared_stack.workspace}/connections/{connection.id}"
+    async with visiting(site) as http:
+        await sign_in(http, site.access_key, site.secret_key)
+        own = token_in(await http.get(path))
+        answer = await http.post(
+            f"{path}/pause", data={"csrf": own if token is None else token}, headers=headers
+        )
+        assert answer.status_code == 403
+        assert "not sent from a page of this console" in answer.text
+    found = await shared_stack.catalog.connections.get(shared_stack.organisation, connection.id)
+    assert found.active
+
+
+async def test_a_token_is_its_session_s_alone(site: Site):
+    async with visiting(site) as one, visiting(site) as other:
+        await sign_in(one, site.access_key, site.secret_key)
+        await sign_in(other, site.access_key, site.secret_key)
+        token = token_in(await one.get("/workspaces"))
+        answer = await other.post("/workspaces", data={"csrf": token, "name": "Not made"})
+        assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("next_page", ["//evil.example", "https://evil.example", "/\\evil", "x"])
+async def test_signing_in_leads_nowhere_else(site: Site, next_page: str):
+    async with visiting(site) as http:
+        token = token_in(await http.get("/sign-in", params={"next": next_page}))
+        fields = {"access_key": site.access_key, "secret_key": site.secret_key, "csrf": token}
+        answer = await http.post("/sign-in", data={**fields, "next": next_page})
+        assert answer.headers["location"] == "/"
+
+
+async def test_every_page_allows_no_inline_script_and_is_not_kept(site: Site):
+    async with visiting(site) as http:
+        await sign_in(http, site.access_key, site.secret_key)
+        for path in ("/sign-in", "/workspaces", f"/w/{site.stack.workspace}/events", "/nowhere"):
+            page = await http.get(path, headers={"Accept": "text/html"})
+            policy = page.headers["content-security-policy"]
+            assert "default-src 'none'" in policy
+            assert "script-src 'self';" in policy
+            assert "unsafe" not in policy
+            assert page.headers["cache-control"] == "no-store"
+            assert page.headers["x-frame-options"] == "DENY"
+            assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=", page.text)
+
+
+async def test_what_is_another_organisation_s_is_not_there(site: Site, shared_stack: Stack):
+    other = await shared_stack.catalog.organisations.create("Another")
+    theirs = await shared_stack.catalog.workspaces.create(other.id, name="Theirs")
+    handle = await shared_stack.emitter.emit(theirs.id, "their.event", {"userId": "1"})
+    async with visiting(site) as http:
+        await sign_in(http, site.access_key, site.secret_key)
+        for path in (
+            f"/w/{theirs.id}/events",
+            f"/w/{theirs.id}/keys",
+            f"/w/{site.stack.workspace}/events/{handle.id}",
+        ):
+            assert (await http.get(path)).status_code == 404, path
+
+
+async def test_the_development_link_signs_in_and_is_none_elsewhere(
+    shared_stack: Stack, tmp_path, site: Site
+):
+    key = await development_key(shared_stack.catalog, shared_stack.organisation, tmp_path)
+    again = await development_key(shared_stack.catalog, shared_stack.organisation, tmp_path)
+    assert (again.access_key, again.secret_key) == (key.access_key, key.secret_key)
+    assert again.link_token != key.link_token
+    assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600]
+    async with open_site(shared_stack, development=key) as own, visiting(own) as http:
+        assert (await http.get("/sign-in/development/" + again.link_token)).status_code == 404
+        assert (await http.get(key.sign_in_path)).headers["location"] == "/"
+        assert (await http.get("/workspaces")).status_code == 200
+    async with visiting(site) as http:
+        assert (await http.get(key.sign_in_path)).status_code == 404
+
+
+async def test_programs_get_what_they_always_got(site: Site):
+    async with visiting(site) as http:
+        missing = await http.get("/api/v1/nowhere", headers={"Accept": "text/html"})
+        assert missing.headers["content-type"] == "application/json"
+        assert (await http.get("/nowhere")).headers["content-type"] == "application/json"
+        page = await http.get("/nowhere", headers={"Accept": "text/html,*/*"})
+        assert page.headers["content-type"].startswith("text/html")
+        assert page.status_code == 404
+        assert "/w/{workspace_id}" not in (await http.get("/openapi.json")).text
+
+
+def _request() -> Request:
+    scope = {"type": "http", "headers": [], "scheme": "http", "path": "/", "server": ("x", 80)}
+    return Request(scope | {"method": "GET", "query_string": b""})
