@@ -1,0 +1,65 @@
+"""What the pages name exists: commands with their options, make targets, settings, files."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import typer
+
+from settings import Settings
+from starter.cli.main import app
+from tests.docs.pages import PAGES, ROOT, Page
+
+# Read by other programs than through the settings.
+OTHER_SETTINGS = {
+    "EMITONCE_URL",
+    "EMITONCE_PUBLISHABLE_KEY",
+    "EMITONCE_WORKSPACE",
+    "EMITONCE_SECRETS_DIR",
+    "EMITONCE_LOG_LEVEL",
+    "EMITONCE_PAYLOAD_KEY",
+    "EMITONCE_VERSION",
+}
+pages = pytest.mark.parametrize("page", [Page(path) for path in PAGES], ids=lambda page: page.name)
+
+
+@pages
+def test_commands_and_options_exist(page: Page) -> None:
+    root = typer.main.get_command(app)
+    for words in page.commands("emitonce"):
+        command, path = root, []
+        while words and words[0] in getattr(command, "commands", ()):
+            path.append(words.pop(0))
+            command = command.commands[path[-1]]
+        rest = [word for word in words if word not in ("…", "...")]
+        said = " ".join(["emitonce", *path, *rest])
+        if hasattr(command, "commands"):
+            assert not rest or rest[0].startswith("-"), f"{said}: no such command"
+        options = {option for parameter in command.params for option in parameter.opts}
+        for word in rest:
+            if word.startswith("--"):
+                assert word.partition("=")[0] in options | {"--help"}, f"{said}: no option {word}"
+
+
+@pages
+def test_make_targets_exist(page: Page) -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for words in page.commands("make"):
+        assert words
+        assert words[0] in targets, f"make {words[0]}"
+
+
+@pages
+def test_settings_exist(page: Page) -> None:
+    known = {f"EMITONCE_{name.upper()}" for name in Settings.model_fields} | OTHER_SETTINGS
+    unknown = {
+        name for name in page.settings() if name not in known and "EMITONCE_TEST_" not in name
+    }
+    assert not unknown
+
+
+@pages
+def test_links_lead_somewhere(page: Page) -> None:
+    broken = [link for link in page.links() if not (page.path.parent / link).exists()]
+    assert not broken
