@@ -131,7 +131,7 @@ def _body_panel(
 
 def _attempts(attempts: list[Attempt]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("call", "attempt", "at (UTC)", "took", "outcome", "answer", "next attempt"):
+    for column in ("call", "attempt", "at (UTC)", "took", "answer", "next attempt"):
         table.add_column(column, no_wrap=column != "answer")
     for attempt in attempts:
         table.add_row(
@@ -139,7 +139,6 @@ def _attempts(attempts: list[Attempt]) -> Table:
             str(attempt.number),
             _clock(attempt.started_at),
             f"{attempt.duration_ms} ms",
-            attempt.outcome_code,
             Text(attempt.message),
             _clock(attempt.next_attempt_at) if attempt.next_attempt_at else "",
         )
