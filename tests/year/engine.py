@@ -202,12 +202,24 @@ class Stage:
     ActivityCancellationType = workflow.ActivityCancellationType
 
 
+class WorkerClock:
+    """Stands in for `datetime` in a worker, whose clock may be wrong."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def now(self, zone: tzinfo) -> datetime:
+        weather = self._stage.on.weather
+        return weather.clock.now + weather.skew
+
+
 @contextmanager
 def staged() -> Iterator[Stage]:
     """The real `Delivery` and `Sender`, on a simulated stage."""
     stage = Stage()
     with ExitStack() as patches:
         patches.enter_context(patch.object(workflows.delivery, "workflow", stage))
-        for name in ("activity", "random", "time", "datetime"):
+        for name in ("activity", "random", "time"):
             patches.enter_context(patch.object(activities.send, name, stage))
+        patches.enter_context(patch.object(activities.send, "datetime", WorkerClock(stage)))
         yield stage

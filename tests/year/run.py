@@ -93,6 +93,7 @@ def deliver(stage: Stage, random: Random) -> Facts:
             schedulings=stage.engine.schedulings,
             result=ended.value,
             deleted=weather.deleted_at is not None and clock.now >= weather.deleted_at,
+            skewed=bool(weather.skew),
         )
     raise AssertionError("a delivery waited for something that the stage does not have")
 

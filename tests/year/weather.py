@@ -56,6 +56,11 @@ class Sent:
     answer: int | None = None
     retry_after: str | None = None
 
+    @property
+    def dated(self) -> bool:
+        """Whether it was told a date to come back at, instead of seconds."""
+        return "GMT" in (self.retry_after or "")
+
 
 @dataclass(frozen=True)
 class _Permit:
@@ -72,6 +77,7 @@ class Weather:
 
     `paused` is when its connection takes no deliveries; `wrong_key` is when its key is refused:
     from its second moment on a new one is stored. `away_until`: the vendor answers nobody before.
+    The workers' clocks are wrong by `skew`; the engine's is right.
     """
 
     random: Random
@@ -82,6 +88,7 @@ class Weather:
     paused: tuple[datetime, datetime] | None = None
     wrong_key: tuple[datetime, datetime] | None = None
     deleted_at: datetime | None = None
+    skew: timedelta = timedelta()
     deactivated: bool = False
     sent: list[Sent] = field(default_factory=list)
 
@@ -104,6 +111,9 @@ class Weather:
             paused=span(0.02, 4),
             wrong_key=span(0.02, 4),
             deleted_at=clock.now + timedelta(hours=1) if random.random() < 0.01 else None,
+            skew=timedelta(hours=random.uniform(-48, 48))
+            if random.random() < 0.05
+            else timedelta(),
         )
 
     def maybe_die(self) -> None:
@@ -207,5 +217,16 @@ class Weather:
     def _retry_after(self) -> str | None:
         soon = self.clock.now + timedelta(seconds=self.random.randrange(120))
         return self.random.choice(
-            (None, "0", "7", "1.5", "86400", "-3", "nan", "soon", "", format_datetime(soon))
+            (
+                None,
+                "0",
+                "7",
+                "1.5",
+                "86400",
+                "-3",
+                "nan",
+                "soon",
+                "",
+                format_datetime(soon, usegmt=True),
+            )
         )
