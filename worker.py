@@ -64,11 +64,12 @@ from workflows.deliver_event import DeliverEvent
 from workflows.redeliver_events import RedeliverEvents
 from workflows.resume_connection import ResumeConnection
 from workflows.send_alert import SendAlert
-from workflows.watch_deliveries import WatchDeliveries
+from workflows.watch_deliveries import WatchDeliveries, WatchDeliveriesOnAnyBuild
 
 log = structlog.get_logger()
 
 WORKFLOWS = (DeliverEvent, ResumeConnection, RedeliverEvents, WatchDeliveries, SendAlert)
+VERSIONED = (*(one for one in WORKFLOWS if one is not WatchDeliveries), WatchDeliveriesOnAnyBuild)
 
 
 @asynccontextmanager
@@ -185,7 +186,7 @@ def make_worker(
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=WORKFLOWS,
+        workflows=VERSIONED if settings.deployment else WORKFLOWS,
         activities=[
             MatchRules(catalog.rule_lookup).match_rules,
             Identify(sender).identify,

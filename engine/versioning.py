@@ -13,7 +13,8 @@ from temporalio.worker import WorkerDeploymentConfig
 def deployment_config(deployment: str, build_id: str) -> WorkerDeploymentConfig:
     """For workflows that name no behaviour of their own: pinned, so they need no patches.
 
-    `WatchDeliveries` never ends and names the other one, or its first build could never go.
+    `WatchDeliveriesOnAnyBuild` names the other one: it never ends, or its first build could never
+    go.
     """
     return WorkerDeploymentConfig(
         version=WorkerDeploymentVersion(deployment_name=deployment, build_id=build_id),

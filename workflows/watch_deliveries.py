@@ -17,8 +17,7 @@ with workflow.unsafe.imports_passed_through():
 LONGEST_HISTORY = 1_000
 
 
-# It never ends: pinned to the build that it began with, that build could never be taken away.
-@workflow.defn(name="WatchDeliveries", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name="WatchDeliveries")
 class WatchDeliveries:
     """One for a task queue. Deliveries know nothing of it, so it costs them nothing."""
 
@@ -38,6 +37,17 @@ class WatchDeliveries:
             known = seen.known
             await workflow.sleep(timedelta(seconds=seen.look_again))
         workflow.continue_as_new(known)
+
+
+# It never ends: pinned to the build that it began with, that build could never be taken away. The
+# server takes a behaviour from versioned workers alone, so those have a definition of their own.
+@workflow.defn(name="WatchDeliveries", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class WatchDeliveriesOnAnyBuild(WatchDeliveries):
+    """The same for workers that name a deployment."""
+
+    @workflow.run
+    async def run(self, known: Known) -> None:
+        await super().run(known)
 
 
 async def _send(alert: Alert) -> None:

@@ -33,7 +33,7 @@ async def test_two_worker_processes_stay_below_the_limit_together(
         await stack.catalog.connections.update(
             stack.organisation, connection.id, requests_per_second=PER_SECOND
         )
-        handles = await emit_many(stack, (f"person-{number}" for number in range(60)))
+        handles = await emit_many(stack, (f"person-{number}" for number in range(45)))
         async with worker_processes(stack, 2) as pids:
             await all_ended(stack, handles.values())
         received = [request.received for request in stack.sim.requests]
