@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from tests.console.chromium import open_browser
 from tests.console.site import Site, open_site
@@ -12,6 +12,7 @@ from tests.integration.stack import Stack
 
 @pytest_asyncio.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
+    expect.set_options(timeout=20_000)  # the machine may be busy
     async with open_browser() as browser:
         yield browser
 

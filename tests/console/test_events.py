@@ -1,0 +1,167 @@
+"""The list that is alive, and one event: what is read there, and what is done."""
+
+from __future__ import annotations
+
+from playwright.async_api import Browser, expect
+
+from delivery.result import Status
+from destinations.customerio.simulator import Fault
+from tests.console.site import Site
+from tests.integration.stack import SAMPLE, Stack, is_held, waits
+
+MARKUP = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+
+
+async def test_new_events_come_into_an_open_list_by_themselves(
+    site: Site, browser: Browser, stack: Stack
+):
+    await stack.rule()
+    async with site.visitor(browser) as page:
+        await page.goto(site.at("/events"))
+        await expect(page.locator("#rows")).to_contain_text("No event in this time")
+        first = await stack.emit(payload={"userId": "first"})
+        row = page.locator(f"#e-{first.id}")
+        await expect(row).to_contain_text("Delivered")
+        await row.get_by_role("link").focus()
+        second = await stack.emit(payload={"userId": "second"})
+        await expect(page.locator(f"#e-{second.id}")).to_contain_text("Delivered")
+        await expect(row.get_by_role("link")).to_be_focused()
+        await page.get_by_role("link", name="Stop").click()
+        assert await page.locator("#rows[hx-get]").count() == 0
+
+
+async def test_a_list_is_narrowed_and_goes_back_in_pages(
+    site: Site, browser: Browser, stack: Stack
+):
+    connection = await stack.connection("Only one")
+    await stack.rule(connection)
+    for number in range(53):
+        handle = await stack.emit("page.view" if number % 2 else "user.signup", {"userId": "1"})
+    await stack.ended(handle)
+    async with site.visitor(browser) as page:
+        await page.goto(site.at("/events?live=off"))
+        assert await page.locator("#rows tr").count() == 50
+        await page.get_by_role("link", name="Older").click()
+        await expect(page.locator("#rows tr")).to_have_count(3)
+        await page.get_by_role("link", name="Back to the newest").click()
+        await page.get_by_label("Event", exact=True).fill("page.view")
+        await page.get_by_role("button", name="Show").click()
+        await expect(page.locator("#rows tr")).to_have_count(26)
+        await page.get_by_label("Connection").select_option("Only one")
+        await page.get_by_role("button", name="Show").click()
+        await expect(page.locator("#rows")).to_contain_text("No event is like that")
+
+
+async def test_a_waiting_attempt_is_made_now_and_a_delivery_is_canceled(
+    site: Site, browser: Browser, stack: Stack
+):
+    rule = await stack.rule()
+    stack.sim.fail("identify", fault=Fault(status=503, headers={"Retry-After": "600"}), times=2)
+    handle = await stack.emit()
+    await stack.log_when(handle, waits)
+    async with site.visitor(browser) as page:
+        await page.goto(site.at(f"/events/{handle.id}"))
+        await expect(page.locator(".attempt.next")).to_contain_text("Next attempt in 1")
+        await page.get_by_role("button", name="Retry now").click()
+        await expect(page.get_by_text("The next attempt is on its way")).to_be_visible()
+        await expect(page.locator(".attempt.warn")).to_have_count(2)
+        await expect(page.locator("#log > .head")).to_contain_text("Retrying")
+        await page.get_by_role("button", name="Cancel delivery").click()
+        await expect(page.get_by_text("What was already sent stays sent.")).to_be_visible()
+        await expect(page.locator(f"#d-{rule.id}")).to_contain_text("Canceled")
+    log = await stack.ended(handle)
+    assert log.deliveries[0].status is Status.CANCELED
+    assert log.deliveries[0].attempt_count == 2
+
+
+async def test_a_button_that_comes_too_late_says_so(site: Site, browser: Browser, stack: Stack):
+    rule = await stack.rule()
+    stack.sim.fail("identify", fault=Fault(status=503, headers={"Retry-After": "600"}), times=1)
+    handle = await stack.emit()
+    await stack.log_when(handle, waits)
+    async with site.visitor(browser) as page:
+        await page.goto(site.at(f"/events/{handle.id}"))
+        await page.route("**/log", lambda route: route.abort())
+        run = stack.client.get_workflow_handle(handle.id)
+        await run.cancel()
+        await stack.ended(handle)
+        await page.get_by_role("button", name="Cancel delivery").click()
+        await expect(page.get_by_role("alert")).to_contain_text("ended")
+        await expect(page.locator(f"#d-{rule.id}")).to_contain_text("Canceled")
+
+
+async def test_a_wrong_key_holds_deliveries_until_the_right_one_is_entered(
+    site: Site, browser: Browser, stack: Stack
+):
+    connection = await stack.connection("Held", api_key="wrong-key")
+    await stack.rule(connection)
+    handle = await stack.emit()
+    await stack.log_when(handle, is_held)
+    async with site.visitor(browser) as page:
+        await page.goto(site.at(f"/events/{handle.id}"))
+        await expect(page.locator("#log")).to_contain_text("It goes on once the connection is back")
+        await page.goto(site.at("/connections"))
+        await expect(page.get_by_role("row").nth(1)).to_contain_text("Inactive")
+        await page.get_by_role("link", name="Held").click()
+        await expect(page.get_by_role("status")).to_contain_text("wrong key, or wrong region")
+        await expect(page.get_by_text("1 event waits for this connection")).to_be_visible()
+        await page.get_by_role("button", name="Verify key").click()
+        await expect(page.locator("#verdict")).to_contain_text("Wrong key")
+        await page.get_by_label("New CDP API key").fill("sim-eu-key")
+        await page.get_by_role("button", name="Save changes").click()
+        await page.get_by_role("button", name="Verify key").click()
+        await expect(page.locator("#verdict")).to_contain_text("Right key, other region")
+        await page.locator("input[name=region][value=eu]").check()
+        await page.get_by_role("button", name="Save changes").click()
+        await expect(page.get_by_role("status")).to_contain_text("Saved.")
+        assert "sim-eu-key" not in await page.content()
+    assert (await stack.ended(handle)).status is Status.COMPLETED
+
+
+async def test_markup_from_outside_is_text(site: Site, browser: Browser, stack: Stack):
+    rule = await stack.rule(event=MARKUP)
+    stack.sim.fail("track", fault=Fault(status=400, body=MARKUP), times=1)
+    payload = {"userId": "usr_1", MARKUP: MARKUP, "</pre>": "</textarea><h1>owned</h1>"}
+    handle = await stack.emit(MARKUP, payload, resource=MARKUP)
+    await stack.ended(handle)
+    async with site.visitor(browser) as page:
+        dialogs: list[str] = []
+        page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        for path in (
+            "/events",
+            f"/events/{handle.id}",
+            "/rules",
+            f"/rules/{rule.id}",
+            "/redeliveries/new?plan=1&from=2026-01-01T00:00",
+        ):
+            await page.goto(site.at(path))
+            assert await page.locator("img[src=x], main script").count() == 0, path
+            assert await page.get_by_role("heading", name="owned").count() == 0, path
+        await page.goto(site.at(f"/events/{handle.id}"))
+        assert await page.get_by_role("heading", level=1).inner_text() == MARKUP
+        await expect(page.locator(".attempt.bad pre")).to_have_text(MARKUP)
+        await page.goto(site.at(f"/rules/{rule.id}"))
+        assert "<h1>owned</h1>" in await page.get_by_label("Payload to try with").input_value()
+        await expect(page.locator("#preview")).to_contain_text(MARKUP)
+        assert dialogs == []
+
+
+async def test_many_failed_events_are_delivered_again(site: Site, browser: Browser, stack: Stack):
+    await stack.rule()
+    stack.sim.fail("identify", fault=Fault(status=400), times=3)
+    handles = [await stack.emit(payload=SAMPLE | {"userId": f"u{n}"}) for n in range(3)]
+    for handle in handles:
+        await stack.ended(handle)
+    async with site.visitor(browser) as page:
+        await page.goto(site.at("/redeliveries"))
+        await page.get_by_role("link", name="Plan a redelivery").click()
+        await page.get_by_role("button", name="Plan").click()
+        await expect(page.locator(".big")).to_have_text("3 events")
+        assert len(stack.calls()) == 3
+        await page.get_by_role("button", name="Redeliver 3 events").click()
+        await expect(page.locator("#progress")).to_contain_text("Done", timeout=30_000)
+        await expect(page.locator("#progress")).to_contain_text("3 of 3 events begun again")
+        await page.get_by_role("navigation").get_by_role("link", name="Redeliveries").click()
+        await expect(page.get_by_role("row").nth(1)).to_contain_text("Done")
+    for handle in handles:
+        assert (await stack.ended(handle)).status is Status.COMPLETED

@@ -1,0 +1,177 @@
+"""A rule as it is typed: its mapping, what it would send, and what it is kept as."""
+
+from __future__ import annotations
+
+from playwright.async_api import Browser, Page, expect
+
+from delivery.mapping_schema import (
+    Default,
+    LiteralSource,
+    Lower,
+    MappedField,
+    MappingSchema,
+    PathSource,
+)
+from tests.console.site import Site
+from tests.integration.stack import SAMPLE, Stack
+
+
+async def fill_row(page: Page, dest: str, value: str) -> None:
+    await page.get_by_label(f"{dest}: path in the payload, or fixed value").fill(value)
+
+
+async def test_the_requests_follow_what_is_typed(site: Site, browser: Browser, stack: Stack):
+    await stack.connection()
+    async with site.visitor(browser) as page:
+        await page.goto(site.at("/rules/new"))
+        preview = page.locator("#preview")
+        await page.get_by_label("Event type").fill("user.signup")
+        await page.get_by_label("Payload to try with").fill('{"user": {"id": 7}, "plan": "pro"}')
+        await expect(preview).to_contain_text("No userId and no email")
+        await fill_row(page, "userId", "user.id")
+        await expect(preview).to_contain_text('"userId": "7"')
+        await fill_row(page, "userId", "not a path")
+        await expect(preview).to_contain_text("A row of the mapping can't be read")
+        await fill_row(page, "userId", "user.id")
+        await page.get_by_label("Payload to try with").fill('{"a": ')
+        await expect(preview).to_contain_text("is not JSON")
+        await page.get_by_label("Payload to try with").fill('{"user": {"id": "cio_1"}}')
+        await expect(preview).to_contain_text("Not sent.")
+        await expect(preview).to_contain_text("starts with cio_")
+    assert stack.calls() == []
+
+
+async def test_a_mapping_is_kept_as_it_was_made(site: Site, browser: Browser, stack: Stack):
+    connection = await stack.connection()
+    async with site.visitor(browser) as page:
+        await page.goto(site.at("/rules/new"))
+        await page.get_by_label("Event type").fill("user.signup")
+        await page.locator("tr", has_text="Identifies where userId").locator("summary").click()
+        await page.get_by_label("email: step 1").select_option("lower")
+        await page.get_by_label("Name of a further field").fill("source")
+        await page.get_by_label("Further field: kind of source").select_option("fixed")
+        await page.get_by_label("Further field: path in the payload").fill("12")
+        await page.get_by_role("button", name="Add a field").click()
+        further = page.get_by_label("Name of a further field")
+        await expect(further).to_have_count(3)
+        await further.nth(1).fill("tier")
+        await page.locator("tr").nth(6).get_by_label("path in the payload").fill("plan")
+        await page.locator("tr").nth(6).locator("summary").click()
+        await (
+            page.locator("tr")
+            .nth(6)
+            .get_by_label("step 1", exact=False)
+            .first.select_option("default")
+        )
+        await page.locator("tr").nth(6).get_by_label("value for step 1").fill("free")
+        await page.get_by_role("button", name="Save rule").click()
+        await expect(page.get_by_text("The rule is saved.")).to_be_visible()
+        await page.get_by_role("button", name="Save rule").click()
+        await expect(page.get_by_text("Saved.")).to_be_visible()
+    stored = await stack.catalog.mappings.default(stack.organisation, connection.id)
+    assert stored is not None
+    assert stored.version == 1
+    by_name = {mapped.dest: mapped for mapped in stored.schema.fields}
+    assert by_name["email"].transforms == (Lower(type="lower"),)
+    assert by_name["source"].source == LiteralSource(type="literal", value=12)
+    assert by_name["tier"].transforms == (Default(type="default", value="free"),)
+
+
+async def test_another_connection_brings_its_own_mapping(
+    site: Site, browser: Browser, stack: Stack
+):
+    await stack.connection("First")
+    second = await stack.connection("Second")
+    schema = MappingSchema(
+        fields=(MappedField(dest="userId", source=PathSource(type="path", value="account.id")),)
+    )
+    await stack.catalog.mappings.put_default(stack.organisation, second.id, schema=schema)
+    async with site.visitor(browser) as page:
+        await page.goto(site.at("/rules/new"))
+        await page.get_by_label("Connection").select_option("Second (US)")
+        await expect(page.get_by_label("userId: path in the payload")).to_have_value("account.id")
+
+
+async def test_a_mapping_that_somebody_else_has_changed_is_not_overwritten(
+    site: Site, browser: Browser, stack: Stack
+):
+    rule = await stack.rule()
+    async with site.visitor(browser) as one, site.visitor(browser) as other:
+        for page, value in ((one, "first.id"), (other, "second.id")):
+            await page.goto(site.at(f"/rules/{rule.id}"))
+            await fill_row(page, "userId", value)
+        await one.get_by_role("button", name="Save rule").click()
+        await expect(one.get_by_text("Saved.")).to_be_visible()
+        await other.get_by_role("button", name="Save rule").click()
+        await expect(other.get_by_role("alert")).to_contain_text("Somebody has changed")
+        await expect(other.get_by_label("userId: path in the payload")).to_have_value("second.id")
+    stored = await stack.catalog.mappings.default(stack.organisation, rule.connection)
+    assert stored is not None
+    assert stored.version == 1
+
+
+async def test_the_last_real_event_fills_the_payload(site: Site, browser: Browser, stack: Stack):
+    rule = await stack.rule()
+    handle = await stack.emit(payload=SAMPLE | {"seats": 3})
+    await stack.ended(handle)
+    async with site.visitor(browser) as page:
+        await page.goto(site.at(f"/rules/{rule.id}"))
+        assert '"seats": 3' in await page.get_by_label("Payload to try with").input_value()
+        await page.goto(site.at("/rules/new"))
+        assert "usr_2048" in await page.get_by_label("Payload to try with").input_value()
+        await page.get_by_label("Event type").fill("user.signup")
+        await page.get_by_role("button", name="Load the last real event").click()
+        await expect(page.get_by_text("From the last real event of this type")).to_be_visible()
+        await expect(page.locator("#preview")).to_contain_text('"seats": 3')
+
+
+async def test_a_test_event_tells_what_failed_and_wants_a_saved_rule(
+    site: Site, browser: Browser, stack: Stack
+):
+    connection = await stack.connection(api_key="wrong-key")
+    rule = await stack.rule(connection)
+    async with site.visitor(browser) as page:
+        await page.goto(site.at(f"/rules/{rule.id}"))
+        send = page.get_by_role("button", name="Send Test Event")
+        await send.click()
+        result = page.locator("#test-result")
+        await expect(result).to_contain_text("wrong key or wrong region")
+        await expect(result).to_contain_text("Not sent, since identify was not accepted")
+        await page.get_by_label("Event name at Customer.io").fill("Changed")
+        await send.click()
+        await expect(result).to_contain_text("has changes that are not saved")
+
+
+async def test_errors_stand_beside_their_fields(site: Site, browser: Browser, stack: Stack):
+    await stack.connection()
+    async with site.visitor(browser) as page:
+        await page.goto(site.at("/rules/new"))
+        await page.get_by_label("Event type").fill("é" * 80)
+        await page.get_by_role("button", name="Save rule").click()
+        event = page.get_by_label("Event type")
+        await expect(event).to_have_attribute("aria-invalid", "true")
+        await expect(page.locator("#fault-event")).to_contain_text("160 bytes")
+        await page.goto(site.at("/connections/new"))
+        await page.get_by_label("Name").fill("Customer.io")
+        await page.get_by_label("CDP API key").fill("a-key")
+        await page.get_by_role("button", name="Save connection").click()
+        await expect(page.locator("#fault-name")).to_contain_text("letters, digits, blanks")
+    found = await stack.catalog.rules.list(stack.organisation, workspace=stack.workspace)
+    assert found.records == ()
+
+
+async def test_a_rule_is_switched_off_and_deleted(site: Site, browser: Browser, stack: Stack):
+    rule = await stack.rule()
+    async with site.visitor(browser) as page:
+        await page.goto(site.at("/rules"))
+        await page.get_by_role("button", name="Switch off").click()
+        await expect(page.get_by_role("status")).to_contain_text("The rule is off")
+        assert not (await stack.catalog.rules.get(stack.organisation, rule.id)).active
+        await page.get_by_role("link", name="user.signup").click()
+        await page.get_by_text("Delete this rule").click()
+        await page.get_by_role("button", name="Delete the rule").click()
+        await expect(page.get_by_text("No rule yet")).to_be_visible()
+        await page.goto(site.at(f"/rules/{rule.id}"))
+        await expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+        await page.get_by_role("main").get_by_role("link", name="Rules").click()
+        await expect(page.get_by_role("heading", name="Rules", exact=True)).to_be_visible()

@@ -1,0 +1,98 @@
+"""Times, lengths, charts and JSON as the console tells them; nothing of it is markup."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from delivery.outcome import OutcomeCode
+from delivery.result import Status
+from engine.event_counts import Bucket
+from starter.console import charts, words
+from starter.console.json_view import json_view
+
+NOW = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=10)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (3, "3 ms"),
+        (999, "999 ms"),
+        (2_140, "2.1 s"),
+        (timedelta(minutes=4, seconds=10), "4 min 10 s"),
+        (timedelta(hours=3), "3 h"),
+        (timedelta(days=3), "3 days"),
+        (None, "–"),
+    ],
+)
+def test_lengths_of_time(value, told: str):
+    assert words.span(value) == told
+
+
+def test_times_before_and_after():
+    assert words.ago(NOW - timedelta(seconds=90), NOW) == "2 min ago"
+    assert words.ago(NOW + timedelta(seconds=12), NOW) == "in 12 s"
+    assert words.ago(NOW, NOW) == "now"
+    assert words.moment(NOW, NOW) == "23 Nov 18:00:00"
+    assert words.moment(NOW.replace(year=2025), NOW) == "23 Nov 2025 18:00:00"
+
+
+def test_every_code_has_a_word():
+    assert set(words.STATUS) == set(words.TONE) == set(Status)
+    assert set(words.OUTCOME) == set(OutcomeCode)
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "told"),
+    [
+        (1, "delivery", "1 delivery"),
+        (2, "delivery", "2 deliveries"),
+        (1_204, "event", "1,204 events"),
+    ],
+)
+def test_counts(number: int, noun: str, told: str):
+    assert words.count(number, noun) == told
+
+
+def test_an_error_is_told_without_its_code():
+    assert words.reason("rate_limited: 429: too many requests") == "429: too many requests."
+    assert words.reason("canceled") == "Canceled."
+
+
+@given(JSON)
+def test_json_is_laid_out_whole_and_escaped(value):
+    shown = json_view(value)
+    assert not re.search(r"<(?!/?span\b)", shown)
+    assert json.loads(unescape(re.sub(r"<[^>]+>", "", shown))) == value
+
+
+def test_very_long_json_is_cut_and_says_so():
+    assert "more lines" in json_view(list(range(5_000)))
+
+
+def test_charts_hold_what_they_are_given():
+    buckets = [
+        Bucket(NOW + timedelta(hours=n), NOW + timedelta(hours=n + 1), {Status.FAILED: n})
+        for n in range(4)
+    ]
+    chart = charts.over_time(buckets)
+    assert chart.count("<rect") == 3
+    assert "6 delivery runs" in chart
+    latency = charts.latency([timedelta(milliseconds=ms) for ms in (50, 200, 200, 90_000)])
+    assert (latency.sample, latency.median) == (4, timedelta(milliseconds=200))
+    assert charts.latency([]).median is None
+    assert "style=" not in chart + latency.chart
