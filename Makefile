@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo dev bench bench-tools test test-postgres test-examples replay test-unit fuzz chaos year record sbom audit check format clean
+.PHONY: help setup demo dev bench bench-tools test test-postgres test-examples test-compose replay test-unit fuzz chaos year record sbom audit check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
@@ -17,6 +17,7 @@ help:
 	@echo "make chaos   every fault on real processes, a quarter of an hour (SEED=n repeats a run)"
 	@echo "make year    a million deliveries of a simulated year (SEED=n)"
 	@echo "make bench   the benchmark, an hour (see docs/benchmarks.md)"
+	@echo "make test-compose    the compose file on the Docker daemon that runs here"
 	@echo "make replay  replay a live namespace's histories with this code, before it ships"
 	@echo "make check   ruff, mypy --strict, import-linter"
 	@echo "make sbom    dist/sbom.cdx.json, what the server is made of (CycloneDX)"
@@ -54,6 +55,12 @@ test-postgres: setup
 # The examples in Go, TypeScript, Java and Python, each where its toolchain is installed.
 test-examples: setup
 	@EMITONCE_TEST_EXAMPLES=1 $(BIN)/pytest tests/clients/test_examples.py
+
+# The compose file on the Docker daemon that runs here. Where no image registry is reached, stand-ins
+# of its images are built first from packages; that needs root, debootstrap and Go.
+test-compose: setup
+	@docker image inspect temporalio/server:1.32.0 > /dev/null 2>&1 || tests/compose/images/build.sh
+	@EMITONCE_TEST_COMPOSE=1 $(BIN)/pytest tests/compose
 
 # Open and recent histories of the namespace that TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE name,
 # replayed with this code: before it is deployed.

@@ -1,0 +1,130 @@
+"""Production starts with good keys of its own or not at all, and says how to make them."""
+
+from __future__ import annotations
+
+import base64
+import os
+
+import pytest
+
+from settings import LocalKeys, Secrets, Settings, SettingsError, load_secrets
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch, tmp_path):
+    for name in [name for name in os.environ if name.upper().startswith("EMITONCE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("EMITONCE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("EMITONCE_SECRETS_DIR", str(tmp_path / "secrets"))
+    return tmp_path
+
+
+def random_key(seed: int) -> bytes:
+    return bytes((seed + 7 * place) % 256 for place in range(32))
+
+
+def encoded(key: bytes) -> str:
+    return base64.b64encode(key).decode()
+
+
+GOOD = {
+    "EMITONCE_ENV": "production",
+    "EMITONCE_CREDENTIAL_KEYS": f"c1:{encoded(random_key(1))}",
+    "EMITONCE_PAYLOAD_KEYS": f"p2:{encoded(random_key(2))},p1:{encoded(random_key(3))}",
+    "EMITONCE_INSTANCE_SECRET": encoded(random_key(4)),
+}
+
+
+def load(monkeypatch: pytest.MonkeyPatch, **changes: str | None) -> Secrets:
+    for name, value in (GOOD | changes).items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    return load_secrets(Settings())
+
+
+def test_with_good_keys_it_encrypts_with_the_newest(monkeypatch) -> None:
+    ring = load(monkeypatch).payload_ring()
+    assert (ring.ids, ring.current) == (("p2", "p1"), "p2")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"EMITONCE_PAYLOAD_KEYS": None}, "EMITONCE_PAYLOAD_KEYS must be set"),
+        ({"EMITONCE_PAYLOAD_KEYS": ""}, "EMITONCE_PAYLOAD_KEYS must be set"),
+        ({"EMITONCE_CREDENTIAL_KEYS": None}, "must both be set"),
+        ({"EMITONCE_INSTANCE_SECRET": None}, "must both be set"),
+        ({"EMITONCE_PAYLOAD_KEYS": f"p1:{encoded(random_key(2)[:31])}"}, "31 bytes, needs 32"),
+        ({"EMITONCE_PAYLOAD_KEYS": "p1:hunter2!"}, "is not base64"),
+        ({"EMITONCE_PAYLOAD_KEYS": f"p1:{encoded(b'a' * 32)}"}, "is no random value"),
+        ({"EMITONCE_INSTANCE_SECRET": encoded(b"hunter2!" * 4)}, "is no random value"),
+        ({"EMITONCE_CREDENTIAL_KEYS": f"c1:{encoded(b'0123' * 8)}"}, "is no random value"),
+        ({"EMITONCE_PAYLOAD_KEYS": f"p1:{encoded(random_key(1))}"}, "the same as credential key"),
+        ({"EMITONCE_INSTANCE_SECRET": encoded(random_key(2))}, "the same as payload key 'p2'"),
+        (
+            {
+                "EMITONCE_PAYLOAD_KEYS": f"p1:{encoded(random_key(2))},p2:{encoded(random_key(2))}",
+            },
+            "'p2' is the same as one before",
+        ),
+        ({"EMITONCE_PAYLOAD_ENCRYPTION": "false"}, "EMITONCE_PAYLOAD_ENCRYPTION to be off"),
+        ({"EMITONCE_CODEC_TOKEN": "short"}, "needs at least 32 characters"),
+        ({"EMITONCE_KEY_PROVIDER": "nowhere:at_all"}, "EMITONCE_KEY_PROVIDER"),
+        ({"EMITONCE_KEY_PROVIDER": "os"}, "EMITONCE_KEY_PROVIDER"),
+    ],
+)
+def test_it_refuses_to_start(monkeypatch, tmp_path, changes, reason) -> None:
+    with pytest.raises(SettingsError, match=reason) as caught:
+        load(monkeypatch, **changes)
+    assert "hunter2" not in str(caught.value)
+    for seed in range(1, 5):
+        assert encoded(random_key(seed))[:10] not in str(caught.value)
+    assert not (tmp_path / "data").exists()
+
+
+def test_what_is_missing_comes_with_how_to_make_it(monkeypatch) -> None:
+    with pytest.raises(SettingsError, match=r'python3 -c "import base64,os;'):
+        load(monkeypatch, EMITONCE_PAYLOAD_KEYS=None)
+
+
+def test_keys_come_from_files(monkeypatch, tmp_path) -> None:
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    for name, value in GOOD.items():
+        if name != "EMITONCE_ENV":
+            (folder / name.lower()).write_text(f"{value}\n")
+    monkeypatch.setenv("EMITONCE_ENV", "production")
+    assert list(load_secrets(Settings()).payload_keys) == ["p2", "p1"]
+
+
+class FromAVault:
+    def __init__(self, settings: Settings) -> None:
+        assert settings.env == "production"
+
+    def secrets(self) -> Secrets:
+        return Secrets({"v1": random_key(5)}, random_key(6), {"v2": random_key(7)})
+
+
+def test_a_key_provider_is_asked_instead_of_the_settings(monkeypatch) -> None:
+    provider = f"{__name__}:FromAVault"
+    secrets = load(monkeypatch, EMITONCE_KEY_PROVIDER=provider, EMITONCE_PAYLOAD_KEYS=None)
+    assert (list(secrets.credential_keys), list(secrets.payload_keys)) == (["v1"], ["v2"])
+
+
+def test_development_encrypts_with_a_key_of_its_own_and_may_be_told_not_to(monkeypatch) -> None:
+    assert load_secrets(Settings()).payload_ring().current is not None
+    monkeypatch.setenv("EMITONCE_PAYLOAD_ENCRYPTION", "false")
+    ring = load_secrets(Settings()).payload_ring()
+    assert ring.current is None
+    assert len(ring.ids) == 1  # what was encrypted before can still be read
+
+
+def test_secrets_are_shown_nowhere(monkeypatch) -> None:
+    secrets = load(monkeypatch)
+    settings = Settings()
+    shown = f"{secrets} {secrets!r} {settings!r} {settings.model_dump_json()} {LocalKeys(settings)}"
+    for seed in range(1, 5):
+        assert encoded(random_key(seed)) not in shown
+        assert repr(random_key(seed)) not in shown
