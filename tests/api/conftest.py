@@ -17,3 +17,10 @@ async def api(stack: Stack, caplog: pytest.LogCaptureFixture) -> AsyncIterator[A
         async with open_api(stack) as api:
             yield api
     assert [record.getMessage() for record in caplog.records if record.levelno >= 40] == []
+
+
+@pytest_asyncio.fixture(scope="module")
+async def shared_api(shared_stack: Stack) -> AsyncIterator[Api]:
+    """The same for a whole module, for the many small tests of what is refused."""
+    async with open_api(shared_stack) as api:
+        yield api

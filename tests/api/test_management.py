@@ -83,9 +83,11 @@ async def test_workspaces(api: Api):
         ({"name": "fine", "description": "x" * 1_025}, "description"),
     ],
 )
-async def test_bad_workspace_is_refused(api: Api, body: dict, param: str):
-    assert_error(await api.post("/workspaces", body), 400, param)
-    assert_error(await api.call("PUT", f"/workspaces/{api.stack.workspace}", body), 400, param)
+async def test_bad_workspace_is_refused(shared_api: Api, body: dict, param: str):
+    assert_error(await shared_api.post("/workspaces", body), 400, param)
+    assert_error(
+        await shared_api.call("PUT", f"/workspaces/{shared_api.stack.workspace}", body), 400, param
+    )
 
 
 async def test_event_types_and_resources_are_bare_arrays(api: Api):
@@ -147,9 +149,11 @@ async def test_connections(api: Api):
         ({"hidden": "yes"}, "hidden"),
     ],
 )
-async def test_bad_connection_is_refused(api: Api, changes: dict, param: str):
-    assert_error(await api.post("/connections", new_connection(api, **changes)), 400, param)
-    assert (await api.get("/connections")).json()["records"] == []
+async def test_bad_connection_is_refused(shared_api: Api, changes: dict, param: str):
+    before = (await shared_api.get("/connections")).json()
+    body = new_connection(shared_api, **changes)
+    assert_error(await shared_api.post("/connections", body), 400, param)
+    assert (await shared_api.get("/connections")).json() == before
 
 
 async def test_connection_with_active_rules_is_deleted_by_force_alone(api: Api):
@@ -215,9 +219,9 @@ async def test_rules(api: Api):
         ({"active": "true"}, "active"),
     ],
 )
-async def test_bad_rule_is_refused(api: Api, changes: dict, param: str):
-    assert_error(await api.post("/rules", await new_rule(api, **changes)), 400, param)
-    assert (await api.get("/rules")).json()["records"] == []
+async def test_bad_rule_is_refused(shared_api: Api, changes: dict, param: str):
+    assert_error(await shared_api.post("/rules", await new_rule(shared_api, **changes)), 400, param)
+    assert (await shared_api.get("/rules")).json()["records"] == []
 
 
 async def test_rule_is_changed_in_place(api: Api):
@@ -314,11 +318,13 @@ async def test_stored_mapping_is_delivered_by(api: Api):
         ({"schema": SCHEMA, "expected_version": -1}, 400, "expected_version"),
     ],
 )
-async def test_bad_mapping_is_refused(api: Api, body: dict, status: int, param: str):
-    connection = (await api.post("/connections", new_connection(api))).json()["connection"]
+async def test_bad_mapping_is_refused(shared_api: Api, body: dict, status: int, param: str):
+    connection = (await shared_api.post("/connections", new_connection(shared_api))).json()[
+        "connection"
+    ]
     path = f"/connections/{connection['id']}/mappings/default"
-    assert_error(await api.call("PUT", path, body), status, param)
-    assert (await api.get(path)).json()["status"] == "generated"
+    assert_error(await shared_api.call("PUT", path, body), status, param)
+    assert (await shared_api.get(path)).json()["status"] == "generated"
 
 
 async def test_field_catalog(api: Api):

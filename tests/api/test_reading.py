@@ -138,10 +138,10 @@ async def test_list_filters(api: Api):
 
 
 @pytest.mark.parametrize("status", ["pending", "processing", "retrying"])
-async def test_list_says_which_statuses_it_can_not_tell_apart(api: Api, status: str):
-    page = (await api.get("/events", status=status)).json()
+async def test_list_says_which_statuses_it_can_not_tell_apart(shared_api: Api, status: str):
+    page = (await shared_api.get("/events", status=status)).json()
     assert "can't tell" in page["note"]
-    assert "note" not in (await api.get("/events", status="failed")).json()
+    assert "note" not in (await shared_api.get("/events", status="failed")).json()
 
 
 @pytest.mark.parametrize(
@@ -163,10 +163,10 @@ async def test_list_says_which_statuses_it_can_not_tell_apart(api: Api, status: 
         ({"rule": ""}, "rule"),
     ],
 )
-async def test_bad_query_is_refused_by_name(api: Api, params: dict, param: str):
-    assert_error(await api.get("/events", **params), 400, param)
-    path = f"/workspaces/{api.stack.workspace}/events"
-    assert_error(await api.get(path, **params), 400, param)
+async def test_bad_query_is_refused_by_name(shared_api: Api, params: dict, param: str):
+    assert_error(await shared_api.get("/events", **params), 400, param)
+    path = f"/workspaces/{shared_api.stack.workspace}/events"
+    assert_error(await shared_api.get(path, **params), 400, param)
 
 
 async def test_attempts_show_every_try_with_request_and_response(api: Api):

@@ -35,8 +35,8 @@ async def test_keys_pass_the_clients_own_checks(api: Api):
 
 
 @pytest.mark.parametrize("path", ["/api/v1/events", "/api/v1/events/bulk"])
-async def test_browser_may_emit(api: Api, path: str):
-    preflight = await api.http.options(
+async def test_browser_may_emit(shared_api: Api, path: str):
+    preflight = await shared_api.http.options(
         path,
         headers={
             **ORIGIN,
@@ -52,7 +52,9 @@ async def test_browser_may_emit(api: Api, path: str):
     assert {*ASKED.split(","), "idempotency-key", "x-request-id"} <= set(allowed)
     assert "access-control-allow-credentials" not in preflight.headers
     body: Any = {"event": "a", "payload": {"userId": "u"}}
-    answer = await api.emit([body] if path.endswith("bulk") else body, path=path[7:], **ORIGIN)
+    answer = await shared_api.emit(
+        [body] if path.endswith("bulk") else body, path=path[7:], **ORIGIN
+    )
     assert answer.status_code == 201
     assert answer.headers["access-control-allow-origin"] == "*"
 
@@ -90,13 +92,13 @@ async def test_machine_secrets_have_no_place_in_browsers(api: Api):
         ("GET", "/events/x"),
     ],
 )
-async def test_management_has_no_cors(api: Api, method: str, path: str):
-    preflight = await api.http.options(
+async def test_management_has_no_cors(shared_api: Api, method: str, path: str):
+    preflight = await shared_api.http.options(
         f"/api/v1{path}", headers={**ORIGIN, "Access-Control-Request-Method": method}
     )
     assert preflight.status_code in (403, 405)
     assert not [name for name in preflight.headers if name.startswith("access-control")]
-    answer = await api.call(method, path, headers=ORIGIN)
+    answer = await shared_api.call(method, path, headers=ORIGIN)
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
