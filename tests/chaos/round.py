@@ -168,8 +168,11 @@ class Round:
 
     async def _stored(self) -> list[str]:
         events = await self.world.asked("events")
-        names = {one["cio_id"]: str(one["id"]) for one in await self.world.asked("people")}
-        people = [names.get(event["person"], "") for event in events]
+        names = {
+            (one["region"], one["cio_id"]): str(one["id"])
+            for one in await self.world.asked("people")
+        }
+        people = [names.get((event["region"], event["person"]), "") for event in events]
         return [person for person in people if person.startswith(f"{self.name}-")]
 
     def _took(self, received: list[Received]) -> list[float]:

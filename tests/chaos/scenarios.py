@@ -37,15 +37,21 @@ def count(events: int, size: float) -> int:
 
 
 async def crash_points(world: World, round: Round, size: float) -> None:
-    """A worker dies at each named point, at a drawn passage; another one takes up what it left."""
-    for point in POINTS:
-        # Answers with 503 lead by the points at the heartbeat.
-        await world.misbehave(Fault(status=503), nth=[1, 3])
-        doomed = await world.doomed_worker(CHAOS_CRASH=f"{point}:{world.random.randint(1, 2)}")
-        await round.emit(count(5, size))
-        await doomed.died()
-        world.note(f"a worker died {point.replace('_', ' ')}")
-        await world.behave()
+    """Workers die at named points, each at a drawn passage; another takes up what they left."""
+    # Answers with 503 lead by the points at the heartbeat.
+    await world.misbehave(Fault(status=503), nth=list(range(1, 60, 3)))
+    doomed = await asyncio.gather(
+        *(
+            world.doomed_worker(CHAOS_CRASH=f"{point}:{world.random.randint(1, 2)}")
+            for point in POINTS
+        )
+    )
+    while any(child.alive for child in doomed) and len(round.emitted) < 100:
+        await round.emit(count(8, size))
+        await asyncio.wait([asyncio.ensure_future(child.died()) for child in doomed], timeout=5)
+    for point, child in zip(POINTS, doomed, strict=True):
+        world.note(f"a worker {'did not die' if child.alive else 'died'} {point.replace('_', ' ')}")
+        await child.kill()
     await world.worker()
 
 
