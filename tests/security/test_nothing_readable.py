@@ -24,7 +24,7 @@ from temporalio.client import Client
 from destinations.customerio.simulator import US_KEY, Fault
 from emitonce.key_ring import KeyRing
 from engine.connect import connect
-from engine.dev_server import DevServer
+from engine.dev_server import DevServer, free_port
 from engine.search_attributes import register_search_attributes
 from tests.api.caller import Api, open_api
 from tests.integration.stack import SECRET, Stack, is_held, open_stack, waits
@@ -44,6 +44,7 @@ class Traces:
     worker_log: bytes = b""
     listed: bytes = b""
     errors: list[bytes] = field(default_factory=list)
+    metrics: bytes = b""
     simulator: bytes = b""
 
 
@@ -68,17 +69,19 @@ def _files(data_dir: Path) -> bytes:
 
 
 async def _run(stack: Stack, address: str, *, encrypted: bool) -> Traces:
-    traces = Traces()
+    traces, metrics = Traces(), f"127.0.0.1:{free_port()}"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "starter.cli.main", "worker"),
         cwd=ROOT,
-        env=_environment(stack, address, encrypted=encrypted),
+        env=_environment(stack, address, encrypted=encrypted)
+        | {"EMITONCE_METRICS_ADDRESS": metrics},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
         async with open_api(stack) as api:
             await _deliver_all_kinds(stack, api, traces)
+            traces.metrics = (await api.http.get(f"http://{metrics}/metrics")).content
     finally:
         process.terminate()
         traces.worker_log, _ = await process.communicate()
@@ -231,6 +234,7 @@ def assert_nothing_beside_temporal(traces: Traces) -> None:
     assert markers.found_in(traces.temporal_log) == set()
     assert markers.found_in(traces.postgres) == set()
     assert markers.found_in(traces.worker_log) == set()
+    assert markers.found_in(traces.metrics) == set()
     for error in traces.errors:
         assert markers.found_in(error) == set(), error
     for secret in (US_KEY.encode(), b"Authorization", SECRET, OLD_KEY["k1"]):
@@ -240,6 +244,7 @@ def assert_nothing_beside_temporal(traces: Traces) -> None:
     assert b"Wrong key" in traces.postgres
     assert b"worker started" in traces.worker_log
     assert b"EmitonceConnections" in traces.listed
+    assert b"emitonce_" in traces.metrics
     assert {"e-mail", "user id", "trait", "nested trait"} <= markers.found_in(traces.simulator)
 
 
