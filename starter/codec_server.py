@@ -29,7 +29,7 @@ class _Server(uvicorn.Server):
 
 def listen() -> tuple[socket.socket, str]:
     """A socket on a free port of this machine alone, and the endpoint that it will serve."""
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind((HOST, 0))
     listening.listen()
     listening.setblocking(False)
