@@ -9,41 +9,19 @@ from http.cookies import SimpleCookie
 
 import httpx
 import pytest
-import pytest_asyncio
 from starlette.requests import Request
 from starlette.responses import Response
 
 from starter.console import development_key
 from starter.console.session import COOKIE, Sessions
-from tests.console.site import Site, open_site
+from tests.console.site import Site, open_site, sign_in, token_in
 from tests.integration.stack import SECRET, Stack
-
-TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
-
-
-@pytest_asyncio.fixture(scope="module")
-async def site(shared_stack: Stack) -> AsyncIterator[Site]:
-    """In place of the one of each test's own: nothing here changes anything."""
-    async with open_site(shared_stack) as site:
-        yield site
 
 
 @asynccontextmanager
 async def visiting(site: Site) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=site.url, timeout=30) as http:
         yield http
-
-
-async def sign_in(http: httpx.AsyncClient, access_key: str, secret_key: str) -> httpx.Response:
-    token = token_in(await http.get("/sign-in"))
-    fields = {"access_key": access_key, "secret_key": secret_key, "csrf": token}
-    return await http.post("/sign-in", data=fields)
-
-
-def token_in(page: httpx.Response) -> str:
-    found = TOKEN.search(page.text)
-    assert found is not None
-    return found[1]
 
 
 async def test_a_machine_key_gets_in_and_out_again(site: Site):
@@ -75,8 +53,8 @@ async def test_nobody_else_gets_in(site: Site, access_key: str | None, secret_ke
         assert secret_key == "x" or not secret_key or secret_key not in answer.text
 
 
-async def test_who_fails_too_often_has_to_wait(shared_stack: Stack):
-    async with open_site(shared_stack) as site, visiting(site) as http:
+async def test_who_fails_too_often_has_to_wait(stack: Stack):
+    async with open_site(stack) as site, visiting(site) as http:
         for _ in range(20):
             await sign_in(http, "mk_" + "x" * 24, "wrong")
         answer = await sign_in(http, site.access_key, site.secret_key)
@@ -117,8 +95,8 @@ async def test_a_changed_cookie_is_worth_nothing(site: Site, change):
         assert answer.headers["location"].startswith("/sign-in")
 
 
-async def test_a_session_ends_by_itself(site: Site, shared_stack: Stack):
-    known = await shared_stack.catalog.key_lookup.machine(site.access_key)
+async def test_a_session_ends_by_itself(site: Site, stack: Stack):
+    known = await stack.catalog.key_lookup.machine(site.access_key)
     long_ago = Sessions(SECRET, now=lambda: 1_000_000.0)
     carrier = Response()
     long_ago.begin(_request(), carrier, known, site.access_key)
@@ -130,12 +108,12 @@ async def test_a_session_ends_by_itself(site: Site, shared_stack: Stack):
         assert "Your session has ended" in page.text
 
 
-async def test_a_session_ends_with_its_key(shared_stack: Stack):
-    async with open_site(shared_stack) as site, visiting(site) as http:
+async def test_a_session_ends_with_its_key(stack: Stack):
+    async with open_site(stack) as site, visiting(site) as http:
         await sign_in(http, site.access_key, site.secret_key)
-        keys = await shared_stack.catalog.machine_keys.list(shared_stack.organisation)
+        keys = await stack.catalog.machine_keys.list(stack.organisation)
         own = next(key for key in keys if key.access_key == site.access_key)
-        await shared_stack.catalog.machine_keys.revoke(shared_stack.organisation, own.id)
+        await stack.catalog.machine_keys.revoke(stack.organisation, own.id)
         answer = await http.get("/workspaces")
         assert (answer.status_code, answer.headers["location"][:8]) == (303, "/sign-in")
 
@@ -152,10 +130,10 @@ async def test_a_session_ends_with_its_key(shared_stack: Stack):
     ],
 )
 async def test_a_form_from_elsewhere_does_nothing(
-    site: Site, shared_stack: Stack, token: str | None, headers: dict[str, str]
+    site: Site, stack: Stack, token: str | None, headers: dict[str, str]
 ):
-    connection = await shared_stack.connection()
-    path = f"/w/{shared_stack.workspace}/connections/{connection.id}"
+    connection = await stack.connection()
+    path = f"/w/{stack.workspace}/connections/{connection.id}"
     async with visiting(site) as http:
         await sign_in(http, site.access_key, site.secret_key)
         own = token_in(await http.get(path))
@@ -164,7 +142,7 @@ async def test_a_form_from_elsewhere_does_nothing(
         )
         assert answer.status_code == 403
         assert "not sent from a page of this console" in answer.text
-    found = await shared_stack.catalog.connections.get(shared_stack.organisation, connection.id)
+    found = await stack.catalog.connections.get(stack.organisation, connection.id)
     assert found.active
 
 
@@ -200,10 +178,10 @@ async def test_every_page_allows_no_inline_script_and_is_not_kept(site: Site):
             assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=", page.text)
 
 
-async def test_what_is_another_organisation_s_is_not_there(site: Site, shared_stack: Stack):
-    other = await shared_stack.catalog.organisations.create("Another")
-    theirs = await shared_stack.catalog.workspaces.create(other.id, name="Theirs")
-    handle = await shared_stack.emitter.emit(theirs.id, "their.event", {"userId": "1"})
+async def test_what_is_another_organisation_s_is_not_there(site: Site, stack: Stack):
+    other = await stack.catalog.organisations.create("Another")
+    theirs = await stack.catalog.workspaces.create(other.id, name="Theirs")
+    handle = await stack.emitter.emit(theirs.id, "their.event", {"userId": "1"})
     async with visiting(site) as http:
         await sign_in(http, site.access_key, site.secret_key)
         for path in (
@@ -215,14 +193,14 @@ async def test_what_is_another_organisation_s_is_not_there(site: Site, shared_st
 
 
 async def test_the_development_link_signs_in_and_is_none_elsewhere(
-    shared_stack: Stack, tmp_path, site: Site
+    stack: Stack, tmp_path, site: Site
 ):
-    key = await development_key(shared_stack.catalog, shared_stack.organisation, tmp_path)
-    again = await development_key(shared_stack.catalog, shared_stack.organisation, tmp_path)
+    key = await development_key(stack.catalog, stack.organisation, tmp_path)
+    again = await development_key(stack.catalog, stack.organisation, tmp_path)
     assert (again.access_key, again.secret_key) == (key.access_key, key.secret_key)
     assert again.link_token != key.link_token
     assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600]
-    async with open_site(shared_stack, development=key) as own, visiting(own) as http:
+    async with open_site(stack, development=key) as own, visiting(own) as http:
         assert (await http.get("/sign-in/development/" + again.link_token)).status_code == 404
         assert (await http.get(key.sign_in_path)).headers["location"] == "/"
         assert (await http.get("/workspaces")).status_code == 200

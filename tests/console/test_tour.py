@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
+from temporalio.client import Client
 
 from destinations.customerio.simulator import US_KEY, Fault
-from tests.console.site import Site
-from tests.integration.stack import SAMPLE, Stack
+from tests.conftest import new_database
+from tests.console.site import Site, open_site
+from tests.integration.stack import SAMPLE, Stack, open_stack
 
 
 async def create_connection(page: Page, name: str = "Customer io", key: str = US_KEY) -> None:
@@ -31,10 +36,28 @@ async def create_rule(page: Page, event: str = "user.signup", override: str = "S
     await expect(page.get_by_text("The rule is saved.")).to_be_visible()
 
 
+@pytest_asyncio.fixture
+async def stack(
+    temporal: Client, postgres_dsn: str, migrated_template: str
+) -> AsyncIterator[Stack]:
+    async with (
+        new_database(postgres_dsn, migrated_template) as dsn,
+        open_stack(temporal, dsn) as stack,
+    ):
+        yield stack
+
+
+@pytest_asyncio.fixture
+async def site(stack: Stack) -> AsyncIterator[Site]:
+    async with open_site(stack) as site:
+        yield site
+
+
 async def test_from_an_empty_database_to_a_delivered_test_event_and_a_retried_failure(
     site: Site, browser: Browser, stack: Stack
 ):
-    async with site.visitor(browser) as page:
+    async with site.stranger(browser) as page:
+        await site.sign_in(page)
         await page.goto(f"{site.url}/workspaces")
         await page.get_by_label("Name").fill("My app")
         await page.get_by_role("button", name="Create workspace").click()

@@ -182,7 +182,7 @@ async def _charts(request: Request, chosen: EventFilter, now: datetime) -> dict[
     times = [
         event.closed_at - event.accepted_at
         for event in delivered.events
-        if event.closed_at is not None
+        if event.closed_at is not None and event.rules
     ]
     return {
         "counts": counts,

@@ -1,0 +1,79 @@
+"""Take the pictures of the documentation: `python -m tests.console.pictures docs/console`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from playwright.async_api import Page
+
+from catalog.embedded import EmbeddedPostgres
+from catalog.migrate import migrate
+from engine.connect import connect
+from engine.dev_server import DevServer
+from engine.search_attributes import register_search_attributes
+from starter.logs import configure_logs
+from tests.conftest import open_pool
+from tests.console.chromium import open_browser
+from tests.console.populated import populate
+from tests.console.site import PHONE, WIDE, Site, open_site
+from tests.integration.stack import open_stack
+
+BY_NIGHT = ("event-retried", "events")
+ON_A_PHONE = ("event-retried", "rule")
+HIGHEST = 1_500
+
+
+async def main(folder: Path) -> None:
+    async with AsyncExitStack() as parts:
+        data_dir = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="pictures-")))
+        postgres = await EmbeddedPostgres.start(data_dir / "postgres", durable=False)
+        parts.push_async_callback(postgres.stop)
+        pool = await open_pool(postgres.dsn)
+        await migrate(pool)
+        await pool.close()
+        server = await DevServer.start(data_dir, in_memory=True, ui=False)
+        parts.push_async_callback(server.stop)
+        client = await connect(server.address)
+        await register_search_attributes(client)
+        stack = await parts.enter_async_context(open_stack(client, postgres.dsn))
+        site = await parts.enter_async_context(open_site(stack))
+        browser = await parts.enter_async_context(open_browser())
+        pages = (await populate(stack, rounds=5)).pages()
+        async with site.stranger(browser) as page:
+            await page.goto(f"{site.url}/sign-in")
+            await page.screenshot(path=folder / "sign-in.png")
+        for kind, names, options in (
+            ("", tuple(pages), {"viewport": WIDE}),
+            ("-dark", BY_NIGHT, {"viewport": WIDE, "color_scheme": "dark"}),
+            ("-phone", ON_A_PHONE, {"viewport": PHONE}),
+        ):
+            async with site.visitor(browser, reduced_motion="reduce", **options) as page:
+                for name in names:
+                    await page.goto(site.at(pages[name]))
+                    await prepare(page, name, site)
+                    await take(page, folder / f"{name}{kind}.png")
+
+
+async def prepare(page: Page, name: str, site: Site) -> None:
+    if name == "rule":
+        site.stack.sim.clear_faults()
+        await page.get_by_role("button", name="Send Test Event").click()
+        await page.wait_for_selector(".result", timeout=40_000)
+
+
+async def take(page: Page, path: Path) -> None:
+    height = await page.evaluate("document.documentElement.scrollHeight")
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    clip = {"x": 0, "y": 0, "width": width, "height": min(height, HIGHEST)}
+    await page.screenshot(path=path, full_page=True, clip=clip)
+
+
+if __name__ == "__main__":
+    configure_logs("error")
+    chosen = Path(sys.argv[1])
+    chosen.mkdir(parents=True, exist_ok=True)
+    asyncio.run(main(chosen))
