@@ -34,10 +34,10 @@ def main() -> None:
     chosen = [one for one in SCENARIOS if one.name in names]
     # The last one to begin needs some time itself.
     until = time.monotonic() + 60 * max(asked.minutes - 2, 1)
+    ran_on = {"machine": machine(), "commit": commit()}
     outcomes = asyncio.run(run(chosen, seed=asked.seed, size=asked.size, until=until))
     report = {
-        "machine": machine(),
-        "commit": commit(),
+        **ran_on,
         "seed": asked.seed,
         "size": asked.size,
         "left_out": [one.name for one in chosen[len(outcomes) :]],
