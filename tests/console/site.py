@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -94,13 +94,19 @@ def token_in(page: httpx.Response) -> str:
 
 @asynccontextmanager
 async def open_site(
-    stack: Stack, *, development: DevelopmentKey | None = None, **changes: Any
+    stack: Stack,
+    *,
+    development: DevelopmentKey | None = None,
+    base_urls: Mapping[str, str] | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Site]:
     async def asked(credential: Credential) -> Verification:
         return await verify(stack.customerio, credential)
 
     parts = parts_of(stack, **changes)
-    console = Console(parts, verify=asked, base_urls=stack.sim.base_urls, development=development)
+    console = Console(
+        parts, verify=asked, base_urls=base_urls or stack.sim.base_urls, development=development
+    )
     made = await stack.catalog.machine_keys.create(
         stack.organisation, name="Ada", created_by="test"
     )
