@@ -13,14 +13,10 @@ from activities.policy import Policy
 from catalog.errors import CatalogUnavailable
 from delivery.rule import MatchRequest, MatchResult
 
-# First as a local activity: a lookup takes milliseconds and needs no place in the task queue.
+# First as a local activity: a lookup takes milliseconds and needs no place in the task queue. Once
+# only: a worker that stops waits for local retries, and would wait for the database with them.
 MATCH_RULES_LOCALLY = Policy(
-    schedule_to_close=timedelta(seconds=5),
-    retry=RetryPolicy(
-        initial_interval=timedelta(milliseconds=200),
-        backoff_coefficient=2.0,
-        maximum_interval=timedelta(seconds=1),
-    ),
+    schedule_to_close=timedelta(seconds=5), retry=RetryPolicy(maximum_attempts=1)
 )
 
 # Then, when the database is away, as an ordinary one for as long as it takes: waits grow to a
