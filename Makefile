@@ -91,6 +91,7 @@ record: setup
 bench: setup bench-tools
 	@.venv-bench/bin/python -m bench
 	@.venv-bench/bin/python -m bench.report
+	@.venv-bench/bin/python -m bench.capacity
 
 bench-tools: | $(UV)
 	@UV_PROJECT_ENVIRONMENT=.venv-bench UV_PYTHON_DOWNLOADS=never \
