@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
@@ -12,6 +13,7 @@ from catalog.changes import Changes
 from catalog.cipher import CredentialCipher, Encrypted
 from catalog.database import Pool, connection
 from catalog.errors import NotFound
+from catalog.key_uses import KeyUses
 from catalog.keys import KEYS
 
 CAPACITY = 10_000  # keys of each kind, and pairs of organisation and workspace
@@ -27,17 +29,19 @@ class PublishableCaller:
 
 @dataclass(frozen=True)
 class MachineCaller:
-    """May act for `organisation` once it has proved to hold the secret."""
+    """May act for `organisation` once it has proved to hold the secret, until `expires_at`."""
 
     key: str
     organisation: str
     secret_key: SecretStr
+    expires_at: datetime | None = None
 
 
 class KeyLookup:
     """What isn't there is not held, so that made-up keys can't push real ones out."""
 
     def __init__(self, pool: Pool, changes: Changes, cipher: CredentialCipher) -> None:
+        self.uses = KeyUses(pool)
         self._pool = pool
         self._cipher = cipher
         self._publishable: WorkspaceCache[str, PublishableCaller] = WorkspaceCache(
@@ -55,8 +59,11 @@ class KeyLookup:
         )
 
     async def machine(self, access_key: str) -> MachineCaller:
-        """Raises `NotFound` for a key that is unknown or revoked, and `CannotDecrypt`."""
-        return await self._machine.get(KEYS, access_key, lambda: self._read_machine(access_key))
+        """Raises `NotFound` for a key that is unknown, revoked or expired, and `CannotDecrypt`."""
+        found = await self._machine.get(KEYS, access_key, lambda: self._read_machine(access_key))
+        if found.expires_at is not None and found.expires_at <= datetime.now(UTC):
+            raise NotFound("access key", "")
+        return found
 
     async def require_workspace(self, organisation: str, workspace: str) -> str:
         """The workspace's id in lower case. Raises `NotFound` when it isn't the organisation's."""
@@ -94,6 +101,7 @@ class KeyLookup:
                 workspace=organisation,
                 connection=id,
             ),
+            expires_at=row["expires_at"],
         )
 
     async def _read_owner(self, workspace: str) -> str:

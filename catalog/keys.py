@@ -8,7 +8,7 @@ import secrets
 import string
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
@@ -16,7 +16,7 @@ from catalog import values
 from catalog.changes import Changes
 from catalog.cipher import CredentialCipher
 from catalog.database import Connection, ForeignKeyViolation, Pool, Record, connection
-from catalog.errors import NotFound
+from catalog.errors import InvalidValue, NotFound
 
 # In place of a workspace, what is announced when any key changes.
 KEYS = "keys"
@@ -42,7 +42,10 @@ class PublishableKey:
 
 @dataclass(frozen=True)
 class MachineKey:
-    """Without its secret, which is shown once, when the key is made."""
+    """Without its secret, which is shown once, when the key is made.
+
+    `last_used_at` is exact to the hour; None when it was never used.
+    """
 
     id: str
     organisation: str
@@ -51,6 +54,8 @@ class MachineKey:
     created_by: str
     created_at: datetime
     revoked_at: datetime | None
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -147,8 +152,20 @@ class MachineKeys:
         self._changes = changes
         self._cipher = cipher
 
-    async def create(self, organisation: str, *, name: str, created_by: str) -> NewMachineKey:
-        """Make a key; its secret can't be read again. Raises `InvalidValue` and `NotFound`."""
+    async def create(
+        self,
+        organisation: str,
+        *,
+        name: str,
+        created_by: str,
+        expires_at: datetime | None = None,
+    ) -> NewMachineKey:
+        """Make a key; its secret can't be read again. Raises `InvalidValue` and `NotFound`.
+
+        `expires_at`, aware and ahead, is when it ends by itself; absent: never.
+        """
+        if expires_at is not None and expires_at <= datetime.now(UTC):
+            raise InvalidValue("expires_at", "lies in the past")
         owner = values.known_id("organisation", organisation)
         id = uuid.uuid4()
         secret = SecretStr(secrets.token_urlsafe(32))
@@ -158,8 +175,8 @@ class MachineKeys:
                 row = await conn.fetchrow(
                     """
                     INSERT INTO machine_keys (id, organisation_id, access_key, encrypted_secret,
-                                              key_id, name, created_by)
-                    VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING *
+                                              key_id, name, created_by, expires_at)
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *
                     """,
                     id,
                     owner,
@@ -168,6 +185,7 @@ class MachineKeys:
                     encrypted.key_id,
                     _name(name),
                     values.created_by(created_by),
+                    expires_at,
                 )
         except ForeignKeyViolation:
             raise NotFound("organisation", organisation) from None
@@ -179,7 +197,8 @@ class MachineKeys:
         owner = values.known_id("organisation", organisation)
         async with connection(self._pool) as conn:
             rows = await conn.fetch(
-                "SELECT * FROM machine_keys WHERE organisation_id = $1 "
+                "SELECT k.*, u.last_used_at FROM machine_keys k "
+                "LEFT JOIN machine_key_uses u ON u.key_id = k.id WHERE organisation_id = $1 "
                 "ORDER BY created_at DESC, id DESC LIMIT $2",
                 owner,
                 LARGEST_LIST,
@@ -254,4 +273,6 @@ def _machine_key(row: Record) -> MachineKey:
         created_by=row["created_by"],
         created_at=row["created_at"],
         revoked_at=row["revoked_at"],
+        expires_at=row["expires_at"],
+        last_used_at=row.get("last_used_at"),
     )

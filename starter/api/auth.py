@@ -52,6 +52,7 @@ class Authentication:
                 self._failed.failed(_address(request))
             raise unauthorized(str(err)) from None
         self._failed.succeeded(shown)
+        self._keys.uses.note(known.key)
         return Caller(key=known.key, organisation=known.organisation)
 
     async def any_key(self, request: Request) -> Caller:

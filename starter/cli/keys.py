@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from catalog.errors import NotFound
 from catalog.keys import MachineKey, NewMachineKey, PublishableKey
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.key_rotation import keys
+from starter.cli.moments import read_moment
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import CREATED_BY, Parts, with_parts
 from starter.shapes import moment
@@ -33,11 +35,15 @@ def create(
         str | None,
         typer.Option(help="Where a publishable key emits; needed where there are several."),
     ] = None,
+    expires_in: Annotated[
+        str | None, typer.Option(help="A machine key ends by itself after so long: 12h, 90d.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Create a key of the HTTP API. A machine key's secret is shown this once."""
     if kind is Kind.MACHINE:
-        _show_machine_key(with_parts(lambda parts: _create_machine(parts, name)), as_json)
+        ends = None if expires_in is None else _in(expires_in)
+        _show_machine_key(with_parts(lambda parts: _create_machine(parts, name, ends)), as_json)
     else:
         _show_publishable_key(
             with_parts(lambda parts: _create_publishable(parts, name, workspace)), as_json
@@ -58,7 +64,7 @@ def list_all(as_json: Json = False) -> None:
         print_json({"count": len(found), "records": found})
         return
     print_table(
-        ("id", "kind", "name", "key", "created", "revoked"),
+        ("id", "kind", "name", "key", "created", "last used", "ends"),
         [
             (
                 key["id"],
@@ -66,7 +72,8 @@ def list_all(as_json: Json = False) -> None:
                 key["name"],
                 key.get("access_key") or key["public_key"],
                 key["created_at"],
-                key["revoked_at"] or "",
+                key.get("last_used_at") or "",
+                key["revoked_at"] or key.get("expires_at") or "",
             )
             for key in found
         ],
@@ -87,10 +94,19 @@ def revoke(
         console.print(f"revoked the {revoked['kind']} key {revoked['id']}", markup=False)
 
 
-async def _create_machine(parts: Parts, name: str) -> NewMachineKey:
+async def _create_machine(parts: Parts, name: str, ends: datetime | None) -> NewMachineKey:
     return await parts.catalog.machine_keys.create(
-        parts.organisation, name=name, created_by=CREATED_BY
+        parts.organisation, name=name, created_by=CREATED_BY, expires_at=ends
     )
+
+
+def _in(text: str) -> datetime:
+    """So long from now; raises `typer.BadParameter`."""
+    now = datetime.now(UTC)
+    try:
+        return now + (now - read_moment("--expires-in", text, now))
+    except OverflowError:
+        raise typer.BadParameter(f"--expires-in: {text} is too long") from None
 
 
 async def _create_publishable(parts: Parts, name: str, workspace: str | None) -> PublishableKey:
@@ -144,6 +160,8 @@ def _machine_object(key: MachineKey) -> dict[str, Any]:
         "access_key": key.access_key,
         "name": key.name,
         "created_at": moment(key.created_at),
+        "expires_at": moment(key.expires_at) if key.expires_at else None,
+        "last_used_at": moment(key.last_used_at) if key.last_used_at else None,
         "revoked_at": moment(key.revoked_at) if key.revoked_at else None,
     }
 

@@ -1,0 +1,52 @@
+"""When a machine key was last used: noted now and then, never in a request's way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from catalog.database import Pool, connection
+from catalog.errors import CatalogUnavailable
+
+# How exact `last_used_at` is: one write a key, process and hour.
+EVERY_SECONDS = 3_600.0
+
+log = logging.getLogger(__name__)
+
+
+class KeyUses:
+    def __init__(self, pool: Pool, *, every_seconds: float = EVERY_SECONDS) -> None:
+        self._pool = pool
+        self._every_seconds = every_seconds
+        self._noted: dict[str, float] = {}
+        self._writing: set[asyncio.Task[None]] = set()
+
+    def note(self, key: str) -> None:
+        """`key`, by its id, was used just now. Returns at once; a write that fails is let go."""
+        now = time.monotonic()
+        if now - self._noted.get(key, -self._every_seconds) < self._every_seconds:
+            return
+        self._noted[key] = now
+        task = asyncio.create_task(self._write(key))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def written(self) -> None:
+        """Wait for the writes under way."""
+        await asyncio.gather(*self._writing)
+
+    async def _write(self, key: str) -> None:
+        try:
+            async with connection(self._pool) as conn:
+                await conn.execute(
+                    """
+                    INSERT INTO machine_key_uses (key_id, last_used_at)
+                    SELECT id, clock_timestamp() FROM machine_keys WHERE id = $1::uuid
+                    ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at
+                    """,
+                    key,
+                )
+        except CatalogUnavailable as err:
+            self._noted.pop(key, None)
+            log.info("a key's use could not be noted: %s", err)

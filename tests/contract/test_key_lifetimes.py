@@ -1,0 +1,71 @@
+"""Machine keys end by themselves when they were made to, and tell when they were last used."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from catalog import Catalog
+from catalog.errors import InvalidValue, NotFound
+from tests.contract.catalog_samples import eventually, opened
+
+
+@pytest.fixture
+async def catalog(database):
+    async with opened(database) as catalog:
+        yield catalog
+
+
+@pytest.fixture
+async def organisation(catalog: Catalog) -> str:
+    return (await catalog.organisations.default()).id
+
+
+async def test_an_expired_key_is_unknown_even_where_it_is_held(
+    catalog: Catalog, organisation: str, database: str
+):
+    ends = datetime.now(UTC) + timedelta(days=90)
+    made = await catalog.machine_keys.create(
+        organisation, name="ci", created_by="test", expires_at=ends
+    )
+    assert (await catalog.key_lookup.machine(made.key.access_key)).expires_at == ends
+    conn = await asyncpg.connect(database)
+    await conn.execute("UPDATE machine_keys SET expires_at = clock_timestamp()")
+    await conn.close()
+
+    async def unknown() -> bool:
+        try:
+            await catalog.key_lookup.machine(made.key.access_key)
+        except NotFound:
+            return True
+        return False
+
+    await eventually(unknown)
+
+
+async def test_a_key_can_not_be_made_to_end_in_the_past(catalog: Catalog, organisation: str):
+    with pytest.raises(InvalidValue, match="expires_at"):
+        await catalog.machine_keys.create(
+            organisation, name="ci", created_by="test", expires_at=datetime.now(UTC)
+        )
+
+
+async def test_the_last_use_is_noted_once_an_hour_and_empties_no_cache(
+    catalog: Catalog, organisation: str
+):
+    made = await catalog.machine_keys.create(organisation, name="ci", created_by="test")
+    assert (await catalog.machine_keys.list(organisation))[0].last_used_at is None
+    announced: list[str] = []
+    catalog.changes.subscribe(announced.append)
+    uses = catalog.key_lookup.uses
+    uses.note(made.key.id)
+    await uses.written()
+    [first] = await catalog.machine_keys.list(organisation)
+    assert first.last_used_at is not None
+    uses.note(made.key.id)
+    await uses.written()
+    [again] = await catalog.machine_keys.list(organisation)
+    assert again.last_used_at == first.last_used_at
+    assert announced == []
