@@ -76,10 +76,17 @@ def main() -> None:
             if sample is not None:
                 samples.append(sample)
                 _tell(number, len(chosen), sample)
+                _write(arguments.output, samples)
         if not arguments.quick and not arguments.lanes:
             samples += depth(vendor)
+            _write(arguments.output, samples)
     finally:
         vendor.process.stop()
+    print(json.dumps(ratios(samples), indent=1))
+
+
+def _write(output: Path, samples: list[Sample]) -> None:
+    """After each measurement, so that a run that is cut off leaves what it has."""
     report = {
         "machine": machine(),
         "commit": commit(),
@@ -88,9 +95,8 @@ def main() -> None:
         "ratios": ratios(samples),
         "lost": sum(sample.lost for sample in samples),
     }
-    RESULTS.parent.mkdir(exist_ok=True)
-    arguments.output.write_text(json.dumps(report, indent=1) + "\n")
-    print(json.dumps(report["ratios"], indent=1))
+    output.parent.mkdir(exist_ok=True)
+    output.write_text(json.dumps(report, indent=1) + "\n")
 
 
 def depth(vendor: StandIn, count: int = 20_000, last: int = 1_000) -> list[Sample]:
