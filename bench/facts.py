@@ -14,7 +14,7 @@ def machine() -> dict[str, Any]:
         "cpu": _first("/proc/cpuinfo", "model name"),
         "cores": os.cpu_count(),
         "memory": _first("/proc/meminfo", "MemTotal"),
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
 
