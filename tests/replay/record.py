@@ -25,6 +25,7 @@ from tests.replay.scenarios import SCENARIOS, Scenario
 from worker import migrate_database
 
 HISTORIES = Path(__file__).parent / "histories"
+ROOT = Path(__file__).resolve().parent.parent.parent
 # Instead of process and host, which the SDK would put there.
 IDENTITY = "recorder"
 
@@ -62,6 +63,8 @@ async def _record(client: Client, dsn: str, scenario: Scenario) -> None:
     for name, workflow_id in recorded.items():
         history = await client.get_workflow_handle(workflow_id).fetch_history()
         text = json.dumps(history.to_json_dict(), indent=1, ensure_ascii=False)
+        # Stack traces name files; where they lay when it was recorded tells nobody anything.
+        text = text.replace(f"{ROOT}/", "")
         (HISTORIES / f"{name}.json").write_text(text + "\n")
         print(f"{name}: {len(history.events)} events")
 
