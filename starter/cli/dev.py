@@ -70,16 +70,16 @@ def _welcome(stack: DevStack) -> None:
         ("PostgreSQL", addresses["database"]),
     ):
         if value:
-            console.print(f"  {label:<22} {value}", markup=False)
+            console.print(f"  {label:<22} {value}", markup=False, soft_wrap=True)
     console.print("\nNext, in another terminal:\n")
     for line in NEXT_STEP:
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}", markup=False, soft_wrap=True)
     console.print()
 
 
 NEXT_STEP = (
     "WORKSPACE=$(emitonce workspaces create --name 'My app' --json | jq -r .workspace.id)",
-    'CONNECTION=$(emitonce connections create --workspace "$WORKSPACE" --name Customer.io '
+    'CONNECTION=$(emitonce connections create --workspace "$WORKSPACE" --name "Customer io" '
     "--region us --api-key sim-us-key --json | jq -r .connection.id)",
     'emitonce rules create --workspace "$WORKSPACE" --connection "$CONNECTION" '
     "--event user.signup --event-name-override 'Signed Up'",
