@@ -43,7 +43,7 @@ from catalog.errors import CatalogUnavailable
 from catalog.key_watch import KeyWatch
 from catalog.migrate import migrate
 from catalog.workers import WorkerShare, whole_share
-from destinations.customerio.client import CustomerIOClient, open_http_client
+from destinations.customerio.client import CustomerIOClient, open_transport
 from destinations.webhook import Webhook, open_webhook_client
 from emitonce.codec import EncryptionCodec
 from emitonce.ids import resource_id_hash
@@ -295,11 +295,8 @@ async def _within(seconds: float, opening: Callable[[], Awaitable[Catalog]]) -> 
 @asynccontextmanager
 async def open_customerio(settings: Settings) -> AsyncIterator[CustomerIOClient]:
     """The client for all requests of this process."""
-    http = open_http_client(settings.max_activities)
-    try:
-        yield CustomerIOClient(http, settings.customerio_urls())
-    finally:
-        await http.aclose()
+    async with open_transport(settings.max_activities) as transport:
+        yield CustomerIOClient(transport, settings.customerio_urls())
 
 
 async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Mapping
 
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 
 from emitonce.codec import EncryptionCodec
+from emitonce.converter import ContextConverter, PydanticConverter
 from emitonce.errors import EmitError
 from emitonce.key_ring import KeyRing, parse_keys
 
@@ -32,4 +31,6 @@ def payload_ring(keys: Mapping[str, bytes] | None) -> KeyRing:
 
 
 def sealing_converter(ring: KeyRing) -> DataConverter:
-    return dataclasses.replace(pydantic_data_converter, payload_codec=EncryptionCodec(ring))
+    return ContextConverter(
+        payload_converter_class=PydanticConverter, payload_codec=EncryptionCodec(ring)
+    )

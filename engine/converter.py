@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+)
 
 from emitonce.codec import EncryptionCodec, cannot_decode, is_sealed
+from emitonce.converter import ContextConverter, PydanticConverter
 from emitonce.key_ring import KeyRing
 
 
-class PayloadConverter(PydanticPayloadConverter):
+class PayloadConverter(PydanticConverter):
     """Decodes what it can; what it can't is handed on raw when no type was asked for.
 
     A workflow started with the wrong number of arguments is decoded without types, before any code
@@ -48,13 +51,10 @@ def data_converter(ring: KeyRing | None = None) -> DataConverter:
     sealed, too.
     """
     ring = ring or KeyRing({})
-    converter = dataclasses.replace(
-        pydantic_data_converter,
+    return ContextConverter(
         payload_converter_class=PayloadConverter,
         payload_codec=EncryptionCodec(ring),
-    )
-    if ring.current is None:
-        return converter
-    return dataclasses.replace(
-        converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes
+        failure_converter_class=DefaultFailureConverter
+        if ring.current is None
+        else DefaultFailureConverterWithEncodedAttributes,
     )

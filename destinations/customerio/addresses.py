@@ -1,23 +1,19 @@
 """Keys go to the vendor's public addresses, or to where an operator has pointed us on purpose.
 
 A host's name may be made to mean something else: a poisoned answer of DNS, a line in a hosts file,
-a resolver that leads into the own network. So the address that was connected to is looked at before
-anything is sent over it, not the one that was looked up before.
+a resolver that leads into the own network. So what a name is resolved to for a connection is looked
+at then: there is no second look-up between the look and the connection.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable
-from typing import Any
+import socket
 
-import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
 
 from destinations.customerio.errors import AddressRefused
-
-Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
-
-_CONNECTED = "connection.connect_tcp.complete"
 
 # Names of the own network by convention: RFC 6761 and 6762, RFC 8375, and ICANN's `internal`.
 _OWN_NETWORK = (".internal", ".local", ".localhost", ".home.arpa", ".test")
@@ -34,32 +30,37 @@ def names_own_network(host: str) -> bool:
         return "." not in lowered or lowered.endswith(_OWN_NETWORK)
 
 
-def trace_for(url: httpx.URL) -> Trace | None:
-    """What httpx is to call about a request to `url`; None when any address will do.
+class PublicResolver(AbstractResolver):
+    """Resolves the names of hosts on the internet to public addresses only.
 
-    The callable raises `AddressRefused` for an address that is not public, before the TLS
-    handshake and before a byte of the request.
+    Addresses that stand in a URL itself are not resolved, so they are not asked about here: an
+    operator has put them there.
     """
-    if names_own_network(url.host):
-        return None
-    host = url.host
 
-    async def look(event: str, info: dict[str, Any]) -> None:
-        if event != _CONNECTED:
-            return
-        stream = info["return_value"]
-        if not _is_public(stream.get_extra_info("server_addr")):
-            await stream.aclose()
+    def __init__(self) -> None:
+        self._resolver = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Raises `AddressRefused` where a name leads into a private network alone."""
+        found = await self._resolver.resolve(host, port, family)
+        if names_own_network(host):
+            return found
+        public = [result for result in found if _is_public(result["host"])]
+        if not public:
             raise AddressRefused(host)
+        return public
 
-    return look
+    async def close(self) -> None:
+        await self._resolver.close()
 
 
-def _is_public(address: Any) -> bool:
-    """`address` is a socket's: host and port, with more for IPv6. Anything else is refused."""
+def _is_public(address: str) -> bool:
+    """Whether an IP address is one of the internet. Anything else is refused."""
     try:
-        found = ipaddress.ip_address(str(address[0]).partition("%")[0])
-    except (ValueError, TypeError, IndexError):
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
         return False
     if isinstance(found, ipaddress.IPv6Address):
         embedded = found.ipv4_mapped or found.sixtofour

@@ -10,24 +10,29 @@ import asyncio
 import base64
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Protocol
 
+import aiohttp
 import httpx
+from httpx_aiohttp import AiohttpTransport
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from pydantic import JsonValue, SecretStr
 
+from delivery.attempt import Call
 from delivery.message import Message
 from delivery.outcome import Reply
-from destinations.customerio.addresses import trace_for
-from destinations.customerio.errors import HTTPX_ERRORS, AnswerTimeout, NotSent, no_reply
+from destinations.customerio.addresses import PublicResolver
+from destinations.customerio.errors import HTTP_ERRORS, AnswerTimeout, NotSent, no_reply
 from destinations.customerio.redaction import redact
 
 VENDOR_URLS: Mapping[str, str] = MappingProxyType(
     {"us": "https://cdp.customer.io/v1", "eu": "https://cdp-eu.customer.io/v1"}
 )
+CALLS: tuple[Call, ...] = ("identify", "track")
 CONNECT_TIMEOUT_SECONDS = 3.0
 TOTAL_TIMEOUT_SECONDS = 10.0
+KEEP_ALIVE_SECONDS = 20.0
 MAX_RESPONSE_BYTES = 64 * 1024
 MAX_EXCERPT = 2_000
 # A span for each request, where the process has a collector of traces; else nothing. The vendor is
@@ -47,22 +52,31 @@ class Credential(Protocol):
     def api_key(self) -> SecretStr: ...
 
 
-def open_http_client(max_connections: int = 100) -> httpx.AsyncClient:
+def open_transport(max_connections: int = 100) -> httpx.AsyncBaseTransport:
     """The connections that all requests of a process share; close it with `aclose()`.
 
     `max_connections` should be no less than the requests a worker has in flight. Environment
-    variables for proxies and netrc files are ignored: keys go to the configured hosts only.
+    variables for proxies, certificates and netrc files are ignored: keys go to the configured
+    hosts only. The transport is aiohttp's, which takes a seventh of the CPU of httpx's own.
+
+    Used as it is, without a client around it: nothing follows redirects, keeps cookies that may
+    belong to another tenant, or adds headers.
     """
-    return httpx.AsyncClient(
-        trust_env=False,
-        follow_redirects=False,
-        timeout=httpx.Timeout(TOTAL_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS),
-        limits=httpx.Limits(
-            max_connections=max_connections,
-            max_keepalive_connections=max_connections,
-            keepalive_expiry=20,
-        ),
-    )
+    tls = httpx.create_ssl_context(trust_env=False)
+
+    def session() -> aiohttp.ClientSession:  # made in the event loop that uses it
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=max_connections,
+                keepalive_timeout=KEEP_ALIVE_SECONDS,
+                resolver=PublicResolver(),
+                ssl=tls,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+
+    return AiohttpTransport(verify=tls, client=session)
 
 
 class CustomerIOClient:
@@ -70,7 +84,7 @@ class CustomerIOClient:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport,
         base_urls: Mapping[str, str] = VENDOR_URLS,
         *,
         total_timeout: float = TOTAL_TIMEOUT_SECONDS,
@@ -81,13 +95,14 @@ class CustomerIOClient:
         Raises:
             ValueError: a base URL is not one.
         """
-        self._http = http
-        self._urls = {region: _base_url(region, url) for region, url in base_urls.items()}
-        self._traces = {region: trace_for(httpx.URL(url)) for region, url in base_urls.items()}
+        self._transport = transport
+        self._urls = {
+            region: {call: httpx.URL(f"{_base_url(region, url)}/{call}") for call in CALLS}
+            for region, url in base_urls.items()
+        }
         self._total_timeout = total_timeout
-        self._timeouts = httpx.Timeout(
-            total_timeout, connect=min(connect_timeout, total_timeout)
-        ).as_dict()
+        timeouts = httpx.Timeout(total_timeout, connect=min(connect_timeout, total_timeout))
+        self._extensions = {"timeout": timeouts.as_dict()}
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -114,22 +129,20 @@ class CustomerIOClient:
         exchange = await self._post("identify", b"{}", credential)
         return exchange.reply(credential.api_key, {})
 
-    async def _post(self, path: str, content: bytes, credential: Credential) -> _Exchange:
-        base = self._urls.get(credential.region)
-        if base is None:
+    async def _post(self, call: Call, content: bytes, credential: Credential) -> _Exchange:
+        urls = self._urls.get(credential.region)
+        if urls is None:
             raise NotSent(f"region {credential.region!r}")
-        # Not `http.post`: that would add the client's default headers and cookies of earlier
-        # answers, which may belong to another tenant.
         request = httpx.Request(
             "POST",
-            f"{base}/{path}",
+            urls[call],
             headers=_headers(credential.api_key),
             content=content,
-            extensions=self._extensions(credential.region),
+            extensions=self._extensions,
         )
-        exchange = _Exchange(self._http, request)
+        exchange = _Exchange(self._transport, request)
         with _TRACER.start_as_current_span(
-            f"POST {path}",
+            f"POST {call}",
             kind=SpanKind.CLIENT,
             attributes={"http.request.method": "POST", "server.address": request.url.host},
             record_exception=False,
@@ -147,32 +160,26 @@ class CustomerIOClient:
             exchange.broken = True
             if exchange.response is None:
                 raise AnswerTimeout(host) from None
-        except HTTPX_ERRORS as err:
+        except HTTP_ERRORS as err:
             exchange.broken = True
             if exchange.response is None:
                 raise no_reply(err, host) from None
         finally:
             await exchange.close()
 
-    def _extensions(self, region: str) -> dict[str, Any]:
-        trace = self._traces[region]
-        return {"timeout": self._timeouts} | ({} if trace is None else {"trace": trace})
-
 
 class _Exchange:
     """A request and as much of its answer as came."""
 
-    def __init__(self, http: httpx.AsyncClient, request: httpx.Request) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> None:
         self.response: httpx.Response | None = None
         self.broken = False
-        self._http = http
+        self._transport = transport
         self._request = request
         self._body = bytearray()
 
     async def run(self) -> None:
-        self.response = await self._http.send(
-            self._request, stream=True, auth=None, follow_redirects=False
-        )
+        self.response = await self._transport.handle_async_request(self._request)
         async for chunk in self.response.aiter_raw():
             self._body += chunk
             if len(self._body) > MAX_RESPONSE_BYTES:

@@ -3,7 +3,6 @@
   NoReply
     + TimedOut
       · ConnectTimeout    no connection in time
-      · PoolTimeout       no free connection among our own in time
       · AnswerTimeout     connected, but no status line in time; it may have been received
     + NetworkFailed
       · HostNotFound      DNS knows no such host
@@ -19,12 +18,10 @@ Messages name the host at most: they are shown to people and kept in Temporal's 
 
 from __future__ import annotations
 
-import socket
-import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
-import h11
+import aiohttp
 import httpx
 
 from delivery.outcome import OutcomeCode
@@ -43,11 +40,6 @@ class TimedOut(NoReply):
 class ConnectTimeout(TimedOut):
     def __init__(self, host: str) -> None:
         super().__init__(f"no connection to {host} in time")
-
-
-class PoolTimeout(TimedOut):
-    def __init__(self, host: str) -> None:
-        super().__init__(f"no request to {host} was made: all connections stayed in use")
 
 
 class AnswerTimeout(TimedOut):
@@ -99,57 +91,64 @@ class NotSent(NetworkFailed):
         super().__init__(f"no request to {host} could be made; check the base URL")
 
 
-# Everything that httpx raises for a request; `OSError` is what its transport lets through at times.
-HTTPX_ERRORS = (
+# Everything that is raised for a request: httpx's own; aiohttp's, which httpx-aiohttp lets through
+# where it has no name for them; and what comes from the socket.
+HTTP_ERRORS = (
     httpx.HTTPError,
     httpx.InvalidURL,
     httpx.CookieConflict,
     httpx.StreamError,
+    aiohttp.ClientError,
     OSError,
 )
 
 
 def no_reply(error: Exception, host: str) -> NoReply:
-    """One of `HTTPX_ERRORS`, in our terms.
+    """One of `HTTP_ERRORS`, in our terms.
 
-    Raise it `from None`: the texts of httpx and h11 may quote what was received, and Temporal
+    Raise it `from None`: the texts of httpx and aiohttp may quote what was received, and Temporal
     records an error together with its cause.
     """
-    return _kind(error)(host)
+    for cause in _causes(error):
+        # Judged by aiohttp's name where there is one: httpx-aiohttp calls whatever happens to a
+        # connection a timeout of connecting, a lost one too.
+        if isinstance(cause, aiohttp.ClientError):
+            return _of_aiohttp(cause)(host)
+    return _of_httpx(error)(host)
 
 
-def _kind(
-    error: Exception,
-) -> type[
-    ConnectTimeout
-    | PoolTimeout
-    | AnswerTimeout
-    | HostNotFound
-    | ConnectFailed
-    | TlsFailed
-    | ConnectionLost
-    | InvalidAnswer
-    | NotSent
-]:
-    causes = tuple(_causes(error))
-    if isinstance(error, httpx.ConnectTimeout):
+# What is made of a host's name alone.
+_Kind = Callable[[str], NoReply]
+
+
+def _of_aiohttp(error: aiohttp.ClientError) -> _Kind:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
         return ConnectTimeout
-    if isinstance(error, httpx.PoolTimeout):
-        return PoolTimeout
+    if isinstance(error, aiohttp.ServerTimeoutError):
+        return AnswerTimeout
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return HostNotFound
+    if isinstance(error, aiohttp.ClientSSLError):
+        return TlsFailed
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return ConnectFailed
+    if isinstance(error, aiohttp.ClientResponseError):
+        return InvalidAnswer
+    if isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError):
+        return ConnectionLost
+    return NotSent
+
+
+def _of_httpx(error: Exception) -> _Kind:
+    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+        return ConnectTimeout
     if isinstance(error, httpx.TimeoutException):
         return AnswerTimeout
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return HostNotFound
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return TlsFailed
     if isinstance(error, httpx.ConnectError | httpx.ProxyError):
         return ConnectFailed
-    if isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError):
-        # A connection closed without a word is reported under the same name, but without h11's
-        # complaint about what was said.
-        said = any(isinstance(cause, h11.RemoteProtocolError) for cause in causes)
-        return InvalidAnswer if said else ConnectionLost
-    if isinstance(error, httpx.NetworkError | OSError):
+    if isinstance(error, httpx.RemoteProtocolError):
+        return InvalidAnswer
+    if isinstance(error, httpx.NetworkError | httpx.DecodingError | OSError):
         return ConnectionLost
     return NotSent
 
@@ -157,5 +156,4 @@ def _kind(
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        # httpcore's connection pool re-raises `from None`, which leaves the context alone.
         error = error.__cause__ or error.__context__

@@ -16,7 +16,7 @@ from catalog.connections import Credential
 from delivery.message import Message
 from delivery.outcome import OutcomeCode
 from destinations.customerio.addresses import _is_public, names_own_network
-from destinations.customerio.client import VENDOR_URLS, CustomerIOClient, open_http_client
+from destinations.customerio.client import VENDOR_URLS, CustomerIOClient, open_transport
 from destinations.customerio.errors import AddressRefused
 from tests.integration.stack import eventually
 
@@ -57,13 +57,12 @@ def poisoned_dns(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_nothing_is_sent_where_a_public_name_leads_into_a_private_network(
     poisoned_dns: None, scheme: str
 ) -> None:
-    async with listener() as (port, received), open_http_client() as http:
+    async with listener() as (port, received), open_transport() as http:
         client = CustomerIOClient(http, {"us": f"{scheme}://cdp.customer.io:{port}/v1"})
-        for _ in range(2):  # the connection is not kept for another request either
+        for _ in range(2):  # nor from what the resolver has kept
             with pytest.raises(AddressRefused) as caught:
                 await client.send(MESSAGE, CREDENTIAL)
-        await eventually(lambda: _are(received, 2))
-    assert received == [b"", b""]  # not even the beginning of a TLS handshake
+    assert not received  # not even connected
     assert caught.value.outcome_code is OutcomeCode.NETWORK_ERROR
     assert str(caught.value) == (
         "cdp.customer.io led to an address in a private network, so nothing was sent: "
@@ -72,7 +71,7 @@ async def test_nothing_is_sent_where_a_public_name_leads_into_a_private_network(
 
 
 async def test_where_an_operator_has_pointed_us_on_purpose_it_is_sent(poisoned_dns: None) -> None:
-    async with listener() as (port, received), open_http_client() as http:
+    async with listener() as (port, received), open_transport() as http:
         for host in ("127.0.0.1", "simulator", "customerio.internal"):
             client = CustomerIOClient(http, {"us": f"http://{host}:{port}/v1"}, total_timeout=0.5)
             with pytest.raises(Exception, match=host):
@@ -114,26 +113,25 @@ def test_the_vendor_s_hosts_are_held_to_public_addresses() -> None:
 @pytest.mark.parametrize(
     ("address", "public"),
     [
-        (("34.107.200.1", 443), True),
-        (("2606:4700::1111", 443, 0, 0), True),
-        (("127.0.0.1", 443), False),
-        (("10.0.0.1", 443), False),
-        (("172.16.0.1", 443), False),
-        (("192.168.1.1", 443), False),
-        (("169.254.169.254", 80), False),  # cloud metadata
-        (("100.64.0.1", 443), False),
-        (("0.0.0.0", 443), False),
-        (("224.0.0.1", 443), False),
-        (("::1", 443, 0, 0), False),
-        (("::ffff:127.0.0.1", 443, 0, 0), False),
-        (("::ffff:34.107.200.1", 443, 0, 0), True),
-        (("2002:7f00:1::", 443, 0, 0), False),  # 6to4 of 127.0.0.1
-        (("fe80::1%eth0", 443, 0, 2), False),
-        (("fd00::1", 443, 0, 0), False),
+        ("34.107.200.1", True),
+        ("2606:4700::1111", True),
+        ("127.0.0.1", False),
+        ("10.0.0.1", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),  # cloud metadata
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:34.107.200.1", True),
+        ("2002:7f00:1::", False),  # 6to4 of 127.0.0.1
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
         ("/run/proxy.sock", False),
-        ((), False),
-        (None, False),
+        ("", False),
     ],
 )
-def test_which_addresses_are_public(address: Any, public: bool) -> None:
+def test_which_addresses_are_public(address: str, public: bool) -> None:
     assert _is_public(address) is public

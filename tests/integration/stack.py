@@ -19,7 +19,7 @@ from catalog.cipher import CredentialCipher
 from catalog.connections import Connection
 from catalog.rules import Rule
 from delivery.log import EventLog
-from destinations.customerio.client import CustomerIOClient, open_http_client
+from destinations.customerio.client import CustomerIOClient, open_transport
 from destinations.customerio.simulator import US_KEY, Request, Simulator
 from emitonce import Emitter, EventHandle
 from emitonce.ids import resource_id_hash
@@ -146,7 +146,7 @@ async def open_stack(
     hashed = lambda resource_id: resource_id_hash(SECRET, resource_id)  # noqa: E731
     catalog = await Catalog.open(database, cipher, hashed, max_connections=5)
     sim = await Simulator.start()
-    http = open_http_client()
+    http = open_transport()
     settings = Settings(task_queue=f"deliveries-{uuid.uuid4()}", workflow_sandbox=True, **overrides)
     organisation = (await catalog.organisations.default()).id
     stack = Stack(

@@ -1,4 +1,4 @@
-"""Whatever httpx raises is told as a timeout or as network trouble, and never quotes anything."""
+"""What httpx and aiohttp raise is told as a timeout or network trouble, and nothing is quoted."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import inspect
 import socket
 import ssl
 
-import h11
+import aiohttp
 import httpx
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
 from delivery.outcome import OutcomeCode
 from destinations.customerio import errors
 from destinations.customerio.errors import (
-    HTTPX_ERRORS,
+    HTTP_ERRORS,
     AnswerTimeout,
     ConnectFailed,
     ConnectionLost,
@@ -22,7 +23,6 @@ from destinations.customerio.errors import (
     InvalidAnswer,
     NoReply,
     NotSent,
-    PoolTimeout,
     TlsFailed,
     no_reply,
 )
@@ -35,26 +35,54 @@ def caused(error: Exception, cause: Exception) -> Exception:
     return error
 
 
+def connector(kind: type[aiohttp.ClientConnectorError], error: Exception) -> Exception:
+    key = ConnectionKey("cdp.customer.io", 443, True, True, None, None, None)
+    return kind(key, error)
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        (aiohttp.ConnectionTimeoutError(SECRET), ConnectTimeout),
+        (aiohttp.SocketTimeoutError(SECRET), AnswerTimeout),
+        (aiohttp.ServerTimeoutError(SECRET), AnswerTimeout),
+        (connector(aiohttp.ClientConnectorDNSError, socket.gaierror(-2, SECRET)), HostNotFound),
+        (connector(aiohttp.ClientConnectorError, OSError(111, SECRET)), ConnectFailed),
+        (connector(aiohttp.ClientConnectorSSLError, ssl.SSLError(1, SECRET)), TlsFailed),
+        (
+            connector(
+                aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError(SECRET)
+            ),
+            TlsFailed,
+        ),
+        (aiohttp.ServerDisconnectedError(SECRET), ConnectionLost),
+        (aiohttp.ClientOSError(104, SECRET), ConnectionLost),
+        (aiohttp.ClientPayloadError(SECRET), ConnectionLost),
+        (aiohttp.ClientResponseError(None, (), message=SECRET), InvalidAnswer),
+        (aiohttp.InvalidURL(SECRET), NotSent),
+    ],
+)
+def test_what_aiohttp_names_is_told_by_its_name_whatever_it_is_wrapped_in(cause, expected):
+    for error in (cause, caused(httpx.ConnectTimeout(SECRET), cause)):
+        told = no_reply(error, "cdp.customer.io")
+        assert type(told) is expected
+        assert "secret" not in str(told)
+        assert "example.com" not in str(told)
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
         (httpx.ConnectTimeout(SECRET), ConnectTimeout),
-        (httpx.PoolTimeout(SECRET), PoolTimeout),
+        (httpx.PoolTimeout(SECRET), ConnectTimeout),
         (httpx.ReadTimeout(SECRET), AnswerTimeout),
         (httpx.WriteTimeout(SECRET), AnswerTimeout),
         (httpx.ConnectError(SECRET), ConnectFailed),
-        (caused(httpx.ConnectError(SECRET), socket.gaierror(-2, SECRET)), HostNotFound),
-        (caused(httpx.ConnectError(SECRET), ssl.SSLCertVerificationError(SECRET)), TlsFailed),
-        (caused(httpx.ReadError(SECRET), ssl.SSLError(SECRET)), TlsFailed),
         (httpx.ReadError(SECRET), ConnectionLost),
         (httpx.WriteError(SECRET), ConnectionLost),
         (httpx.CloseError(SECRET), ConnectionLost),
         (ConnectionResetError(SECRET), ConnectionLost),
-        (httpx.RemoteProtocolError(SECRET), ConnectionLost),
-        (
-            caused(httpx.RemoteProtocolError(SECRET), h11.RemoteProtocolError(SECRET)),
-            InvalidAnswer,
-        ),
+        (httpx.RemoteProtocolError(SECRET), InvalidAnswer),
         (httpx.DecodingError(SECRET), ConnectionLost),
         (httpx.ProxyError(SECRET), ConnectFailed),
         (httpx.UnsupportedProtocol(SECRET), NotSent),
@@ -73,10 +101,11 @@ def test_each_failure_has_its_name_and_quotes_nothing(error, expected):
     assert "example.com" not in str(told)
 
 
-def test_every_exception_of_httpx_is_covered():
-    for _, kind in inspect.getmembers(httpx, inspect.isclass):
-        if issubclass(kind, Exception):
-            assert issubclass(kind, HTTPX_ERRORS), kind
+@pytest.mark.parametrize("library", [httpx, aiohttp.client_exceptions])
+def test_every_exception_of_the_client_is_covered(library):
+    for _, kind in inspect.getmembers(library, inspect.isclass):
+        if issubclass(kind, Exception) and not kind.__name__.startswith("WS"):
+            assert issubclass(kind, HTTP_ERRORS), kind
 
 
 def test_every_failure_is_a_timeout_or_network_trouble():
