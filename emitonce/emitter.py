@@ -34,6 +34,7 @@ from temporalio.exceptions import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
+from emitonce.address import compression
 from emitonce.errors import (
     DeliveryFailed,
     EmitError,
@@ -61,6 +62,11 @@ Pair = SearchAttributePair[Any]
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 _ACCEPTED_AT = SearchAttributeKey.for_datetime("EmitonceAcceptedAt")
+_WORKSPACE = SearchAttributeKey.for_keyword("EmitonceWorkspace")
+_EVENT = SearchAttributeKey.for_keyword("EmitonceEvent")
+_RESOURCE = SearchAttributeKey.for_keyword("EmitonceResource")
+_RESOURCE_ID = SearchAttributeKey.for_keyword("EmitonceResourceId")
+_STATE = SearchAttributeKey.for_keyword("EmitonceState")
 
 
 class EventHandle:
@@ -162,6 +168,7 @@ class Emitter:
         if namespace:
             config["namespace"] = namespace
         config.setdefault("target_host", "localhost:7233")
+        config.update(compression(config["target_host"]))
         keys = payload_ring(payload_keys)
         config.setdefault("data_converter", sealing_converter(keys))
         if instance_secret is None and (encoded := os.environ.get("EMITONCE_INSTANCE_SECRET")):
@@ -270,16 +277,15 @@ class Emitter:
         """What lists show; the workflow adds what is missing. No personal data."""
         pairs: list[Pair] = [Pair(_ACCEPTED_AT, accepted_at)]
         if _UUID.fullmatch(workspace):  # anything else is refused by the workflow, in words
-            key = SearchAttributeKey.for_keyword("EmitonceWorkspace")
-            pairs.append(Pair(key, workspace.lower()))
-        for name, text in (("EmitonceEvent", event), ("EmitonceResource", resource)):
+            pairs.append(Pair(_WORKSPACE, workspace.lower()))
+        for key, text in ((_EVENT, event), (_RESOURCE, resource)):
             if _fit_for_listing(text):
-                pairs.append(Pair(SearchAttributeKey.for_keyword(name), text))
+                pairs.append(Pair(key, text))
         if isinstance(resource_id, str) and self._secret is not None:
             hashed = resource_id_hash(self._secret, resource_id)
-            pairs.append(Pair(SearchAttributeKey.for_keyword("EmitonceResourceId"), hashed))
+            pairs.append(Pair(_RESOURCE_ID, hashed))
         if test:
-            pairs.append(Pair(SearchAttributeKey.for_keyword("EmitonceState"), "test"))
+            pairs.append(Pair(_STATE, "test"))
         return TypedSearchAttributes(pairs)
 
 

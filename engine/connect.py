@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
-from temporalio.service import GrpcCompression, RPCError
+from temporalio.service import RPCError
 
+from emitonce.address import compression
 from emitonce.key_ring import KeyRing
 from engine.converter import data_converter
 
@@ -45,9 +45,7 @@ async def connect(
         config["namespace"] = namespace
     config.setdefault("target_host", DEFAULT_ADDRESS)
     config.setdefault("data_converter", data_converter(keys))
-    if is_loopback(config["target_host"]):
-        # Compressing what never leaves the machine costs CPU and saves nothing.
-        config["grpc_compression"] = GrpcCompression.NONE
+    config.update(compression(config["target_host"]))
     config.update(options)
     return await _connect_within(timeout_seconds, config)
 
@@ -66,13 +64,3 @@ async def _connect_within(timeout_seconds: float, config: Mapping[str, Any]) -> 
                 ) from err
         await asyncio.sleep(pause)
         pause = min(pause * 2, 2.0)
-
-
-def is_loopback(address: str) -> bool:
-    host = address.rsplit(":", 1)[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
