@@ -45,7 +45,7 @@ dev: setup
 	@$(BIN)/emitonce dev
 
 test: setup
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 # The tests on real parts once more, on production's kind of servers: Temporal with its state in
 # PostgreSQL (Debian: apt-get install postgresql). Takes about three minutes.

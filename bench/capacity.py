@@ -239,7 +239,11 @@ def check_table(report: dict[str, Any] | None, costs: Costs) -> str:
         return "Not measured yet."
     cores = int(report["machine"]["cores"])
     rows = []
-    for name, lane in (("one worker", "ours"), ("two workers", "ours@2-workers")):
+    for name, lane in (
+        ("one emitter, one worker", "ours"),
+        ("one emitter, two workers", "ours@2-workers"),
+        ("two emitters, two workers", "ours@2-of-each"),
+    ):
         samples = chosen(report, lane, "burst")
         if not samples:
             continue

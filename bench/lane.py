@@ -25,7 +25,7 @@ class Lane:
     engine: list[Process] = field(default_factory=list)
     workers: list[Process] = field(default_factory=list)
     describe: Callable[[], dict[str, float]] = dict
-    in_emitter: bool = False
+    emitters: int = 1
     settings: dict[str, str] = field(default_factory=dict)
 
     def processes(self) -> list[Process]:

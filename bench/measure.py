@@ -10,7 +10,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.lane import Lane
@@ -71,27 +71,55 @@ def measure(lane: Lane, workload: Workload, vendor: StandIn, run: str, seed: int
     """Accept the workload's events, wait until all have arrived, and account for it."""
     vendor.reset(workload, seed)
     module = lane.name.split("@")[0]
-    emitter = _emitter(module, lane, workload, run)
-    warm = {f"{run}-warm-{number}" for number in range(WARM)}
+    parts = _parts(workload, lane.emitters)
+    emitters = [
+        _emitter(module, lane, part, run, first, number)
+        for number, (first, part) in enumerate(parts)
+    ]
+    warm = {f"{run}-warm{part}-{number}" for part in range(len(parts)) for number in range(WARM)}
     _until(lambda: warm <= _tracked(vendor), 60)
     stored = sum(tree_bytes(path) for path in lane.stored)
-    before = _costs(lane, emitter)
-    assert emitter.popen.stdin is not None
-    assert emitter.popen.stdout is not None
-    emitter.popen.stdin.write("\n")
-    emitter.popen.stdin.flush()
+    before = _costs(lane, emitters)
+    for emitter in emitters:
+        assert emitter.popen.stdin is not None
+        emitter.popen.stdin.write("\n")
+        emitter.popen.stdin.flush()
     if workload.kill:
         _kill_half_way(lane, workload, vendor, before)
-    samples = json.loads(emitter.popen.stdout.readline())
+    samples: dict[str, list[int]] = {"begun": [], "done": []}
+    for emitter in emitters:
+        assert emitter.popen.stdout is not None
+        for name, values in json.loads(emitter.popen.stdout.readline()).items():
+            samples[name] += values
     users = {f"{run}-{number}" for number in range(workload.count)}
-    _until(lambda: users <= _tracked(vendor), DRAIN_SECONDS)
-    after = _costs(lane, emitter)
-    emitter.stop()
+    _drain(users, vendor)
+    after = _costs(lane, emitters)
+    for emitter in emitters:
+        emitter.stop()
     grown = sum(tree_bytes(path) for path in lane.stored) - stored
     return _account(lane, workload, vendor, run, samples, before, after, grown)
 
 
-def _emitter(module: str, lane: Lane, workload: Workload, run: str) -> Process:
+def _parts(workload: Workload, emitters: int) -> list[tuple[int, Workload]]:
+    """Each emitter's first event and its part of the work."""
+    count = workload.count // emitters
+    return [
+        (
+            number * count,
+            replace(
+                workload,
+                count=count,
+                rate=workload.rate and workload.rate / emitters,
+                concurrency=workload.concurrency // emitters,
+            ),
+        )
+        for number in range(emitters)
+    ]
+
+
+def _emitter(
+    module: str, lane: Lane, workload: Workload, run: str, first: int, part: int
+) -> Process:
     popen = subprocess.Popen(
         python("bench.emitter", module),
         stdin=subprocess.PIPE,
@@ -103,7 +131,13 @@ def _emitter(module: str, lane: Lane, workload: Workload, run: str) -> Process:
     )
     assert popen.stdin is not None
     assert popen.stdout is not None
-    spec = {"workload": workload.as_json(), "target": lane.target, "run": run}
+    spec = {
+        "workload": workload.as_json(),
+        "target": lane.target,
+        "run": run,
+        "first": first,
+        "warm": f"{run}-warm{part}",
+    }
     popen.stdin.write(json.dumps(spec) + "\n")
     popen.stdin.flush()
     assert json.loads(popen.stdout.readline())["ready"]
@@ -123,6 +157,16 @@ def _until(condition: Any, seconds: float) -> bool:
     return False
 
 
+def _drain(users: set[str], vendor: StandIn) -> None:
+    """Wait until all have arrived, or none has for so long that no more will."""
+    arrived = -1
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while not users <= (tracked := _tracked(vendor)) and time.monotonic() < deadline:
+        if len(tracked) > arrived:
+            arrived, deadline = len(tracked), time.monotonic() + DRAIN_SECONDS
+        time.sleep(0.25)
+
+
 def _kill_half_way(
     lane: Lane, workload: Workload, vendor: StandIn, before: dict[str, dict[str, float]]
 ) -> None:
@@ -133,9 +177,9 @@ def _kill_half_way(
     before.pop("worker", None)  # what it had used is gone with it
 
 
-def _costs(lane: Lane, emitter: Process) -> dict[str, dict[str, float]]:
+def _costs(lane: Lane, emitters: list[Process]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
-    for process in [*lane.processes(), emitter]:
+    for process in [*lane.processes(), *emitters]:
         cost = process.cost()
         role = found.setdefault(process.role, {"cpu": 0.0, "rss": 0.0})
         role["cpu"] += cost.cpu

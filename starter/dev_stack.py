@@ -6,13 +6,10 @@ other terminals find them without any setting.
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client
@@ -32,20 +29,11 @@ from starter.api import Parts, served
 from starter.api.codec import CodecAccess, ui_origins
 from starter.codec_server import listen, serve_codec
 from starter.console import development_key
+from starter.running_stack import DevPorts, alone, announced
 from starter.site import make_console
 from worker import database_url, migrate_database, open_catalog, open_customerio, open_worker
 
 HOST = "127.0.0.1"
-
-
-@dataclass(frozen=True)
-class DevPorts:
-    """0 means any free one."""
-
-    temporal: int = 7233
-    ui: int = 8233
-    simulator: int = 9100
-    http: int = 8080
 
 
 @dataclass(frozen=True)
@@ -106,7 +94,7 @@ async def open_dev_stack(
     """
     settings.forbid_in_production("the development stack", "start worker and API by themselves")
     async with AsyncExitStack() as parts:
-        parts.enter_context(_alone(settings.data_dir))
+        parts.enter_context(alone(settings.data_dir))
         secrets = load_secrets(settings)
         listening, codec = listen()
         parts.callback(listening.close)
@@ -169,7 +157,7 @@ async def open_dev_stack(
             database=database,
         )
         told = {name: at for name, at in stack.addresses().items() if name != "console"}
-        parts.enter_context(_announced(settings.data_dir, told))
+        parts.enter_context(announced(settings.data_dir, told))
         yield stack
 
 
@@ -215,43 +203,3 @@ def _with_simulator(
         if region != vendor_region
     }
     return settings.model_copy(update=urls)
-
-
-def running_stack(data_dir: Path) -> dict[str, Any] | None:
-    """The addresses of the stack that is up on this directory; None when none is."""
-    try:
-        with (data_dir / "dev.lock").open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return None
-    except BlockingIOError:
-        pass
-    except OSError:
-        return None
-    try:
-        found: dict[str, Any] = json.loads((data_dir / "dev.json").read_text())
-    except (OSError, ValueError):
-        return None
-    return found
-
-
-@contextmanager
-def _alone(data_dir: Path) -> Iterator[None]:
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with (data_dir / "dev.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SettingsError(
-                f"a stack is up on {data_dir} already: end it, or set EMITONCE_DATA_DIR"
-            ) from None
-        yield
-
-
-@contextmanager
-def _announced(data_dir: Path, addresses: dict[str, Any]) -> Iterator[None]:
-    path = data_dir / "dev.json"
-    path.write_text(json.dumps(addresses))
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)

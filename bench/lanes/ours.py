@@ -23,7 +23,9 @@ from worker import migrate_database, open_catalog
 EVENT = "user.signup"
 
 
-def start(directory: Path, vendor: str, *, rules: int = 10, workers: int = 1) -> Lane:
+def start(
+    directory: Path, vendor: str, *, rules: int = 10, workers: int = 1, emitters: int = 1
+) -> Lane:
     """`rules` is how many the catalog holds; one of them matches the workload's events."""
     server, address = start_server(directory, tuned=True)
     database = _start_database(directory / "postgres")
@@ -42,6 +44,7 @@ def start(directory: Path, vendor: str, *, rules: int = 10, workers: int = 1) ->
         engine=[server, database],
         workers=[start_worker() for _ in range(workers)],
         describe=lambda: describe_runs(address, "DeliverEvent"),
+        emitters=emitters,
         settings={"server": "tuned", "rules": str(rules), "workers": str(workers)},
     )
 

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Annotated
 
-import structlog
 import typer
 
-from engine.connect import connect
-from engine.namespace import prepare_namespace
-from settings import Settings, load_secrets
-from starter.api import Parts, serve
-from starter.api.codec import CodecAccess, ui_origins
-from starter.cli.output import Json, console, print_line
+from starter.cli.output import Json
 from starter.cli.parts import cli_settings
-from starter.console import Console
-from starter.site import make_console
-from worker import observed, on_signals, open_catalog, open_customerio, watched_keys
-
-log = structlog.get_logger()
 
 
 def api(
@@ -39,70 +27,6 @@ def api(
     settings = cli_settings()
     chosen = {"http_host": host, "http_port": port}
     given = {name: value for name, value in chosen.items() if value is not None}
-    asyncio.run(_run(settings.model_copy(update=given), as_json=as_json))
+    from starter.api_process import run_api  # a second of imports that other commands don't need
 
-
-async def _run(settings: Settings, *, as_json: bool) -> None:
-    secrets = load_secrets(settings)
-    async with (
-        observed(settings, role="api") as telemetry,
-        open_catalog(settings, secrets) as catalog,
-        open_customerio(settings) as customerio,
-    ):
-        client = await connect(
-            timeout_seconds=settings.connect_timeout_seconds,
-            keys=secrets.payload_ring(),
-            runtime=telemetry.runtime,
-            interceptors=telemetry.client_interceptors,
-        )
-        await prepare_namespace(client)
-        parts = Parts(
-            client=client,
-            catalog=catalog,
-            instance_secret=secrets.instance_secret,
-            task_queue=settings.task_queue,
-            ui_url=settings.ui_url,
-            meter=telemetry.meter,
-            codec=CodecAccess(settings.codec_token, ui_origins(settings.ui_url))
-            if settings.codec_token
-            else None,
-        )
-        async with watched_keys(client, catalog, settings, role="api"):
-            pages = make_console(parts, customerio, settings)
-            await _serve_until_told(parts, pages, settings, as_json=as_json)
-
-
-async def _serve_until_told(
-    parts: Parts, pages: Console, settings: Settings, *, as_json: bool
-) -> None:
-    def listening(url: str) -> None:
-        log.info("API started", http=url)
-        if as_json:
-            print_line({"ready": True, "http": url})
-        else:
-            console.print(
-                f"the console and the HTTP API are at {url}; its reference: {url}/docs",
-                markup=False,
-            )
-
-    stop = asyncio.Event()
-    with on_signals(stop):
-        serving = asyncio.create_task(
-            serve(
-                parts,
-                host=settings.http_host,
-                port=settings.http_port,
-                ready=listening,
-                console=pages,
-            )
-        )
-        told = asyncio.create_task(stop.wait())
-        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
-        if serving.done():
-            serving.result()
-            return
-        log.info("API stopping")
-        serving.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
+    asyncio.run(run_api(settings.model_copy(update=given), as_json=as_json))

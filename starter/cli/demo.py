@@ -17,8 +17,8 @@ from starter.cli import tour_view
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, print_json, say
 from starter.cli.tour import Tour, Vendor
-from starter.dev_stack import DevPorts, open_dev_stack
 from starter.logs import configure_logs
+from starter.running_stack import DevPorts
 from worker import on_signals
 
 
@@ -47,6 +47,8 @@ def demo(
 
 
 async def _demo(settings: Settings, vendor: Vendor | None, *, once: bool, as_json: bool) -> None:
+    from starter.dev_stack import open_dev_stack  # imports that other commands don't need
+
     ports = DevPorts(temporal=0, ui=0, simulator=0, http=0)
     stop = asyncio.Event()
     with on_signals(stop):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from settings import Settings
 from starter.cli.output import Json, console, print_line, say
-from starter.dev_stack import DevPorts, DevStack, open_dev_stack
+from starter.running_stack import DevPorts
 from worker import on_signals
+
+if TYPE_CHECKING:
+    from starter.dev_stack import DevStack
 
 TemporalPort = Annotated[int, typer.Option(help="Port of the Temporal server; 0: any free one.")]
 UiPort = Annotated[int, typer.Option(help="Port of the Temporal Web UI; 0: any free one.")]
@@ -47,6 +50,8 @@ def dev(
 
 
 async def _dev(settings: Settings, ports: DevPorts, *, as_json: bool) -> None:
+    from starter.dev_stack import open_dev_stack  # imports that other commands don't need
+
     stop = asyncio.Event()
     with on_signals(stop):
         async with open_dev_stack(settings, ports, say=say) as stack:

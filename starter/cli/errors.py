@@ -35,7 +35,7 @@ from engine.server_binary import NoServerBinary
 from engine.steering import AlreadyEnded, AttemptImminent, Held
 from engine.telemetry import TelemetryError
 from settings import SettingsError
-from starter.api import AddressTaken
+from starter.listening import AddressTaken
 
 
 class Exit(IntEnum):

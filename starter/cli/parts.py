@@ -19,7 +19,7 @@ from destinations.customerio.client import CustomerIOClient
 from emitonce import DeliveryFailed, Emitter, EventCanceled, EventHandle, InvalidEvent
 from engine.connect import connect
 from settings import Secrets, Settings, load_secrets
-from starter.dev_stack import running_stack
+from starter.running_stack import running_stack
 from worker import key_watch, open_catalog, open_customerio
 
 T = TypeVar("T")

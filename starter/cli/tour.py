@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from catalog.connections import Connection
 from catalog.rules import Rule
@@ -16,7 +16,9 @@ from emitonce import EventHandle
 from emitonce.errors import DeliveryFailed
 from starter.cli import tour_view
 from starter.cli.parts import CREATED_BY
-from starter.dev_stack import DevStack
+
+if TYPE_CHECKING:
+    from starter.dev_stack import DevStack
 
 EVENT = "user.signup"
 OVERRIDE = "Signed Up"

@@ -15,6 +15,10 @@ def raw(head: str, body: bytes = b"") -> Fault:
     return Fault(kind="raw", raw_base64=base64.b64encode(data).decode())
 
 
+def half_closed(head: str, body: bytes) -> Fault:
+    return raw(head, body).model_copy(update={"kind": "half_close"})
+
+
 # 64 MiB of nothing, 64 KB on the wire.
 _BOMB = gzip.compress(bytes(64 * 1024 * 1024), 9)
 
@@ -25,6 +29,10 @@ ANSWERS = {
     "a reset after it had stored the call": Fault(kind="reset_after_store"),
     "byte by byte, for longer than anybody waits": Fault(kind="slow_drip", drip_seconds=0.5),
     "nothing, and an end": raw("").model_copy(update={"raw_base64": ""}),
+    "nothing, by one that goes on listening": Fault(kind="half_close"),
+    "half a body, by one that goes on listening": half_closed(
+        "HTTP/1.1 503 Away\nContent-Length: 1000", b"short"
+    ),
     "half a status line": Fault(kind="raw", raw_base64=base64.b64encode(b"HTTP/1.1 2").decode()),
     "no HTTP": raw("SSH-2.0-OpenSSH_9.9"),
     "a body shorter than it said": raw("HTTP/1.1 503 Away\nContent-Length: 1000", b"short"),

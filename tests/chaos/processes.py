@@ -29,14 +29,20 @@ class Child:
 
     @classmethod
     async def start(
-        cls, role: str, module: str, *arguments: str, env: Mapping[str, str], logs: Path
+        cls,
+        role: str,
+        module: str,
+        *arguments: str,
+        env: Mapping[str, str],
+        logs: Path,
+        root: Path = ROOT,
     ) -> Child:
-        """Raises AssertionError when it ends before it is ready."""
+        """`root` is where its code lies. Raises AssertionError when it ends before it is ready."""
         with (logs / f"{role}.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", module, *arguments),
-                cwd=ROOT,
-                env=_clean() | {"PYTHONPATH": str(ROOT)} | dict(env),
+                cwd=root,
+                env=_clean() | {"PYTHONPATH": str(root)} | dict(env),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -17,8 +17,10 @@ from delivery.result import Status
 from destinations.customerio.simulator import Fault
 from tests.chaos import hostile
 from tests.chaos.doomed_worker import POINTS
+from tests.chaos.older_code import check_out_older
 from tests.chaos.round import Round
 from tests.chaos.world import World
+from tests.chaos.wrong_clock import WrongClock
 
 Story = Callable[[World, Round, float], Awaitable[None]]
 
@@ -194,6 +196,42 @@ async def full_disk(world: World, round: Round, size: float) -> None:
         world.note("the engine could write nothing for a while, and was started again")
 
 
+async def deployed_and_rolled_back(world: World, round: Round, size: float) -> None:
+    """Older code beside this one, then without it, then instead of it.
+
+    Deliveries wait for their next attempt at each change, so that either code goes on with what
+    the other one has begun.
+    """
+    directory = world.directory / "older"
+    older = await asyncio.to_thread(check_out_older, directory)
+    await world.misbehave(Fault(status=503), nth=list(range(1, 4 * count(20, size), 2)))
+    async with emitting(round, count(40, size)):
+        first = await world.worker(root=directory)
+        await round.received(count(8, size))
+        new = await world.worker()
+        world.note(f"a worker of commit {older} worked beside one of this commit")
+        await round.received(count(20, size))
+        await first.kill()
+        await round.received(count(30, size))
+        await world.worker(root=directory)
+        await new.kill()
+        world.note(f"it was deployed, and rolled back to {older}")
+
+
+async def clock_jumps(world: World, round: Round, size: float) -> None:
+    """A worker's wall clock jumps by hours, forwards and back, beside one that is right."""
+    clock = WrongClock(world.directory)
+    await world.misbehave(Fault(status=503), nth=list(range(1, 60, 3)))
+    async with emitting(round, count(60, size)):
+        await world.worker(**clock.env)
+        for hours in (2, -2, 80, -80, 0):
+            clock.jump(hours * 3600)
+            world.note(f"a worker's clock jumped to {hours:+d} h beside the true time")
+            await asyncio.sleep(world.random.uniform(1, 2))
+        await world.worker()
+        clock.jump(30 * 3600)
+
+
 @asynccontextmanager
 async def emitting(round: Round, events: int, *, tries: int = 4) -> AsyncIterator[None]:
     """Events come in while the block runs; its end waits for the last one."""
@@ -217,4 +255,6 @@ SCENARIOS = (
     Scenario("herd", herd),
     Scenario("dead-neighbour", dead_neighbour),
     Scenario("full-disk", full_disk),
+    Scenario("deployed-and-rolled-back", deployed_and_rolled_back),
+    Scenario("clock-jumps", clock_jumps),
 )

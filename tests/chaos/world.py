@@ -26,7 +26,7 @@ from emitonce.key_ring import KeyRing
 from engine.connect import connect
 from engine.dev_server import DevServer, Ports, free_port
 from engine.namespace import prepare_namespace
-from tests.chaos.processes import Child
+from tests.chaos.processes import ROOT, Child
 from worker import migrate_database
 
 EVENT = "user.signup"
@@ -61,9 +61,14 @@ class World:
 
     # Workers and the API.
 
-    async def worker(self, **env: str) -> Child:
+    async def worker(self, *, root: Path = ROOT, **env: str) -> Child:
+        """`root`: where its code lies, when it is not this one."""
         child = await Child.start(
-            "worker", "starter.cli.main", "worker", "--json", env=self.env | env, logs=self.logs
+            "worker",
+            *("starter.cli.main", "worker", "--json"),
+            env=self.env | env,
+            logs=self.logs,
+            root=root,
         )
         self.workers.append(child)
         return child

@@ -60,7 +60,7 @@ def test_costs_are_the_medians_of_a_report() -> None:
 def test_the_model_stands_beside_what_was_measured() -> None:
     report = {"machine": {"cores": 2}, "samples": [sample(rate=45.0)]}
     assert predicted(measured_costs(report), 2) == pytest.approx(50.0)
-    assert "| one worker | 50.0 | 45.0 | -10% |" in check_table(report, ROUGH)
+    assert "| one emitter, one worker | 50.0 | 45.0 | -10% |" in check_table(report, ROUGH)
     assert check_table(None, ROUGH) == "Not measured yet."
 
 

@@ -45,6 +45,8 @@ class Exchange:
             await self._wire.client_left()
         elif fault.kind == "raw":
             await self._wire.send_raw(fault.raw)
+        elif fault.kind == "half_close":
+            await self._wire.half_close(fault.raw)
         elif fault.kind == "slow_drip":
             whole = fault.drip_from == "head"
             await self._wire.drip(faulty(fault, own, request), fault.drip_seconds, whole=whole)

@@ -25,12 +25,19 @@ class Fault(BaseModel):
     | stall                | nothing at all, until it gives up                               |
     | slow_drip            | the answer byte by byte, from its status line or from its body  |
     | raw                  | `raw_base64` as it is, then the end: HTTP, broken HTTP, or none |
+    | half_close           | as `raw`, but our end is kept open for reading until it leaves  |
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal[
-        "answer", "reset_before_headers", "reset_after_store", "stall", "slow_drip", "raw"
+        "answer",
+        "reset_before_headers",
+        "reset_after_store",
+        "stall",
+        "slow_drip",
+        "raw",
+        "half_close",
     ] = "answer"
     status: int | None = Field(default=None, ge=200, le=599)
     headers: dict[str, str] = {}
@@ -71,7 +78,7 @@ class Fault(BaseModel):
             return self.store
         if self.kind == "reset_after_store":
             return "first"
-        if self.kind in ("reset_before_headers", "stall", "raw"):
+        if self.kind in ("reset_before_headers", "stall", "raw", "half_close"):
             return "no"
         return "first" if self.status is None or self.status < 300 else "no"
 

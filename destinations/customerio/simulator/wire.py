@@ -67,6 +67,12 @@ class Wire:
         self._writer.write(data)
         await self._writer.drain()
 
+    async def half_close(self, data: bytes) -> None:
+        """Send as `send_raw`, say that no more will come, and listen on until the client leaves."""
+        await self.send_raw(data)
+        self._writer.write_eof()
+        await self.client_left()
+
     async def drip(self, answer: Answer, seconds: float, *, whole: bool) -> None:
         """Send byte by byte, `seconds` apart: the whole answer, or its body after its head."""
         head, body = self._encode(answer)

@@ -1,0 +1,36 @@
+"""A wall clock that jumps, for one process: libfaketime, told by a file.
+
+The monotonic clock is left alone, as it is when a machine's time is corrected.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PLACES = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
+
+
+class WrongClock:
+    """`env` is for the process; `jump` moves its clock at once."""
+
+    def __init__(self, directory: Path) -> None:
+        self._file = directory / "wrong-clock"
+        self.jump(0)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Raises AssertionError where libfaketime is not installed."""
+        found = [path for place in _PLACES for path in Path("/").glob(place.lstrip("/"))]
+        assert found, "libfaketime is missing (Debian: apt-get install faketime)"
+        return {
+            "LD_PRELOAD": str(found[0]),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+
+    def jump(self, seconds: int) -> None:
+        """To so many seconds beside the true time."""
+        beside = self._file.with_suffix(".new")
+        beside.write_text(f"{seconds:+d}s\n")
+        beside.replace(self._file)
