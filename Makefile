@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo dev bench bench-tools test test-postgres test-examples test-compose replay test-unit fuzz chaos year record sbom audit check format clean
+.PHONY: help setup demo dev bench bench-tools test test-postgres test-examples test-compose replay test-unit fuzz chaos chaos-long year record sbom audit check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-examples   every example, in Go, TypeScript, Java and Python"
 	@echo "make fuzz    the HTTP API by its own OpenAPI document, for long"
 	@echo "make chaos   every fault on real processes, a quarter of an hour (SEED=n repeats a run)"
+	@echo "make chaos-long   a herd of 5,000, and broken code for every invariant"
 	@echo "make year    a million deliveries of a simulated year (SEED=n)"
 	@echo "make bench   the benchmark, an hour (see docs/benchmarks.md)"
 	@echo "make test-compose    the compose file on the Docker daemon that runs here"
@@ -76,8 +77,16 @@ fuzz: setup
 		EMITONCE_FUZZ_SEED=$${EMITONCE_FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest tests/api/test_fuzz.py
 
 # Real servers, workers, API and vendor as processes, and what can go wrong with each; one oracle.
+# A wrong clock comes from libfaketime (Debian: apt-get install faketime).
 chaos: setup
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+
+# 5,000 events that wait for a vendor who is away, and then isn't; then broken code for each
+# invariant, for the oracle to find out.
+chaos-long: setup
+	@CHAOS_HERD=5000 $(BIN)/python -m tests.chaos --only herd --minutes 30 \
+		--report tests/chaos/reports/herd.json $(if $(SEED),--seed $(SEED))
+	@EMITONCE_TEST_LONG=1 $(BIN)/pytest tests/chaos
 
 # The real decisions under a simulated clock, vendor and engine: some minutes.
 year: $(BIN)/.synced

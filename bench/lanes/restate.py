@@ -44,7 +44,6 @@ def start(directory: Path, vendor: str) -> Lane:
             "RESTATE_BIND_ADDRESS": f"127.0.0.1:{node}",
             "RESTATE_ADVERTISED_ADDRESS": f"http://127.0.0.1:{node}",
             "RESTATE_DISABLE_TELEMETRY": "true",
-            "RUST_LOG": "error",
         },
         wait=False,
         log=directory / "server.log",
@@ -105,7 +104,8 @@ async def main(port: int) -> None:
     vendor = os.environ["BENCH_VENDOR"]
     globals()["restate"] = restate  # its decorator evaluates annotations in this module
     service = restate.Service("Deliver")
-    http = httpx.AsyncClient(auth=("key", ""), timeout=10)
+    # All invocations run at once: they must not give up waiting for a connection of the pool.
+    http = httpx.AsyncClient(auth=("key", ""), timeout=httpx.Timeout(10, pool=None))
 
     async def post(call: str, body: dict[str, Any]) -> str:
         answer = await http.post(f"{vendor}/{call}", json=body)

@@ -24,6 +24,9 @@ def simulator(
     ] = None,
     us_key: Annotated[list[str] | None, typer.Option(help="Key of region us; repeatable.")] = None,
     eu_key: Annotated[list[str] | None, typer.Option(help="Key of region eu; repeatable.")] = None,
+    keep_requests: Annotated[
+        int, typer.Option(min=1, help="How many requests it remembers, the latest ones.")
+    ] = 10_000,
     as_json: Json = False,
 ) -> None:
     """Run a simulated Customer.io: what it received is at /_sim/requests, faults at /_sim/faults.
@@ -53,6 +56,7 @@ def simulator(
                     host=host,
                     us_keys=us_key or [US_KEY],
                     eu_keys=eu_key or [EU_KEY],
+                    keep_requests=keep_requests,
                     started=started,
                 )
             )

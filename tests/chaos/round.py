@@ -24,6 +24,8 @@ from tests.chaos.world import EVENT, World, until
 
 AT_ONCE = 8
 SETTLE_SECONDS = 240.0
+SETTLED_A_SECOND = 10  # and that much longer for many
+WAITED_FOR_AT_ONCE = 100
 # A worker that stops gives its task back in this way; nothing is wrong with the workflow then.
 _HARMLESS = (
     WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
@@ -104,11 +106,17 @@ class Round:
 
         await until(so_many, within=within, what=f"{count} {call} requests")
 
-    async def settled(self, *, within: float = SETTLE_SECONDS) -> None:
+    async def settled(self, *, within: float | None = None) -> None:
         """Wait until every event has ended; what is still open then is the oracle's to name."""
-        client = self.world.client
-        runs = [client.get_workflow_handle(id) for one in self.emitted for id in one.ids[:1]]
-        results = asyncio.gather(*(run.result() for run in runs), return_exceptions=True)
+        ids = [id for one in self.emitted for id in one.ids[:1]]
+        within = within or SETTLE_SECONDS + len(ids) / SETTLED_A_SECOND
+        slots = asyncio.Semaphore(WAITED_FOR_AT_ONCE)
+
+        async def ended(id: str) -> None:
+            async with slots:
+                await self.world.client.get_workflow_handle(id).result()
+
+        results = asyncio.gather(*map(ended, ids), return_exceptions=True)
         try:
             await asyncio.wait_for(results, within)
         except TimeoutError:

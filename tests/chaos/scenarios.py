@@ -19,7 +19,7 @@ from tests.chaos import hostile
 from tests.chaos.doomed_worker import POINTS
 from tests.chaos.older_code import check_out_older
 from tests.chaos.round import Round
-from tests.chaos.world import World
+from tests.chaos.world import World, until
 from tests.chaos.wrong_clock import WrongClock
 
 Story = Callable[[World, Round, float], Awaitable[None]]
@@ -158,11 +158,16 @@ async def refusing_vendor(world: World, round: Round, size: float) -> None:
 async def herd(world: World, round: Round, size: float) -> None:
     """Many wait for a vendor that is away; then it is back for all of them."""
     waiting = int(os.environ.get("CHAOS_HERD", count(200, size)))
-    await world.misbehave(Fault(status=503))
+    away = 10 + waiting // 25  # seconds: longer than it takes until all of them wait
+    await world.misbehave(Fault(status=503, headers={"Retry-After": str(away)}))
     await world.worker()
     await world.worker()
     await round.emit(waiting)
-    await round.received(waiting, within=240)
+
+    async def all_wait() -> bool:
+        return bool((await world.asked(""))["requests"] >= waiting)
+
+    await until(all_wait, within=240 + away, what=f"{waiting} events that wait")
     await world.behave()
     world.note(f"the vendor was away until {waiting} events waited")
 

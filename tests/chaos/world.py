@@ -179,6 +179,7 @@ async def open_world(directory: Path, random: Random) -> AsyncIterator[World]:
         vendor = await Child.start(
             "vendor",
             *("starter.cli.main", "simulator", "--json", "--port", "0"),
+            *("--keep-requests", "100000"),
             *("--us-key", planted["api key"], "--eu-key", planted["api key"]),
             env={},
             logs=directory / "logs",
