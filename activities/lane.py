@@ -13,9 +13,12 @@ LONGEST_WAIT = 1.0
 LONGEST_AWAY = 900.0
 SHORTEST_AWAY = 0.05
 
-# After "too many requests" the rate is halved, then doubles again in every such time without one.
+# Where "too many requests" is a tenth of the answers or more, the rate is halved; it doubles again
+# in every such time without. Fewer are no sign of a limit: halved at each, only a trickle is left.
 RECOVERY = 10.0
 SLOWEST = 1 / 64
+TOO_MANY = 0.1
+_OF_THE_LATEST = 50  # answers; then both counts are halved, so that older ones weigh less
 # How much more is called back than can be taken: places are left free by chance.
 OVERBOOKING = 1.25
 
@@ -41,6 +44,8 @@ class Lane:
     _queued_until: float = 0.0
     _slowed_at: float = float("-inf")
     _slowness: float = 1.0
+    _answers: float = 0.0
+    _refusals: float = 0.0
 
     @property
     def in_use(self) -> int:
@@ -68,16 +73,22 @@ class Lane:
         """The request that began then has ended."""
         self.last_used = now
         self._begun.remove(began)
+        self._answers += 1
+        if self._answers >= _OF_THE_LATEST:
+            self._answers, self._refusals = self._answers / 2, self._refusals / 2
         self.typical += _WEIGHT_OF_LATEST * (max(now - began, 0.0) - self.typical)
 
     def slow_down(self, now: float, began: float, seconds: float) -> bool:
-        """ "Too many requests": nothing for so long, then at half the rate.
+        """ "Too many requests": nothing for so long; then at half the rate, if many say so.
 
         Once for all requests that were under way together; False when it is known already.
         """
+        self._refusals += 1
         if began < self._slowed_at:
             return False
-        self._slowness = max(self.slowness(now) / 2, SLOWEST)
+        many = self._refusals >= TOO_MANY * max(self._answers, 1 / TOO_MANY)
+        self._slowness = self.slowness(now) / (2 if many else 1)
+        self._slowness = max(self._slowness, SLOWEST)
         self._slowed_at = now
         self.wait_until(now + seconds)
         return True

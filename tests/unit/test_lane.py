@@ -122,6 +122,20 @@ def test_requests_under_way_together_slow_it_down_once():
     assert lane.slowness(2.5) < 0.5
 
 
+def test_one_refusal_among_many_answers_is_a_pause_and_no_lower_rate():
+    lane = Lane(places=10, per_second=100)
+    for number in range(40):
+        lane.enter(number / 10, came_back=False)
+        lane.leave(number / 10 + 0.05, number / 10)
+    assert lane.slow_down(4.0, 3.95, seconds=1)
+    assert lane.slowness(4.0) == 1
+    refused = lane.enter(4.0, came_back=True, longest_wait=0.5)
+    assert isinstance(refused, Away)
+    for number in range(5):  # but when they become a tenth of the answers, it is lowered
+        lane.slow_down(6.0 + number, 5.9 + number, seconds=1)
+    assert lane.slowness(10.0) < 1
+
+
 def test_nothing_is_sent_without_a_share():
     lane = Lane(places=10, per_second=0)
     assert isinstance(lane.enter(0.0, came_back=True), Away)
