@@ -45,6 +45,7 @@ _AWAY = (
     asyncpg.ReadOnlySQLTransactionError,  # a replica, after a failover
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    asyncpg.InternalClientError,  # a connection that the server has ended while it lay in the pool
 )
 
 

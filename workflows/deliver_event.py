@@ -180,7 +180,9 @@ async def _match(event: Event) -> MatchResult:
             schedule_to_close_timeout=MATCH_RULES_LOCALLY.schedule_to_close,
             retry_policy=MATCH_RULES_LOCALLY.retry,
         )
-    except ActivityError as err:
+    except (ActivityError, ApplicationError) as err:
+        # A local activity's failure comes as an `ActivityError` or, so a chaos run has shown,
+        # without that wrapping.
         if is_cancelled_exception(err):
             raise
         matched = await workflow.execute_activity_method(
