@@ -181,8 +181,7 @@ async def _match(event: Event) -> MatchResult:
             retry_policy=MATCH_RULES_LOCALLY.retry,
         )
     except (ActivityError, ApplicationError) as err:
-        # A local activity's failure comes as an `ActivityError` or, so a chaos run has shown,
-        # without that wrapping.
+        # What a local activity raised comes as it is, without an `ActivityError` around it.
         if is_cancelled_exception(err):
             raise
         matched = await workflow.execute_activity_method(
