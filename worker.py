@@ -312,13 +312,7 @@ async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -
         open_catalog(settings, secrets) as catalog,
         open_customerio(settings) as customerio,
     ):
-        client = await connect(
-            timeout_seconds=settings.connect_timeout_seconds,
-            keys=secrets.payload_ring(),
-            runtime=telemetry.runtime,
-            interceptors=telemetry.client_interceptors,
-        )
-        await prepare_namespace(client)
+        client = await connect_observed(settings, secrets, telemetry)
         async with open_worker(client, catalog, customerio, settings, telemetry):
             with on_signals(stop):
                 log.info(
@@ -327,6 +321,22 @@ async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -
                 ready()
                 await stop.wait()
             log.info("worker stopping", grace_seconds=settings.shutdown_grace_seconds)
+
+
+async def connect_observed(settings: Settings, secrets: Secrets, telemetry: Telemetry) -> Client:
+    """A client of a namespace that has been made ready, with this process's keys and telemetry.
+
+    Raises:
+        TemporalUnreachable, NamespaceUnfit: see there.
+    """
+    client = await connect(
+        timeout_seconds=settings.connect_timeout_seconds,
+        keys=secrets.payload_ring(),
+        runtime=telemetry.runtime,
+        interceptors=telemetry.client_interceptors,
+    )
+    await prepare_namespace(client)
+    return client
 
 
 @asynccontextmanager

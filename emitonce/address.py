@@ -13,12 +13,12 @@ def compression(address: str) -> dict[str, Any]:
 
     It would cost CPU at both ends and save nothing.
     """
-    return {"grpc_compression": GrpcCompression.NONE} if is_loopback(address) else {}
-
-
-def is_loopback(address: str) -> bool:
-    """Whether `address`, a host and a port, is this machine's own."""
     host = address.rsplit(":", 1)[0].strip("[]")
+    return {"grpc_compression": GrpcCompression.NONE} if is_this_machine(host) else {}
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host, by name or address, is the machine itself."""
     if host == "localhost":
         return True
     try:

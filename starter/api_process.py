@@ -7,15 +7,20 @@ import contextlib
 
 import structlog
 
-from engine.connect import connect
-from engine.namespace import prepare_namespace
 from settings import Settings, load_secrets
 from starter.api import Parts, serve
 from starter.api.codec import CodecAccess, ui_origins
 from starter.cli.output import console, print_line
 from starter.console import Console
 from starter.site import make_console
-from worker import observed, on_signals, open_catalog, open_customerio, watched_keys
+from worker import (
+    connect_observed,
+    observed,
+    on_signals,
+    open_catalog,
+    open_customerio,
+    watched_keys,
+)
 
 log = structlog.get_logger()
 
@@ -32,13 +37,7 @@ async def run_api(settings: Settings, *, as_json: bool) -> None:
         open_catalog(settings, secrets) as catalog,
         open_customerio(settings) as customerio,
     ):
-        client = await connect(
-            timeout_seconds=settings.connect_timeout_seconds,
-            keys=secrets.payload_ring(),
-            runtime=telemetry.runtime,
-            interceptors=telemetry.client_interceptors,
-        )
-        await prepare_namespace(client)
+        client = await connect_observed(settings, secrets, telemetry)
         parts = Parts(
             client=client,
             catalog=catalog,

@@ -11,7 +11,6 @@ The form is that of Temporal's remote data encoding: a JSON object `{"payloads":
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.converter import PayloadCodec
 
 from emitonce import CannotDecode
+from emitonce.address import is_this_machine
 from starter.api.errors import ApiError, bad_request, too_large, unauthorized
 
 PREFIX = "/codec"
@@ -53,7 +53,7 @@ def ui_origins(ui_url: str | None) -> tuple[str, ...]:
         return ()
     parts = urlsplit(ui_url)
     origin = f"{parts.scheme}://{parts.netloc}"
-    if not _is_this_machine(parts.hostname or ""):
+    if not is_this_machine(parts.hostname or ""):
         return (origin,)
     port = f":{parts.port}" if parts.port else ""
     return tuple(f"{parts.scheme}://{host}{port}" for host in ("127.0.0.1", "localhost", "[::1]"))
@@ -129,22 +129,13 @@ def _require_access(request: Request, access: CodecAccess) -> None:
     if access.token is None:
         host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
         caller = request.client.host if request.client else ""
-        if not (_is_this_machine(host) and _is_this_machine(caller)):
+        if not (is_this_machine(host) and is_this_machine(caller)):
             raise ApiError(403, "this answers its own machine alone; set EMITONCE_CODEC_TOKEN")
         return
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     wanted = access.token.get_secret_value().encode()
     if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), wanted):
         raise unauthorized("the codec's token is needed: Authorization: Bearer <token>")
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def _read(request: Request) -> list[Payload]:

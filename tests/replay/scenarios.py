@@ -7,7 +7,9 @@ import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
+from catalog.errors import CatalogUnavailable
 from delivery.bulk_redelivery import select
+from delivery.rule import MatchRequest, MatchResult
 from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
 from emitonce import EventHandle
 from engine.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
@@ -50,6 +52,24 @@ async def retried(stack: Stack) -> Recorded:
     handle = await stack.emit()
     await handle.result()
     return {"retried": handle.id}
+
+
+async def catalog_away(stack: Stack) -> Recorded:
+    """Its local look-up of rules fails, and an ordinary activity takes over."""
+    await stack.rule()
+    lookup = stack.catalog.rule_lookup
+    match, failed = lookup.match, []
+
+    async def failing_once(request: MatchRequest) -> MatchResult:
+        if not failed:
+            failed.append(request)
+            raise CatalogUnavailable("the database is starting up")
+        return await match(request)
+
+    lookup.match = failing_once  # type: ignore[method-assign]
+    handle = await stack.emit()
+    await handle.result()
+    return {"catalog_away": handle.id}
 
 
 async def identify_failed(stack: Stack) -> Recorded:
@@ -179,6 +199,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     delivered,
     started_by_a_plain_client,
     retried,
+    catalog_away,
     identify_failed,
     track_failed,
     mapping_error,

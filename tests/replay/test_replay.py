@@ -38,6 +38,7 @@ NEEDED = {
     "mapping_error",
     "no_rule",
     "redelivered",
+    "catalog_away",
     "retried",
     "two_rules_of_which_one_failed",
 }
