@@ -214,6 +214,7 @@ async def test_bulk_key_stands_for_the_whole_batch(api: Api):
         assert_error(answer, 409, "Idempotency-Key")
     single = await api.emit(batch[0], Idempotency_Key="batch-1")
     assert single.status_code == 201
+    await api.stack.listed(6)
     listed = (await api.get(f"/workspaces/{api.stack.workspace}/events")).json()
     assert len(listed["records"]) == 6
 

@@ -174,6 +174,7 @@ async def test_celery(api: Api, uv: str, wheel: Path, tmp_path: Path) -> None:
     finally:
         worker.terminate()
         await worker.wait()
+    await api.stack.listed(1)
     page = (await api.get(f"/workspaces/{api.stack.workspace}/events")).json()
     assert page["count"] == 1
 

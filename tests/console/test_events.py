@@ -38,6 +38,7 @@ async def test_a_list_is_narrowed_and_goes_back_in_pages(
     for number in range(53):
         handle = await stack.emit("page.view" if number % 2 else "user.signup", {"userId": "1"})
     await stack.ended(handle)
+    await stack.listed(53)
     async with site.visitor(browser) as page:
         await page.goto(site.at("/events?live=off"))
         assert await page.locator("#rows tr").count() == 50

@@ -18,6 +18,7 @@ from catalog import Catalog
 from catalog.cipher import CredentialCipher
 from catalog.connections import Connection
 from catalog.rules import Rule
+from delivery import search_attributes as names
 from delivery.log import EventLog
 from destinations.customerio.client import CustomerIOClient, open_transport
 from destinations.customerio.simulator import US_KEY, Request, Simulator
@@ -128,6 +129,10 @@ class Stack:
         await eventually(holds, within=within)
         return log
 
+    async def listed(self, count: int) -> None:
+        """Wait until lists, which follow a moment behind, show `count` events."""
+        await listed(self.client, self.workspace, count)
+
     def calls(self, *, user: str | None = None) -> list[Request]:
         """What Customer.io received, in order; of one person alone with `user`."""
         return [
@@ -182,6 +187,16 @@ async def eventually(condition: Callable[[], Awaitable[bool]], *, within: float 
     while not await condition():
         assert time.monotonic() < deadline, "it did not come true in time"
         await asyncio.sleep(0.05)
+
+
+async def listed(client: Client, workspace: str, count: int) -> None:
+    """Wait until visibility, which lags behind, knows of `count` runs of the workspace."""
+
+    async def known() -> bool:
+        condition = f"{names.WORKSPACE.name} = '{workspace}'"
+        return (await client.count_workflows(condition)).count >= count
+
+    await eventually(known, within=60)
 
 
 def waits(log: EventLog) -> bool:

@@ -30,7 +30,7 @@ from delivery import search_attributes as names
 from delivery.result import Status
 from engine.event_list import EventPage, ListedEvent, count_events, list_events
 from engine.event_query import EventQuery
-from tests.integration.stack import eventually
+from tests.integration.stack import eventually, listed
 
 NOBODYS = "nobody-works-here"
 LONG = pytest.mark.skipif(
@@ -87,12 +87,7 @@ class Runs:
 
     async def listed(self, count: int) -> None:
         """Wait until visibility, which lags behind, knows of `count` runs."""
-
-        async def known() -> bool:
-            condition = f"{names.WORKSPACE.name} = '{self.workspace}'"
-            return (await self.client.count_workflows(condition)).count >= count
-
-        await eventually(known, within=60)
+        await listed(self.client, self.workspace, count)
 
     async def pages(self, query: EventQuery, limit: int) -> list[EventPage]:
         pages = [await list_events(self.client, query, limit=limit)]
