@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo dev bench bench-tools test test-postgres test-examples test-compose replay test-unit fuzz chaos chaos-long year record sbom audit check format clean
+.PHONY: help setup demo dev bench bench-long bench-tools test test-postgres test-examples test-compose replay test-unit fuzz chaos chaos-long year record sbom audit check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
@@ -98,9 +98,12 @@ record: setup
 
 # An hour, on a machine with nothing else to do. Restate's server comes from npm, where that is.
 bench: setup bench-tools
-	@.venv-bench/bin/python -m bench
+	@.venv-bench/bin/python -m bench $(BENCH)
 	@.venv-bench/bin/python -m bench.report
 	@.venv-bench/bin/python -m bench.capacity
+
+bench-long: BENCH := --long
+bench-long: bench
 
 bench-tools: | $(UV)
 	@UV_PROJECT_ENVIRONMENT=.venv-bench UV_PYTHON_DOWNLOADS=never \

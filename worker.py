@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -314,6 +315,11 @@ async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -
     ):
         client = await connect_observed(settings, secrets, telemetry)
         async with open_worker(client, catalog, customerio, settings, telemetry):
+            # What is loaded by now stays for good: no later collection need walk through it. What
+            # comes later is freed by reference counts, but for a few cycles.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(10_000)
             with on_signals(stop):
                 log.info(
                     "worker started", task_queue=settings.task_queue, build_id=settings.build_id

@@ -19,6 +19,7 @@ from bench.workload import Workload
 
 DRAIN_SECONDS = 120
 WARM = 20
+IDLE_CPU = 0.1  # seconds of CPU within one second
 
 
 @dataclass
@@ -36,6 +37,10 @@ class StandIn:
             "seed": seed,
         }
         self._ask("/_reset", json.dumps(options).encode())
+
+    def tracked(self) -> int:
+        """How many users have arrived, those of the warm-up among them."""
+        return int(self._ask("/_tracked"))
 
     def seen(self) -> list[tuple[str, str, int, int]]:
         return [tuple(call) for call in json.loads(self._ask("/_seen"))]  # type: ignore[misc]
@@ -61,6 +66,7 @@ class Sample:
     cpu_per_event: dict[str, float]
     rss: dict[str, int]
     stored_per_event: float
+    repetition: int = 0
     more: dict[str, float] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -76,8 +82,8 @@ def measure(lane: Lane, workload: Workload, vendor: StandIn, run: str, seed: int
         _emitter(module, lane, part, run, first, number)
         for number, (first, part) in enumerate(parts)
     ]
-    warm = {f"{run}-warm{part}-{number}" for part in range(len(parts)) for number in range(WARM)}
-    _until(lambda: warm <= _tracked(vendor), 60)
+    warm = WARM * len(parts)
+    _until(lambda: vendor.tracked() >= warm, 60)
     stored = sum(tree_bytes(path) for path in lane.stored)
     before = _costs(lane, emitters)
     for emitter in emitters:
@@ -85,14 +91,13 @@ def measure(lane: Lane, workload: Workload, vendor: StandIn, run: str, seed: int
         emitter.popen.stdin.write("\n")
         emitter.popen.stdin.flush()
     if workload.kill:
-        _kill_half_way(lane, workload, vendor, before)
+        _kill_half_way(lane, vendor, warm + workload.count // 2, before)
     samples: dict[str, list[int]] = {"begun": [], "done": []}
     for emitter in emitters:
         assert emitter.popen.stdout is not None
         for name, values in json.loads(emitter.popen.stdout.readline()).items():
             samples[name] += values
-    users = {f"{run}-{number}" for number in range(workload.count)}
-    _drain(users, vendor)
+    _drain(warm + workload.count, vendor)
     after = _costs(lane, emitters)
     for emitter in emitters:
         emitter.stop()
@@ -144,10 +149,6 @@ def _emitter(
     return Process("emitter", popen)
 
 
-def _tracked(vendor: StandIn) -> set[str]:
-    return {user for call, user, _, status in vendor.seen() if call == "track" and status == 200}
-
-
 def _until(condition: Any, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -157,20 +158,35 @@ def _until(condition: Any, seconds: float) -> bool:
     return False
 
 
-def _drain(users: set[str], vendor: StandIn) -> None:
+def _drain(users: int, vendor: StandIn) -> None:
     """Wait until all have arrived, or none has for so long that no more will."""
     arrived = -1
     deadline = time.monotonic() + DRAIN_SECONDS
-    while not users <= (tracked := _tracked(vendor)) and time.monotonic() < deadline:
-        if len(tracked) > arrived:
-            arrived, deadline = len(tracked), time.monotonic() + DRAIN_SECONDS
+    while (tracked := vendor.tracked()) < users and time.monotonic() < deadline:
+        if tracked > arrived:
+            arrived, deadline = tracked, time.monotonic() + DRAIN_SECONDS
         time.sleep(0.25)
 
 
+def settle(processes: Sequence[Process], seconds: float = 120) -> float:
+    """Wait until they do next to nothing; how many seconds that took.
+
+    What follows an event's arrival, visibility above all, is done behind it.
+    """
+    began = time.monotonic()
+    used = sum(process.cost().cpu for process in processes)
+    while time.monotonic() < began + seconds:
+        time.sleep(1)
+        before, used = used, sum(process.cost().cpu for process in processes)
+        if used - before < IDLE_CPU:
+            break
+    return time.monotonic() - began
+
+
 def _kill_half_way(
-    lane: Lane, workload: Workload, vendor: StandIn, before: dict[str, dict[str, float]]
+    lane: Lane, vendor: StandIn, half: int, before: dict[str, dict[str, float]]
 ) -> None:
-    _until(lambda: len(_tracked(vendor)) >= WARM + workload.count // 2, DRAIN_SECONDS)
+    _until(lambda: vendor.tracked() >= half, DRAIN_SECONDS)
     for worker in lane.workers:
         worker.kill()
     lane.workers[:] = [lane.start_worker() for _ in lane.workers]
@@ -216,7 +232,7 @@ def _account(
         for number, user in enumerate(users)
         if user in tracked
     ]
-    last = max((tracked[user] for user in arrived), default=begun[0] + 1)
+    last = max((tracked[user] for user in arrived), default=min(begun) + 1)
     return Sample(
         lane=lane.name,
         workload=workload.name,
@@ -226,7 +242,7 @@ def _account(
         out_of_order=sum(
             user not in identified or identified[user] > tracked[user] for user in arrived
         ),
-        events_per_second=len(arrived) / ((last - begun[0]) / 1e9),
+        events_per_second=len(arrived) / ((last - min(begun)) / 1e9),
         accept_ms=percentiles([(d - b) / 1e6 for b, d in zip(begun, done, strict=True)]),
         end_to_end_ms=percentiles(ends),
         cpu_per_event={

@@ -1,4 +1,4 @@
-"""The figures that count: ratios of lanes measured in turn in the same run, as medians."""
+"""The figures that count: ratios of lanes measured side by side, repetition by repetition."""
 
 from __future__ import annotations
 
@@ -11,12 +11,18 @@ Read = Callable[[Sample], float]
 
 
 def ratios(samples: Sequence[Sample]) -> dict[str, float]:
-    def median(lane: str, workload: str, read: Read) -> float | None:
-        found = [read(s) for s in samples if s.lane == lane and s.workload == workload]
-        return statistics.median(found) if found else None
+    def by_repetition(lane: str, workload: str, read: Read) -> dict[int, float]:
+        found: dict[int, list[float]] = {}
+        for sample in samples:
+            if sample.lane == lane and sample.workload == workload:
+                found.setdefault(sample.repetition, []).append(read(sample))
+        return {repetition: statistics.mean(values) for repetition, values in found.items()}
 
-    def ratio(of: float | None, to: float | None) -> float | None:
-        return of / to if of is not None and to else None
+    def ratio(of: tuple[str, str], to: tuple[str, str], read: Read) -> float | None:
+        """The median of what the repetitions have: lanes within one are measured side by side."""
+        mine, theirs = by_repetition(*of, read), by_repetition(*to, read)
+        found = [mine[one] / theirs[one] for one in mine.keys() & theirs.keys() if theirs[one]]
+        return statistics.median(found) if found else None
 
     def rate(sample: Sample) -> float:
         return sample.events_per_second
@@ -30,30 +36,24 @@ def ratios(samples: Sequence[Sample]) -> dict[str, float]:
     def worker(sample: Sample) -> float:
         return sample.cpu_per_event.get("worker", 0.0)
 
-    apart = ratio(median("ours", "steady-10", end), median("bare", "steady-10", end))
-    eager = ratio(median("ours_eager", "steady-10", end), median("bare", "steady-10", end))
+    def burst(of: str, to: str, read: Read = rate) -> float | None:
+        return ratio((of, "burst"), (to, "burst"), read)
+
+    def steady(of: str, to: str, read: Read) -> float | None:
+        return ratio((of, "steady-10"), (to, "steady-10"), read)
+
+    apart = steady("ours", "bare", end)
+    eager = steady("ours_eager", "bare", end)
     found = {
-        "throughput_vs_bare": ratio(median("ours", "burst", rate), median("bare", "burst", rate)),
-        "throughput_vs_bare_tuned": ratio(
-            median("ours", "burst", rate), median("bare_tuned", "burst", rate)
-        ),
+        "throughput_vs_bare": burst("ours", "bare"),
+        "throughput_vs_bare_tuned": burst("ours", "bare_tuned"),
         "e2e_p50_vs_bare": min((r for r in (apart, eager) if r is not None), default=None),
         "e2e_p50_vs_bare_apart": apart,
         "e2e_p50_vs_bare_eager": eager,
-        "accept_p50_vs_start_workflow": ratio(
-            median("ours", "steady-10", accept), median("bare_tuned", "steady-10", accept)
-        ),
-        "worker_cpu_vs_bare": ratio(
-            median("ours", "burst", worker), median("bare", "burst", worker)
-        ),
-        "rules_100k_vs_10": ratio(
-            median("ours@100k-rules", "burst", rate), median("ours@10-rules", "burst", rate)
-        ),
-        "two_workers_vs_one": ratio(
-            median("ours@2-workers", "burst", rate), median("ours", "burst", rate)
-        ),
-        "depth_last_vs_first": ratio(
-            median("ours", "depth-last", rate), median("ours", "depth-first", rate)
-        ),
+        "accept_p50_vs_start_workflow": steady("ours", "bare_tuned", accept),
+        "worker_cpu_vs_bare": burst("ours", "bare", worker),
+        "rules_100k_vs_10": burst("ours@100k-rules", "ours@10-rules"),
+        "two_workers_vs_one": burst("ours@2-workers", "ours"),
+        "depth_last_vs_first": ratio(("ours", "depth-last"), ("ours", "depth-first"), rate),
     }
     return {name: round(value, 3) for name, value in found.items() if value is not None}

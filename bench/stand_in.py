@@ -4,6 +4,7 @@
 
 POST /v1/identify, /v1/track   200 after `latency_ms`, or a fault by chance
 POST /_reset                   {"latency_ms", "fail_503", "fail_429", "seed"}: forgets all
+GET  /_tracked                 how many users have had a track answered 200
 GET  /_seen                    [[call, user, received_ns, status], …]; wall-clock nanoseconds
 
 One process for all lanes; what it costs is not part of any.
@@ -28,6 +29,7 @@ class Seen:
 
     def reset(self, options: dict[str, float]) -> None:
         self.calls: list[tuple[str, str, int, int]] = []
+        self.tracked: set[str] = set()
         self.latency = options.get("latency_ms", 0) / 1000
         self.fail_503 = options.get("fail_503", 0)
         self.fail_429 = options.get("fail_429", 0)
@@ -41,7 +43,10 @@ class Seen:
             status = 503
         elif chance < self.fail_503 + self.fail_429:
             status = 429
-        self.calls.append((call, user[1].decode() if user else "", time.time_ns(), status))
+        name = user[1].decode() if user else ""
+        self.calls.append((call, name, time.time_ns(), status))
+        if call == "track" and status == 200:
+            self.tracked.add(name)
         return status
 
 
@@ -69,6 +74,8 @@ class Connection(asyncio.Protocol):
     def _answer(self, path: str, body: bytes) -> None:
         if path == "/_seen":
             self._send(200, json.dumps(self._seen.calls).encode())
+        elif path == "/_tracked":
+            self._send(200, str(len(self._seen.tracked)).encode())
         elif path == "/_reset":
             self._seen.reset(json.loads(body or b"{}"))
             self._send(200, b"{}")

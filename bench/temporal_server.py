@@ -19,7 +19,10 @@ DEFAULTS = (
     *("--dynamic-config-value", "matching.numTaskqueueWritePartitions=4"),
     *("--sqlite-pragma", "journal_mode=DELETE"),
     *("--sqlite-pragma", "synchronous=FULL"),
+    *("--sqlite-pragma", "cache_size=-2000"),
 )
+# What our own server would leave out of the schema.
+ALL_INDEXES = "--all-visibility-indexes"
 
 
 def start_server(directory: Path, *, tuned: bool) -> tuple[Process, str]:
@@ -33,6 +36,8 @@ def start_server(directory: Path, *, tuned: bool) -> tuple[Process, str]:
         *("--db-filename", str(directory / "temporal.db")),
         *(server_flags() if tuned else DEFAULTS),
     ]
+    if not tuned and binary.name == "temporal-dev":
+        command.append(ALL_INDEXES)
     process = Process.start("engine", command, wait=False, log=directory / "server.log")
     address = f"127.0.0.1:{port}"
     asyncio.run(_wait(address))

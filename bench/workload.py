@@ -29,6 +29,7 @@ class Workload:
 
 BURST = Workload("burst", 1_000)
 STEADY = tuple(Workload(f"steady-{rate}", rate * 20, rate=rate) for rate in (5, 10, 20, 40))
+STEADY_10 = STEADY[1]
 SLOW_VENDOR = Workload("vendor-200ms", 400, rate=20, latency_ms=200)
 FAULTY = Workload("faults", 500, rate=20, fail_503=0.05, fail_429=0.02)
 KILLED = Workload("kill", 600, kill=True)

@@ -57,6 +57,7 @@ _SEARCH_ATTRIBUTES = (
 _PRAGMAS = (
     *("--sqlite-pragma", "journal_mode=WAL"),
     *("--sqlite-pragma", "synchronous=NORMAL"),
+    *("--sqlite-pragma", "cache_size=-65536"),  # 64 MiB: indexes outgrow the default of 2
 )
 
 

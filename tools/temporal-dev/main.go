@@ -44,6 +44,7 @@ type settings struct {
 	dbFile           string
 	postgresURL      string
 	pragmas          map[string]string
+	allIndexes       bool
 	dynamicConfig    dynamicconfig.StaticClient
 	logLevel         zap.AtomicLevel
 	logFormat        string
@@ -92,6 +93,12 @@ func run(s *settings) error {
 		}
 	}
 
+	if store.isSQLite && !s.allIndexes {
+		if err := store.indexWhatIsUsed(ctx, logger); err != nil {
+			return fmt.Errorf("indexes of visibility: %w", err)
+		}
+	}
+
 	server, err := newServer(s, store, logger)
 	if err != nil {
 		return err
@@ -137,9 +144,10 @@ func parse(args []string) (*settings, error) {
 	s := &settings{
 		namespaces:       []string{"default"},
 		searchAttributes: map[string]enumspb.IndexedValueType{},
-		pragmas:          map[string]string{"journal_mode": "WAL", "synchronous": "NORMAL"},
-		dynamicConfig:    oneNodeConfig(),
-		logLevel:         zap.NewAtomicLevelAt(zap.WarnLevel),
+		// cache_size: 64 MiB, for indexes that the default of 2 MiB has no room for.
+		pragmas:       map[string]string{"journal_mode": "WAL", "synchronous": "NORMAL", "cache_size": "-65536"},
+		dynamicConfig: oneNodeConfig(),
+		logLevel:      zap.NewAtomicLevelAt(zap.WarnLevel),
 	}
 	flags := flag.NewFlagSet("temporal-dev server start-dev", flag.ContinueOnError)
 	flags.StringVar(&s.ip, "ip", "127.0.0.1", "`address` the server listens on")
@@ -175,10 +183,11 @@ func parse(args []string) (*settings, error) {
 		}
 		return fmt.Errorf("no search attribute type %q", kind)
 	}))
-	flags.Func("sqlite-pragma", "`name=value`; repeatable (default: journal_mode=WAL synchronous=NORMAL)", keyValue(func(name, value string) error {
+	flags.Func("sqlite-pragma", "`name=value`; repeatable (default: journal_mode=WAL synchronous=NORMAL cache_size=-65536)", keyValue(func(name, value string) error {
 		s.pragmas[name] = value
 		return nil
 	}))
+	flags.BoolVar(&s.allIndexes, "all-visibility-indexes", false, "leave SQLite's indexes of visibility as the server's schema has them: one for each column that a search attribute could take, used or not")
 	flags.Func("dynamic-config-value", "`key=JSON` of the server's dynamic configuration; repeatable", keyValue(func(key, text string) error {
 		value, err := configValue(text)
 		s.dynamicConfig[dynamicconfig.MakeKey(key)] = value

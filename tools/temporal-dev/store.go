@@ -35,6 +35,7 @@ type store struct {
 	historyShards int32       // as many as when the database was new
 	description   string
 	onClose       string // last statement before the process ends
+	isSQLite      bool
 }
 
 // openSQLite opens the file, which it creates with the schema where there is none; an empty name
@@ -43,6 +44,7 @@ func openSQLite(file string, pragmas map[string]string) (*store, error) {
 	opened := &store{
 		sql:           config.SQL{PluginName: sqlite.PluginName, ConnectAttributes: maps.Clone(pragmas)},
 		historyShards: 1,
+		isSQLite:      true,
 	}
 	if file == "" {
 		// The schema is made with the connection, and the connection lasts as long as the process.
@@ -113,14 +115,10 @@ func (s *store) ensureNamespace(
 	retention time.Duration,
 	attributes map[string]enumspb.IndexedValueType,
 ) error {
-	serializer := serialization.NewSerializer()
-	factory := sql.NewFactory(s.sql, resolver.NewNoopResolver(), clusterName, logger, metrics.NoopMetricsHandler, serializer)
-	metadata, err := factory.NewMetadataStore()
+	manager, err := s.namespaces(logger)
 	if err != nil {
 		return err
 	}
-	manager := persistence.NewMetadataManagerImpl(metadata, serializer, logger, clusterName)
-
 	var isMissing *serviceerror.NamespaceNotFound
 	existing, err := manager.GetNamespace(ctx, &persistence.GetNamespaceRequest{Name: name})
 	if errors.As(err, &isMissing) {
@@ -157,6 +155,16 @@ func (s *store) ensureNamespace(
 		IsGlobalNamespace:   existing.IsGlobalNamespace,
 		NotificationVersion: current.NotificationVersion,
 	})
+}
+
+func (s *store) namespaces(logger log.Logger) (persistence.MetadataManager, error) {
+	serializer := serialization.NewSerializer()
+	factory := sql.NewFactory(s.sql, resolver.NewNoopResolver(), clusterName, logger, metrics.NoopMetricsHandler, serializer)
+	metadata, err := factory.NewMetadataStore()
+	if err != nil {
+		return nil, err
+	}
+	return persistence.NewMetadataManagerImpl(metadata, serializer, logger, clusterName), nil
 }
 
 // addSearchAttributes gives each attribute that has none a free column of its type. aliases maps
