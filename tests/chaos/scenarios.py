@@ -12,6 +12,7 @@ import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from delivery.result import Status
 from destinations.customerio.simulator import Fault
@@ -20,7 +21,7 @@ from tests.chaos.doomed_worker import POINTS
 from tests.chaos.older_code import check_out_older
 from tests.chaos.round import Round
 from tests.chaos.world import World, until
-from tests.chaos.wrong_clock import WrongClock
+from tests.chaos.wrong_clock import WrongClock, furthest
 
 Story = Callable[[World, Round, float], Awaitable[None]]
 
@@ -233,6 +234,9 @@ async def clock_jumps(world: World, round: Round, size: float) -> None:
             clock.jump(hours * 3600)
             world.note(f"a worker's clock jumped to {hours:+d} h beside the true time")
             await asyncio.sleep(world.random.uniform(1, 2))
+        behind, ahead = furthest(world.logs / "worker.log")
+        assert behind > timedelta(hours=70), "no jump back has reached the worker"
+        assert ahead > timedelta(hours=70), "no jump forwards has reached the worker"
         await world.worker()
         clock.jump(30 * 3600)
 

@@ -5,6 +5,8 @@ The monotonic clock is left alone, as it is when a machine's time is corrected.
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 _PLACES = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
@@ -34,3 +36,15 @@ class WrongClock:
         beside = self._file.with_suffix(".new")
         beside.write_text(f"{seconds:+d}s\n")
         beside.replace(self._file)
+
+
+def furthest(log: Path) -> tuple[timedelta, timedelta]:
+    """How far behind and ahead of now its lines claim to have been written, in a log of JSON."""
+    now = datetime.now(UTC)
+    beside = [timedelta()]
+    for line in log.read_text().splitlines():
+        try:
+            beside.append(datetime.fromisoformat(json.loads(line)["timestamp"]) - now)
+        except (ValueError, TypeError, KeyError):  # what the interpreter itself has to say
+            continue
+    return -min(beside), max(beside)
