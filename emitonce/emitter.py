@@ -35,6 +35,7 @@ from temporalio.exceptions import (
 from temporalio.service import RPCError, RPCStatusCode
 
 from emitonce.address import compression
+from emitonce.at_exit import leave_in_order
 from emitonce.errors import (
     DeliveryFailed,
     EmitError,
@@ -173,6 +174,7 @@ class Emitter:
         config.setdefault("data_converter", sealing_converter(keys))
         if instance_secret is None and (encoded := os.environ.get("EMITONCE_INSTANCE_SECRET")):
             instance_secret = base64.b64decode(encoded)
+        leave_in_order()
         try:
             client = await Client.connect(**config)
         except RuntimeError as err:

@@ -37,6 +37,7 @@ class SyncEmitter:
         self._lock = threading.Lock()
         self._process = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._emitter: Emitter | None = None
 
     def emit(
@@ -72,18 +73,20 @@ class SyncEmitter:
     def close(self) -> None:
         """End the thread. A later event begins anew."""
         with self._lock:
-            if self._loop is not None and self._process == os.getpid():
+            if self._loop and self._thread and self._process == os.getpid():
                 self._loop.call_soon_threadsafe(self._loop.stop)
-            self._loop = self._emitter = None
+                self._thread.join(self._timeout)
+            self._loop = self._thread = self._emitter = None
 
     def _connected(self) -> Emitter:
         with self._lock:
             if self._emitter is None or self._process != os.getpid():
                 self._process = os.getpid()
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(
+                self._thread = threading.Thread(
                     target=_run_forever, args=(self._loop,), name="emitonce", daemon=True
-                ).start()
+                )
+                self._thread.start()
                 self._emitter = self._run(Emitter.connect(**self._connect))
             return self._emitter
 

@@ -12,6 +12,7 @@ from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
 from emitonce.address import compression
+from emitonce.at_exit import leave_in_order
 from emitonce.key_ring import KeyRing
 from engine.converter import data_converter
 
@@ -47,6 +48,7 @@ async def connect(
     config.setdefault("data_converter", data_converter(keys))
     config.update(compression(config["target_host"]))
     config.update(options)
+    leave_in_order()
     return await _connect_within(timeout_seconds, config)
 
 
