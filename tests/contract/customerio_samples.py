@@ -44,6 +44,10 @@ TRACK = Message(
 )
 
 
+def options(sim: Simulator, **changed: object) -> None:
+    sim.set_options(sim.options.model_copy(update=changed))
+
+
 def basic(key: str, password: str = "") -> str:
     return "Basic " + base64.b64encode(f"{key}:{password}".encode()).decode()
 

@@ -28,7 +28,7 @@ from destinations.customerio.errors import (
     TimedOut,
     TlsFailed,
 )
-from destinations.customerio.simulator import US_KEY, Fault, Simulator
+from destinations.customerio.simulator import US_KEY, Fault
 from destinations.customerio.verify import Verdict, verify
 from tests.contract.customerio_samples import EU, IDENTIFY, TIMEOUT, TRACK, US, Key, basic
 
@@ -55,13 +55,6 @@ async def elsewhere(
     host, port = server.sockets[0].getsockname()
     yield f"http://{host}:{port}/v1", received
     server.close()
-
-
-@pytest_asyncio.fixture
-async def sim() -> AsyncIterator[Simulator]:
-    simulator = await Simulator.start()
-    yield simulator
-    await simulator.stop()
 
 
 @pytest_asyncio.fixture
