@@ -10,6 +10,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 _PLACES = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
+MISSING = "libfaketime is missing (Debian: apt-get install faketime)"
+
+
+def library() -> Path | None:
+    found = (path for place in _PLACES for path in Path("/").glob(place.lstrip("/")))
+    return next(found, None)
 
 
 class WrongClock:
@@ -22,10 +28,10 @@ class WrongClock:
     @property
     def env(self) -> dict[str, str]:
         """Raises AssertionError where libfaketime is not installed."""
-        found = [path for place in _PLACES for path in Path("/").glob(place.lstrip("/"))]
-        assert found, "libfaketime is missing (Debian: apt-get install faketime)"
+        found = library()
+        assert found, MISSING
         return {
-            "LD_PRELOAD": str(found[0]),
+            "LD_PRELOAD": str(found),
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
