@@ -68,10 +68,13 @@ class Caller:
         authorization: str | None = basic(US_KEY),
         region: str = "us",
         raw: bytes | None = None,
+        encoding: str | None = None,
     ) -> httpx.Response:
         headers = {"X-Strict-Mode": "1"} if strict else {}
         if authorization is not None:
             headers["Authorization"] = authorization
+        if encoding is not None:
+            headers["Content-Encoding"] = encoding
         url = f"{self.sim.base_urls[region]}/{call}"
         if raw is not None:
             return await self._http.post(url, content=raw, headers=headers)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+
 import pytest
 
 from destinations.customerio.simulator import EU_KEY, US_KEY
@@ -76,6 +79,19 @@ async def test_the_refusal_of_a_key_may_have_a_body(sim, caller):
         ("track", b'{"userId": "u1", "event": ""}'),
         ("track", b'{"userId": "u1", "event": {}}'),
         ("track", b'{"userId": "u1", "event": "Opened", "properties": 1}'),
+        ("track", b'{"event": "Report Delivery Event"}'),
+        ("identify", b'{"userId": "u1", "type": "track"}'),
+        ("alias", b'{"userId": "u1"}'),
+        ("alias", b'{"previousId": "a1"}'),
+        ("alias", b'{"userId": "u1", "previousId": 7}'),
+        ("alias", b'{"userId": "u1", "previousId": ""}'),
+        ("group", b'{"userId": "u1", "groupId": 7}'),
+        ("group", b'{"userId": "u1", "groupId": "g1", "traits": []}'),
+        ("group", b'{"userId": "u1", "traits": {"relationshipAttributes": "admin"}}'),
+        ("page", b'{"name": "Home", "traits": {"email": "jo@b.co"}}'),
+        ("page", b'{"userId": "u1", "name": 7}'),
+        ("screen", b'{"name": "Home"}'),
+        ("screen", b'{"anonymousId": "a1", "properties": "none"}'),
         ("batch", b'{"batch": {}}'),
     ],
 )
@@ -313,11 +329,48 @@ async def test_parts_of_a_batch_take_effect_in_order_and_invalid_ones_vanish(sim
     assert [event.person.id for event in sim.events] == ["u1"]
 
 
-@pytest.mark.parametrize("call", ["page", "screen", "group", "alias"])
-async def test_other_calls_are_accepted_and_stay_in_the_log_alone(sim, caller, call):
-    assert (await caller.post(call, {"userId": "u1"})).status_code == 200
+@pytest.mark.parametrize(
+    ("call", "body"),
+    [
+        ("page", {"userId": "u1", "name": "Home"}),
+        ("screen", {"anonymousId": "a1", "properties": {"dark": True}}),
+        ("group", {"groupId": "g1", "traits": {"name": "Acme"}}),
+        ("alias", {"previousId": "a1", "userId": "u1"}),
+    ],
+)
+async def test_other_calls_are_accepted_and_stay_in_the_log_alone(sim, caller, call, body):
+    assert (await caller.post(call, body)).status_code == 200
     assert not sim.people
     assert [request.call for request in sim.requests] == [call]
+
+
+@pytest.mark.parametrize("event", ["Report Delivery Event", "Report Content Event"])
+async def test_a_report_needs_no_person(sim, caller, event):
+    properties = {"deliveryId": "d1", "metric": "opened"}
+    answer = await caller.post("track", {"event": event, "properties": properties})
+    assert answer.status_code == 200
+    assert sim.commands == [event]
+
+
+async def test_an_email_is_stored_with_the_spaces_that_it_was_sent_with(sim, caller):
+    await caller.identify(userId="u1", traits={"email": " Jo@b.co"})
+    await caller.identify(userId="jo@b.co ", traits={})
+    assert [(person.id, person.email) for person in sim.people] == [
+        ("u1", " jo@b.co"),
+        ("jo@b.co ", None),
+    ]
+
+
+async def test_a_gzip_body_is_read_and_its_size_is_that_of_the_json(sim, caller):
+    small, large = ({"userId": "u1", "context": {"x": "x" * size}} for size in (20_000, 40_000))
+    packed = [gzip.compress(json.dumps(body).encode()) for body in (small, large)]
+    statuses = [
+        (await caller.post("identify", raw=raw, encoding="gzip")).status_code
+        for raw in (*packed, b"no gzip")
+    ]
+    assert statuses == [200, 400, 400]
+    assert [person.id for person in sim.people] == ["u1"]
+    assert sim.requests[0].body == small
 
 
 async def test_people_of_different_keys_are_apart(sim, caller):

@@ -11,8 +11,21 @@ from pydantic import JsonValue
 
 CALLS = ("identify", "track", "page", "screen", "group", "alias", "batch")
 
-_STRINGS = ("userId", "anonymousId", "event", "messageId", "timestamp", "sentAt")
+_STRINGS = (
+    "userId",
+    "anonymousId",
+    "previousId",
+    "groupId",
+    "event",
+    "name",
+    "messageId",
+    "timestamp",
+    "sentAt",
+)
 _OBJECTS = ("traits", "properties", "context", "integrations")
+
+# The semantic events that the API reference describes by their properties, without a person.
+_ABOUT_NOBODY = ("Report Delivery Event", "Report Content Event")
 
 
 class InvalidCall(Exception):
@@ -21,7 +34,9 @@ class InvalidCall(Exception):
 
 @dataclass(frozen=True)
 class CallBody:
-    """Blank ids are absent. `timestamp` is None when not given."""
+    """Blank ids are absent, others are as they were sent: the vendor promises trimming for event
+    names only. `timestamp` is None when not given.
+    """
 
     user_id: str | None
     anonymous_id: str | None
@@ -33,8 +48,7 @@ class CallBody:
 
     @property
     def email(self) -> str | None:
-        email = self.traits.get("email")
-        return email.strip() or None if isinstance(email, str) else None
+        return _id(self.traits.get("email"))
 
 
 def parse_body(raw: bytes) -> dict[str, JsonValue]:
@@ -49,7 +63,9 @@ def parse_body(raw: bytes) -> dict[str, JsonValue]:
 
 
 def read_call(call: str, body: dict[str, JsonValue]) -> CallBody:
-    """Raises `InvalidCall` for wrong types, a missing identity and a missing event name."""
+    """Raises `InvalidCall` for wrong types and for what the API reference requires of the call."""
+    if body.get("type", call) != call:
+        raise InvalidCall(f"type must be {call}")
     for name in _STRINGS:
         if not isinstance(body.get(name), str | None):
             raise InvalidCall(f"{name} must be a string")
@@ -57,19 +73,43 @@ def read_call(call: str, body: dict[str, JsonValue]) -> CallBody:
         if not isinstance(body.get(name), dict | None):
             raise InvalidCall(f"{name} must be an object")
     read = CallBody(
-        user_id=_text(body.get("userId")) or None,
-        anonymous_id=_text(body.get("anonymousId")) or None,
+        user_id=_id(body.get("userId")),
+        anonymous_id=_id(body.get("anonymousId")),
         traits=_object(body.get("traits")),
         event=_text(body.get("event")),
         properties=_object(body.get("properties")),
         timestamp=_timestamp(_text(body.get("timestamp"))),
         message_id=_text(body.get("messageId")) or None,
     )
-    if not (read.user_id or read.anonymous_id or read.email):
-        raise InvalidCall("userId, anonymousId or traits.email is required")
-    if call == "track" and not read.event:
-        raise InvalidCall("event is required")
+    _require(call, read, body)
     return read
+
+
+def _require(call: str, read: CallBody, body: dict[str, JsonValue]) -> None:
+    known = bool(read.user_id or read.anonymous_id)
+    match call:
+        case "alias":
+            if not (read.user_id and _id(body.get("previousId"))):
+                raise InvalidCall("previousId and userId are required")
+        case "group":
+            # Neither a person nor a group is required; types were checked.
+            if not isinstance(read.traits.get("relationshipAttributes"), dict | None):
+                raise InvalidCall("traits.relationshipAttributes must be an object")
+        case "page" | "screen":
+            if not known:
+                raise InvalidCall("userId or anonymousId is required")
+        case "track" if read.event in _ABOUT_NOBODY:
+            if "properties" not in body:
+                raise InvalidCall("properties is required")
+        case _:
+            if not (known or read.email or (call == "track" and _id(body.get("groupId")))):
+                raise InvalidCall("userId, anonymousId or traits.email is required")
+            if call == "track" and not read.event:
+                raise InvalidCall("event is required")
+
+
+def _id(value: JsonValue) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None
 
 
 def _text(value: JsonValue) -> str:

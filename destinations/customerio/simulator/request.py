@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -11,6 +12,9 @@ from functools import cached_property
 from pydantic import JsonValue
 
 from destinations.customerio.simulator.fault import Fault
+from destinations.customerio.simulator.wire import MAX_REQUEST_BYTES
+
+_GZIP = 16 + zlib.MAX_WBITS
 
 
 @dataclass(eq=False)
@@ -43,10 +47,23 @@ class Request:
         return ", ".join(values) if values else None
 
     @cached_property
+    def content(self) -> bytes:
+        """The body, unpacked when it is gzip; as it came when it can't be.
+
+        What unpacks to more than `MAX_REQUEST_BYTES` is cut there.
+        """
+        if self.header("content-encoding") != "gzip":
+            return self.raw
+        try:
+            return zlib.decompressobj(_GZIP).decompress(self.raw, MAX_REQUEST_BYTES)
+        except zlib.error:
+            return self.raw
+
+    @cached_property
     def parsed(self) -> JsonValue:
         """The body as JSON; None when it isn't."""
         try:
-            value: JsonValue = json.loads(self.raw)
+            value: JsonValue = json.loads(self.content)
         except (ValueError, RecursionError):
             return None
         return value

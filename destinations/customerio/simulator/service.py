@@ -66,11 +66,11 @@ class Service:
         if limited := self._limited(request.region, key):
             return limited
         limit = MAX_BATCH_BYTES if request.call == "batch" else self.options.max_body_bytes
-        if len(request.raw) > limit:
-            return self._oversize(len(request.raw), limit)
+        if len(request.content) > limit:
+            return self._oversize(len(request.content), limit)
         workspace = self._workspace(request.region, key)
         try:
-            body = parse_body(request.raw)
+            body = parse_body(request.content)
             if request.call == "batch":
                 self._batch(body, workspace)
             else:
