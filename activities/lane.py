@@ -30,9 +30,10 @@ _WEIGHT_OF_LATEST = 0.2
 class Lane:
     """`per_second` is this worker's share of the connection's rate, `places` its part of slots.
 
-    Requests that must wait longer than `LONGEST_WAIT` are sent away, each with a time of its own
-    to come back at. Half of what the lane can take is kept for those: who comes in for the first
-    time while others are away gets the other half or queues up behind them.
+    Requests that must wait longer than `LONGEST_WAIT` are sent away, each with a turn of its own
+    to come back at; where all turns within `LONGEST_AWAY` are taken, to ask for one then. Half of
+    what the lane can take is kept for those: who comes in for the first time while others are away
+    gets the other half or queues up behind them.
     """
 
     places: int
@@ -108,8 +109,11 @@ class Lane:
         # Those under way may tell more than those that have ended: none may end for a long time.
         longest = now - min(self._begun, default=now)
         by_places = max(self.typical, longest) / self.places / OVERBOOKING
-        self._queued_until = max(self._queued_until, starts_at) + max(spacing, by_places)
-        return Away(min(max(self._queued_until - now, SHORTEST_AWAY), LONGEST_AWAY))
+        turn = max(self._queued_until, starts_at) + max(spacing, by_places)
+        if turn - now > LONGEST_AWAY:  # no turn yet: it comes back to ask for one
+            return Away(LONGEST_AWAY)
+        self._queued_until = turn
+        return Away(max(turn - now, SHORTEST_AWAY))
 
 
 @dataclass(frozen=True)

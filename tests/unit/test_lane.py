@@ -103,6 +103,23 @@ def test_each_is_sent_away_for_longer_than_the_one_before_but_not_for_ever():
     assert aways[-1] == LONGEST_AWAY
 
 
+@pytest.mark.parametrize("count", [3_000, 10_000])
+def test_a_backlog_longer_than_anyone_is_sent_away_is_sent_at_the_rate_and_then_forgotten(count):
+    lane = Lane(places=20, per_second=1)
+    ended = sent(lane, [0.0] * count)[-1]
+    assert ended < count * 1.1
+    identify = lane.enter(ended + 2, came_back=False)
+    assert identify == Go(ended + 2)
+    lane.leave(ended + 2.6, identify.begins)
+    assert isinstance(lane.enter(ended + 2.6, came_back=False), Go)  # its track
+
+
+def test_after_an_hour_in_which_nothing_may_be_sent_the_rate_is_used_up_again():
+    lane = Lane(places=20, per_second=10)
+    lane.wait_until(3_600)
+    assert sent(lane, [0.0] * 2_000)[-1] < 3_600 + 2_000 / 10 * 1.1
+
+
 def test_too_many_requests_stops_everyone_then_halves_the_rate():
     lane = Lane(places=10, per_second=100)
     lane.enter(0.0, came_back=False)
