@@ -9,16 +9,15 @@ from typing import Annotated
 
 import typer
 from temporalio.client import Client
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+from temporalio.worker import UnsandboxedWorkflowRunner
 
-from engine.argument_check import ArgumentCheck
 from engine.connect import connect
-from engine.observed_worker import ObservedWorker
+from engine.replay import replay as replay_histories
 from settings import load_secrets
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json
 from starter.cli.parts import CONNECT_SECONDS, cli_settings
-from worker import WORKFLOWS
+from worker import WORKFLOWS, make_interceptors
 
 MOST_NAMED = 20
 
@@ -41,7 +40,8 @@ def replay(
     """Replay open and recent histories with this code, before it is deployed.
 
     Reads histories from the cluster and changes nothing. Exit code 1 when one can't be replayed:
-    such a run would wait, its workflow tasks failing, for as long as this code works on it.
+    such a run would wait, its workflow tasks failing, for as long as this code works on it; or
+    this code would send other bytes than the run has on record.
     """
     done = asyncio.run(_replay(timedelta(hours=closed_hours), limit))
     if as_json:
@@ -73,16 +73,15 @@ async def _replay(closed_within: timedelta, limit: int) -> Replayed:
 
 
 async def _replay_all(client: Client, query: str, limit: int, done: Replayed) -> None:
-    replayer = Replayer(
+    histories = client.list_workflows(query, limit=limit).map_histories()
+    async for history, failure in replay_histories(
+        histories,
         workflows=WORKFLOWS,
         data_converter=client.data_converter,
-        interceptors=[ArgumentCheck(), ObservedWorker()],
-        workflow_runner=UnsandboxedWorkflowRunner(),
-    )
-    histories = client.list_workflows(query, limit=limit).map_histories()
-    async with replayer.workflow_replay_iterator(histories) as results:
-        async for result in results:
-            done.histories += 1
-            if result.replay_failure is not None:
-                told = str(result.replay_failure).splitlines()
-                done.failures[result.history.workflow_id] = told[0] if told else "unknown"
+        interceptors=make_interceptors(),
+        runner=UnsandboxedWorkflowRunner(),
+    ):
+        done.histories += 1
+        if failure is not None:
+            told = str(failure).splitlines()
+            done.failures[history.workflow_id] = told[0] if told else "unknown"

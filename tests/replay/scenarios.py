@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import SecretStr
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowHandle
 
 from catalog.errors import CatalogUnavailable
 from delivery.bulk_redelivery import select
 from delivery.rule import MatchRequest, MatchResult
 from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
-from emitonce import EventHandle
+from destinations.webhook import Webhook, open_webhook_client
+from emitonce import Emitter, EventHandle
 from engine.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
+from engine.lookout import start_watch
 from engine.redelivery import redeliver
 from engine.steering import cancel_delivery, cancel_event, resume_connection
-from tests.integration.stack import SAMPLE, Stack, eventually, is_held, waits
+from tests.integration.stack import SAMPLE, SECRET, Stack, eventually, is_held, waits
+from tests.operations.alert_receiver import SECRET as ALERT_SECRET
+from tests.operations.alert_receiver import Receiver, open_receiver
+from worker import make_worker
+from workflows.deliver_event import BUILT_AT_ONCE
 
 REFUSED = Fault(status=400, body='{"meta":{"errors":["userId is required"]}}')
 LATER = Fault(status=503, headers={"Retry-After": "600"})
@@ -195,6 +208,68 @@ async def redelivered_in_bulk(stack: Stack) -> Recorded:
     return {"redelivered_in_bulk": f"redeliver-{started.id}"}
 
 
+async def large_event(stack: Stack) -> Recorded:
+    """So large that its twelve deliveries are built in two portions, a timer between them."""
+    for number in range(12):
+        connection = await stack.connection(f"Connection {number}")
+        await stack.rule(connection, on_limit="drop")
+    large = "x" * (BUILT_AT_ONCE // 11 - 1_000)
+    handle = await stack.emit(payload={**SAMPLE, "note": large})
+    await handle.result()
+    return {"large_event": handle.id}
+
+
+async def watch_deliveries(stack: Stack) -> Recorded:
+    """A delivery that failed is reported while the watch goes on; then it is terminated."""
+    async with open_receiver() as receiver, _watching(stack, receiver) as watched:
+        watch = f"watch-{watched.task_queue}"
+        await start_watch(watched.client, watched.task_queue)
+        await watched.rule()
+        watched.sim.fail("identify", fault=REFUSED, times=1)
+        await watched.ended(await watched.emit())
+        await receiver.until("delivery.failed")
+        run = watched.client.get_workflow_handle(watch)
+        looks = await _looks(run)
+
+        async def looked_again() -> bool:
+            return await _looks(run) > looks
+
+        await eventually(looked_again)
+        await run.terminate()
+    return {
+        "watch_deliveries": watch,
+        "send_alert": f"alert-{receiver.of('delivery.failed')[0]['id']}",
+    }
+
+
+async def watch_without_a_url(stack: Stack) -> Recorded:
+    """Nobody is to be told, so it ends."""
+    await start_watch(stack.client, stack.task_queue)
+    run = stack.client.get_workflow_handle(f"watch-{stack.task_queue}")
+    await run.result()
+    return {"watch_without_a_url": run.id}
+
+
+@asynccontextmanager
+async def _watching(stack: Stack, receiver: Receiver) -> AsyncIterator[Stack]:
+    """The stack on a task queue of its own, whose one worker sends alerts."""
+    queue = f"watched-{stack.task_queue}"
+    settings = stack.settings.model_copy(update={"task_queue": queue, "alert_every_seconds": 0.5})
+    emitter = Emitter(stack.client, instance_secret=SECRET, task_queue=queue)
+    http = open_webhook_client()
+    webhook = Webhook(http, SecretStr(receiver.url), SecretStr(ALERT_SECRET))
+    async with make_worker(
+        stack.client, stack.catalog, stack.customerio, settings, webhook=webhook
+    ):
+        yield replace(stack, emitter=emitter, settings=settings)
+    await http.aclose()
+
+
+async def _looks(run: WorkflowHandle[Any, Any]) -> int:
+    scheduled = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+    return sum(event.event_type == scheduled for event in (await run.fetch_history()).events)
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     delivered,
     started_by_a_plain_client,
@@ -214,6 +289,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     redelivered,
     event_to_try_a_rule,
     redelivered_in_bulk,
+    large_event,
+    watch_deliveries,
+    watch_without_a_url,
 )
 
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
+from temporalio.converter import DataConverter, WorkflowSerializationContext
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError
@@ -23,8 +26,11 @@ from activities.identify import Identify
 from activities.track import Track
 from delivery.build_messages import build_messages
 from delivery.message import MessagePair
+from delivery.traits import collect_traits
 from destinations.customerio.simulator import EU_KEY, US_KEY
+from emitonce.key_ring import KeyRing
 from engine.converter import data_converter
+from engine.replay import InputChanged, replay
 from tests.integration.run_history import readable
 from tests.replay.scenarios import WRONG_KEY
 from worker import WORKFLOWS, make_interceptors
@@ -41,6 +47,12 @@ NEEDED = {
     "catalog_away",
     "retried",
     "two_rules_of_which_one_failed",
+    "large_event",
+    "resume_connection",
+    "redelivered_in_bulk",
+    "watch_deliveries",
+    "watch_without_a_url",
+    "send_alert",
 }
 
 
@@ -69,9 +81,89 @@ def test_every_ending_is_recorded() -> None:
     assert {path.stem for path in HISTORIES} >= NEEDED
 
 
+async def replayed(
+    recorded: WorkflowHistory,
+    runner: WorkflowRunner | None = None,
+    converter: DataConverter | None = None,
+) -> Exception | None:
+    """What replaying it with its inputs compared says, as `emitonce replay` would."""
+
+    async def histories() -> AsyncIterator[WorkflowHistory]:
+        yield recorded
+
+    [(_, failure)] = [
+        result
+        async for result in replay(
+            histories(),
+            workflows=WORKFLOWS,
+            data_converter=converter or data_converter(),
+            interceptors=make_interceptors(),
+            runner=runner or SandboxedWorkflowRunner(),
+        )
+    ]
+    return failure
+
+
 @pytest.mark.parametrize("name", [path.stem for path in HISTORIES])
-async def test_a_recorded_run_replays(name: str) -> None:
-    await replayer().replay_workflow(history(name))
+async def test_a_recorded_run_replays_and_gives_its_activities_the_recorded_inputs(
+    name: str,
+) -> None:
+    assert await replayed(history(name)) is None
+
+
+@pytest.fixture
+def changed_trait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that adds a trait to what build 1 sends."""
+
+    def with_one_more(*arguments: Any) -> Any:
+        traits, warnings = collect_traits(*arguments)
+        return {**traits, "test@example.com": True}, warnings
+
+    monkeypatch.setattr("delivery.build_messages.collect_traits", with_one_more)
+
+
+@pytest.mark.usefixtures("changed_trait")
+@pytest.mark.parametrize("name", ["delivered", "held_and_resumed", "retried", "redelivered"])
+async def test_a_changed_trait_in_build_1_is_caught(name: str) -> None:
+    failure = await replayed(history(name))
+    assert isinstance(failure, InputChanged)
+    assert "identify is given another message.body.traits." in str(failure)
+    assert "make it a new build" in str(failure)
+    assert "test@example.com" not in str(failure)
+
+
+@pytest.mark.usefixtures("changed_trait")
+async def test_a_changed_trait_is_caught_where_payloads_are_encrypted() -> None:
+    converter = data_converter(KeyRing({"k1": b"1" * 32}))
+    sealed = await _with_sealed_inputs(history("delivered"), converter)
+    assert isinstance(await replayed(sealed, converter=converter), InputChanged)
+
+
+async def test_traits_in_another_order_are_other_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reversed_traits(*arguments: Any) -> Any:
+        traits, warnings = collect_traits(*arguments)
+        return dict(reversed(traits.items())), warnings
+
+    monkeypatch.setattr("delivery.build_messages.collect_traits", reversed_traits)
+    failure = await replayed(history("delivered"))
+    assert isinstance(failure, InputChanged)
+    assert "another message.body.traits than" in str(failure)
+
+
+async def _with_sealed_inputs(
+    recorded: WorkflowHistory, converter: DataConverter
+) -> WorkflowHistory:
+    """What its activities were given, encrypted as a worker with keys does it."""
+    bound = converter.with_context(
+        WorkflowSerializationContext(namespace="default", workflow_id=recorded.workflow_id)
+    )
+    assert bound.payload_codec is not None
+    for event in recorded.events:
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            given = event.activity_task_scheduled_event_attributes.input
+            await bound.payload_codec.encode_wrapper(given)
+            assert b"test@example.com" not in given.SerializeToString()
+    return recorded
 
 
 @pytest.mark.parametrize("name", ["delivered", "retried", "identify_failed", "redelivered"])

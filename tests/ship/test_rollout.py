@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import uuid
+from typing import Any
 
+import pytest
 from temporalio import workflow
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
@@ -15,6 +17,7 @@ from temporalio.common import RawValue
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from delivery.traits import collect_traits
 from destinations.customerio.simulator import Fault
 from tests.integration.stack import Stack, eventually, open_stack, waits
 from tests.operations.processes import command
@@ -88,9 +91,27 @@ async def test_replay_tells_which_histories_new_code_cannot_replay(
         assert list(ended["failures"]) == [foreign]
 
 
-async def replayed(stack: Stack, histories: int) -> dict[str, object]:
+async def test_replay_tells_which_runs_new_code_would_send_other_bytes_for(
+    temporal: Client, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_one_more(*arguments: Any) -> Any:
+        traits, warnings = collect_traits(*arguments)
+        return {**traits, "seats": 5}, warnings
+
+    async with open_stack(temporal, database, working=False) as stack:
+        await stack.rule()
+        monkeypatch.setattr("delivery.build_messages.collect_traits", with_one_more)
+        async with stack.make_worker():
+            event = await stack.emit()
+            await event.result()
+        ended = await replayed(stack, 1)
+        assert list(ended["failures"]) == [event.id]
+        assert "message.body.traits.seats" in ended["failures"][event.id]
+
+
+async def replayed(stack: Stack, histories: int) -> dict[str, Any]:
     """What `emitonce replay` says, once visibility lists so many runs."""
-    told: dict[str, object] = {}
+    told: dict[str, Any] = {}
 
     async def all_listed() -> bool:
         query = f"TaskQueue = '{stack.task_queue}'"
