@@ -43,7 +43,8 @@ from catalog.embedded import EmbeddedPostgres
 from catalog.errors import CatalogUnavailable
 from catalog.key_watch import KeyWatch
 from catalog.migrate import migrate
-from catalog.workers import WorkerShare, whole_share
+from catalog.workers import WorkerShare, this_release, whole_share
+from delivery.capabilities import Capabilities
 from destinations.customerio.client import CustomerIOClient, open_transport
 from destinations.webhook import Webhook, open_webhook_client
 from emitonce.codec import EncryptionCodec
@@ -87,12 +88,21 @@ async def open_worker(
 
     Raises:
         WrongKeys: it lacks a key that is in use.
+        ReleaseTooOld: events were recorded with what it doesn't know.
     """
     async with (
         watched_keys(client, catalog, settings, role="worker"),
-        WorkerShare(catalog.workers).kept() as share,
+        WorkerShare(catalog.workers, release=settings.build_id).kept() as share,
         open_webhook(settings) as webhook,
-        make_worker(client, catalog, customerio, settings, share=share, webhook=webhook) as worker,
+        make_worker(
+            client,
+            catalog,
+            customerio,
+            settings,
+            share=share,
+            fleet=share.fleet,
+            webhook=webhook,
+        ) as worker,
     ):
         if webhook is not None:
             await start_watch(client, settings.task_queue)
@@ -168,12 +178,13 @@ def make_worker(
     settings: Settings,
     *,
     share: Callable[[], float] = whole_share,
+    fleet: Callable[[], Capabilities] = this_release,
     webhook: Webhook | None = None,
 ) -> Worker:
     """A worker for `DeliverEvent` and its activities, ready to run.
 
-    `share` is its part of every connection's rate; without one it takes the whole. Alerts go to
-    `webhook`.
+    `share` is its part of every connection's rate, and `fleet` what all workers know; without them
+    it is alone. Alerts go to `webhook`.
     """
     attention = Attention(
         settings.task_queue,
@@ -189,7 +200,7 @@ def make_worker(
         task_queue=settings.task_queue,
         workflows=VERSIONED if settings.deployment else WORKFLOWS,
         activities=[
-            MatchRules(catalog.rule_lookup).match_rules,
+            MatchRules(catalog.rule_lookup, fleet).match_rules,
             Identify(sender).identify,
             Track(sender).track,
             TellHeld(catalog.credentials, HeldRuns(client)).tell_held,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.policy import Policy
 from catalog.errors import CatalogUnavailable
+from delivery.capabilities import Capabilities
 from delivery.rule import MatchRequest, MatchResult
 
 # First as a local activity: a lookup takes milliseconds and needs no place in the task queue. Once
@@ -40,8 +42,11 @@ class RuleLookup(Protocol):
 
 
 class MatchRules:
-    def __init__(self, lookup: RuleLookup) -> None:
+    """`fleet` says what every live worker knows: only that may be recorded with a run."""
+
+    def __init__(self, lookup: RuleLookup, fleet: Callable[[], Capabilities]) -> None:
         self._lookup = lookup
+        self._fleet = fleet
 
     @activity.defn(name="match_rules")
     async def match_rules(self, request: MatchRequest) -> MatchResult:
@@ -59,6 +64,7 @@ class MatchRules:
                 type="CatalogUnavailable",
                 category=ApplicationErrorCategory.BENIGN,
             ) from err
+        result = self._with_capabilities(result)
         size = len(result.model_dump_json())
         if size > LARGEST_MATCH:
             raise ApplicationError(
@@ -68,3 +74,13 @@ class MatchRules:
                 non_retryable=True,
             )
         return result
+
+    def _with_capabilities(self, result: MatchResult) -> MatchResult:
+        fleet = self._fleet()
+        build = fleet.newest_build
+        return result.model_copy(
+            update={
+                "rules": tuple(rule.model_copy(update={"build": build}) for rule in result.rules),
+                "features": fleet.features,
+            }
+        )

@@ -8,6 +8,7 @@ CatalogError
 │   └── VersionConflict   somebody else has written meanwhile: read again
 ├── CatalogUnavailable    the database is away: try again later
 ├── CannotDecrypt         the key ring lacks the key, or the stored bytes were changed
+├── ReleaseTooOld         the fleet uses what this release doesn't know: deploy a newer one
 └── SchemaMismatch        code and database don't belong together: migrate or deploy
 """
 
@@ -74,6 +75,17 @@ class CannotDecrypt(CatalogError):
             "a stored credential can't be decrypted: give back the key that it was encrypted with "
             "(EMITONCE_CREDENTIAL_KEYS), or replace the credential"
         )
+
+
+class ReleaseTooOld(CatalogError):
+    """`unknown` is what the fleet uses and this release doesn't know, in words."""
+
+    def __init__(self, unknown: tuple[str, ...]) -> None:
+        super().__init__(
+            f"events have been recorded with {', '.join(unknown)}, which this release doesn't "
+            "know: going back behind that isn't possible, so start a release that knows it"
+        )
+        self.unknown = unknown
 
 
 class SchemaMismatch(CatalogError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,22 @@ OLDEST_POSTGRES = 15
 
 _FILE_NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
 _LOCK = 7_166_480_112  # any constant of our own: who holds it migrates, others wait
+# A migration that releases before it can't run on says so in a line of its own, with the reason.
+_BREAKING = re.compile(r"^-- breaking: \S", re.MULTILINE)
 _SECONDS = 600.0  # for one migration, and for waiting until another process has finished
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Migration:
     name: str
     sql: str
+
+    @property
+    def breaking(self) -> bool:
+        """Whether releases without this migration can't run once it is applied."""
+        return _BREAKING.search(self.sql) is not None
 
     @property
     def checksum(self) -> str:
@@ -34,8 +44,8 @@ async def migrate(pool: Pool, *, directory: Path = MIGRATIONS) -> list[str]:
     Processes that start at once may all call this: one applies, the others wait and find it done.
 
     Raises:
-        SchemaMismatch: an applied file was changed, the database is newer than this code, or the
-            server is too old.
+        SchemaMismatch: an applied file was changed, the database has a newer migration that this
+            code can't run on, or the server is too old.
         CatalogUnavailable: the database is away.
     """
     migrations = read_migrations(directory)
@@ -55,14 +65,21 @@ async def migrate(pool: Pool, *, directory: Path = MIGRATIONS) -> list[str]:
                 )
                 """
             )
+            # The first release made the table without it.
+            await conn.execute(
+                "ALTER TABLE schema_migrations "
+                "ADD COLUMN IF NOT EXISTS breaking boolean NOT NULL DEFAULT false"
+            )
             missing = _missing(migrations, await _applied(conn))
             for migration in missing:
                 async with conn.transaction():
                     await conn.execute(migration.sql, timeout=_SECONDS)
                     await conn.execute(
-                        "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)",
+                        "INSERT INTO schema_migrations (name, checksum, breaking) "
+                        "VALUES ($1, $2, $3)",
                         migration.name,
                         migration.checksum,
+                        migration.breaking,
                     )
         finally:
             await conn.execute("SELECT pg_advisory_unlock($1)", _LOCK)
@@ -83,18 +100,29 @@ def read_migrations(directory: Path) -> list[Migration]:
     return [Migration(name, (directory / name).read_text(encoding="utf-8")) for name in names]
 
 
-def _missing(migrations: list[Migration], applied: dict[str, str]) -> list[Migration]:
+@dataclass(frozen=True)
+class _Applied:
+    checksum: str
+    breaking: bool
+
+
+def _missing(migrations: list[Migration], applied: dict[str, _Applied]) -> list[Migration]:
     known = {migration.name for migration in migrations}
     newer = sorted(set(applied) - known)
-    if newer:
+    if breaking := [name for name in newer if applied[name].breaking]:
         raise SchemaMismatch(
-            f"the database is newer than this code, it has {', '.join(newer)}: "
-            "deploy the code that belongs to it"
+            f"the database is newer than this release can run on, it has {', '.join(breaking)}: "
+            "start the release that belongs to it, or a newer one"
+        )
+    if newer:
+        log.warning(
+            "the database is newer than this release, which can run on it: it has %s",
+            ", ".join(newer),
         )
     changed = [
         migration.name
         for migration in migrations
-        if applied.get(migration.name, migration.checksum) != migration.checksum
+        if migration.name in applied and applied[migration.name].checksum != migration.checksum
     ]
     if changed:
         raise SchemaMismatch(
@@ -104,11 +132,16 @@ def _missing(migrations: list[Migration], applied: dict[str, str]) -> list[Migra
     return [migration for migration in migrations if migration.name not in applied]
 
 
-async def _applied(conn: Connection) -> dict[str, str]:
+async def _applied(conn: Connection) -> dict[str, _Applied]:
     if await conn.fetchval("SELECT to_regclass('schema_migrations')") is None:
         return {}
-    rows = await conn.fetch("SELECT name, checksum FROM schema_migrations")
-    return {row["name"]: row["checksum"] for row in rows}
+    rows = await conn.fetch(
+        """
+        SELECT name, checksum, coalesce((to_jsonb(m) ->> 'breaking')::boolean, false) AS breaking
+        FROM schema_migrations m
+        """
+    )
+    return {row["name"]: _Applied(row["checksum"], row["breaking"]) for row in rows}
 
 
 async def _check_server(conn: Connection) -> None:

@@ -1,5 +1,6 @@
-"""Which workers are alive, so that each takes its share of a rate that holds for all of them.
+"""Which workers are alive, and what they know.
 
+Each takes its share of a rate that holds for all of them, and uses only what all of them know.
 Every worker says so every two seconds. The shares never add up to more than one: a worker divides
 by the number of workers there are, and only takes more than before once every other one has
 counted at least as many. So one that comes in waits until it is known, two seconds at most, and
@@ -17,8 +18,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from catalog.database import Pool, transaction
-from catalog.errors import CatalogUnavailable
+from catalog.database import Connection, Pool, connection, transaction
+from catalog.errors import CatalogUnavailable, ReleaseTooOld
+from delivery.capabilities import FIRST_RELEASE, THIS_RELEASE, Capabilities
 
 BEAT_SECONDS = 2.0
 ALIVE_SECONDS = 10.0
@@ -32,39 +34,98 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Count:
-    """How many workers are alive, and whether all the others know of as many."""
+    """How many workers are alive, whether all the others count as many, and what all know."""
 
     alive: int
     known_to_all: bool
+    fleet: Capabilities = FIRST_RELEASE
 
 
 class Workers:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def beat(self, worker: uuid.UUID) -> Count:
-        """Say that `worker` is alive, and count."""
+    async def beat(
+        self, worker: uuid.UUID, knows: Capabilities = THIS_RELEASE, release: str | None = None
+    ) -> Count:
+        """Say that `worker` is alive and what it knows; count.
+
+        What all know is in use from then on.
+
+        Raises:
+            ReleaseTooOld: the fleet uses what this worker doesn't know. It isn't admitted.
+        """
         async with transaction(self._pool) as conn:
             await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+            if unknown := knows.lacks(await _in_use(conn)):
+                raise ReleaseTooOld(unknown)
             await conn.execute(
                 "DELETE FROM workers WHERE seen_at < clock_timestamp() - $1 * interval '1 second'",
                 ALIVE_SECONDS,
             )
-            others = await conn.fetch("SELECT counted FROM workers WHERE id <> $1", worker)
+            others = await conn.fetch("SELECT counted, knows FROM workers WHERE id <> $1", worker)
             alive = len(others) + 1
             await conn.execute(
                 """
-                INSERT INTO workers (id, seen_at, counted) VALUES ($1, clock_timestamp(), $2)
-                ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, counted = $2
+                INSERT INTO workers (id, seen_at, counted, release, knows)
+                VALUES ($1, clock_timestamp(), $2, $3, $4)
+                ON CONFLICT (id) DO UPDATE
+                SET seen_at = excluded.seen_at, counted = $2, release = $3, knows = $4
                 """,
                 worker,
                 alive,
+                release,
+                knows.model_dump(mode="json"),
             )
-        return Count(alive, all(row["counted"] >= alive for row in others))
+            fleet = knows
+            for row in others:
+                fleet = fleet.common(_known(row["knows"]))
+            await _use(conn, fleet)
+        return Count(alive, all(row["counted"] >= alive for row in others), fleet)
+
+    async def fleet(self) -> Capabilities:
+        """What all live workers know; what this release knows while none is alive.
+
+        Raises:
+            CatalogUnavailable: the database is unavailable.
+        """
+        async with connection(self._pool) as conn:
+            rows = await conn.fetch(
+                "SELECT knows FROM workers WHERE seen_at >= "
+                "clock_timestamp() - $1 * interval '1 second'",
+                ALIVE_SECONDS,
+            )
+        fleet = THIS_RELEASE
+        for row in rows:
+            fleet = fleet.common(_known(row["knows"]))
+        return fleet
 
     async def leave(self, worker: uuid.UUID) -> None:
         async with transaction(self._pool) as conn:
             await conn.execute("DELETE FROM workers WHERE id = $1", worker)
+
+
+def _known(stored: object) -> Capabilities:
+    return FIRST_RELEASE if stored is None else Capabilities.model_validate(stored)
+
+
+async def _in_use(conn: Connection) -> Capabilities:
+    """What this release must know: what has been recorded with runs, and the connections' types."""
+    rows = await conn.fetch("SELECT kind, name FROM fleet_uses")
+    types = await conn.fetch("SELECT DISTINCT type FROM connections")
+    return Capabilities(
+        builds=tuple(int(row["name"]) for row in rows if row["kind"] == "build"),
+        destination_types=tuple(row["type"] for row in types),
+        features=tuple(row["name"] for row in rows if row["kind"] == "feature"),
+    )
+
+
+async def _use(conn: Connection, fleet: Capabilities) -> None:
+    used = [("build", str(build)) for build in fleet.builds if build not in FIRST_RELEASE.builds]
+    used += [("feature", feature) for feature in fleet.features]
+    await conn.executemany(
+        "INSERT INTO fleet_uses (kind, name) VALUES ($1, $2) ON CONFLICT DO NOTHING", used
+    )
 
 
 def next_share(share: float, count: Count) -> float:
@@ -80,11 +141,16 @@ class WorkerShare:
         self,
         workers: Workers,
         *,
+        knows: Capabilities = THIS_RELEASE,
+        release: str | None = None,
         beat_seconds: float = BEAT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.id = uuid.uuid4()
         self._workers = workers
+        self._knows = knows
+        self._release = release
+        self._fleet = FIRST_RELEASE
         self._beat_seconds = beat_seconds
         self._clock = clock
         self._share = 0.0
@@ -93,10 +159,18 @@ class WorkerShare:
     def __call__(self) -> float:
         return self._share if self._clock() < self._until else 0.0
 
+    def fleet(self) -> Capabilities:
+        """What all live workers know; what the first release knew while that can't be said."""
+        return self._fleet if self._clock() < self._until else FIRST_RELEASE
+
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[WorkerShare]:
-        """Keep saying that this worker is alive; at the end it is struck off."""
-        await self._beat()
+        """Keep saying that this worker is alive; at the end it is struck off.
+
+        Raises:
+            ReleaseTooOld: the fleet uses what this worker doesn't know.
+        """
+        await self._beat(starting=True)
         task = asyncio.create_task(self._keep(), name="worker share")
         try:
             yield self
@@ -112,10 +186,15 @@ class WorkerShare:
             await asyncio.sleep(self._beat_seconds)
             await self._beat()
 
-    async def _beat(self) -> None:
+    async def _beat(self, *, starting: bool = False) -> None:
         started = self._clock()
         try:
-            count = await self._workers.beat(self.id)
+            count = await self._workers.beat(self.id, self._knows, self._release)
+        except ReleaseTooOld as err:
+            if starting:
+                raise
+            log.error("this worker sends nothing more: %s", err)
+            return
         except CatalogUnavailable as err:
             log.warning("this worker's share of the rates can't be kept up: %s", err)
             return
@@ -124,9 +203,15 @@ class WorkerShare:
             return
         # After a silence others may have taken this share over: begin like one that comes in.
         self._share = next_share(self(), count)
+        self._fleet = count.fleet
         self._until = started + SHARE_SECONDS
 
 
 def whole_share() -> float:
     """Of a worker that is alone."""
     return 1.0
+
+
+def this_release() -> Capabilities:
+    """Known to all workers, where there is one."""
+    return THIS_RELEASE

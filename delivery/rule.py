@@ -30,6 +30,8 @@ class MatchedRule(Value):
     """One rule that an event matched, with the mapping in force at that moment.
 
     `mapping` is None when the connection has no stored mapping and the default one applies.
+    `build` is the version of the builder that makes its messages, the same on every attempt,
+    worker and release; runs recorded before builders had versions have none, which means 1.
     """
 
     id: str
@@ -38,6 +40,7 @@ class MatchedRule(Value):
     integration_type: str = CUSTOMER_IO
     metadata: RuleMetadata = Field(default_factory=RuleMetadata)
     mapping: MappingSchema | None = None
+    build: int = 1
 
 
 class MatchRequest(Value):
@@ -60,11 +63,13 @@ class MatchResult(Value):
 
     `resource_id_hash` is a keyed hash of the resource id, fit for a search attribute, where no
     personal data may stand. `workspace_known` is False for a workspace that does not exist.
+    `features` are those of `delivery.capabilities` that the run uses from here on.
     """
 
     workspace_known: bool
     rules: tuple[MatchedRule, ...] = ()
     resource_id_hash: str | None = None
+    features: tuple[str, ...] = ()
 
 
 def metadata_from(stored: dict[str, Any]) -> RuleMetadata:

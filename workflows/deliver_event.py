@@ -12,6 +12,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from activities.match_rules import MATCH_RULES, MATCH_RULES_LOCALLY, MatchRules
     from delivery import search_attributes, steering
+    from delivery.capabilities import THIS_RELEASE
     from delivery.errors import InvalidEvent
     from delivery.event import Event, read_event
     from delivery.outcome import DELIVERY_DEADLINE
@@ -191,6 +192,7 @@ async def _match(event: Event) -> MatchResult:
             retry_policy=MATCH_RULES.retry,
             summary="match rules: the catalog was away",
         )
+    THIS_RELEASE.check(matched)
     if not matched.workspace_known:
         raise _invalid(InvalidEvent("workspace", "is unknown here; check the id"))
     return matched

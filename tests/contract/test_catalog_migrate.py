@@ -53,12 +53,35 @@ async def test_changed_migration_is_refused(empty, directory):
                 await check(pool, directory=directory)
 
 
-async def test_database_newer_than_the_code_is_refused(empty, directory):
+async def test_release_runs_on_a_newer_database(empty, directory, caplog):
     async with await open_pool(empty) as pool:
         await migrate(pool, directory=directory)
         (directory / "0002_second.sql").unlink()
-        with pytest.raises(SchemaMismatch, match=r"newer than this code.* 0002_second\.sql"):
-            await migrate(pool, directory=directory)
+        for check in (migrate, pending):
+            caplog.clear()
+            assert await check(pool, directory=directory) == []
+            assert "newer than this release" in caplog.text
+            assert "0002_second.sql" in caplog.text
+
+
+async def test_breaking_migration_is_refused_by_releases_before_it(empty, directory):
+    breaking = directory / "0002_second.sql"
+    breaking.write_text("-- breaking: nobody reads it any more\nALTER TABLE first DROP COLUMN id;")
+    async with await open_pool(empty) as pool:
+        await migrate(pool, directory=directory)
+        breaking.unlink()
+        for check in (migrate, pending):
+            with pytest.raises(SchemaMismatch, match=r"newer than .* 0002_second\.sql"):
+                await check(pool, directory=directory)
+
+
+async def test_database_of_the_first_release_is_migrated(empty, directory):
+    async with await open_pool(empty) as pool:
+        await migrate(pool, directory=directory)
+        await pool.execute("ALTER TABLE schema_migrations DROP COLUMN breaking")
+        assert await pending(pool, directory=directory) == []
+        (directory / "0003_third.sql").write_text("DROP TABLE first;")
+        assert await migrate(pool, directory=directory) == ["0003_third.sql"]
 
 
 async def test_failed_migration_leaves_nothing_of_itself(empty, directory):

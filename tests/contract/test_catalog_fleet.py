@@ -1,0 +1,79 @@
+"""What one live worker lacks is used by none; what was used once, each later one must know."""
+
+from __future__ import annotations
+
+import pytest
+
+from catalog.errors import ReleaseTooOld
+from catalog.workers import SHARE_SECONDS, WorkerShare
+from delivery.capabilities import FIRST_RELEASE, Capabilities
+from tests.contract.catalog_samples import Tenant, opened, psql
+from tests.contract.test_catalog_workers import Clock, beat
+
+NEWER = Capabilities(builds=(1, 2), features=("short_attempts",))
+
+
+async def test_newest_build_waits_for_the_last_worker_that_lacks_it(database):
+    async with opened(database) as catalog:
+        old = WorkerShare(catalog.workers, knows=FIRST_RELEASE)
+        new = WorkerShare(catalog.workers, knows=NEWER)
+        await beat(old)
+        await beat(new)
+        assert new.fleet() == FIRST_RELEASE
+        assert await catalog.workers.fleet() == FIRST_RELEASE
+        await catalog.workers.leave(old.id)
+        await beat(new)
+        assert new.fleet() == NEWER
+
+
+async def test_row_without_a_word_is_of_the_first_release(database):
+    async with opened(database) as catalog, psql(database) as reader:
+        new = WorkerShare(catalog.workers, knows=NEWER)
+        await reader.execute(
+            "INSERT INTO workers (id, seen_at, counted) "
+            "VALUES (gen_random_uuid(), clock_timestamp(), 1)"
+        )
+        await beat(new)
+        assert new.fleet() == FIRST_RELEASE
+
+
+async def test_what_was_used_once_is_not_gone_back_behind(database):
+    async with opened(database) as catalog, psql(database) as reader:
+        async with WorkerShare(catalog.workers, knows=NEWER).kept():
+            pass
+        with pytest.raises(ReleaseTooOld, match="build 2, feature short_attempts"):
+            async with WorkerShare(catalog.workers, knows=FIRST_RELEASE).kept():
+                pass
+        assert await reader.fetchval("SELECT count(*) FROM workers") == 0
+        async with WorkerShare(catalog.workers, knows=NEWER).kept() as share:
+            assert share() == 1
+
+
+async def test_worker_that_overslept_the_switch_sends_nothing(database):
+    async with opened(database) as catalog, psql(database) as reader:
+        old = WorkerShare(catalog.workers, knows=FIRST_RELEASE)
+        assert await beat(old) == 1
+        await reader.execute("UPDATE workers SET seen_at = seen_at - interval '11 seconds'")
+        async with WorkerShare(catalog.workers, knows=NEWER).kept() as new:
+            assert new.fleet() == NEWER
+            old._until = 0
+            assert await beat(old) == 0
+
+
+async def test_worker_that_cannot_ask_records_what_every_release_knows(database):
+    async with opened(database) as catalog:
+        clock = Clock()
+        new = WorkerShare(catalog.workers, knows=NEWER, clock=clock)
+        await beat(new)
+        assert new.fleet() == NEWER
+        clock.now += SHARE_SECONDS
+        assert new.fleet() == FIRST_RELEASE
+
+
+async def test_worker_is_refused_that_lacks_a_type_which_a_connection_has(database):
+    other = Capabilities(destination_types=("other",))
+    async with opened(database) as catalog:
+        await Tenant.create(catalog)
+        with pytest.raises(ReleaseTooOld, match="destination type customer_io"):
+            async with WorkerShare(catalog.workers, knows=other).kept():
+                pass

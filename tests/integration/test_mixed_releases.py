@@ -1,0 +1,47 @@
+"""A run that a newer release has recorded waits for a worker that knows it: nothing is guessed."""
+
+from __future__ import annotations
+
+import pytest
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from delivery.capabilities import Capabilities
+from tests.integration.run_history import history_text, task_failures
+from tests.integration.stack import Stack, eventually, open_stack
+from worker import make_worker
+
+
+async def test_build_of_all_workers_is_recorded_with_each_rule(stack: Stack) -> None:
+    await stack.rule()
+    handle = await stack.emit()
+    await stack.ended(handle)
+    assert '"build": 1' in await history_text(stack.client, handle.id)
+
+
+@pytest.mark.parametrize(
+    ("newer", "named"),
+    [
+        (Capabilities(builds=(1, 99)), "build 99"),
+        (Capabilities(features=("unheard_of",)), "feature unheard_of"),
+    ],
+)
+async def test_what_a_worker_does_not_know_fails_its_task_and_not_the_event(
+    temporal: Client, database: str, newer: Capabilities, named: str
+) -> None:
+    async with open_stack(temporal, database, working=False) as stack:
+        await stack.rule()
+        handle = await stack.emit()
+
+        async def has_failed() -> bool:
+            return bool(await task_failures(temporal, handle.id))
+
+        # This worker records what a newer release would, and reads it as this release does.
+        async with make_worker(
+            temporal, stack.catalog, stack.customerio, stack.settings, fleet=lambda: newer
+        ):
+            await eventually(has_failed)
+        failure = (await task_failures(temporal, handle.id))[0]
+        assert named in failure.workflow_task_failed_event_attributes.failure.message
+        described = await temporal.get_workflow_handle(handle.id).describe()
+        assert described.status is WorkflowExecutionStatus.RUNNING
+        assert stack.calls() == []
