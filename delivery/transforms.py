@@ -22,6 +22,8 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
+from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
@@ -50,6 +52,7 @@ _BOOLEANS = {
 }
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _ZONE_NAME = re.compile(r"UTC|GMT|(?!posix/|right/)[A-Za-z_]+(/[A-Za-z0-9_+-]+)+")
+_ZONES = files("tzdata").joinpath("zoneinfo")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MILLISECONDS = 1e11
 _EXACT_INTEGERS = 2**53
@@ -105,21 +108,27 @@ def to_string(value: JsonValue) -> str:
 def zone(name: str | None) -> tzinfo:
     """The time zone of an IANA name such as `Europe/Berlin`; UTC for None.
 
-    Its data file is read once in a process and kept. That is sound inside a workflow: a message is
-    built once, and what history then compares are the calls, not their inputs. Names whose meaning
-    depends on the machine (`localtime`) or counts leap seconds (`right/…`) are refused.
+    Read from the pinned `tzdata` package, whatever zones the machine has, so that every worker
+    builds the same bytes. Names whose meaning depends on the machine (`localtime`) or that count
+    leap seconds (`right/…`) are refused.
 
     Raises:
-        TransformError: no zone of that name is known here.
+        TransformError: no zone of that name is known.
     """
     if name is None or name == "UTC":
         return UTC
     if _ZONE_NAME.fullmatch(name):
         try:
-            return ZoneInfo(name)
-        except (LookupError, ValueError, OSError):
+            return _read_zone(name)
+        except (ValueError, OSError):
             pass
     raise TransformError("names an unknown time zone; use one such as Europe/Berlin")
+
+
+@cache
+def _read_zone(name: str) -> ZoneInfo:
+    with _ZONES.joinpath(*name.split("/")).open("rb") as data:
+        return ZoneInfo.from_file(data, key=name)
 
 
 def _text(transform: Transform, value: JsonValue) -> str:
