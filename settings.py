@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from destinations.customerio.client import VENDOR_URLS
+from emitonce.ids import decode_secret
 from emitonce.key_ring import HOW_TO_MAKE_A_KEY, KEY_BYTES, KeyRing, parse_keys
 
 # Of 32 random bytes about 30 differ, never in practice fewer than this; of a typed text, often.
@@ -315,9 +316,6 @@ def _parse_keys(setting: str, value: SecretStr) -> dict[str, bytes]:
 
 def _decode(name: str, value: str) -> bytes:
     try:
-        decoded = base64.b64decode(value, validate=True)
-    except ValueError:
-        raise SettingsError(f"{name}: is not base64") from None
-    if len(decoded) < KEY_BYTES:
-        raise SettingsError(f"{name}: has {len(decoded)} bytes, needs at least {KEY_BYTES}")
-    return decoded
+        return decode_secret(name, value)
+    except ValueError as err:
+        raise SettingsError(str(err)) from None

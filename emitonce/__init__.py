@@ -19,6 +19,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from emitonce.accepted import AcceptedEvent
 from emitonce.errors import (
     CannotDecode,
     DeliveryFailed,
@@ -27,13 +28,14 @@ from emitonce.errors import (
     EventNotFound,
     IdempotencyConflict,
     InvalidEvent,
+    InvalidSetup,
     NotAccepted,
     NotAllowed,
 )
 
 if TYPE_CHECKING:
     from emitonce.emitter import Emitter, EventHandle
-    from emitonce.http import AcceptedEvent, AsyncHTTPEmitter, HTTPEmitter
+    from emitonce.http import AsyncHTTPEmitter, HTTPEmitter
     from emitonce.sync import SyncEmitter
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "HTTPEmitter",
     "IdempotencyConflict",
     "InvalidEvent",
+    "InvalidSetup",
     "NotAccepted",
     "NotAllowed",
     "SyncEmitter",
@@ -59,7 +62,6 @@ _HOMES = {
     "Emitter": "emitonce.emitter",
     "EventHandle": "emitonce.emitter",
     "SyncEmitter": "emitonce.sync",
-    "AcceptedEvent": "emitonce.http",
     "AsyncHTTPEmitter": "emitonce.http",
     "HTTPEmitter": "emitonce.http",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
@@ -43,10 +42,12 @@ from emitonce.errors import (
     EventNotFound,
     IdempotencyConflict,
     InvalidEvent,
+    InvalidSetup,
     NotAccepted,
 )
-from emitonce.ids import event_id_for, fingerprint, resource_id_hash
+from emitonce.ids import decode_secret, event_id_for, fingerprint, resource_id_hash
 from emitonce.keys_in_use import use_key_in_use
+from emitonce.rpc import refusal
 from emitonce.sealing import payload_ring, sealing_converter
 
 if TYPE_CHECKING:
@@ -161,7 +162,8 @@ class Emitter:
 
         Raises:
             NotAccepted: no server answers there.
-            EmitError: a key is malformed, or none of them is in use yet.
+            InvalidSetup: a secret or key is malformed, none of the keys is in use yet, or the
+                address can't be one.
         """
         config: dict[str, Any] = dict(ClientConfig.load_client_connect_config())
         if address:
@@ -173,10 +175,17 @@ class Emitter:
         keys = payload_ring(payload_keys)
         config.setdefault("data_converter", sealing_converter(keys))
         if instance_secret is None and (encoded := os.environ.get("EMITONCE_INSTANCE_SECRET")):
-            instance_secret = base64.b64decode(encoded)
+            try:
+                instance_secret = decode_secret("EMITONCE_INSTANCE_SECRET", encoded)
+            except ValueError as err:
+                raise InvalidSetup(str(err)) from None
         leave_in_order()
         try:
             client = await Client.connect(**config)
+        except ValueError as err:
+            raise InvalidSetup(f"TEMPORAL_ADDRESS: {err}") from None
+        except RPCError as err:
+            raise refusal(err) from err
         except RuntimeError as err:
             raise NotAccepted(
                 f"no Temporal server answers at {config['target_host']}; set TEMPORAL_ADDRESS"
@@ -208,9 +217,11 @@ class Emitter:
         kept with the event and shown in lists: an id, no personal data.
 
         Raises:
-            InvalidEvent: the event can't be JSON, or is too large.
-            IdempotencyConflict: the key came with another body before.
-            NotAccepted: Temporal did not take it.
+            NotAccepted: Temporal did not answer, or could not store it.
+            InvalidEvent: the event is refused; `IdempotencyConflict` when its key came with
+                another body before.
+            InvalidSetup: a namespace that isn't there, no instance secret; `NotAllowed` when
+                Temporal refuses this client.
         """
         body = _body(workspace, event, payload, resource, resource_id, timestamp, only_rules, test)
         event_id, accepted_at = str(uuid.uuid4()), _now()
@@ -237,7 +248,7 @@ class Emitter:
         except WorkflowAlreadyStartedError:
             accepted_at = await self._accepted_before(event_id, memo)
         except RPCError as err:
-            raise NotAccepted(f"Temporal did not take the event: {err.message}") from err
+            raise refusal(err) from err
         return EventHandle(self.client, event_id, accepted_at)
 
     def get(self, event_id: str) -> EventHandle:
@@ -246,7 +257,7 @@ class Emitter:
 
     def _required_secret(self) -> bytes:
         if self._secret is None:
-            raise EmitError(
+            raise InvalidSetup(
                 "an idempotency key needs the instance's secret: set EMITONCE_INSTANCE_SECRET to "
                 "the server's own, or pass instance_secret"
             )
@@ -258,7 +269,7 @@ class Emitter:
             described = await self.client.get_workflow_handle(event_id).describe()
             first = await described.memo_value("fingerprint", None)
         except RPCError as err:
-            raise NotAccepted(f"Temporal could not be asked: {err.message}") from err
+            raise refusal(err) from err
         if first is None or first != memo.get("fingerprint"):
             raise IdempotencyConflict(
                 f"this idempotency key already stands for event {event_id}, whose body differs; "
@@ -371,4 +382,4 @@ def _failure(event_id: str, cause: BaseException | None) -> EmitError:
 def _unknown(event_id: str, err: RPCError) -> EmitError:
     if err.status is RPCStatusCode.NOT_FOUND:
         return EventNotFound(f"no event {event_id} is known; it may be past its retention")
-    return NotAccepted(f"Temporal could not be asked: {err.message}")
+    return refusal(err)

@@ -1,14 +1,17 @@
 """What can go wrong, typed by what the caller does about it.
 
 EmitError
-├── InvalidEvent          the event can't be read: mend it; it was not delivered
-├── IdempotencyConflict   the key was used for another event: use a key of its own
-├── NotAccepted           nothing was stored: emit it again, with the same idempotency key
-├── NotAllowed            the HTTP API does not take the key or token: an operator has to act
-├── CannotDecode          a key is missing here, or what was stored was changed
-├── EventNotFound         no such event, or past its retention
-├── DeliveryFailed        accepted, but a delivery ended in failure; `.result` says which
-└── EventCanceled         accepted, then canceled by a person
+├── NotAccepted              try again, with the same idempotency key
+├── InvalidEvent             fix the event: emitted as it is, it would be refused again
+│   └── IdempotencyConflict  its key stands for another event: give it a key of its own
+├── InvalidSetup             fix the set-up: URL, key, namespace, secret; keep the event
+│   └── NotAllowed           the key or token is refused
+├── CannotDecode             a key is missing here, or what was stored was changed
+├── EventNotFound            no such event, or past its retention
+├── DeliveryFailed           accepted, but a delivery ended in failure; `.result` says which
+└── EventCanceled            accepted, then canceled by a person
+
+`emit` raises the first three and what is below them; the others are about an event accepted before.
 """
 
 from __future__ import annotations
@@ -20,20 +23,34 @@ class EmitError(Exception):
     """Anything this package raises on purpose."""
 
 
+class NotAccepted(EmitError):
+    """The event is not known to be stored. Try again, with the same idempotency key if it had one.
+
+    `retry_after` is how many seconds the server asked to wait, None where it didn't say.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class InvalidEvent(EmitError):
-    """The event can't be read; the message names the field and the remedy."""
+    """The event can't be accepted as it is; the message names the field and the remedy."""
 
 
-class IdempotencyConflict(EmitError):
+class IdempotencyConflict(InvalidEvent):
     """The idempotency key already stands for an event with another body."""
 
 
-class NotAccepted(EmitError):
-    """Temporal did not take the event. Emitting it again is safe with an idempotency key."""
+class InvalidSetup(EmitError):
+    """No event can be accepted until somebody fixes the set-up; the message says what is wrong.
+
+    Nothing is wrong with the event: keep it and emit it again afterwards.
+    """
 
 
-class NotAllowed(EmitError):
-    """The HTTP API does not take the key or token that the event came with."""
+class NotAllowed(InvalidSetup):
+    """The server refuses the key or token that the event came with."""
 
 
 class CannotDecode(EmitError):

@@ -3,8 +3,8 @@
     with HTTPEmitter("https://emitonce.internal", publishable_key="mesh_pub_…") as emitter:
         event = emitter.emit("user.signup", {"userId": "usr_2048", "plan": "pro"})
 
-`AsyncHTTPEmitter` is the same with `await`. Both try again when the API is away or busy, which is
-safe: every try carries the same idempotency key, the caller's or one made for the event.
+`AsyncHTTPEmitter` is the same with `await`. Both try again when the API is unavailable or busy,
+which is safe: every try carries the same idempotency key, the caller's or one made for the event.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import threading
 import time
 import uuid
@@ -24,31 +25,18 @@ from typing import Any
 
 import httpx
 
-from emitonce.errors import (
-    EmitError,
-    IdempotencyConflict,
-    InvalidEvent,
-    NotAccepted,
-    NotAllowed,
-)
+from emitonce.accepted import AcceptedEvent
+from emitonce.answer import accepted_event, no_answer
+from emitonce.errors import InvalidEvent, InvalidSetup, NotAccepted
 
 EVENTS_PATH = "/api/v1/events"
 TIMEOUT_SECONDS = 10.0
 TRIES = 4
 LONGEST_WAIT_SECONDS = 10.0
 
-_AWAY_FOR_NOW = (408, 425, 429, 500, 502, 503, 504)
-_NOT_ALLOWED = (401, 403)
-
-
-@dataclass(frozen=True)
-class AcceptedEvent:
-    """An event that emitonce has stored: it will be delivered."""
-
-    id: str
-    event: str
-    workspace: str
-    created_at: datetime
+# What the API accepts as a key; a header can't hold everything.
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True)
@@ -61,7 +49,7 @@ class _Settings:
     def headers_for(self, idempotency_key: str) -> dict[str, str]:
         headers = {**self.headers, "Idempotency-Key": idempotency_key}
         if self.token is not None:
-            headers["Authorization"] = f"Bearer {self.token()}"
+            headers["Authorization"] = f"Bearer {_header_value('token', self.token())}"
         return headers
 
 
@@ -85,7 +73,7 @@ class HTTPEmitter:
         seconds is that of one try.
 
         Raises:
-            EmitError: URL or key are missing.
+            InvalidSetup: URL or key are missing, or can't be those.
         """
         self._settings = _settings(url, publishable_key, token, tries)
         self._timeout, self._transport = timeout, transport
@@ -110,27 +98,32 @@ class HTTPEmitter:
         time zone; now, when absent. The same `idempotency_key` and body give the same event.
 
         Raises:
-            InvalidEvent: the event can't be read, or is too large.
-            IdempotencyConflict: the key came with another body before.
-            NotAllowed: the key or token is not taken.
             NotAccepted: the API did not answer, or could not store it; nothing is known to be
                 stored, and emitting it again with the same idempotency key is safe.
+            InvalidEvent: the event is refused; `IdempotencyConflict` when its key came with
+                another body before.
+            InvalidSetup: somebody else answers at this URL; `NotAllowed` when the key or token is
+                refused. The event may be emitted again once that is fixed.
         """
         body = _body(event, payload, workspace, resource, resource_id, timestamp)
-        key = idempotency_key or str(uuid.uuid4())
-        for number in range(1, self._settings.tries + 1):
+        key = _key(idempotency_key)
+        number = 1
+        while True:
             try:
-                answer = self._http().post(
-                    EVENTS_PATH, content=body, headers=self._settings.headers_for(key)
-                )
-                told: httpx.Response | httpx.HTTPError = answer
-            except httpx.HTTPError as err:
-                told = err
-            judged = _judge(told, last=number == self._settings.tries, number=number)
-            if isinstance(judged, AcceptedEvent):
-                return judged
-            time.sleep(judged)
-        raise AssertionError("unreachable: the last try is judged as such")
+                return self._post(body, key)
+            except NotAccepted as err:
+                if number >= self._settings.tries:
+                    raise
+                time.sleep(_wait(number, err.retry_after))
+            number += 1
+
+    def _post(self, body: bytes, key: str) -> AcceptedEvent:
+        headers = self._settings.headers_for(key)
+        try:
+            answer = self._http().post(EVENTS_PATH, content=body, headers=headers)
+        except httpx.HTTPError as err:
+            raise no_answer(err) from err
+        return accepted_event(answer)
 
     def _http(self) -> httpx.Client:
         """Of this process: connections of the one it was forked from are the other's."""
@@ -191,20 +184,24 @@ class AsyncHTTPEmitter:
     ) -> AcceptedEvent:
         """See `HTTPEmitter.emit`."""
         body = _body(event, payload, workspace, resource, resource_id, timestamp)
-        key = idempotency_key or str(uuid.uuid4())
-        for number in range(1, self._settings.tries + 1):
+        key = _key(idempotency_key)
+        number = 1
+        while True:
             try:
-                answer = await self._http.post(
-                    EVENTS_PATH, content=body, headers=self._settings.headers_for(key)
-                )
-                told: httpx.Response | httpx.HTTPError = answer
-            except httpx.HTTPError as err:
-                told = err
-            judged = _judge(told, last=number == self._settings.tries, number=number)
-            if isinstance(judged, AcceptedEvent):
-                return judged
-            await asyncio.sleep(judged)
-        raise AssertionError("unreachable: the last try is judged as such")
+                return await self._post(body, key)
+            except NotAccepted as err:
+                if number >= self._settings.tries:
+                    raise
+                await asyncio.sleep(_wait(number, err.retry_after))
+            number += 1
+
+    async def _post(self, body: bytes, key: str) -> AcceptedEvent:
+        headers = self._settings.headers_for(key)
+        try:
+            answer = await self._http.post(EVENTS_PATH, content=body, headers=headers)
+        except httpx.HTTPError as err:
+            raise no_answer(err) from err
+        return accepted_event(answer)
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -229,17 +226,28 @@ def _settings(
 ) -> _Settings:
     url = url or os.environ.get("EMITONCE_URL")
     if not url:
-        raise EmitError("the API's address is missing: pass url, or set EMITONCE_URL")
+        raise InvalidSetup("the API's address is missing: pass url, or set EMITONCE_URL")
+    try:
+        read = httpx.URL(url)
+    except httpx.InvalidURL as err:
+        raise InvalidSetup(f"EMITONCE_URL: {err}") from None
+    if read.scheme not in ("http", "https") or not read.host:
+        raise InvalidSetup("EMITONCE_URL: must read like https://emitonce.internal")
+    headers = {"Content-Type": "application/json"}
     if token is None:
         publishable_key = publishable_key or os.environ.get("EMITONCE_PUBLISHABLE_KEY")
         if not publishable_key:
-            raise EmitError(
+            raise InvalidSetup(
                 "a key is missing: pass publishable_key or token, or set EMITONCE_PUBLISHABLE_KEY"
             )
-    headers = {"Content-Type": "application/json"}
-    if token is None and publishable_key is not None:
-        headers["X-Meshes-Publishable-Key"] = publishable_key
+        headers["X-Meshes-Publishable-Key"] = _header_value("publishable_key", publishable_key)
     return _Settings(url.rstrip("/"), headers, token, max(tries, 1))
+
+
+def _header_value(name: str, text: str) -> str:
+    if not _HEADER_VALUE.fullmatch(text):
+        raise InvalidSetup(f"{name}: holds a blank, a line break or a character beyond ASCII")
+    return text
 
 
 def _body(
@@ -269,44 +277,19 @@ def _body(
         raise InvalidEvent(f"payload: is not JSON: {err}") from None
 
 
-def _judge(
-    told: httpx.Response | httpx.HTTPError, *, last: bool, number: int
-) -> AcceptedEvent | float:
-    """The event when it was taken; else how many seconds to wait before the next try."""
-    if isinstance(told, httpx.HTTPError):
-        if last:
-            raise NotAccepted(f"the API can't be reached: {type(told).__name__}") from told
-        return _wait(number, None)
-    if told.is_success:
-        created = told.json()["event"]
-        return AcceptedEvent(
-            id=created["id"],
-            event=created["event"],
-            workspace=created["workspace"],
-            created_at=datetime.fromisoformat(created["created_at"].replace("Z", "+00:00")),
+def _key(given: str | None) -> str:
+    """The idempotency key of every try: the caller's, else one made for the event."""
+    if given is None:
+        return str(uuid.uuid4())
+    if not isinstance(given, str) or not _IDEMPOTENCY_KEY.fullmatch(given):
+        raise InvalidEvent(
+            "idempotency_key: must be 1 to 255 characters of ASCII without blanks around them"
         )
-    if told.status_code in _AWAY_FOR_NOW and not last:
-        return _wait(number, told.headers.get("retry-after"))
-    message = _message(told)
-    if told.status_code in _AWAY_FOR_NOW:
-        raise NotAccepted(f"the API did not take the event: {message}")
-    if told.status_code in _NOT_ALLOWED:
-        raise NotAllowed(message)
-    if told.status_code == 409:
-        raise IdempotencyConflict(message)
-    raise InvalidEvent(message)
+    return given
 
 
-def _message(answer: httpx.Response) -> str:
-    """The API's own sentence, else what stands in for it: a proxy may have answered."""
-    try:
-        return str(answer.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"answered with {answer.status_code}"
-
-
-def _wait(number: int, retry_after: str | None) -> float:
-    if retry_after is not None and retry_after.isdigit():
-        return min(float(retry_after), LONGEST_WAIT_SECONDS)
+def _wait(number: int, retry_after: float | None) -> float:
+    if retry_after is not None:
+        return min(retry_after, LONGEST_WAIT_SECONDS)
     longest: float = min(0.2 * 2.0**number, LONGEST_WAIT_SECONDS)
     return longest * (0.5 + random.random() / 2)  # noqa: S311  spreading, not keeping secrets

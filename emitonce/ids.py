@@ -6,9 +6,28 @@ guessed back; the same secret in every process makes the same key the same event
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import uuid
+
+SECRET_BYTES = 32
+
+
+def decode_secret(name: str, text: str) -> bytes:
+    """The secret that the ids are made with: at least 32 bytes, in base64.
+
+    Raises:
+        ValueError: names the setting and what is wrong; never holds a part of it. A stray character
+            would otherwise be another secret, and so other ids.
+    """
+    try:
+        secret = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError(f"{name}: is not base64") from None
+    if len(secret) < SECRET_BYTES:
+        raise ValueError(f"{name}: has {len(secret)} bytes, needs at least {SECRET_BYTES}")
+    return secret
 
 
 def event_id_for(secret: bytes, workspace: str, idempotency_key: str) -> str:

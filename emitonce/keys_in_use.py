@@ -12,8 +12,9 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNa
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from emitonce.errors import EmitError, NotAccepted
+from emitonce.errors import InvalidSetup
 from emitonce.key_ring import KeyRing
+from emitonce.rpc import refusal
 
 # Some authorizers let a client start workflows, but not look at or change the namespace.
 _REFUSED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
@@ -51,7 +52,7 @@ async def use_key_in_use(client: Client, ring: KeyRing, task_queue: str) -> None
     Where the namespace names none, or can't be read, the ring's own order stands.
 
     Raises:
-        EmitError: none of its keys is in use, or one is another than that of the same id.
+        InvalidSetup: none of its keys is in use, or one is another than that of the same id.
         NotAccepted: Temporal could not be asked.
     """
     if ring.current is None:
@@ -61,7 +62,7 @@ async def use_key_in_use(client: Client, ring: KeyRing, task_queue: str) -> None
     except RPCError as err:
         if err.status in _REFUSED:
             return
-        raise NotAccepted(f"Temporal could not be asked: {err.message}") from err
+        raise refusal(err) from err
     if known:
         ring.use(_newest(ring.check_values, known))
 
@@ -72,12 +73,12 @@ def _newest(held: Mapping[str, str], known: Sequence[str]) -> str:
         if key_id not in held:
             continue
         if held[key_id] != check:
-            raise EmitError(
+            raise InvalidSetup(
                 f"the payload key {key_id!r} is another than the one in use by that id: "
                 "set EMITONCE_PAYLOAD_KEYS to the server's own"
             )
         return key_id
-    raise EmitError(
+    raise InvalidSetup(
         f"none of the payload keys given ({', '.join(held)}) is in use yet: run "
         "`emitonce keys rotate` first, or keep the present key beside the new one"
     )

@@ -9,7 +9,7 @@ from temporalio.converter import DataConverter
 
 from emitonce.codec import EncryptionCodec
 from emitonce.converter import ContextConverter, PydanticConverter
-from emitonce.errors import EmitError
+from emitonce.errors import InvalidSetup
 from emitonce.key_ring import KeyRing, parse_keys
 
 SETTING = "EMITONCE_PAYLOAD_KEYS"
@@ -19,7 +19,7 @@ def payload_ring(keys: Mapping[str, bytes] | None) -> KeyRing:
     """A ring of `keys`, or of `EMITONCE_PAYLOAD_KEYS`; an empty one where neither is there.
 
     Raises:
-        EmitError: a key is malformed; no part of it is shown.
+        InvalidSetup: a key is malformed; no part of it is shown.
     """
     try:
         if keys is None:
@@ -27,7 +27,7 @@ def payload_ring(keys: Mapping[str, bytes] | None) -> KeyRing:
             keys = parse_keys(SETTING, text) if text else {}
         return KeyRing(keys)
     except ValueError as err:
-        raise EmitError(str(err)) from None
+        raise InvalidSetup(str(err)) from None
 
 
 def sealing_converter(ring: KeyRing) -> DataConverter:

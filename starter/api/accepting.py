@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from delivery.errors import InvalidEvent
 from delivery.event import read_event
-from emitonce import EventHandle, IdempotencyConflict, NotAccepted
+from emitonce import EmitError, EventHandle, InvalidSetup, NotAccepted
 from starter.api.auth import Authentication, Caller
 from starter.api.bodies import as_model
 from starter.api.errors import ApiError, Fault, as_api_error, bad_request, unavailable
@@ -80,7 +80,7 @@ class Accepting:
             if not limit.expired():
                 raise
             raise _no_answer() from None
-        if events and all(isinstance(one, NotAccepted) for one in started):
+        if events and all(isinstance(one, NotAccepted | InvalidSetup) for one in started):
             raise started[0]
         results = iter(started)
         return [_result(next(results) if isinstance(one, NewEvent) else one) for one in read]
@@ -99,7 +99,7 @@ class Accepting:
                         batch.key_of(index) if batch else None,
                         batch.content if batch else b"",
                     )
-                except (NotAccepted, IdempotencyConflict) as err:
+                except EmitError as err:
                     return err
 
         if batch is None or not events:

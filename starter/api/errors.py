@@ -140,7 +140,7 @@ def _of_ours(error: Exception) -> ApiError | None:
         return unavailable("the catalog's database can't be reached now: try again")
     if isinstance(error, emit.CannotDecode):
         return ApiError(503, f"the event can't be read here: {error}")
-    if isinstance(error, emit.NotAccepted):
+    if isinstance(error, emit.NotAccepted | emit.InvalidSetup):
         return unavailable("Temporal did not take the event: try again")
     if isinstance(error, RPCError) and error.status in _AWAY:
         return unavailable("Temporal can't be asked now: try again")

@@ -68,6 +68,7 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
             catalog.SchemaMismatch,
             catalog.CannotDecrypt,
             emit.CannotDecode,
+            emit.InvalidSetup,
             WrongKeys,
             DevServerError,
             NoServerBinary,

@@ -93,7 +93,12 @@ def test_malformed_keys_are_refused_and_not_quoted(monkeypatch, keys, reason):
 
 
 @pytest.mark.parametrize(
-    ("secret", "reason"), [(key(3, 31), "31 bytes, needs at least 32"), ("hunter2!", "not base64")]
+    ("secret", "reason"),
+    [
+        (key(3, 31), "31 bytes, needs at least 32"),
+        ("hunter2!", "not base64"),
+        (f"{key(3)[:5]}-{key(3)[5:]}", "not base64"),
+    ],
 )
 def test_a_malformed_instance_secret_is_refused_and_not_quoted(monkeypatch, secret, reason):
     settings = given(monkeypatch, credential_keys=f"k1:{key(1)}", instance_secret=secret)

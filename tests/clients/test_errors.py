@@ -1,0 +1,215 @@
+"""Each error says which of three things to do: try again, fix the event, or fix the set-up."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+from temporalio.client import Client
+
+from emitonce import (
+    EmitError,
+    Emitter,
+    HTTPEmitter,
+    IdempotencyConflict,
+    InvalidEvent,
+    InvalidSetup,
+    NotAccepted,
+    NotAllowed,
+)
+from emitonce.ids import event_id_for
+from tests.api.caller import Api
+from tests.integration.stack import SAMPLE, SECRET, Stack
+
+PAGE = {"html": "<html>a proxy's page</html>"}
+PERSON = {"userId": "usr_2048"}
+
+TRY_AGAIN = (408, 425, 429, *range(500, 600))
+FIX_THE_SETUP = (300, 301, 302, 303, 304, 307, 308, 401, 403, 404, 405, 407, 410, 415, 421, 451)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    return waited
+
+
+def answered(answer: httpx.Response | Exception) -> EmitError:
+    """What an emitter raises that gets this answer."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    emitter = HTTPEmitter(
+        "http://api", publishable_key="mesh_pub_x", transport=httpx.MockTransport(handle)
+    )
+    with pytest.raises(EmitError) as raised:
+        emitter.emit("user.signup", PERSON)
+    return raised.value
+
+
+def own(status: int, message: str = "event: must not be blank") -> httpx.Response:
+    """An error as the API itself words it."""
+    error = {"name": "Whatever", "message": message}
+    return httpx.Response(status, json={"message": "Whatever", "error": error})
+
+
+@pytest.mark.parametrize("status", TRY_AGAIN)
+@pytest.mark.parametrize("answer", [lambda s: httpx.Response(s, **PAGE), own])
+def test_what_may_pass_by_itself_is_to_be_tried_again(
+    status: int, answer: Callable[[int], httpx.Response], no_waiting: list[float]
+) -> None:
+    assert isinstance(answered(answer(status)), NotAccepted)
+    assert len(no_waiting) == 3
+
+
+@pytest.mark.parametrize("status", FIX_THE_SETUP)
+def test_what_another_than_the_api_answers_is_the_set_up_s_fault(
+    status: int, no_waiting: list[float]
+) -> None:
+    error = answered(httpx.Response(status, **PAGE))
+    assert isinstance(error, InvalidSetup)
+    assert isinstance(error, NotAllowed) == (status in (401, 403))
+    assert "http://api" in str(error)
+    assert "EMITONCE_URL" in str(error)
+    assert not no_waiting
+
+
+@pytest.mark.parametrize("status", [400, 409, 418, 422])
+def test_only_the_api_itself_can_refuse_an_event(status: int) -> None:
+    assert isinstance(answered(httpx.Response(status, **PAGE)), InvalidSetup)
+    assert isinstance(answered(httpx.Response(status, json={"error": "no"})), InvalidSetup)
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_an_event_that_the_api_refuses_is_to_be_fixed(status: int, no_waiting: list[float]) -> None:
+    error = answered(own(status))
+    assert isinstance(error, InvalidEvent)
+    assert str(error) == "event: must not be blank"
+    assert not no_waiting
+
+
+def test_an_event_that_a_proxy_finds_too_large_is_no_obstacle_for_the_others() -> None:
+    assert isinstance(answered(httpx.Response(413, **PAGE)), InvalidEvent)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, **PAGE),
+        httpx.Response(201, json={"ok": True}),
+        httpx.Response(201, json=["event"]),
+        httpx.Response(201, json={"event": {"id": 7, "event": "e", "workspace": "w"}}),
+        httpx.Response(204),
+    ],
+    ids=["page", "other_json", "list", "half_an_event", "nothing"],
+)
+def test_a_success_that_is_not_the_api_s_is_the_set_up_s_fault(answer: httpx.Response) -> None:
+    assert isinstance(answered(answer), InvalidSetup)
+
+
+def test_a_redirect_is_named_without_what_its_address_may_hide() -> None:
+    moved = httpx.Response(308, headers={"Location": "https://user:pw@new.example/x?token=s3cret"})
+    error = str(answered(moved))
+    assert "a redirect to https://new.example" in error
+    assert "s3cret" not in error
+    assert "pw" not in error
+
+
+def test_an_untrusted_certificate_is_the_set_up_s_fault() -> None:
+    refused = httpx.ConnectError("TLS")
+    refused.__cause__ = ssl.SSLCertVerificationError()
+    refused.__cause__.verify_message = "self-signed certificate"
+    assert isinstance(answered(refused), InvalidSetup)
+
+
+def test_the_wait_that_was_asked_for_is_told() -> None:
+    asked = httpx.Response(503, headers={"Retry-After": "7"})
+    error = answered(asked)
+    assert isinstance(error, NotAccepted)
+    assert error.retry_after == 7
+    dated = answered(httpx.Response(503, headers={"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}))
+    assert isinstance(dated, NotAccepted)
+    assert dated.retry_after == 0
+
+
+@pytest.mark.parametrize("url", ["api.internal", "ftp://api", "http://", "http://a:b"])
+def test_an_address_that_can_not_be_one_is_refused_before_any_event(url: str) -> None:
+    with pytest.raises(InvalidSetup, match="EMITONCE_URL"):
+        HTTPEmitter(url, publishable_key="mesh_pub_x")
+
+
+def test_a_key_that_no_header_can_hold_is_refused_before_any_event() -> None:
+    with pytest.raises(InvalidSetup, match="publishable_key: holds a blank, a line break"):
+        HTTPEmitter("http://api", publishable_key="mesh_pub_x\n")
+
+
+@pytest.mark.parametrize("key", ["", " order-1", "order-1\n", "bestellung-ü", "x" * 256])
+def test_an_idempotency_key_that_no_header_can_hold_is_refused(key: str) -> None:
+    emitter = HTTPEmitter("http://127.0.0.1:9", publishable_key="mesh_pub_x")
+    with pytest.raises(InvalidEvent, match="idempotency_key"):
+        emitter.emit("user.signup", PERSON, idempotency_key=key)
+
+
+def test_everything_that_emit_raises_is_in_one_of_the_three_branches() -> None:
+    assert issubclass(IdempotencyConflict, InvalidEvent)
+    assert issubclass(NotAllowed, InvalidSetup)
+    branches = (NotAccepted, InvalidEvent, InvalidSetup)
+    assert not any(issubclass(a, b) for a in branches for b in branches if a is not b)
+
+
+async def test_the_real_api_s_refusals_have_their_branch(api: Api) -> None:
+    def raised(emitter: HTTPEmitter, workspace: str | None = None) -> EmitError:
+        with emitter, pytest.raises(EmitError) as error:
+            emitter.emit("", PERSON, workspace=workspace)
+        return error.value
+
+    async def asked(*arguments: object) -> EmitError:
+        return await asyncio.to_thread(raised, *arguments)
+
+    right = HTTPEmitter(api.url, publishable_key=api.public_key)
+    assert isinstance(await asked(right), InvalidEvent)
+    wrong_path = HTTPEmitter(f"{api.url}/v2", publishable_key=api.public_key)
+    assert isinstance(await asked(wrong_path), InvalidSetup)
+    wrong_key = HTTPEmitter(api.url, publishable_key="mesh_pub_a_b_c")
+    assert isinstance(await asked(wrong_key), NotAllowed)
+
+
+async def test_a_namespace_that_is_not_there_is_the_set_up_s_fault(stack: Stack) -> None:
+    address = stack.client.service_client.config.target_host
+    emitter = await Emitter.connect(address, namespace="nowhere")
+    with pytest.raises(InvalidSetup, match="Namespace nowhere is not found"):
+        await emitter.emit(stack.workspace, "user.signup", SAMPLE)
+
+
+async def test_an_address_of_temporal_that_can_not_be_one_is_the_set_up_s_fault() -> None:
+    with pytest.raises(InvalidSetup, match="TEMPORAL_ADDRESS"):
+        await Emitter.connect("127.0.0.1:abc")
+    with pytest.raises(NotAccepted, match="TEMPORAL_ADDRESS"):
+        await Emitter.connect("127.0.0.1:9")
+
+
+async def test_an_instance_secret_with_a_stray_character_gives_no_other_ids(
+    temporal: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = temporal.service_client.config.target_host
+    encoded = base64.b64encode(SECRET).decode()
+    for stray in (f"{encoded[:5]}-{encoded[5:]}", f"{encoded}\n", f" {encoded}", encoded[:20]):
+        monkeypatch.setenv("EMITONCE_INSTANCE_SECRET", stray)
+        with pytest.raises(InvalidSetup, match="EMITONCE_INSTANCE_SECRET: ") as refused:
+            await Emitter.connect(address)
+        assert encoded[:5] not in str(refused.value)
+    monkeypatch.setenv("EMITONCE_INSTANCE_SECRET", encoded)
+    workspace = "5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e44"
+    event = await (await Emitter.connect(address)).emit(
+        workspace, "user.signup", SAMPLE, idempotency_key="order-1"
+    )
+    assert event.id == event_id_for(SECRET, workspace, "order-1")
