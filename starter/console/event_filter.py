@@ -104,6 +104,13 @@ class EventFilter:
         }
         return urlencode({name: value for name, value in (fields | changes).items() if value})
 
+    def redelivery_address(self, now: datetime) -> str:
+        """The query string that plans a redelivery of what failed, in the same time."""
+        start, _ = self.bounds(now)
+        fields = {"from": local(start), "to": local(self.end)}
+        fields |= {"event": self.event, "connection": self.connection}
+        return urlencode({name: value for name, value in fields.items() if value})
+
 
 def read_utc(param: str, text: str) -> datetime | None:
     """A time as a `datetime-local` field sends it, meant in UTC. Raises `ApiError` 400."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from playwright.async_api import Browser, expect
 
 from delivery.result import Status
 from destinations.customerio.simulator import Fault
 from tests.console.site import Site
 from tests.integration.stack import SAMPLE, Stack, is_held, waits
+from tests.operations.many import visible
 
 MARKUP = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
@@ -145,6 +148,31 @@ async def test_markup_from_outside_is_text(site: Site, browser: Browser, stack: 
         assert "<h1>owned</h1>" in await page.get_by_label("Payload to try with").input_value()
         await expect(page.locator("#preview")).to_contain_text(MARKUP)
         assert dialogs == []
+
+
+async def test_what_failed_is_redelivered_in_the_time_that_was_chosen(
+    site: Site, browser: Browser, stack: Stack
+):
+    await stack.rule()
+    stack.sim.fail("identify", fault=Fault(status=400), times=1)
+    await stack.ended(await stack.emit())
+    await visible(stack, "ExecutionStatus = 'Failed'", 1)
+    almost_a_week = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=6, hours=23)
+    start, end = "2026-01-02T03:04:05", "2099-01-02T03:04:05"
+    async with site.visitor(browser) as page:
+
+        async def planned_for(asked: str) -> tuple[str, str]:
+            await page.goto(site.at(f"/events?status=failed&event=user.signup&{asked}"))
+            await page.get_by_role("link", name="Redeliver what failed").click()
+            assert await page.get_by_label("Event type").input_value() == "user.signup"
+            return (
+                await page.locator("input[name=from]").input_value(),
+                await page.locator("input[name=to]").input_value(),
+            )
+
+        assert await planned_for(f"from={start}&to={end}") == (start, end)
+        since, until = await planned_for("range=7d")
+        assert (datetime.fromisoformat(since) < almost_a_week, until) == (True, "")
 
 
 async def test_many_failed_events_are_delivered_again(site: Site, browser: Browser, stack: Stack):

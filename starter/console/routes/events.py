@@ -56,6 +56,7 @@ async def show_events(request: Request, workspace_id: str) -> Response:
         names=names,
         ranges={name: told for name, (_, _, told) in RANGES.items()},
         local=local,
+        redelivery_address=chosen.redelivery_address(now),
     )
 
 
