@@ -151,9 +151,14 @@ class PageDone(Value):
 
 
 class Progress(Value):
-    """`planned` is how many there were when it was started."""
+    """In events. `planned` is how many there were when it was started, about so many unless exact.
+
+    The redelivery goes through the selection as it was frozen, an event once: `planned` is reached,
+    whatever was redelivered since, or was begun before it was canceled and started again.
+    """
 
     planned: int
+    planned_exact: bool = True
     redelivered: int = 0
     skipped: int = 0
     latest: tuple[EventOutcome, ...] = ()
@@ -167,6 +172,7 @@ class Progress(Value):
         skipped = tuple(one for one in outcomes if one.outcome == "skipped")
         return Progress(
             planned=self.planned,
+            planned_exact=self.planned_exact,
             redelivered=self.redelivered + len(outcomes) - len(skipped),
             skipped=self.skipped + len(skipped),
             latest=(*self.latest, *outcomes)[-KEPT_OUTCOMES:],

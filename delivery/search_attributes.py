@@ -15,9 +15,21 @@ CONNECTIONS = SearchAttributeKey.for_keyword_list("EmitonceConnections")
 RULES = SearchAttributeKey.for_keyword_list("EmitonceRules")
 ACCEPTED_AT = SearchAttributeKey.for_datetime("EmitonceAcceptedAt")
 
-ALL = (WORKSPACE, EVENT, RESOURCE, RESOURCE_ID, STATE, CONNECTIONS, RULES, ACCEPTED_AT)
+REDELIVERY = SearchAttributeKey.for_keyword("EmitonceRedelivery")
+
+ALL = (WORKSPACE, EVENT, RESOURCE, RESOURCE_ID, STATE, CONNECTIONS, RULES, ACCEPTED_AT, REDELIVERY)
 
 # Values of STATE.
 HELD = "held"
 TEST = "test"
 CANCELED = "canceled"
+
+# Values of REDELIVERY begin with how the run ended that this one supersedes, or with `again` where
+# a delivered event was sent anew; the id of the bulk redelivery that began it follows, if one did.
+AFTER_FAILED = "failed"
+AFTER_CANCELED = "canceled"
+SENT_AGAIN = "again"
+
+
+def redelivery_mark(after: str, redelivery: str | None) -> str:
+    return after if redelivery is None else f"{after}/{redelivery}"

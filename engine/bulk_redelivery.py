@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from temporalio.client import (
     Client,
+    WorkflowExecution,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowQueryFailedError,
@@ -34,14 +35,15 @@ from delivery.bulk_redelivery import (
 )
 from delivery.search_attributes import WORKSPACE
 from engine.listed_event import ListedEvent
-from engine.selected_runs import conditions, selected_runs
+from engine.selected_runs import count_left_out, count_runs, selected_page, selected_runs
 
 WORKFLOW = "RedeliverEvents"
 SELECTION = "selection"
 
-# Up to so many runs are looked at one by one, so that events redelivered since don't count.
-COUNTED_ONE_BY_ONE = 10_000
+# Up to so many runs are looked at one by one. Planning is done while somebody waits for it.
+LOOKED_AT = 1_000
 SAMPLE = 10
+SAMPLED = 200
 
 _QUERY_TIMEOUT = timedelta(seconds=5)
 _STATE = {
@@ -63,7 +65,7 @@ class NothingSelected(InvalidSelection):
 
 @dataclass(frozen=True)
 class RedeliveryPlan:
-    """What a redelivery would do. `matched` is at least so many where it isn't `exact`."""
+    """What a redelivery would do. `matched` is about so many events where it isn't `exact`."""
 
     selection: Selection
     matched: int
@@ -95,17 +97,21 @@ class RedeliveryStatus:
 
 
 async def plan_redelivery(client: Client, selection: Selection) -> RedeliveryPlan:
-    """How many events are selected, and the latest of them. Sends nothing."""
-    matched = 0
-    sample: list[ListedEvent] = []
-    async for run in selected_runs(client, selection):
-        matched += 1
-        if len(sample) < SAMPLE:
-            sample.append(await ListedEvent.of(run))
-        if matched >= COUNTED_ONE_BY_ONE:
-            counted = (await client.count_workflows(conditions(selection))).count
-            return RedeliveryPlan(selection, max(counted, matched), False, tuple(sample))
-    return RedeliveryPlan(selection, matched, True, tuple(sample))
+    """How many events are selected, and the latest of them. Sends nothing.
+
+    Of a frozen selection the number stays the same, however many of them are redelivered since.
+    """
+    runs = await count_runs(client, selection)
+    if runs <= LOOKED_AT:
+        found = [run async for run in selected_runs(client, selection)]
+        return RedeliveryPlan(selection, len(found), True, await _sample(found))
+    found, _ = await selected_page(client, selection, size=SAMPLED, cursor=None)
+    matched = max(runs - await count_left_out(client, selection), len(found))
+    return RedeliveryPlan(selection, matched, False, await _sample(found))
+
+
+async def _sample(runs: Sequence[WorkflowExecution]) -> tuple[ListedEvent, ...]:
+    return tuple([await ListedEvent.of(run) for run in runs[:SAMPLE]])
 
 
 async def start_redelivery(
@@ -133,7 +139,7 @@ async def start_redelivery(
     work = BulkRedelivery(
         selection=plan.selection,
         per_second=per_second,
-        progress=Progress(planned=plan.matched),
+        progress=Progress(planned=plan.matched, planned_exact=plan.exact),
     )
     with suppress(WorkflowAlreadyStartedError):  # and completed: its status says so
         await client.start_workflow(

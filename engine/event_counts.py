@@ -1,41 +1,85 @@
-"""Events over time: by when they were accepted, a bucket of time at a time."""
+"""How many events there are: by status, and over the time of their acceptance.
+
+Visibility counts runs, and an event has one for each time that it was redelivered. A run that was
+redelivered has failed or was canceled, so it is these that are looked at: up to a limit each, to
+see whether it still is its event's latest. Beyond that, what redeliveries have marked in the runs
+that they began is subtracted; runs of earlier versions have no mark, so the count says "about".
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution
 
+from delivery import search_attributes as names
 from delivery.result import Status
-from engine.event_list import count_events
 from engine.event_query import EventQuery, accepted_within
-from engine.listed_event import ListedEvent
+from engine.latest_runs import latest_runs
+from engine.listed_event import ListedEvent, status_of
+from engine.search_attributes import count_marked
 
 COUNTED_AT_ONCE = 6
 
 # Up to so many runs, reading them all asks the server for less than counting bucket by bucket.
 LISTED = 500
+# Up to so many failed and canceled runs are looked at one by one: what the server lists at once.
+LOOKED_AT = 1_000
+
+COUNTED = (Status.PROCESSING, Status.COMPLETED, Status.FAILED, Status.CANCELED)
+_MAY_BE_SUPERSEDED = ("Failed", "TimedOut", "Canceled", "Terminated")
+_MARKS = {Status.FAILED: names.AFTER_FAILED, Status.CANCELED: names.AFTER_CANCELED}
+
+
+@dataclass(frozen=True)
+class EventCounts:
+    """Events by status, `processing` for all open ones.
+
+    Unless `exact`, those of `failed` and `canceled` are about so many. `superseded` is how many
+    runs were left out because their events were redelivered since.
+    """
+
+    by_status: dict[Status, int]
+    superseded: int = 0
+    exact: bool = True
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_status.values())
+
+    def is_exact(self, status: Status) -> bool:
+        return self.exact or status not in _MARKS
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """Runs accepted in [`start`, `end`), by status; open ones count as `processing`."""
+    """Events accepted in [`start`, `end`)."""
 
     start: datetime
     end: datetime
-    counts: dict[Status, int]
+    counts: EventCounts
 
-    @property
-    def total(self) -> int:
-        return sum(self.counts.values())
+
+async def count_events(client: Client, query: EventQuery) -> EventCounts:
+    """How many events there are by status, each counted once, by its latest run.
+
+    Raises:
+        ValueError: a name holds quotes or backslashes, for which the server can't count.
+    """
+    runs = await _count_runs(client, query)
+    gone = await _superseded(client, query, runs)
+    return await _without(client, query, runs, gone)
 
 
 async def count_over_time(
     client: Client, query: EventQuery, *, buckets: int, width: timedelta
 ) -> list[Bucket]:
     """`buckets` of `width` each, oldest first, that end with the query's `accepted_to`.
+
+    The query names no status.
 
     Raises:
         ValueError: the query has no `accepted_to`, or names that can't be counted.
@@ -45,14 +89,19 @@ async def count_over_time(
     first = query.accepted_to - buckets * width
     starts = [first + place * width for place in range(buckets)]
     whole = replace(query, accepted_from=first)
-    if sum((await count_events(client, whole)).values()) <= LISTED:
+    runs = await _count_runs(client, whole)
+    if runs.total() <= LISTED:
         return await _listed(client, whole, starts, width)
+    gone = await _superseded(client, whole, runs)
     room = asyncio.Semaphore(COUNTED_AT_ONCE)
 
     async def counted(start: datetime) -> Bucket:
-        narrowed = replace(query, accepted_from=start, accepted_to=start + width)
+        end = start + width
+        narrowed = replace(query, accepted_from=start, accepted_to=end)
+        here = None if gone is None else [run for run in gone if start <= _accepted_at(run) < end]
         async with room:
-            return Bucket(start, start + width, await count_events(client, narrowed))
+            counts = await _count_runs(client, narrowed)
+            return Bucket(start, end, await _without(client, narrowed, counts, here))
 
     return list(await asyncio.gather(*map(counted, starts)))
 
@@ -60,14 +109,86 @@ async def count_over_time(
 async def _listed(
     client: Client, query: EventQuery, starts: list[datetime], width: timedelta
 ) -> list[Bucket]:
-    counts: list[dict[Status, int]] = [{} for _ in starts]
+    counts: list[Counter[Status]] = [Counter() for _ in starts]
     within = query.conditions() + accepted_within(query.accepted_from, query.accepted_to)
+    latest: dict[str, WorkflowExecution] = {}
     async for run in client.list_workflows(within, page_size=LISTED):
+        if run.id not in latest or run.start_time > latest[run.id].start_time:
+            latest[run.id] = run
+    for run in latest.values():
         event = await ListedEvent.of(run)
         place = (event.accepted_at - starts[0]) // width
         if 0 <= place < len(starts):
-            status = Status.PROCESSING if event.held else event.status
-            counts[place][status] = counts[place].get(status, 0) + 1
+            counts[place][Status.PROCESSING if event.held else event.status] += 1
     return [
-        Bucket(start, start + width, found) for start, found in zip(starts, counts, strict=True)
+        Bucket(start, start + width, EventCounts(dict(found)))
+        for start, found in zip(starts, counts, strict=True)
     ]
+
+
+async def _count_runs(client: Client, query: EventQuery) -> Counter[Status]:
+    """Runs by status. Raises `ValueError` as `count_events` does."""
+    if not query.is_plain:
+        raise ValueError("event, resource: names with quotes or backslashes can't be counted")
+    asked = _asked(query)
+    counts = Counter(dict.fromkeys(COUNTED, 0))
+    for group in (await client.count_workflows(f"{asked} GROUP BY ExecutionStatus")).groups:
+        counts[status_of(str(group.group_values[0]))] += group.count
+    if counts[Status.COMPLETED]:
+        canceled = f"{asked} AND ExecutionStatus = 'Completed' AND {names.STATE.name} = "
+        found = (await client.count_workflows(f"{canceled}'{names.CANCELED}'")).count
+        counts[Status.COMPLETED] -= found
+        counts[Status.CANCELED] += found
+    return counts
+
+
+async def _superseded(
+    client: Client, query: EventQuery, runs: Counter[Status]
+) -> list[WorkflowExecution] | None:
+    """Runs whose events were redelivered since; None when there are too many to look at."""
+    if not 0 < (number := runs[Status.FAILED] + runs[Status.CANCELED]) <= LOOKED_AT:
+        return [] if not number else None
+    ended = ", ".join(f"'{status}'" for status in _MAY_BE_SUPERSEDED)
+    listing = client.list_workflows(
+        f"{_asked(query)} AND ExecutionStatus IN ({ended})", page_size=LOOKED_AT
+    )
+    found = [run async for run in listing]
+    latest = await latest_runs(client, [run.id for run in found])
+    return [run for run in found if latest.get(run.id, run).run_id != run.run_id]
+
+
+async def _without(
+    client: Client,
+    query: EventQuery,
+    runs: Counter[Status],
+    superseded: list[WorkflowExecution] | None,
+) -> EventCounts:
+    if superseded is not None:
+        gone = Counter([(await ListedEvent.of(run)).status for run in superseded])
+    else:
+        gone = Counter({status: await _marked(client, query, status) for status in _MARKS})
+    return EventCounts(
+        {status: max(number - gone[status], 0) for status, number in runs.items()},
+        superseded=gone.total(),
+        exact=superseded is not None,
+    )
+
+
+async def _marked(client: Client, query: EventQuery, status: Status) -> int:
+    """How many redelivered runs say that they supersede one of that status.
+
+    Those of one bulk redelivery may have been superseded by any other, so of them it's unknown.
+    """
+    if query.redelivery is not None:
+        return 0
+    mark = f"{names.REDELIVERY.name} STARTS_WITH '{_MARKS[status]}'"
+    asked = _asked(replace(query, status=None))
+    return await count_marked(client, f"{asked} AND {mark}")
+
+
+def _asked(query: EventQuery) -> str:
+    return query.conditions() + accepted_within(query.accepted_from, query.accepted_to)
+
+
+def _accepted_at(run: WorkflowExecution) -> datetime:
+    return run.typed_search_attributes[names.ACCEPTED_AT]

@@ -18,12 +18,12 @@ from datetime import UTC, datetime, timedelta
 from temporalio.client import Client, WorkflowExecution
 
 from delivery import search_attributes as names
-from delivery.result import Status
 from delivery.values import Value
 from engine.event_cursor import EPOCH, LATEST, MICROSECOND, Cursor, Key
-from engine.event_query import EventQuery, accepted_around, accepted_within, runs_of
+from engine.event_query import EventQuery, accepted_around
 from engine.event_windows import FIRST, Windows
-from engine.listed_event import ListedEvent, status_of
+from engine.latest_runs import latest_runs
+from engine.listed_event import ListedEvent
 
 LARGEST_PAGE = 200
 
@@ -86,28 +86,6 @@ async def list_events(
     )
 
 
-async def count_events(client: Client, query: EventQuery) -> dict[Status, int]:
-    """How many runs there are by status, `processing` for all open ones.
-
-    A redelivered event has several runs and counts with each.
-
-    Raises:
-        ValueError: a name holds quotes or backslashes, for which the server can't count.
-    """
-    if not query.is_plain:
-        raise ValueError("event, resource: names with quotes or backslashes can't be counted")
-    asked = query.conditions() + accepted_within(query.accepted_from, query.accepted_to)
-    counts = dict.fromkeys((Status.PROCESSING, Status.COMPLETED, Status.FAILED, Status.CANCELED), 0)
-    for group in (await client.count_workflows(f"{asked} GROUP BY ExecutionStatus")).groups:
-        counts[status_of(str(group.group_values[0]))] += group.count
-    canceled = await client.count_workflows(
-        f"{asked} AND ExecutionStatus = 'Completed' AND {names.STATE.name} = '{names.CANCELED}'"
-    )
-    counts[Status.COMPLETED] -= canceled.count
-    counts[Status.CANCELED] += canceled.count
-    return counts
-
-
 def _windows(query: EventQuery, start: Cursor | None) -> Windows:
     upper = min(query.accepted_to, LATEST) if query.accepted_to is not None else None
     if start is not None:
@@ -168,13 +146,7 @@ async def _without_superseded(
     client: Client, found: dict[Key, WorkflowExecution]
 ) -> dict[Key, WorkflowExecution]:
     """Leave out events that were redelivered since: their latest run has another status."""
-    if not found:
-        return found
-    newest: dict[str, WorkflowExecution] = {}
-    every_run = client.list_workflows(runs_of([key.event_id for key in found]), page_size=MOST_ROWS)
-    async for run in every_run:
-        if run.id not in newest or run.start_time > newest[run.id].start_time:
-            newest[run.id] = run
+    newest = await latest_runs(client, [key.event_id for key in found])
     return {
         key: run
         for key, run in found.items()

@@ -20,6 +20,9 @@ from delivery.result import Status
 # The visibility store may keep fewer digits than were sent: SQLite rounds to milliseconds.
 ROUNDING = timedelta(milliseconds=1)
 
+# What a bulk redelivery marks its runs with; it leaves canceled events alone.
+_BULK = (names.AFTER_FAILED, names.SENT_AGAIN)
+
 OPEN = (Status.PENDING, Status.PROCESSING, Status.RETRYING)
 
 _STATUS = {
@@ -35,7 +38,8 @@ _STATUS = {
 class EventQuery:
     """What to list. At least one workspace; the other fields narrow it down.
 
-    `resource_id_hash` is `emitonce.ids.resource_id_hash`. `accepted_from` is included,
+    `resource_id_hash` is `emitonce.ids.resource_id_hash`. `redelivery` is the id of a bulk
+    redelivery: the events that it began. `accepted_from` is included,
     `accepted_to` is not. Of the open statuses each gives all events that are open: see
     `status_is_exact`.
     """
@@ -47,6 +51,7 @@ class EventQuery:
     status: Status | None = None
     connection: str | None = None
     rule: str | None = None
+    redelivery: str | None = None
     accepted_from: datetime | None = None
     accepted_to: datetime | None = None
     include_tests: bool = False
@@ -66,7 +71,7 @@ class EventQuery:
     @property
     def may_be_superseded(self) -> bool:
         """Whether a run that matches may have been redelivered since, by a run that does not."""
-        return self.status in (Status.FAILED, Status.CANCELED)
+        return self.status in (Status.FAILED, Status.CANCELED) or self.redelivery is not None
 
     @property
     def is_plain(self) -> bool:
@@ -89,6 +94,9 @@ class EventQuery:
         ):
             if value is not None:
                 parts.append(f"{name} = {_literals([value])}")
+        if self.redelivery is not None:
+            marks = [names.redelivery_mark(after, self.redelivery) for after in _BULK]
+            parts.append(f"{names.REDELIVERY.name} IN ({_literals(marks)})")
         if self.status is not None:
             parts.append(f"({_STATUS[self.status]})")
         if not self.include_tests:

@@ -47,7 +47,7 @@ class ListedEvent(Value):
         created_by = await run.memo_value(CREATED_BY, None)
         found = run.typed_search_attributes
         state = found.get(names.STATE)
-        status = status_of(run.status.name.title().replace("_", "") if run.status else "Running")
+        status = status_of_run(run)
         held = state == names.HELD and status is Status.PROCESSING
         if held:
             status = Status.RETRYING
@@ -68,6 +68,11 @@ class ListedEvent(Value):
             rules=tuple(found.get(names.RULES) or ()),
             created_by=created_by if isinstance(created_by, str) else None,
         )
+
+
+def status_of_run(run: WorkflowExecution) -> Status:
+    """As Temporal has it: a run that its own work marks as canceled or held is not told apart."""
+    return status_of(run.status.name.title().replace("_", "") if run.status else "Running")
 
 
 def status_of(execution_status: str) -> Status:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
@@ -15,12 +15,16 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
 
 from delivery import search_attributes as names
 from delivery.history import read_history
 from delivery.log import EventLog, delivery_log
 from delivery.redelivery_plan import NotRedeliverable, plan_redelivery, redelivered_input
+from delivery.result import Status
 from engine.event_log import describe_event, fetch_run
+from engine.listed_event import status_of_run
+from engine.search_attributes import is_unregistered
 
 __all__ = ["NotRedeliverable", "Redelivered", "redeliver"]
 
@@ -70,6 +74,25 @@ async def redeliver(
         rules = _failed_at(connection, log, plan_redelivery(log, facts, rules).rules)
     redelivery = plan_redelivery(log, facts, rules)
     data = redelivered_input(log, facts, redelivery)
+    listing = _listing(described, log, mark)
+    if mark is not None:
+        memo |= {MARK: mark}
+    try:
+        return await _start(client, described, data, memo, listing)
+    except RPCError as err:
+        if not is_unregistered(err, names.REDELIVERY):
+            raise
+        listing = TypedSearchAttributes([one for one in listing if one.key != names.REDELIVERY])
+        return await _start(client, described, data, memo, listing)
+
+
+async def _start(
+    client: Client,
+    described: WorkflowExecutionDescription,
+    data: bytes,
+    memo: Mapping[str, Any],
+    listing: TypedSearchAttributes,
+) -> str:
     try:
         # The server itself refuses it while a run is open and once one has completed.
         started = await client.start_workflow(
@@ -79,8 +102,8 @@ async def redeliver(
             task_queue=described.task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            memo=memo if mark is None else memo | {MARK: mark},
-            search_attributes=_listing(described, log),
+            memo=memo,
+            search_attributes=listing,
             static_summary=await described.static_summary(),
         )
     except WorkflowAlreadyStartedError:
@@ -96,15 +119,24 @@ def _failed_at(connection: str, log: EventLog, failed: Sequence[str]) -> list[st
     return rules
 
 
-def _listing(described: WorkflowExecutionDescription, log: EventLog) -> TypedSearchAttributes:
-    """As the earlier run stood in lists, but neither held nor canceled."""
+def _listing(
+    described: WorkflowExecutionDescription, log: EventLog, mark: str | None
+) -> TypedSearchAttributes:
+    """As the earlier run stood in lists, but neither held nor canceled, and marked as following it.
+
+    A run that has ended can't be changed, so the one that supersedes it says so.
+    """
     present = described.typed_search_attributes
     pairs: list[SearchAttributePair[Any]] = [
         pair
         for pair in present
-        if pair.key in names.ALL and pair.key not in (names.STATE, names.ACCEPTED_AT)
+        if pair.key in names.ALL
+        and pair.key not in (names.STATE, names.ACCEPTED_AT, names.REDELIVERY)
     ]
     pairs.append(SearchAttributePair(names.ACCEPTED_AT, log.accepted_at))
+    failed = status_of_run(described) is Status.FAILED
+    after = names.AFTER_FAILED if failed else names.AFTER_CANCELED
+    pairs.append(SearchAttributePair(names.REDELIVERY, names.redelivery_mark(after, mark)))
     if log.test:
         pairs.append(SearchAttributePair(names.STATE, names.TEST))
     return TypedSearchAttributes(pairs)

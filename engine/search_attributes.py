@@ -6,15 +6,18 @@ unknown attribute is refused; so every worker makes sure of them.
 
 from __future__ import annotations
 
+from typing import Any
+
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import (
     AddSearchAttributesRequest,
     ListSearchAttributesRequest,
 )
 from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-from delivery.search_attributes import ALL
+from delivery.search_attributes import ALL, REDELIVERY
 
 
 async def register_search_attributes(client: Client) -> list[str]:
@@ -38,3 +41,21 @@ async def register_search_attributes(client: Client) -> list[str]:
         if err.status is not RPCStatusCode.ALREADY_EXISTS:
             raise
     return sorted(missing)
+
+
+def is_unregistered(err: RPCError, key: SearchAttributeKey[Any]) -> bool:
+    """Whether a start or a query was refused because the namespace lacks the attribute.
+
+    So it is until the first worker that knows it has started.
+    """
+    return err.status is RPCStatusCode.INVALID_ARGUMENT and key.name in err.message
+
+
+async def count_marked(client: Client, query: str) -> int:
+    """How many runs meet a query for `REDELIVERY`: none as long as nobody can set it."""
+    try:
+        return (await client.count_workflows(query)).count
+    except RPCError as err:
+        if is_unregistered(err, REDELIVERY):
+            return 0
+        raise

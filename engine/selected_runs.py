@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 from temporalio.client import Client, WorkflowExecution
 
 from delivery import search_attributes as names
 from delivery.bulk_redelivery import Selection
 from delivery.result import Status
-from engine.event_query import EventQuery, accepted_around, runs_of
+from engine.event_query import EventQuery, accepted_around
+from engine.latest_runs import latest_runs
 from engine.paging import list_page
+from engine.search_attributes import count_marked
 
 LARGEST_PAGE = 1_000
-IDS_PER_QUERY = 200
 
 # In the memo of an event that was sent anew: the original's id.
 AGAIN_OF = "again_of"
@@ -22,26 +24,47 @@ AGAIN_OF = "again_of"
 async def selected_page(
     client: Client, selection: Selection, *, size: int, cursor: str | None
 ) -> tuple[list[WorkflowExecution], str | None]:
-    """One page, latest ended first. Runs that have ended stay in their places between pages."""
+    """One page, latest ended first, an event once however many of its runs have failed.
+
+    Runs that have ended stay in their places between pages.
+    """
     query = _query(selection)
     runs, following = await list_page(client, conditions(selection), size=size, cursor=cursor)
     admitted = [run for run in runs if query.admits(run) and _accepted(run, selection)]
     if selection.mode.sends_delivered_ones:
         # What was sent again before stands for an original, which is what would be sent anew.
-        admitted = [run for run in admitted if AGAIN_OF not in await run.memo()]
-    return admitted, following
+        return [run for run in admitted if AGAIN_OF not in await run.memo()], following
+    return await _latest_of(client, admitted, selection), following
 
 
 async def selected_runs(client: Client, selection: Selection) -> AsyncIterator[WorkflowExecution]:
-    """All of them, without those of events that were redelivered since."""
+    """All of them."""
     cursor = None
     while True:
         runs, cursor = await selected_page(client, selection, size=LARGEST_PAGE, cursor=cursor)
-        for start in range(0, len(runs), IDS_PER_QUERY):
-            for run in await _latest_of(client, runs[start : start + IDS_PER_QUERY]):
-                yield run
+        for run in runs:
+            yield run
         if cursor is None:
             return
+
+
+async def count_runs(client: Client, selection: Selection) -> int:
+    """How many runs meet `conditions`: an event counts with each."""
+    return (await client.count_workflows(conditions(selection))).count
+
+
+async def count_left_out(client: Client, selection: Selection) -> int:
+    """About how many of these runs `selected_page` leaves out: as far as runs are marked."""
+    if selection.mode.sends_delivered_ones:
+        again = f" AND {names.REDELIVERY.name} STARTS_WITH '{names.SENT_AGAIN}'"
+        return await count_marked(client, conditions(selection) + again)
+    superseding = (
+        replace(_query(selection), status=None).conditions()
+        + accepted_around(selection.accepted_from, selection.accepted_to)
+        + f" AND {names.REDELIVERY.name} STARTS_WITH '{names.AFTER_FAILED}'"
+        + f" AND StartTime <= '{selection.as_of.isoformat()}'"
+    )
+    return await count_marked(client, superseding)
 
 
 def conditions(selection: Selection) -> str:
@@ -66,13 +89,18 @@ def _accepted(run: WorkflowExecution, selection: Selection) -> bool:
     return selection.accepted_from <= accepted_at < selection.accepted_to
 
 
-async def _latest_of(client: Client, runs: Iterable[WorkflowExecution]) -> list[WorkflowExecution]:
-    """Those that are their event's latest run."""
-    runs = list(runs)
-    if not runs:
-        return []
-    latest: dict[str, WorkflowExecution] = {}
-    async for run in client.list_workflows(runs_of([run.id for run in runs])):
-        if run.id not in latest or run.start_time > latest[run.id].start_time:
-            latest[run.id] = run
-    return [run for run in runs if run.id not in latest or latest[run.id].run_id == run.run_id]
+async def _latest_of(
+    client: Client, runs: Sequence[WorkflowExecution], selection: Selection
+) -> list[WorkflowExecution]:
+    """Those that were their event's latest run when the selection was frozen.
+
+    What this redelivery itself has begun doesn't supersede them, whatever the clocks say.
+    """
+    own = names.redelivery_mark(names.AFTER_FAILED, selection.id)
+
+    def before(run: WorkflowExecution) -> bool:
+        begun_by_this = run.typed_search_attributes.get(names.REDELIVERY) == own
+        return run.start_time <= selection.as_of and not begun_by_this
+
+    latest = await latest_runs(client, [run.id for run in runs], among=before)
+    return [run for run in runs if run.id in latest and latest[run.id].run_id == run.run_id]

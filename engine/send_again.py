@@ -62,7 +62,7 @@ async def send_again(client: Client, event_id: str, selection: Selection) -> str
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             memo={AGAIN_OF: event_id, MARK: selection.id},
-            search_attributes=_listing(described),
+            search_attributes=_listing(described, selection),
             static_summary=f"{log.event} (again)",
         )
     return new_id
@@ -84,9 +84,13 @@ def _input(log: EventLog, rules: list[str], selection: Selection) -> bytes:
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _listing(described: WorkflowExecutionDescription) -> TypedSearchAttributes:
+def _listing(
+    described: WorkflowExecutionDescription, selection: Selection
+) -> TypedSearchAttributes:
     pairs: list[SearchAttributePair[Any]] = [
         pair for pair in described.typed_search_attributes if pair.key in _KEPT
     ]
     pairs.append(SearchAttributePair(names.ACCEPTED_AT, datetime.now(UTC)))
+    mark = names.redelivery_mark(names.SENT_AGAIN, selection.id)
+    pairs.append(SearchAttributePair(names.REDELIVERY, mark))
     return TypedSearchAttributes(pairs)

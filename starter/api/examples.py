@@ -160,6 +160,7 @@ REDELIVERY = {
     "ended_at": None,
     "progress": {
         "planned": 1,
+        "planned_exact": True,
         "redelivered": 1,
         "skipped": 0,
         "latest": [{"event_id": EVENT, "outcome": "redelivered", "run_id": RUN}],

@@ -30,21 +30,22 @@ _CLASSES = (
 
 def over_time(buckets: Sequence[Bucket]) -> Markup:
     """Stacked bars, a bucket each."""
-    most = max((bucket.total for bucket in buckets), default=0)
+    most = max((bucket.counts.total for bucket in buckets), default=0)
     step = WIDTH / max(len(buckets), 1)
     parts = []
     for place, bucket in enumerate(buckets):
         x, y = place * step + 1, float(BASE)
         for status in _STACK:
-            number = bucket.counts.get(status, 0)
+            number = bucket.counts.by_status.get(status, 0)
             if not number:
                 continue
             height = max(number / most * (BASE - 8), 2)
             y -= height
             parts.append(_rect(x, y, step - 2, height, words.TONE[status], _told(bucket)))
     parts += _time_labels(buckets, step)
-    total = sum(bucket.total for bucket in buckets)
-    label = f"{words.count(total, 'delivery run')} over time, at most {most:,} in one bar"
+    total = sum(bucket.counts.total for bucket in buckets)
+    about = "" if all(bucket.counts.exact for bucket in buckets) else "about "
+    label = f"{about}{words.count(total, 'event')} over time, at most {most:,} in one bar"
     return _svg(label, parts, axis=str(most) if most else "")
 
 
@@ -130,7 +131,7 @@ def _time_labels(buckets: Sequence[Bucket], step: float) -> list[Markup]:
 def _told(bucket: Bucket) -> str:
     counts = ", ".join(
         f"{number} {words.STATUS[status].lower()}"
-        for status, number in bucket.counts.items()
+        for status, number in bucket.counts.by_status.items()
         if number
     )
     return f"{words.moment(bucket.start)} UTC: {counts}"

@@ -30,11 +30,11 @@ async def test_each_bucket_holds_what_was_accepted_in_it(
     await runs.listed(7)
     query = replace(runs.query, accepted_to=NOW)
     counted = await count_over_time(temporal, query, buckets=4, width=HOUR)
-    assert [bucket.total for bucket in counted] == [1, 1, 3, 1]
+    assert [bucket.counts.total for bucket in counted] == [1, 1, 3, 1]
     assert counted[0].start == NOW - 4 * HOUR
     assert counted[-1].end == NOW
-    assert counted[2].counts[Status.CANCELED] == 1
-    assert counted[2].counts[Status.PROCESSING] == 2
+    assert counted[2].counts.by_status[Status.CANCELED] == 1
+    assert counted[2].counts.by_status[Status.PROCESSING] == 2
 
 
 async def test_without_an_end_there_are_no_buckets(temporal):

@@ -9,6 +9,7 @@ import pytest
 
 from delivery.bulk_redelivery import EventOutcome, InvalidSelection, Mode, Progress, select
 from destinations.customerio.simulator import Fault
+from emitonce import EventHandle
 from engine.bulk_redelivery import (
     NothingSelected,
     RedeliveryNotFound,
@@ -46,13 +47,19 @@ async def with_failures(stack: Stack, delivered: int, failed: int) -> tuple[set[
     await stack.rule()
     good = await emit_many(stack, (f"good-{number}" for number in range(delivered)))
     await all_ended(stack, good.values(), within=200)
-    stack.sim.fail("identify", fault=Fault(status=400))
-    bad = await emit_many(stack, (f"bad-{number}" for number in range(failed)))
-    await all_ended(stack, bad.values(), within=200)
+    bad = await failed_events(stack, failed)
     stack.sim.clear_faults()
-    await visible(stack, "ExecutionStatus = 'Failed'", failed)
     await visible(stack, "ExecutionStatus = 'Completed'", delivered)
     return set(good), set(bad)
+
+
+async def failed_events(stack: Stack, count: int) -> dict[str, EventHandle]:
+    """By person; the next ones fail as well."""
+    stack.sim.fail("identify", fault=Fault(status=400))
+    bad = await emit_many(stack, (f"bad-{number}" for number in range(count)))
+    await all_ended(stack, bad.values(), within=200)
+    await visible(stack, "ExecutionStatus = 'Failed'", count)
+    return bad
 
 
 @pytest.mark.timeout(400)
@@ -130,6 +137,29 @@ async def test_what_was_redelivered_since_the_plan_is_left_alone(stack: Stack) -
     assert (skipped.event_id, skipped.reason) == (one, "the event was redelivered since")
     await visible(stack, "ExecutionStatus = 'Completed'", 2)
     assert set(calls_by_person(stack, "track").values()) == {1}
+
+
+async def test_an_event_counts_once_however_many_of_its_runs_have_failed(stack: Stack) -> None:
+    await stack.rule()
+    people = await failed_events(stack, 3)
+    for failed_runs in (4, 5):
+        await redeliver(stack.client, people["bad-0"].id)
+        await all_ended(stack, [people["bad-0"]])
+        await visible(stack, "ExecutionStatus = 'Failed'", failed_runs)
+    stack.sim.clear_faults()
+    await redeliver(stack.client, people["bad-1"].id)
+    await visible(stack, "ExecutionStatus = 'Completed'", 1)
+
+    plan = await plan_redelivery(stack.client, of_the_last_hour(stack))
+    assert (plan.matched, len(plan.sample)) == (2, 2)
+    await start_redelivery(stack.client, plan, task_queue=stack.task_queue)
+    progress = (await ended(stack, plan.id)).progress
+    assert progress is not None
+    assert (progress.planned, progress.redelivered, progress.skipped) == (2, 2, 0)
+    assert {one.event_id for one in progress.latest} == {people["bad-0"].id, people["bad-2"].id}
+    await visible(stack, "ExecutionStatus = 'Completed'", 3)
+    again = await plan_redelivery(stack.client, plan.selection)
+    assert again.matched == 2  # the selection is frozen
 
 
 async def test_one_connection_s_failures_alone_when_it_is_named(stack: Stack) -> None:

@@ -80,6 +80,7 @@ class RedeliveryProgress(Answer):
     """Of the outcomes the latest 100 are shown, and the latest 100 that were skipped."""
 
     planned: int
+    planned_exact: bool
     redelivered: int
     skipped: int
     latest: list[EventOutcomeView]

@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from catalog.errors import NotFound
 from delivery.result import Status
-from engine.event_counts import count_over_time
-from engine.event_list import EventPage, count_events, list_events
+from engine.event_counts import count_events, count_over_time
+from engine.event_list import EventPage, list_events
 from engine.links import run_url
 from starter.api.reading import OwnEvent, read_own_event
 from starter.console.charts import latency, over_time
@@ -187,7 +187,7 @@ async def _charts(request: Request, chosen: EventFilter, now: datetime) -> dict[
     ]
     return {
         "counts": counts,
-        "over_time": over_time(buckets) if any(one.total for one in buckets) else None,
+        "over_time": over_time(buckets) if any(one.counts.total for one in buckets) else None,
         "latency": latency(times) if times else None,
     }
 

@@ -1,0 +1,28 @@
+"""The latest run of each event: one that was redelivered has several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from temporalio.client import Client, WorkflowExecution
+
+from engine.event_query import runs_of
+
+IDS_PER_QUERY = 200
+
+
+async def latest_runs(
+    client: Client,
+    event_ids: Sequence[str],
+    *,
+    among: Callable[[WorkflowExecution], bool] = lambda run: True,
+) -> dict[str, WorkflowExecution]:
+    """By event id, the latest run of those that `among` admits; an event may have none."""
+    latest: dict[str, WorkflowExecution] = {}
+    distinct = list(dict.fromkeys(event_ids))
+    for start in range(0, len(distinct), IDS_PER_QUERY):
+        async for run in client.list_workflows(runs_of(distinct[start : start + IDS_PER_QUERY])):
+            known = latest.get(run.id)
+            if among(run) and (known is None or run.start_time > known.start_time):
+                latest[run.id] = run
+    return latest
