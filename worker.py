@@ -27,6 +27,7 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from activities.bring_forward import BringForward as BringForwardActivity
 from activities.identify import Identify
 from activities.look import Look
 from activities.match_rules import MatchRules
@@ -56,12 +57,14 @@ from engine.connect import connect
 from engine.held_runs import HeldRuns
 from engine.lookout import Attention, Lookout, start_watch
 from engine.namespace import prepare_namespace
+from engine.next_attempt import NextAttempts
 from engine.observed_worker import ObservedWorker
 from engine.redelivery_pages import RedeliveryPages
 from engine.telemetry import Telemetry, open_telemetry
 from engine.versioning import deployment_config
 from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.logs import configure_logs
+from workflows.bring_forward import BringForward
 from workflows.deliver_event import DeliverEvent
 from workflows.redeliver_events import RedeliverEvents
 from workflows.resume_connection import ResumeConnection
@@ -70,7 +73,14 @@ from workflows.watch_deliveries import WatchDeliveries, WatchDeliveriesOnAnyBuil
 
 log = structlog.get_logger()
 
-WORKFLOWS = (DeliverEvent, ResumeConnection, RedeliverEvents, WatchDeliveries, SendAlert)
+WORKFLOWS = (
+    DeliverEvent,
+    BringForward,
+    ResumeConnection,
+    RedeliverEvents,
+    WatchDeliveries,
+    SendAlert,
+)
 VERSIONED = (*(one for one in WORKFLOWS if one is not WatchDeliveries), WatchDeliveriesOnAnyBuild)
 
 
@@ -203,6 +213,7 @@ def make_worker(
             MatchRules(catalog.rule_lookup, fleet).match_rules,
             Identify(sender).identify,
             Track(sender).track,
+            BringForwardActivity(NextAttempts(client)).bring_forward,
             TellHeld(catalog.credentials, HeldRuns(client)).tell_held,
             RedeliverPage(RedeliveryPages(client)).redeliver_page,
             Look(lookout).look,

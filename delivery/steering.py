@@ -1,4 +1,4 @@
-"""What people and other workflows may say to a running delivery."""
+"""What people and other workflows may ask of a running delivery."""
 
 from __future__ import annotations
 
@@ -26,3 +26,12 @@ class CancelDelivery(KeepAttempts):
     """Cancel one rule's delivery."""
 
     rule: str
+
+
+class BringForward(Value):
+    """Make the step's next attempt now, if the engine still waits for its try number `attempt`."""
+
+    event_id: str
+    run_id: str
+    activity_id: str
+    attempt: int

@@ -6,16 +6,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.api.workflowservice.v1 import PauseActivityRequest, UnpauseActivityRequest
 from temporalio.client import (
     Client,
     WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
 )
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -23,10 +21,12 @@ from delivery import steering
 from delivery.attempt import AttemptList
 from delivery.history import moment
 from delivery.log import DeliveryLog
+from delivery.outcome import DELIVERY_DEADLINE
 from delivery.result import DeliveryResult, Status
 from delivery.resume import RESUMED, TOLD_PER_SECOND, Resume
 from delivery.step import Carried, activity_id
 from engine.event_log import EventNotFound, describe_event, read_run_log
+from engine.next_attempt import is_scheduled, pending
 
 # An attempt due so soon is left alone.
 IMMINENT = timedelta(seconds=5)
@@ -89,8 +89,10 @@ async def cancel_delivery(client: Client, event_id: str, rule_id: str) -> Delive
     return ended
 
 
-async def bring_forward(client: Client, event_id: str, rule_id: str) -> None:
+async def bring_forward(client: Client, event_id: str, rule_id: str, *, task_queue: str) -> None:
     """Make the next attempt of a waiting delivery now; its number and earlier attempts are kept.
+
+    A workflow of its own does so, so that nothing stays paused when a process dies meanwhile.
 
     Raises:
         EventNotFound: no such event, or no delivery of it for that rule.
@@ -99,39 +101,25 @@ async def bring_forward(client: Client, event_id: str, rule_id: str) -> None:
         AlreadyEnded: the delivery has ended.
     """
     described = await _describe_open(client, event_id)
-    waiting = _pending(described, rule_id)
+    waiting = pending(described, activity_id(rule_id, "identify"), activity_id(rule_id, "track"))
     if waiting is None:
         raise await _why_none_waits(client, described, rule_id)
     if not waiting.paused and _is_imminent(waiting):
         raise AttemptImminent("an attempt is in flight or due within 5 seconds")
-    execution = WorkflowExecution(workflow_id=described.id, run_id=described.run_id)
-    service = client.workflow_service
-    try:
-        # Pausing drops the timer, resuming finds the attempt overdue. One that was left paused,
-        # by a process that died in between or in the Web UI, only has to be resumed.
-        if not waiting.paused:
-            await service.pause_activity(
-                PauseActivityRequest(
-                    namespace=client.namespace,
-                    execution=execution,
-                    id=waiting.activity_id,
-                    identity=client.identity,
-                    reason="its next attempt is brought forward",
-                )
-            )
-        await service.unpause_activity(
-            UnpauseActivityRequest(
-                namespace=client.namespace,
-                execution=execution,
-                id=waiting.activity_id,
-                identity=client.identity,
-            ),
-            retry=True,
-        )
-    except RPCError as err:
-        if err.status is RPCStatusCode.NOT_FOUND:  # it ended, or went on to its next step
-            raise AttemptImminent("an attempt was made just now") from None
-        raise
+    await client.start_workflow(
+        "BringForward",
+        steering.BringForward(
+            event_id=described.id,
+            run_id=described.run_id,
+            activity_id=waiting.activity_id,
+            attempt=waiting.attempt,
+        ),
+        id=f"bring-forward-{described.id}-{rule_id}",
+        task_queue=task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        execution_timeout=DELIVERY_DEADLINE,  # there is nothing to bring forward after that
+        static_summary="a delivery's next attempt is made now",
+    )
 
 
 async def resume_connection(
@@ -173,19 +161,9 @@ async def attempts_underway(
     return underway
 
 
-def _pending(described: WorkflowExecutionDescription, rule_id: str) -> PendingActivityInfo | None:
-    ids = (activity_id(rule_id, "identify"), activity_id(rule_id, "track"))
-    for info in described.raw_description.pending_activities:
-        if info.activity_id in ids:
-            return info
-    return None
-
-
 def _is_imminent(info: PendingActivityInfo) -> bool:
-    if info.state != PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED:
-        return True
-    if not info.HasField("next_attempt_schedule_time"):
-        return True  # no worker has taken it yet
+    if not is_scheduled(info) or not info.HasField("next_attempt_schedule_time"):
+        return True  # a worker has it, or is about to take it
     return moment(info.next_attempt_schedule_time) - datetime.now(UTC) <= IMMINENT
 
 

@@ -153,7 +153,7 @@ def retry(
         client = await parts.temporal()
         if rule is not None:
             try:
-                await bring_forward(client, event, rule)
+                await bring_forward(client, event, rule, task_queue=parts.settings.task_queue)
                 return "brought_forward"
             except AlreadyEnded:
                 pass

@@ -26,6 +26,10 @@ class WorkerProcess:
         self._process.kill()
         await self._ended()
 
+    async def died(self) -> None:
+        """Wait until it has ended by itself."""
+        await self._ended()
+
     async def terminate(self) -> int:
         """Ask it to end, as an orchestrator does; returns its exit code."""
         self._process.terminate()
@@ -36,8 +40,11 @@ class WorkerProcess:
 
 
 @asynccontextmanager
-async def worker_process(stack: Stack) -> AsyncIterator[WorkerProcess]:
-    """`worker.py` on the test's servers and task queue; killed in the end if it still runs."""
+async def worker_process(stack: Stack, *command: str) -> AsyncIterator[WorkerProcess]:
+    """`worker.py` on the test's servers and task queue; killed in the end if it still runs.
+
+    `command` is what Python runs instead.
+    """
     environment = os.environ | {
         "TEMPORAL_ADDRESS": stack.client.service_client.config.target_host,
         "EMITONCE_DATABASE_URL": stack.database,
@@ -48,12 +55,12 @@ async def worker_process(stack: Stack) -> AsyncIterator[WorkerProcess]:
         "EMITONCE_INSTANCE_SECRET": base64.b64encode(SECRET).decode(),
         "EMITONCE_PAYLOAD_ENCRYPTION": "false",  # as for the test, which reads along
     }
-    worker = WorkerProcess(_start(environment))
+    worker = WorkerProcess(_start(command or ("worker.py",), environment))
     try:
         yield worker
     finally:
         await worker.kill()
 
 
-def _start(environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "worker.py"], cwd=ROOT, env=environment)
+def _start(command: tuple[str, ...], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment)

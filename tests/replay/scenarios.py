@@ -23,7 +23,7 @@ from emitonce import Emitter, EventHandle
 from engine.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
 from engine.lookout import start_watch
 from engine.redelivery import redeliver
-from engine.steering import cancel_delivery, cancel_event, resume_connection
+from engine.steering import bring_forward, cancel_delivery, cancel_event, resume_connection
 from tests.integration.stack import SAMPLE, SECRET, Stack, eventually, is_held, waits
 from tests.operations.alert_receiver import SECRET as ALERT_SECRET
 from tests.operations.alert_receiver import Receiver, open_receiver
@@ -65,6 +65,16 @@ async def retried(stack: Stack) -> Recorded:
     handle = await stack.emit()
     await handle.result()
     return {"retried": handle.id}
+
+
+async def brought_forward(stack: Stack) -> Recorded:
+    rule = await stack.rule()
+    stack.sim.fail("identify", fault=LATER, times=1)
+    handle = await stack.emit()
+    await stack.log_when(handle, waits)
+    await bring_forward(stack.client, handle.id, rule.id, task_queue=stack.task_queue)
+    await handle.result()
+    return {"brought_forward": f"bring-forward-{handle.id}-{rule.id}"}
 
 
 async def catalog_away(stack: Stack) -> Recorded:
@@ -274,6 +284,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     delivered,
     started_by_a_plain_client,
     retried,
+    brought_forward,
     catalog_away,
     identify_failed,
     track_failed,

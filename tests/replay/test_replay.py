@@ -37,6 +37,7 @@ from worker import WORKFLOWS, make_interceptors
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 NEEDED = {
+    "brought_forward",
     "canceled",
     "delivered",
     "held_and_resumed",

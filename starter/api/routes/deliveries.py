@@ -53,13 +53,14 @@ async def retry_delivery(request: Request, event_id: EventId, rule_id: RuleId) -
     was delivered or canceled, waits for its connection, or others of its event are still open.
     """
     own, delivery = await _own_delivery(request, event_id, rule_id)
-    client = request.app.state.parts.client
+    parts: Parts = request.app.state.parts
+    client = parts.client
     if own.open and own.log.status in ENDED:
         # All its deliveries have ended, and so will the run, with its next task.
         await wait_for_end(client, own.log, CLOSING_SECONDS)
         own, delivery = await _own_delivery(request, event_id, rule_id)
     if own.open:
-        await bring_forward(client, own.log.event_id, delivery.rule)
+        await bring_forward(client, own.log.event_id, delivery.rule, task_queue=parts.task_queue)
     else:
         await redeliver(client, own.log.event_id, rules=[delivery.rule])
     return await _delivery_view(request, event_id, rule_id)

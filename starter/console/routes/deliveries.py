@@ -35,12 +35,14 @@ async def retry_delivery(
     """Bring the next attempt forward, or deliver again what has failed."""
     own = await event_of(request, workspace_id, event_id)
     delivery = own.delivery(rule_id)
-    client = parts_of(request).client
+    parts = parts_of(request)
     try:
         if own.open:
-            await bring_forward(client, own.log.event_id, delivery.rule)
+            await bring_forward(
+                parts.client, own.log.event_id, delivery.rule, task_queue=parts.task_queue
+            )
         else:
-            await redeliver(client, own.log.event_id, rules=[delivery.rule])
+            await redeliver(parts.client, own.log.event_id, rules=[delivery.rule])
     except (AttemptImminent, AlreadyEnded, Held, NotRedeliverable) as err:
         return await _refused(request, own, err)
     return see_other(_path(own), "retry" if own.open else "again")

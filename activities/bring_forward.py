@@ -1,0 +1,38 @@
+"""Make the next attempt of a waiting step now."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Protocol
+
+from temporalio import activity
+from temporalio.common import RetryPolicy
+
+from activities.policy import Policy
+from delivery.outcome import DELIVERY_DEADLINE
+from delivery.steering import BringForward as Asked
+
+# A few calls of the engine. What a worker has paused and not resumed when it dies waits for the
+# next try, so that is tried for as long as there is something to bring forward.
+BRING_FORWARD = Policy(
+    start_to_close=timedelta(seconds=10),
+    schedule_to_close=DELIVERY_DEADLINE,
+    retry=RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        maximum_interval=timedelta(minutes=1),
+        maximum_attempts=0,
+    ),
+)
+
+
+class NextAttempts(Protocol):
+    async def bring_forward(self, asked: Asked) -> None: ...
+
+
+class BringForward:
+    def __init__(self, next_attempts: NextAttempts) -> None:
+        self._next_attempts = next_attempts
+
+    @activity.defn(name="bring_forward")
+    async def bring_forward(self, asked: Asked) -> None:
+        await self._next_attempts.bring_forward(asked)

@@ -1,0 +1,77 @@
+"""The next attempt of a step, and how it is made earlier than it is due."""
+
+from __future__ import annotations
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflowservice.v1 import PauseActivityRequest, UnpauseActivityRequest
+from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.service import RPCError, RPCStatusCode
+
+from delivery.steering import BringForward
+
+
+class NextAttempts:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def bring_forward(self, asked: BringForward) -> None:
+        """Pause the step, which drops its timer, and resume it, which finds it overdue.
+
+        May be called again after it was interrupted anywhere. It leaves an attempt alone that has
+        begun or was made meanwhile, but resumes a step that anyone left paused.
+        """
+        try:
+            handle = self._client.get_workflow_handle(asked.event_id, run_id=asked.run_id)
+            waiting = pending(await handle.describe(), asked.activity_id)
+            if waiting is None:
+                return
+            if not waiting.paused:
+                if waiting.attempt != asked.attempt or not is_scheduled(waiting):
+                    return
+                await self._pause(asked)
+            await self._resume(asked)
+        except RPCError as err:
+            if err.status is not RPCStatusCode.NOT_FOUND:  # it ended, or went on to its next step
+                raise
+
+    async def _pause(self, asked: BringForward) -> None:
+        await self._client.workflow_service.pause_activity(
+            PauseActivityRequest(
+                namespace=self._client.namespace,
+                execution=_execution(asked),
+                id=asked.activity_id,
+                identity=self._client.identity,
+                reason="its next attempt is brought forward",
+            )
+        )
+
+    async def _resume(self, asked: BringForward) -> None:
+        await self._client.workflow_service.unpause_activity(
+            UnpauseActivityRequest(
+                namespace=self._client.namespace,
+                execution=_execution(asked),
+                id=asked.activity_id,
+                identity=self._client.identity,
+            )
+        )
+
+
+def pending(
+    described: WorkflowExecutionDescription, *activity_ids: str
+) -> PendingActivityInfo | None:
+    """The first open activity with one of these ids."""
+    for info in described.raw_description.pending_activities:
+        if info.activity_id in activity_ids:
+            return info
+    return None
+
+
+def is_scheduled(info: PendingActivityInfo) -> bool:
+    """Whether it waits for its time or for a worker."""
+    return info.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+
+
+def _execution(asked: BringForward) -> WorkflowExecution:
+    return WorkflowExecution(workflow_id=asked.event_id, run_id=asked.run_id)
