@@ -10,9 +10,9 @@ import os
 import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from delivery.validation import problem
 from destinations.customerio.client import VENDOR_URLS
 from emitonce.ids import decode_secret
 from emitonce.key_ring import HOW_TO_MAKE_A_KEY, KEY_BYTES, KeyRing, parse_keys
@@ -40,6 +41,8 @@ class Settings(BaseSettings):
 
     Where Temporal is comes from its own standard variables (`TEMPORAL_ADDRESS`,
     `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS*`), read by `temporalio.envconfig`.
+
+    Raises `SettingsError` for a value that can't be meant.
     """
 
     model_config = SettingsConfigDict(
@@ -134,6 +137,13 @@ class Settings(BaseSettings):
     ui_url: str | None = None
     """Where people open the Temporal Web UI, such as `http://127.0.0.1:8233`; for links alone."""
 
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as err:
+            faults = err.errors(include_url=False, include_input=False)
+            raise SettingsError("; ".join(map(_named, faults))) from None
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -157,6 +167,10 @@ class Settings(BaseSettings):
         """Raises `SettingsError` in production, where nothing is embedded or generated."""
         if self.env == "production":
             raise SettingsError(f"EMITONCE_ENV=production does not allow {what}: {remedy}")
+
+
+def _named(fault: Any) -> str:
+    return f"EMITONCE_{'_'.join(map(str, fault['loc'])).upper()}: {problem(fault)}"
 
 
 @dataclass(frozen=True)

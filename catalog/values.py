@@ -15,6 +15,7 @@ from pydantic import SecretStr, ValidationError
 
 from catalog.errors import InvalidValue, NotFound
 from delivery.rule import RuleMetadata
+from delivery.validation import problem
 
 EVENT_BYTES = 100  # customer.io's own limit for an event's name
 RESOURCE_BYTES = 100
@@ -128,9 +129,9 @@ def rule_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     try:
         typed = RuleMetadata.model_validate(dict(metadata))
     except ValidationError as err:
-        first = err.errors(include_input=False, include_url=False)[0]
+        first = err.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InvalidValue(f"metadata.{where}", first["msg"]) from None
+        raise InvalidValue(f"metadata.{where}", problem(first)) from None
     if typed.event_name_override:
         _bounded("metadata.event_name_override", typed.event_name_override, EVENT_BYTES)
     return json_object("metadata", metadata, largest=METADATA_BYTES)

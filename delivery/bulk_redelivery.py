@@ -105,8 +105,8 @@ def select(
         accepted_from=_in_milliseconds(accepted_from),
         accepted_to=_in_milliseconds(upper),
         as_of=_in_milliseconds(as_of),
-        connection=connection,
-        rule=rule,
+        connection=connection.lower() if connection is not None else None,
+        rule=rule.lower() if rule is not None else None,
         event=event,
         mode=mode,
     )

@@ -30,17 +30,19 @@ async def read_event_log(client: Client, event_id: str) -> EventLog:
 async def describe_event(client: Client, event_id: str) -> WorkflowExecutionDescription:
     """The latest run of `event_id`, as it stands.
 
+    Temporal tells upper case from lower, and other SDKs start events under ids of either. So an id
+    is looked up as it is given, and then in lower case, as our own emitters make them.
+
     Raises:
         EventNotFound: see there.
     """
-    try:
-        return await client.get_workflow_handle(event_id).describe()
-    except RPCError as err:
-        if err.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
-            raise EventNotFound(
-                f"no event {event_id} is known here: wrong id, or past its retention"
-            ) from None
-        raise
+    for id in dict.fromkeys((event_id, event_id.lower())):
+        try:
+            return await client.get_workflow_handle(id).describe()
+        except RPCError as err:
+            if err.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                raise
+    raise EventNotFound(f"no event {event_id} is known here: wrong id, or past its retention")
 
 
 async def read_run_log(client: Client, described: WorkflowExecutionDescription) -> EventLog:

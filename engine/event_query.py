@@ -36,7 +36,8 @@ _STATUS = {
 
 @dataclass(frozen=True)
 class EventQuery:
-    """What to list. At least one workspace; the other fields narrow it down.
+    """What to list. At least one workspace; the other fields narrow it down. Ids of workspaces,
+    connections and rules may be of either case.
 
     `resource_id_hash` is `emitonce.ids.resource_id_hash`. `redelivery` is the id of a bulk
     redelivery: the events that it began. `accepted_from` is included,
@@ -82,7 +83,7 @@ class EventQuery:
         """The list filter, without a time window."""
         parts = [
             "WorkflowType = 'DeliverEvent'",
-            f"{names.WORKSPACE.name} IN ({_literals(self.workspaces)})",
+            f"{names.WORKSPACE.name} IN ({_literals([id.lower() for id in self.workspaces])})",
         ]
         for key, value in ((names.EVENT, self.event), (names.RESOURCE, self.resource)):
             if value is not None:
@@ -93,7 +94,7 @@ class EventQuery:
             (names.RULES.name, self.rule),
         ):
             if value is not None:
-                parts.append(f"{name} = {_literals([value])}")
+                parts.append(f"{name} = {_literals([value.lower()])}")
         if self.redelivery is not None:
             marks = [names.redelivery_mark(after, self.redelivery) for after in _BULK]
             parts.append(f"{names.REDELIVERY.name} IN ({_literals(marks)})")

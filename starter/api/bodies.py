@@ -12,6 +12,7 @@ from starlette.requests import Request
 from delivery import errors as domain
 from delivery.labels import kind
 from delivery.strict_json import parse
+from delivery.validation import problem
 from starter.api.errors import ApiError, Fault, bad_request, too_large
 
 LARGEST_BODY = 1024 * 1024
@@ -76,8 +77,8 @@ def as_model(value: JsonValue, model: type[Model], *, within: str = "", status: 
         return model.model_validate(value)
     except ValidationError as err:
         faults = tuple(
-            Fault(_path(within, found["loc"]), found["msg"])
-            for found in err.errors(include_input=False, include_url=False)[:MOST_FAULTS]
+            Fault(_path(within, found["loc"]), problem(found))
+            for found in err.errors(include_url=False)[:MOST_FAULTS]
         )
         raise ApiError(status, f"{faults[0].param}: {faults[0].msg}", faults) from None
 

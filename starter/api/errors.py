@@ -19,6 +19,7 @@ import catalog.errors as catalog
 import emitonce.errors as emit
 from delivery import errors as domain
 from delivery.redelivery_plan import NotRedeliverable
+from delivery.validation import problem
 from engine.bulk_redelivery import NothingSelected
 from engine.event_cursor import InvalidCursor
 from engine.event_log import EventNotFound
@@ -160,6 +161,6 @@ _AWAY = (
 
 def _invalid_parameters(error: RequestValidationError) -> ApiError:
     """Query and path parameters; bodies are read by `starter.api.bodies`."""
-    faults = tuple(Fault(str(found["loc"][-1]), str(found["msg"])) for found in error.errors())
+    faults = tuple(Fault(str(found["loc"][-1]), problem(found)) for found in error.errors())
     first = faults[0]
     return ApiError(400, f"{first.param}: {first.msg}", faults)

@@ -56,7 +56,7 @@ async def _describe(client: Client, event_id: str) -> WorkflowExecutionDescripti
     if read_id(event_id) is None:
         raise not_found("event_id", "event")
     try:
-        described = await describe_event(client, event_id.lower())
+        described = await describe_event(client, event_id)
     except EventNotFound:
         raise not_found("event_id", "event") from None
     if described.workflow_type != WORKFLOW:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from starter.cli.output import Json
-from starter.cli.parts import cli_settings
+from starter.cli.parts import cli_settings, require_temporal
 
 
 def api(
@@ -25,6 +25,7 @@ def api(
     With --json one line {"ready": true, "http": …} is printed once it listens.
     """
     settings = cli_settings()
+    require_temporal(settings)
     chosen = {"http_host": host, "http_port": port}
     given = {name: value for name, value in chosen.items() if value is not None}
     from starter.api_process import run_api  # a second of imports that other commands don't need

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import httpx
-from pydantic import ValidationError
 from temporalio.service import RPCError
 
 from catalog.database import Pool, close_pool, connection, open_pool
@@ -21,7 +20,7 @@ from engine.finding import Finding, bad, fine, warn
 from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json
-from starter.cli.parts import cli_settings
+from starter.cli.parts import cli_settings, require_temporal
 from worker import database_url
 
 REACH_SECONDS = 5.0
@@ -67,8 +66,8 @@ async def _examine() -> AsyncIterator[Finding]:
     try:
         settings = cli_settings()
         secrets = load_secrets(settings)
-    except (SettingsError, ValidationError) as err:
-        yield bad("settings", _one_line(err), "set what is named, then ask again")
+    except SettingsError as err:
+        yield bad("settings", str(err), "set what is named, then ask again")
         return
     yield fine("settings", f"complete, for {settings.env}")
     yield _encryption(settings, secrets)
@@ -79,15 +78,6 @@ async def _examine() -> AsyncIterator[Finding]:
     for region, url in settings.customerio_urls().items():
         async for finding in _vendor(region, url):
             yield finding
-
-
-def _one_line(err: Exception) -> str:
-    if isinstance(err, ValidationError):
-        return "; ".join(
-            f"EMITONCE_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}"
-            for fault in err.errors(include_input=False, include_url=False)
-        )
-    return str(err)
 
 
 def _encryption(settings: Settings, secrets: Secrets) -> Finding:
@@ -154,9 +144,12 @@ async def _credential_keys(pool: Pool, secrets: Secrets) -> Finding:
 
 async def _temporal(settings: Settings, secrets: Secrets) -> AsyncIterator[Finding]:
     try:
+        require_temporal(settings)
         client = await connect(timeout_seconds=REACH_SECONDS, keys=secrets.payload_ring())
         async for finding in examine_temporal(client, settings.task_queue):
             yield finding
+    except SettingsError as err:
+        yield bad("temporal", str(err), "name the server, then ask again")
     except TemporalUnreachable as err:
         yield bad("temporal", str(err), "start the server, or mend TEMPORAL_ADDRESS")
     except RPCError as err:

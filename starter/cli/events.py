@@ -11,7 +11,7 @@ from delivery.log import EventLog
 from delivery.result import Status
 from emitonce.ids import resource_id_hash
 from engine.event_list import EventPage, list_events
-from engine.event_log import read_event_log
+from engine.event_log import describe_event, read_event_log
 from engine.event_query import EventQuery
 from engine.links import run_url
 from engine.redelivery import redeliver
@@ -107,7 +107,8 @@ def show(
 
     async def read(parts: Parts) -> tuple[str | None, EventLog]:
         client = await parts.temporal()
-        return run_url(parts.settings.ui_url, client, event), await read_event_log(client, event)
+        log = await read_event_log(client, event)
+        return run_url(parts.settings.ui_url, client, log.event_id), log
 
     url, log = with_parts(read)
     if as_json:
@@ -128,10 +129,11 @@ def cancel(
 
     async def end(parts: Parts) -> None:
         client = await parts.temporal()
+        known = (await describe_event(client, event)).id
         if rule is None:
-            await cancel_event(client, event)
+            await cancel_event(client, known)
         else:
-            await cancel_delivery(client, event, rule)
+            await cancel_delivery(client, known, rule.lower())
 
     with_parts(end)
     what = f"event {event}" if rule is None else f"the delivery of event {event} for rule {rule}"
@@ -151,13 +153,16 @@ def retry(
 
     async def again(parts: Parts) -> str:
         client = await parts.temporal()
+        known = (await describe_event(client, event)).id
         if rule is not None:
             try:
-                await bring_forward(client, event, rule, task_queue=parts.settings.task_queue)
+                await bring_forward(
+                    client, known, rule.lower(), task_queue=parts.settings.task_queue
+                )
                 return "brought_forward"
             except AlreadyEnded:
                 pass
-        await redeliver(client, event, rules=None if rule is None else [rule])
+        await redeliver(client, known, rules=None if rule is None else [rule.lower()])
         return "redelivered"
 
     done = with_parts(again)

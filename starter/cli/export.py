@@ -39,7 +39,7 @@ def export(
     Temporal does.
     """
     now = datetime.now(UTC)
-    after = None if output is None else _last_mark(output)
+    after = None if output is None else _read_mark(output)
     if since is None and after is None:
         raise typer.BadParameter("--since: is needed for a first export, such as --since 30d")
     started = now if since is None else read_moment("--since", since, now)
@@ -48,13 +48,14 @@ def export(
         raise typer.BadParameter("--since, --until: the time range is empty")
 
     async def write(parts: Parts) -> tuple[int, int]:
+        of = None
         if workspace is not None:
-            await parts.catalog.workspaces.get(parts.organisation, workspace)
+            of = (await parts.catalog.workspaces.get(parts.organisation, workspace)).id
         client = await parts.temporal()
         written = gone = 0
         with _opened(output) as file:
             async for exported in export_logs(
-                client, ended_from=started, ended_to=ended, after=after, workspace=workspace
+                client, ended_from=started, ended_to=ended, after=after, workspace=of
             ):
                 file.write(exported.line() + "\n")
                 file.flush()
@@ -71,17 +72,39 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
-    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    with _usable(output):
+        descriptor = os.open(output, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "a", encoding="utf-8") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
 
 
-def _last_mark(output: Path) -> Mark | None:
-    """Where the file ends; a line that was cut off in the middle is taken away."""
-    if not output.exists():
+@contextmanager
+def _usable(output: Path) -> Iterator[None]:
+    """Says so when the file can't be read or written."""
+    try:
+        yield
+    except OSError as err:
+        raise CommandFailed(
+            Exit.REFUSED, f"--output: {output} can't be used: {err.strerror}; choose another file"
+        ) from None
+
+
+def _read_mark(output: Path) -> Mark | None:
+    """Where the file ends; a line that was cut off in the middle is removed."""
+    with _usable(output):
+        whole = _whole_lines(output) if output.exists() else b""
+    if not whole:
         return None
+    try:
+        return read_mark(whole.splitlines()[-1])
+    except ValueError as err:
+        raise CommandFailed(Exit.REFUSED, f"--output: {err}; choose another file") from None
+
+
+def _whole_lines(output: Path) -> bytes:
+    """The file's last lines, the very last one whole."""
     with output.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         tail = b""
@@ -93,9 +116,4 @@ def _last_mark(output: Path) -> Mark | None:
         whole = tail[: tail.rfind(b"\n") + 1]
         if len(whole) < len(tail):
             file.truncate(size - len(tail) + len(whole))
-    if not whole:
-        return None
-    try:
-        return read_mark(whole.splitlines()[-1])
-    except ValueError as err:
-        raise CommandFailed(Exit.REFUSED, f"--output: {err}; choose another file") from None
+    return whole

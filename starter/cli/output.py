@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -13,7 +14,15 @@ from rich.table import Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
-console = Console(highlight=False)
+
+class _Screen(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on without printing when the reader has left, as `head` does: the exit code counts."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+console = _Screen(highlight=False)
 remarks = Console(stderr=True, highlight=False)
 
 

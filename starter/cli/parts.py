@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
 
 from catalog import Catalog
 from catalog.key_watch import KeyWatch
@@ -18,7 +19,7 @@ from delivery.log import EventLog
 from destinations.customerio.client import CustomerIOClient
 from emitonce import DeliveryFailed, Emitter, EventCanceled, EventHandle, InvalidEvent
 from engine.connect import connect
-from settings import Secrets, Settings, load_secrets
+from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.running_stack import running_stack
 from worker import key_watch, open_catalog, open_customerio
 
@@ -31,12 +32,18 @@ CONNECT_SECONDS = 5.0
 
 
 def cli_settings() -> Settings:
-    """The settings, completed by a development stack that is up on the same data directory."""
+    """The settings, completed by a development stack that is up on the same data directory.
+
+    Raises:
+        SettingsError: there is none, no database is named, and none was made here before.
+    """
     settings = Settings()
     if settings.env == "production":
         return settings
     stack = running_stack(settings.data_dir)
     if stack is None:
+        if settings.database_url is None and not (settings.data_dir / "postgres").exists():
+            raise SettingsError(_no_stack(settings, "EMITONCE_DATABASE_URL and TEMPORAL_ADDRESS"))
         return settings
     os.environ.setdefault("TEMPORAL_ADDRESS", stack["temporal"])
     found = {"ui_url": settings.ui_url or stack["ui"]}
@@ -44,6 +51,25 @@ def cli_settings() -> Settings:
         found["customerio_url_us"] = f"{stack['simulator']}/v1"
         found["customerio_url_eu"] = f"{stack['simulator_eu']}/v1"
     return settings.model_copy(update=found)
+
+
+def require_temporal(settings: Settings) -> None:
+    """Refuse to guess a server: on Temporal's usual port another project's may listen.
+
+    Raises:
+        SettingsError: in development, where neither a stack is up nor an address given.
+    """
+    given = ClientConfig.load_client_connect_config()
+    if settings.env != "production" and "target_host" not in given:
+        raise SettingsError(_no_stack(settings, "TEMPORAL_ADDRESS"))
+
+
+def _no_stack(settings: Settings, variables: str) -> str:
+    return (
+        f"no stack is up on {settings.data_dir.absolute()}: start one there with `emitonce dev`, "
+        "set EMITONCE_DATA_DIR to the directory of the one that you mean, or name servers with "
+        f"{variables}"
+    )
 
 
 @dataclass(frozen=True)
@@ -57,6 +83,7 @@ class Parts:
     _exits: AsyncExitStack
 
     async def temporal(self) -> Client:
+        require_temporal(self.settings)
         client = await connect(timeout_seconds=CONNECT_SECONDS, keys=self.secrets.payload_ring())
         await key_watch(client, self.catalog, role="cli").settle()
         return client

@@ -16,7 +16,7 @@ from engine.replay import replay as replay_histories
 from settings import load_secrets
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json
-from starter.cli.parts import CONNECT_SECONDS, cli_settings
+from starter.cli.parts import CONNECT_SECONDS, cli_settings, require_temporal
 from worker import WORKFLOWS, make_interceptors
 
 MOST_NAMED = 20
@@ -58,6 +58,7 @@ def replay(
 
 async def _replay(closed_within: timedelta, limit: int) -> Replayed:
     settings = cli_settings()
+    require_temporal(settings)
     client = await connect(
         timeout_seconds=CONNECT_SECONDS, keys=load_secrets(settings).payload_ring()
     )

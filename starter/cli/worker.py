@@ -6,7 +6,7 @@ import asyncio
 
 from settings import Settings
 from starter.cli.output import Json, console, print_json, print_line
-from starter.cli.parts import cli_settings
+from starter.cli.parts import cli_settings, require_temporal
 from worker import database_url, migrate_database, run
 
 
@@ -15,7 +15,9 @@ def worker(as_json: Json = False) -> None:
 
     With --json one line {"ready": true} is printed once it works.
     """
-    asyncio.run(run(cli_settings(), ready=lambda: print_line({"ready": True}) if as_json else None))
+    settings = cli_settings()
+    require_temporal(settings)
+    asyncio.run(run(settings, ready=lambda: print_line({"ready": True}) if as_json else None))
 
 
 def migrate(as_json: Json = False) -> None:

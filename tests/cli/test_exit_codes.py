@@ -46,8 +46,8 @@ async def test_a_taken_port_is_named_with_the_remedy(dev: Dev, tmp_path) -> None
     assert taken in ran.err
 
 
-async def test_without_a_server_the_command_says_how_to_start_one(tmp_path) -> None:
-    ran = await CommandLine(tmp_path).run("events", "show", NOBODY, TEMPORAL_ADDRESS="127.0.0.1:9")
+async def test_without_a_server_the_command_says_how_to_start_one(dev: Dev) -> None:
+    ran = await dev.cli.run("events", "show", NOBODY, TEMPORAL_ADDRESS="127.0.0.1:9")
     assert ran.code == 5
     assert "emitonce dev" in ran.err
 

@@ -164,7 +164,7 @@ def test_secrets_are_not_shown_with_the_settings(monkeypatch):
     ],
 )
 def test_a_setting_that_can_not_be_meant_is_refused_by_name(monkeypatch, name, value):
-    with pytest.raises(ValidationError, match=name):
+    with pytest.raises(SettingsError, match=f"EMITONCE_{name.upper()}: must be"):
         given(monkeypatch, **{name: value})
 
 

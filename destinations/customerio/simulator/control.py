@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
+from delivery.validation import problem
 from destinations.customerio.simulator.answer import Answer, json_answer
 from destinations.customerio.simulator.call import InvalidCall, parse_body
 from destinations.customerio.simulator.events import StoredEvent
@@ -132,8 +133,8 @@ class Control:
 
 
 def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+    fault = error.errors(include_url=False)[0]
+    return f"{'.'.join(str(part) for part in fault['loc'])}: {problem(fault)}"
 
 
 def _listed(
