@@ -115,11 +115,16 @@ class Settings(BaseSettings):
     """What runs, such as a commit; the image brings its own."""
 
     alert_url: SecretStr | None = None
-    """Where alerts are posted, signed by the Standard Webhooks scheme. Absent: none are sent. A
-    secret, since such URLs often hold one."""
+    """Where alerts are posted, signed by the Standard Webhooks scheme, unless the catalog names a
+    target (`emitonce alerts set`). Absent in both: none are sent. A secret, since such URLs often
+    hold one. Every worker needs the same."""
 
     alert_secret: SecretStr | None = None
     """`whsec_` and base64 of 24 to 64 bytes; the receiver checks the signature with it."""
+
+    alert_heartbeat_url: SecretStr | None = None
+    """Asked by GET after each successful look, every `alert_every_seconds`: a dead man's switch,
+    such as healthchecks.io, raises the alarm when it isn't. Goes with `alert_url`."""
 
     alert_every_seconds: float = Field(default=15, gt=0)
     """How long it may take until an alert is on its way."""

@@ -38,6 +38,7 @@ from activities.send_alert import SendAlert as SendAlertActivity
 from activities.tell_held import TellHeld
 from activities.track import Track
 from catalog import Catalog
+from catalog.alert_targets import AlertTarget, CurrentTarget
 from catalog.cipher import CredentialCipher
 from catalog.database import close_pool, open_pool
 from catalog.embedded import EmbeddedPostgres
@@ -47,7 +48,7 @@ from catalog.migrate import migrate
 from catalog.workers import WorkerShare, this_release, whole_share
 from delivery.capabilities import Capabilities
 from destinations.customerio.client import CustomerIOClient, open_transport
-from destinations.webhook import Webhook, open_webhook_client
+from destinations.webhook import Webhook, read_secret, read_url
 from emitonce.codec import EncryptionCodec
 from emitonce.ids import resource_id_hash
 from emitonce.keys_in_use import publish_keys_in_use
@@ -55,13 +56,14 @@ from engine.argument_check import ArgumentCheck
 from engine.backlog import measured_backlog
 from engine.connect import connect
 from engine.held_runs import HeldRuns
-from engine.lookout import Attention, Lookout, start_watch
+from engine.lookout import Attention, Lookout
 from engine.namespace import prepare_namespace
 from engine.next_attempt import NextAttempts
 from engine.observed_worker import ObservedWorker
 from engine.redelivery_pages import RedeliveryPages
 from engine.telemetry import Telemetry, open_telemetry
 from engine.versioning import deployment_config
+from engine.watch import kept_watch
 from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.logs import configure_logs
 from workflows.bring_forward import BringForward
@@ -103,21 +105,13 @@ async def open_worker(
     async with (
         watched_keys(client, catalog, settings, role="worker"),
         WorkerShare(catalog.workers, release=settings.build_id).kept() as share,
-        open_webhook(settings) as webhook,
         make_worker(
-            client,
-            catalog,
-            customerio,
-            settings,
-            share=share,
-            fleet=share.fleet,
-            webhook=webhook,
+            client, catalog, customerio, settings, share=share, fleet=share.fleet
         ) as worker,
+        kept_watch(client, settings.task_queue, alert_target(catalog, settings)),
+        _measured(client, settings, telemetry),
     ):
-        if webhook is not None:
-            await start_watch(client, settings.task_queue)
-        async with _measured(client, settings, telemetry):
-            yield worker
+        yield worker
 
 
 def _measured(
@@ -128,28 +122,44 @@ def _measured(
     return measured_backlog(client, settings.task_queue, telemetry.meter)
 
 
-@asynccontextmanager
-async def open_webhook(settings: Settings) -> AsyncIterator[Webhook | None]:
-    """Where alerts go; None where no URL is set.
+def alert_target(catalog: Catalog, settings: Settings) -> CurrentTarget:
+    """Where alerts are posted: to the catalog's target, else to that of the settings.
 
     Raises:
-        SettingsError: the URL or the secret can't be one.
+        SettingsError: as `configured_target`.
     """
-    if settings.alert_url is None:
-        yield None
-        return
-    if settings.alert_secret is None:
+    fallback = configured_target(settings)
+
+    async def current() -> AlertTarget | None:
+        return await catalog.alert_targets.get() or fallback
+
+    return current
+
+
+def configured_target(settings: Settings) -> AlertTarget | None:
+    """Raises `SettingsError`: it is incomplete, or can't be one."""
+    url, secret, heartbeat = (
+        settings.alert_url,
+        settings.alert_secret,
+        settings.alert_heartbeat_url,
+    )
+    if url is None:
+        if heartbeat is not None:
+            raise SettingsError("EMITONCE_ALERT_HEARTBEAT_URL needs EMITONCE_ALERT_URL")
+        return None
+    if secret is None:
         raise SettingsError("EMITONCE_ALERT_URL needs EMITONCE_ALERT_SECRET: whsec_ and base64")
-    http = open_webhook_client()
-    try:
-        webhook = Webhook(http, settings.alert_url, settings.alert_secret)
-    except ValueError as err:
-        await http.aclose()
-        raise SettingsError(f"EMITONCE_ALERT_URL or EMITONCE_ALERT_SECRET {err}") from None
-    try:
-        yield webhook
-    finally:
-        await http.aclose()
+    for name, read, value in (
+        ("URL", read_url, url),
+        ("SECRET", read_secret, secret),
+        ("HEARTBEAT_URL", read_url, heartbeat),
+    ):
+        try:
+            if value is not None:
+                read(value)
+        except ValueError as err:
+            raise SettingsError(f"EMITONCE_ALERT_{name} {err}") from None
+    return AlertTarget(url, secret, heartbeat)
 
 
 @asynccontextmanager
@@ -189,12 +199,14 @@ def make_worker(
     *,
     share: Callable[[], float] = whole_share,
     fleet: Callable[[], Capabilities] = this_release,
-    webhook: Webhook | None = None,
 ) -> Worker:
     """A worker for `DeliverEvent` and its activities, ready to run.
 
     `share` is its part of every connection's rate, and `fleet` what all workers know; without them
-    it is alone. Alerts go to `webhook`.
+    it is alone.
+
+    Raises:
+        SettingsError: the alert target that the settings name, or a deployment without a build.
     """
     attention = Attention(
         settings.task_queue,
@@ -202,7 +214,8 @@ def make_worker(
         settings.alert_backlog_minutes,
         settings.ui_url,
     )
-    lookout = Lookout(client, catalog.credentials, attention if webhook else None)
+    lookout = Lookout(client, catalog.credentials, attention)
+    target, webhook = alert_target(catalog, settings), Webhook()
     rate_limit = RateLimit(slots=settings.max_activities, share=share)
     sender = Sender(customerio, catalog.credentials, rate_limit)
     return Worker(
@@ -216,8 +229,8 @@ def make_worker(
             BringForwardActivity(NextAttempts(client)).bring_forward,
             TellHeld(catalog.credentials, HeldRuns(client)).tell_held,
             RedeliverPage(RedeliveryPages(client)).redeliver_page,
-            Look(lookout).look,
-            SendAlertActivity(webhook).send_alert,
+            Look(lookout, target, webhook).look,
+            SendAlertActivity(target, webhook).send_alert,
         ],
         interceptors=make_interceptors(),
         deployment_config=_deployment(settings),

@@ -9,6 +9,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from activities.policy import Policy
+from catalog.alert_targets import CurrentTarget
+from catalog.errors import CatalogError
 from delivery.alert import Alert
 from destinations.webhook import Webhook, WebhookFailed
 
@@ -24,11 +26,13 @@ SEND_ALERT = Policy(
     ),
 )
 
+# A worker that can't send leaves the alert to the others, who may be many times as many.
+LEFT_TO_OTHERS = timedelta(seconds=10)
+
 
 class SendAlert:
-    """`webhook` is None where no URL is set."""
-
-    def __init__(self, webhook: Webhook | None) -> None:
+    def __init__(self, target: CurrentTarget, webhook: Webhook) -> None:
+        self._target = target
         self._webhook = webhook
 
     @activity.defn(name="send_alert")
@@ -36,18 +40,29 @@ class SendAlert:
         """Try once; returns the status.
 
         Raises:
-            ApplicationError: `AlertNotTaken`, retried unless the receiver is gone for good or no
-                URL is set.
+            ApplicationError: `AlertNotTaken`. It is retried unless the receiver has answered that
+                it is gone for good.
         """
-        if self._webhook is None:
-            raise _not_taken("no EMITONCE_ALERT_URL is set", permanent=True)
         try:
-            return await self._webhook.send(f"msg_{alert.id}", alert.encode())
+            target = await self._target()
+            if target is None:
+                raise _left_to_others("this worker has no alert target")
+            return await self._webhook.send(
+                target.url, target.secret, f"msg_{alert.id}", alert.encode()
+            )
         except WebhookFailed as err:
-            raise _not_taken(str(err), permanent=err.permanent) from None
+            raise ApplicationError(
+                f"the alert was not taken: {err}",
+                type="AlertNotTaken",
+                non_retryable=err.permanent,
+            ) from None
+        except (CatalogError, ValueError) as err:
+            raise _left_to_others(str(err)) from None
 
 
-def _not_taken(reason: str, *, permanent: bool) -> ApplicationError:
+def _left_to_others(reason: str) -> ApplicationError:
     return ApplicationError(
-        f"the alert was not taken: {reason}", type="AlertNotTaken", non_retryable=permanent
+        f"the alert was not sent: {reason}",
+        type="AlertNotTaken",
+        next_retry_delay=LEFT_TO_OTHERS,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from catalog.alert_targets import AlertTargets
 from catalog.changes import Changes
 from catalog.cipher import CredentialCipher
 from catalog.connections import Connections
@@ -47,6 +48,7 @@ class Catalog:
     rule_lookup: RuleLookup
     credentials: ConnectionLookup
     workers: Workers
+    alert_targets: AlertTargets
 
     @classmethod
     async def open(
@@ -95,6 +97,7 @@ class Catalog:
             rule_lookup=RuleLookup(pool, changes, hash_resource_id),
             credentials=ConnectionLookup(pool, changes, cipher),
             workers=Workers(pool),
+            alert_targets=AlertTargets(pool, cipher),
         )
 
     async def close(self) -> None:

@@ -159,6 +159,7 @@ class KeyUse:
                 SELECT key_id, count(*) AS count FROM (
                     SELECT key_id FROM connections
                     UNION ALL SELECT key_id FROM machine_keys WHERE key_id IS NOT NULL
+                    UNION ALL SELECT key_id FROM alert_targets
                 ) AS stored GROUP BY key_id
                 """
             )

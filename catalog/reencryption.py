@@ -27,6 +27,7 @@ class _Table:
 _TABLES = (
     _Table("connections", "encrypted_key", "workspace_id", "connection"),
     _Table("machine_keys", "encrypted_secret", "organisation_id", "machine key"),
+    _Table("alert_targets", "encrypted_target", "id", "alert target"),
 )
 
 

@@ -19,6 +19,8 @@ class AlertType(StrEnum):
     DELIVERIES_FAILED = "deliveries.failed"
     """Many at once: so many more than those told of one by one."""
     BACKLOG_OLD = "backlog.old"
+    TEST = "alert.test"
+    """Sent by hand; no look finds it."""
 
 
 class LastResponse(Value):
@@ -80,7 +82,7 @@ class Known(Value):
 class Seen(Value):
     """What one look has found, and in how many seconds to look again.
 
-    `look_again` is None where there is nobody any more to tell.
+    `look_again` is None where nobody is left to tell: then the watch ends.
     """
 
     known: Known

@@ -1,16 +1,21 @@
 """Messages to an operator's URL, signed by the Standard Webhooks scheme.
 
+The URL is the operator's own choice, so it may be internal. Answers are judged by their status;
+their bodies are not read.
+
 Source: standard-webhooks specification, "Signature scheme": HMAC-SHA256 over
 `{webhook-id}.{webhook-timestamp}.{body}`, base64, with `v1,` before it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
 import time
+from collections.abc import Mapping
 
 import httpx
 from pydantic import SecretStr
@@ -30,43 +35,54 @@ class WebhookFailed(Exception):
 
 
 class Webhook:
-    """One URL and its secret. The caller closes `http`."""
+    """Makes requests to URLs that an operator has set. It keeps no connections: they are rare."""
 
-    def __init__(self, http: httpx.AsyncClient, url: SecretStr, secret: SecretStr) -> None:
-        """Raises `ValueError` for a secret or a URL that can't be one, without repeating it."""
-        self._http = http
-        self._key = read_secret(secret)
-        self._url = _read_url(url)
+    def __init__(self) -> None:
+        self._tls = httpx.create_ssl_context(trust_env=False)
 
-    async def send(self, id: str, body: bytes) -> int:
+    async def send(self, url: SecretStr, secret: SecretStr, id: str, body: bytes) -> int:
         """Post once; returns the status.
 
         Raises:
             WebhookFailed: no answer, or one other than 2xx. 410 means: never again.
+            ValueError: the URL or the secret can't be one. The message doesn't repeat it.
         """
         timestamp = int(time.time())
         headers = {
             "content-type": "application/json",
             "webhook-id": id,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": sign(self._key, id, timestamp, body),
+            "webhook-signature": sign(read_secret(secret), id, timestamp, body),
         }
+        return await self._ask("POST", read_url(url), headers, body)
+
+    async def ping(self, url: SecretStr) -> int:
+        """Get it once; returns the status. Raises as `send` does."""
+        return await self._ask("GET", read_url(url))
+
+    async def _ask(
+        self,
+        method: str,
+        url: httpx.URL,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> int:
+        # Redirects are not followed: they would carry the message away.
+        http = httpx.AsyncClient(verify=self._tls, trust_env=False, follow_redirects=False)
         try:
-            response = await self._http.post(self._url, content=body, headers=headers)
+            async with (
+                asyncio.timeout(TIMEOUT_SECONDS),
+                http,
+                http.stream(method, url, content=body, headers=headers) as response,
+            ):
+                status = response.status_code
+        except TimeoutError:
+            raise WebhookFailed(f"no answer within {TIMEOUT_SECONDS:g} s") from None
         except httpx.HTTPError as err:
             raise WebhookFailed(f"no answer ({type(err).__name__})") from None
-        if not response.is_success:
-            raise WebhookFailed(
-                f"answered with {response.status_code}", permanent=response.status_code == GONE
-            )
-        return response.status_code
-
-
-def open_webhook_client() -> httpx.AsyncClient:
-    """Close it with `aclose()`. Redirects are not followed: they would carry the message away."""
-    return httpx.AsyncClient(
-        trust_env=False, follow_redirects=False, timeout=httpx.Timeout(TIMEOUT_SECONDS)
-    )
+        if not 200 <= status < 300:
+            raise WebhookFailed(f"answered with {status}", permanent=status == GONE)
+        return status
 
 
 def sign(key: bytes, id: str, timestamp: int, body: bytes) -> str:
@@ -94,7 +110,8 @@ def read_secret(secret: SecretStr) -> bytes:
     return key
 
 
-def _read_url(url: SecretStr) -> httpx.URL:
+def read_url(url: SecretStr) -> httpx.URL:
+    """Raises `ValueError`: it isn't one that can be asked. The message doesn't repeat it."""
     try:
         read = httpx.URL(url.get_secret_value())
     except httpx.InvalidURL:

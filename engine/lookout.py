@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from temporalio.client import Client, WorkflowExecution
-from temporalio.common import WorkflowIDConflictPolicy
 
 from catalog.connections import Connection
 from catalog.errors import NotFound
@@ -62,18 +61,12 @@ class Attention:
 
 
 class Lookout:
-    """`attention` is None where no URL is set any more: then a look says so and does nothing."""
-
-    def __init__(
-        self, client: Client, connections: Connections, attention: Attention | None
-    ) -> None:
+    def __init__(self, client: Client, connections: Connections, attention: Attention) -> None:
         self._client = client
         self._connections = connections
         self._attention = attention
 
     async def look(self, known: Known) -> Seen:
-        if self._attention is None:
-            return Seen(known=known)
         look = _Look(self._client, self._connections, self._attention, datetime.now(UTC))
         inactive, told = await look.inactive(known)
         seen, failed = await look.failed(known)
@@ -253,18 +246,6 @@ def _last_response(delivery: DeliveryLog | None) -> LastResponse | None:
         outcome_code=last.outcome_code,
         status_code=last.status_code,
         message=last.message,
-    )
-
-
-async def start_watch(client: Client, task_queue: str) -> None:
-    """Have it looked after from now on; harmless where that is done already."""
-    await client.start_workflow(
-        "WatchDeliveries",
-        Known(failed_until=datetime.now(UTC)),
-        id=f"watch-{task_queue}",
-        task_queue=task_queue,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        static_summary="looks for what an operator should know of",
     )
 
 

@@ -21,6 +21,7 @@ from starter.cli import (
     simulator,
     worker,
 )
+from starter.cli.alerts import alerts
 from starter.cli.connections import connections
 from starter.cli.errors import CommandFailed, exit_code
 from starter.cli.events import events
@@ -58,6 +59,7 @@ app.add_typer(workspaces, name="workspaces")
 app.add_typer(connections, name="connections")
 app.add_typer(rules, name="rules")
 app.add_typer(events, name="events")
+app.add_typer(alerts, name="alerts")
 app.add_typer(keys, name="keys")
 
 

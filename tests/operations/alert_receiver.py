@@ -20,12 +20,16 @@ SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
 
 @dataclass
 class Receiver:
-    """`answers` are statuses of the next posts; then 204. A wrong signature gets 401."""
+    """`answers` are statuses of the next posts; then 204. A wrong signature gets 401.
+
+    `beats` counts what is asked of it by GET.
+    """
 
     url: str = ""
     answers: list[int] = field(default_factory=list)
     posts: list[dict[str, str]] = field(default_factory=list)
     alerts: list[dict[str, Any]] = field(default_factory=list)
+    beats: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def of(self, type: str) -> list[dict[str, Any]]:
@@ -50,21 +54,26 @@ class Receiver:
         self.changed.set()
         return 204
 
+    def beat(self) -> int:
+        self.beats += 1
+        return 200
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER)
-        headers, body = {}, b""
+        headers, body, method = {}, b"", b""
         while True:
             event = connection.next_event()
             if event is h11.NEED_DATA:
                 connection.receive_data(await reader.read(65_536))
             elif isinstance(event, h11.Request):
+                method = event.method
                 headers = {name.decode(): value.decode() for name, value in event.headers}
             elif isinstance(event, h11.Data):
                 body += event.data
             else:
                 break
         if isinstance(event, h11.EndOfMessage):
-            status = self.take(headers, body)
+            status = self.take(headers, body) if method == b"POST" else self.beat()
             answer = h11.Response(status_code=status, headers=[("connection", "close")])
             writer.write(
                 (connection.send(answer) or b"") + (connection.send(h11.EndOfMessage()) or b"")

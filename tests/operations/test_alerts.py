@@ -5,41 +5,40 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 
 from destinations.customerio.simulator import US_KEY, Fault
-from destinations.webhook import Webhook, open_webhook_client, read_secret, sign
-from engine.lookout import start_watch
+from destinations.webhook import read_secret, sign
 from engine.steering import resume_connection
+from engine.watch import start_watch
 from tests.integration.stack import SAMPLE, Stack, eventually, open_stack
 from tests.operations.alert_receiver import KEY, SECRET, Receiver, open_receiver
 from tests.operations.many import all_ended, emit_many
-from worker import make_worker
 
 UI = "http://ui.example:8233"
 
 
 @asynccontextmanager
 async def watched(
-    temporal: Client, database: str, receiver: Receiver, **overrides: float
+    temporal: Client, database: str, receiver: Receiver, **overrides: Any
 ) -> AsyncIterator[Stack]:
-    settings = {"alert_every_seconds": 0.5, "ui_url": UI} | overrides
+    """A stack whose worker's settings name the receiver."""
+    named = {"alert_url": SecretStr(receiver.url), "alert_secret": SecretStr(SECRET)}
+    settings = {"alert_every_seconds": 0.5, "ui_url": UI} | named | overrides
     async with open_stack(temporal, database, working=False, **settings) as stack:
-        http = open_webhook_client()
-        webhook = Webhook(http, SecretStr(receiver.url), SecretStr(SECRET))
-        worker = make_worker(
-            stack.client, stack.catalog, stack.customerio, stack.settings, webhook=webhook
-        )
-        async with worker:
-            for _ in range(2):  # every worker that starts does
-                await start_watch(stack.client, stack.task_queue)
+        async with stack.make_worker():
+            await start_watch(stack.client, stack.task_queue)
             yield stack
-            await stack.client.get_workflow_handle(f"watch-{stack.task_queue}").terminate()
-        await http.aclose()
+        await watch_of(stack).terminate()
+
+
+def watch_of(stack: Stack) -> WorkflowHandle[Any, Any]:
+    return stack.client.get_workflow_handle(f"watch-{stack.task_queue}")
 
 
 @pytest_asyncio.fixture
@@ -170,10 +169,9 @@ async def _async(value: bool) -> bool:
 
 async def _looked(stack: Stack, times: int) -> None:
     """Wait for so many further looks."""
-    handle = stack.client.get_workflow_handle(f"watch-{stack.task_queue}")
 
     async def looks() -> int:
-        events = (await handle.fetch_history()).events
+        events = (await watch_of(stack).fetch_history()).events
         return sum(event.HasField("activity_task_completed_event_attributes") for event in events)
 
     wanted = await looks() + times

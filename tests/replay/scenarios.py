@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 from pydantic import SecretStr
 from temporalio.api.enums.v1 import EventType
@@ -18,16 +19,14 @@ from catalog.errors import CatalogUnavailable
 from delivery.bulk_redelivery import select
 from delivery.rule import MatchRequest, MatchResult
 from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
-from destinations.webhook import Webhook, open_webhook_client
 from emitonce import Emitter, EventHandle
 from engine.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
-from engine.lookout import start_watch
 from engine.redelivery import redeliver
 from engine.steering import bring_forward, cancel_delivery, cancel_event, resume_connection
+from engine.watch import start_watch
 from tests.integration.stack import SAMPLE, SECRET, Stack, eventually, is_held, waits
 from tests.operations.alert_receiver import SECRET as ALERT_SECRET
 from tests.operations.alert_receiver import Receiver, open_receiver
-from worker import make_worker
 from workflows.deliver_event import BUILT_AT_ONCE
 
 REFUSED = Fault(status=400, body='{"meta":{"errors":["userId is required"]}}')
@@ -253,10 +252,11 @@ async def watch_deliveries(stack: Stack) -> Recorded:
 
 
 async def watch_without_a_url(stack: Stack) -> Recorded:
-    """Nobody is to be told, so it ends."""
-    await start_watch(stack.client, stack.task_queue)
+    """Nobody is to be told, so it ends; at once, not after five minutes."""
     run = stack.client.get_workflow_handle(f"watch-{stack.task_queue}")
-    await run.result()
+    with patch("activities.look.NOBODY_AFTER", timedelta(0)):
+        await start_watch(stack.client, stack.task_queue)
+        await run.result()
     return {"watch_without_a_url": run.id}
 
 
@@ -264,15 +264,18 @@ async def watch_without_a_url(stack: Stack) -> Recorded:
 async def _watching(stack: Stack, receiver: Receiver) -> AsyncIterator[Stack]:
     """The stack on a task queue of its own, whose one worker sends alerts."""
     queue = f"watched-{stack.task_queue}"
-    settings = stack.settings.model_copy(update={"task_queue": queue, "alert_every_seconds": 0.5})
+    settings = stack.settings.model_copy(
+        update={
+            "task_queue": queue,
+            "alert_every_seconds": 0.5,
+            "alert_url": SecretStr(receiver.url),
+            "alert_secret": SecretStr(ALERT_SECRET),
+        }
+    )
     emitter = Emitter(stack.client, instance_secret=SECRET, task_queue=queue)
-    http = open_webhook_client()
-    webhook = Webhook(http, SecretStr(receiver.url), SecretStr(ALERT_SECRET))
-    async with make_worker(
-        stack.client, stack.catalog, stack.customerio, settings, webhook=webhook
-    ):
-        yield replace(stack, emitter=emitter, settings=settings)
-    await http.aclose()
+    watched = replace(stack, emitter=emitter, settings=settings)
+    async with watched.make_worker():
+        yield watched
 
 
 async def _looks(run: WorkflowHandle[Any, Any]) -> int:

@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from temporalio.client import Client
 
 from catalog import Catalog
+from catalog.alert_targets import AlertTarget
 from catalog.cipher import CredentialCipher
 from catalog.key_use import KeyNotEverywhere, Kind
 from catalog.key_watch import WrongKeys
@@ -211,6 +213,22 @@ async def test_reencryption_goes_on_where_it_was_stopped(sealed: Stack) -> None:
             assert found.version == 1  # it is the same credential still
         caller = await catalog.key_lookup.machine(machine.key.access_key)
         assert caller.secret_key == machine.secret_key
+
+
+async def test_the_alert_target_is_encrypted_anew_as_credentials_are(sealed: Stack) -> None:
+    target = AlertTarget(
+        url=SecretStr("https://alerts.example/team-secret"), secret=SecretStr("whsec_secret")
+    )
+    await sealed.catalog.alert_targets.set(target)
+    async with sealed.catalog.pool.acquire() as conn:
+        [row] = await conn.fetch("SELECT * FROM alert_targets")
+    assert b"team-secret" not in row["encrypted_target"]
+    assert await sealed.catalog.key_use.credentials_by_key() == {"k1": 1}
+    cipher = CredentialCipher(NEW_CREDENTIAL | OLD_CREDENTIAL)
+    assert sum([b.done async for b in Reencryption(sealed.catalog.pool, cipher).run()]) == 1
+    assert await sealed.catalog.key_use.credentials_by_key() == {"c2": 1}
+    async with process_catalog(sealed, NEW_CREDENTIAL) as catalog:
+        assert await catalog.alert_targets.get() == target
 
 
 async def test_a_credential_that_no_key_opens_is_named_and_the_rest_goes_on(sealed: Stack) -> None:

@@ -1,0 +1,110 @@
+"""Keeps the watch over a task queue's deliveries running, the workflow `WatchDeliveries`.
+
+Every worker that knows an alert target asserts each minute that it runs, so a worker that ends it,
+as one of an older release without a target does, ends it for a minute at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import (
+    Client,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+)
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from catalog.alert_targets import CurrentTarget
+from catalog.errors import CatalogError
+from delivery.alert import Known, Seen
+from emitonce.errors import CannotDecode
+from engine.event_log import fetch_run
+
+KEEP_SECONDS = 60.0
+# A watch that starts again tells of what failed meanwhile, unless it was ended longer ago.
+REMEMBERED = timedelta(hours=1)
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def kept_watch(
+    client: Client, task_queue: str, target: CurrentTarget, *, keep_seconds: float = KEEP_SECONDS
+) -> AsyncIterator[None]:
+    """Keep the watch running in the background, whenever there is a target."""
+    keeping = asyncio.create_task(_keep(client, task_queue, target, keep_seconds), name="watch")
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
+
+
+async def _keep(
+    client: Client, task_queue: str, target: CurrentTarget, keep_seconds: float
+) -> None:
+    while True:
+        try:
+            if await target() is not None:
+                await start_watch(client, task_queue)
+        except (CatalogError, RPCError) as err:
+            log.warning("can't see whether deliveries are watched: %s", err)
+        except Exception:  # whatever it was: without the watch nobody is alerted, so try again
+            log.exception("can't see whether deliveries are watched")
+        await asyncio.sleep(keep_seconds)
+
+
+async def start_watch(client: Client, task_queue: str) -> None:
+    """Have the watch run, from where it last ended on; harmless where it runs already."""
+    id = f"watch-{task_queue}"
+    last = await _described(client, id)
+    if last is not None and last.status is WorkflowExecutionStatus.RUNNING:
+        return
+    await client.start_workflow(
+        "WatchDeliveries",
+        await _known(client, last),
+        id=id,
+        task_queue=task_queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        static_summary="looks for what an operator should know of",
+    )
+
+
+async def _described(client: Client, id: str) -> WorkflowExecutionDescription | None:
+    try:
+        return await client.get_workflow_handle(id).describe()
+    except RPCError as err:
+        if err.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+
+
+async def _known(client: Client, last: WorkflowExecutionDescription | None) -> Known:
+    """What the last look of the ended run had found; nothing where there was none lately."""
+    now = datetime.now(UTC)
+    if last is None:
+        return Known(failed_until=now)
+    try:
+        events, _ = await fetch_run(client, last)
+    except CannotDecode as err:
+        log.warning("what the last watch knew can't be read: %s", err)
+        return Known(failed_until=now)
+    known = Known(failed_until=now)
+    read = client.data_converter.payload_converter.from_payloads
+    for event in events:
+        if event.HasField("workflow_execution_started_event_attributes"):
+            started = event.workflow_execution_started_event_attributes
+            [known] = read(started.input.payloads, [Known])
+        elif event.HasField("activity_task_completed_event_attributes"):  # only looks are
+            looked = event.activity_task_completed_event_attributes
+            [seen] = read(looked.result.payloads, [Seen])
+            known = seen.known
+    return known.model_copy(update={"failed_until": max(known.failed_until, now - REMEMBERED)})

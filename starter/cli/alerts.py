@@ -1,0 +1,185 @@
+"""`emitonce alerts …`: where alerts are posted."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import sys
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+
+from catalog.alert_targets import AlertTarget
+from delivery.alert import Alert, AlertType
+from destinations.webhook import SECRET_PREFIX, Webhook, WebhookFailed, read_secret, read_url
+from starter.cli.errors import CommandFailed, Exit
+from starter.cli.output import Json, console, print_json, say
+from starter.cli.parts import Parts, with_parts
+from worker import alert_target
+
+alerts = typer.Typer(help="Alerts: where they are posted when a connection or a delivery fails.")
+
+NEW_SECRET_BYTES = 32
+NO_TARGET = "no alert target, so no alerts are sent: emitonce alerts set --url https://…"
+
+Url = Annotated[str | None, typer.Option(help="Where to post; - reads it from standard input.")]
+Secret = Annotated[
+    str | None,
+    typer.Option(help="whsec_ and base64; - reads it. Absent: the present one, or a new one."),
+]
+HeartbeatUrl = Annotated[
+    str | None,
+    typer.Option(help="Asked by GET while deliveries are watched; - reads it, '' removes it."),
+]
+
+
+@alerts.command("set")
+def set_target(
+    url: Url = None,
+    secret: Secret = None,
+    heartbeat_url: HeartbeatUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Set where alerts are posted; what isn't given stays. It is stored encrypted.
+
+    A secret that is made is shown this once: the receiver checks the signatures with it.
+    """
+    given_url = _read("--url", url, read_url)
+    given_secret = _read("--secret", secret, read_secret)
+    given_heartbeat = _read("--heartbeat-url", heartbeat_url or None, read_url)
+
+    async def change(parts: Parts) -> tuple[AlertTarget, bool]:
+        stored = await parts.catalog.alert_targets.get()
+        chosen_url = given_url or (stored.url if stored else None)
+        chosen_secret = given_secret or (stored.secret if stored else None)
+        if chosen_url is None:
+            raise typer.BadParameter("no alert target is stored yet", param_hint="--url")
+        heartbeat = given_heartbeat
+        if heartbeat_url is None and stored:
+            heartbeat = stored.heartbeat_url
+        target = AlertTarget(chosen_url, chosen_secret or _new_secret(), heartbeat)
+        await parts.catalog.alert_targets.set(target)
+        return target, chosen_secret is None
+
+    target, made = with_parts(change)
+    new_secret = {"secret": target.secret.get_secret_value()} if made else {}
+    if as_json:
+        print_json(_shown(target, "catalog") | new_secret)
+        return
+    _print(target, "catalog")
+    for value in new_secret.values():
+        console.print(f"secret     {value}", markup=False, soft_wrap=True)
+        say("the secret is not shown again; give it to the receiver")
+    say("workers post there from now on, and watch deliveries within a minute")
+
+
+@alerts.command("show")
+def show(as_json: Json = False) -> None:
+    """Show where alerts are posted, without what may be secret in the URLs."""
+    target, source = with_parts(_current)
+    if as_json:
+        print_json(_shown(target, source) if target else {"source": None})
+    elif target:
+        _print(target, source)
+    else:
+        console.print(NO_TARGET, markup=False)
+
+
+@alerts.command("remove")
+def remove(as_json: Json = False) -> None:
+    """Remove the stored target. What EMITONCE_ALERT_URL names takes its place, where it is set."""
+    removed = with_parts(lambda parts: parts.catalog.alert_targets.remove())
+    if as_json:
+        print_json({"removed": removed})
+    else:
+        console.print("removed" if removed else "no alert target is stored", markup=False)
+
+
+@alerts.command("test")
+def send_test(as_json: Json = False) -> None:
+    """Post a test alert, and ask the heartbeat's URL, from this machine.
+
+    Exit code 1 when one of them doesn't answer with 2xx.
+    """
+    target, _ = with_parts(_current)
+    if target is None:
+        raise CommandFailed(Exit.NOT_FOUND, NO_TARGET)
+    answers = asyncio.run(_ask(target))
+    if as_json:
+        print_json(answers)
+    else:
+        for what, answer in answers.items():
+            console.print(f"{what:<10} {answer}", markup=False)
+    if any(isinstance(answer, str) for answer in answers.values()):
+        raise CommandFailed(Exit.BAD)
+
+
+async def _ask(target: AlertTarget) -> dict[str, int | str]:
+    """The status that each URL answered with, or in words why there is none."""
+    webhook = Webhook()
+    alert = Alert(
+        id=str(uuid.uuid4()),
+        type=AlertType.TEST,
+        occurred_at=datetime.now(UTC),
+        message="a test, sent by hand: alerts arrive here",
+    )
+    posting = webhook.send(target.url, target.secret, f"msg_{alert.id}", alert.encode())
+    answers = {"alert": await _answer(posting)}
+    if target.heartbeat_url is not None:
+        answers["heartbeat"] = await _answer(webhook.ping(target.heartbeat_url))
+    return answers
+
+
+async def _answer(request: Awaitable[int]) -> int | str:
+    try:
+        return await request
+    except (WebhookFailed, ValueError) as err:
+        return str(err)
+
+
+async def _current(parts: Parts) -> tuple[AlertTarget | None, str]:
+    """The target in force and where it comes from."""
+    target = await alert_target(parts.catalog, parts.settings)()
+    stored = await parts.catalog.alert_targets.get()
+    return target, "catalog" if stored else "EMITONCE_ALERT_URL"
+
+
+def _read(option: str, given: str | None, check: Callable[[SecretStr], object]) -> SecretStr | None:
+    if given is None:
+        return None
+    value = SecretStr(sys.stdin.readline().strip() if given == "-" else given)
+    try:
+        check(value)
+    except ValueError as err:
+        raise typer.BadParameter(str(err), param_hint=option) from None
+    return value
+
+
+def _new_secret() -> SecretStr:
+    return SecretStr(SECRET_PREFIX + base64.b64encode(os.urandom(NEW_SECRET_BYTES)).decode())
+
+
+def _shown(target: AlertTarget, source: str) -> dict[str, str | None]:
+    heartbeat = target.heartbeat_url
+    return {
+        "source": source,
+        "url": _origin(target.url),
+        "heartbeat_url": _origin(heartbeat) if heartbeat else None,
+    }
+
+
+def _origin(url: SecretStr) -> str:
+    """Scheme, host and port: what comes after may be a secret."""
+    read = read_url(url)
+    return f"{read.scheme}://{read.netloc.decode()}/…"
+
+
+def _print(target: AlertTarget, source: str) -> None:
+    shown = _shown(target, source)
+    console.print(f"alerts     {shown['url']} (by {source})", markup=False)
+    console.print(f"heartbeat  {shown['heartbeat_url'] or 'none'}", markup=False)
