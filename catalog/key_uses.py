@@ -11,23 +11,32 @@ from catalog.errors import CatalogUnavailable
 
 # How exact `last_used_at` is: one write a key, process and hour.
 EVERY_SECONDS = 3_600.0
+# A write that failed is tried again with the first use after this time.
+AGAIN_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
 
 class KeyUses:
-    def __init__(self, pool: Pool, *, every_seconds: float = EVERY_SECONDS) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        every_seconds: float = EVERY_SECONDS,
+        again_seconds: float = AGAIN_SECONDS,
+    ) -> None:
         self._pool = pool
         self._every_seconds = every_seconds
-        self._noted: dict[str, float] = {}
+        self._again_seconds = again_seconds
+        self._due: dict[str, float] = {}
         self._writing: set[asyncio.Task[None]] = set()
 
     def note(self, key: str) -> None:
-        """`key`, by its id, was used just now. Returns at once; a write that fails is let go."""
+        """`key`, by its id, was used just now. Returns at once; a write that fails is logged."""
         now = time.monotonic()
-        if now - self._noted.get(key, -self._every_seconds) < self._every_seconds:
+        if now < self._due.get(key, now):
             return
-        self._noted[key] = now
+        self._due[key] = now + self._every_seconds
         task = asyncio.create_task(self._write(key))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
@@ -48,5 +57,11 @@ class KeyUses:
                     key,
                 )
         except CatalogUnavailable as err:
-            self._noted.pop(key, None)
+            self._try_again(key)
             log.info("a key's use could not be noted: %s", err)
+        except Exception:  # whatever it was: a later use is noted
+            self._try_again(key)
+            log.exception("a key's use could not be noted")
+
+    def _try_again(self, key: str) -> None:
+        self._due[key] = time.monotonic() + self._again_seconds

@@ -68,6 +68,8 @@ async def _measure_again_and_again(
             held.set(counted.count, {"task_queue": task_queue})
         except RPCError as err:
             log.warning("the backlog can't be measured", error=err.message)
+        except Exception:  # whatever it was: the next measurement may succeed
+            log.exception("the backlog can't be measured")
         await asyncio.sleep(every_seconds)
 
 
