@@ -132,6 +132,11 @@ class Settings(BaseSettings):
     alert_backlog_minutes: float = Field(default=15, gt=0)
     """An event that has been under way for longer, and isn't held, makes an alert."""
 
+    key_grace_minutes: float = Field(default=10, ge=0)
+    """While PostgreSQL is unavailable, keys that were valid within so many minutes still emit
+    events over HTTP. A key that is revoked meanwhile emits until PostgreSQL is back, or until this
+    time is over. 0: no event is accepted without PostgreSQL."""
+
     http_host: str = "127.0.0.1"
     """Where the HTTP API listens. Beyond this machine it belongs behind a proxy that ends TLS: keys
     and events would travel in clear text."""

@@ -285,6 +285,7 @@ async def open_catalog(settings: Settings, secrets: Secrets) -> AsyncIterator[Ca
                 dsn,
                 CredentialCipher(secrets.credential_keys),
                 lambda resource_id: resource_id_hash(secrets.instance_secret, resource_id),
+                key_grace_seconds=60 * settings.key_grace_minutes,
             ),
         )
         try:

@@ -13,7 +13,7 @@ from catalog.credentials import ConnectionLookup
 from catalog.database import Pool, close_pool, open_connection, open_pool
 from catalog.errors import SchemaMismatch
 from catalog.event_types import EventTypes, Resources
-from catalog.key_lookup import KeyLookup
+from catalog.key_lookup import GRACE_SECONDS, KeyLookup
 from catalog.key_use import KeyUse
 from catalog.keys import MachineKeys, PublishableKeys
 from catalog.mappings import Mappings
@@ -58,6 +58,7 @@ class Catalog:
         hash_resource_id: Callable[[str], str],
         *,
         max_connections: int = 10,
+        key_grace_seconds: float = GRACE_SECONDS,
     ) -> Catalog:
         """Connect to a migrated database and begin to listen for changes.
 
@@ -92,7 +93,7 @@ class Catalog:
             resources=Resources(pool),
             publishable_keys=PublishableKeys(pool, changes),
             machine_keys=MachineKeys(pool, changes, cipher),
-            key_lookup=KeyLookup(pool, changes, cipher),
+            key_lookup=KeyLookup(pool, changes, cipher, grace_seconds=key_grace_seconds),
             key_use=KeyUse(pool),
             rule_lookup=RuleLookup(pool, changes, hash_resource_id),
             credentials=ConnectionLookup(pool, changes, cipher),

@@ -48,13 +48,19 @@ class Changes:
         return self._hearing
 
     def subscribe(self, on_change: OnChange) -> None:
-        """`on_change` is given the id of the workspace that changed, or `EVERY_WORKSPACE`."""
+        """Call `on_change` with the id of a workspace that has changed.
+
+        It is `EVERY_WORKSPACE` when nothing is heard any more, and when hearing begins again.
+        """
         self._listeners.append(on_change)
 
     def announce(self, workspace: str) -> None:
         """Tell this process's caches at once: the notification of its own write comes later."""
         for listener in self._listeners:
-            listener(workspace)
+            try:
+                listener(workspace)
+            except Exception:  # the others have to hear of it all the same
+                log.exception("a change of the catalog could not be passed on")
 
     async def start(self) -> None:
         """Begin to listen. Waits for the first connection; when that fails, it is tried on."""
@@ -102,6 +108,7 @@ class Changes:
         # Nothing held is older than this: caches were emptied when hearing ended, and hold nothing
         # that began to be read before it begins anew.
         self._hearing = not connection.is_closed()
+        self.announce(EVERY_WORKSPACE)
         first_try.set()
         while not lost.is_set():
             try:

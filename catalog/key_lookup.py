@@ -1,22 +1,29 @@
-"""Who is calling, and what is theirs: asked with every request, read only after a change."""
+"""Who is calling, and what is theirs: asked with every request, read only after a change.
+
+While the database is unavailable, what was true until then is good for emitting events.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
 from catalog import values
-from catalog.cache import WorkspaceCache
 from catalog.changes import Changes
 from catalog.cipher import CredentialCipher, Encrypted
 from catalog.database import Pool, connection
 from catalog.errors import NotFound
 from catalog.key_uses import KeyUses
 from catalog.keys import KEYS
+from catalog.last_known import LastKnown
 
-CAPACITY = 10_000  # keys of each kind, and pairs of organisation and workspace
+CAPACITY = 10_000  # keys of each kind, and workspaces
+
+# How long keys are good for emitting events while the database is unavailable.
+GRACE_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -38,40 +45,63 @@ class MachineCaller:
 
 
 class KeyLookup:
-    """What isn't there is not held, so that made-up keys can't push real ones out."""
+    """What isn't there is not held, so that made-up keys can't push real ones out.
 
-    def __init__(self, pool: Pool, changes: Changes, cipher: CredentialCipher) -> None:
+    `unchecked` accepts what was true within the last `grace_seconds` when the database is
+    unavailable: enough for emitting events, and for nothing else.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        changes: Changes,
+        cipher: CredentialCipher,
+        *,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
         self.uses = KeyUses(pool)
         self._pool = pool
         self._cipher = cipher
-        self._publishable: WorkspaceCache[str, PublishableCaller] = WorkspaceCache(
-            changes, capacity=CAPACITY
+        self._publishable: LastKnown[PublishableCaller] = LastKnown(
+            changes, self._read_publishable, capacity=CAPACITY, seconds=grace_seconds
         )
-        self._machine: WorkspaceCache[str, MachineCaller] = WorkspaceCache(
-            changes, capacity=CAPACITY
+        self._machine: LastKnown[MachineCaller] = LastKnown(
+            changes, self._read_machine, capacity=CAPACITY, seconds=grace_seconds
         )
-        self._owners: WorkspaceCache[str, str] = WorkspaceCache(changes, capacity=CAPACITY)
+        self._owners: LastKnown[str] = LastKnown(
+            changes, self._read_owner, capacity=CAPACITY, seconds=grace_seconds
+        )
 
-    async def publishable(self, public_key: str) -> PublishableCaller:
+    async def publishable(self, public_key: str, *, unchecked: bool = False) -> PublishableCaller:
         """Raises `NotFound` for a key that is unknown or revoked."""
-        return await self._publishable.get(
-            KEYS, public_key, lambda: self._read_publishable(public_key)
-        )
+        return await self._publishable.get(KEYS, public_key, unchecked=unchecked)
 
-    async def machine(self, access_key: str) -> MachineCaller:
+    async def machine(self, access_key: str, *, unchecked: bool = False) -> MachineCaller:
         """Raises `NotFound` for a key that is unknown, revoked or expired, and `CannotDecrypt`."""
-        found = await self._machine.get(KEYS, access_key, lambda: self._read_machine(access_key))
+        found = await self._machine.get(KEYS, access_key, unchecked=unchecked)
         if found.expires_at is not None and found.expires_at <= datetime.now(UTC):
             raise NotFound("access key", "")
         return found
 
-    async def require_workspace(self, organisation: str, workspace: str) -> str:
+    async def require_workspace(
+        self, organisation: str, workspace: str, *, unchecked: bool = False
+    ) -> str:
         """The workspace's id in lower case. Raises `NotFound` when it isn't the organisation's."""
         id = str(values.known_id("workspace", workspace))
-        owner = await self._owners.get(id, "owner", lambda: self._read_owner(id))
+        owner = await self._owners.get(id, id, unchecked=unchecked)
         if owner != organisation:
             raise NotFound("workspace", workspace)
         return id
+
+    def usable_for(self) -> float:
+        """For how many seconds from now any key could emit events without the database."""
+        return max(self._publishable.usable_for(), self._machine.usable_for())
+
+    async def settled(self) -> None:
+        """Wait until what has changed was read again."""
+        await asyncio.gather(
+            self._publishable.settled(), self._machine.settled(), self._owners.settled()
+        )
 
     async def _read_publishable(self, public_key: str) -> PublishableCaller:
         async with connection(self._pool) as conn:

@@ -43,7 +43,7 @@ class NewEvent:
 
 
 class Accepting:
-    """Makes no database write and, once a key is known, asks the database for nothing."""
+    """Makes no database write and, once a key is known, needs no database."""
 
     def __init__(self, parts: Parts, authentication: Authentication) -> None:
         self._emitter = parts.emitter()
@@ -140,7 +140,9 @@ class Accepting:
         workspace = given.workspace or caller.workspace
         if workspace is None:
             raise bad_request("workspace", "is required with a machine token: give its id")
-        workspace = await self._authentication.require_workspace(caller, workspace, "workspace")
+        workspace = await self._authentication.require_workspace(
+            caller, workspace, "workspace", unchecked=True
+        )
         fields: dict[str, JsonValue] = {
             "workspace": workspace,
             "event": given.event,

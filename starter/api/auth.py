@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import Request
 
@@ -31,13 +32,17 @@ class Caller:
 
 
 class Authentication:
-    """Raises `ApiError` 401 for whoever it doesn't know; 429 once an address tried too often."""
+    """Raises `ApiError` 401 for whoever it doesn't know; 429 once an address tried too often.
+
+    While the database is unavailable, keys that were valid shortly before may still emit events,
+    and do nothing else.
+    """
 
     def __init__(self, keys: KeyLookup, failed: FailedAttempts) -> None:
         self._keys = keys
         self._failed = failed
 
-    async def machine(self, request: Request) -> Caller:
+    async def machine(self, request: Request, *, unchecked: bool = False) -> Caller:
         """A bearer token, as all of the management needs it."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -46,7 +51,9 @@ class Authentication:
         if shown:
             self._require_heard(request, shown)
         try:
-            known = await verify_token(token.strip(), self._keys.machine)
+            known = await verify_token(
+                token.strip(), partial(self._keys.machine, unchecked=unchecked)
+            )
         except InvalidToken as err:
             if shown:  # else it was no guess at a key, and cost nothing
                 self._failed.failed(_address(request))
@@ -60,7 +67,7 @@ class Authentication:
         public_key = request.headers.get(PUBLISHABLE_HEADER)
         if public_key is None:
             if "authorization" in request.headers:
-                return await self.machine(request)
+                return await self.machine(request, unchecked=True)
             raise unauthorized(
                 "a key is needed: X-Meshes-Publishable-Key, or Authorization: Bearer <JWT>"
             )
@@ -68,7 +75,7 @@ class Authentication:
             raise unauthorized("the publishable key is none: it reads mesh_pub_…_…_…")
         self._require_heard(request, public_key)
         try:
-            known = await self._keys.publishable(public_key)
+            known = await self._keys.publishable(public_key, unchecked=True)
         except NotFound:
             self._failed.failed(_address(request))
             raise unauthorized("the publishable key is unknown or revoked") from None
@@ -80,14 +87,18 @@ class Authentication:
         if seconds > 0:
             raise too_many_failures(seconds)
 
-    async def require_workspace(self, caller: Caller, workspace: str, param: str) -> str:
+    async def require_workspace(
+        self, caller: Caller, workspace: str, param: str, *, unchecked: bool = False
+    ) -> str:
         """The workspace's id, when the caller may act in it; else raises `ApiError` 404."""
         if caller.workspace is not None:
             if workspace.lower() == caller.workspace:
                 return caller.workspace
             raise not_found(param, "workspace")
         try:
-            return await self._keys.require_workspace(caller.organisation or "", workspace)
+            return await self._keys.require_workspace(
+                caller.organisation or "", workspace, unchecked=unchecked
+            )
         except NotFound:
             raise not_found(param, "workspace") from None
 

@@ -104,8 +104,9 @@ async def _database(settings: Settings, secrets: Secrets) -> AsyncIterator[Findi
     except (CatalogUnavailable, TimeoutError) as err:
         yield bad(
             "database",
-            f"can't be reached: {err or 'no answer in time'}",
-            "start PostgreSQL, or mend EMITONCE_DATABASE_URL",
+            f"can't be reached: {err or 'no answer in time'}. Deliveries wait; the API accepts "
+            f"events for {settings.key_grace_minutes:g} minutes, with keys it knows",
+            "start PostgreSQL, or fix EMITONCE_DATABASE_URL",
         )
     except (CatalogError, SettingsError) as err:
         yield bad("database", str(err), "mend EMITONCE_DATABASE_URL, or the database it names")

@@ -1,27 +1,34 @@
-"""A line to the Temporal server that can be cut."""
+"""Lines to the Temporal server and to PostgreSQL that can be cut, fall silent, and be mended."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from temporalio.client import Client
 
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 
 class Line:
-    """Forwards TCP from `address` to the server that `client` talks to, until it is cut."""
+    """Forwards TCP from `address` to a server, until it is cut."""
 
-    def __init__(self, client: Client) -> None:
-        host, port = client.service_client.config.target_host.rsplit(":", 1)
-        self._target = (host, int(port))
+    def __init__(self, server: Client | str) -> None:
+        """`server` is a path or `host:port`, or a client of the server."""
+        if isinstance(server, Client):
+            server = server.service_client.config.target_host
+        self._target = server
         self._writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
+        self._flows = asyncio.Event()
+        self._flows.set()
         self.address = ""
 
-    async def __aenter__(self) -> Line:
-        self._server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
-        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+    async def __aenter__(self) -> Self:
+        await self.mend()
         return self
 
     async def __aexit__(
@@ -32,22 +39,56 @@ class Line:
     ) -> None:
         await self.cut()
 
+    async def mend(self) -> None:
+        """Forward again, at the same address."""
+        port = int(self.address.rpartition(":")[2] or 0)
+        self._flows.set()
+        self._server = await asyncio.start_server(self._forward, "127.0.0.1", port)
+        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
     async def cut(self) -> None:
+        """End every connection; new ones are refused."""
         if self._server is not None:
             self._server.close()
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
 
+    def fall_silent(self) -> None:
+        """Keep connections, and accept new ones, but forward nothing."""
+        self._flows.clear()
+
+    async def _open(self) -> Ends:
+        if self._target.startswith("/"):
+            return await asyncio.open_unix_connection(self._target)
+        host, _, port = self._target.rpartition(":")
+        return await asyncio.open_connection(host, int(port))
+
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(*self._target)
+        there, back = await self._open()
         self._writers += [writer, back]
-        await asyncio.gather(_pump(reader, back), _pump(there, writer))
+        await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                await self._flows.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.close()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    writer.close()
+class DatabaseLine(Line):
+    """To the PostgreSQL of `dsn`; `url` is the same database's through the line."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = urlsplit(dsn)
+        asked = parse_qs(self._dsn.query)
+        host = unquote(asked["host"][0]) if "host" in asked else self._dsn.hostname or "127.0.0.1"
+        port = asked["port"][0] if "port" in asked else self._dsn.port or 5432
+        super().__init__(f"{host}/.s.PGSQL.{port}" if host.startswith("/") else f"{host}:{port}")
+
+    @property
+    def url(self) -> str:
+        user = self._dsn.netloc.rpartition("@")[0]
+        return f"postgresql://{user}@{self.address}{self._dsn.path}"

@@ -271,16 +271,3 @@ async def test_no_answer_of_temporal_is_503_with_retry_after(temporal, database:
             ready = await api.http.get("/readyz")
             assert (ready.status_code, ready.json()["temporal"]) == (503, "away")
             assert_error(await api.get("/events"), 503)
-
-
-async def test_database_away_is_503_with_retry_after(temporal, database: str):
-    async with open_stack(temporal, database, working=False) as stack, open_api(stack) as api:
-        await api.emitted()
-        await stack.catalog.changes.stop()
-        await stack.catalog.pool.close()
-        answer = await api.emit()
-        assert_error(answer, 503)
-        assert int(answer.headers["retry-after"]) >= 1
-        ready = await api.http.get("/readyz")
-        assert (ready.status_code, ready.json()["database"]) == (503, "away")
-        assert (await api.http.get("/healthz")).status_code == 200

@@ -54,7 +54,24 @@ async def test_notification_reaches_every_subscriber():
     await changes.start()
     line.notify("w")
     await changes.stop()
-    assert heard[0] == "w"
+    assert heard[:2] == [EVERY_WORKSPACE, "w"]
+
+
+async def test_a_subscriber_that_fails_keeps_nobody_from_hearing(caplog):
+    line = Line()
+    changes, heard = Changes(Exchange(line).connect), []
+
+    def fails(what: str) -> None:
+        raise LookupError("not foreseen")
+
+    changes.subscribe(fails)
+    changes.subscribe(heard.append)
+    await changes.start()
+    line.notify("w")
+    assert changes.hearing
+    await changes.stop()
+    assert heard[:2] == [EVERY_WORKSPACE, "w"]
+    assert "LookupError" in caplog.text
 
 
 async def test_cut_line_is_known_at_once_and_everything_forgotten():
@@ -63,6 +80,7 @@ async def test_cut_line_is_known_at_once_and_everything_forgotten():
     changes.subscribe(heard.append)
     await changes.start()
     assert changes.hearing
+    heard.clear()
     line.cut()
     assert not changes.hearing
     assert heard == [EVERY_WORKSPACE]
