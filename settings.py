@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import contextlib
 import importlib
+import ipaddress
 import json
 import os
 import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -144,6 +146,21 @@ class Settings(BaseSettings):
     http_port: int = Field(default=8080, ge=0, le=65_535)
     """0: any free one."""
 
+    http_connections: int = Field(default=1_000, ge=10)
+    """How many connections one API process has open at a time. Beyond, those that have waited
+    longest for a request are closed; where all are at work, new ones are."""
+
+    public_url: str | None = None
+    """Where people and programs reach the API and console, such as `https://events.example.com`.
+    Forms are accepted from its pages only, and where it is `https`, cookies are sent over TLS only
+    and browsers are told to stay with it."""
+
+    trusted_proxies: str | None = None
+    """Addresses and networks of the proxies in front of the API, separated by commas, such as
+    `10.0.0.5, 10.1.0.0/16`. Their X-Forwarded-For and X-Forwarded-Proto are believed, nobody
+    else's are. Without it, all callers behind a proxy share its address, and so one limit of failed
+    sign-ins."""
+
     ui_url: str | None = None
     """Where people open the Temporal Web UI, such as `http://127.0.0.1:8233`; for links alone."""
 
@@ -153,6 +170,30 @@ class Settings(BaseSettings):
         except ValidationError as err:
             faults = err.errors(include_url=False, include_input=False)
             raise SettingsError("; ".join(map(_named, faults))) from None
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin_of(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
+            raise ValueError(
+                "must be a scheme and a host, such as https://events.example.com, without a path"
+            )
+        return f"{parts.scheme}://{parts.netloc}".lower()
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str | None) -> str | None:
+        for item in (value or "").split(","):
+            try:
+                ipaddress.ip_network(item.strip() or "127.0.0.1")
+            except ValueError:
+                raise ValueError(
+                    f"{item.strip()!r} is not an address or a network, such as 10.1.0.0/16"
+                ) from None
+        return value
 
     @classmethod
     def settings_customise_sources(

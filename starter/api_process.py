@@ -44,6 +44,7 @@ async def run_api(settings: Settings, *, as_json: bool) -> None:
             instance_secret=secrets.instance_secret,
             task_queue=settings.task_queue,
             ui_url=settings.ui_url,
+            public_url=settings.public_url,
             meter=telemetry.meter,
             codec=CodecAccess(settings.codec_token, ui_origins(settings.ui_url))
             if settings.codec_token
@@ -76,6 +77,8 @@ async def _serve_until_told(
                 port=settings.http_port,
                 ready=listening,
                 console=pages,
+                trusted_proxies=settings.trusted_proxies,
+                max_connections=settings.http_connections,
             )
         )
         told = asyncio.create_task(stop.wait())

@@ -14,9 +14,17 @@ from starter.api.accepting import Accepting
 from starter.api.allowed_methods import AllowedMethods
 from starter.api.auth import Authentication
 from starter.api.codec import CodecCors, add_codec
-from starter.api.docs_page import docs_page
+from starter.api.docs_page import DOCS_HEADERS, docs_page
 from starter.api.failed_attempts import FailedAttempts
-from starter.api.middleware import PREFIX, Failures, IngestionCors, Observed, answer_to
+from starter.api.middleware import (
+    PREFIX,
+    BoundedBody,
+    Failures,
+    IngestionCors,
+    Observed,
+    SecurityHeaders,
+    answer_to,
+)
 from starter.api.openapi import describe
 from starter.api.parts import Parts
 from starter.api.routes import (
@@ -76,12 +84,14 @@ def create_app(parts: Parts, *, console: Callable[[FastAPI], None] | None = None
     if console is not None:
         console(app)
     # The last one added is the outermost.
+    app.add_middleware(BoundedBody)
     app.add_middleware(Failures)
     codec = parts.client.data_converter.payload_codec
     if parts.codec is not None and codec is not None:
         add_codec(app, codec, parts.codec)
         app.add_middleware(CodecCors, access=parts.codec)
     app.add_middleware(IngestionCors)
+    app.add_middleware(SecurityHeaders, public_url=parts.public_url)
     app.add_middleware(Observed, meter=parts.meter)
     describe(app)
     return app
@@ -101,4 +111,4 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 
 async def _docs(request: Request) -> HTMLResponse:
-    return HTMLResponse(docs_page(request.app.openapi()))
+    return HTMLResponse(docs_page(request.app.openapi()), headers=DOCS_HEADERS)

@@ -32,7 +32,7 @@ class Caller:
 
 
 class Authentication:
-    """Raises `ApiError` 401 for whoever it doesn't know; 429 once an address tried too often.
+    """Raises `ApiError` 401 for a wrong key; 429 once an address has shown too many of them.
 
     While the database is unavailable, keys that were valid shortly before may still emit events,
     and do nothing else.
@@ -47,18 +47,14 @@ class Authentication:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise unauthorized("a machine token is needed: Authorization: Bearer <JWT>")
-        shown = claimed_access_key(token.strip())
-        if shown:
-            self._require_heard(request, shown)
         try:
             known = await verify_token(
                 token.strip(), partial(self._keys.machine, unchecked=unchecked)
             )
         except InvalidToken as err:
-            if shown:  # else it was no guess at a key, and cost nothing
-                self._failed.failed(_address(request))
+            if claimed_access_key(token.strip()):  # else it wasn't a guess at a key
+                self._count_failure(request)
             raise unauthorized(str(err)) from None
-        self._failed.succeeded(shown)
         self._keys.uses.note(known.key)
         return Caller(key=known.key, organisation=known.organisation)
 
@@ -73,17 +69,15 @@ class Authentication:
             )
         if not _PUBLISHABLE_KEY.fullmatch(public_key) or "\0" in public_key:
             raise unauthorized("the publishable key is none: it reads mesh_pub_…_…_…")
-        self._require_heard(request, public_key)
         try:
             known = await self._keys.publishable(public_key, unchecked=True)
         except NotFound:
-            self._failed.failed(_address(request))
+            self._count_failure(request)
             raise unauthorized("the publishable key is unknown or revoked") from None
-        self._failed.succeeded(public_key)
         return Caller(key=known.key, workspace=known.workspace)
 
-    def _require_heard(self, request: Request, key: str) -> None:
-        seconds = self._failed.wait(_address(request), key)
+    def _count_failure(self, request: Request) -> None:
+        seconds = self._failed.failed(_address(request))
         if seconds > 0:
             raise too_many_failures(seconds)
 

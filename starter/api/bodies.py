@@ -37,19 +37,19 @@ async def read_model(request: Request, model: type[Model]) -> Model:
     return as_model(parse_json(data) if data.strip() else {}, model)
 
 
-async def read_bytes(request: Request) -> bytes:
-    """Raises `ApiError` 413 for a body that is too large."""
+async def read_bytes(request: Request, limit: int = LARGEST_BODY) -> bytes:
+    """Raises `ApiError` 413 for a body of more than `limit` bytes."""
     announced = request.headers.get("content-length", "")
     chunks, size = [], 0
     stream = request.stream()
-    if announced.isdecimal() and int(announced) > LARGEST_BODY:
+    if announced.isdecimal() and int(announced) > limit:
         await _drain(stream)
-        raise _too_large()
+        raise _too_large(limit)
     async for chunk in stream:
         size += len(chunk)
-        if size > LARGEST_BODY:
+        if size > limit:
             await _drain(stream)
-            raise _too_large()
+            raise _too_large(limit)
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -119,5 +119,5 @@ async def _drain(stream: AsyncIterator[bytes]) -> None:
         return
 
 
-def _too_large() -> ApiError:
-    return too_large("body", f"is larger than {LARGEST_BODY:,} bytes; send less at a time")
+def _too_large(limit: int) -> ApiError:
+    return too_large("body", f"is larger than {limit:,} bytes; send less at a time")

@@ -1,8 +1,7 @@
-"""Who fails to authenticate too often, from one address, is refused unheard for a while.
+"""Who shows wrong keys too often, from one address, is told to wait.
 
-Keys can't be guessed; this keeps those who try from costing a look into the database each time, and
-the log from filling up. Keys that were right before are always let through, so that one broken
-client behind an address it shares with others does not shut them out.
+Keys can't be guessed; this keeps those who try from filling the log. A right key is let through
+whatever others behind its address have shown: it is looked up first, and wrong answers only count.
 """
 
 from __future__ import annotations
@@ -12,14 +11,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
-
-T = TypeVar("T")
 
 FAILURES = 20
 PER_SECONDS = 60.0
 
-# So many addresses and keys are remembered; the least recently seen one is forgotten.
+# So many sources are remembered; the one seen longest ago is forgotten.
 _MOST = 10_000
 
 
@@ -30,7 +26,7 @@ class _Bucket:
 
 
 class FailedAttempts:
-    """At most `failures` in `per_seconds` from one address; they come back one by one."""
+    """At most `failures` in `per_seconds` from one source; they come back one by one."""
 
     def __init__(
         self,
@@ -43,30 +39,23 @@ class FailedAttempts:
         self._rate = failures / per_seconds
         self._clock = clock
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
-        self._known: OrderedDict[str, None] = OrderedDict()
 
-    def wait(self, address: str, key: str) -> float:
-        """Seconds that this address has to wait before it is heard again; 0: now.
+    def failed(self, source: str) -> float:
+        """Count a wrong answer; returns the seconds that its source has to wait, 0 while few.
 
-        `key` is the public part of what it shows: one that was right before has not to wait.
+        `source` is an address, or whatever else is guessed at.
         """
-        if key in self._known:
-            return 0.0
-        bucket = self._buckets.get(_network(address))
-        if bucket is None:
-            return 0.0
-        self._refill(bucket)
-        return 0.0 if bucket.left >= 1 else (1 - bucket.left) / self._rate
-
-    def succeeded(self, key: str) -> None:
-        _remember(self._known, key, None)
-
-    def failed(self, address: str) -> None:
-        name = _network(address)
+        name = _network(source)
         bucket = self._buckets.get(name) or _Bucket(self._failures, self._clock())
+        self._buckets[name] = bucket
+        self._buckets.move_to_end(name)
+        if len(self._buckets) > _MOST:
+            self._buckets.popitem(last=False)
         self._refill(bucket)
-        bucket.left = max(bucket.left - 1, 0.0)
-        _remember(self._buckets, name, bucket)
+        if bucket.left < 1:
+            return (1 - bucket.left) / self._rate
+        bucket.left -= 1
+        return 0.0
 
     def _refill(self, bucket: _Bucket) -> None:
         now = self._clock()
@@ -85,10 +74,3 @@ def _network(address: str) -> str:
     if found.ipv4_mapped is not None:
         return str(found.ipv4_mapped)
     return str(ipaddress.ip_network((found, 64), strict=False))
-
-
-def _remember(held: OrderedDict[str, T], name: str, value: T) -> None:
-    held[name] = value
-    held.move_to_end(name)
-    if len(held) > _MOST:
-        held.popitem(last=False)

@@ -1,10 +1,11 @@
 """Around every request: its id and log line, browsers' access to ingestion, errors as answers.
 
-From outside in: `Observed`, `IngestionCors`, `Failures`.
+From outside in: `Observed`, `SecurityHeaders`, `IngestionCors`, `Failures`, `BoundedBody`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import traceback
@@ -28,6 +29,15 @@ PREFIX = "/api/v1"
 INGESTION_PATHS = (f"{PREFIX}/events", f"{PREFIX}/events/bulk")
 PREFLIGHT_SECONDS = 7_200
 EXPOSED_HEADERS = "X-Request-Id, Retry-After"
+
+# Those that HTTP's registry has, and its users use; others are named by nobody who means well.
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+OTHER_METHOD = "other"
+
+# For the whole body of a request.
+BODY_SECONDS = 30.0
+
+_YEAR = 365 * 24 * 3600
 
 # What a browser may send. A machine's secret has no place in one, so no Authorization.
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1000}")
@@ -56,6 +66,7 @@ class Observed:
         given = Headers(scope=scope).get(REQUEST_ID, "")
         request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
+        method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
         started, status = time.perf_counter(), 499  # the client went away before an answer
 
         async def sending(message: Message) -> None:
@@ -65,20 +76,20 @@ class Observed:
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
             await send(message)
 
-        with request_span(scope["method"], Headers(scope=scope)) as span:
+        with request_span(method, Headers(scope=scope)) as span:
             try:
                 await self._app(scope, receive, sending)
             finally:
                 seconds, route = time.perf_counter() - started, _route(scope)
                 self._latency.record(
                     timedelta(seconds=seconds),
-                    {"route": route, "method": scope["method"], "status": str(status)},
+                    {"route": route, "method": method, "status": str(status)},
                 )
                 span.answered(route, status)
                 log.info(
                     "request",
                     request_id=request_id,
-                    method=scope["method"],
+                    method=method,
                     route=route,
                     status=status,
                     duration_ms=round(seconds * 1000, 1),
@@ -99,6 +110,85 @@ def _said_by_route(scope: Scope) -> dict[str, Any]:
     if caller is not None:
         said["key"] = caller.key
     return said
+
+
+class SecurityHeaders:
+    """What browsers are told of every answer that doesn't say otherwise itself.
+
+    `public_url` is where people reach this; one of `https` means that there is no other way.
+    """
+
+    def __init__(self, app: ASGIApp, public_url: str | None = None) -> None:
+        self._app = app
+        self._public_https = (public_url or "").startswith("https://")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _FOR_BROWSERS:
+                    headers.setdefault(name, value)
+                if self._public_https or scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", f"max-age={_YEAR}")
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+_FOR_BROWSERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Cache-Control", "no-store"),
+    ("Referrer-Policy", "same-origin"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+)
+
+
+class BoundedBody:
+    """Gives up on a body that isn't whole after `BODY_SECONDS`, and refuses one with two lengths.
+
+    Of a request with Content-Length and Transfer-Encoding a proxy in front may have believed the
+    other one, and taken the rest for a request of somebody else.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            raise ApiError(
+                400,
+                "the request has both Content-Length and Transfer-Encoding: send one of them",
+                headers={"Connection": "close"},
+            )
+        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+        whole = False
+
+        async def receiving() -> Message:
+            nonlocal whole
+            if whole:  # from here on the caller is only waited for to hang up
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise ApiError(
+                    408,
+                    f"the body did not arrive within {BODY_SECONDS:.0f} seconds: send it again",
+                    headers={"Connection": "close"},
+                ) from None
+            whole = not message.get("more_body", False)
+            return message
+
+        await self._app(scope, receiving, send)
 
 
 class IngestionCors:

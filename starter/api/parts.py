@@ -15,7 +15,8 @@ from starter.api.codec import CodecAccess
 
 @dataclass(frozen=True)
 class Parts:
-    """`instance_secret` is raw bytes; `ui_url` is where people open the Temporal Web UI.
+    """`instance_secret` is raw bytes; `ui_url` is where people open the Temporal Web UI, and
+    `public_url` where they open this, when it isn't where it listens.
 
     With `codec`, `/codec` decodes for that Web UI and for Temporal's command line.
     """
@@ -25,6 +26,7 @@ class Parts:
     instance_secret: bytes
     task_queue: str = TASK_QUEUE
     ui_url: str | None = None
+    public_url: str | None = None
     codec: CodecAccess | None = None
     meter: MetricMeter = MetricMeter.noop
 

@@ -13,11 +13,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from starter.api.app import create_app
+from starter.api.connection import bounded
 from starter.api.parts import Parts
 from starter.listening import listen
 
 KEEP_ALIVE_SECONDS = 30
 SHUTDOWN_SECONDS = 20
+MAX_CONNECTIONS = 1_000
 
 
 class _Server(uvicorn.Server):
@@ -43,10 +45,13 @@ async def serve(
     port: int,
     ready: Callable[[str], None] = lambda url: None,
     console: Callable[[FastAPI], None] | None = None,
+    trusted_proxies: str | None = None,
+    max_connections: int = MAX_CONNECTIONS,
 ) -> None:
     """Serve until cancelled; requests in flight are finished. Port 0: any free one.
 
-    `ready` is told the URL once it listens.
+    `ready` is called with the URL once it listens. Of `trusted_proxies`, addresses and networks
+    separated by commas, X-Forwarded-For and X-Forwarded-Proto are believed.
 
     Raises:
         AddressTaken: it can't listen there.
@@ -56,11 +61,12 @@ async def serve(
         create_app(parts, console=console),
         lifespan="off",
         ws="none",
-        http="h11",
+        http=bounded(max_connections),
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=trusted_proxies is not None,
+        forwarded_allow_ips=trusted_proxies or "",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
@@ -79,17 +85,11 @@ async def serve(
 
 
 @asynccontextmanager
-async def served(
-    parts: Parts,
-    *,
-    host: str,
-    port: int,
-    console: Callable[[FastAPI], None] | None = None,
-) -> AsyncIterator[str]:
-    """Serve within a context; gives the URL. Raises as `serve` does."""
+async def served(parts: Parts, *, host: str, port: int, **more: Any) -> AsyncIterator[str]:
+    """Serve within a context; gives the URL. Takes and raises what `serve` does."""
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
-        serve(parts, host=host, port=port, ready=listening.set_result, console=console)
+        serve(parts, host=host, port=port, ready=listening.set_result, **more)
     )
     try:
         either: list[asyncio.Future[Any]] = [listening, serving]

@@ -60,7 +60,7 @@ class Console:
         development: DevelopmentKey | None = None,
     ) -> None:
         self.pages = Pages(parts.catalog)
-        self.sessions = Sessions(parts.instance_secret)
+        self.sessions = Sessions(parts.instance_secret, public_url=parts.public_url)
         self.failed_sign_ins = FailedAttempts()
         self.verify = verify
         self.base_urls = dict(base_urls)

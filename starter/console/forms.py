@@ -1,4 +1,4 @@
-"""What a form sends: URL-encoded, bounded, read before anything else of a request is done."""
+"""What a form sends: URL-encoded and bounded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from starter.api.bodies import read_bytes
+from starter.api.bodies import LARGEST_BODY, read_bytes
 from starter.api.errors import ApiError
 
 MOST_FIELDS = 8_000
@@ -40,9 +40,9 @@ class Form:
         return list(self._fields)
 
 
-async def read_form(request: Request) -> Form:
+async def read_form(request: Request, limit: int = LARGEST_BODY) -> Form:
     """Raises `ApiError` 400 or 413."""
-    data = await read_bytes(request)
+    data = await read_bytes(request, limit)
     try:
         fields = parse_qsl(
             data.decode(),

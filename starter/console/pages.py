@@ -1,4 +1,4 @@
-"""Templates, and the headers that every page is sent with."""
+"""Templates, and what a page's headers have beside those of every answer."""
 
 from __future__ import annotations
 
@@ -34,11 +34,7 @@ POLICY = (
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
-    "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
 }
 
 

@@ -21,12 +21,15 @@ from starter.api.middleware import logged_error
 from starter.api.parts import Parts
 from starter.console.forms import Form, read_form
 from starter.console.pages import Pages
-from starter.console.session import TOKEN_FIELD, NoSession, Session, Sessions, from_here
+from starter.console.session import TOKEN_FIELD, NoSession, Session, Sessions
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 # A page that takes longer is given up; a test event may take 30 seconds.
 PAGE_SECONDS = 45.0
+
+# Of a form that anybody may send: two fields and a token.
+LARGEST_PUBLIC_FORM = 8 * 1024
 
 
 class PublicRoute(APIRoute):
@@ -38,9 +41,9 @@ class PublicRoute(APIRoute):
         async def handled(request: Request) -> Response:
             try:
                 if request.method == "POST":
-                    if not from_here(request):
+                    if not sessions_of(request).from_here(request):
                         raise _foreign_form()
-                    request.state.form = await read_form(request)
+                    request.state.form = await read_form(request, LARGEST_PUBLIC_FORM)
                 async with asyncio.timeout(PAGE_SECONDS):
                     return await handle(request)
             except ClientDisconnect:
@@ -60,6 +63,7 @@ class ConsoleRoute(PublicRoute):
             request.state.session = session
             request.state.caller = Caller(session.key, organisation=session.organisation)
             if request.method == "POST":
+                request.state.form = await read_form(request)
                 given = form_of(request).raw(TOKEN_FIELD)
                 if not sessions_of(request).right_token(session, given):
                     raise _foreign_form()
@@ -69,10 +73,8 @@ class ConsoleRoute(PublicRoute):
 
         async def handled(request: Request) -> Response:
             try:
-                if request.method == "POST":
-                    if not from_here(request):
-                        raise _foreign_form()
-                    request.state.form = await read_form(request)
+                if request.method == "POST" and not sessions_of(request).from_here(request):
+                    raise _foreign_form()
                 async with asyncio.timeout(PAGE_SECONDS):
                     return await within_session(request)
             except ClientDisconnect:

@@ -49,11 +49,18 @@ class Session:
 
 
 class Sessions:
-    """`now` gives seconds since 1970."""
+    """`now` gives seconds since 1970; `public_url` is where people open the console."""
 
-    def __init__(self, instance_secret: bytes, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        instance_secret: bytes,
+        now: Callable[[], float] = time.time,
+        *,
+        public_url: str | None = None,
+    ) -> None:
         self._key = hmac.digest(instance_secret, b"emitonce console session", "sha256")
         self._now = now
+        self._public_url = public_url
 
     def begin(
         self, request: Request, response: Response, known: MachineCaller, access_key: str
@@ -62,7 +69,9 @@ class Sessions:
         ends, nonce = int(self._now()) + LASTS_SECONDS, secrets.token_urlsafe(12)
         told = json.dumps([known.key, known.organisation, access_key, ends, nonce])
         value = _encode(told.encode())
-        _set(request, response, COOKIE, f"{value}.{self._sign('session', value)}", LASTS_SECONDS)
+        self._set(
+            request, response, COOKIE, f"{value}.{self._sign('session', value)}", LASTS_SECONDS
+        )
 
     def read(self, request: Request) -> Session:
         """Raises `NoSession`."""
@@ -89,7 +98,7 @@ class Sessions:
         nonce = request.cookies.get(FORM_COOKIE, "")
         if not 16 <= len(nonce) <= 64 or not nonce.isascii():
             nonce = secrets.token_urlsafe(18)
-        _set(request, response, FORM_COOKIE, nonce, FORM_SECONDS)
+        self._set(request, response, FORM_COOKIE, nonce, FORM_SECONDS)
         return self._sign("sign-in", nonce)
 
     def right_form_token(self, request: Request, given: str) -> bool:
@@ -97,23 +106,41 @@ class Sessions:
         expected = self._sign("sign-in", nonce)
         return bool(nonce) and hmac.compare_digest(expected.encode(), given.encode())
 
+    def from_here(self, request: Request) -> bool:
+        """Whether a browser says that a form was sent from a page of this very site."""
+        site = request.headers.get("sec-fetch-site", "same-origin")
+        origin = request.headers.get("origin")
+        if origin is None or self._public_url is None:
+            same = origin is None or origin.partition("://")[2] == request.headers.get("host", "")
+        else:
+            same = origin == self._public_url
+        return same and site in ("same-origin", "none")
+
+    def is_https(self, request: Request) -> bool:
+        """Whether the cookie travels over TLS only.
+
+        A proxy that isn't trusted is believed here, since it only makes the cookie stricter.
+        """
+        forwarded = request.headers.get("x-forwarded-proto", "").lower()
+        public = (self._public_url or "").startswith("https://")
+        return public or request.url.scheme == "https" or "https" in forwarded
+
+    def _set(
+        self, request: Request, response: Response, name: str, value: str, seconds: int
+    ) -> None:
+        response.set_cookie(
+            name,
+            value,
+            max_age=seconds,
+            path="/",
+            httponly=True,
+            samesite="strict",
+            secure=self.is_https(request),
+        )
+
     def _sign(self, purpose: str, value: str) -> str:
         message = f"{purpose}|{value}".encode()
         return _encode(hmac.digest(self._key, message, "sha256"))
-
-
-def from_here(request: Request) -> bool:
-    """Whether a browser says that a form was sent from a page of this very site."""
-    site = request.headers.get("sec-fetch-site", "same-origin")
-    origin = request.headers.get("origin")
-    host = request.headers.get("host", "")
-    same = origin is None or origin.partition("://")[2] == host
-    return same and site in ("same-origin", "none")
-
-
-def is_https(request: Request) -> bool:
-    """Also behind a proxy that ends TLS; only ever used to make a cookie stricter."""
-    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
 
 
 def local_path(path: str | None) -> str:
@@ -121,18 +148,6 @@ def local_path(path: str | None) -> str:
     if path and path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable():
         return path
     return "/"
-
-
-def _set(request: Request, response: Response, name: str, value: str, seconds: int) -> None:
-    response.set_cookie(
-        name,
-        value,
-        max_age=seconds,
-        path="/",
-        httponly=True,
-        samesite="strict",
-        secure=is_https(request),
-    )
 
 
 def _encode(data: bytes) -> str:

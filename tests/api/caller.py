@@ -7,7 +7,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -168,11 +168,14 @@ def parts_of(stack: Stack, **changes: Any) -> Parts:
 
 
 @asynccontextmanager
-async def open_api(stack: Stack, **changes: Any) -> AsyncIterator[Api]:
+async def open_api(
+    stack: Stack, *, serving: Mapping[str, Any] | None = None, **changes: Any
+) -> AsyncIterator[Api]:
+    """`serving` is for the server, `changes` are of the API's parts."""
     key = await stack.catalog.publishable_keys.current(stack.organisation, stack.workspace)
     assert key is not None
     async with (
-        served(parts_of(stack, **changes), host="127.0.0.1", port=0) as url,
+        served(parts_of(stack, **changes), host="127.0.0.1", port=0, **(serving or {})) as url,
         httpx.AsyncClient(base_url=url, timeout=40) as http,
     ):
         api = Api(stack, url, http, Machine(stack.organisation, "", ""), key.public_key)

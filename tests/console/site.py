@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,7 +13,7 @@ from playwright.async_api import Browser, Page
 
 from catalog.connections import Credential
 from destinations.customerio.verify import Verification, verify
-from starter.api import serve
+from starter.api import served
 from starter.console import Console, DevelopmentKey
 from starter.console.session import COOKIE
 from tests.api.caller import parts_of
@@ -98,8 +97,11 @@ async def open_site(
     *,
     development: DevelopmentKey | None = None,
     base_urls: Mapping[str, str] | None = None,
+    serving: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> AsyncIterator[Site]:
+    """`serving` is for the server, `changes` are of the API's parts."""
+
     async def asked(credential: Credential) -> Verification:
         return await verify(stack.customerio, credential)
 
@@ -110,14 +112,5 @@ async def open_site(
     made = await stack.catalog.machine_keys.create(
         stack.organisation, name="Ada", created_by="test"
     )
-    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    task = asyncio.create_task(
-        serve(parts, host="127.0.0.1", port=0, ready=listening.set_result, console=console)
-    )
-    try:
-        await asyncio.wait([listening, task], return_when=asyncio.FIRST_COMPLETED)
-        url = listening.result()
+    async with served(parts, host="127.0.0.1", port=0, console=console, **(serving or {})) as url:
         yield Site(stack, url, made.key.access_key, made.secret_key.get_secret_value())
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -22,11 +22,7 @@ async def get_asset(request: Request, version: str, name: str) -> Response:
     data = pages_of(request).assets.get(name)
     if data is None:
         raise not_found("name", "file")
-    headers = {
-        "Cache-Control": FOREVER,
-        "Vary": "Accept-Encoding",
-        "X-Content-Type-Options": "nosniff",
-    }
+    headers = {"Cache-Control": FOREVER, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         data, headers["Content-Encoding"] = _compressed(data), "gzip"
     return Response(data, media_type=ASSETS[name], headers=headers)

@@ -45,17 +45,19 @@ async def sign_in(request: Request) -> Response:
         return _sign_in_page(request, next=next_page, error=error, status=403)
     access_key = form.text("access_key")
     console: Any = request.app.state.console
-    if console.failed_sign_ins.wait(_address(request), access_key) > 0:
-        error = "Too many failed attempts from here. Wait a minute, then try again."
-        return _sign_in_page(
-            request, next=next_page, error=error, access_key=access_key, status=429
-        )
     known = await _known(request, access_key, form.text("secret_key"))
     if known is None:
-        console.failed_sign_ins.failed(_address(request))
-        error = "There is no such key, or the secret is not the one that belongs to it."
+        # Both are counted; a right secret is let in whatever others have tried.
+        failed = console.failed_sign_ins.failed
+        waits = [failed(_address(request)), failed(f"key {access_key}")]
+        error, status = (
+            "There is no such key, or the secret is not the one that belongs to it.",
+            401,
+        )
+        if max(waits) > 0:
+            error, status = "Too many failed attempts. Wait a minute, then try again.", 429
         return _sign_in_page(
-            request, next=next_page, error=error, access_key=access_key, status=401
+            request, next=next_page, error=error, access_key=access_key, status=status
         )
     return _begun(request, known, access_key, local_path(next_page))
 
