@@ -1,9 +1,15 @@
-"""Event × rule → the two requests, or a mapping error. Nothing random, nothing from a clock."""
+"""Event × rule → the two requests, or a mapping error. Nothing random, nothing from a clock.
+
+Which version of the builder makes them is recorded with the run; `delivery.builds` has all in which
+versions differ.
+"""
 
 from __future__ import annotations
 
 from pydantic import JsonValue
 
+from delivery.builds import BUILDS, Build
+from delivery.capabilities import UnknownToThisRelease
 from delivery.errors import MappingError
 from delivery.event import Event
 from delivery.guards import MAX_BODY, body_fault, check_event_name
@@ -13,13 +19,11 @@ from delivery.mapping import Mapped, map_fields
 from delivery.mapping_schema import DEFAULT_MAPPING
 from delivery.message import Message, MessagePair, encode_value
 from delivery.message_id import message_id
+from delivery.misreadings import misreadings
 from delivery.moments import iso_milliseconds
 from delivery.rule import MatchedRule
 from delivery.traits import collect_traits, without_largest
 from delivery.transforms import is_blank, to_string
-
-VERSION = "0.1.0"
-CONTEXT: dict[str, JsonValue] = {"library": {"name": "emitonce", "version": VERSION}}
 
 MAX_WARNINGS = 20
 
@@ -30,58 +34,99 @@ ANONYMOUS = (
 
 
 def build_messages(event: Event, rule: MatchedRule) -> MessagePair:
-    """Both messages of one delivery, the same bytes each time they are built.
+    """Build identify and track. Deterministic: the same input gives the same bytes.
+
+    A call that may have been sent before an event was redelivered is built as it was then; one that
+    was never sent is built by the rule's build. Both always name the same person, so where these
+    two builds would name different ones, both calls are built as the one that may have been sent.
 
     Raises:
         MappingError: no valid message can be built; names field, limit and remedy.
+        UnknownToThisRelease: only a newer release knows the build.
     """
+    earlier = event.redelivery.of(rule.id) if event.redelivery else None
+    sent = earlier.builds if earlier else {}
+    by_identify, by_track = sent.get("identify", rule.build), sent.get("track", rule.build)
+    identify = _build(event, rule, by_identify)
+    if by_track == by_identify:
+        return identify
+    track = _build(event, rule, by_track)
+    if _person(identify.identify) != _person(track.track):
+        return identify if "identify" in sent else track
+    return MessagePair(
+        identify=identify.identify,
+        track=track.track,
+        warnings=_bounded(list(dict.fromkeys(identify.warnings + track.warnings))),
+    )
+
+
+def _person(message: Message) -> tuple[JsonValue, JsonValue]:
+    return message.body.get("userId"), message.body.get("anonymousId")
+
+
+def _build(event: Event, rule: MatchedRule, number: int) -> MessagePair:
+    if number not in BUILDS:
+        raise UnknownToThisRelease(f"build {number} is known to a newer release only")
+    build = BUILDS[number]
     mapped = map_fields(rule.mapping or DEFAULT_MAPPING, event.payload)
-    identity = resolve_identity(mapped.values, event_id=event.id, rule_id=rule.id)
+    identity = resolve_identity(
+        mapped.values, event_id=event.id, rule_id=rule.id, checked=build.checks_identity
+    )
     name = _event_name(event, rule, mapped)
     check_event_name(name, allow_commands=rule.metadata.allow_commands)
-    traits, left_out = collect_traits(event.payload, mapped, identity, rule.metadata)
-    warnings = [*mapped.warnings, *left_out]
-    identify = _identify(event, rule, identity, traits)
+    traits, left_out = collect_traits(
+        event.payload, mapped, identity, rule.metadata, checked=build.checks_identity
+    )
+    warnings = [*mapped.warnings, *identity.warnings, *left_out]
+    identify = _identify(event, rule, build, identity, traits)
     excess = len(identify.encode()) - MAX_BODY
     if excess > 0:
         if rule.metadata.on_limit != "drop":
             raise body_fault("identify", excess + MAX_BODY)
         traits, dropped = without_largest(traits, _sizes(traits), excess, keep=("email",))
         warnings += dropped
-        identify = _identify(event, rule, identity, traits)
-    track = _track(event, rule, identity, name)
+        identify = _identify(event, rule, build, identity, traits)
+    track = _track(event, rule, build, identity, name)
     for message in (identify, track):
         if (size := len(message.encode())) > MAX_BODY:
             raise body_fault(message.call, size)
     if identity.user_id is None:
         warnings.append(ANONYMOUS)
+    if build.warns_of_misreadings:
+        warnings += misreadings(identity, traits, name)
     return MessagePair(identify=identify, track=track, warnings=_bounded(warnings))
 
 
 def _identify(
-    event: Event, rule: MatchedRule, identity: Identity, traits: dict[str, JsonValue]
+    event: Event,
+    rule: MatchedRule,
+    build: Build,
+    identity: Identity,
+    traits: dict[str, JsonValue],
 ) -> Message:
     return Message(
         call="identify",
+        build=build.number,
         body={
             **identity.fields,
             "traits": traits,
             "timestamp": iso_milliseconds(event.timestamp),
             "messageId": message_id(event.id, rule.id, "identify", event.timestamp),
-            "context": CONTEXT,
+            "context": build.context,
         },
     )
 
 
-def _track(event: Event, rule: MatchedRule, identity: Identity, name: str) -> Message:
+def _track(event: Event, rule: MatchedRule, build: Build, identity: Identity, name: str) -> Message:
     return Message(
         call="track",
+        build=build.number,
         body={
             **identity.fields,
             "event": name,
             "timestamp": iso_milliseconds(event.timestamp),
             "messageId": message_id(event.id, rule.id, "track", event.timestamp),
-            "context": CONTEXT,
+            "context": build.context,
         },
     )
 

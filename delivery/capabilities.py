@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from delivery.builds import BUILDS
 from delivery.rule import CUSTOMER_IO, MatchResult
 from delivery.values import Value
 
@@ -53,14 +54,16 @@ class Capabilities(Value):
             *(f"feature {feature}" for feature in used.features if feature not in self.features),
         )
 
-    def check(self, matched: MatchResult) -> None:
+    def check(self, matched: MatchResult, carried: tuple[int, ...] = ()) -> None:
         """Make sure that a run can be gone on with here.
+
+        `carried` are the builds of messages that are sent again.
 
         Raises:
             UnknownToThisRelease: it was recorded by a release that knows more.
         """
         used = Capabilities(
-            builds=tuple({rule.build for rule in matched.rules}),
+            builds=tuple({rule.build for rule in matched.rules}.union(carried)),
             destination_types=tuple({rule.integration_type for rule in matched.rules}),
             features=matched.features,
         )
@@ -74,7 +77,7 @@ class Capabilities(Value):
 # Of 8c73900, whose workers don't say what they know.
 FIRST_RELEASE = Capabilities()
 
-THIS_RELEASE = Capabilities()
+THIS_RELEASE = Capabilities(builds=tuple(BUILDS))
 
 
 def _both(first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import AwareDatetime, JsonValue
 
 from delivery.attempt import Attempt, AttemptList, Call
+from delivery.builds import build_of
 from delivery.outcome import OutcomeCode
 from delivery.result import CallResult, DeliveryResult, Status
 from delivery.rule import CUSTOMER_IO
@@ -13,7 +14,11 @@ from delivery.values import Value
 
 
 class CallLog(Value):
-    """One call of a delivery: what was sent, what came back, every attempt kept."""
+    """One call of a delivery: what was sent, what came back, every attempt kept.
+
+    `build` is the version of the builder that made `request`; None where the release that wrote
+    this did not say. `never_sent` when no request of it can have left: it was held all the time.
+    """
 
     call: Call
     request: dict[str, JsonValue]
@@ -25,6 +30,8 @@ class CallLog(Value):
     attempts: tuple[Attempt, ...]
     next_attempt_at: AwareDatetime | None
     in_flight: bool
+    build: int | None = None
+    never_sent: bool = False
 
     @property
     def attempt_list(self) -> AttemptList:
@@ -64,6 +71,12 @@ class DeliveryLog(Value):
 
     def call(self, call: Call) -> CallLog | None:
         return self.identify if call == "identify" else self.track
+
+    @property
+    def builds(self) -> dict[Call, int]:
+        """Of each call that may have been sent, the build that made its message."""
+        calls = [call for call in (self.identify, self.track) if call and not call.never_sent]
+        return {call.call: call.build or build_of(call.request) for call in calls}
 
     @property
     def result(self) -> DeliveryResult:

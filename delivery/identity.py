@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass
 
@@ -14,6 +15,13 @@ from delivery.transforms import is_blank, to_string
 
 IDENTIFIERS = ("userId", "email", "anonymousId")
 
+# What a vendor that knows e-mail addresses would take for one; more is found out by sending to it.
+_ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
+
+NOT_AN_ADDRESS = (
+    "email: left out, since it is not an e-mail address; map the field that holds the address"
+)
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -25,6 +33,7 @@ class Identity:
     user_id: str | None
     anonymous_id: str | None
     email: str | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def fields(self) -> dict[str, JsonValue]:
@@ -33,29 +42,50 @@ class Identity:
         return {name: value for name, value in named.items() if value is not None}
 
 
-def resolve_identity(values: dict[str, JsonValue], *, event_id: str, rule_id: str) -> Identity:
+def resolve_identity(
+    values: dict[str, JsonValue], *, event_id: str, rule_id: str, checked: bool
+) -> Identity:
     """Resolve from mapped values.
 
     Person id and anonymous id are both kept when both are there: that is what merges a visitor's
     history into the person. The generated id is the same on every attempt, replay and redelivery.
+    `checked`: white space around identifiers is removed, and an e-mail that is not an address
+    identifies nobody.
 
     Raises:
         MappingError: an identifier is of a kind that can't identify, too long, or one that
             Customer.io would misread.
     """
-    found = {name: _read(name, values.get(name)) for name in IDENTIFIERS}
+    warnings: tuple[str, ...] = ()
+    if checked and not _may_identify(values.get("email")):
+        values, warnings = {**values, "email": None}, (NOT_AN_ADDRESS,)
+    found = {name: _read(name, values.get(name), trim=checked) for name in IDENTIFIERS}
     user_id = found["userId"] or found["email"]
     anonymous_id = found["anonymousId"]
     if user_id is None and anonymous_id is None:
         anonymous_id = str(uuid.uuid5(uuid.UUID(event_id), rule_id))
-    return Identity(user_id=user_id, anonymous_id=anonymous_id, email=found["email"])
+    return Identity(
+        user_id=user_id, anonymous_id=anonymous_id, email=found["email"], warnings=warnings
+    )
 
 
-def _read(name: str, value: JsonValue) -> str | None:
+def is_address(text: str) -> bool:
+    """Whether `text` is an e-mail address by its form; white space around it is not looked at."""
+    return _ADDRESS.fullmatch(text.strip()) is not None
+
+
+def _may_identify(email: JsonValue) -> bool:
+    """Whether it is absent, an address, or of a kind that is refused for every identifier."""
+    if isinstance(email, str):
+        return is_blank(email) or is_address(email)
+    return isinstance(email, bool) or not isinstance(email, int | float)
+
+
+def _read(name: str, value: JsonValue, *, trim: bool) -> str | None:
     if value is None or is_blank(value):
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise MappingError(name, f"is {kind(value)}; an identifier is a string or a number")
-    text = to_string(value)
+    text = to_string(value).strip() if trim else to_string(value)
     check_identifier(name, text)
     return text

@@ -11,6 +11,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 
 from delivery.attempt import AttemptList
 from delivery.build_messages import build_messages
+from delivery.capabilities import UnknownToThisRelease
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.errors import InvalidEvent, MappingError
 from delivery.event import Event, read_event
@@ -174,6 +175,8 @@ def _built(event: Event | None, rule: MatchedRule) -> tuple[tuple[str, ...], str
         return build_messages(event, rule).warnings, None
     except MappingError as err:
         return (), f"{OutcomeCode.MAPPING_ERROR}: {err}"
+    except UnknownToThisRelease:
+        return (), None
 
 
 def _ended_as(facts: RunFacts, rule: str) -> DeliveryResult | None:
@@ -242,6 +245,8 @@ def _call(facts: RunFacts, steps: list[StepFacts]) -> CallLog | None:
         attempts=attempts.kept,
         next_attempt_at=last.next_attempt_at if last and latest.end is None else None,
         in_flight=latest.running and facts.closed is None,
+        build=latest.step.message.build,
+        never_sent=not attempts.count and all(step.end == "held" for step in steps),
     )
 
 

@@ -11,10 +11,15 @@ from delivery.values import Value
 
 
 class Message(Value):
-    """One request: the call and its JSON body. Bytes are the same on every attempt."""
+    """One request: the call and its JSON body. Bytes are the same on every attempt.
+
+    `build` is the version of the builder that made it; recorded messages without one are of the
+    first.
+    """
 
     call: Call
     body: dict[str, JsonValue]
+    build: int = 1
 
     def encode(self) -> bytes:
         """The body as sent: UTF-8 JSON without blanks, keys in the order they were built."""

@@ -36,6 +36,12 @@ class Redelivery(Value):
     def of(self, rule: str) -> DeliveryLog | None:
         return next((delivery for delivery in self.earlier if delivery.rule == rule), None)
 
+    @property
+    def builds(self) -> tuple[int, ...]:
+        """The builds of the messages that are sent again as they may have been sent before."""
+        again = [delivery for delivery in self.earlier if delivery.rule in self.rules]
+        return tuple({build for delivery in again for build in delivery.builds.values()})
+
     def complete(self, made: dict[str, T], read: Callable[[DeliveryLog], T]) -> tuple[T, ...]:
         """All deliveries of the event in order: those `made` now, the others as they were.
 

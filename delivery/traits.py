@@ -8,11 +8,12 @@ from pydantic import JsonValue
 
 from delivery.errors import MappingError
 from delivery.guards import MAX_TRAITS, too_many_traits, trait_fault
-from delivery.identity import Identity
+from delivery.identity import NOT_AN_ADDRESS, Identity, is_address
 from delivery.labels import shown
 from delivery.mapping import Mapped
 from delivery.mapping_schema import DEFAULT_FIELDS
 from delivery.rule import RuleMetadata
+from delivery.transforms import is_blank
 
 # Customer.io gives these a meaning of its own: as traits they would name another person, forbid
 # creating one, or relate the person to an object (Track API reference; reserved attributes). They
@@ -37,9 +38,16 @@ _NOT_TRAITS = frozenset(DEFAULT_FIELDS) - {"email"}
 
 
 def collect_traits(
-    payload: dict[str, JsonValue], mapped: Mapped, identity: Identity, metadata: RuleMetadata
+    payload: dict[str, JsonValue],
+    mapped: Mapped,
+    identity: Identity,
+    metadata: RuleMetadata,
+    *,
+    checked: bool,
 ) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
     """The traits in the payload's order, mapped ones after it, and what was left out and why.
+
+    `checked`: an `email` that no mapping has read is a trait only where it is an address.
 
     Raises:
         MappingError: a trait breaks a limit and the rule doesn't say to drop it.
@@ -52,7 +60,12 @@ def collect_traits(
     for key, value in payload.items():
         if key in _NOT_TRAITS or key in mapped.consumed or key in traits or key in named:
             continue
-        if key in RESERVED:
+        if key == "email" and checked and value is not None:
+            if isinstance(value, str) and is_address(value):
+                traits[key] = value.strip()
+            elif not is_blank(value) and NOT_AN_ADDRESS not in identity.warnings:
+                warnings.append(NOT_AN_ADDRESS)
+        elif key in RESERVED:
             warnings.append(
                 f"{key}: left out, since Customer.io reads it as a command about the person; "
                 "map it to send it all the same"

@@ -192,7 +192,7 @@ async def _match(event: Event) -> MatchResult:
             retry_policy=MATCH_RULES.retry,
             summary="match rules: the catalog was away",
         )
-    THIS_RELEASE.check(matched)
+    THIS_RELEASE.check(matched, event.redelivery.builds if event.redelivery else ())
     if not matched.workspace_known:
         raise _invalid(InvalidEvent("workspace", "is unknown here; check the id"))
     return matched

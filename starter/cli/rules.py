@@ -153,6 +153,7 @@ def send_test(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
 
 
 async def _matched(parts: Parts, rule: Rule) -> MatchedRule:
+    """The rule as the workers would match it now, mapping and build included."""
     result = await parts.catalog.rule_lookup.match(
         MatchRequest(
             workspace=rule.workspace,
@@ -163,7 +164,8 @@ async def _matched(parts: Parts, rule: Rule) -> MatchedRule:
             exact=True,
         )
     )
-    return result.rules[0]
+    fleet = await parts.catalog.workers.fleet()
+    return result.rules[0].model_copy(update={"build": fleet.newest_build})
 
 
 def _object(option: str, text: str | None) -> dict[str, Any]:

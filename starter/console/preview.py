@@ -50,9 +50,12 @@ def read_payload(text: str) -> dict[str, Any]:
 
 
 def preview(
-    form: RuleForm, schema: MappingSchema | None, *, workspace: str, rule: str | None
+    form: RuleForm, schema: MappingSchema | None, *, workspace: str, rule: str | None, build: int
 ) -> Preview:
-    """What would be sent. `rule` is the id of a stored rule: ids of messages are made of it."""
+    """What would be sent by this build.
+
+    `rule` is the id of a stored rule: ids of messages are made of it.
+    """
     if schema is None:
         return Preview(fault="A row of the mapping can't be read: see there.", fault_of="Mapping")
     try:
@@ -73,6 +76,7 @@ def preview(
             connection_name="",
             metadata=metadata_from(form.metadata()),
             mapping=schema,
+            build=build,
         )
         messages = build_messages(event, matched)
     except UnreadablePayload as err:

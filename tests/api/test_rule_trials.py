@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from delivery.capabilities import FIRST_RELEASE
 from destinations.customerio.simulator import Fault
 from tests.api.caller import Api, assert_error
 from tests.integration.stack import SAMPLE
@@ -51,6 +52,18 @@ async def test_preview_builds_what_would_be_sent_and_sends_nothing(api: Api):
     other = {"payload": SAMPLE, "event": "another"}
     assert (await api.post(f"/rules/{rule.id}/preview", other)).json()["matches"] is False
     assert api.stack.calls() == []
+
+
+async def test_preview_is_made_by_the_build_that_the_fleet_would_use(api: Api):
+    rule = await api.stack.rule()
+    body = {"payload": {"userId": " usr_2048 "}}
+    assert (await api.post(f"/rules/{rule.id}/preview", body)).json()["track"][
+        "userId"
+    ] == "usr_2048"
+    await api.stack.catalog.workers.beat(uuid.uuid4(), FIRST_RELEASE)
+    assert (await api.post(f"/rules/{rule.id}/preview", body)).json()["track"][
+        "userId"
+    ] == " usr_2048 "
 
 
 async def test_preview_says_what_can_not_be_mapped(api: Api):

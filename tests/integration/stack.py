@@ -19,6 +19,7 @@ from catalog.cipher import CredentialCipher
 from catalog.connections import Connection
 from catalog.rules import Rule
 from delivery import search_attributes as names
+from delivery.capabilities import THIS_RELEASE, Capabilities
 from delivery.log import EventLog
 from destinations.customerio.client import CustomerIOClient, open_transport
 from destinations.customerio.simulator import US_KEY, Request, Simulator
@@ -39,7 +40,10 @@ SAMPLE: dict[str, Any] = {
 
 @dataclass
 class Stack:
-    """One organisation and workspace, with the parts that deliver its events."""
+    """One organisation and workspace, with the parts that deliver its events.
+
+    `fleet` is what all workers know, as this one is told whenever it matches an event.
+    """
 
     client: Client
     database: str
@@ -51,6 +55,7 @@ class Stack:
     organisation: str
     workspace: str
     workers: list[Worker] = field(default_factory=list)
+    fleet: Capabilities = THIS_RELEASE
 
     @property
     def task_queue(self) -> str:
@@ -58,7 +63,9 @@ class Stack:
 
     def make_worker(self) -> Worker:
         """A further worker on the test's task queue; whoever makes it runs it."""
-        return make_worker(self.client, self.catalog, self.customerio, self.settings)
+        return make_worker(
+            self.client, self.catalog, self.customerio, self.settings, fleet=lambda: self.fleet
+        )
 
     async def connection(
         self, name: str = "Customer io", *, api_key: str = US_KEY, region: str = "us"

@@ -2,6 +2,7 @@
 
 Events run for real, on servers of their own. To be done again whenever what a workflow asks of the
 engine changes on purpose; once such a version is in use, histories of before stay, beside new ones.
+They are kept by the newest build of the release that recorded them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import asyncpg
 from temporalio.client import Client
 
 from catalog.embedded import EmbeddedPostgres
+from delivery.capabilities import THIS_RELEASE
 from engine.connect import connect
 from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
@@ -24,7 +26,7 @@ from tests.integration.stack import open_stack
 from tests.replay.scenarios import SCENARIOS, Scenario
 from worker import migrate_database
 
-HISTORIES = Path(__file__).parent / "histories"
+HISTORIES = Path(__file__).parent / "histories" / f"build_{THIS_RELEASE.newest_build}"
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Instead of process and host, which the SDK would put there.
 IDENTITY = "recorder"
@@ -74,5 +76,5 @@ if __name__ == "__main__":
     unknown = named - {scenario.__name__ for scenario in SCENARIOS}
     if unknown:
         sys.exit(f"no such scenario: {', '.join(sorted(unknown))}")
-    HISTORIES.mkdir(exist_ok=True)
+    HISTORIES.mkdir(exist_ok=True, parents=True)
     asyncio.run(record(tuple(s for s in SCENARIOS if not named or s.__name__ in named)))

@@ -17,6 +17,8 @@ from temporalio.client import WorkflowHandle
 
 from catalog.errors import CatalogUnavailable
 from delivery.bulk_redelivery import select
+from delivery.capabilities import FIRST_RELEASE, THIS_RELEASE
+from delivery.mapping_schema import DEFAULT_MAPPING, MappedField, MappingSchema, PathSource, ToDate
 from delivery.rule import MatchRequest, MatchResult
 from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
 from emitonce import Emitter, EventHandle
@@ -32,6 +34,16 @@ from workflows.deliver_event import BUILT_AT_ONCE
 REFUSED = Fault(status=400, body='{"meta":{"errors":["userId is required"]}}')
 LATER = Fault(status=503, headers={"Retry-After": "600"})
 WRONG_KEY = "not-the-key"
+WITH_A_DAY = MappingSchema(
+    fields=(
+        *DEFAULT_MAPPING.fields,
+        MappedField(
+            dest="day",
+            source=PathSource(type="path", value="signed_up"),
+            transforms=(ToDate(type="to_date", timezone="Europe/Berlin"),),
+        ),
+    )
+)
 
 # The ids of the workflows whose latest runs are recorded, by the name of the file.
 Recorded = dict[str, str]
@@ -187,6 +199,40 @@ async def redelivered(stack: Stack) -> Recorded:
     return {"redelivered": handle.id}
 
 
+async def redelivered_across_builds(stack: Stack) -> Recorded:
+    """Identify was sent by the first build and is sent so again; track never was."""
+    stack.fleet = FIRST_RELEASE
+    await stack.rule()
+    stack.sim.fail("identify", fault=REFUSED, times=1)
+    handle = await stack.emit()
+    await stack.ended(handle)
+    stack.fleet = THIS_RELEASE
+    await redeliver(stack.client, handle.id)
+    await handle.result()
+    return {"redelivered_across_builds": handle.id}
+
+
+async def checked_identity(stack: Stack) -> Recorded:
+    """All that the second build reads more closely, and a day in a time zone."""
+    connection = await stack.connection()
+    await stack.rule(connection, override="Application Opened")
+    await stack.catalog.mappings.put_default(
+        stack.organisation,
+        connection.id,
+        schema=WITH_A_DAY,
+    )
+    payload = {
+        **SAMPLE,
+        "userId": " usr_2048 ",
+        "email": "none",
+        "signed_up": "2026-11-23T23:30:00Z",
+        "unsubscribed": "yes",
+    }
+    handle = await stack.emit(payload=payload)
+    await handle.result()
+    return {"checked_identity": handle.id}
+
+
 async def event_to_try_a_rule(stack: Stack) -> Recorded:
     rule = await stack.rule()
     stack.sim.fail("identify", fault=Fault(status=503))
@@ -301,6 +347,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     held_and_resumed,
     canceled_while_held,
     redelivered,
+    redelivered_across_builds,
+    checked_identity,
     event_to_try_a_rule,
     redelivered_in_bulk,
     large_event,

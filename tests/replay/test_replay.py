@@ -25,6 +25,7 @@ from temporalio.workflow import NondeterminismError
 from activities.identify import Identify
 from activities.track import Track
 from delivery.build_messages import build_messages
+from delivery.builds import BUILDS
 from delivery.message import MessagePair
 from delivery.traits import collect_traits
 from destinations.customerio.simulator import EU_KEY, US_KEY
@@ -35,7 +36,10 @@ from tests.integration.run_history import readable
 from tests.replay.scenarios import WRONG_KEY
 from worker import WORKFLOWS, make_interceptors
 
-HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
+RECORDED = Path(__file__).parent / "histories"
+HISTORIES = sorted(
+    str(path.relative_to(RECORDED).with_suffix("")) for path in RECORDED.glob("*/*.json")
+)
 NEEDED = {
     "brought_forward",
     "canceled",
@@ -48,6 +52,9 @@ NEEDED = {
     "catalog_away",
     "retried",
     "two_rules_of_which_one_failed",
+}
+# What does not depend on the build of a rule's messages.
+NEEDED_ONCE = {
     "large_event",
     "resume_connection",
     "redelivered_in_bulk",
@@ -58,7 +65,7 @@ NEEDED = {
 
 
 def history(name: str) -> WorkflowHistory:
-    text = (Path(__file__).parent / "histories" / f"{name}.json").read_text()
+    text = (RECORDED / f"{name}.json").read_text()
     return WorkflowHistory.from_json(_workflow_id(text), text)
 
 
@@ -79,7 +86,12 @@ def replayer(runner: WorkflowRunner | None = None) -> Replayer:
 
 
 def test_every_ending_is_recorded() -> None:
-    assert {path.stem for path in HISTORIES} >= NEEDED
+    for build in BUILDS:
+        recorded = {
+            name.partition("/")[2] for name in HISTORIES if name.startswith(f"build_{build}/")
+        }
+        assert recorded >= NEEDED
+    assert {name.partition("/")[2] for name in HISTORIES} >= NEEDED_ONCE
 
 
 async def replayed(
@@ -105,7 +117,7 @@ async def replayed(
     return failure
 
 
-@pytest.mark.parametrize("name", [path.stem for path in HISTORIES])
+@pytest.mark.parametrize("name", HISTORIES)
 async def test_a_recorded_run_replays_and_gives_its_activities_the_recorded_inputs(
     name: str,
 ) -> None:
@@ -114,19 +126,20 @@ async def test_a_recorded_run_replays_and_gives_its_activities_the_recorded_inpu
 
 @pytest.fixture
 def changed_trait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Code that adds a trait to what build 1 sends."""
+    """Code that adds a trait to what is sent."""
 
-    def with_one_more(*arguments: Any) -> Any:
-        traits, warnings = collect_traits(*arguments)
+    def with_one_more(*arguments: Any, **options: Any) -> Any:
+        traits, warnings = collect_traits(*arguments, **options)
         return {**traits, "test@example.com": True}, warnings
 
     monkeypatch.setattr("delivery.build_messages.collect_traits", with_one_more)
 
 
 @pytest.mark.usefixtures("changed_trait")
+@pytest.mark.parametrize("build", [1, 2])
 @pytest.mark.parametrize("name", ["delivered", "held_and_resumed", "retried", "redelivered"])
-async def test_a_changed_trait_in_build_1_is_caught(name: str) -> None:
-    failure = await replayed(history(name))
+async def test_a_changed_trait_in_a_build_is_caught(name: str, build: int) -> None:
+    failure = await replayed(history(f"build_{build}/{name}"))
     assert isinstance(failure, InputChanged)
     assert "identify is given another message.body.traits." in str(failure)
     assert "make it a new build" in str(failure)
@@ -136,17 +149,17 @@ async def test_a_changed_trait_in_build_1_is_caught(name: str) -> None:
 @pytest.mark.usefixtures("changed_trait")
 async def test_a_changed_trait_is_caught_where_payloads_are_encrypted() -> None:
     converter = data_converter(KeyRing({"k1": b"1" * 32}))
-    sealed = await _with_sealed_inputs(history("delivered"), converter)
+    sealed = await _with_sealed_inputs(history("build_1/delivered"), converter)
     assert isinstance(await replayed(sealed, converter=converter), InputChanged)
 
 
 async def test_traits_in_another_order_are_other_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def reversed_traits(*arguments: Any) -> Any:
-        traits, warnings = collect_traits(*arguments)
+    def reversed_traits(*arguments: Any, **options: Any) -> Any:
+        traits, warnings = collect_traits(*arguments, **options)
         return dict(reversed(traits.items())), warnings
 
     monkeypatch.setattr("delivery.build_messages.collect_traits", reversed_traits)
-    failure = await replayed(history("delivered"))
+    failure = await replayed(history("build_1/delivered"))
     assert isinstance(failure, InputChanged)
     assert "another message.body.traits than" in str(failure)
 
@@ -179,7 +192,7 @@ async def test_with_identify_and_track_swapped_it_does_not(
     monkeypatch.setattr("workflows.delivery.Identify", SimpleNamespace(identify=Track.track))
     monkeypatch.setattr("workflows.delivery.Track", SimpleNamespace(track=Identify.identify))
     with pytest.raises(NondeterminismError):
-        await replayer(UnsandboxedWorkflowRunner()).replay_workflow(history(name))
+        await replayer(UnsandboxedWorkflowRunner()).replay_workflow(history(f"build_1/{name}"))
 
 
 async def test_with_a_step_of_another_type_under_the_same_id_it_does_not(
@@ -187,10 +200,10 @@ async def test_with_a_step_of_another_type_under_the_same_id_it_does_not(
 ) -> None:
     monkeypatch.setattr("workflows.delivery.Identify", SimpleNamespace(identify=Track.track))
     with pytest.raises(NondeterminismError):
-        await replayer(UnsandboxedWorkflowRunner()).replay_workflow(history("delivered"))
+        await replayer(UnsandboxedWorkflowRunner()).replay_workflow(history("build_1/delivered"))
 
 
-@pytest.mark.parametrize("name", [path.stem for path in HISTORIES])
+@pytest.mark.parametrize("name", HISTORIES)
 def test_a_recorded_run_carries_the_core_s_flags(name: str) -> None:
     """Without them the two tests above would pass falsely."""
     flags = {
@@ -201,7 +214,7 @@ def test_a_recorded_run_carries_the_core_s_flags(name: str) -> None:
     assert flags >= {1, 2}
 
 
-@pytest.mark.parametrize("name", [path.stem for path in HISTORIES])
+@pytest.mark.parametrize("name", HISTORIES)
 def test_a_recorded_run_holds_sample_data_alone(name: str) -> None:
     text = readable(history(name))
     assert not [secret for secret in (US_KEY, EU_KEY, WRONG_KEY, "Authorization") if secret in text]

@@ -94,8 +94,8 @@ async def test_replay_tells_which_histories_new_code_cannot_replay(
 async def test_replay_tells_which_runs_new_code_would_send_other_bytes_for(
     temporal: Client, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def with_one_more(*arguments: Any) -> Any:
-        traits, warnings = collect_traits(*arguments)
+    def with_one_more(*arguments: Any, **options: Any) -> Any:
+        traits, warnings = collect_traits(*arguments, **options)
         return {**traits, "seats": 5}, warnings
 
     async with open_stack(temporal, database, working=False) as stack:

@@ -53,13 +53,16 @@ def event(payload: dict[str, Any] | None = None, **changes: Any) -> Event:
     return read(event_fields(**changes))
 
 
-def rule(*, id: str = RULE, mapping: MappingSchema | None = None, **metadata: Any) -> MatchedRule:
+def rule(
+    *, id: str = RULE, mapping: MappingSchema | None = None, build: int = 1, **metadata: Any
+) -> MatchedRule:
     return MatchedRule(
         id=id,
         connection=CONNECTION,
         connection_name="Production",
         metadata=metadata_from(metadata),
         mapping=mapping,
+        build=build,
     )
 
 

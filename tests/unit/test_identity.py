@@ -84,9 +84,10 @@ def test_the_generated_id_is_the_same_each_time_and_another_for_each_event_and_r
     assert ids({"plan": "pro"}) == ids({"plan": "basic"}) == {"anonymousId": expected}
     other_event, other_rule = "00000000-0000-4000-8000-000000000001", "another-rule"
     made = {
-        resolve_identity({}, event_id=event, rule_id=rule).anonymous_id
+        resolve_identity({}, event_id=event, rule_id=rule, checked=checked).anonymous_id
         for event in (EVENT_ID, other_event)
         for rule in (RULE, other_rule)
+        for checked in (False, True)
     }
     assert len(made) == 4
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from delivery.build_messages import MAX_WARNINGS, build_messages
+from delivery.builds import BUILDS
 from delivery.errors import InvalidEvent, MappingError
 from delivery.guards import COMMANDS
 from delivery.mapping_schema import MappingSchema
@@ -90,6 +91,7 @@ MAPPINGS: st.SearchStrategy[MappingSchema | None] = st.none() | st.lists(FIELDS,
 RULES = st.builds(
     lambda stored, **metadata: rule(mapping=stored, **metadata),
     MAPPINGS,
+    build=st.sampled_from(sorted(BUILDS)),
     on_limit=st.sampled_from(["fail", "drop"]),
     send_nulls=st.booleans(),
     event_name_override=st.none() | st.sampled_from(["Signed Up", "", "user deleted", "é" * 51]),

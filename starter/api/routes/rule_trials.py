@@ -130,7 +130,7 @@ def _event(rule: Rule, given: RuleTrial) -> Event:
 
 
 async def _matched(parts: Parts, rule: Rule) -> MatchedRule:
-    """The rule with its connection's mapping, as an event would find it."""
+    """The rule with its connection's mapping and the fleet's build, as an event would find it."""
     found = await parts.catalog.rule_lookup.match(
         MatchRequest(
             workspace=rule.workspace,
@@ -142,7 +142,8 @@ async def _matched(parts: Parts, rule: Rule) -> MatchedRule:
     )
     if not found.rules:  # deleted since
         raise not_found("rule_id", "rule")
-    return found.rules[0]
+    fleet = await parts.catalog.workers.fleet()
+    return found.rules[0].model_copy(update={"build": fleet.newest_build})
 
 
 def _test_result(log: EventLog) -> Mapping[str, Any]:

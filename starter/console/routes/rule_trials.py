@@ -118,7 +118,7 @@ async def _preview(request: Request, rule: Rule | None) -> Response:
     return pages_of(request).part(
         request,
         "rules/preview.html",
-        preview=shown_preview(request, form, rule, form.schema(mapping)),
+        preview=await shown_preview(request, form, rule, form.schema(mapping)),
     )
 
 

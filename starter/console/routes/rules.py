@@ -185,7 +185,7 @@ async def show_form(
         connection=next((one for one in connections if one.id == form.connection), None),
         sharing=await sharing_of(request, form, rule.id if rule else None),
         names=await known_names(parts, organisation, workspace.id),
-        preview=shown_preview(request, form, rule, schema),
+        preview=await shown_preview(request, form, rule, schema),
         base_urls=request.app.state.console.base_urls,
         transforms=TRANSFORMS,
         on_error=ON_ERROR,
@@ -208,9 +208,16 @@ async def without_saving(request: Request, form: RuleForm) -> bool:
     return True
 
 
-def shown_preview(request: Request, form: RuleForm, rule: Rule | None, schema: Any) -> Preview:
+async def shown_preview(
+    request: Request, form: RuleForm, rule: Rule | None, schema: Any
+) -> Preview:
+    fleet = await parts_of(request).catalog.workers.fleet()
     return preview(
-        form, schema, workspace=request.state.workspace.id, rule=rule.id if rule else None
+        form,
+        schema,
+        workspace=request.state.workspace.id,
+        rule=rule.id if rule else None,
+        build=fleet.newest_build,
     )
 
 
