@@ -122,6 +122,25 @@ async def test_a_wrong_key_holds_deliveries_until_the_right_one_is_entered(
     assert (await stack.ended(handle)).status is Status.COMPLETED
 
 
+async def test_deleting_a_connection_ends_what_waits_for_it(
+    site: Site, browser: Browser, stack: Stack
+):
+    connection = await stack.connection("Going")
+    await stack.rule(connection)
+    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    handle = await stack.emit()
+    await stack.log_when(handle, is_held)
+    async with site.visitor(browser) as page:
+        await page.goto(site.at(f"/connections/{connection.id}"))
+        await page.get_by_text("Delete this connection").click()
+        await page.get_by_label("Delete its rules, too").check()
+        await page.get_by_role("button", name="Delete Going").click()
+        await page.wait_for_url("**/connections?*")
+    log = await stack.ended(handle)
+    assert log.status is Status.FAILED
+    assert "the connection was deleted" in (log.deliveries[0].last_error or "")
+
+
 async def test_markup_from_outside_is_text(site: Site, browser: Browser, stack: Stack):
     rule = await stack.rule(event=MARKUP)
     stack.sim.fail("track", fault=Fault(status=400, body=MARKUP), times=1)

@@ -10,10 +10,8 @@ from starlette.responses import JSONResponse
 from catalog.connections import Connection as Stored
 from catalog.connections import Connections
 from catalog.paging import Page as Found
-from engine.steering import resume_connection as tell_held
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
-from starter.api.parts import Parts
 from starter.api.queries import DEFAULT_LIMIT, ConnectionId, Cursor, Limit, WorkspaceId
 from starter.api.routing import authentication, caller_of, management_router, organisation_of
 from starter.api.schemas.management import (
@@ -25,6 +23,8 @@ from starter.api.schemas.management import (
     DeletedConnection,
 )
 from starter.api.schemas.shared import Page
+from starter.connections import delete_connection as delete_and_tell
+from starter.connections import tell_held
 from starter.shapes import connection_object
 
 router = management_router("Connections")
@@ -127,7 +127,7 @@ async def update_connection(request: Request, connection_id: ConnectionId) -> An
         hidden=given.hidden,
     )
     if changed.active:
-        await _tell_held(request, changed)
+        await tell_held(request.app.state.parts, changed)
     return connection_object(changed)
 
 
@@ -141,10 +141,12 @@ async def update_connection(request: Request, connection_id: ConnectionId) -> An
 async def delete_connection(request: Request, connection_id: ConnectionId) -> Any:
     """409: it has active rules, and `force_delete` isn't set. Open deliveries fail."""
     given = await read_model(request, DeleteConnection)
-    gone = await _connections(request).delete(
-        organisation_of(request), connection_id, force=given.force_delete
+    gone = await delete_and_tell(
+        request.app.state.parts,
+        organisation_of(request),
+        connection_id,
+        force=given.force_delete,
     )
-    await _tell_held(request, gone)  # that it is gone for good
     return {"id": gone.id, "type": gone.type}
 
 
@@ -172,7 +174,7 @@ async def pause_connection(request: Request, connection_id: ConnectionId) -> Any
 async def resume_connection(request: Request, connection_id: ConnectionId) -> Any:
     """Whether it was paused or inactive; held deliveries go on at once."""
     resumed = await _connections(request).resume(organisation_of(request), connection_id)
-    await _tell_held(request, resumed)
+    await tell_held(request.app.state.parts, resumed)
     return connection_object(resumed)
 
 
@@ -191,12 +193,6 @@ async def get_connection_actions(request: Request, connection_id: ConnectionId) 
 def _connections(request: Request) -> Connections:
     found: Connections = request.app.state.parts.catalog.connections
     return found
-
-
-async def _tell_held(request: Request, connection: Stored) -> None:
-    """Deliveries that wait for it go on; one that isn't reached looks by itself in an hour."""
-    parts: Parts = request.app.state.parts
-    await tell_held(parts.client, connection.id, task_queue=parts.task_queue)
 
 
 def _page(found: Found[Stored], limit: int) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from starlette.responses import Response
 from catalog.connections import Connection, Credential
 from catalog.errors import Conflict, InvalidValue, NotFound
 from engine.held_runs import count_held
-from engine.steering import resume_connection as tell_held
+from starter.connections import delete_connection as delete_and_tell
+from starter.connections import tell_held
 from starter.console.forms import Form
 from starter.console.key_check import KeyCheck
 from starter.console.names import all_rules
@@ -113,7 +114,7 @@ async def update_connection(request: Request, workspace_id: str, connection_id: 
     except InvalidValue as err:
         return await _page(request, connection, values=values, faults=_faults(err), status=400)
     if changed.active:
-        await _tell_held(request, changed)
+        await tell_held(parts_of(request), changed)
     return see_other(_path(connection), "changed")
 
 
@@ -144,7 +145,7 @@ async def resume_connection(request: Request, workspace_id: str, connection_id: 
     resumed = await parts_of(request).catalog.connections.resume(
         session_of(request).organisation, connection.id
     )
-    await _tell_held(request, resumed)
+    await tell_held(parts_of(request), resumed)
     return see_other(_path(connection), "resumed")
 
 
@@ -152,7 +153,8 @@ async def resume_connection(request: Request, workspace_id: str, connection_id: 
 async def delete_connection(request: Request, workspace_id: str, connection_id: str) -> Response:
     connection = await _connection(request, workspace_id, connection_id)
     try:
-        await parts_of(request).catalog.connections.delete(
+        await delete_and_tell(
+            parts_of(request),
             session_of(request).organisation,
             connection.id,
             force=form_of(request).has("force"),
@@ -250,12 +252,6 @@ def _faults(error: InvalidValue) -> dict[str, str]:
     if error.field == "api_key":
         return {"api_key": CREATED_KEY}
     return {error.field: f"{error.field.capitalize()} {error.problem}."}
-
-
-async def _tell_held(request: Request, connection: Connection) -> None:
-    """Deliveries that wait for it go on; one that isn't reached looks by itself in an hour."""
-    parts = parts_of(request)
-    await tell_held(parts.client, connection.id, task_queue=parts.task_queue)
 
 
 def _path(connection: Connection) -> str:
