@@ -15,6 +15,7 @@ from delivery.mapping_schema import MappingSchema
 DEFAULT_NAME = "Default mapping"
 NAME_CHARACTERS = 64
 CATALOG_VERSION_CHARACTERS = 128
+GENERATED_VERSION = 1  # of the mapping in force when none is stored; Meshes' clients can't send 0
 SCHEMA_BYTES = 262_144  # so that four of the largest fit into one event's history
 
 
@@ -76,7 +77,8 @@ class Mappings:
     ) -> Mapping:
         """Store the connection's mapping as its next version.
 
-        `expected_version` is the one that was read; 0 when none was stored.
+        `expected_version` is the one that was read: `GENERATED_VERSION` when none was stored, for
+        which 0 may stand too. The first one stored has the version after that.
 
         Raises:
             VersionConflict: `expected_version` isn't the stored one's.
@@ -117,8 +119,8 @@ class Mappings:
             row = await conn.fetchrow(
                 """
                 INSERT INTO mappings (mapping_id, workspace_id, connection_id, name, schema,
-                                      catalog_version, created_by)
-                VALUES (coalesce($1, gen_random_uuid()), $2, $3, coalesce($4, $5), $6, $7, $8)
+                                      catalog_version, created_by, version)
+                VALUES (coalesce($1, gen_random_uuid()), $2, $3, coalesce($4, $5), $6, $7, $8, $10)
                 ON CONFLICT (connection_id) DO UPDATE SET
                     id = gen_random_uuid(),
                     version = mappings.version + 1,
@@ -138,6 +140,7 @@ class Mappings:
                 catalog_version,
                 created_by,
                 owned["type"],
+                GENERATED_VERSION + 1,
             )
         self._changes.announce(str(row["workspace_id"]))
         return _mapping(row)
@@ -150,7 +153,8 @@ def _check_expectations(
     expected_version: int | None,
 ) -> None:
     current = None if stored is None else stored["version"]
-    if expected_version is not None and expected_version != (current or 0):
+    expected = (0, GENERATED_VERSION) if current is None else (current,)
+    if expected_version is not None and expected_version not in expected:
         raise VersionConflict(
             f"mapping of connection {connection_id!r}", expected=expected_version, current=current
         )

@@ -122,7 +122,7 @@ def created_by(text: str) -> str:
 
 
 def rule_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """A rule's metadata as stored: what we read is typed, everything else is kept as it is."""
+    """A rule's metadata as stored: what is read has its type, everything else is kept as it is."""
     action = metadata.get("action")
     if action != ACTION:
         raise InvalidValue("metadata.action", f"must be {ACTION!r}, the only action there is")
@@ -134,7 +134,8 @@ def rule_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidValue(f"metadata.{where}", problem(first)) from None
     if typed.event_name_override:
         _bounded("metadata.event_name_override", typed.event_name_override, EVENT_BYTES)
-    return json_object("metadata", metadata, largest=METADATA_BYTES)
+    read = typed.model_dump(include=RuleMetadata.model_fields.keys() & metadata.keys())
+    return json_object("metadata", {**metadata, **read}, largest=METADATA_BYTES)
 
 
 def json_object(field: str, value: Mapping[str, Any], *, largest: int) -> dict[str, Any]:

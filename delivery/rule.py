@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from delivery.labels import shown
 from delivery.mapping_schema import MappingSchema
 from delivery.values import Value
 
@@ -70,6 +72,16 @@ class MatchResult(Value):
     rules: tuple[MatchedRule, ...] = ()
     resource_id_hash: str | None = None
     features: tuple[str, ...] = ()
+
+
+def unread_metadata(stored: Mapping[str, Any]) -> tuple[str, ...]:
+    """A warning for each key that is kept for the client that set it, but that nothing reads."""
+    read = tuple(RuleMetadata.model_fields)
+    return tuple(
+        f"metadata.{shown(name)} is kept but not read: only {', '.join(read)} are"
+        for name in stored
+        if name not in read
+    )
 
 
 def metadata_from(stored: dict[str, Any]) -> RuleMetadata:

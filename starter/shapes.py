@@ -1,7 +1,7 @@
 """The JSON objects that command line and HTTP API show, in the shapes of Meshes' API.
 
 Times are RFC 3339 in UTC, ids are UUIDs. What is absent there is left out or null as its clients
-expect; `status` of a connection and `warnings` of a delivery are additions of ours.
+expect; `status` of a connection and `warnings` of a rule or delivery are additions of ours.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from catalog.rules import Rule
 from catalog.workspaces import Workspace
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.log import EventLog
+from delivery.rule import unread_metadata
 from engine.listed_event import ListedEvent
 
 JsonObject = dict[str, Any]
@@ -66,6 +67,7 @@ def rule_object(rule: Rule) -> JsonObject:
         "metadata": rule.metadata,
         "active": rule.active,
         "hidden": rule.hidden,
+        **_present(warnings=list(unread_metadata(rule.metadata)) or None),
         "created_by": rule.created_by,
         "created_at": moment(rule.created_at),
         "updated_at": moment(rule.updated_at),

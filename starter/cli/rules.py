@@ -14,9 +14,9 @@ from delivery.build_messages import build_messages
 from delivery.event import read_event
 from delivery.log import EventLog
 from delivery.result import Status
-from delivery.rule import MatchedRule, MatchRequest
+from delivery.rule import MatchedRule, MatchRequest, unread_metadata
 from starter.cli.errors import CommandFailed, Exit
-from starter.cli.output import Json, console, print_json, print_table
+from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import CREATED_BY, Parts, log_when_ended, with_parts
 from starter.cli.payload import PayloadFile, read_payload
 from starter.cli.tour_view import show_log, show_messages
@@ -58,6 +58,8 @@ def create(
             created_by=CREATED_BY,
         )
     )
+    for warning in unread_metadata(made.metadata):
+        say(warning)
     if as_json:
         print_json({"rule": rule_object(made)})
     else:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from catalog.mappings import GENERATED_VERSION
 from catalog.mappings import Mapping as StoredMapping
 from catalog.rules import Rule
 from delivery.mapping_schema import DEFAULT_MAPPING, MappingSchema
@@ -32,7 +33,7 @@ class RuleForm:
     payload: str = ""
     payload_note: str = ""
     rows: list[Row] = field(default_factory=lambda: rows_of(DEFAULT_MAPPING))
-    mapping_version: int = 0
+    mapping_version: int = GENERATED_VERSION
     free_rows: int = 1
     faults: dict[str, str] = field(default_factory=dict)
 
@@ -50,7 +51,7 @@ class RuleForm:
             active=rule.active,
             payload=payload,
             rows=rows_of(mapping.schema if mapping else DEFAULT_MAPPING),
-            mapping_version=mapping.version if mapping else 0,
+            mapping_version=mapping.version if mapping else GENERATED_VERSION,
         )
 
     @classmethod
@@ -74,7 +75,7 @@ class RuleForm:
     def take_mapping(self, mapping: StoredMapping | None) -> None:
         """Show this one in the table."""
         self.rows = rows_of(mapping.schema if mapping else DEFAULT_MAPPING)
-        self.mapping_version = mapping.version if mapping else 0
+        self.mapping_version = mapping.version if mapping else GENERATED_VERSION
 
     def metadata(self, stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What the rule is stored with; keys that the form doesn't show are kept."""

@@ -269,12 +269,12 @@ async def test_default_mapping(api: Api):
     path = f"/connections/{connection['id']}/mappings/default"
     generated = (await api.get(path)).json()
     assert generated["status"] == "generated"
-    assert generated["mapping"]["version"] == 0
+    assert generated["mapping"]["version"] == 1
     destinations = [field["dest"] for field in generated["mapping"]["schema"]["fields"]]
     assert destinations == list(DEFAULT_FIELDS)
     body = {"schema": SCHEMA, "expected_version": 0, "workspace_id": api.stack.workspace}
     stored = (await api.call("PUT", path, body)).json()
-    assert (stored["status"], stored["mapping"]["version"]) == ("stored", 1)
+    assert (stored["status"], stored["mapping"]["version"]) == ("stored", 2)
     assert stored["mapping"]["schema"] == SCHEMA
     for name in ("id", "mapping_id", "workspace_id", "connection_id"):
         assert is_uuid(stored["mapping"][name])
@@ -282,18 +282,67 @@ async def test_default_mapping(api: Api):
     assert_error(await api.call("PUT", path, body), 409)
     again = {
         "schema": SCHEMA,
-        "expected_version": 1,
+        "expected_version": 2,
         "mapping_id": stored["mapping"]["mapping_id"],
         "name": "Mine",
     }
     second = (await api.call("PUT", path, again)).json()["mapping"]
-    assert (second["version"], second["name"]) == (2, "Mine")
+    assert (second["version"], second["name"]) == (3, "Mine")
     assert second["mapping_id"] == stored["mapping"]["mapping_id"]
     assert_error(
         await api.call("PUT", path, {"schema": SCHEMA, "mapping_id": connection["id"]}), 409
     )
     foreign = {"schema": SCHEMA, "workspace_id": str(uuid.uuid4())}
     assert_error(await api.call("PUT", path, foreign), 404, "workspace_id")
+
+
+async def test_a_generated_mapping_is_replaced_by_the_version_that_it_was_read_with(api: Api):
+    connection = (await api.post("/connections", new_connection(api))).json()["connection"]
+    path = f"/connections/{connection['id']}/mappings/default"
+    body = {
+        "schema": SCHEMA,
+        "expected_version": (await api.get(path)).json()["mapping"]["version"],
+    }
+    assert (await api.call("PUT", path, body)).json()["mapping"]["version"] == 2
+    assert_error(await api.call("PUT", path, body), 409)
+    assert_error(await api.call("PUT", path, body | {"expected_version": 0}), 409)
+
+
+async def test_flags_in_rule_metadata_are_read_as_text_too(api: Api):
+    body = await new_rule(api)
+    text = {"action": "track_event", "allow_commands": "true", "send_nulls": "false"}
+    rule = (await api.post("/rules", body | {"metadata": text})).json()["rule"]
+    assert rule["metadata"] == {
+        "action": "track_event",
+        "allow_commands": True,
+        "send_nulls": False,
+    }
+    for wrong in ("yes", 1, None):
+        given = body | {"metadata": {"action": "track_event", "send_nulls": wrong}}
+        assert_error(await api.post("/rules", given), 400, "metadata.send_nulls")
+
+
+async def test_rule_metadata_that_nothing_reads_is_kept_and_named(api: Api):
+    body = await new_rule(api)
+    metadata = {"action": "track_event", "event_name_overide": "Signed Up"}
+    rule = (await api.post("/rules", body | {"metadata": metadata})).json()["rule"]
+    assert rule["metadata"] == metadata
+    [warning] = rule["warnings"]
+    assert warning.startswith("metadata.event_name_overide is kept but not read: only action, ")
+    assert (await api.get(f"/rules/{rule['id']}")).json()["warnings"] == [warning]
+    mended = {"metadata": {"action": "track_event", "event_name_override": "Signed Up"}}
+    assert "warnings" not in (await api.call("PATCH", f"/rules/{rule['id']}", mended)).json()
+
+
+async def test_what_is_wrong_is_said_in_plain_words(api: Api):
+    answer = await api.post("/rules", await new_rule(api) | {"event": 7, "hidden": 2})
+    told = {fault["param"]: fault["msg"] for fault in answer.json()["error"]["data"]}
+    assert told == {
+        "event": "must be a string, not a number",
+        "hidden": "must be true or false, not a number",
+    }
+    of_limit = (await api.get("/events", limit="many")).json()["error"]["message"]
+    assert of_limit == "limit: must be a whole number"
 
 
 async def test_stored_mapping_is_delivered_by(api: Api):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+from openapi_python_client import generate
+from openapi_python_client.config import Config, ConfigFile, MetaType
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.api.caller import Api
 
@@ -48,6 +53,24 @@ async def test_every_operation_has_a_valid_example(api: Api):
                 valid(document, content["schema"], content["example"])
             else:
                 assert not operation["requestBody"]["required"], (method, path)
+
+
+async def test_the_document_is_valid_openapi(api: Api):
+    document, _ = await operations(api)
+    faults = OpenAPIV31SpecValidator(document).iter_errors()
+    assert [(list(fault.absolute_path), fault.message) for fault in faults] == []
+
+
+async def test_a_client_is_generated_with_every_operation(api: Api, tmp_path: Path):
+    document, found = await operations(api)
+    source, made = tmp_path / "openapi.json", tmp_path / "made"
+    source.write_text(json.dumps(document))
+    config = Config.from_sources(
+        ConfigFile(post_hooks=[]), MetaType.NONE, source, "utf-8", True, output_path=made
+    )
+    assert [(left_out.header, left_out.detail) for left_out in generate(config=config)] == []
+    modules = {path.stem for path in (made / "api").glob("*/*.py")} - {"__init__"}
+    assert modules == {operation["operationId"] for _, _, operation in found}
 
 
 async def test_validation_is_documented_as_400(api: Api):

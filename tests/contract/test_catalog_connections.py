@@ -295,18 +295,18 @@ async def test_mapping_counts_its_versions_and_refuses_a_late_writer(tenant):
     owned = (tenant.organisation, tenant.connection.id)
     assert await mappings.default(*owned) is None
     with pytest.raises(VersionConflict, match="none is stored"):
-        await mappings.put_default(*owned, schema=DEFAULT_MAPPING, expected_version=1)
+        await mappings.put_default(*owned, schema=DEFAULT_MAPPING, expected_version=2)
 
     first = await mappings.put_default(*owned, schema=DEFAULT_MAPPING)
     second = await mappings.put_default(
-        *owned, schema=MappingSchema(fields=()), name="Empty", expected_version=1
+        *owned, schema=MappingSchema(fields=()), name="Empty", expected_version=2
     )
-    assert (first.version, second.version) == (1, 2)
+    assert (first.version, second.version) == (2, 3)
     assert second.mapping_id == first.mapping_id
     assert await mappings.default(*owned) == second
-    with pytest.raises(VersionConflict, match=r"version 1.* version 2") as caught:
-        await mappings.put_default(*owned, schema=DEFAULT_MAPPING, expected_version=1)
-    assert (caught.value.expected, caught.value.current) == (1, 2)
+    with pytest.raises(VersionConflict, match=r"version 2.* version 3") as caught:
+        await mappings.put_default(*owned, schema=DEFAULT_MAPPING, expected_version=2)
+    assert (caught.value.expected, caught.value.current) == (2, 3)
     with pytest.raises(Conflict, match="another default mapping"):
         await mappings.put_default(*owned, schema=DEFAULT_MAPPING, mapping_id=str(uuid.uuid4()))
 
@@ -316,7 +316,7 @@ async def test_of_writers_at_once_with_the_same_expectation_one_wins(tenant):
     await tenant.catalog.mappings.put_default(*owned, schema=DEFAULT_MAPPING)
     results = await asyncio.gather(
         *(
-            tenant.catalog.mappings.put_default(*owned, schema=DEFAULT_MAPPING, expected_version=1)
+            tenant.catalog.mappings.put_default(*owned, schema=DEFAULT_MAPPING, expected_version=2)
             for _ in range(8)
         ),
         return_exceptions=True,

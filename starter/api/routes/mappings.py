@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query, Request
 
 from catalog.connections import Connection
-from catalog.mappings import DEFAULT_NAME
+from catalog.mappings import DEFAULT_NAME, GENERATED_VERSION
 from catalog.mappings import Mapping as Stored
 from delivery.mapping_schema import DEFAULT_MAPPING, MappingSchema
 from starter.api.bodies import as_model, parse_json, read_bytes
@@ -96,7 +96,7 @@ async def get_connection_fields(
     responses=errors(404),
 )
 async def get_default_mapping(request: Request, connection_id: ConnectionId) -> Any:
-    """`generated`, at version 0, when none is stored."""
+    """`generated`, at version 1, when none is stored."""
     parts: Parts = request.app.state.parts
     connection = await _connection(request, connection_id)
     stored = await parts.catalog.mappings.default(organisation_of(request), connection_id)
@@ -155,7 +155,7 @@ def _generated(connection: Connection) -> dict[str, Any]:
         "mapping": {
             "id": str(uuid.uuid5(uuid.UUID(connection.id), "mapping")),
             "mapping_id": str(uuid.uuid5(uuid.UUID(connection.id), "mappings")),
-            "version": 0,
+            "version": GENERATED_VERSION,
             "workspace_id": connection.workspace,
             "connection_id": connection.id,
             "integration_type": connection.type,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from delivery.mapping_schema import MappingSchema
 from starter.api.schemas.shared import (
@@ -24,6 +24,26 @@ from starter.api.schemas.shared import (
 WorkspaceName = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9 _-]{3,50}$")]
 ConnectionName = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9 _-]{1,128}$")]
 ResourceId = Annotated[Text, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+
+
+def _read_flag(value: Any) -> Any:
+    """Meshes' MCP server sends a rule's metadata as text."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+MetadataFlag = Annotated[
+    Flag,
+    BeforeValidator(_read_flag),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string", "enum": ["true", "false"]}]}),
+]
+
+
+def _without_defaults(schema: JsonObject) -> None:
+    """What is left out is not set to anything."""
+    for shown in schema["properties"].values():
+        shown.pop("default", None)
+
+
 RuleEventName = Annotated[Text, Field(min_length=1, max_length=100)]
 
 
@@ -143,16 +163,16 @@ class DeletedConnection(Answer):
     type: IntegrationType
 
 
-class RuleMetadata(Input):
-    """`action` is `track_event`; keys unknown here are kept."""
+class RuleMetadataInput(Input):
+    """`action` is `track_event`; other keys are kept, and the rule's `warnings` name them."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     action: Literal["track_event"]
     event_name_override: Annotated[Text, Field(max_length=100)] | None = None
     on_limit: Literal["fail", "drop"] = "fail"
-    allow_commands: Flag = False
-    send_nulls: Flag = False
+    allow_commands: MetadataFlag = False
+    send_nulls: MetadataFlag = False
 
 
 class RuleInput(Input):
@@ -161,7 +181,7 @@ class RuleInput(Input):
     workspace: Annotated[Text, Field(json_schema_extra={"format": "uuid"})]
     connection: Annotated[Text, Field(json_schema_extra={"format": "uuid"})]
     event: RuleEventName
-    metadata: RuleMetadata
+    metadata: RuleMetadataInput
     resource: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
     resource_id: ResourceId | None = None
     active: Flag | None = None
@@ -171,8 +191,10 @@ class RuleInput(Input):
 class ChangedRule(StrictInput):
     """What is left out stays as it is; null for `resource` or `resource_id` means any."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_without_defaults)
+
     event: RuleEventName = ""
-    metadata: RuleMetadata = RuleMetadata(action="track_event")
+    metadata: RuleMetadataInput = RuleMetadataInput(action="track_event")
     resource: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
     resource_id: ResourceId | None = None
     active: Flag = True
@@ -180,6 +202,8 @@ class ChangedRule(StrictInput):
 
 
 class Rule(Answer):
+    """`warnings` names metadata that is kept, but that no delivery reads."""
+
     id: Id
     connection: Id
     workspace: Id
@@ -190,6 +214,7 @@ class Rule(Answer):
     metadata: JsonObject
     active: bool
     hidden: bool
+    warnings: Maybe[list[str]] = None
     created_by: str
     created_at: Moment
     updated_at: Moment
@@ -219,7 +244,7 @@ class RuleTrial(StrictInput):
 
 
 class MappingInput(Input):
-    """`expected_version` is the version that was read, 0 where none was stored."""
+    """`expected_version` is the version that was read; 0 also stands for the generated one's."""
 
     mapping: Annotated[MappingSchema, Field(alias="schema")]
     name: Annotated[Text, Field(min_length=1, max_length=64)] | None = None
@@ -231,12 +256,12 @@ class MappingInput(Input):
 class Mapping(Answer):
     id: Id
     mapping_id: Id
-    version: Annotated[int, Field(ge=0)]
+    version: Annotated[int, Field(ge=1)]
     workspace_id: Id
     connection_id: Id
     integration_type: IntegrationType
     name: str
-    mapping: Annotated[dict[str, Any], Field(alias="schema")]
+    mapping: Annotated[MappingSchema, Field(alias="schema")]
     catalog_version: str
     created_by: Maybe[str] = None
     created_at: Moment
