@@ -14,6 +14,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from delivery.search_attributes import ALL
+from engine.build_changes import examine_build
 from engine.dev_server import RETENTION, namespace_retention
 from engine.finding import Finding, bad, fine, warn
 from engine.server_binary import OLDEST_SERVER
@@ -38,6 +39,8 @@ async def examine_temporal(client: Client, task_queue: str) -> AsyncIterator[Fin
     yield _retention(client.namespace, retention)
     yield await _search_attributes(client)
     yield await _workers(client, task_queue)
+    async for finding in examine_build(client, task_queue):
+        yield finding
 
 
 async def _server(client: Client) -> Finding:

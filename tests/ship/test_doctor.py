@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
+from delivery.capabilities import FIRST_RELEASE, THIS_RELEASE
+from delivery.identity import NOT_AN_ADDRESS
 from tests.conftest import database_url, on_server
-from tests.integration.stack import Stack, open_stack
+from tests.integration.stack import SAMPLE, Stack, open_stack
 from tests.operations import processes
 from tests.operations.processes import Ended, command, environment_of
 
@@ -66,3 +68,48 @@ async def test_keys_that_nothing_here_decrypts_are_told(
     assert ended.code == 1
     assert "k1 (1)" in found["credential keys"]["said"]
     assert found["Customer.io eu"]["state"] == "warning"
+
+
+async def test_rules_are_listed_whose_recent_events_the_newest_build_would_send_otherwise(
+    stack: Stack,
+) -> None:
+    stack.fleet = FIRST_RELEASE
+    connection = await stack.connection()
+    padded = await stack.rule(connection, "padded")
+    refused = await stack.rule(connection, "no.address")
+    alike = await stack.rule(connection, "alike")
+    for event, payload in (
+        ("padded", {"userId": " usr_2048 "}),
+        ("padded", {"userId": "usr_2048"}),
+        ("no.address", {"userId": "usr_2048", "email": "none"}),
+        ("alike", SAMPLE),
+    ):
+        await stack.ended(await stack.emit(event, payload))
+    stack.fleet = THIS_RELEASE
+    newest = await stack.emit("alike", {"userId": " usr_2048 "})
+    await stack.ended(newest)
+    await stack.listed(5)
+    ended = await command(stack, "doctor", "--json")
+    assert ended.code == 0, ended.out
+    said = [
+        finding["said"]
+        for finding in json.loads(ended.out)["findings"]
+        if finding["matter"] == f"build {THIS_RELEASE.newest_build}"
+    ]
+    assert len(said) == 2
+    [about_padded] = [text for text in said if padded.id in text]
+    assert "would send 1 of 2 recent events otherwise: userId would differ" in about_padded
+    [about_refused] = [text for text in said if refused.id in text]
+    assert f"trait email would differ; {NOT_AN_ADDRESS}" in about_refused
+    assert alike.id not in ended.out
+    assert "usr_2048" not in ended.out
+
+
+async def test_newest_build_that_changes_nothing_is_fine(stack: Stack) -> None:
+    stack.fleet = FIRST_RELEASE
+    await stack.rule()
+    await stack.ended(await stack.emit())
+    await stack.listed(1)
+    _, found = await examined(stack)
+    assert found["build 2"]["state"] == "ok"
+    assert "all 1 recent deliveries" in found["build 2"]["said"]
