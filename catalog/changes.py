@@ -12,6 +12,7 @@ from catalog.database import Connection, translated
 from catalog.errors import CatalogUnavailable
 
 CHANNEL = "emitonce_catalog"
+SLOW_DOWNS = "emitonce_slow_downs"  # of connections, apart: they change nothing that is held
 EVERY_WORKSPACE = "*"
 
 # A connection can die without a word (a pulled cable, a lost NAT entry). Asking it this often is
@@ -39,7 +40,7 @@ class Changes:
     ) -> None:
         self._connect = connect
         self._check_seconds = check_seconds
-        self._listeners: list[OnChange] = []
+        self._listeners: dict[str, list[OnChange]] = {CHANNEL: [], SLOW_DOWNS: []}
         self._hearing = False
         self._task: asyncio.Task[None] | None = None
 
@@ -47,20 +48,16 @@ class Changes:
     def hearing(self) -> bool:
         return self._hearing
 
-    def subscribe(self, on_change: OnChange) -> None:
+    def subscribe(self, on_change: OnChange, channel: str = CHANNEL) -> None:
         """Call `on_change` with the id of a workspace that has changed.
 
         It is `EVERY_WORKSPACE` when nothing is heard any more, and when hearing begins again.
         """
-        self._listeners.append(on_change)
+        self._listeners[channel].append(on_change)
 
     def announce(self, workspace: str) -> None:
         """Tell this process's caches at once: the notification of its own write comes later."""
-        for listener in self._listeners:
-            try:
-                listener(workspace)
-            except Exception:  # the others have to hear of it all the same
-                log.exception("a change of the catalog could not be passed on")
+        self._pass_on(CHANNEL, workspace)
 
     async def start(self) -> None:
         """Begin to listen. Waits for the first connection; when that fails, it is tried on."""
@@ -104,7 +101,8 @@ class Changes:
             lost.set()
 
         connection.add_termination_listener(on_lost)
-        await connection.add_listener(CHANNEL, self._on_notification)
+        for channel in self._listeners:
+            await connection.add_listener(channel, self._on_notification)
         # Nothing held is older than this: caches were emptied when hearing ended, and hold nothing
         # that began to be read before it begins anew.
         self._hearing = not connection.is_closed()
@@ -123,7 +121,12 @@ class Changes:
         self._hearing = False
         self.announce(EVERY_WORKSPACE)
 
-    def _on_notification(
-        self, _connection: Connection, _pid: int, _channel: str, said: Any
-    ) -> None:
-        self.announce(str(said))
+    def _on_notification(self, _connection: Connection, _pid: int, channel: str, said: Any) -> None:
+        self._pass_on(channel, str(said))
+
+    def _pass_on(self, channel: str, said: str) -> None:
+        for listener in self._listeners[channel]:
+            try:
+                listener(said)
+            except Exception:  # the others have to hear of it all the same
+                log.exception("a change of the catalog could not be passed on")

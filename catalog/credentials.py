@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from catalog import values
@@ -17,6 +18,7 @@ from catalog.connections import (
 )
 from catalog.database import Pool, connection
 from catalog.errors import NotFound
+from catalog.slow_downs import SlowDowns
 
 CAPACITY = 10_000  # connections
 MOST_INACTIVE = 1_000  # of which one look takes note
@@ -26,6 +28,7 @@ class ConnectionLookup:
     """Every attempt asks: without the cache each would cost a query and a decryption."""
 
     def __init__(self, pool: Pool, changes: Changes, cipher: CredentialCipher) -> None:
+        self._slow_downs = SlowDowns(pool, changes)
         self._pool = pool
         self._changes = changes
         self._cipher = cipher
@@ -43,9 +46,13 @@ class ConnectionLookup:
         """
         workspace = str(values.known_id("workspace", workspace))
         connection_id = str(values.known_id("connection", connection_id))
-        return await self._cache.get(
+        found = await self._cache.get(
             workspace, connection_id, lambda: self._read(workspace, connection_id)
         )
+        heard = self._slow_downs.until(connection_id)
+        if heard is None or (found.slowed_until and found.slowed_until >= heard):
+            return found
+        return replace(found, slowed_until=heard)
 
     async def deactivate(
         self,
@@ -103,23 +110,16 @@ class ConnectionLookup:
 
     async def slow_down(self, connection_id: str, seconds: float) -> None:
         """Let no worker send to it for so long; one that has longer to wait keeps waiting."""
-        id = values.known_id("connection", connection_id)
-        async with connection(self._pool) as conn:
-            await conn.execute(
-                """
-                UPDATE connections SET slowed_until = clock_timestamp() + $2 * interval '1 second'
-                WHERE id = $1 AND (slowed_until IS NULL
-                    OR slowed_until < clock_timestamp() + $2 * interval '1 second')
-                """,
-                id,
-                seconds,
-            )
+        await self._slow_downs.slow_down(connection_id, seconds)
 
     async def _read(self, workspace: str, connection_id: str) -> ConnectionCredential:
         async with connection(self._pool) as conn:
             row = await conn.fetchrow(
-                "SELECT *, extract(epoch FROM slowed_until - clock_timestamp())::float8 AS slowed "
-                "FROM connections WHERE id = $1 AND workspace_id = $2",
+                # Workers of an older release know of slowed_until alone.
+                "SELECT c.*, extract(epoch FROM greatest(s.until, c.slowed_until) "
+                "- clock_timestamp())::float8 AS slowed "
+                "FROM connections c LEFT JOIN slow_downs s ON s.connection_id = c.id "
+                "WHERE c.id = $1 AND c.workspace_id = $2",
                 connection_id,
                 workspace,
             )

@@ -67,10 +67,10 @@ class Workers:
             alive = len(others) + 1
             await conn.execute(
                 """
-                INSERT INTO workers (id, seen_at, counted, release, knows)
-                VALUES ($1, clock_timestamp(), $2, $3, $4)
-                ON CONFLICT (id) DO UPDATE
-                SET seen_at = excluded.seen_at, counted = $2, release = $3, knows = $4
+                INSERT INTO workers (id, seen_at, counted, release, knows, hears_slow_downs)
+                VALUES ($1, clock_timestamp(), $2, $3, $4, true)
+                ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, counted = $2,
+                    release = $3, knows = $4, hears_slow_downs = true
                 """,
                 worker,
                 alive,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from catalog import Catalog
-from catalog.changes import Changes
+from catalog.changes import CHANNEL, Changes
 from catalog.cipher import CredentialCipher
 from catalog.connections import Connection
 from catalog.rules import Rule
@@ -99,6 +100,15 @@ async def psql(dsn: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+async def all_changes_heard(catalog: Catalog, dsn: str) -> None:
+    """Wait until the catalog has heard what was written so far: notifications come in order."""
+    last, heard = f"last {uuid.uuid4()}", asyncio.Event()
+    catalog.changes.subscribe(lambda what: heard.set() if what == last else None)
+    async with psql(dsn) as writer:
+        await writer.execute(f"NOTIFY {CHANNEL}, '{last}'")
+    await asyncio.wait_for(heard.wait(), DEADLINE_SECONDS)
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +11,11 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
-from catalog.changes import CHANNEL
 from catalog.embedded import EmbeddedPostgres
 from delivery.result import Status
 from tests.api.caller import Api, assert_error, open_api
 from tests.api.line import DatabaseLine
-from tests.conftest import on_server
-from tests.contract.catalog_samples import opened
+from tests.contract.catalog_samples import all_changes_heard, opened
 from tests.integration.stack import SAMPLE, Stack, eventually, open_stack
 from tests.operations.processes import command
 from worker import migrate_database
@@ -40,7 +36,9 @@ class Outage:
         return self.api.stack
 
     async def begin(self) -> None:
-        await self.all_changes_heard()
+        if self.stack.catalog.changes.hearing:
+            await all_changes_heard(self.stack.catalog, self.beside)
+        await self.stack.catalog.key_lookup.settled()
         await self.line.cut()
 
         async def noticed() -> bool:
@@ -55,16 +53,6 @@ class Outage:
             return self.stack.catalog.changes.hearing
 
         await eventually(over)
-
-    async def all_changes_heard(self) -> None:
-        """Notifications come in order, so once a last one is heard, all were."""
-        last, heard = f"last {uuid.uuid4()}", asyncio.Event()
-        changes = self.stack.catalog.changes
-        changes.subscribe(lambda what: heard.set() if what == last else None)
-        if changes.hearing:
-            await on_server(self.beside, f"NOTIFY {CHANNEL}, '{last}'")
-            await asyncio.wait_for(heard.wait(), 20)
-        await self.stack.catalog.key_lookup.settled()
 
     async def emit_both_ways(self) -> list[int]:
         """With the publishable key, and with the machine's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from catalog.changes import EVERY_WORKSPACE, Changes
+from catalog.changes import CHANNEL, EVERY_WORKSPACE, Changes
 from tests.contract.catalog_samples import eventually
 
 
@@ -21,7 +21,7 @@ class Line:
         self.cut = lambda: listener(self)
 
     async def add_listener(self, channel: str, listener: Any) -> None:
-        self.notify = lambda workspace: listener(self, 1, channel, workspace)
+        self.notify = lambda said, on=CHANNEL: listener(self, 1, on, said)
 
     async def execute(self, statement: str, *, timeout: float) -> None:
         if self.silent:
