@@ -207,7 +207,8 @@ def _open_status(latest: StepFacts, event: Event | None) -> Status:
 
 
 def _error_of(latest: StepFacts) -> str | None:
-    ended = latest.result or latest.attempts.last
+    # To be held is no error: what the last attempt met may be one.
+    ended = latest.attempts.last if latest.end == "held" else latest.result or latest.attempts.last
     if ended is None or ended.outcome_code is OutcomeCode.DELIVERED:
         return None
     return f"{ended.outcome_code}: {ended.message}"

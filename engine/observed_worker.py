@@ -110,7 +110,7 @@ def _then(err: ApplicationError) -> str:
 
 
 def _observe(step: Step, told: StepResult, then: str, seconds: float) -> None:
-    meter, call, outcome = activity.metric_meter(), step.message.call, told.outcome_code.value
+    meter, call, outcome = activity.metric_meter(), step.message.call, _outcome(told, then)
     meter.create_counter(names.ATTEMPTS, "Tries of a call, by outcome").add(
         1, {"call": call, "outcome": outcome, "then": then, "connection": step.connection}
     )
@@ -135,6 +135,11 @@ def _observe(step: Step, told: StepResult, then: str, seconds: float) -> None:
         then=then,
         duration_ms=round(seconds * 1000),
     )
+
+
+def _outcome(told: StepResult, then: str) -> str:
+    """A try that found its connection out of use made no request and met no error."""
+    return "held" if then == "held" and told.status_code is None else told.outcome_code.value
 
 
 def _observe_delivered(step: Step) -> None:

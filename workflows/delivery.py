@@ -12,6 +12,8 @@ from temporalio.exceptions import ActivityError, ApplicationError, RetryState
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 with workflow.unsafe.imports_passed_through():
+    from pydantic import ValidationError
+
     from activities.identify import IDENTIFY, Identify
     from activities.policy import Policy
     from activities.track import TRACK, Track
@@ -31,6 +33,9 @@ SendMethod = Callable[[Any, Step], Awaitable[StepResult]]
 
 # A held delivery looks for itself once an hour, should nobody tell it of its connection's return.
 LOOK_AGAIN = timedelta(hours=1)
+
+# Of an error that isn't ours; how long they get is anybody's choice.
+LONGEST_MESSAGE = 500
 
 CANCELED_BEFORE = "canceled before this call was made"
 
@@ -187,27 +192,25 @@ class Delivery:
     def _result_of(self, err: ActivityError, step: Step) -> StepResult:
         """What the activity said of its end, and its attempts, wherever the engine left them."""
         cause = err.cause
-        if isinstance(cause, ApplicationError) and cause.details:
-            result = StepResult.model_validate(cause.details[0])
-            if err.retry_state is RetryState.TIMEOUT:
-                # The next try would come after the deadline: the cause is the last refusal.
-                return result.model_copy(
-                    update={"message": f"given up after 72 hours; last: {result.message}"}
+        result = _told(cause) if isinstance(cause, ApplicationError) else None
+        if result is None:
+            attempts = self._kept.get(activity_id(step.rule, step.message.call), step.attempts)
+            if isinstance(cause, ActivityTimeoutError):
+                attempts = _carried(cause) or attempts
+                return _given_up(
+                    step.model_copy(update={"attempts": attempts}), "no answer in time"
                 )
-            return result
-        attempts = self._kept.get(activity_id(step.rule, step.message.call), step.attempts)
-        if isinstance(cause, ActivityTimeoutError):
-            if cause.last_heartbeat_details:
-                attempts = Carried.model_validate(cause.last_heartbeat_details[0]).attempts
-            return _given_up(step.model_copy(update={"attempts": attempts}), "no answer in time")
-        if self._canceled:
-            message = "canceled between two attempts" if attempts.count else "canceled"
-            return StepResult(outcome_code=_last_code(attempts), message=message, attempts=attempts)
-        return StepResult(
-            outcome_code=OutcomeCode.INTERNAL_ERROR,
-            message=f"the activity failed: {type(cause).__name__}",
-            attempts=attempts,
-        )
+            if self._canceled:
+                message = "canceled between two attempts" if attempts.count else "canceled"
+                code = _last_code(attempts)
+            else:
+                message, code = _described(cause), OutcomeCode.INTERNAL_ERROR
+            result = StepResult(outcome_code=code, message=message, attempts=attempts)
+        if err.retry_state is RetryState.TIMEOUT:
+            # The next try would come after the deadline: the cause is the last refusal.
+            message = f"given up after 72 hours; last: {result.message}"
+            return result.model_copy(update={"message": message})
+        return result
 
     def _ended(
         self,
@@ -230,6 +233,28 @@ class Delivery:
 
 def _is_hold(err: ActivityError) -> bool:
     return isinstance(err.cause, ApplicationError) and err.cause.type == CONNECTION_HELD
+
+
+def _told(cause: ApplicationError) -> StepResult | None:
+    """None for an error that doesn't say it as ours do."""
+    try:
+        return StepResult.model_validate(cause.details[0]) if cause.details else None
+    except ValidationError:
+        return None
+
+
+def _carried(cause: ActivityTimeoutError) -> AttemptList | None:
+    try:
+        details = cause.last_heartbeat_details
+        return Carried.model_validate(details[0]).attempts if details else None
+    except ValidationError:
+        return None
+
+
+def _described(cause: BaseException | None) -> str:
+    if not isinstance(cause, ApplicationError):
+        return f"the activity failed: {type(cause).__name__}"
+    return f"the activity failed: {cause.type or 'error'}: {cause.message[:LONGEST_MESSAGE]}"
 
 
 def _given_up(step: Step, reason: str) -> StepResult:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
+import structlog
 from temporalio.client import Client
 
 from destinations.customerio.simulator import Fault
@@ -114,6 +115,26 @@ async def test_a_held_event_is_counted_and_stands_as_held(observed: Observed) ->
             ) >= 1
 
         await eventually(stands)
+
+
+async def test_a_try_that_finds_its_connection_paused_is_no_error(
+    observed: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = observed.stack
+    connection = await stack.connection()
+    await stack.rule(connection)
+    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    with structlog.testing.capture_logs() as lines:
+        monkeypatch.setattr("engine.observed_worker.log", structlog.get_logger())
+        handle = await stack.emit()
+        log = await stack.log_when(handle, is_held)
+        await observed.comes(1, "emitonce_attempts_total", outcome="held", then="held")
+    await observed.comes(0, "emitonce_attempts_total", outcome="internal_error")
+    [line] = [line for line in lines if line["event"] == "attempt"]
+    assert (line["outcome"], line["then"], line["attempt"]) == ("held", "held", 0)
+    [delivery] = log.deliveries
+    assert (delivery.held, delivery.last_error) == ("held: the connection is paused", None)
+    await stack.client.get_workflow_handle(handle.id).terminate()
 
 
 async def test_tasks_without_a_worker_are_the_backlog(
