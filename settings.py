@@ -26,6 +26,7 @@ from delivery.validation import problem
 from destinations.customerio.client import VENDOR_URLS
 from emitonce.ids import decode_secret
 from emitonce.key_ring import HOW_TO_MAKE_A_KEY, KEY_BYTES, KeyRing, parse_keys
+from emitonce.version import __version__
 
 # Of 32 random bytes about 30 differ, never in practice fewer than this; of a typed text, often.
 FEWEST_DISTINCT_BYTES = 16
@@ -208,6 +209,11 @@ class Settings(BaseSettings):
         if not folder.is_dir():
             return init_settings, env_settings
         return init_settings, env_settings, SecretsSettingsSource(settings_cls, folder)
+
+    @property
+    def release(self) -> str:
+        """What runs: the version, and the build where one is named."""
+        return f"{__version__}+{self.build_id}" if self.build_id else __version__
 
     def customerio_urls(self) -> dict[str, str]:
         """Base URLs by region: the vendor's own where no other is set."""

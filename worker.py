@@ -52,6 +52,7 @@ from destinations.webhook import Webhook, read_secret, read_url
 from emitonce.codec import EncryptionCodec
 from emitonce.ids import resource_id_hash
 from emitonce.keys_in_use import publish_keys_in_use
+from emitonce.version import __version__
 from engine.argument_check import ArgumentCheck
 from engine.backlog import measured_backlog
 from engine.connect import connect
@@ -104,7 +105,7 @@ async def open_worker(
     """
     async with (
         watched_keys(client, catalog, settings, role="worker"),
-        WorkerShare(catalog.workers, release=settings.build_id).kept() as share,
+        WorkerShare(catalog.workers, release=settings.release).kept() as share,
         make_worker(
             client, catalog, customerio, settings, share=share, fleet=share.fleet
         ) as worker,
@@ -333,7 +334,9 @@ async def _within(seconds: float, opening: Callable[[], Awaitable[Catalog]]) -> 
 async def open_customerio(settings: Settings) -> AsyncIterator[CustomerIOClient]:
     """The client for all requests of this process."""
     async with open_transport(settings.max_activities) as transport:
-        yield CustomerIOClient(transport, settings.customerio_urls())
+        yield CustomerIOClient(
+            transport, settings.customerio_urls(), agent=f"emitonce/{__version__}"
+        )
 
 
 async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None:
@@ -357,9 +360,7 @@ async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -
             gc.freeze()
             gc.set_threshold(10_000)
             with on_signals(stop):
-                log.info(
-                    "worker started", task_queue=settings.task_queue, build_id=settings.build_id
-                )
+                log.info("worker started", task_queue=settings.task_queue, release=settings.release)
                 ready()
                 await stop.wait()
             log.info("worker stopping", grace_seconds=settings.shutdown_grace_seconds)
@@ -389,7 +390,7 @@ async def observed(settings: Settings, *, role: str) -> AsyncIterator[Telemetry]
         TelemetryError: the metrics' address can't be listened on.
     """
     telemetry = open_telemetry(
-        metrics_address=settings.metrics_address, role=role, build_id=settings.build_id
+        metrics_address=settings.metrics_address, role=role, release=settings.release
     )
     try:
         yield telemetry

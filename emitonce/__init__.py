@@ -32,6 +32,7 @@ from emitonce.errors import (
     NotAccepted,
     NotAllowed,
 )
+from emitonce.version import __version__
 
 if TYPE_CHECKING:
     from emitonce.emitter import Emitter, EventHandle
@@ -55,6 +56,7 @@ __all__ = [
     "NotAccepted",
     "NotAllowed",
     "SyncEmitter",
+    "__version__",
 ]
 
 # Loaded when first asked for: who emits over HTTP needs no Temporal SDK, and the other way round.

@@ -61,7 +61,7 @@ class Telemetry:
 
 
 def open_telemetry(
-    *, metrics_address: str | None, role: str, build_id: str | None = None
+    *, metrics_address: str | None, role: str, release: str = "unknown"
 ) -> Telemetry:
     """One for a process, before its first client of Temporal is made.
 
@@ -88,7 +88,7 @@ def open_telemetry(
                 f"EMITONCE_METRICS_ADDRESS={metrics_address}: metrics can't be served there "
                 f"({err}); it must read host:port, and each process needs a port of its own"
             ) from None
-    return Telemetry(runtime, _tracers(role, build_id))
+    return Telemetry(runtime, _tracers(role, release))
 
 
 def forward_core_logs() -> None:
@@ -105,7 +105,7 @@ def _forwarded_logs() -> LoggingConfig:
     )
 
 
-def _tracers(role: str, build_id: str | None) -> AnyTracerProvider:
+def _tracers(role: str, release: str) -> AnyTracerProvider:
     wanted = any(
         os.environ.get(name)
         for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -115,7 +115,7 @@ def _tracers(role: str, build_id: str | None) -> AnyTracerProvider:
     # Loaded where it is used: it brings a client for HTTP with it.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
-    described = {"service.name": f"emitonce-{role}", "service.version": build_id or "unknown"}
+    described = {"service.name": f"emitonce-{role}", "service.version": release}
     provider = TracerProvider(resource=Resource.create(described))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     # Spans of our own are made through OpenTelemetry's API, which knows one provider a process.

@@ -39,8 +39,6 @@ MAX_EXCERPT = 2_000
 # told nothing of it.
 _TRACER = trace.get_tracer("emitonce.customerio")
 
-USER_AGENT = "emitonce/0.1.0"
-
 
 class Credential(Protocol):
     """What a request is made with; the catalog's `Credential` is one."""
@@ -89,8 +87,11 @@ class CustomerIOClient:
         *,
         total_timeout: float = TOTAL_TIMEOUT_SECONDS,
         connect_timeout: float = CONNECT_TIMEOUT_SECONDS,
+        agent: str = "emitonce",
     ) -> None:
         """`base_urls` by region, each ending in the API's version; timeouts in seconds.
+
+        `agent` is the `User-Agent` of every request.
 
         Raises:
             ValueError: a base URL is not one.
@@ -100,6 +101,7 @@ class CustomerIOClient:
             region: {call: httpx.URL(f"{_base_url(region, url)}/{call}") for call in CALLS}
             for region, url in base_urls.items()
         }
+        self._agent = agent
         self._total_timeout = total_timeout
         timeouts = httpx.Timeout(total_timeout, connect=min(connect_timeout, total_timeout))
         self._extensions = {"timeout": timeouts.as_dict()}
@@ -136,7 +138,7 @@ class CustomerIOClient:
         request = httpx.Request(
             "POST",
             urls[call],
-            headers=_headers(credential.api_key),
+            headers=_headers(credential.api_key, self._agent),
             content=content,
             extensions=self._extensions,
         )
@@ -213,7 +215,7 @@ class _Exchange:
         return text
 
 
-def _headers(api_key: SecretStr) -> dict[str, str]:
+def _headers(api_key: SecretStr, agent: str) -> dict[str, str]:
     user_and_password = base64.b64encode(f"{api_key.get_secret_value()}:".encode()).decode()
     return {
         "Authorization": f"Basic {user_and_password}",
@@ -221,7 +223,7 @@ def _headers(api_key: SecretStr) -> dict[str, str]:
         "Content-Type": "application/json",
         "Accept": "application/json",
         "Accept-Encoding": "identity",
-        "User-Agent": USER_AGENT,
+        "User-Agent": agent,
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from emitonce.version import __version__
 from engine.telemetry import forward_core_logs
 from starter.cli import (
     api,
@@ -26,20 +28,32 @@ from starter.cli.connections import connections
 from starter.cli.errors import CommandFailed, exit_code
 from starter.cli.events import events
 from starter.cli.keys import keys
-from starter.cli.output import remarks
+from starter.cli.output import console, remarks
 from starter.cli.rules import rules
 from starter.cli.workspaces import workspaces
 from starter.logs import configure_logs
 
 app = typer.Typer(
     name="emitonce",
-    help="Emit a product event once; it reaches Customer.io durably, identify first, then track.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     epilog="Exit codes: 0 done, 1 the answer is bad, 2 usage, 3 not found, 4 refused, "
     "5 a service is away, 6 settings.",
 )
+
+
+@app.callback(invoke_without_command=True)
+def emitonce(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Print which release this is.")
+    ] = False,
+) -> None:
+    """Emit a product event once; it reaches Customer.io durably, identify first, then track."""
+    if version:
+        console.print(f"emitonce {__version__}", markup=False, highlight=False)
+        raise typer.Exit
+
 
 app.command("dev")(dev.dev)
 app.command("demo")(demo.demo)

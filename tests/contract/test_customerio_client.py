@@ -88,7 +88,7 @@ async def test_one_request_with_exactly_these_headers_and_bytes(sim, client, mes
         "content-type": "application/json",
         "accept": "application/json",
         "accept-encoding": "identity",
-        "user-agent": "emitonce/0.1.0",
+        "user-agent": "emitonce",
         "content-length": str(len(message.encode())),
     }
 
