@@ -95,6 +95,13 @@ async def pending(pool: Pool, *, directory: Path = MIGRATIONS) -> list[str]:
     return [migration.name for migration in _missing(migrations, applied)]
 
 
+async def newer(pool: Pool, *, directory: Path = MIGRATIONS) -> list[str]:
+    """The names of the applied migrations that belong to newer releases."""
+    known = {migration.name for migration in read_migrations(directory)}
+    async with connection(pool) as conn:
+        return _newer(known, await _applied(conn))
+
+
 def read_migrations(directory: Path) -> list[Migration]:
     names = sorted(path.name for path in directory.iterdir() if _FILE_NAME.fullmatch(path.name))
     return [Migration(name, (directory / name).read_text(encoding="utf-8")) for name in names]
@@ -107,8 +114,7 @@ class _Applied:
 
 
 def _missing(migrations: list[Migration], applied: dict[str, _Applied]) -> list[Migration]:
-    known = {migration.name for migration in migrations}
-    newer = sorted(set(applied) - known)
+    newer = _newer({migration.name for migration in migrations}, applied)
     if breaking := [name for name in newer if applied[name].breaking]:
         raise SchemaMismatch(
             f"the database is newer than this release can run on, it has {', '.join(breaking)}: "
@@ -130,6 +136,10 @@ def _missing(migrations: list[Migration], applied: dict[str, _Applied]) -> list[
             "Restore the file and write the change as a new migration"
         )
     return [migration for migration in migrations if migration.name not in applied]
+
+
+def _newer(known: set[str], applied: dict[str, _Applied]) -> list[str]:
+    return sorted(set(applied) - known)
 
 
 async def _applied(conn: Connection) -> dict[str, _Applied]:

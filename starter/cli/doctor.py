@@ -13,7 +13,7 @@ from temporalio.service import RPCError
 from catalog.database import Pool, close_pool, connection, open_pool
 from catalog.errors import CatalogError, CatalogUnavailable, SchemaMismatch
 from catalog.key_use import KeyUse
-from catalog.migrate import pending
+from catalog.migrate import newer, pending
 from engine.connect import TemporalUnreachable, connect
 from engine.examine import examine_temporal
 from engine.finding import Finding, bad, fine, warn
@@ -121,12 +121,19 @@ async def _catalog(pool: Pool, secrets: Secrets) -> AsyncIterator[Finding]:
     try:
         missing = await pending(pool)
     except SchemaMismatch as err:
-        yield bad("migrations", str(err), "deploy the code that belongs to the schema")
+        yield bad("migrations", str(err), "start the release that belongs to the schema")
         return
     if missing:
         yield bad("migrations", f"{len(missing)} wait: {', '.join(missing)}", "emitonce migrate")
         return
-    yield fine("migrations", "the schema is this version's")
+    if ahead := await newer(pool):
+        yield warn(
+            "migrations",
+            f"a newer release has applied {', '.join(ahead)}; this one can run on it",
+            "finish the roll-out, or the way back",
+        )
+    else:
+        yield fine("migrations", "the schema is this release's")
     yield await _credential_keys(pool, secrets)
 
 

@@ -52,6 +52,16 @@ async def test_a_schema_that_is_behind_is_told_with_the_command(stack: Stack) ->
         await on_server(stack.database, "DROP DATABASE bare_of_everything WITH (FORCE)")
 
 
+async def test_a_schema_that_is_ahead_is_a_warning(stack: Stack) -> None:
+    await stack.catalog.pool.execute(
+        "INSERT INTO schema_migrations (name, checksum) VALUES ('9999_later.sql', 'x')"
+    )
+    ended, found = await examined(stack)
+    assert ended.code == 0, ended.out
+    assert found["migrations"]["state"] == "warning"
+    assert "9999_later.sql" in found["migrations"]["said"]
+
+
 async def test_keys_that_nothing_here_decrypts_are_told(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
