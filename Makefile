@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo dev bench bench-long bench-tools test test-postgres test-examples test-compose replay test-unit fuzz chaos chaos-long year record sbom audit check format clean
+.PHONY: help setup demo dev bench bench-long bench-tools test test-postgres test-examples test-compose replay test-unit fuzz chaos chaos-long upgrade year record sbom audit check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
@@ -16,6 +16,7 @@ help:
 	@echo "make fuzz    the HTTP API by its own OpenAPI document, for long"
 	@echo "make chaos   every fault on real processes, a quarter of an hour (SEED=n repeats a run)"
 	@echo "make chaos-long   a herd of 5,000, and broken code for every invariant"
+	@echo "make upgrade   a fleet of real processes is upgraded, rolled back and upgraded, ten minutes"
 	@echo "make year    a million deliveries of a simulated year (SEED=n)"
 	@echo "make bench   the benchmark, an hour (see docs/benchmarks.md)"
 	@echo "make test-compose    the compose file on the Docker daemon that runs here"
@@ -87,6 +88,10 @@ chaos-long: setup
 	@CHAOS_HERD=5000 $(BIN)/python -m tests.chaos --only herd --minutes 30 \
 		--report tests/chaos/reports/herd.json $(if $(SEED),--seed $(SEED))
 	@EMITONCE_TEST_LONG=1 $(BIN)/pytest tests/chaos
+
+# Workers and API of earlier releases (from git's history) are replaced by this one's under load.
+upgrade: setup
+	@$(BIN)/python -m tests.upgrade $(if $(SEED),--seed $(SEED))
 
 # The real decisions under a simulated clock, vendor and engine: some minutes.
 year: $(BIN)/.synced

@@ -1,4 +1,4 @@
-"""The code of this project as it was before the last change to what a worker runs."""
+"""Earlier code of this project, out of git's history."""
 
 from __future__ import annotations
 
@@ -12,17 +12,27 @@ from tests.chaos.processes import ROOT
 RUN_BY_WORKERS = ("workflows", "activities", "delivery", "destinations", "engine", "worker.py")
 
 
-def check_out_older(into: Path) -> str:
-    """Lay its files into a new folder; returns the commit, shortened.
+def before_last_change() -> str:
+    """The commit before the last change to what a worker runs. Raises as `check_out`."""
+    changed = _git("log", "-1", "--format=%H", "--", *RUN_BY_WORKERS).decode().strip()
+    return _git("rev-parse", f"{changed}^").decode().strip()
+
+
+def check_out(commit: str, into: Path) -> Path:
+    """Lay the files of a commit into a new folder, and return the folder.
 
     Raises:
-        AssertionError: this is no clone, or one without history.
+        AssertionError: this is no clone, or one without the commit.
     """
-    changed = _git("log", "-1", "--format=%H", "--", *RUN_BY_WORKERS).decode().strip()
-    older = _git("rev-parse", f"{changed}^").decode().strip()
-    with tarfile.open(fileobj=io.BytesIO(_git("archive", older))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(_git("archive", commit))) as archive:
         archive.extractall(into, filter="data")
-    return older[:12]
+    return into
+
+
+def is_known(commit: str) -> bool:
+    """Whether this clone has the commit; a shallow one has few."""
+    asked = ["git", "cat-file", "-e", f"{commit}^{{commit}}"]
+    return subprocess.run(asked, cwd=ROOT, capture_output=True).returncode == 0
 
 
 def _git(*arguments: str) -> bytes:

@@ -19,6 +19,36 @@ START_SECONDS = 90
 END_SECONDS = 60
 
 
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def run_command(*arguments: str, env: Mapping[str, str], root: Path = ROOT) -> Ended:
+    """Run `emitonce …` with the code in `root`. Raises TimeoutError when it doesn't end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "starter.cli.main", *arguments),
+        cwd=root,
+        env=_clean() | {"PYTHONPATH": str(root), "COLUMNS": "1000"} | dict(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), START_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise
+    assert process.returncode is not None
+    return Ended(process.returncode, out.decode(), err.decode())
+
+
 @dataclass
 class Child:
     """One process of ours; `ready` is the JSON line with which it said that it works."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import mmap
 import time
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,12 +14,13 @@ from typing import Any
 
 from pydantic import SecretStr
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError
 
-from delivery.log import EventLog, delivery_log
+from delivery.log import EventLog
 from emitonce import AsyncHTTPEmitter
-from emitonce.errors import EmitError
-from engine.event_log import EventNotFound, describe_event, fetch_run
+from emitonce.errors import NotAccepted
+from engine.event_log import EventNotFound, read_event_log
 from tests.chaos.oracle import Emitted, Facts, Received
 from tests.chaos.world import EVENT, World, until
 
@@ -49,26 +51,29 @@ class Round:
         self, count: int, event: str = EVENT, *, tries: int = 4, **about: Any
     ) -> list[Emitted]:
         """`count` events of as many people; `about` is what the oracle is to know of them."""
-        first = len(self.emitted)
         slots = asyncio.Semaphore(AT_ONCE)
         async with self._emitter(tries) as emitter:
 
-            async def one(number: int) -> Emitted:
-                person = f"{self.name}-{number}"
+            async def one() -> Emitted:
+                person = f"{self.name}-{len(self.events)}"
                 self.events[person] = event
                 async with slots:
                     self.at[person] = time.monotonic()
                     ids = await self._send(emitter, event, person)
-                return Emitted(person, f"key-of-{person}", ids, **about)
+                made = Emitted(person, f"key-of-{person}", ids, **about)
+                self.emitted.append(made)
+                return made
 
-            made = await asyncio.gather(*(one(first + number) for number in range(count)))
-        self.emitted += made
-        return made
+            return await asyncio.gather(*(one() for _ in range(count)))
 
-    async def emit_again(self) -> None:
-        """Everything once more with its key, as a caller does that doesn't trust its memory."""
+    async def emit_again(self, latest: int | None = None) -> None:
+        """Everything once more with its key, as a caller does that doesn't trust its memory.
+
+        With `latest` only so many, those that were emitted last.
+        """
+        first = 0 if latest is None else max(0, len(self.emitted) - latest)
         async with self._emitter(tries=8) as emitter:
-            for place, one in enumerate(self.emitted):
+            for place, one in list(enumerate(self.emitted))[first:]:
                 ids = await self._send(emitter, self.events[one.person], one.person)
                 self.emitted[place] = replace(one, ids=(*one.ids, *ids))
 
@@ -89,7 +94,7 @@ class Round:
         }
         try:
             accepted = await emitter.emit(event, payload, idempotency_key=f"key-of-{person}")
-        except EmitError:  # the API was away for longer than the caller's patience
+        except NotAccepted:  # the API was away for longer than the caller's patience
             return ()
         return (accepted.id,)
 
@@ -122,46 +127,47 @@ class Round:
         except TimeoutError:
             self.world.note(f"not settled after {within:.0f} s")
 
+    async def logs(self) -> dict[str, EventLog]:
+        """What became of every event that was accepted, as far as anything is known of it."""
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def read(id: str) -> EventLog | None:
+            async with slots:
+                try:
+                    return await read_event_log(self.world.client, id)
+                except (EventNotFound, RPCError):
+                    return None
+
+        ids = list(dict.fromkeys(id for one in self.emitted for id in one.ids))
+        read_all = await asyncio.gather(*map(read, ids))
+        return {id: log for id, log in zip(ids, read_all, strict=True) if log is not None}
+
     async def facts(self) -> Facts:
-        logs: dict[str, EventLog] = {}
-        failed_tasks: dict[str, int] = {}
-        for id in {id for one in self.emitted for id in one.ids}:
-            try:
-                described = await describe_event(self.world.client, id)
-                history, pending = await fetch_run(self.world.client, described)
-            except (EventNotFound, RPCError):
-                continue
-            logs[id] = delivery_log(id, described.run_id, history, pending)
-            failed = sum(
-                event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
-                and event.workflow_task_failed_event_attributes.cause not in _HARMLESS
-                for event in history
-            )
-            if failed:
-                failed_tasks[id] = failed
+        runs = await self._runs()
         received = await self.requests()
         return Facts(
             emitted=self.emitted,
-            logs=logs,
-            runs=await self._runs(),
+            logs=await self.logs(),
+            runs=[run.id for run in runs],
             received=received,
-            stored=await self._stored(),
+            stored=await self._stored(received),
             open_runs=await self._count("ExecutionStatus = 'Running'"),
-            failed_tasks=failed_tasks,
+            failed_tasks=await failed_tasks(self.world.client, runs),
             leaks=leaks(self.world),
             took=self._took(received),
         )
 
-    async def _runs(self) -> list[str]:
+    async def _runs(self) -> list[WorkflowExecution]:
         """Lists lag behind; they are given some time to show what was accepted."""
         wanted = {id for one in self.emitted for id in one.ids}
 
-        async def listed() -> list[str]:
-            return [run.id async for run in self.world.client.list_workflows(self._query)]
+        async def listed() -> list[WorkflowExecution]:
+            return [run async for run in self.world.client.list_workflows(self._query)]
 
         for _ in range(50):
             found = await listed()
-            if wanted <= set(found) and not await self._count("ExecutionStatus = 'Running'"):
+            all_shown = wanted <= {run.id for run in found}
+            if all_shown and not await self._count("ExecutionStatus = 'Running'"):
                 break
             await asyncio.sleep(0.2)
         return await listed()
@@ -174,14 +180,11 @@ class Round:
         counted = await self.world.client.count_workflows(f"{self._query} AND {condition}")
         return int(counted.count)
 
-    async def _stored(self) -> list[str]:
-        events = await self.world.asked("events")
-        names = {
-            (one["region"], one["cio_id"]): str(one["id"])
-            for one in await self.world.asked("people")
-        }
-        people = [names.get((event["region"], event["person"]), "") for event in events]
-        return [person for person in people if person.startswith(f"{self.name}-")]
+    async def _stored(self, received: list[Received]) -> list[str]:
+        """Whose events the vendor has stored; a message's id tells whose it is."""
+        people = {one.message_id: one.person for one in received if one.call == "track"}
+        ids = [event["message_id"] for event in await self.world.asked("events")]
+        return [people[id] for id in ids if id in people]
 
     def _took(self, received: list[Received]) -> list[float]:
         """Both clocks are the machine's monotonic one."""
@@ -230,6 +233,19 @@ async def round_of(world: World, name: str) -> AsyncIterator[Round]:
         yield Round(world, name, workspace, key.public_key)
     finally:
         await world.end_workers()
+
+
+async def failed_tasks(client: Client, runs: Iterable[WorkflowExecution]) -> dict[str, int]:
+    """How many workflow tasks failed, of the runs of which any did, by their workflow's id."""
+    failed: Counter[str] = Counter()
+    for run in runs:
+        handle = client.get_workflow_handle(run.id, run_id=run.run_id)
+        failed[run.id] += sum(
+            event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+            and event.workflow_task_failed_event_attributes.cause not in _HARMLESS
+            for event in (await handle.fetch_history()).events
+        )
+    return {id: count for id, count in failed.items() if count}
 
 
 def leaks(world: World) -> list[str]:

@@ -18,7 +18,7 @@ from delivery.result import Status
 from destinations.customerio.simulator import Fault
 from tests.chaos import hostile
 from tests.chaos.doomed_worker import POINTS
-from tests.chaos.older_code import check_out_older
+from tests.chaos.older_code import before_last_change, check_out
 from tests.chaos.round import Round
 from tests.chaos.world import World, until
 from tests.chaos.wrong_clock import WrongClock, furthest
@@ -208,8 +208,9 @@ async def deployed_and_rolled_back(world: World, round: Round, size: float) -> N
     Deliveries wait for their next attempt at each change, so that either code goes on with what
     the other one has begun.
     """
-    directory = world.directory / "older"
-    older = await asyncio.to_thread(check_out_older, directory)
+    commit = await asyncio.to_thread(before_last_change)
+    directory = await asyncio.to_thread(check_out, commit, world.directory / "older")
+    older = commit[:12]
     await world.misbehave(Fault(status=503), nth=list(range(1, 4 * count(20, size), 2)))
     async with emitting(round, count(40, size)):
         first = await world.worker(root=directory)

@@ -26,8 +26,7 @@ from emitonce.key_ring import KeyRing
 from engine.connect import connect
 from engine.dev_server import DevServer, Ports, free_port
 from engine.namespace import prepare_namespace
-from tests.chaos.processes import ROOT, Child
-from worker import migrate_database
+from tests.chaos.processes import ROOT, Child, Ended, run_command
 
 EVENT = "user.signup"
 TASK_QUEUE = "deliveries"
@@ -61,10 +60,10 @@ class World:
 
     # Workers and the API.
 
-    async def worker(self, *, root: Path = ROOT, **env: str) -> Child:
-        """`root`: where its code lies, when it is not this one."""
+    async def worker(self, role: str = "worker", *, root: Path = ROOT, **env: str) -> Child:
+        """`root`: where its code lies, when it is not this one; `role` names its log."""
         child = await Child.start(
-            "worker",
+            role,
             *("starter.cli.main", "worker", "--json"),
             env=self.env | env,
             logs=self.logs,
@@ -81,13 +80,38 @@ class World:
         self.workers.append(child)
         return child
 
-    async def start_api(self, module: str = "starter.cli.main") -> None:
+    async def start_api(
+        self, module: str = "starter.cli.main", *, root: Path = ROOT, port: int | None = None
+    ) -> None:
+        """Events are emitted to it from then on."""
+        port = port or self.ports["api"]
         self.api = await Child.start(
             "api",
-            *(module, "api", "--json", "--port", str(self.ports["api"])),
+            *(module, "api", "--json", "--port", str(port)),
             env=self.env,
             logs=self.logs,
+            root=root,
         )
+        self.ports["api"] = port
+
+    @asynccontextmanager
+    async def replacing_api(self, *, root: Path) -> AsyncIterator[None]:
+        """While the block runs two answer; then the old one ends."""
+        old = self.api
+        await self.start_api(root=root, port=free_port())
+        try:
+            yield
+        finally:
+            if old is not None:
+                await old.terminate()
+
+    async def command(self, *arguments: str, root: Path = ROOT) -> Ended:
+        """What `emitonce …` comes to here, with the code in `root`."""
+        return await run_command(*arguments, env=self.env, root=root)
+
+    async def migrate(self, *, root: Path = ROOT) -> None:
+        ended = await self.command("migrate", root=root)
+        assert ended.code == 0, ended.err
 
     @property
     def api_url(self) -> str:
@@ -154,10 +178,11 @@ class World:
 
 
 @asynccontextmanager
-async def open_world(directory: Path, random: Random) -> AsyncIterator[World]:
+async def open_world(directory: Path, random: Random, *, root: Path = ROOT) -> AsyncIterator[World]:
     """Start servers and the vendor; workers and the API are started by whoever needs them.
 
-    Everything is on that production has: durable files, encryption of payloads.
+    Everything is on that production has: durable files, encryption of payloads. The schema is that
+    of the code in `root`.
     """
     (directory / "logs").mkdir(parents=True, exist_ok=True)
     secrets = {name: random.randbytes(32) for name in ("credential", "instance", "payload")}
@@ -172,7 +197,6 @@ async def open_world(directory: Path, random: Random) -> AsyncIterator[World]:
         parts.push_async_callback(server.stop)
         postgres = await EmbeddedPostgres.start(directory / "postgres")
         parts.push_async_callback(postgres.stop)
-        await migrate_database(postgres.dsn)
         ring = KeyRing({"p1": secrets["payload"]}, sealing=False)
         client = await connect(server.address, keys=ring)
         await prepare_namespace(client)
@@ -190,6 +214,7 @@ async def open_world(directory: Path, random: Random) -> AsyncIterator[World]:
         )
         parts.pop_all()
     try:
+        await world.migrate(root=root)
         yield world
     finally:
         await world.close()

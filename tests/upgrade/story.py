@@ -1,0 +1,187 @@
+"""A fleet is upgraded from the first release, rolled back once, and upgraded for good.
+
+Each stage has a batch of events of its own, which come in all the while; most of them are still
+under way when it ends, so that each release goes on with what the others began.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from delivery.capabilities import THIS_RELEASE
+from delivery.history import read_history
+from engine.event_log import describe_event, fetch_run
+from tests.chaos.oracle import Emitted
+from tests.chaos.round import Round
+from tests.chaos.world import World, until
+from tests.upgrade.fleet import Fleet
+from tests.upgrade.kinds import Kind, batch, count_by_state
+from tests.upgrade.management import Management
+from tests.upgrade.releases import Release, uses_more_than_r0
+from tests.upgrade.vendor import Vendor
+
+STAGES = 5
+STAGE_SECONDS = 25.0
+REPEATED = 5
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Switch:
+    """The fleet as it is from `at` on, in seconds from the beginning; `events` by state."""
+
+    at: float
+    what: str
+    workers: dict[str, int]
+    api: str
+    events: dict[str, int]
+
+
+@dataclass
+class Story:
+    """`events` in all. What must not have happened is added to `broken`."""
+
+    world: World
+    round: Round
+    vendor: Vendor
+    management: Management
+    fleet: Fleet
+    events: int
+    began: float = field(default_factory=time.monotonic)
+    switches: list[Switch] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    refused: str | None = None
+
+    async def replaced(
+        self, old: Release, new: Release, *, workers: int = WORKERS, migrating: bool = True
+    ) -> None:
+        """A stage: so many workers of the old release, and its API, make way for the new one."""
+        way = f"{old.name} → {new.name}"
+        async with self._stage() as batch:
+            if migrating:
+                await self.world.migrate(root=new.root)
+            await self._switch(f"{way}: begins")
+            await self.fleet.replace(old, new)
+            async with self.world.replacing_api(root=new.root):
+                self.fleet.api = new
+                await self._switch(f"{way}: one worker and the API replaced")
+                await self.round.emit_again(REPEATED)
+                await self._operate()
+            for _ in range(workers - 1):
+                await self.fleet.replace(old, new)
+        await self._switch(f"{way}: done")
+        await self._progressed(batch)
+
+    async def alone(self, newest: Release, older: Release) -> None:
+        """The last stage: only this release is left, and no way back where it uses what is new."""
+        if uses_more_than_r0():
+            await until(self._uses_all_it_knows, within=60, what="a run by the newest build")
+        async with self._stage() as batch:
+            await self._operate()
+        await self._check_builds(batch)
+        await self._hold_one_that_was_sent()
+        await self._switch(f"{newest.name} alone")
+        self.refused = await self.fleet.refuses(older)
+        if self.refused is None:
+            if uses_more_than_r0():
+                self.broken.append(f"a worker of {older.name} came back, and was admitted")
+                await self.fleet.leave_to(older)
+        elif not uses_more_than_r0() or "release doesn't know" not in self.refused:
+            self.broken.append(f"a worker of {older.name} came back, and said: {self.refused}")
+
+    async def finished(self) -> None:
+        """The troubles end; what has failed is delivered again."""
+        await self.vendor.trouble()
+        await self.management.replace_key(Kind.LOCKED, await self.vendor.new_key(Kind.LOCKED))
+        await self.management.resume(Kind.HELD)
+        await self.round.settled()
+        while (redelivery := await self.management.redeliver()) is not None:
+            await self.management.redelivered(redelivery)
+            await self.round.settled()
+
+    async def builds(self, emitted: Sequence[Emitted]) -> Counter[int]:
+        """How many of these events' runs were recorded with which builder."""
+        found: Counter[int] = Counter()
+        for one in emitted:
+            described = await describe_event(self.world.client, one.ids[0])
+            facts = read_history(*await fetch_run(self.world.client, described))
+            found.update(rule.build for rule in (facts.matched.rules if facts.matched else ()))
+        return found
+
+    @asynccontextmanager
+    async def _stage(self) -> AsyncIterator[list[Emitted]]:
+        """While the block runs a batch comes in; it begins when a third of it is there.
+
+        The block is given the batch, as far as it has come.
+        """
+        await self.management.pause(Kind.HELD)
+        await self.vendor.new_key(Kind.LOCKED)  # which nobody has told us yet
+        await self.vendor.trouble(*Kind)
+        emitted: list[Emitted] = []
+        task = asyncio.create_task(self._emit(emitted))
+
+        async def a_third() -> bool:
+            return task.done() or len(emitted) >= self.events // STAGES // 3
+
+        try:
+            await until(a_third, within=60, what="a third of a batch")
+            yield emitted
+        finally:
+            await task
+
+    async def _emit(self, into: list[Emitted]) -> None:
+        kinds = batch(self.events // STAGES, self.world.random)
+        for kind in kinds:
+            failing = kind is Kind.FAILING
+            into += await self.round.emit(1, kind, tries=10, redelivered=failing)
+            await asyncio.sleep(STAGE_SECONDS / len(kinds))
+
+    async def _operate(self) -> None:
+        """A key is replaced, a connection resumed and paused, a redelivery begun."""
+        await self.vendor.trouble(Kind.RETRYING, Kind.BETWEEN)
+        await self.management.replace_key(Kind.LOCKED, self.vendor.key(Kind.LOCKED))
+        await self.management.redeliver()
+        await self.management.resume(Kind.HELD)
+        await self.management.pause(Kind.HELD)
+
+    async def _switch(self, what: str) -> None:
+        states = count_by_state((await self.round.logs()).values())
+        at = round(time.monotonic() - self.began, 1)
+        self.switches.append(Switch(at, what, self.fleet.releases, self.fleet.api.name, states))
+        print(f"{at:6.1f} s  {what:<60} {states}", flush=True)
+
+    async def _progressed(self, batch: Sequence[Emitted]) -> None:
+        """Wait until what nothing is wrong with was delivered, by the workers there are."""
+        steady = {one.person for one in batch if self.round.events[one.person] == Kind.STEADY}
+
+        async def delivered() -> bool:
+            requests = await self.round.requests()
+            return steady <= {one.person for one in requests if one.call == "track"}
+
+        await until(delivered, within=90, what=f"{len(steady)} deliveries by {self.fleet.releases}")
+
+    async def _hold_one_that_was_sent(self) -> None:
+        """Its next attempt is built anew, by whichever release goes on with it."""
+        await self.vendor.new_key(Kind.LOCKED)
+        [refused] = await self.round.emit(1, Kind.LOCKED, tries=10)
+
+        async def held() -> bool:
+            log = (await self.round.logs())[refused.ids[0]]
+            return any(delivery.held and delivery.attempt_count for delivery in log.deliveries)
+
+        await until(held, within=60, what="a held delivery")
+
+    async def _uses_all_it_knows(self) -> bool:
+        emitted = await self.round.emit(1, Kind.STEADY)
+        await self._progressed(emitted)
+        return set(await self.builds(emitted)) == {THIS_RELEASE.newest_build}
+
+    async def _check_builds(self, batch: Sequence[Emitted]) -> None:
+        newest = THIS_RELEASE.newest_build
+        if set(found := await self.builds(batch)) != {newest}:
+            self.broken.append(f"with {self.fleet.releases} alone, builds are {dict(found)}")
