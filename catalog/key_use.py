@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -62,6 +63,15 @@ class KeyNotEverywhere(Conflict):
             f"the {kind} key {key_id!r} can't be used yet: it has not reached {names}. "
             f"Add it to their {SETTING[kind]} beside the present one and restart them"
         )
+
+
+@dataclass(frozen=True)
+class StoredSecrets:
+    """`count` secrets of one sort, encrypted with the credential key `key_id`."""
+
+    what: str
+    key_id: str
+    count: int
 
 
 class KeyUse:
@@ -153,17 +163,25 @@ class KeyUse:
 
     async def credentials_by_key(self) -> dict[str, int]:
         """How many stored secrets each credential key is needed for."""
+        counts: Counter[str] = Counter()
+        for stored in await self.stored_secrets():
+            counts[stored.key_id] += stored.count
+        return dict(counts)
+
+    async def stored_secrets(self) -> list[StoredSecrets]:
+        """What credential keys are needed for, by what it is and then by key."""
         async with connection(self._pool) as conn:
             rows = await conn.fetch(
                 """
-                SELECT key_id, count(*) AS count FROM (
-                    SELECT key_id FROM connections
-                    UNION ALL SELECT key_id FROM machine_keys WHERE key_id IS NOT NULL
-                    UNION ALL SELECT key_id FROM alert_targets
-                ) AS stored GROUP BY key_id
+                SELECT what, key_id, count(*) AS count FROM (
+                    SELECT 'Customer.io keys' AS what, key_id FROM connections
+                    UNION ALL SELECT 'alert targets', key_id FROM alert_targets
+                    UNION ALL SELECT 'machine keys', key_id FROM machine_keys
+                        WHERE key_id IS NOT NULL
+                ) AS stored GROUP BY what, key_id ORDER BY what COLLATE "C", key_id
                 """
             )
-        return {row["key_id"]: row["count"] for row in rows}
+        return [StoredSecrets(row["what"], row["key_id"], row["count"]) for row in rows]
 
 
 async def _in_use(conn: Connection, kind: Kind) -> list[KeyInUse]:

@@ -4,6 +4,7 @@ organisation.
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
 import uuid
@@ -23,6 +24,8 @@ KEYS = "keys"
 
 NAME_CHARACTERS = 100
 LARGEST_LIST = 1_000
+
+ACCESS_KEY = re.compile(r"mk_[A-Za-z0-9_-]{22,128}")  # as Meshes' clients check it
 
 _ALPHANUMERIC = string.ascii_letters + string.digits
 

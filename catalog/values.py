@@ -21,13 +21,13 @@ EVENT_BYTES = 100  # customer.io's own limit for an event's name
 RESOURCE_BYTES = 100
 METADATA_BYTES = 16_384
 CREATED_BY_CHARACTERS = 200
+API_KEY_CHARACTERS = 200
 REQUESTS_PER_SECOND = 100_000  # the most that can be asked for
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _WORKSPACE_NAME = re.compile(r"[a-zA-Z0-9 _-]{3,50}")
 _CONNECTION_NAME = re.compile(r"[a-zA-Z0-9 _-]{1,128}")
 _RESOURCE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-_API_KEY = re.compile(r"[!-9;-~]{1,256}")  # a Basic user name: visible ASCII without the colon
 
 ACTION = "track_event"
 REGIONS = ("us", "eu")
@@ -99,11 +99,27 @@ def request_rate(per_second: int) -> int:
 
 
 def api_key(key: SecretStr | str) -> SecretStr:
-    """Blanks around it, as they come with copying, are removed. Never repeated in the error."""
+    """A Customer.io key without the blanks around it that come with copying.
+
+    Customer.io publishes no format, so only what can't be sent as the user name of Basic
+    authentication, or is plainly a mistake in copying, is refused. Never repeated in the error.
+    """
     text = (key.get_secret_value() if isinstance(key, SecretStr) else key).strip()
-    if not _API_KEY.fullmatch(text):
+    if not text:
+        raise InvalidValue("api_key", "is blank; copy it from the Customer.io API source")
+    if len(text) > API_KEY_CHARACTERS:
         raise InvalidValue(
-            "api_key", "must be 1 to 256 visible ASCII characters, without blanks and colons"
+            "api_key", f"has {len(text):,} characters, must have at most {API_KEY_CHARACTERS}"
+        )
+    if not text.isascii():
+        raise InvalidValue("api_key", "holds characters other than ASCII; copy it again")
+    if any(map(str.isspace, text)):
+        raise InvalidValue("api_key", "holds a blank or a line break; copy it again")
+    if not text.isprintable():
+        raise InvalidValue("api_key", "holds a control character; copy it again")
+    if ":" in text:
+        raise InvalidValue(
+            "api_key", "holds a colon; it is one word, not the Track API's site id and key"
         )
     return SecretStr(text)
 

@@ -6,7 +6,6 @@ Header `{"alg": "HS256", "kid": <access key>}`, claims `iss` = `urn:meshes:m2m:<
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ import jwt
 
 from catalog.errors import NotFound
 from catalog.key_lookup import MachineCaller
+from catalog.keys import ACCESS_KEY
 
 ALGORITHM = "HS256"
 AUDIENCE = "meshes-api"
@@ -22,8 +22,6 @@ LONGEST_SECONDS = 60
 SKEW_SECONDS = 5
 # A real one has about 400 characters; a parser need not be shown more.
 LONGEST_TOKEN = 4_096
-
-_ACCESS_KEY = re.compile(r"mk_[A-Za-z0-9_-]{22,128}")
 
 
 class InvalidToken(Exception):
@@ -77,7 +75,7 @@ def _access_key(token: str) -> str:
     if header.get("alg") != ALGORITHM:
         raise InvalidToken(f"the token must be signed with {ALGORITHM}")
     access_key = header.get("kid")
-    if not isinstance(access_key, str) or not _ACCESS_KEY.fullmatch(access_key):
+    if not isinstance(access_key, str) or not ACCESS_KEY.fullmatch(access_key):
         raise InvalidToken("the token's header must name the access key as kid")
     return access_key
 

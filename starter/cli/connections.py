@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from catalog import values
 from catalog.connections import Connection
-from destinations.customerio.api_key import check_api_key
+from catalog.errors import InvalidValue
 from destinations.customerio.verify import Verdict, verify
 from engine.steering import resume_connection
 from starter.cli.errors import CommandFailed, Exit
@@ -167,9 +168,9 @@ async def _tell_held(parts: Parts, connection: Connection) -> None:
 def _read_key(given: str) -> str:
     text = sys.stdin.readline() if given == "-" else given
     try:
-        return check_api_key(text)
-    except ValueError as err:
-        raise typer.BadParameter(str(err)) from None
+        return values.api_key(text).get_secret_value()
+    except InvalidValue as err:
+        raise typer.BadParameter(f"the API key {err.problem}") from None
 
 
 def _print(connection: Connection, as_json: bool, *, wrapped: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -138,16 +139,21 @@ async def _catalog(pool: Pool, secrets: Secrets) -> AsyncIterator[Finding]:
 
 
 async def _credential_keys(pool: Pool, secrets: Secrets) -> Finding:
-    stored = await KeyUse(pool).credentials_by_key()
-    lost = {key: count for key, count in stored.items() if key not in secrets.credential_keys}
+    stored = await KeyUse(pool).stored_secrets()
+    lost = [one for one in stored if one.key_id not in secrets.credential_keys]
     if lost:
-        named = ", ".join(f"{key} ({count})" for key, count in sorted(lost.items()))
+        named = ", ".join(f"{one.what} with {one.key_id} ({one.count})" for one in lost)
         return bad(
             "credential keys",
-            f"Customer.io keys are encrypted with keys that are not here: {named}",
-            "add them to EMITONCE_CREDENTIAL_KEYS; without them the API keys must be entered anew",
+            f"secrets are encrypted with keys that are not here: {named}",
+            "add them to EMITONCE_CREDENTIAL_KEYS; without them enter Customer.io keys and alert "
+            "targets again, and make new machine keys",
         )
-    return fine("credential keys", f"decrypt all {sum(stored.values())} stored Customer.io keys")
+    counts: Counter[str] = Counter()
+    for one in stored:
+        counts[one.what] += one.count
+    told = ", ".join(f"{what} ({count})" for what, count in counts.items())
+    return fine("credential keys", f"decrypt all that is stored: {told or 'nothing yet'}")
 
 
 async def _temporal(settings: Settings, secrets: Secrets) -> AsyncIterator[Finding]:

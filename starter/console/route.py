@@ -144,6 +144,7 @@ async def _session(request: Request) -> Session:
         raise NoSession(ended=True) from None
     if (known.key, known.organisation) != (session.key, session.organisation):
         raise NoSession(ended=True)
+    parts_of(request).catalog.key_lookup.uses.note(known.key)
     return session
 
 

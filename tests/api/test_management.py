@@ -146,6 +146,7 @@ async def test_connections(api: Api):
         ({"metadata": {"region": "us", "cdpApiKey": ""}}, "metadata.cdpApiKey"),
         ({"metadata": {"region": "us", "cdpApiKey": "a:b"}}, "metadata.cdpApiKey"),
         ({"metadata": {"region": "us", "cdpApiKey": "a b"}}, "metadata.cdpApiKey"),
+        ({"metadata": {"region": "us", "cdpApiKey": "a" * 201}}, "metadata.cdpApiKey"),
         ({"hidden": "yes"}, "hidden"),
     ],
 )

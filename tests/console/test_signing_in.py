@@ -99,6 +99,16 @@ async def test_a_session_ends_by_itself(site: Site, stack: Stack):
         assert "Your session has ended" in page.text
 
 
+async def test_a_key_that_signed_in_shows_when_it_was_last_used(stack: Stack):
+    async with open_site(stack) as site, visiting(site) as http:
+        await sign_in(http, site.access_key, site.secret_key)
+        assert (await http.get("/workspaces")).status_code == 200
+        await stack.catalog.key_lookup.uses.written()
+        keys = await stack.catalog.machine_keys.list(stack.organisation)
+        [own] = [key for key in keys if key.access_key == site.access_key]
+        assert own.last_used_at is not None
+
+
 async def test_a_session_ends_with_its_key(stack: Stack):
     async with open_site(stack) as site, visiting(site) as http:
         await sign_in(http, site.access_key, site.secret_key)

@@ -62,6 +62,15 @@ async def test_a_schema_that_is_ahead_is_a_warning(stack: Stack) -> None:
     assert "9999_later.sql" in found["migrations"]["said"]
 
 
+async def test_secrets_are_counted_by_what_they_are(stack: Stack) -> None:
+    await stack.rule()
+    for name in ("ci", "laptop"):
+        await stack.catalog.machine_keys.create(stack.organisation, name=name, created_by="test")
+    _, found = await examined(stack)
+    said = found["credential keys"]["said"]
+    assert said == "decrypt all that is stored: Customer.io keys (1), machine keys (2)"
+
+
 async def test_keys_that_nothing_here_decrypts_are_told(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,7 +85,7 @@ async def test_keys_that_nothing_here_decrypts_are_told(
     monkeypatch.setattr(processes, "environment_of", lambda _: settings)
     ended, found = await examined(stack)
     assert ended.code == 1
-    assert "k1 (1)" in found["credential keys"]["said"]
+    assert "Customer.io keys with k1 (1)" in found["credential keys"]["said"]
     assert found["Customer.io eu"]["state"] == "warning"
 
 

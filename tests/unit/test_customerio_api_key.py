@@ -6,12 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from destinations.customerio.api_key import MAX_KEY, check_api_key
+from catalog.errors import InvalidValue
+from catalog.values import API_KEY_CHARACTERS, api_key
 
 
-@pytest.mark.parametrize("text", ["k3y", " k3y\n", "\tk3y ", "a" * MAX_KEY, "a-b_c.d/e+f="])
+@pytest.mark.parametrize(
+    "text", ["k3y", " k3y\n", "\tk3y ", "a" * API_KEY_CHARACTERS, "a-b_c.d/e+f="]
+)
 def test_a_plausible_key_is_taken_without_surrounding_blanks(text):
-    assert check_api_key(text) == text.strip()
+    assert api_key(text).get_secret_value() == text.strip()
 
 
 @pytest.mark.parametrize(
@@ -25,16 +28,16 @@ def test_a_plausible_key_is_taken_without_surrounding_blanks(text):
         ("a\x7fb", "control character"),
         ("site:key", "colon"),
         ("schlüssel", "ASCII"),
-        ("a" * (MAX_KEY + 1), "201 characters"),
+        ("a" * (API_KEY_CHARACTERS + 1), "201 characters"),
     ],
 )
 def test_a_mistake_is_named(text, reason):
-    with pytest.raises(ValueError, match=reason):
-        check_api_key(text)
+    with pytest.raises(InvalidValue, match=reason):
+        api_key(text)
 
 
 @given(st.text(min_size=6).map(lambda text: f"{text}:x"))
 def test_a_refusal_never_quotes_the_key(text):
-    with pytest.raises(ValueError) as refusal:
-        check_api_key(text)
+    with pytest.raises(InvalidValue) as refusal:
+        api_key(text)
     assert text not in str(refusal.value)

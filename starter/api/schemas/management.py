@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from catalog.values import API_KEY_CHARACTERS
 from delivery.mapping_schema import MappingSchema
 from starter.api.schemas.shared import (
     Answer,
@@ -21,6 +22,10 @@ from starter.api.schemas.shared import (
     Whole,
 )
 
+# Documented here, checked by the catalog.
+ApiKey = Annotated[
+    Text, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": API_KEY_CHARACTERS})
+]
 WorkspaceName = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9 _-]{3,50}$")]
 ConnectionName = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9 _-]{1,128}$")]
 ResourceId = Annotated[Text, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
@@ -89,11 +94,9 @@ class CatalogEntry(Answer):
 class ConnectionMetadata(Input):
     region: Literal["us", "eu"]
     cdp_api_key: Annotated[
-        Text,
+        ApiKey,
         Field(
             alias="cdpApiKey",
-            min_length=1,
-            max_length=200,
             description="The CDP API key of an HTTP or server source; never returned.",
         ),
     ]
@@ -103,9 +106,7 @@ class ChangedMetadata(Input):
     """What is left out stays as it is."""
 
     region: Literal["us", "eu"] | None = None
-    cdp_api_key: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(
-        default=None, alias="cdpApiKey"
-    )
+    cdp_api_key: ApiKey | None = Field(default=None, alias="cdpApiKey")
 
 
 class ConnectionInput(Input):

@@ -9,6 +9,7 @@ from fastapi import Request
 from pydantic import SecretStr
 from starlette.responses import Response
 
+from catalog import values
 from catalog.connections import Connection, Credential
 from catalog.errors import Conflict, InvalidValue, NotFound
 from engine.held_runs import count_held
@@ -30,8 +31,6 @@ from starter.console.route import (
 from starter.console.words import REGIONS, sentence
 
 router = console_router()
-
-CREATED_KEY = "That is no key: copy it again, without blanks, colons or line ends."
 
 
 @router.get("/w/{workspace_id}/connections")
@@ -227,9 +226,11 @@ async def _check(request: Request, form: Form) -> dict[str, Any]:
         return _unchecked("Choose a region first.")
     if not key:
         return _unchecked("Enter the key first.")
-    if not key.isascii() or not key.isprintable() or len(key) > 256 or " " in key or ":" in key:
-        return _unchecked(CREATED_KEY)
-    credential = Credential(region="eu" if region == "eu" else "us", api_key=SecretStr(key))
+    try:
+        api_key = values.api_key(key)
+    except InvalidValue as err:
+        return _unchecked(_key_fault(err))
+    credential = Credential(region="eu" if region == "eu" else "us", api_key=api_key)
     check: KeyCheck = await request.app.state.console.verify(credential)
     return _told(check)
 
@@ -248,9 +249,13 @@ def _unchecked(message: str) -> dict[str, Any]:
     return {"tone": "quiet", "word": "Not checked", "message": message}
 
 
+def _key_fault(error: InvalidValue) -> str:
+    return f"The key {error.problem}."
+
+
 def _faults(error: InvalidValue) -> dict[str, str]:
     if error.field == "api_key":
-        return {"api_key": CREATED_KEY}
+        return {"api_key": _key_fault(error)}
     return {error.field: f"{error.field.capitalize()} {error.problem}."}
 
 

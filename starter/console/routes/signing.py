@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import re
 from typing import Any
 
 from fastapi import Request
@@ -11,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from catalog.errors import NotFound
 from catalog.key_lookup import MachineCaller
+from catalog.keys import ACCESS_KEY
 from starter.api.errors import not_found
 from starter.console.development import DevelopmentKey
 from starter.console.route import (
@@ -27,7 +27,6 @@ router = public_router()
 within = console_router()
 
 LONGEST_SECRET = 200
-_ACCESS_KEY = re.compile(r"mk_[A-Za-z0-9_-]{1,128}")
 
 
 @router.get("/sign-in")
@@ -85,7 +84,7 @@ router.include_router(within)
 
 
 async def _known(request: Request, access_key: str, secret_key: str) -> MachineCaller | None:
-    if not _ACCESS_KEY.fullmatch(access_key) or not 0 < len(secret_key) <= LONGEST_SECRET:
+    if not ACCESS_KEY.fullmatch(access_key) or not 0 < len(secret_key) <= LONGEST_SECRET:
         return None
     try:
         known = await parts_of(request).catalog.key_lookup.machine(access_key)
