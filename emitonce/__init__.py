@@ -7,11 +7,12 @@ Over HTTP, with the API's URL and a publishable key (`EMITONCE_URL`, `EMITONCE_P
 Or by starting the workflow itself, where the Temporal cluster is reached (`emitonce[temporal]`):
 
     emitter = await Emitter.connect()
-    event = await emitter.emit(workspace, "user.signup", {"userId": "usr_2048", "plan": "pro"})
+    event = await emitter.emit("user.signup", {"userId": "usr_2048"}, workspace=workspace)
     await event.result()
 
 An event is accepted once Temporal has stored its start: `emit` returns after that, and from then on
-nothing is lost. What it raises is an `EmitError`.
+nothing is lost. What it raises is an `EmitError`. `HTTPEmitter`, `AsyncHTTPEmitter`, `Emitter` and
+`SyncEmitter` have the same methods, and `emitonce.testing` has stand-ins for tests.
 """
 
 from __future__ import annotations
@@ -32,16 +33,21 @@ from emitonce.errors import (
     NotAccepted,
     NotAllowed,
 )
+from emitonce.event import NewEvent
+from emitonce.protocol import AsyncEmitter, BlockingEmitter
 from emitonce.version import __version__
 
 if TYPE_CHECKING:
-    from emitonce.emitter import Emitter, EventHandle
+    from emitonce.emitter import Emitter
+    from emitonce.handle import EventHandle
     from emitonce.http import AsyncHTTPEmitter, HTTPEmitter
     from emitonce.sync import SyncEmitter
 
 __all__ = [
     "AcceptedEvent",
+    "AsyncEmitter",
     "AsyncHTTPEmitter",
+    "BlockingEmitter",
     "CannotDecode",
     "DeliveryFailed",
     "EmitError",
@@ -53,6 +59,7 @@ __all__ = [
     "IdempotencyConflict",
     "InvalidEvent",
     "InvalidSetup",
+    "NewEvent",
     "NotAccepted",
     "NotAllowed",
     "SyncEmitter",
@@ -62,7 +69,7 @@ __all__ = [
 # Loaded when first asked for: who emits over HTTP needs no Temporal SDK, and the other way round.
 _HOMES = {
     "Emitter": "emitonce.emitter",
-    "EventHandle": "emitonce.emitter",
+    "EventHandle": "emitonce.handle",
     "SyncEmitter": "emitonce.sync",
     "AsyncHTTPEmitter": "emitonce.http",
     "HTTPEmitter": "emitonce.http",

@@ -10,24 +10,25 @@ which is safe: every try carries the same idempotency key, the caller's or one m
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
 from emitonce.accepted import AcceptedEvent
 from emitonce.answer import accepted_event, no_answer
-from emitonce.errors import InvalidEvent, InvalidSetup, NotAccepted
+from emitonce.errors import EmitError, InvalidEvent, InvalidSetup, NotAccepted
+from emitonce.event import NewEvent, checked_fields, encode, own_workspace
+from emitonce.many import emit_each, emit_each_async
 
 EVENTS_PATH = "/api/v1/events"
 TIMEOUT_SECONDS = 10.0
@@ -44,6 +45,7 @@ class _Settings:
     url: str
     headers: Mapping[str, str]
     token: Callable[[], str] | None
+    workspace: str | uuid.UUID | None
     tries: int
 
     def headers_for(self, idempotency_key: str) -> dict[str, str]:
@@ -62,6 +64,7 @@ class HTTPEmitter:
         *,
         publishable_key: str | None = None,
         token: Callable[[], str] | None = None,
+        workspace: str | uuid.UUID | None = None,
         timeout: float = TIMEOUT_SECONDS,
         tries: int = TRIES,
         transport: httpx.BaseTransport | None = None,
@@ -69,13 +72,14 @@ class HTTPEmitter:
         """`url` is the API's, without a path (`EMITONCE_URL` where absent).
 
         Either `publishable_key` (`EMITONCE_PUBLISHABLE_KEY` where absent), which stands for one
-        workspace, or `token`, which is asked for a machine's JWT before every try. `timeout` in
-        seconds is that of one try.
+        workspace, or `token`, which is asked for a machine's JWT before every try; then events
+        which name no workspace have this `workspace` (`EMITONCE_WORKSPACE` where absent).
+        `timeout` in seconds is that of one try.
 
         Raises:
             InvalidSetup: URL or key are missing, or can't be those.
         """
-        self._settings = _settings(url, publishable_key, token, tries)
+        self._settings = _settings(url, publishable_key, token, workspace, tries)
         self._timeout, self._transport = timeout, transport
         self._client: httpx.Client | None = None
         self._process = 0
@@ -87,26 +91,22 @@ class HTTPEmitter:
         payload: Mapping[str, Any],
         *,
         workspace: str | uuid.UUID | None = None,
-        resource: str | None = None,
+        resource: str | None = "global",
         resource_id: str | None = None,
         timestamp: datetime | str | None = None,
         idempotency_key: str | None = None,
     ) -> AcceptedEvent:
-        """Emit one event; when this returns, it is stored and will be delivered.
+        """See `BlockingEmitter.emit`. A publishable key stands for one workspace."""
+        return self._emit(
+            NewEvent(event, payload, workspace, resource, resource_id, timestamp, idempotency_key)
+        )
 
-        `workspace` is needed with a machine's token only. `timestamp` is when it happened, with a
-        time zone; now, when absent. The same `idempotency_key` and body give the same event.
+    def emit_many(self, events: Iterable[NewEvent]) -> list[AcceptedEvent | EmitError]:
+        """See `BlockingEmitter.emit_many`."""
+        return emit_each(self._emit, events)
 
-        Raises:
-            NotAccepted: the API did not answer, or could not store it; nothing is known to be
-                stored, and emitting it again with the same idempotency key is safe.
-            InvalidEvent: the event is refused; `IdempotencyConflict` when its key came with
-                another body before.
-            InvalidSetup: somebody else answers at this URL; `NotAllowed` when the key or token is
-                refused. The event may be emitted again once that is fixed.
-        """
-        body = _body(event, payload, workspace, resource, resource_id, timestamp)
-        key = _key(idempotency_key)
+    def _emit(self, new: NewEvent) -> AcceptedEvent:
+        body, key = _body(new, self._settings.workspace), _key(new.idempotency_key)
         number = 1
         while True:
             try:
@@ -140,7 +140,7 @@ class HTTPEmitter:
             self._client.close()
         self._client = None
 
-    def __enter__(self) -> HTTPEmitter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -161,12 +161,13 @@ class AsyncHTTPEmitter:
         *,
         publishable_key: str | None = None,
         token: Callable[[], str] | None = None,
+        workspace: str | uuid.UUID | None = None,
         timeout: float = TIMEOUT_SECONDS,
         tries: int = TRIES,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """See `HTTPEmitter`."""
-        self._settings = _settings(url, publishable_key, token, tries)
+        self._settings = _settings(url, publishable_key, token, workspace, tries)
         self._http = httpx.AsyncClient(
             base_url=self._settings.url, timeout=timeout, transport=transport
         )
@@ -177,14 +178,22 @@ class AsyncHTTPEmitter:
         payload: Mapping[str, Any],
         *,
         workspace: str | uuid.UUID | None = None,
-        resource: str | None = None,
+        resource: str | None = "global",
         resource_id: str | None = None,
         timestamp: datetime | str | None = None,
         idempotency_key: str | None = None,
     ) -> AcceptedEvent:
         """See `HTTPEmitter.emit`."""
-        body = _body(event, payload, workspace, resource, resource_id, timestamp)
-        key = _key(idempotency_key)
+        return await self._emit(
+            NewEvent(event, payload, workspace, resource, resource_id, timestamp, idempotency_key)
+        )
+
+    async def emit_many(self, events: Iterable[NewEvent]) -> list[AcceptedEvent | EmitError]:
+        """See `BlockingEmitter.emit_many`."""
+        return await emit_each_async(self._emit, events)
+
+    async def _emit(self, new: NewEvent) -> AcceptedEvent:
+        body, key = _body(new, self._settings.workspace), _key(new.idempotency_key)
         number = 1
         while True:
             try:
@@ -206,7 +215,7 @@ class AsyncHTTPEmitter:
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def __aenter__(self) -> AsyncHTTPEmitter:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -222,6 +231,7 @@ def _settings(
     url: str | None,
     publishable_key: str | None,
     token: Callable[[], str] | None,
+    workspace: str | uuid.UUID | None,
     tries: int,
 ) -> _Settings:
     url = url or os.environ.get("EMITONCE_URL")
@@ -241,7 +251,9 @@ def _settings(
                 "a key is missing: pass publishable_key or token, or set EMITONCE_PUBLISHABLE_KEY"
             )
         headers["X-Meshes-Publishable-Key"] = _header_value("publishable_key", publishable_key)
-    return _Settings(url.rstrip("/"), headers, token, max(tries, 1))
+    else:
+        workspace = workspace or os.environ.get("EMITONCE_WORKSPACE")
+    return _Settings(url.rstrip("/"), headers, token, own_workspace(workspace), max(tries, 1))
 
 
 def _header_value(name: str, text: str) -> str:
@@ -250,31 +262,9 @@ def _header_value(name: str, text: str) -> str:
     return text
 
 
-def _body(
-    event: str,
-    payload: Mapping[str, Any],
-    workspace: str | uuid.UUID | None,
-    resource: str | None,
-    resource_id: str | None,
-    timestamp: datetime | str | None,
-) -> bytes:
-    if isinstance(timestamp, datetime):
-        if timestamp.tzinfo is None:
-            raise InvalidEvent("timestamp: has no time zone; use datetime.now(timezone.utc)")
-        timestamp = timestamp.astimezone(UTC).isoformat(timespec="milliseconds")
-    optional = {
-        "workspace": None if workspace is None else str(workspace),
-        "resource": resource,
-        "resource_id": resource_id,
-        "timestamp": timestamp,
-    }
-    given = {name: value for name, value in optional.items() if value is not None}
-    try:
-        return json.dumps(
-            {"event": event, "payload": dict(payload), **given}, allow_nan=False
-        ).encode()
-    except (TypeError, ValueError, RecursionError) as err:
-        raise InvalidEvent(f"payload: is not JSON: {err}") from None
+def _body(new: NewEvent, workspace: str | uuid.UUID | None) -> bytes:
+    fields = checked_fields(new, workspace)
+    return encode({name: value for name, value in fields.items() if value is not None})
 
 
 def _key(given: str | None) -> str:

@@ -1,9 +1,9 @@
 """`Emitter` for code without an event loop, such as Django's and Celery's.
 
     emitter = SyncEmitter()
-    event = emitter.emit(workspace, "user.signup", {"userId": "usr_2048"})
+    event = emitter.emit("user.signup", {"userId": "usr_2048"}, workspace=workspace)
 
-Temporal's client needs an event loop: one runs in a thread of its own, begun with the first event.
+Temporal's client needs an event loop: one runs in a thread of its own, started by the first event.
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ import asyncio
 import os
 import threading
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import CancelledError
 from datetime import datetime
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
-from emitonce.emitter import Emitter, EventHandle
-from emitonce.errors import NotAccepted
+from emitonce.accepted import AcceptedEvent
+from emitonce.emitter import Emitter
+from emitonce.errors import EmitError, NotAccepted
+from emitonce.event import NewEvent
+from emitonce.many import emit_each_async
+from emitonce.protocol import workspace_may_be_first
 
 T = TypeVar("T")
 
@@ -35,73 +41,106 @@ class SyncEmitter:
         """
         self._timeout, self._connect = timeout, connect
         self._lock = threading.Lock()
-        self._process = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._emitter: Emitter | None = None
+        self._line: _Line | None = None
 
+    @workspace_may_be_first
     def emit(
         self,
-        workspace: str | uuid.UUID,
         event: str,
         payload: Mapping[str, Any],
         *,
-        resource: str = "global",
+        workspace: str | uuid.UUID | None = None,
+        resource: str | None = "global",
         resource_id: str | None = None,
         timestamp: datetime | str | None = None,
         idempotency_key: str | None = None,
-    ) -> str:
-        """Accept one event and return its id; see `Emitter.emit` for what it takes and raises.
+    ) -> AcceptedEvent:
+        """See `BlockingEmitter.emit`.
 
-        Raises:
-            NotAccepted: also when it took longer than the timeout. It may have been stored all the
-                same: emit it again with the same idempotency key.
+        `NotAccepted` also when it took longer than the timeout. It may have been stored all the
+        same: emit it again with the same idempotency key.
         """
-        handle: EventHandle = self._run(
-            self._connected().emit(
-                workspace,
-                event,
-                payload,
-                resource=resource,
-                resource_id=resource_id,
-                timestamp=timestamp,
-                idempotency_key=idempotency_key,
-            )
-        )
-        return handle.id
+        new = NewEvent(event, payload, workspace, resource, resource_id, timestamp, idempotency_key)
+        return self._run(lambda line: line.emit(new))
+
+    def emit_many(self, events: Iterable[NewEvent]) -> list[AcceptedEvent | EmitError]:
+        """See `BlockingEmitter.emit_many`."""
+        return self._run(lambda line: emit_each_async(line.emit, events))
 
     def close(self) -> None:
-        """End the thread. A later event begins anew."""
+        """End the thread; what is under way there is not accepted. A later event starts it anew."""
         with self._lock:
-            if self._loop and self._thread and self._process == os.getpid():
-                self._loop.call_soon_threadsafe(self._loop.stop)
-                self._thread.join(self._timeout)
-            self._loop = self._thread = self._emitter = None
+            line, self._line = self._line, None
+        if line is not None and line.process == os.getpid():
+            line.close(self._timeout)
 
-    def _connected(self) -> Emitter:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(self, work: Callable[[_Line], Coroutine[Any, Any, T]]) -> T:
         with self._lock:
-            if self._emitter is None or self._process != os.getpid():
-                self._process = os.getpid()
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=_run_forever, args=(self._loop,), name="emitonce", daemon=True
-                )
-                self._thread.start()
-                self._emitter = self._run(Emitter.connect(**self._connect))
-            return self._emitter
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        assert self._loop is not None
-        running = asyncio.run_coroutine_threadsafe(work, self._loop)
+            if self._line is None or self._line.process != os.getpid():
+                self._line = _Line(self._timeout, self._connect)
+            # Under the lock, so that nothing is handed to a loop that is being closed.
+            running = asyncio.run_coroutine_threadsafe(work(self._line), self._line.loop)
         try:
-            return running.result(self._timeout)
+            return running.result()
+        except CancelledError:
+            raise NotAccepted("the emitter was closed meanwhile") from None
+
+
+class _Line:
+    """One process's thread, event loop and connection."""
+
+    def __init__(self, timeout: float, connect: Mapping[str, Any]) -> None:
+        self.process = os.getpid()
+        self.loop = asyncio.new_event_loop()
+        self._timeout, self._connect = timeout, connect
+        self._connecting: asyncio.Task[Emitter] | None = None
+        self._thread = threading.Thread(target=self._serve, name="emitonce", daemon=True)
+        self._thread.start()
+
+    async def emit(self, new: NewEvent) -> AcceptedEvent:
+        try:
+            async with asyncio.timeout(self._timeout):
+                emitter = await self._connected()
+                accepted = await emitter._emit(new)
         except TimeoutError:
-            running.cancel()
             raise NotAccepted(f"Temporal did not answer within {self._timeout:g} s") from None
+        return AcceptedEvent(accepted.id, accepted.event, accepted.workspace, accepted.created_at)
+
+    async def _connected(self) -> Emitter:
+        """One attempt at a time, whoever waits for it and for however long; then the next."""
+        if self._connecting is None or _failed(self._connecting):
+            self._connecting = self.loop.create_task(Emitter.connect(**self._connect))
+            self._connecting.add_done_callback(_failed)  # so seen, though nobody may wait any more
+        return await asyncio.shield(self._connecting)
+
+    def close(self, timeout: float) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(timeout)
+
+    def _serve(self) -> None:
+        try:
+            self.loop.run_forever()
+            self.loop.run_until_complete(_cancel(asyncio.all_tasks(self.loop)))
+        finally:
+            self.loop.close()
 
 
-def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()
+async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _failed(task: asyncio.Task[Any]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)

@@ -117,6 +117,6 @@ async def accepting(target: dict[str, Any]) -> AsyncIterator[Accept]:
     emitter = await Emitter.connect()
 
     async def accept(number: int, payload: dict[str, Any]) -> None:
-        await emitter.emit(target["workspace"], EVENT, payload)
+        await emitter.emit(EVENT, payload, workspace=target["workspace"])
 
     yield accept

@@ -41,7 +41,7 @@ async def accepting(target: dict[str, Any]) -> AsyncIterator[Accept]:
             emitter = Emitter(client, instance_secret=secrets.instance_secret, eager_start=True)
 
             async def accept(number: int, payload: dict[str, Any]) -> None:
-                await emitter.emit(target["workspace"], ours.EVENT, payload)
+                await emitter.emit(ours.EVENT, payload, workspace=target["workspace"])
 
             yield accept
             await asyncio.Event().wait()  # deliver until the process is ended

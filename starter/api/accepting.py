@@ -46,7 +46,7 @@ class Accepting:
     """Makes no database write and, once a key is known, needs no database."""
 
     def __init__(self, parts: Parts, authentication: Authentication) -> None:
-        self._emitter = parts.emitter()
+        self._starter = parts.event_starter()
         self._authentication = authentication
 
     async def one(self, value: JsonValue, caller: Caller, key: str | None) -> JsonObject:
@@ -114,7 +114,7 @@ class Accepting:
     async def _start(
         self, event: NewEvent, caller: Caller, key: str | None, batch: bytes = b""
     ) -> JsonObject:
-        handle = await self._emitter.emit(
+        handle = await self._starter.start(
             event.workspace,
             event.event,
             event.payload,

@@ -8,8 +8,7 @@ from temporalio.client import Client
 from temporalio.common import MetricMeter
 
 from catalog import Catalog
-from emitonce import Emitter
-from emitonce.emitter import TASK_QUEUE
+from emitonce.start import TASK_QUEUE, EventStarter
 from starter.api.codec import CodecAccess
 
 
@@ -30,7 +29,7 @@ class Parts:
     codec: CodecAccess | None = None
     meter: MetricMeter = MetricMeter.noop
 
-    def emitter(self) -> Emitter:
-        return Emitter(
+    def event_starter(self) -> EventStarter:
+        return EventStarter(
             self.client, instance_secret=self.instance_secret, task_queue=self.task_queue
         )

@@ -14,7 +14,7 @@ from catalog.errors import NotFound
 from catalog.values import read_id
 from delivery.delivery_log import DeliveryLog
 from delivery.log import EventLog
-from emitonce.emitter import WORKFLOW
+from emitonce.start import WORKFLOW
 from engine.event_log import EventNotFound, describe_event, read_run_log
 from engine.links import run_url
 from starter.api.errors import not_found

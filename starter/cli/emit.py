@@ -38,11 +38,12 @@ def emit(
     given = read_payload(payload)
 
     async def run(parts: Parts) -> tuple[EventHandle, EventLog | None]:
+        await parts.catalog.workspaces.get(parts.organisation, workspace)  # or there is none
         emitter = await parts.emitter()
         handle = await emitter.emit(
-            workspace,
             event,
             given,
+            workspace=workspace,
             resource=resource,
             resource_id=resource_id,
             timestamp=timestamp,

@@ -18,6 +18,7 @@ from catalog.key_watch import KeyWatch
 from delivery.log import EventLog
 from destinations.customerio.client import CustomerIOClient
 from emitonce import DeliveryFailed, Emitter, EventCanceled, EventHandle, InvalidEvent
+from emitonce.start import EventStarter
 from engine.connect import connect
 from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.running_stack import running_stack
@@ -90,6 +91,13 @@ class Parts:
 
     async def emitter(self) -> Emitter:
         return Emitter(
+            await self.temporal(),
+            instance_secret=self.secrets.instance_secret,
+            task_queue=self.settings.task_queue,
+        )
+
+    async def event_starter(self) -> EventStarter:
+        return EventStarter(
             await self.temporal(),
             instance_secret=self.secrets.instance_secret,
             task_queue=self.settings.task_queue,

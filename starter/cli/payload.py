@@ -33,6 +33,8 @@ def read_payload(given: str) -> dict[str, Any]:
 
 
 def _bytes(given: str) -> bytes:
+    if not given.strip():
+        raise typer.BadParameter("is empty; a payload without keys is {}", param_hint="--payload")
     if given == "-":
         return sys.stdin.buffer.read()
     if given.lstrip().startswith(("{", "[")):

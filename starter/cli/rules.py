@@ -139,8 +139,8 @@ def send_test(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
 
     async def run(parts: Parts) -> EventLog:
         known = await parts.catalog.rules.get(parts.organisation, rule)
-        emitter = await parts.emitter()
-        handle = await emitter.emit(
+        starter = await parts.event_starter()
+        handle = await starter.start(
             known.workspace, known.event, given, only_rules=[known.id], test=True
         )
         return await log_when_ended(handle)

@@ -55,7 +55,7 @@ async def _deliver(parts: Parts, region: str) -> EventLog:
     workspace = await _workspace(parts)
     await _connection_with_rule(parts, workspace, region)
     emitter = await parts.emitter()
-    handle = await emitter.emit(workspace, EVENT, PAYLOAD)
+    handle = await emitter.emit(EVENT, PAYLOAD, workspace=workspace)
     say(f"accepted as event {handle.id}; waiting for its deliveries")
     return await log_when_ended(handle)
 

@@ -150,7 +150,7 @@ class Tour:
         self._expect(sent == ["identify"], "no track at Customer.io")
 
     async def _emit(self, workspace: str) -> EventLog:
-        handle: EventHandle = await self.stack.emitter.emit(workspace, EVENT, PAYLOAD)
+        handle: EventHandle = await self.stack.emitter.emit(EVENT, PAYLOAD, workspace=workspace)
         self._tell(f"accepted as event {handle.id}; waiting for its deliveries")
         try:
             await handle.result()

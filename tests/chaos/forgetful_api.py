@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 
-from emitonce import emitter
+from emitonce import start
 from starter.cli.main import main
 
 if __name__ == "__main__":
-    emitter.event_id_for = lambda *_: str(uuid.uuid4())
+    start.event_id_for = lambda *_: str(uuid.uuid4())
     main()

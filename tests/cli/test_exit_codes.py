@@ -22,6 +22,9 @@ NOBODY = str(uuid.UUID(int=7))
         (("rules", "preview", NOBODY, "--payload", '{"a": NaN}'), 2, "NaN"),
         (("rules", "preview", NOBODY, "--payload", "no-such-file.json"), 2, "no-such-file.json"),
         (("emit", "--workspace", NOBODY, "--event", "x"), 2, "--payload"),
+        (("emit", "--workspace", NOBODY, "--event", "x", "--payload", ""), 2, "is empty"),
+        (("emit", "--workspace", NOBODY, "--event", "x", "--payload", "{}"), 3, "workspace"),
+        (("emit", "--workspace", "acme", "--event", "x", "--payload", "{}"), 3, "workspace"),
     ],
 )
 async def test_an_error_has_its_code_and_names_the_thing(
@@ -31,6 +34,32 @@ async def test_an_error_has_its_code_and_names_the_thing(
     assert ran.code == code, ran.err
     assert told in ran.err
     assert "Traceback" not in ran.err
+
+
+async def test_emit_refuses_at_once_what_can_not_be_read(dev: Dev) -> None:
+    workspace = await dev.workspace("Refusals")
+    emit = ("emit", "--workspace", workspace, "--payload", "{}", "--event")
+    for more, told in (
+        ((" ",), "event: must not be blank"),
+        (("x" * 101,), "event: is 101 bytes long, limit 100"),
+        (("test@example.com",), "event: holds an e-mail address"),
+        (("x", "--timestamp", "yesterday"), "timestamp: is not an ISO 8601 time"),
+        (("x", "--resource-id", ""), "resource_id: must not be blank"),
+        (("x", "--idempotency-key", ""), "idempotency_key: "),
+    ):
+        ran = await dev.cli.run(*emit, *more)
+        assert ran.code == 4, (more, ran.err)
+        assert told in ran.err
+        assert "Traceback" not in ran.err
+    assert (await dev.cli.json("events", "list", "--workspace", workspace))["count"] == 0
+
+
+async def test_a_namespace_that_is_not_there_is_the_settings_fault(dev: Dev) -> None:
+    workspace = await dev.workspace("Elsewhere")
+    emit = ("emit", "--workspace", workspace, "--event", "x", "--payload", "{}")
+    ran = await dev.cli.run(*emit, TEMPORAL_NAMESPACE="nowhere")
+    assert ran.code == 6, ran.err
+    assert "nowhere is not found" in ran.err
 
 
 async def test_a_second_stack_on_the_same_data_is_refused(dev: Dev) -> None:

@@ -30,15 +30,16 @@ sys.kept = SlowToEnd()
 """
 BLOCKING = """
 from emitonce import SyncEmitter
-print(SyncEmitter(task_queue=sys.argv[1]).emit(sys.argv[2], "user.signup", {"userId": "usr_7"}))
+emitter = SyncEmitter(task_queue=sys.argv[1], workspace=sys.argv[2])
+print(emitter.emit("user.signup", {"userId": "usr_7"}))
 """
 ON_A_LOOP = """
 import asyncio
 from emitonce import Emitter
 
 async def main():
-    emitter = await Emitter.connect(task_queue=sys.argv[1])
-    print((await emitter.emit(sys.argv[2], "user.signup", {"userId": "usr_7"})).id)
+    emitter = await Emitter.connect(task_queue=sys.argv[1], workspace=sys.argv[2])
+    print(await emitter.emit("user.signup", {"userId": "usr_7"}))
 
 loop = asyncio.new_event_loop()
 loop.run_until_complete(main())

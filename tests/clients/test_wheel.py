@@ -68,14 +68,14 @@ async def test_with_the_extra_it_starts_events_on_temporal(
     (tmp_path / "backend.py").write_text(
         "import sys\n"
         "from emitonce import SyncEmitter\n"
-        f"emitter = SyncEmitter(task_queue={stack.task_queue!r})\n"
-        f"print(emitter.emit({stack.workspace!r}, 'user.signup', {{'userId': 'usr_7'}}))\n"
-        "emitter.close()\n"
+        f"with SyncEmitter(task_queue={stack.task_queue!r}) as emitter:\n"
+        "    print(emitter.emit('user.signup', {'userId': 'usr_7'}))\n"
     )
     ran = await run(
         python,
         "backend.py",
         cwd=tmp_path,
+        EMITONCE_WORKSPACE=stack.workspace,
         TEMPORAL_ADDRESS=stack.client.service_client.config.target_host,
     )
     assert ran.code == 0, ran.out

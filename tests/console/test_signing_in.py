@@ -182,7 +182,7 @@ async def test_every_page_allows_no_inline_script_and_is_not_kept(site: Site):
 async def test_what_is_another_organisation_s_is_not_there(site: Site, stack: Stack):
     other = await stack.catalog.organisations.create("Another")
     theirs = await stack.catalog.workspaces.create(other.id, name="Theirs")
-    handle = await stack.emitter.emit(theirs.id, "their.event", {"userId": "1"})
+    handle = await stack.emitter.emit("their.event", {"userId": "1"}, workspace=theirs.id)
     async with visiting(site) as http:
         await sign_in(http, site.access_key, site.secret_key)
         for path in (

@@ -72,7 +72,7 @@ async def test_from_an_empty_database_to_a_delivered_test_event_and_a_retried_fa
 
         stack.sim.fail("identify", fault=Fault(status=400, body="refused"), times=1)
         workspace = page.url.split("/w/")[1].split("/")[0]
-        handle = await stack.emitter.emit(workspace, "user.signup", SAMPLE)
+        handle = await stack.emitter.emit("user.signup", SAMPLE, workspace=workspace)
         await stack.ended(handle)
         await page.get_by_role("navigation").get_by_role("link", name="Events").click()
         await page.locator("#rows").get_by_role("link", name="user.signup").click()

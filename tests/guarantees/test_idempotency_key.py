@@ -39,7 +39,7 @@ async def test_same_key_with_another_body_is_refused(stack: Stack) -> None:
 async def test_the_same_key_in_another_workspace_is_another_event(stack: Stack) -> None:
     other = await stack.catalog.workspaces.create(stack.organisation, name="Other app")
     here = await stack.emit(idempotency_key=KEY)
-    there = await stack.emitter.emit(other.id, "user.signup", SAMPLE, idempotency_key=KEY)
+    there = await stack.emitter.emit("user.signup", SAMPLE, workspace=other.id, idempotency_key=KEY)
     assert here.id != there.id
 
 
@@ -54,4 +54,4 @@ async def test_without_a_key_each_is_its_own(stack: Stack) -> None:
 async def test_a_key_needs_the_instance_s_secret(stack: Stack) -> None:
     emitter = Emitter(stack.client, task_queue=stack.task_queue)
     with pytest.raises(EmitError, match="EMITONCE_INSTANCE_SECRET"):
-        await emitter.emit(stack.workspace, "user.signup", SAMPLE, idempotency_key=KEY)
+        await emitter.emit("user.signup", SAMPLE, workspace=stack.workspace, idempotency_key=KEY)

@@ -84,6 +84,6 @@ async def test_a_hundred_rules_and_connections_are_delivered_to(stack: Stack) ->
 async def test_rules_of_another_workspace_do_not_match(stack: Stack) -> None:
     await stack.rule()
     other = await stack.catalog.workspaces.create(stack.organisation, name="Other app")
-    result = await (await stack.emitter.emit(other.id, "user.signup", SAMPLE)).result()
+    result = await (await stack.emitter.emit("user.signup", SAMPLE, workspace=other.id)).result()
     assert result["total_rules"] == 0
     assert not stack.calls()

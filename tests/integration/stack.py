@@ -25,6 +25,7 @@ from destinations.customerio.client import CustomerIOClient, open_transport
 from destinations.customerio.simulator import US_KEY, Request, Simulator
 from emitonce import Emitter, EventHandle
 from emitonce.ids import resource_id_hash
+from emitonce.start import EventStarter
 from settings import Settings
 from worker import make_worker
 
@@ -103,7 +104,11 @@ class Stack:
     async def emit(
         self, event: str = "user.signup", payload: dict[str, Any] | None = None, **fields: Any
     ) -> EventHandle:
-        return await self.emitter.emit(
+        """As the server and other SDKs do: what can't be read is for the run to refuse."""
+        starter = EventStarter(
+            self.emitter.client, instance_secret=SECRET, task_queue=self.task_queue
+        )
+        return await starter.start(
             self.workspace, event, SAMPLE if payload is None else payload, **fields
         )
 

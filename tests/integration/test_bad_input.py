@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from destinations.customerio.simulator import Fault
-from emitonce import DeliveryFailed, InvalidEvent
+from emitonce import DeliveryFailed, EmitError, InvalidEvent
+from emitonce.event import is_uuid
 from engine.steering import cancel_delivery, cancel_event
 from tests.integration.run_history import task_failures
 from tests.integration.stack import SAMPLE, Stack
@@ -22,24 +25,50 @@ def nested(depth: int) -> dict[str, Any]:
     return value
 
 
+def in_itself() -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    value["self"] = value
+    return value
+
+
 AT_ONCE: dict[str, tuple[dict[str, Any], str]] = {
     "payload_is_a_list": ({"payload": [1]}, "payload: must be a mapping, not list"),
     "payload_is_a_string": ({"payload": "{}"}, "payload: must be a mapping, not str"),
-    "nan": ({"payload": {"score": float("nan")}}, "payload: is not JSON"),
-    "infinity": ({"payload": {"score": float("inf")}}, "payload: is not JSON"),
-    "lone_surrogate": ({"payload": {"name": "\ud800"}}, "half of a surrogate pair"),
+    "nan": ({"payload": {"score": float("nan")}}, "payload.score: is NaN or an infinity"),
+    "infinity": (
+        {"payload": {"items": [{"price": 1}, {"price": Decimal("Infinity")}]}},
+        "payload.items[1].price: is NaN or an infinity",
+    ),
+    "lone_surrogate": ({"payload": {"name": "\ud800"}}, "payload.name: holds half of a surrogate"),
     "lone_surrogate_in_a_key": ({"payload": {"\udfff": 1}}, "half of a surrogate pair"),
-    "an_object_that_is_no_json": ({"payload": {"when": object()}}, "payload: is not JSON"),
-    "bytes": ({"payload": {"raw": b"\x00"}}, "payload: is not JSON"),
-    "nested_10000_deep": ({"payload": nested(10_000)}, "payload: "),
+    "nul": ({"payload": {"note": "a\0b"}}, "payload.note: holds a NUL character"),
+    "an_object_that_is_no_json": (
+        {"payload": {"order": {"lines": {1, 2}}}},
+        "payload.order.lines: is of type set, which is not JSON",
+    ),
+    "bytes": ({"payload": {"raw": b"\x00"}}, "payload.raw: is of type bytes, which is not JSON"),
+    "a_key_that_is_no_string": ({"payload": {"a": {(1, 2): 3}}}, "has a key of type tuple"),
+    "a_key_twice": ({"payload": {"a": {1: 2, "1": 3}}}, "payload.a.1: stands twice"),
+    "a_number_beyond_a_double": ({"payload": {"n": 10**400}}, "payload.n: is a number beyond"),
+    "a_key_that_holds_an_address": (
+        {"payload": {"test@example.com": b"x"}},
+        "payload.(a key that holds an @): is of type bytes",
+    ),
+    "nested_57_deep": ({"payload": nested(57)}, "payload: is nested deeper than 56"),
+    "nested_10000_deep": ({"payload": nested(10_000)}, "payload: is nested deeper than 56"),
+    "in_itself": ({"payload": in_itself()}, "payload: is nested deeper than 56"),
     "2_mb": ({"payload": {"text": "x" * 2_100_000}}, "at most 2093056 can be stored"),
     "naive_timestamp": (
         {"timestamp": datetime(2026, 11, 23)},
         "timestamp: has no time zone",
     ),
+    "timestamp_is_a_number": ({"timestamp": 1_700_000_000}, "timestamp: must be a datetime"),
+    "timestamp_without_an_offset": ({"timestamp": "2026-11-23T18:00:00"}, "has no offset"),
+    "resource_id_is_blank": ({"resource_id": " "}, "resource_id: must not be blank"),
+    "idempotency_key_is_blank": ({"idempotency_key": " "}, "idempotency_key: must be a string"),
 }
 
-IN_THE_RUN: dict[str, tuple[dict[str, Any], str]] = {
+NAMES_AND_TIMES: dict[str, tuple[dict[str, Any], str]] = {
     "event_is_no_string": ({"event": 5}, "event: must be a string"),
     "event_is_missing": ({"event": None}, "event: must be a string"),
     "event_is_blank": ({"event": "  "}, "event: must not be blank"),
@@ -50,6 +79,10 @@ IN_THE_RUN: dict[str, tuple[dict[str, Any], str]] = {
     "resource_id_is_a_number": ({"resource_id": 7}, "resource_id: must be a string"),
     "timestamp_is_no_time": ({"timestamp": "yesterday"}, "timestamp: "),
     "timestamp_before_1970": ({"timestamp": "1969-12-31T23:59:59Z"}, "timestamp: lies before"),
+}
+
+IN_THE_RUN: dict[str, tuple[dict[str, Any], str]] = {
+    **NAMES_AND_TIMES,
     "only_rules_is_no_list": ({"only_rules": "all"}, "only_rules: must be a list"),
     "nested_65_deep": ({"payload": nested(65)}, "is nested deeper than"),
     "a_number_beyond_a_double": ({"payload": {"n": 10**400}}, "holds a number beyond"),
@@ -69,21 +102,20 @@ MAPPING_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", AT_ONCE)
-async def test_what_can_not_be_stored_is_refused_at_once(shared_stack: Stack, case: str) -> None:
-    fields, message = AT_ONCE[case]
+@pytest.mark.parametrize("case", AT_ONCE | NAMES_AND_TIMES)
+async def test_what_can_not_be_read_is_refused_at_once(shared_stack: Stack, case: str) -> None:
+    fields, message = (AT_ONCE | NAMES_AND_TIMES)[case]
     given = {"event": "user.signup", "payload": SAMPLE, **fields}
     with pytest.raises(InvalidEvent, match=re.escape(message)) as refused:
-        await shared_stack.emitter.emit(shared_stack.workspace, **given)
+        await shared_stack.emitter.emit(workspace=shared_stack.workspace, **given)
     assert len(str(refused.value)) < 300
     assert "test@example.com" not in str(refused.value)
 
 
 @pytest.mark.parametrize("case", IN_THE_RUN)
-async def test_what_can_not_be_read_ends_the_run(shared_stack: Stack, case: str) -> None:
+async def test_what_nobody_checked_ends_the_run(shared_stack: Stack, case: str) -> None:
     fields, message = IN_THE_RUN[case]
-    given = {"event": "user.signup", "payload": SAMPLE, **fields}
-    handle = await shared_stack.emitter.emit(shared_stack.workspace, **given)
+    handle = await shared_stack.emit(**fields)
     with pytest.raises(InvalidEvent, match=re.escape(message)) as refused:
         await handle.result()
     assert "test@example.com" not in str(refused.value)
@@ -107,9 +139,13 @@ async def test_what_can_not_be_read_ends_the_run(shared_stack: Stack, case: str)
 async def test_an_unknown_workspace_ends_the_run(
     shared_stack: Stack, workspace: str, message: str
 ) -> None:
-    handle = await shared_stack.emitter.emit(workspace, "user.signup", SAMPLE)
+    elsewhere = replace(shared_stack, workspace=workspace)
+    handle = await elsewhere.emit()
     with pytest.raises(InvalidEvent, match=message):
         await handle.result()
+    if not (workspace and is_uuid(workspace)):
+        with pytest.raises(EmitError, match="workspace"):
+            await shared_stack.emitter.emit("user.signup", SAMPLE, workspace=workspace)
     assert not await task_failures(shared_stack.client, handle.id)
 
 

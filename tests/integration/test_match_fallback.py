@@ -25,7 +25,7 @@ async def test_a_failed_lookup_is_repeated_as_an_ordinary_activity(
         return await match(self, request)
 
     monkeypatch.setattr(type(lookup), "match", failing_once)
-    handle = await stack.emitter.emit(stack.workspace, "user.signup", {"userId": "usr_1"})
+    handle = await stack.emitter.emit("user.signup", {"userId": "usr_1"}, workspace=stack.workspace)
     await handle.result()
     assert failed
     assert (await handle.log()).status is Status.COMPLETED

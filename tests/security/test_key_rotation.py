@@ -84,7 +84,7 @@ async def test_both_kinds_change_while_deliveries_are_under_way(
         emitter = Emitter(through.client, instance_secret=SECRET, task_queue=sealed.task_queue)
         for _ in range(count):
             payload = {"userId": f"u{len(events)}", "plan": "pro"}
-            events.append(await emitter.emit(sealed.workspace, "user.signup", payload))
+            events.append(await emitter.emit("user.signup", payload, workspace=sealed.workspace))
 
     old, both = (OLD_KEY, OLD_CREDENTIAL), (NEW_KEY | OLD_KEY, NEW_CREDENTIAL | OLD_CREDENTIAL)
     async with process(sealed, temporal, *old):
@@ -260,7 +260,7 @@ async def test_emitters_without_a_catalog_use_the_key_in_use(
         return await Emitter.connect(address, task_queue=sealed.task_queue, payload_keys=keys)
 
     early = await emitter({"k9": b"9" * 32, **OLD_KEY})
-    event = await early.emit(sealed.workspace, "user.signup", {"userId": "u1"})
+    event = await early.emit("user.signup", {"userId": "u1"}, workspace=sealed.workspace)
     assert await _key_of(sealed, event) == "k1"
     with pytest.raises(EmitError, match=r"none of the payload keys given \(k9\) is in use yet"):
         await emitter({"k9": b"9" * 32})
@@ -269,7 +269,7 @@ async def test_emitters_without_a_catalog_use_the_key_in_use(
 
     monkeypatch.setenv("EMITONCE_PAYLOAD_KEYS", f"k1:{base64.b64encode(OLD_KEY['k1']).decode()}")
     by_environment = await Emitter.connect(address, task_queue=sealed.task_queue)
-    event = await by_environment.emit(sealed.workspace, "user.signup", {"userId": "u1"})
+    event = await by_environment.emit("user.signup", {"userId": "u1"}, workspace=sealed.workspace)
     assert await _key_of(sealed, event) == "k1"
     monkeypatch.setenv("EMITONCE_PAYLOAD_KEYS", "k1:hunter2")
     with pytest.raises(EmitError, match="EMITONCE_PAYLOAD_KEYS: ") as caught:

@@ -61,7 +61,7 @@ async def test_rule(request: Request, rule_id: RuleId) -> Any:
     rule = await parts.catalog.rules.get(organisation_of(request), rule_id)
     given = await read_model(request, RuleTrial)
     event = _event(rule, given)
-    handle = await parts.emitter().emit(
+    handle = await parts.event_starter().start(
         rule.workspace,
         event.event,
         event.payload,

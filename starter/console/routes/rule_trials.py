@@ -141,7 +141,7 @@ def _unsaved(form: RuleForm, rule: Rule, mapping: Mapping | None) -> str | None:
 async def _tested(request: Request, rule: Rule, payload: dict[str, object]) -> TestResult:
     parts = parts_of(request)
     try:
-        handle = await parts.emitter().emit(
+        handle = await parts.event_starter().start(
             rule.workspace,
             rule.event,
             payload,

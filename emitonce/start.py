@@ -1,0 +1,194 @@
+"""How an event gets in: the start of one `DeliverEvent` workflow whose id is the event's id.
+
+`Emitter` does it for backends, which see its arguments alone. The server, which has read the event
+already, does it with what is its own: batches, rule trials, who emitted.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.client import Client
+from temporalio.common import (
+    RawValue,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError
+
+from emitonce.errors import IdempotencyConflict, InvalidSetup
+from emitonce.event import encode, is_uuid
+from emitonce.handle import StartedEvent
+from emitonce.ids import event_id_for, fingerprint, resource_id_hash
+from emitonce.rpc import refusal
+from emitonce.timestamp import timestamp_text
+
+WORKFLOW = "DeliverEvent"
+TASK_QUEUE = "deliveries"
+
+Pair = SearchAttributePair[Any]
+
+_ACCEPTED_AT = SearchAttributeKey.for_datetime("EmitonceAcceptedAt")
+_WORKSPACE = SearchAttributeKey.for_keyword("EmitonceWorkspace")
+_EVENT = SearchAttributeKey.for_keyword("EmitonceEvent")
+_RESOURCE = SearchAttributeKey.for_keyword("EmitonceResource")
+_RESOURCE_ID = SearchAttributeKey.for_keyword("EmitonceResourceId")
+_STATE = SearchAttributeKey.for_keyword("EmitonceState")
+
+
+class EventStarter:
+    """Starts events as they are given; the workflow refuses what it can't read."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        instance_secret: bytes | None = None,
+        task_queue: str = TASK_QUEUE,
+        eager_start: bool = False,
+    ) -> None:
+        """See `Emitter`."""
+        self.client = client
+        self._secret = instance_secret
+        self._task_queue = task_queue
+        self._eager_start = eager_start
+
+    async def start(
+        self,
+        workspace: str | uuid.UUID,
+        event: str,
+        payload: Mapping[str, Any],
+        *,
+        resource: str | None = "global",
+        resource_id: str | None = None,
+        timestamp: datetime | str | None = None,
+        idempotency_key: str | None = None,
+        batch: bytes = b"",
+        only_rules: list[str] | None = None,
+        test: bool = False,
+        created_by: str | None = None,
+    ) -> StartedEvent:
+        """Start one event; when this returns, Temporal has stored it.
+
+        `batch` is what else must be the same when an idempotency key comes again, such as all that
+        came with the event. `only_rules` and `test` are for trying a rule: one attempt a step, no
+        hold. `created_by` is kept with the event and shown in lists: an id, no personal data.
+
+        Raises:
+            NotAccepted, InvalidEvent, InvalidSetup: as `Emitter.emit` does.
+        """
+        fields: dict[str, Any] = {
+            "workspace": str(workspace),
+            "event": event,
+            "payload": payload,
+            "resource": resource,
+            "resource_id": resource_id,
+            "timestamp": timestamp_text(timestamp),
+        }
+        if only_rules is not None:
+            fields["only_rules"] = only_rules
+        if test:
+            fields["test"] = True
+        body = encode(fields)
+        event_id, accepted_at = str(uuid.uuid4()), _now()
+        memo = {} if created_by is None else {"created_by": created_by}
+        if idempotency_key is not None:
+            secret = self._required_secret()
+            event_id = event_id_for(secret, str(workspace), idempotency_key)
+            memo["fingerprint"] = fingerprint(secret, body + batch)
+        try:
+            await self.client.start_workflow(
+                WORKFLOW,
+                RawValue(Payload(metadata={"encoding": b"json/plain"}, data=body)),
+                id=event_id,
+                task_queue=self._task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+                memo=memo or None,
+                search_attributes=self._listing(
+                    str(workspace), event, resource, resource_id, accepted_at, test=test
+                ),
+                static_summary=_summary(event, test=test),
+                request_eager_start=self._eager_start,
+            )
+        except WorkflowAlreadyStartedError:
+            accepted_at = await self._accepted_before(event_id, memo)
+        except RPCError as err:
+            raise refusal(err) from err
+        return StartedEvent(self.client, event_id, event, str(workspace).lower(), accepted_at)
+
+    def _required_secret(self) -> bytes:
+        if self._secret is None:
+            raise InvalidSetup(
+                "an idempotency key needs the instance's secret: set EMITONCE_INSTANCE_SECRET to "
+                "the server's own, or pass instance_secret"
+            )
+        return self._secret
+
+    async def _accepted_before(self, event_id: str, memo: Mapping[str, str]) -> datetime:
+        """When the event that stands for this key was accepted, if it came with the same body."""
+        try:
+            described = await self.client.get_workflow_handle(event_id).describe()
+            first = await described.memo_value("fingerprint", None)
+        except RPCError as err:
+            raise refusal(err) from err
+        if first is None or first != memo.get("fingerprint"):
+            raise IdempotencyConflict(
+                f"this idempotency key already stands for event {event_id}, whose body differs; "
+                "use another key for another event"
+            )
+        return described.typed_search_attributes.get(_ACCEPTED_AT) or described.start_time
+
+    def _listing(
+        self,
+        workspace: str,
+        event: str,
+        resource: str | None,
+        resource_id: str | None,
+        accepted_at: datetime,
+        *,
+        test: bool,
+    ) -> TypedSearchAttributes:
+        """What lists show; the workflow adds what is missing. No personal data."""
+        pairs: list[Pair] = [Pair(_ACCEPTED_AT, accepted_at)]
+        if is_uuid(workspace):  # anything else is refused by the workflow, in words
+            pairs.append(Pair(_WORKSPACE, workspace.lower()))
+        for key, text in ((_EVENT, event), (_RESOURCE, resource)):
+            if _fit_for_listing(text):
+                pairs.append(Pair(key, text))
+        if isinstance(resource_id, str) and self._secret is not None:
+            hashed = resource_id_hash(self._secret, resource_id)
+            pairs.append(Pair(_RESOURCE_ID, hashed))
+        if test:
+            pairs.append(Pair(_STATE, "test"))
+        return TypedSearchAttributes(pairs)
+
+
+def _now() -> datetime:
+    """To the millisecond: no finer than every store of search attributes keeps it."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def _fit_for_listing(text: Any) -> bool:
+    """A name as it should be; others are left for the workflow to refuse in words."""
+    return (
+        isinstance(text, str)
+        and 0 < len(text.encode("utf-8", "replace")) <= 100
+        and text.isprintable()
+        and "@" not in text
+    )
+
+
+def _summary(event: str, *, test: bool) -> str | None:
+    if not _fit_for_listing(event):
+        return None
+    return f"{event} (test)" if test else event
