@@ -136,6 +136,10 @@ class EventOutcome(Value):
     new_event_id: str | None = None
     reason: str | None = None
 
+    @property
+    def sent_event_id(self) -> str:
+        return self.new_event_id or self.event_id
+
 
 class Page(Value):
     """The part of a selection that one activity delivers again."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from temporalio.client import (
@@ -33,8 +33,10 @@ from delivery.bulk_redelivery import (
     Progress,
     Selection,
 )
+from delivery.result import Status
 from delivery.search_attributes import WORKSPACE
 from engine.listed_event import ListedEvent
+from engine.redelivery_result import RedeliveryResult, read_result, read_statuses
 from engine.selected_runs import count_left_out, count_runs, selected_page, selected_runs
 
 WORKFLOW = "RedeliverEvents"
@@ -81,7 +83,8 @@ class RedeliveryPlan:
 class RedeliveryStatus:
     """`state` is running, completed, canceled or failed.
 
-    `progress` is None while no worker can be asked for it.
+    `progress` is None while no worker can be asked for it; `result` and `statuses`, which say what
+    became of the events, come from lists. `statuses` are those of `progress.latest`, by event id.
     """
 
     id: str
@@ -90,6 +93,8 @@ class RedeliveryStatus:
     started_at: datetime
     ended_at: datetime | None
     progress: Progress | None
+    result: RedeliveryResult | None = None
+    statuses: Mapping[str, Status] = field(default_factory=dict)
 
     @property
     def running(self) -> bool:
@@ -166,13 +171,16 @@ async def read_redelivery(client: Client, id: str) -> RedeliveryStatus:
     """
     described = await _describe(client, id)
     selection = Selection.model_validate(await described.memo_value(SELECTION))
+    progress = await _progress(client, described)
     return RedeliveryStatus(
         id=id,
         state=state_of(described.status),
         selection=selection,
         started_at=described.start_time,
         ended_at=described.close_time,
-        progress=await _progress(client, id),
+        progress=progress,
+        result=await read_result(client, selection, progress),
+        statuses=await read_statuses(client, progress.latest) if progress else {},
     )
 
 
@@ -211,12 +219,16 @@ async def cancel_redelivery(client: Client, id: str) -> RedeliveryStatus:
     return await read_redelivery(client, id)
 
 
-async def _progress(client: Client, id: str) -> Progress | None:
-    handle = client.get_workflow_handle(_workflow_id(id))
+async def _progress(client: Client, described: WorkflowExecutionDescription) -> Progress | None:
+    handle = client.get_workflow_handle(described.id, result_type=Progress)
+    progress: Progress
     try:
-        progress: Progress = await handle.query(
-            PROGRESS, result_type=Progress, rpc_timeout=_QUERY_TIMEOUT
-        )
+        if described.status is WorkflowExecutionStatus.COMPLETED:  # no worker has to be asked
+            progress = await handle.result(rpc_timeout=_QUERY_TIMEOUT)
+        else:
+            progress = await handle.query(
+                PROGRESS, result_type=Progress, rpc_timeout=_QUERY_TIMEOUT
+            )
     except (RPCError, WorkflowQueryFailedError):
         return None
     return progress

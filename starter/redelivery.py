@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from catalog import Catalog
@@ -59,7 +60,15 @@ def status_object(status: RedeliveryStatus) -> JsonObject:
         "selection": selection_object(status.selection),
         "started_at": moment(status.started_at),
         "ended_at": moment(status.ended_at) if status.ended_at else None,
-        "progress": status.progress.model_dump(mode="json", exclude_none=True)
-        if status.progress
-        else None,
+        "progress": _progress_object(status) if status.progress else None,
+        "result": asdict(status.result) if status.result else None,
     }
+
+
+def _progress_object(status: RedeliveryStatus) -> JsonObject:
+    assert status.progress is not None
+    shown = status.progress.model_dump(mode="json", exclude_none=True)
+    for outcome, told in zip(status.progress.latest, shown["latest"], strict=True):
+        if outcome.outcome != "skipped" and outcome.sent_event_id in status.statuses:
+            told["status"] = status.statuses[outcome.sent_event_id]
+    return shown

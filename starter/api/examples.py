@@ -163,8 +163,19 @@ REDELIVERY = {
         "planned_exact": True,
         "redelivered": 1,
         "skipped": 0,
-        "latest": [{"event_id": EVENT, "outcome": "redelivered", "run_id": RUN}],
+        "latest": [
+            {"event_id": EVENT, "outcome": "redelivered", "run_id": RUN, "status": "completed"}
+        ],
         "latest_skipped": [],
+    },
+    "result": {
+        "delivered": 1,
+        "failed_again": 0,
+        "canceled": 0,
+        "under_way": 0,
+        "redelivered_since": 0,
+        "unknown": 0,
+        "exact": True,
     },
 }
 SHOWN_WORKSPACE = {"id": WORKSPACE, "name": "Acme app", "description": None, **STAMPS}

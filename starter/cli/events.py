@@ -40,6 +40,7 @@ def list_all(
     status: Annotated[Status | None, typer.Option()] = None,
     connection: Annotated[str | None, typer.Option(help="Delivered by this connection.")] = None,
     rule: Annotated[str | None, typer.Option(help="Matched by this rule.")] = None,
+    redelivery: Annotated[str | None, typer.Option(help="Begun by this redelivery.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     cursor: Annotated[str | None, typer.Option(help="next_cursor of the page before.")] = None,
     tests: Annotated[bool, typer.Option("--tests", help="Test events too.")] = False,
@@ -62,6 +63,7 @@ def list_all(
             status=status,
             connection=connection,
             rule=rule,
+            redelivery=redelivery,
             include_tests=tests,
         )
         return await list_events(await parts.temporal(), query, limit=limit, cursor=cursor)

@@ -18,6 +18,7 @@ from engine.bulk_redelivery import (
     start_redelivery,
     watch_redelivery,
 )
+from engine.redelivery_result import RedeliveryResult
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
 from starter.cli.output import Json, console, print_json, print_table, remarks, say
@@ -116,7 +117,7 @@ async def _run(
         _show(plan)
     if selection.mode.sends_delivered_ones:
         say(CAMPAIGNS)
-    if ask and plan.matched and not typer.confirm(f"Begin with {plan.matched} events?", err=True):
+    if ask and plan.matched and not typer.confirm(f"Begin with {_count(plan)}?", err=True):
         raise CommandFailed(Exit.REFUSED, "nothing was started")
     status = await start_redelivery(
         client, plan, task_queue=parts.settings.task_queue, per_second=per_second
@@ -158,8 +159,7 @@ async def _watch(parts: Parts, id: str, as_json: bool) -> RedeliveryStatus:
 
 
 def _show(plan: RedeliveryPlan) -> None:
-    count = f"{plan.matched}" if plan.exact else f"about {plan.matched}"
-    console.print(f"{count} events are selected", markup=False)
+    console.print(f"{_count(plan)} selected", markup=False)
     if plan.sample:
         rows = [
             (listed.event_id, listed.event or "", listed.accepted_at.isoformat(), listed.status)
@@ -168,14 +168,44 @@ def _show(plan: RedeliveryPlan) -> None:
         print_table(("id", "event", "accepted", "status"), rows, empty="")
 
 
+def _count(plan: RedeliveryPlan) -> str:
+    noun = "event" if plan.matched == 1 else "events"
+    return f"{'' if plan.exact else 'about '}{plan.matched} {noun}"
+
+
 def _tell(status: RedeliveryStatus) -> None:
     progress = status.progress
     if progress is None:
         console.print(f"{status.state}; no worker answers how far it has come", markup=False)
         return
     console.print(
-        f"{status.state}: {progress.redelivered} begun again, {progress.skipped} left alone",
+        f"{status.state}: {progress.redelivered} redelivered, {progress.skipped} skipped",
         markup=False,
     )
+    if status.result is not None:
+        _tell_result(status, status.result)
     for outcome in progress.latest_skipped[-10:]:
         console.print(f"  {outcome.event_id}  {outcome.reason}", markup=False)
+
+
+def _tell_result(status: RedeliveryStatus, result: RedeliveryResult) -> None:
+    about = "" if result.exact else "about "
+    told = [f"{result.delivered} delivered", f"{about}{result.failed_again} failed again"]
+    told += [
+        f"{number} {how}"
+        for number, how in (
+            (result.under_way, "under way"),
+            (result.canceled, "canceled"),
+            (result.redelivered_since, "redelivered since"),
+            (result.unknown, "not known how"),
+        )
+        if number
+    ]
+    console.print(f"  {', '.join(told)}", markup=False)
+    if result.failed_again:
+        say(
+            f"the failed ones: emitonce events list --workspace {status.selection.workspace} "
+            f"--redelivery {status.id} --status failed"
+        )
+    if result.under_way:
+        say(f"look again: emitonce redeliver --watch {status.id}")

@@ -34,6 +34,7 @@ class EventFilter:
     resource: str = ""
     status: Status | None = None
     connection: str = ""
+    redelivery: str = ""
     range: str = DEFAULT_RANGE
     start: datetime | None = None
     end: datetime | None = None
@@ -45,11 +46,13 @@ class EventFilter:
         asked = request.query_params
         status = asked.get("status", "")
         connection = asked.get("connection", "")
+        redelivery = asked.get("redelivery", "")
         return cls(
             event=asked.get("event", "").strip()[:LONGEST_NAME],
             resource=asked.get("resource", "").strip()[:LONGEST_NAME],
             status=Status(status) if status in STATUSES else None,
             connection=connection.lower() if read_id(connection) else "",
+            redelivery=redelivery.lower() if read_id(redelivery) else "",
             range=asked.get("range", "") if asked.get("range") in RANGES else DEFAULT_RANGE,
             start=read_utc("from", asked.get("from", "")),
             end=read_utc("to", asked.get("to", "")),
@@ -58,7 +61,9 @@ class EventFilter:
 
     @property
     def narrowed(self) -> bool:
-        return bool(self.event or self.resource or self.status or self.connection)
+        return bool(
+            self.event or self.resource or self.status or self.connection or self.redelivery
+        )
 
     @property
     def told(self) -> str:
@@ -74,6 +79,7 @@ class EventFilter:
             resource=self.resource or None,
             status=self.status if status else None,
             connection=self.connection or None,
+            redelivery=self.redelivery or None,
             accepted_from=start,
             # What comes in while the page is made belongs to it.
             accepted_to=end if self.end else None,
@@ -97,6 +103,7 @@ class EventFilter:
             "resource": self.resource,
             "status": self.status,
             "connection": self.connection,
+            "redelivery": self.redelivery,
             "range": self.range if self.range != DEFAULT_RANGE else None,
             "from": local(self.start),
             "to": local(self.end),

@@ -196,7 +196,7 @@ async def test_what_failed_is_redelivered_in_the_time_that_was_chosen(
 
 async def test_many_failed_events_are_delivered_again(site: Site, browser: Browser, stack: Stack):
     await stack.rule()
-    stack.sim.fail("identify", fault=Fault(status=400), times=3)
+    stack.sim.fail("identify", fault=Fault(status=400), times=4)
     handles = [await stack.emit(payload=SAMPLE | {"userId": f"u{n}"}) for n in range(3)]
     for handle in handles:
         await stack.ended(handle)
@@ -207,9 +207,15 @@ async def test_many_failed_events_are_delivered_again(site: Site, browser: Brows
         await expect(page.locator(".big")).to_have_text("3 events")
         assert len(stack.calls()) == 3
         await page.get_by_role("button", name="Redeliver 3 events").click()
-        await expect(page.locator("#progress")).to_contain_text("Done", timeout=30_000)
-        await expect(page.locator("#progress")).to_contain_text("3 of 3 events begun again")
+        progress = page.locator("#progress")
+        await expect(progress).to_contain_text("Done", timeout=30_000)
+        await expect(progress).to_contain_text("3 of 3 events: 3 redelivered, 0 skipped")
+        await expect(progress.get_by_role("link", name="2 Delivered")).to_be_visible()
         await page.get_by_role("navigation").get_by_role("link", name="Redeliveries").click()
         await expect(page.get_by_role("row").nth(1)).to_contain_text("Done")
-    for handle in handles:
-        assert (await stack.ended(handle)).status is Status.COMPLETED
+        await page.get_by_role("row").nth(1).get_by_role("link").click()
+        await page.get_by_role("link", name="1 Failed again").click()
+        [failed] = [one.id for one in handles if (await stack.ended(one)).status is Status.FAILED]
+        await expect(page.locator("#rows tr")).to_have_count(1)
+        await expect(page.locator(f"#e-{failed}")).to_contain_text("Failed")
+        await expect(page.locator(".counts [aria-current]")).to_have_text("1 Failed")

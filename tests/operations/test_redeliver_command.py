@@ -40,12 +40,31 @@ async def test_it_tells_asks_and_redelivers(stack: Stack) -> None:
     await visible(stack, "ExecutionStatus = 'Completed'", 3)
 
     watched = await command(stack, "redeliver", "--watch", status["id"])
-    assert "completed: 3 begun again, 0 left alone" in watched.out
+    assert "completed: 3 redelivered, 0 skipped" in watched.out
+
+    assert "3 delivered, 0 failed again" in watched.out
 
     again = [argument if argument != "--failed" else "--again" for argument in asked]
     warned = await command(stack, *again, typed="n\n")
     assert "campaigns" in warned.err
     assert warned.code == 4
+
+
+async def test_those_that_failed_again_are_listed_by_the_command_it_names(stack: Stack) -> None:
+    await failed_ones(stack, 2)
+    stack.sim.fail("identify", fault=Fault(status=400), times=1)
+    asked = ["redeliver", "--failed", "--since", "2h", "--workspace", stack.workspace]
+    started = await command(stack, *asked, "--yes", "--json")
+    id = json.loads(started.out)["id"]
+    await visible(stack, "ExecutionStatus = 'Failed'", 3)
+    await visible(stack, "ExecutionStatus = 'Completed'", 1)
+    watched = await command(stack, "redeliver", "--watch", id)
+    assert "1 delivered, 1 failed again" in watched.out
+    arguments = ["events", "list", "--workspace", stack.workspace, "--redelivery", id]
+    arguments += ["--status", "failed"]
+    assert f"emitonce {' '.join(arguments)}" in " ".join(watched.err.split())
+    listed = await command(stack, *arguments, "--json")
+    assert json.loads(listed.out)["count"] == 1
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,28 @@ async def test_what_was_planned_is_started_by_sending_it_back(api: Api) -> None:
     assert set(calls_by_person(api.stack, "track").values()) == {1}
 
 
+async def test_it_tells_what_became_of_each_event_and_lists_those_that_failed_again(
+    api: Api,
+) -> None:
+    await failed_ones(api.stack, 2)
+    api.stack.sim.fail("identify", fault=Fault(status=400), times=1)
+    id = (await api.post("/redeliveries", last_hour(api.stack))).json()["id"]
+    await ended(api, id)
+    status: dict[str, Any] = {}
+
+    async def told() -> bool:
+        status.update((await api.get(f"/redeliveries/{id}")).json())
+        result = status["result"]
+        return (result["delivered"], result["failed_again"], result["unknown"]) == (1, 1, 0)
+
+    await eventually(told)
+    again = [one["event_id"] for one in status["progress"]["latest"] if one["status"] == "failed"]
+    listed = (await api.get(f"/events?redelivery={id}&status=failed")).json()
+    assert [one["id"] for one in listed["records"]] == again
+    assert (await api.get(f"/events?redelivery={uuid.uuid4()}")).json()["count"] == 0
+    assert_error(await api.get("/events?redelivery=this"), 400, "redelivery")
+
+
 async def test_a_canceled_one_begins_no_more(api: Api) -> None:
     await failed_ones(api.stack, 10)
     started = (await api.post("/redeliveries", last_hour(api.stack, per_second=0.5))).json()

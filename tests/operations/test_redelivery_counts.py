@@ -20,7 +20,7 @@ from delivery.result import Status
 from destinations.customerio.simulator import Fault
 from emitonce import EventHandle
 from engine import bulk_redelivery, event_counts
-from engine.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
+from engine.bulk_redelivery import plan_redelivery
 from engine.connect import connect
 from engine.event_counts import EventCounts, count_events, count_over_time
 from engine.event_list import list_events
@@ -29,6 +29,7 @@ from engine.redelivery import redeliver
 from tests.integration.stack import Stack, eventually, open_stack
 from tests.integration.test_event_list import Runs
 from tests.operations.many import all_ended, emit_many, of_the_last_hour, visible
+from tests.operations.test_redelivery_result import redelivered
 
 HOUR = timedelta(hours=1)
 
@@ -101,9 +102,7 @@ async def test_a_plan_of_many_runs_counts_events_without_looking_at_each(
     await redelivered_in_vain(stack, times=2)
     stack.sim.clear_faults()
     first = await plan_redelivery(stack.client, of_the_last_hour(stack, mode=Mode.AGAIN))
-    await start_redelivery(stack.client, first, task_queue=stack.task_queue)
-    async for status in watch_redelivery(stack.client, first.id):
-        assert status.state != "failed"
+    await redelivered(stack, first)
     await visible(stack, "ExecutionStatus = 'Completed'", 4)
     monkeypatch.setattr(bulk_redelivery, "LOOKED_AT", 0)
     monkeypatch.setattr(bulk_redelivery, "SAMPLED", 1)
@@ -122,6 +121,10 @@ async def test_a_namespace_without_the_mark_redelivers_and_counts(
         assert counts.by_status[Status.FAILED] == 1
         plan = await plan_redelivery(older, of_the_last_hour(stack))
         assert [one.event_id for one in plan.sample] == [event.id]
+        stack.sim.clear_faults()
+        done = await redelivered(stack, plan)
+        assert done.progress is not None
+        assert (done.progress.redelivered, done.result) == (1, None)
 
 
 async def older_namespace(client: Client) -> Client:

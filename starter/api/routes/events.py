@@ -55,6 +55,9 @@ class EventFilter:
         ] = None,
         connection: FilterId = None,
         rule: FilterId = None,
+        redelivery: Annotated[
+            FilterId, Query(description="Begun by that redelivery, and by nothing else since.")
+        ] = None,
         accepted_from: Annotated[
             FilterMoment, Query(alias="from", description="Accepted then or later.")
         ] = None,
@@ -69,6 +72,7 @@ class EventFilter:
             "status": Status(status) if status is not None else None,
             "connection": _id("connection", connection),
             "rule": _id("rule", rule),
+            "redelivery": _id("redelivery", redelivery),
             "accepted_from": _moment("from", accepted_from),
             "accepted_to": _moment("to", accepted_to),
             "include_tests": tests == "include",

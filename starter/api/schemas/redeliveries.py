@@ -8,7 +8,16 @@ from pydantic import AwareDatetime, Field
 
 from delivery.bulk_redelivery import EVENTS_PER_SECOND, MOST_PER_SECOND
 from starter.api.schemas.events import ListedEvent
-from starter.api.schemas.shared import Answer, Flag, Id, Maybe, Moment, StrictInput, Text
+from starter.api.schemas.shared import (
+    Answer,
+    EventStatus,
+    Flag,
+    Id,
+    Maybe,
+    Moment,
+    StrictInput,
+    Text,
+)
 
 RedeliveryMode = Literal["failed", "again", "identify_only"]
 
@@ -74,6 +83,9 @@ class EventOutcomeView(Answer):
     run_id: Maybe[Id] = None
     new_event_id: Maybe[Id] = None
     reason: Maybe[str] = None
+    status: Annotated[
+        Maybe[EventStatus], Field(description="How the event that was begun stands now.")
+    ] = None
 
 
 class RedeliveryProgress(Answer):
@@ -87,6 +99,22 @@ class RedeliveryProgress(Answer):
     latest_skipped: list[EventOutcomeView]
 
 
+class RedeliveryResult(Answer):
+    """The events that were begun, each by how it stands now, as lists know it, a moment late.
+
+    About so many have failed or were canceled unless `exact`. `redelivered_since` were redelivered
+    by something else after this; how `unknown` ones stand isn't known here.
+    """
+
+    delivered: int
+    failed_again: int
+    canceled: int
+    under_way: int
+    redelivered_since: int
+    unknown: int
+    exact: bool
+
+
 class RedeliveryView(Answer):
     """`progress` is null while no worker can be asked for it."""
 
@@ -96,3 +124,4 @@ class RedeliveryView(Answer):
     started_at: Moment
     ended_at: Moment | None
     progress: RedeliveryProgress | None
+    result: RedeliveryResult | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -158,15 +159,7 @@ async def _charts(request: Request, chosen: EventFilter, now: datetime) -> dict[
     query = chosen.query(workspace, now, status=False)
     bars, width = chosen.bars(now)
     start, end = chosen.bounds(now)
-    bounded = EventFilter(
-        chosen.event,
-        chosen.resource,
-        None,
-        chosen.connection,
-        start=start,
-        end=end,
-        tests=chosen.tests,
-    ).query(workspace, now)
+    bounded = replace(chosen, status=None, start=start, end=end).query(workspace, now)
     try:
         async with asyncio.timeout(CHART_SECONDS):
             counts, buckets, delivered = await asyncio.gather(
@@ -174,7 +167,7 @@ async def _charts(request: Request, chosen: EventFilter, now: datetime) -> dict[
                 count_over_time(client, bounded, buckets=bars, width=width),
                 list_events(
                     client,
-                    _delivered(chosen).query(workspace, now),
+                    replace(chosen, status=Status.COMPLETED).query(workspace, now),
                     limit=LATENCY_SAMPLE,
                 ),
             )
@@ -190,16 +183,3 @@ async def _charts(request: Request, chosen: EventFilter, now: datetime) -> dict[
         "over_time": over_time(buckets) if any(one.counts.total for one in buckets) else None,
         "latency": latency(times) if times else None,
     }
-
-
-def _delivered(chosen: EventFilter) -> EventFilter:
-    return EventFilter(
-        chosen.event,
-        chosen.resource,
-        Status.COMPLETED,
-        chosen.connection,
-        chosen.range,
-        chosen.start,
-        chosen.end,
-        chosen.tests,
-    )

@@ -30,7 +30,7 @@ from engine.bulk_redelivery import (
 )
 from engine.redelivery_list import list_redeliveries
 from starter.api.errors import ApiError
-from starter.console.event_filter import local, read_utc
+from starter.console.event_filter import EventFilter, local, read_utc
 from starter.console.names import all_connections, known_names
 from starter.console.route import (
     console_router,
@@ -122,17 +122,13 @@ async def begin_redelivery(request: Request, workspace_id: str) -> Response:
 @router.get("/w/{workspace_id}/redeliveries/{redelivery_id}")
 async def show_redelivery(request: Request, workspace_id: str, redelivery_id: str) -> Response:
     status = await _redelivery(request, workspace_id, redelivery_id)
-    return await pages_of(request).page(
-        request, "redeliveries/one.html", redelivery=status, modes=MODES
-    )
+    return await pages_of(request).page(request, "redeliveries/one.html", **_context(status))
 
 
 @router.get("/w/{workspace_id}/redeliveries/{redelivery_id}/progress")
 async def show_progress(request: Request, workspace_id: str, redelivery_id: str) -> Response:
     status = await _redelivery(request, workspace_id, redelivery_id)
-    return pages_of(request).part(
-        request, "redeliveries/progress.html", redelivery=status, modes=MODES
-    )
+    return pages_of(request).part(request, "redeliveries/progress.html", **_context(status))
 
 
 @router.post("/w/{workspace_id}/redeliveries/{redelivery_id}/cancel")
@@ -140,6 +136,22 @@ async def cancel_one(request: Request, workspace_id: str, redelivery_id: str) ->
     status = await _redelivery(request, workspace_id, redelivery_id)
     await cancel_redelivery(parts_of(request).client, status.id)
     return see_other(f"/w/{workspace_id}/redeliveries/{status.id}", "redelivery-canceled")
+
+
+def _context(status: RedeliveryStatus) -> dict[str, Any]:
+    return {"redelivery": status, "modes": MODES, "begun": _begun(status)}
+
+
+def _begun(status: RedeliveryStatus) -> EventFilter:
+    """The list of the events that it began, which stand by when they were first accepted."""
+    selection = status.selection
+    if selection.mode.sends_delivered_ones:
+        return EventFilter(redelivery=status.id, start=selection.as_of)
+    return EventFilter(
+        redelivery=status.id,
+        start=selection.accepted_from,
+        end=selection.accepted_to + timedelta(seconds=1),  # addresses have whole seconds
+    )
 
 
 async def _redelivery(request: Request, workspace_id: str, id: str) -> RedeliveryStatus:
