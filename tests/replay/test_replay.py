@@ -38,7 +38,7 @@ from worker import WORKFLOWS, make_interceptors
 
 RECORDED = Path(__file__).parent / "histories"
 HISTORIES = sorted(
-    str(path.relative_to(RECORDED).with_suffix("")) for path in RECORDED.glob("*/*.json")
+    str(path.relative_to(RECORDED).with_suffix("")) for path in RECORDED.rglob("*.json")
 )
 NEEDED = {
     "canceled",

@@ -14,6 +14,7 @@ from delivery.build_messages import MAX_WARNINGS, build_messages
 from delivery.builds import BUILDS
 from delivery.errors import InvalidEvent, MappingError
 from delivery.guards import COMMANDS
+from delivery.identity import NOT_AN_ADDRESS
 from delivery.mapping_schema import MappingSchema
 from delivery.message import Message, MessagePair, encode_value
 from delivery.moments import read_iso
@@ -202,6 +203,28 @@ def test_bytes_are_the_same_each_time_they_are_built_and_after_the_engine_kept_t
             Message.model_validate_json(message.model_dump_json()),
         ):
             assert again.encode() == message.encode()
+
+
+@modest
+@given(PAYLOADS, RULES)
+def test_second_build_reads_identifiers_otherwise_and_nothing_else(payload, by):
+    first, second = (built(payload, by.model_copy(update={"build": build})) for build in (1, 2))
+    if not isinstance(first, MessagePair) or not isinstance(second, MessagePair):
+        return
+    for call in ("identify", "track"):
+        old, new = getattr(first, call).body, getattr(second, call).body
+        assert list(old) == list(new) or NOT_AN_ADDRESS in second.warnings
+        for name in old.keys() - {"userId", "anonymousId", "context", "traits"}:
+            assert old[name] == new[name]
+        if NOT_AN_ADDRESS not in second.warnings:
+            for name in ("userId", "anonymousId"):
+                assert str(old.get(name)).strip() == str(new.get(name))
+    before, after = dict(first.identify.body["traits"]), dict(second.identify.body["traits"])
+    email, kept = before.pop("email", None), after.pop("email", None)
+    assert before == after
+    assert kept in (email, None) or kept == str(email).strip()
+    lost = set(first.warnings) - set(second.warnings)
+    assert all(warning.startswith("email: left out") for warning in lost)
 
 
 def marked(value: JsonValue) -> JsonValue:

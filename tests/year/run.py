@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from delivery.capabilities import THIS_RELEASE
 from delivery.event import Event, read_event
 from delivery.outcome import DELIVERY_DEADLINE
 from delivery.rule import MatchedRule
@@ -24,6 +25,7 @@ RULES = tuple(
         id=f"7d3c1a52-90b4-4a53-8f05-3d5f8a6b000{number}",
         connection=f"c1a2b3c4-d5e6-4f70-8a9b-0c1d2e3f000{number}",
         connection_name="Production",
+        build=THIS_RELEASE.newest_build,
     )
     for number in range(3)
 )
