@@ -37,6 +37,8 @@ from urllib.parse import quote
 
 import asyncpg  # type: ignore[import-untyped]
 
+from catalog.passing import let_pass
+
 VERSION = 18
 SUPERUSER = "postgres"
 DATABASE = "emitonce"
@@ -157,6 +159,8 @@ class _Cluster:
             finally:
                 os.close(in_use)
             if self._accepts_connections():
+                if self.user:
+                    self._let_in()  # somebody may have closed a directory above meanwhile
                 self._run("pg_ctl", "stop", "-w", "-m", "fast", "-D", str(self.pgdata))
             if self._process is not None:
                 self._process.wait(START_SECONDS)
@@ -301,13 +305,18 @@ class _Cluster:
         return pwd.getpwnam(self.user).pw_uid if self.user else os.geteuid()
 
     def _let_in(self) -> None:
-        """As root: lets the server's user pass through the directories above, not list them."""
+        """As root: lets the server's user, and nobody else, pass through the directories above."""
         if not (self.binaries / "postgres").stat().st_mode & stat.S_IXOTH:
             _binaries().ensure_folder_permissions(self.binaries.parent, stat.S_IROTH | stat.S_IXOTH)
         for directory in (self.data_dir, *self.data_dir.parents, *self.binaries.parents):
-            mode = directory.stat().st_mode
-            if not mode & stat.S_IXOTH:
-                directory.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
+            try:
+                let_pass(directory, self._uid())
+            except (OSError, AttributeError):  # no access lists in this file system, or on macOS
+                raise EmbeddedPostgresError(
+                    f"PostgreSQL, which refuses to run as root, runs as {self.user}, who can't "
+                    f"pass through {directory}: keep the project and EMITONCE_DATA_DIR elsewhere, "
+                    "run as another user, or set EMITONCE_DATABASE_URL"
+                ) from None
 
     def _open(self, name: str) -> int:
         return os.open(self.data_dir / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -14,6 +14,8 @@ import pytest
 from catalog.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tests.contract.catalog_samples import eventually
 
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root's runs as another user")
+
 
 async def ask(server: EmbeddedPostgres, statement: str):
     connection = await asyncpg.connect(server.dsn)
@@ -150,6 +152,36 @@ async def test_nobody_else_may_enter(tmp_path):
         assert not directory.exists() or directory.stat().st_mode & 0o077 == 0
     assert await ask(server, "SHOW listen_addresses") == ""
     await server.stop()
+
+
+def succeeds(user: str, *command: str) -> bool:
+    ran = subprocess.run(command, user=user, extra_groups=[], capture_output=True, check=False)
+    return ran.returncode == 0
+
+
+@AS_ROOT
+async def test_what_is_closed_to_others_stays_closed_to_them(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    server = await EmbeddedPostgres.start(home / "data")
+    assert await ask(server, "SELECT 7") == 7
+    await server.stop()
+    assert home.stat().st_mode & 0o007 == 0
+    assert succeeds("pgserver", "test", "-x", str(home))
+    assert not succeeds("nobody", "test", "-x", str(home))
+    for user in ("pgserver", "nobody"):
+        assert not succeeds(user, "ls", str(home))
+
+
+@AS_ROOT
+async def test_a_directory_closed_meanwhile_is_passed_again(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    for _ in range(2):
+        server = await EmbeddedPostgres.start(home / "data")
+        assert await ask(server, "SELECT 7") == 7
+        home.chmod(0o700)
+        await server.stop()
 
 
 async def test_data_of_another_version_is_refused(tmp_path):
