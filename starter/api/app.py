@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -10,6 +11,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
+from engine.failing_fast import failing_fast
 from starter.api.accepting import Accepting
 from starter.api.allowed_methods import AllowedMethods
 from starter.api.auth import Authentication
@@ -72,6 +74,7 @@ def create_app(parts: Parts, *, console: Callable[[FastAPI], None] | None = None
         # It would record queries, which may hold personal data.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    parts = replace(parts, client=failing_fast(parts.client))
     app.state.parts = parts
     app.state.authentication = Authentication(parts.catalog.key_lookup, FailedAttempts())
     app.state.accepting = Accepting(parts, app.state.authentication)

@@ -23,6 +23,7 @@ from delivery.validation import problem
 from engine.bulk_redelivery import NothingSelected
 from engine.event_cursor import InvalidCursor
 from engine.event_log import EventNotFound
+from engine.failing_fast import NotConnected
 from engine.steering import AlreadyEnded, AttemptImminent, Held
 
 RETRY_AFTER_SECONDS = 2
@@ -141,14 +142,20 @@ def _of_ours(error: Exception) -> ApiError | None:
         return unavailable("the catalog's database can't be reached now: try again")
     if isinstance(error, emit.CannotDecode):
         return ApiError(503, f"the event can't be read here: {error}")
+    if isinstance(error, emit.NotAccepted) and isinstance(error.__cause__, NotConnected):
+        return unavailable("no Temporal server answers, so the event is not stored: send it again")
     if isinstance(error, emit.NotAccepted | emit.InvalidSetup):
         return unavailable("Temporal did not take the event: try again")
-    if isinstance(error, RPCError) and error.status in _AWAY:
+    if temporal_is_unavailable(error):
         return unavailable("Temporal can't be asked now: try again")
     return None
 
 
-_AWAY = (
+def temporal_is_unavailable(error: Exception) -> bool:
+    return isinstance(error, RPCError) and error.status in _UNAVAILABLE
+
+
+_UNAVAILABLE = (
     RPCStatusCode.UNAVAILABLE,
     RPCStatusCode.DEADLINE_EXCEEDED,
     RPCStatusCode.RESOURCE_EXHAUSTED,

@@ -1,9 +1,14 @@
-"""What a workspace speaks of: event types and resources, its rules, the events seen."""
+"""What a workspace speaks of: event types and resources, its rules, the events seen.
+
+While Temporal is unavailable, what the catalog knows is all there is.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from catalog import Catalog
 from catalog.connections import Connection
@@ -11,11 +16,18 @@ from catalog.rules import Rule
 from engine.event_list import list_events
 from engine.event_log import EventNotFound, read_event_log
 from engine.event_query import EventQuery
+from starter.api.errors import temporal_is_unavailable
 from starter.api.parts import Parts
 
 MOST_PAGES = 10
 LARGEST_PAGE = 200
 SEEN_EVENTS = 100
+
+
+# A page shows what it can without Temporal, after this time.
+ANSWER_SECONDS = 2.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -30,10 +42,22 @@ async def known_names(parts: Parts, organisation: str, workspace: str) -> Names:
     catalog = parts.catalog
     events = {entry.key for entry in await catalog.event_types.list(organisation, workspace)}
     resources = {entry.key for entry in await catalog.resources.list(organisation, workspace)}
-    seen = await list_events(parts.client, EventQuery((workspace,)), limit=SEEN_EVENTS)
-    events.update(event.event for event in seen.events if event.event)
-    resources.update(event.resource for event in seen.events if event.resource)
+    seen = await if_answered(list_events(parts.client, EventQuery((workspace,)), limit=SEEN_EVENTS))
+    if seen is not None:
+        events.update(event.event for event in seen.events if event.event)
+        resources.update(event.resource for event in seen.events if event.resource)
     return Names(tuple(sorted(events)), tuple(sorted({*resources, "global"})))
+
+
+async def if_answered(asked: Awaitable[T]) -> T | None:
+    """What Temporal answers; None when it is unavailable."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS) as limit:
+            return await asked
+    except Exception as err:
+        if limit.expired() or temporal_is_unavailable(err):
+            return None
+        raise
 
 
 async def last_payload(parts: Parts, workspace: str, event: str) -> dict[str, Any] | None:

@@ -55,6 +55,10 @@ DONE = {
     "changed": "Saved.",
     "paused": "Paused. Events are accepted, and their deliveries wait here.",
     "resumed": "Resumed. Waiting deliveries go on now.",
+    "resumed-later": "Resumed. Temporal is unavailable: waiting deliveries go on within an hour "
+    "of its return.",
+    "changed-later": "Saved. Temporal is unavailable: waiting deliveries go on within an hour "
+    "of its return.",
     "connection-gone": "The connection and its rules are deleted.",
     "rule": "The rule is saved. Send a test event to see that it works.",
     "rule-on": "The rule is on: it matches events from now on.",

@@ -25,6 +25,7 @@ class Line:
         self._server: asyncio.Server | None = None
         self._flows = asyncio.Event()
         self._flows.set()
+        self._loses = False
         self.address = ""
 
     async def __aenter__(self) -> Self:
@@ -50,9 +51,16 @@ class Line:
         """End every connection; new ones are refused."""
         if self._server is not None:
             self._server.close()
+        self._lose_connections()
+
+    def _lose_connections(self) -> None:
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
+
+    def lose_next(self) -> None:
+        """Lose what is sent next, and its connections; later ones are forwarded."""
+        self._loses = True
 
     def fall_silent(self) -> None:
         """Keep connections, and accept new ones, but forward nothing."""
@@ -65,14 +73,21 @@ class Line:
         return await asyncio.open_connection(host, int(port))
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)
         there, back = await self._open()
-        self._writers += [writer, back]
+        self._writers.append(back)
+        if writer.is_closing():  # it was cut meanwhile
+            self._lose_connections()
         await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
                 await self._flows.wait()
+                if self._loses:
+                    self._loses = False
+                    self._lose_connections()
+                    return
                 writer.write(data)
                 await writer.drain()
         writer.close()

@@ -8,9 +8,7 @@ import uuid
 import asyncpg
 import pytest
 
-from engine.connect import connect
 from tests.api.caller import Api, assert_error, is_uuid, open_api
-from tests.api.line import Line
 from tests.integration.stack import SAMPLE, eventually, open_stack
 
 
@@ -253,21 +251,3 @@ async def test_revoked_key_emits_no_more(api: Api):
 async def test_emitting_at_once_gives_each_its_own_id(api: Api):
     made = await asyncio.gather(*(api.emitted() for _ in range(20)))
     assert len({one["id"] for one in made}) == 20
-
-
-async def test_no_answer_of_temporal_is_503_with_retry_after(temporal, database: str):
-    async with open_stack(temporal, database, working=False) as stack, Line(temporal) as line:
-        client = await connect(line.address)
-        async with open_api(stack, client=client) as api:
-            await api.emitted()
-            await line.cut()
-            for path, body in (
-                ("/events", {"event": "a", "payload": {}}),
-                ("/events/bulk", [{"event": "a", "payload": {}}]),
-            ):
-                answer = await api.emit(body, path=path)
-                assert_error(answer, 503)
-                assert int(answer.headers["retry-after"]) >= 1
-            ready = await api.http.get("/readyz")
-            assert (ready.status_code, ready.json()["temporal"]) == (503, "away")
-            assert_error(await api.get("/events"), 503)

@@ -8,16 +8,18 @@ from typing import Any
 from fastapi import Request
 from pydantic import SecretStr
 from starlette.responses import Response
+from temporalio.service import RPCError
 
 from catalog import values
 from catalog.connections import Connection, Credential
 from catalog.errors import Conflict, InvalidValue, NotFound
 from engine.held_runs import count_held
+from starter.api.errors import temporal_is_unavailable
 from starter.connections import delete_connection as delete_and_tell
 from starter.connections import tell_held
 from starter.console.forms import Form
 from starter.console.key_check import KeyCheck
-from starter.console.names import all_rules
+from starter.console.names import all_rules, if_answered
 from starter.console.route import (
     console_router,
     form_of,
@@ -42,7 +44,7 @@ async def list_connections(request: Request, workspace_id: str) -> Response:
     )
     rules = await all_rules(parts.catalog, organisation, workspace.id)
     waiting = await asyncio.gather(
-        *(count_held(parts.client, connection.id) for connection in found.records)
+        *(if_answered(count_held(parts.client, one.id)) for one in found.records)
     )
     return await pages_of(request).page(
         request,
@@ -112,9 +114,8 @@ async def update_connection(request: Request, workspace_id: str, connection_id: 
         )
     except InvalidValue as err:
         return await _page(request, connection, values=values, faults=_faults(err), status=400)
-    if changed.active:
-        await tell_held(parts_of(request), changed)
-    return see_other(_path(connection), "changed")
+    told = not changed.active or await _tell_held(request, changed)
+    return see_other(_path(connection), "changed" if told else "changed-later")
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/verify")
@@ -144,8 +145,8 @@ async def resume_connection(request: Request, workspace_id: str, connection_id: 
     resumed = await parts_of(request).catalog.connections.resume(
         session_of(request).organisation, connection.id
     )
-    await tell_held(parts_of(request), resumed)
-    return see_other(_path(connection), "resumed")
+    told = await _tell_held(request, resumed)
+    return see_other(_path(connection), "resumed" if told else "resumed-later")
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/delete")
@@ -162,6 +163,17 @@ async def delete_connection(request: Request, workspace_id: str, connection_id: 
         error = "It has active rules: tick the box to delete them, too."
         return await _page(request, connection, faults={"force": error}, status=409)
     return see_other(f"/w/{connection.workspace}/connections", "connection-gone")
+
+
+async def _tell_held(request: Request, connection: Connection) -> bool:
+    """False when Temporal is unavailable: what waits then looks for itself within the hour."""
+    try:
+        await tell_held(parts_of(request), connection)
+    except RPCError as err:
+        if not temporal_is_unavailable(err):
+            raise
+        return False
+    return True
 
 
 async def _connection(request: Request, workspace_id: str, connection_id: str) -> Connection:
@@ -194,7 +206,7 @@ async def _page(
         faults=faults or {},
         check=check,
         rules=[rule for rule in rules if rule.connection == connection.id],
-        waiting=await count_held(parts.client, connection.id),
+        waiting=await if_answered(count_held(parts.client, connection.id)),
         base_urls=request.app.state.console.base_urls,
         regions=REGIONS,
     )

@@ -13,7 +13,13 @@ from catalog.rule_change import RuleChange
 from catalog.rules import Rule
 from starter.api.routes.rule_trials import SAMPLE_PAYLOAD
 from starter.console.mapping_form import ON_ERROR, TRANSFORMS, is_default, same
-from starter.console.names import all_connections, all_rules, known_names, last_payload
+from starter.console.names import (
+    all_connections,
+    all_rules,
+    if_answered,
+    known_names,
+    last_payload,
+)
 from starter.console.preview import Preview, preview, written
 from starter.console.route import (
     console_router,
@@ -59,7 +65,7 @@ async def new_rule(request: Request, workspace_id: str) -> Response:
     if not connections:
         return await pages_of(request).page(request, "rules/no_connection.html")
     event = asked.get("event", "")
-    payload = await last_payload(parts, workspace.id, event) or SAMPLE_PAYLOAD
+    payload = await if_answered(last_payload(parts, workspace.id, event)) or SAMPLE_PAYLOAD
     known = {connection.id for connection in connections}
     chosen = asked.get("connection")
     form = RuleForm(
@@ -104,7 +110,8 @@ async def create_rule(request: Request, workspace_id: str) -> Response:
 async def show_rule(request: Request, workspace_id: str, rule_id: str) -> Response:
     rule = await rule_of(request, workspace_id, rule_id)
     parts = parts_of(request)
-    payload = await last_payload(parts, rule.workspace, rule.event) or SAMPLE_PAYLOAD
+    last = await if_answered(last_payload(parts, rule.workspace, rule.event))
+    payload = last or SAMPLE_PAYLOAD
     mapping = await mapping_of(request, rule.connection)
     return await show_form(request, RuleForm.of(rule, mapping, written(payload)), rule, mapping)
 

@@ -1,0 +1,67 @@
+"""Calls to Temporal that fail at once when there is nobody to call.
+
+The SDK tries again for ten seconds, whatever the reason. A connection that is refused tells
+something that no later answer can: this call never left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf.message import Message
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode, ServiceClient
+
+# What the SDK's transport says when a connection can't be made; a lost one is a "transport error".
+_NOT_CONNECTED = ("tcp connect error", "dns error")
+# What the SDK tries again.
+_RETRIED = (
+    RPCStatusCode.DATA_LOSS,
+    RPCStatusCode.INTERNAL,
+    RPCStatusCode.UNKNOWN,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.ABORTED,
+    RPCStatusCode.OUT_OF_RANGE,
+    RPCStatusCode.UNAVAILABLE,
+)
+
+
+class NotConnected(RPCError):
+    """No connection to Temporal could be made, so the call never left this process."""
+
+
+def failing_fast(client: Client) -> Client:
+    """The same client, whose calls raise `NotConnected` where they can't be made."""
+    config = client.config()
+    config["service_client"] = _FailingFast(client.service_client)
+    return Client(**config)
+
+
+class _FailingFast(ServiceClient):
+    def __init__(self, inner: ServiceClient) -> None:
+        super().__init__(inner.config)
+        self._inner = inner
+
+    @property
+    def worker_service_client(self) -> Any:
+        return self._inner.worker_service_client
+
+    def update_rpc_metadata(self, metadata: Mapping[str, str | bytes]) -> None:
+        self._inner.update_rpc_metadata(metadata)
+
+    def update_api_key(self, api_key: str | None) -> None:
+        self._inner.update_api_key(api_key)
+
+    async def _rpc_call(
+        self, rpc: str, req: Message, resp_type: Any, *, retry: bool, **options: Any
+    ) -> Any:
+        """Once without the SDK's retries; with them only after an error of another kind."""
+        try:
+            return await self._inner._rpc_call(rpc, req, resp_type, retry=False, **options)
+        except RPCError as err:
+            if err.status is RPCStatusCode.UNAVAILABLE and err.message in _NOT_CONNECTED:
+                raise NotConnected(err.message, err.status, err.raw_grpc_status) from None
+            if not retry or err.status not in _RETRIED:
+                raise
+        return await self._inner._rpc_call(rpc, req, resp_type, retry=True, **options)

@@ -1,0 +1,143 @@
+"""While Temporal is unavailable nothing is accepted in vain, and the console still manages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import httpx
+import pytest
+import pytest_asyncio
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from engine.connect import connect
+from engine.failing_fast import NotConnected, failing_fast
+from tests.api.caller import Api, assert_error, open_api
+from tests.api.line import Line
+from tests.console.site import Site, open_site, sign_in, token_in
+from tests.integration.stack import SAMPLE, Stack, eventually, open_stack
+
+EVENT = {"event": "user.signup", "payload": SAMPLE}
+
+
+@pytest_asyncio.fixture
+async def line(temporal: Client) -> AsyncIterator[Line]:
+    async with Line(temporal) as line:
+        yield line
+
+
+@pytest_asyncio.fixture
+async def stack(temporal: Client, database: str, line: Line) -> AsyncIterator[Stack]:
+    """Whose API and console reach Temporal through the line."""
+    async with open_stack(temporal, database, working=False) as stack:
+        yield replace(stack, client=await connect(line.address))
+
+
+@pytest_asyncio.fixture
+async def api(stack: Stack) -> AsyncIterator[Api]:
+    async with open_api(stack) as api:
+        yield api
+
+
+async def test_an_event_is_refused_as_not_stored_when_nobody_answers(api: Api, line: Line) -> None:
+    await api.emitted()
+    await line.cut()
+
+    async def away() -> bool:
+        ready = await api.http.get("/readyz")
+        return (ready.status_code, ready.json()["temporal"]) == (503, "away")
+
+    await eventually(away)
+    for path, body in (("/events", EVENT), ("/events/bulk", [EVENT, EVENT])):
+        answer = await api.emit(body, path=path)
+        assert_error(answer, 503)
+        assert "not stored" in answer.json()["error"]["message"]
+        assert int(answer.headers["retry-after"]) >= 1
+    assert_error(await api.get("/events"), 503)
+    await line.mend()
+    await api.emitted()
+
+
+async def test_an_event_whose_answer_does_not_come_is_not_called_refused(
+    api: Api, line: Line
+) -> None:
+    await api.emitted()
+    line.fall_silent()
+    answer = await api.emit()
+    assert_error(answer, 503)
+    assert "not known" in answer.json()["error"]["message"]
+
+
+async def test_a_call_that_may_have_left_is_tried_again(temporal: Client, line: Line) -> None:
+    client = failing_fast(await connect(line.address))
+    line.lose_next()
+    assert (await client.count_workflows("WorkflowType = 'Nobody'")).count == 0
+    await line.cut()
+
+    async def refused() -> bool:
+        try:
+            await client.service_client.check_health()
+        except RPCError as err:
+            return isinstance(err, NotConnected)
+        return False
+
+    await eventually(refused)
+    with pytest.raises(NotConnected):
+        await client.count_workflows("WorkflowType = 'Nobody'")
+
+
+@asynccontextmanager
+async def signed_in(site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=site.url, timeout=40, follow_redirects=True) as http:
+        await sign_in(http, site.access_key, site.secret_key)
+        yield http
+
+
+@pytest.mark.parametrize("how", ["refuses", "says nothing"])
+async def test_connections_and_rules_are_read_and_paused(
+    stack: Stack, line: Line, how: str
+) -> None:
+    connection = await stack.connection("Newsletter")
+    rule = await stack.rule(connection, "order.paid")
+    async with open_site(stack) as site, signed_in(site) as http:
+        if how == "refuses":
+            await line.cut()
+        else:
+            line.fall_silent()
+        listed = await http.get(site.at("/connections"))
+        assert (listed.status_code, "not known" in listed.text) == (200, True)
+        page = await http.get(site.at(f"/connections/{connection.id}"))
+        assert page.status_code == 200
+        assert "How many events wait is not known" in page.text
+        form = {"csrf": token_in(page)}
+        paused = await http.post(site.at(f"/connections/{connection.id}/pause"), data=form)
+        assert (paused.status_code, "Paused" in paused.text) == (200, True)
+        for path, text in (
+            ("/rules", "order.paid"),
+            (f"/rules/{rule.id}", "order.paid"),
+            ("/rules/new", "Newsletter"),
+        ):
+            read = await http.get(site.at(path))
+            assert (read.status_code, text in read.text) == (200, True), path
+        off = await http.post(site.at(f"/rules/{rule.id}/switch"), data=form | {"active": "off"})
+        assert off.status_code == 200
+    stored = await stack.catalog.connections.get(stack.organisation, connection.id)
+    assert stored.status == "paused"
+    assert not (await stack.catalog.rules.get(stack.organisation, rule.id)).active
+
+
+async def test_a_connection_is_resumed_and_its_page_says_when_deliveries_go_on(
+    stack: Stack, line: Line
+) -> None:
+    connection = await stack.connection()
+    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    async with open_site(stack) as site, signed_in(site) as http:
+        form = {"csrf": token_in(await http.get(site.at(f"/connections/{connection.id}")))}
+        await line.cut()
+        resumed = await http.post(site.at(f"/connections/{connection.id}/resume"), data=form)
+        assert resumed.status_code == 200
+        assert "within an hour of its return" in resumed.text
+    stored = await stack.catalog.connections.get(stack.organisation, connection.id)
+    assert stored.status == "active"
