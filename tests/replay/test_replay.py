@@ -26,6 +26,7 @@ from activities.identify import Identify
 from activities.track import Track
 from delivery.build_messages import build_messages
 from delivery.builds import BUILDS
+from delivery.errors import MappingError
 from delivery.message import MessagePair
 from delivery.traits import collect_traits
 from destinations.customerio.simulator import EU_KEY, US_KEY
@@ -151,6 +152,16 @@ async def test_a_changed_trait_is_caught_where_payloads_are_encrypted() -> None:
     converter = data_converter(KeyRing({"k1": b"1" * 32}))
     sealed = await _with_sealed_inputs(history("build_1/delivered"), converter)
     assert isinstance(await replayed(sealed, converter=converter), InputChanged)
+
+
+async def test_a_guard_that_got_stricter_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was sent would now be a mapping error, and the run could not go on."""
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise MappingError("event name", "is refused")
+
+    monkeypatch.setattr("delivery.build_messages.check_event_name", refused)
+    assert isinstance(await replayed(history("build_1/delivered")), NondeterminismError)
 
 
 async def test_traits_in_another_order_are_other_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
