@@ -123,6 +123,30 @@ async def test_an_event_that_fails_again_is_not_tried_again_by_the_same_redelive
     assert later.matched == 3
 
 
+async def test_planned_by_a_clock_that_is_ahead_it_does_not_repeat_what_failed_again(
+    stack: Stack,
+) -> None:
+    await stack.rule()
+    await failed_events(stack, 6)
+    now = datetime.now(UTC)
+    ahead = select(
+        stack.workspace,
+        accepted_from=now - timedelta(hours=1),
+        now=now + timedelta(hours=1),
+    )
+    plan = await plan_redelivery(stack.client, ahead)
+    await start_redelivery(stack.client, plan, task_queue=stack.task_queue, per_second=1)
+    await visible(stack, "ExecutionStatus = 'Failed'", 7)
+    await cancel_redelivery(stack.client, plan.id)
+    await ended(stack, plan.id)
+    await start_redelivery(stack.client, plan, task_queue=stack.task_queue)
+    progress = (await ended(stack, plan.id)).progress
+    assert progress is not None
+    assert (progress.planned, progress.redelivered, progress.skipped) == (6, 6, 0)
+    await visible(stack, "ExecutionStatus = 'Failed'", 12)
+    assert set(calls_by_person(stack, "identify").values()) == {2}
+
+
 async def test_what_was_redelivered_since_the_plan_is_left_alone(stack: Stack) -> None:
     await with_failures(stack, 0, 2)
     plan = await plan_redelivery(stack.client, of_the_last_hour(stack))

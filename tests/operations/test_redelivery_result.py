@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from temporalio.client import Client
 
@@ -82,6 +83,8 @@ async def test_delivered_failed_again_under_way_and_skipped(stack: Stack) -> Non
     await redeliver(stack.client, again)
     await told(stack, plan.id, delivered=1, under_way=1, redelivered_since=1)
     assert (await list_events(stack.client, query, limit=10)).events == ()
+    others = await list_events(stack.client, replace(query, status=None), limit=10)
+    assert {one.event_id for one in others.events} == set(status.statuses) - {again}
 
 
 async def test_what_was_sent_anew_is_told_by_the_new_events(stack: Stack) -> None:
