@@ -145,8 +145,11 @@ async def test_the_catalog_s_target_holds_for_every_worker(
 
 
 async def test_a_watch_that_an_older_worker_ended_goes_on_where_it_was(
-    temporal: Client, database: str, receiver: Receiver
+    temporal: Client, database: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Or the minute for which each look goes back would cover for a watch that forgot.
+    monkeypatch.setattr("engine.lookout.LISTED_WITHIN", timedelta(0))
+
     @activity.defn(name="look")
     async def look(known: Known) -> Seen:
         """As the first release looks without a URL in its settings."""
