@@ -22,6 +22,7 @@ from activities.policy import Policy
 from activities.rate_limit import Limits, Permit, RateLimit, Throttled
 from catalog.connections import ConnectionCredential
 from catalog.errors import CannotDecrypt, CatalogUnavailable, NotFound
+from delivery.alert import LastResponse, Refusal
 from delivery.attempt import Attempt, AttemptList, lost_attempt
 from delivery.outcome import (
     BACKOFF_FACTOR,
@@ -78,7 +79,9 @@ class Connections(Protocol):
 
     async def credential(self, workspace: str, connection: str) -> ConnectionCredential: ...
 
-    async def deactivate(self, connection: str, *, version: int) -> bool: ...
+    async def deactivate(
+        self, connection: str, *, version: int, refusal: Refusal | None = None
+    ) -> bool: ...
 
     async def slow_down(self, connection: str, seconds: float) -> None: ...
 
@@ -154,7 +157,7 @@ class Sender:
             return _not_sent("the connection was deleted, so no request was made", Then.STOP)
         except CannotDecrypt:
             return _not_sent(UNREADABLE_KEY, Then.RETRY)
-        if outcome.then is Then.HOLD and not await self._deactivated(connection):
+        if outcome.then is Then.HOLD and not await self._deactivated(step, connection, outcome):
             # Somebody has replaced the key meanwhile: the next attempt uses the new one.
             return replace(outcome, then=Then.RETRY)
         return outcome
@@ -180,14 +183,26 @@ class Sender:
             with suppress(CatalogUnavailable):  # the others will be told by the vendor
                 await self._connections.slow_down(step.connection, seconds)
 
-    async def _deactivated(self, connection: ConnectionCredential) -> bool:
+    async def _deactivated(
+        self, step: Step, connection: ConnectionCredential, refused: Outcome
+    ) -> bool:
         """Mark the connection inactive; False when the credential just used is no longer its own.
 
         While the catalog is away the refusal stands and is met again by the next attempt.
         """
+        response = LastResponse(
+            call=step.message.call,
+            outcome_code=refused.code,
+            status_code=refused.status_code,
+            message=refused.message,
+        )
         try:
             return await self._connections.deactivate(
-                connection.connection, version=connection.version
+                connection.connection,
+                version=connection.version,
+                refusal=Refusal(
+                    event_id=activity.info().workflow_id, rule=step.rule, response=response
+                ),
             )
         except (CatalogUnavailable, NotFound):
             return False

@@ -15,6 +15,7 @@ from catalog.cipher import CredentialCipher, Encrypted
 from catalog.database import Pool, Record, connection, transaction
 from catalog.errors import Conflict, InvalidValue, NotFound
 from catalog.paging import DEFAULT_LIMIT, Page, Paging
+from delivery.alert import Refusal
 from delivery.rule import CUSTOMER_IO
 
 Region = Literal["us", "eu"]
@@ -45,6 +46,8 @@ class Connection:
     updated_at: datetime
     requests_per_second: int | None = None
     """At most, over all workers; None for the vendor's own limit."""
+    refusal: Refusal | None = None
+    """What made it inactive, if an answer did and that is known."""
 
     @property
     def active(self) -> bool:
@@ -212,6 +215,7 @@ class Connections:
                     credential_version = credential_version + CASE WHEN $7 THEN 1 ELSE 0 END,
                     status = CASE WHEN $8 THEN 'active' ELSE status END,
                     inactive_reason = CASE WHEN $8 THEN NULL ELSE inactive_reason END,
+                    refusal = CASE WHEN $8 THEN NULL ELSE refusal END,
                     requests_per_second = nullif(coalesce($9, requests_per_second), 0),
                     updated_at = clock_timestamp()
                 WHERE id = $1
@@ -290,7 +294,7 @@ class Connections:
             if current["status"] not in among:
                 return None
             row = await conn.fetchrow(
-                "UPDATE connections SET status = $2, inactive_reason = $3, "
+                "UPDATE connections SET status = $2, inactive_reason = $3, refusal = NULL, "
                 "updated_at = clock_timestamp() WHERE id = $1 RETURNING *",
                 current["id"],
                 status,
@@ -321,6 +325,7 @@ def read_connection(row: Record) -> Connection:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         requests_per_second=row["requests_per_second"],
+        refusal=Refusal.model_validate(row["refusal"]) if row["refusal"] else None,
     )
 
 

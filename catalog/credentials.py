@@ -19,6 +19,7 @@ from catalog.connections import (
 from catalog.database import Pool, connection
 from catalog.errors import NotFound
 from catalog.slow_downs import SlowDowns
+from delivery.alert import Refusal
 
 CAPACITY = 10_000  # connections
 MOST_INACTIVE = 1_000  # of which one look takes note
@@ -60,8 +61,11 @@ class ConnectionLookup:
         *,
         version: int,
         reason: InactiveReason = "authentication_invalid",
+        refusal: Refusal | None = None,
     ) -> bool:
         """Make it inactive, if it is active and `version` is still its credential's.
+
+        `refusal` is kept with it, for the alert.
 
         False when somebody has replaced the credential, or changed the status, in the meantime.
         """
@@ -70,13 +74,15 @@ class ConnectionLookup:
             workspace = await conn.fetchval(
                 """
                 UPDATE connections
-                SET status = 'inactive', inactive_reason = $3, updated_at = clock_timestamp()
+                SET status = 'inactive', inactive_reason = $3, refusal = $4,
+                    updated_at = clock_timestamp()
                 WHERE id = $1 AND credential_version = $2 AND status = 'active'
                 RETURNING workspace_id
                 """,
                 id,
                 version,
                 reason,
+                refusal.model_dump(mode="json") if refusal else None,
             )
         if workspace is None:
             return False
@@ -107,6 +113,19 @@ class ConnectionLookup:
                 MOST_INACTIVE,
             )
         return [read_connection(row) for row in rows]
+
+    async def names(
+        self, workspace: str | None, connection_id: str | None
+    ) -> tuple[str | None, str | None]:
+        """What a workspace and a connection are called now; None for what isn't there."""
+        async with connection(self._pool) as conn:
+            row = await conn.fetchrow(
+                "SELECT (SELECT name FROM workspaces WHERE id = $1) AS workspace, "
+                "(SELECT name FROM connections WHERE id = $2) AS connection",
+                values.read_id(workspace or ""),
+                values.read_id(connection_id or ""),
+            )
+        return row["workspace"], row["connection"]
 
     async def slow_down(self, connection_id: str, seconds: float) -> None:
         """Let no worker send to it for so long; one that has longer to wait keeps waiting."""

@@ -33,16 +33,31 @@ class LastResponse(Value):
     message: str
 
 
+class Refusal(Value):
+    """The answer that made a connection inactive, and whose delivery it was."""
+
+    event_id: str
+    rule: str
+    response: LastResponse
+
+
 class Alert(Value):
-    """`id` is the same however often the same is found. `url` leads into the Web UI."""
+    """`id` is the same however often the same is found. `url` leads into the Web UI.
+
+    `event` is the name of the event, by which its rule is known too. A name is as it is when the
+    alert is written; None where what it named is gone.
+    """
 
     id: str
     type: AlertType
     occurred_at: AwareDatetime
     message: str
     workspace: str | None = None
+    workspace_name: str | None = None
     connection: str | None = None
+    connection_name: str | None = None
     rule: str | None = None
+    event: str | None = None
     event_id: str | None = None
     count: int | None = None
     last_response: LastResponse | None = None
@@ -70,11 +85,14 @@ class InactiveConnection(Value):
 class Known(Value):
     """What the last look has found, so that the next one tells only what is new.
 
-    `failed_until` is how far failures were looked for, `seen` the runs found close to it.
+    `failed_until` is how far failures were looked for, `seen` the runs found close to it, of
+    which there may be more than are listed: `recent` counts those of its last minute. None by a
+    release that didn't count.
     """
 
     failed_until: AwareDatetime
     seen: tuple[str, ...] = ()
+    recent: int | None = None
     inactive: tuple[InactiveConnection, ...] = ()
     backlog: bool = False
 

@@ -25,6 +25,7 @@ from delivery.alert import (
     Seen,
 )
 from delivery.delivery_log import DeliveryLog
+from delivery.labels import shown
 from delivery.log import EventLog
 from delivery.result import Status
 from delivery.search_attributes import STATE, TEST, WORKSPACE
@@ -35,7 +36,7 @@ from engine.links import run_url
 
 LISTED_WITHIN = timedelta(minutes=1)
 TOLD_ONE_BY_ONE = 10
-MOST_LISTED = 1_000
+MOST_LISTED = 1_000  # what lies beyond is counted
 
 _NOT_A_TEST = f"({STATE.name} IS NULL OR {STATE.name} != '{TEST}')"
 _FAILED = (
@@ -48,6 +49,10 @@ class Connections(Protocol):
     async def inactive(self) -> Sequence[Connection]: ...
 
     async def status(self, connection_id: str) -> str: ...
+
+    async def names(
+        self, workspace: str | None, connection_id: str | None
+    ) -> tuple[str | None, str | None]: ...
 
 
 @dataclass(frozen=True)
@@ -69,13 +74,27 @@ class Lookout:
     async def look(self, known: Known) -> Seen:
         look = _Look(self._client, self._connections, self._attention, datetime.now(UTC))
         inactive, told = await look.inactive(known)
-        seen, failed = await look.failed(known)
+        failures, failed = await look.failed(known)
         backlog, old = await look.backlog(known)
         return Seen(
-            known=Known(failed_until=look.now, seen=seen, inactive=inactive, backlog=backlog),
-            alerts=(*told, *failed, *old),
+            known=Known(
+                failed_until=look.now,
+                seen=failures.seen,
+                recent=failures.recent,
+                inactive=inactive,
+                backlog=backlog,
+            ),
+            alerts=tuple([await look.named(alert) for alert in (*told, *failed, *old)]),
             look_again=self._attention.every_seconds,
         )
+
+
+@dataclass(frozen=True)
+class _Failures:
+    """Those that the next look finds again: listed, and counted."""
+
+    seen: tuple[str, ...]
+    recent: int
 
 
 class _Look:
@@ -88,12 +107,7 @@ class _Look:
         self._attention = attention
 
     async def inactive(self, known: Known) -> tuple[tuple[InactiveConnection, ...], list[Alert]]:
-        found = {
-            connection.id: InactiveConnection(
-                id=connection.id, workspace=connection.workspace, since=connection.updated_at
-            )
-            for connection in await self._connections.inactive()
-        }
+        found = {connection.id: connection for connection in await self._connections.inactive()}
         before = {connection.id: connection for connection in known.inactive}
         alerts = [
             await self._went_inactive(connection)
@@ -103,8 +117,8 @@ class _Look:
         gone = [connection for connection in before.values() if connection.id not in found]
         active = [connection for connection in gone if await self._is_active(connection.id)]
         alerts += [_recovered(connection, self.now) for connection in active]
-        still = {id: before.get(id, connection) for id, connection in found.items()}
-        return tuple(still.values()), alerts
+        still = (before.get(id, _inactive(connection)) for id, connection in found.items())
+        return tuple(still), alerts
 
     async def _is_active(self, connection: str) -> bool:
         try:
@@ -112,39 +126,49 @@ class _Look:
         except NotFound:
             return False
 
-    async def _went_inactive(self, connection: InactiveConnection) -> Alert:
-        held = await self._list(held_for(connection.id), at_most=1)
-        log = await self._log(held[0].id) if held else None
-        delivery = _first(log, lambda d: d.connection == connection.id and d.held is not None)
+    async def _went_inactive(self, connection: Connection) -> Alert:
+        """By the answer that was refused; without one, by an event that waits for it."""
+        refusal, since = connection.refusal, connection.updated_at
+        event_id = refusal.event_id if refusal else None
+        if refusal is None:
+            held = await self._list(held_for(connection.id), at_most=1)
+            event_id = held[0].id if held else None
+        log = await self._log(event_id) if event_id else None
+        delivery = _first(log, lambda d: d.connection == connection.id)
         return Alert(
-            id=_id(AlertType.CONNECTION_INACTIVE, connection.id, connection.since.isoformat()),
+            id=_id(AlertType.CONNECTION_INACTIVE, connection.id, since.isoformat()),
             type=AlertType.CONNECTION_INACTIVE,
-            occurred_at=connection.since,
+            occurred_at=since,
             message="the connection takes no deliveries; they wait until its key is replaced or it "
             "is resumed",
             workspace=connection.workspace,
             connection=connection.id,
-            event_id=log.event_id if log else None,
-            rule=delivery.rule if delivery else None,
-            last_response=_last_response(delivery),
-            url=self._url(log.event_id) if log else None,
+            rule=refusal.rule if refusal else delivery.rule if delivery else None,
+            event=_event(log),
+            event_id=event_id,
+            last_response=refusal.response if refusal else _last_response(delivery),
+            url=self._url(event_id) if event_id else None,
         )
 
-    async def failed(self, known: Known) -> tuple[tuple[str, ...], list[Alert]]:
-        since = (known.failed_until - LISTED_WITHIN).isoformat()
-        runs = await self._list(
-            self._mine(f"{_FAILED} AND CloseTime >= '{since}'"), at_most=MOST_LISTED
-        )
+    async def failed(self, known: Known) -> tuple[_Failures, list[Alert]]:
+        since = known.failed_until - LISTED_WITHIN
+        runs = await self._list(self._failed_since(since), at_most=MOST_LISTED)
         new = [run for run in runs if run.run_id not in known.seen]
+        if len(runs) < MOST_LISTED:
+            recent, count = len(_closed_since(self.now - LISTED_WITHIN, runs)), len(new)
+        else:
+            # The recent ones first: what is listed in between is told twice, not never.
+            recent = await self._count(self._failed_since(self.now - LISTED_WITHIN))
+            told = len(known.seen) if known.recent is None else known.recent
+            count = max(await self._count(self._failed_since(since)) - told, len(new))
         alerts = [await self._failed_event(run) for run in new[:TOLD_ONE_BY_ONE]]
         if more := new[TOLD_ONE_BY_ONE:]:
-            alerts.append(_failed_too(more, self.now))
-        recent = [
-            run.run_id
-            for run in runs
-            if run.close_time is None or run.close_time >= self.now - 2 * LISTED_WITHIN
-        ]
-        return tuple(recent), alerts
+            alerts.append(_failed_too(more, count - TOLD_ONE_BY_ONE, self.now))
+        close = _closed_since(self.now - 2 * LISTED_WITHIN, runs)
+        return _Failures(seen=tuple(run.run_id for run in close), recent=recent), alerts
+
+    def _failed_since(self, moment: datetime) -> str:
+        return self._mine(f"{_FAILED} AND CloseTime >= '{moment.isoformat()}'")
 
     async def _failed_event(self, run: WorkflowExecution) -> Alert:
         log = await self._log(run.id)
@@ -157,6 +181,7 @@ class _Look:
             workspace=run.typed_search_attributes.get(WORKSPACE),
             connection=delivery.connection if delivery else None,
             rule=delivery.rule if delivery else None,
+            event=_event(log),
             event_id=run.id,
             count=log.failed_count if log else None,
             last_response=_last_response(delivery),
@@ -167,7 +192,7 @@ class _Look:
         minutes = self._attention.backlog_minutes
         limit = self.now - timedelta(minutes=minutes)
         query = self._mine(f"{_OPEN} AND StartTime < '{limit.isoformat()}'")
-        count = (await self._client.count_workflows(query)).count
+        count = await self._count(query)
         if not count or known.backlog:
             return count > 0, []
         runs = await self._list(query, at_most=MOST_LISTED)
@@ -184,12 +209,21 @@ class _Look:
             workspace=oldest.typed_search_attributes.get(WORKSPACE),
             connection=delivery.connection if delivery else None,
             rule=delivery.rule if delivery else None,
+            event=_event(log),
             event_id=oldest.id,
             count=count,
             last_response=_last_response(delivery),
             url=self._url(oldest.id),
         )
         return True, [alert]
+
+    async def named(self, alert: Alert) -> Alert:
+        """The same with names beside ids, for people."""
+        workspace, connection = await self._connections.names(alert.workspace, alert.connection)
+        return alert.model_copy(update={"workspace_name": workspace, "connection_name": connection})
+
+    async def _count(self, query: str) -> int:
+        return (await self._client.count_workflows(query)).count
 
     async def _list(self, query: str, *, at_most: int) -> list[WorkflowExecution]:
         listing = self._client.list_workflows(query, page_size=at_most, limit=at_most)
@@ -219,15 +253,31 @@ def _recovered(connection: InactiveConnection, now: datetime) -> Alert:
     )
 
 
-def _failed_too(runs: Sequence[WorkflowExecution], now: datetime) -> Alert:
+def _inactive(connection: Connection) -> InactiveConnection:
+    return InactiveConnection(
+        id=connection.id, workspace=connection.workspace, since=connection.updated_at
+    )
+
+
+def _failed_too(runs: Sequence[WorkflowExecution], count: int, now: datetime) -> Alert:
     return Alert(
         id=_id(AlertType.DELIVERIES_FAILED, *sorted(run.run_id for run in runs)),
         type=AlertType.DELIVERIES_FAILED,
         occurred_at=now,
-        message=f"{len(runs)} more events failed for good; they can be redelivered together",
+        message=f"{count} more events failed for good; they can be redelivered together",
         event_id=runs[0].id,
-        count=len(runs),
+        count=count,
     )
+
+
+def _closed_since(
+    moment: datetime, runs: Sequence[WorkflowExecution]
+) -> Sequence[WorkflowExecution]:
+    return [run for run in runs if run.close_time is None or run.close_time >= moment]
+
+
+def _event(log: EventLog | None) -> str | None:
+    return shown(log.event) if log and log.event else None
 
 
 def _first(log: EventLog | None, wanted: Callable[[DeliveryLog], bool]) -> DeliveryLog | None:

@@ -107,4 +107,6 @@ async def _known(client: Client, last: WorkflowExecutionDescription | None) -> K
             looked = event.activity_task_completed_event_attributes
             [seen] = read(looked.result.payloads, [Seen])
             known = seen.known
-    return known.model_copy(update={"failed_until": max(known.failed_until, now - REMEMBERED)})
+    if known.failed_until < now - REMEMBERED:
+        return known.model_copy(update={"failed_until": now - REMEMBERED, "recent": 0})
+    return known

@@ -22,6 +22,7 @@ from catalog.errors import (
     NotFound,
     VersionConflict,
 )
+from delivery.alert import LastResponse, Refusal
 from delivery.mapping_schema import (
     DEFAULT_MAPPING,
     LiteralSource,
@@ -145,6 +146,24 @@ async def test_deactivate_holds_only_for_the_credential_that_was_refused(tenant)
         None,
         3,
     )
+
+
+async def test_the_refusal_is_kept_until_the_connection_is_active_again(tenant):
+    connections, credentials = tenant.catalog.connections, tenant.catalog.credentials
+    owned = (tenant.organisation, tenant.connection.id)
+    response = LastResponse(
+        call="identify", outcome_code="auth_failed", status_code=401, message="401: wrong key"
+    )
+    refusal = Refusal(event_id="e1", rule="r1", response=response)
+    revived = (
+        lambda: connections.replace_key(*owned, "cdp-key-2"),
+        lambda: connections.resume(*owned),
+    )
+    for version, revive in enumerate(revived, start=1):
+        await credentials.deactivate(tenant.connection.id, version=version, refusal=refusal)
+        [inactive] = await credentials.inactive()
+        assert inactive.refusal == refusal
+        assert (await revive()).refusal is None
 
 
 async def test_of_many_that_deactivate_at_once_one_does(tenant):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,11 +14,14 @@ import pytest_asyncio
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
 
+from delivery.alert import Known
 from destinations.customerio.simulator import US_KEY, Fault
 from destinations.webhook import read_secret, sign
+from engine.held_runs import count_held
+from engine.lookout import Attention, Lookout
 from engine.steering import resume_connection
 from engine.watch import start_watch
-from tests.integration.stack import SAMPLE, Stack, eventually, open_stack
+from tests.integration.stack import SAMPLE, Stack, eventually, is_held, open_stack
 from tests.operations.alert_receiver import KEY, SECRET, Receiver, open_receiver
 from tests.operations.many import all_ended, emit_many
 
@@ -25,14 +30,20 @@ UI = "http://ui.example:8233"
 
 @asynccontextmanager
 async def watched(
-    temporal: Client, database: str, receiver: Receiver, **overrides: Any
+    temporal: Client,
+    database: str,
+    receiver: Receiver,
+    *,
+    watching: bool = True,
+    **overrides: Any,
 ) -> AsyncIterator[Stack]:
-    """A stack whose worker's settings name the receiver."""
+    """A stack whose worker's settings name the receiver; `watching=False`: it has no watch yet."""
     named = {"alert_url": SecretStr(receiver.url), "alert_secret": SecretStr(SECRET)}
     settings = {"alert_every_seconds": 0.5, "ui_url": UI} | named | overrides
     async with open_stack(temporal, database, working=False, **settings) as stack:
         async with stack.make_worker():
-            await start_watch(stack.client, stack.task_queue)
+            if watching:
+                await start_watch(stack.client, stack.task_queue)
             yield stack
         await watch_of(stack).terminate()
 
@@ -74,6 +85,62 @@ async def test_a_connection_that_goes_inactive_and_one_that_recovers(
         assert len(receiver.of("connection.inactive")) == 1
 
 
+async def test_the_last_response_is_that_of_the_request_that_was_refused(
+    temporal: Client, database: str, receiver: Receiver
+) -> None:
+    """Also where the event held last has never been sent."""
+    async with watched(temporal, database, receiver, watching=False) as stack:
+        connection = await stack.connection(api_key="not-the-key")
+        await stack.rule(connection)
+        refused = await stack.emit()
+        await stack.log_when(refused, is_held)
+        later = await stack.emit()
+        await stack.log_when(later, is_held)
+
+        async def both_are_listed() -> bool:
+            return await count_held(stack.client, connection.id) == 2
+
+        await eventually(both_are_listed)
+        await start_watch(stack.client, stack.task_queue)
+        [inactive] = await receiver.until("connection.inactive")
+        assert inactive["last_response"]["status_code"] == 401
+        assert inactive["event_id"] == refused.id
+
+
+async def test_a_refused_test_event_is_in_the_alert(
+    temporal: Client, database: str, receiver: Receiver
+) -> None:
+    """It isn't held, so nothing waits that could tell of it."""
+    async with watched(temporal, database, receiver) as stack:
+        rule = await stack.rule(await stack.connection(api_key="not-the-key"))
+        tried = await stack.emit(only_rules=[rule.id], test=True)
+        await stack.ended(tried)
+        [inactive] = await receiver.until("connection.inactive")
+        assert inactive["last_response"]["status_code"] == 401
+        assert (inactive["event_id"], inactive["rule"]) == (tried.id, rule.id)
+
+
+async def test_alerts_name_what_they_are_about(
+    temporal: Client, database: str, receiver: Receiver
+) -> None:
+    async with watched(temporal, database, receiver) as stack:
+        connection = await stack.connection("Newsletter", api_key="not-the-key")
+        await stack.rule(connection)
+        held = await stack.emit()
+        [inactive] = await receiver.until("connection.inactive")
+        await stack.catalog.connections.replace_key(stack.organisation, connection.id, US_KEY)
+        await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
+        [recovered] = await receiver.until("connection.recovered")
+        await held.result()
+        stack.sim.fail("identify", fault=Fault(status=400), times=1)
+        await stack.ended(await stack.emit())
+        [failed] = await receiver.until("delivery.failed")
+        for alert in (inactive, recovered, failed):
+            assert alert["workspace_name"] == "Acme app"
+            assert alert["connection_name"] == "Newsletter"
+        assert inactive["event"] == failed["event"] == "user.signup"
+
+
 async def test_a_delivery_that_failed_for_good(
     temporal: Client, database: str, receiver: Receiver
 ) -> None:
@@ -105,6 +172,30 @@ async def test_a_flood_of_failures_is_told_in_one(
 
         await eventually(told_of_all)
         assert len(receiver.alerts) < 40
+
+
+async def test_failures_beyond_those_that_are_listed_are_counted_once(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.lookout.MOST_LISTED", 15)
+    attention = Attention(stack.task_queue, every_seconds=1, backlog_minutes=15)
+    lookout = Lookout(stack.client, stack.catalog.credentials, attention)
+    await stack.rule()
+    stack.sim.fail("identify", fault=Fault(status=400))
+    known, before = Known(failed_until=datetime.now(UTC)), 0
+    for further in (40, 25, 3, 0):  # the first two are more than are listed
+        handles = await emit_many(stack, (f"person-{number}" for number in range(further)))
+        await all_ended(stack, handles.values())
+        before += further
+        await eventually(partial(_failed, stack, before))
+        seen = await lookout.look(known)
+        assert sum(alert.count or 0 for alert in seen.alerts) == further
+        known = seen.known
+
+
+async def _failed(stack: Stack, count: int) -> bool:
+    query = f"TaskQueue = '{stack.task_queue}' AND ExecutionStatus = 'Failed'"
+    return (await stack.client.count_workflows(query)).count == count
 
 
 async def test_a_backlog_is_told_once_and_held_deliveries_are_none(

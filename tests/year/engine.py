@@ -186,6 +186,7 @@ class Stage:
         engine = self.on
         return SimpleNamespace(
             attempt=engine.attempt,
+            workflow_id="the event",
             heartbeat_details=[engine.details] if engine.details is not None else [],
             current_attempt_scheduled_time=engine.weather.clock.now,
         )

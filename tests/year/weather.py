@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from activities.rate_limit import Limits, Throttled
 from catalog.connections import ConnectionCredential
 from catalog.errors import CatalogUnavailable, NotFound
+from delivery.alert import Refusal
 from delivery.message import Message
 from delivery.outcome import Reply
 from destinations.customerio.client import Credential
@@ -161,7 +162,9 @@ class Weather:
             version=self.version,
         )
 
-    async def deactivate(self, connection: str, *, version: int) -> bool:
+    async def deactivate(
+        self, connection: str, *, version: int, refusal: Refusal | None = None
+    ) -> bool:
         if self.random.random() < 0.05:
             raise CatalogUnavailable("simulated")
         self.deactivated = self.deactivated or version == self.version
