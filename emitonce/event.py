@@ -27,6 +27,7 @@ LARGEST_INPUT = 2 * 1024 * 1024 - 4096
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _EMAIL = re.compile(r"[^\s@]@[^\s@]*\.[^\s@]")
+_HEADER_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 _CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -78,10 +79,19 @@ def own_workspace(workspace: str | uuid.UUID | None) -> str | uuid.UUID | None:
     return workspace
 
 
-def check_idempotency_key(key: object) -> None:
-    """Raises `InvalidEvent`: a blank key would make one event of all that come with it."""
-    if key is not None and not (isinstance(key, str) and key.strip()):
+def check_idempotency_key(key: object, *, in_header: bool = False) -> None:
+    """Raises `InvalidEvent`: a blank key would make one event of all that come with it.
+
+    A header of HTTP holds less than Temporal does.
+    """
+    if key is None:
+        return
+    if not isinstance(key, str) or not key.strip():
         raise InvalidEvent("idempotency_key: must be a string that is not blank, or None")
+    if in_header and not _HEADER_KEY.fullmatch(key):
+        raise InvalidEvent(
+            "idempotency_key: must be 1 to 255 characters of ASCII without blanks around them"
+        )
 
 
 def encode(fields: Mapping[str, Any]) -> bytes:

@@ -26,8 +26,14 @@ import httpx
 
 from emitonce.accepted import AcceptedEvent
 from emitonce.answer import accepted_event, no_answer
-from emitonce.errors import EmitError, InvalidEvent, InvalidSetup, NotAccepted
-from emitonce.event import NewEvent, checked_fields, encode, own_workspace
+from emitonce.errors import EmitError, InvalidSetup, NotAccepted
+from emitonce.event import (
+    NewEvent,
+    check_idempotency_key,
+    checked_fields,
+    encode,
+    own_workspace,
+)
 from emitonce.many import emit_each, emit_each_async
 
 EVENTS_PATH = "/api/v1/events"
@@ -35,8 +41,6 @@ TIMEOUT_SECONDS = 10.0
 TRIES = 4
 LONGEST_WAIT_SECONDS = 10.0
 
-# What the API accepts as a key; a header can't hold everything.
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,253}[\x21-\x7e])?")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -269,13 +273,8 @@ def _body(new: NewEvent, workspace: str | uuid.UUID | None) -> bytes:
 
 def _key(given: str | None) -> str:
     """The idempotency key of every try: the caller's, else one made for the event."""
-    if given is None:
-        return str(uuid.uuid4())
-    if not isinstance(given, str) or not _IDEMPOTENCY_KEY.fullmatch(given):
-        raise InvalidEvent(
-            "idempotency_key: must be 1 to 255 characters of ASCII without blanks around them"
-        )
-    return given
+    check_idempotency_key(given, in_header=True)
+    return str(uuid.uuid4()) if given is None else given
 
 
 def _wait(number: int, retry_after: float | None) -> float:

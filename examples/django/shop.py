@@ -9,8 +9,11 @@ event when the process dies right after the commit.)
     pip install django emitonce
     EMITONCE_URL=… EMITONCE_PUBLISHABLE_KEY=… python shop.py order usr_2048
     EMITONCE_URL=… EMITONCE_PUBLISHABLE_KEY=… python shop.py relay
+
+How it is tested, without emitonce: test_shop.py.
 """
 
+import logging
 import os
 import sys
 import uuid
@@ -32,7 +35,15 @@ django.setup()
 
 from django.db import connection, models, transaction  # noqa: E402
 
-from emitonce import HTTPEmitter, InvalidEvent, NotAccepted  # noqa: E402
+from emitonce import (  # noqa: E402
+    BlockingEmitter,
+    HTTPEmitter,
+    InvalidEvent,
+    InvalidSetup,
+    NotAccepted,
+)
+
+logger = logging.getLogger("outbox")
 
 
 class Order(models.Model):
@@ -63,8 +74,11 @@ def create_order(customer: str) -> Order:
     return order
 
 
-def relay(emitter: HTTPEmitter) -> int:
-    """Send what is in the outbox; returns how many were accepted. Run it every few seconds."""
+def relay(emitter: BlockingEmitter) -> int:
+    """Send what is in the outbox; returns how many were accepted. Run it every few seconds.
+
+    A row leaves the outbox only when its event is stored, or was refused for what it is itself.
+    """
     accepted = 0
     for row in OutboxEvent.objects.filter(refused=None).order_by("created_at")[:100]:
         try:
@@ -72,10 +86,15 @@ def relay(emitter: HTTPEmitter) -> int:
             emitter.emit(
                 row.event, row.payload, timestamp=row.created_at, idempotency_key=str(row.id)
             )
-        except NotAccepted:
-            break  # emitonce is away; the row stays, and is sent again
+        except NotAccepted as err:
+            logger.warning("the outbox waits: %s", err)
+            break  # emitonce is unavailable; the row stays, and is sent again
+        except InvalidSetup as err:
+            logger.error("the outbox waits for somebody to fix the set-up: %s", err)
+            break  # nothing is wrong with the row
         except InvalidEvent as err:
             # It would be refused again: kept for a person, and no obstacle for the others.
+            logger.error("event %s is refused: %s", row.id, err)
             row.refused = str(err)
             row.save(update_fields=["refused"])
         else:
@@ -84,12 +103,16 @@ def relay(emitter: HTTPEmitter) -> int:
     return accepted
 
 
-def main(command: str, *arguments: str) -> None:
+def create_tables() -> None:
     tables = connection.introspection.table_names()
     with connection.schema_editor() as schema:
         for model in (Order, OutboxEvent):
             if model._meta.db_table not in tables:
                 schema.create_model(model)
+
+
+def main(command: str, *arguments: str) -> None:
+    create_tables()
     if command == "order":
         print(create_order(*arguments).id)
     elif command == "relay":

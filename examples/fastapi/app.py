@@ -7,10 +7,13 @@ id, and emitonce answers with the event that it has already.
 
     pip install fastapi uvicorn aiosqlite emitonce
     EMITONCE_URL=… EMITONCE_PUBLISHABLE_KEY=… uvicorn app:app
+
+How it is tested, without emitonce: test_app.py.
 """
 
 import asyncio
 import json
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator
@@ -19,7 +22,9 @@ from contextlib import asynccontextmanager
 import aiosqlite
 from fastapi import FastAPI
 
-from emitonce import AsyncHTTPEmitter, InvalidEvent, NotAccepted
+from emitonce import AsyncEmitter, AsyncHTTPEmitter, InvalidEvent, InvalidSetup, NotAccepted
+
+logger = logging.getLogger("outbox")
 
 DATABASE = os.environ.get("DATABASE", "shop.db")
 SCHEMA = """
@@ -58,28 +63,36 @@ async def create_order(customer: str) -> dict[str, str]:
     return {"order": order}
 
 
-async def relay(
-    database: aiosqlite.Connection, emitter: AsyncHTTPEmitter, news: asyncio.Event
-) -> None:
+async def relay(database: aiosqlite.Connection, emitter: AsyncEmitter, news: asyncio.Event) -> None:
     """Send what is in the outbox, at once when there is news, else every few seconds."""
     while True:
-        rows = await database.execute_fetchall(
-            "SELECT id, event, payload FROM outbox WHERE refused IS NULL ORDER BY rowid LIMIT 100"
-        )
-        for id, event, payload in rows:
-            try:
-                await emitter.emit(event, json.loads(payload), idempotency_key=id)
-            except NotAccepted:
-                break  # emitonce is away; the row stays, and is sent again
-            except InvalidEvent as err:
-                # It would be refused again: kept for a person, and no obstacle for the others.
-                await database.execute("UPDATE outbox SET refused = ? WHERE id = ?", (str(err), id))
-            else:
-                await database.execute("DELETE FROM outbox WHERE id = ?", (id,))
-            await database.commit()
         news.clear()
+        await send_outbox(database, emitter)
         try:
             async with asyncio.timeout(5):
                 await news.wait()
         except TimeoutError:
             pass
+
+
+async def send_outbox(database: aiosqlite.Connection, emitter: AsyncEmitter) -> None:
+    """A row leaves the outbox only when its event is stored, or was refused for what it is."""
+    rows = await database.execute_fetchall(
+        "SELECT id, event, payload FROM outbox WHERE refused IS NULL ORDER BY rowid LIMIT 100"
+    )
+    for id, event, payload in rows:
+        try:
+            await emitter.emit(event, json.loads(payload), idempotency_key=id)
+        except NotAccepted as err:
+            logger.warning("the outbox waits: %s", err)
+            return  # emitonce is unavailable; the row stays, and is sent again
+        except InvalidSetup as err:
+            logger.error("the outbox waits for somebody to fix the set-up: %s", err)
+            return  # nothing is wrong with the row
+        except InvalidEvent as err:
+            # It would be refused again: kept for a person, and no obstacle for the others.
+            logger.error("event %s is refused: %s", id, err)
+            await database.execute("UPDATE outbox SET refused = ? WHERE id = ?", (str(err), id))
+        else:
+            await database.execute("DELETE FROM outbox WHERE id = ?", (id,))
+        await database.commit()

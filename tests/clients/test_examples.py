@@ -88,7 +88,8 @@ async def test_python(stack: Stack, uv: str, tmp_path: Path) -> None:
 
 
 async def test_django(api: Api, uv: str, wheel: Path, tmp_path: Path) -> None:
-    python = installed(uv, tmp_path / "venv", "django>=5.2,<7", str(wheel))
+    python = installed(uv, tmp_path / "venv", "django>=5.2,<7", "pytest", str(wheel))
+    await own_tests(python, "django", tmp_path)
     settings = {
         "EMITONCE_URL": api.url,
         "EMITONCE_PUBLISHABLE_KEY": api.public_key,
@@ -107,7 +108,10 @@ async def test_django(api: Api, uv: str, wheel: Path, tmp_path: Path) -> None:
 
 
 async def test_fastapi(api: Api, uv: str, wheel: Path, tmp_path: Path) -> None:
-    python = installed(uv, tmp_path / "venv", "fastapi", "uvicorn", "aiosqlite", str(wheel))
+    python = installed(
+        uv, tmp_path / "venv", "fastapi", "uvicorn", "aiosqlite", "pytest", str(wheel)
+    )
+    await own_tests(python, "fastapi", tmp_path)
     await api.stack.rule(event="order.created")
     port = free_port()
     process = await asyncio.create_subprocess_exec(
@@ -139,7 +143,8 @@ async def test_fastapi(api: Api, uv: str, wheel: Path, tmp_path: Path) -> None:
 
 
 async def test_celery(api: Api, uv: str, wheel: Path, tmp_path: Path) -> None:
-    python = installed(uv, tmp_path / "venv", "celery", "sqlalchemy", str(wheel))
+    python = installed(uv, tmp_path / "venv", "celery", "sqlalchemy", "pytest", str(wheel))
+    await own_tests(python, "celery", tmp_path)
     await api.stack.rule()
     settings = {
         "EMITONCE_URL": api.url,
@@ -177,6 +182,13 @@ async def test_celery(api: Api, uv: str, wheel: Path, tmp_path: Path) -> None:
     await api.stack.listed(1)
     page = (await api.get(f"/workspaces/{api.stack.workspace}/events")).json()
     assert page["count"] == 1
+
+
+async def own_tests(python: Path, example: str, tmp_path: Path) -> None:
+    """The example's own, with the fixtures that the installed package brings."""
+    ran = await run(python, "-m", "pytest", "-q", cwd=copied(example, tmp_path))
+    assert ran.code == 0, ran.out
+    assert "passed" in ran.out
 
 
 async def calls_of(api: Api, user: str) -> None:

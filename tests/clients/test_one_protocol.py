@@ -26,11 +26,13 @@ from emitonce import (
     NotAccepted,
     SyncEmitter,
 )
+from emitonce.testing import AsyncFakeEmitter, FakeEmitter
 from tests.api.caller import Api
 from tests.integration.stack import SECRET
 
 PERSON = {"userId": "usr_2048", "plan": "pro"}
 KINDS = ("http", "async_http", "temporal", "sync_temporal")
+FAKES = ("fake", "async_fake")
 
 Call = Callable[..., Awaitable[Any]]
 
@@ -45,27 +47,31 @@ async def opened(api: Api, kind: str) -> AsyncIterator[Call]:
         "instance_secret": SECRET,
         "task_queue": stack.task_queue,
     }
-    if kind in ("http", "sync_temporal"):
-        blocking: BlockingEmitter = (
-            HTTPEmitter(api.url, publishable_key=api.public_key)
-            if kind == "http"
-            else SyncEmitter(**connect)
-        )
+    if kind in ("http", "sync_temporal", "fake"):
+        blocking: BlockingEmitter
+        if kind == "http":
+            blocking = HTTPEmitter(api.url, publishable_key=api.public_key)
+        elif kind == "fake":
+            blocking = FakeEmitter(workspace=stack.workspace)
+        else:
+            blocking = SyncEmitter(**connect)
         with blocking:
             yield lambda method, *given, **fields: asyncio.to_thread(
                 getattr(blocking, method), *given, **fields
             )
     else:
-        on_a_loop: AsyncEmitter = (
-            AsyncHTTPEmitter(api.url, publishable_key=api.public_key)
-            if kind == "async_http"
-            else await Emitter.connect(**connect)
-        )
+        on_a_loop: AsyncEmitter
+        if kind == "async_http":
+            on_a_loop = AsyncHTTPEmitter(api.url, publishable_key=api.public_key)
+        elif kind == "async_fake":
+            on_a_loop = AsyncFakeEmitter(workspace=stack.workspace)
+        else:
+            on_a_loop = await Emitter.connect(**connect)
         async with on_a_loop:
             yield lambda method, *given, **fields: getattr(on_a_loop, method)(*given, **fields)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS + FAKES)
 async def test_an_event_is_emitted_and_delivered(api: Api, kind: str) -> None:
     await api.stack.rule()
     async with opened(api, kind) as call:
@@ -77,7 +83,8 @@ async def test_an_event_is_emitted_and_delivered(api: Api, kind: str) -> None:
     assert (event.event, event.workspace) == ("user.signup", api.stack.workspace)
     assert str(event) == event.id == again.id
     assert event.created_at == again.created_at
-    assert (await api.ended(event.id))["status"] == "completed"
+    if kind not in FAKES:
+        assert (await api.ended(event.id))["status"] == "completed"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,7 +96,7 @@ async def test_the_same_key_is_the_same_event_whichever_way_it_comes(api: Api, k
         assert (await call("emit", "user.signup", PERSON, **fields)).id == first.id
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS + FAKES)
 async def test_many_are_emitted_at_once_each_by_itself(api: Api, kind: str) -> None:
     events = [
         NewEvent("user.signup", {"userId": f"u{n}"}, idempotency_key=f"k{n}") for n in range(25)
@@ -127,9 +134,12 @@ async def test_many_stop_at_what_will_meet_them_all(api: Api) -> None:
     assert len({id(result) for result in results}) < 50
 
 
-@pytest.mark.parametrize("emitter", [HTTPEmitter, AsyncHTTPEmitter, Emitter, SyncEmitter])
+@pytest.mark.parametrize(
+    "emitter",
+    [HTTPEmitter, AsyncHTTPEmitter, Emitter, SyncEmitter, FakeEmitter, AsyncFakeEmitter],
+)
 def test_they_take_the_same_arguments_and_none_of_the_server_s_own(emitter: type[Any]) -> None:
-    blocking = emitter in (HTTPEmitter, SyncEmitter)
+    blocking = emitter in (HTTPEmitter, SyncEmitter, FakeEmitter)
     protocol: type[Any] = BlockingEmitter if blocking else AsyncEmitter
     for name in ("emit", "emit_many"):
         ours = inspect.signature(getattr(emitter, name)).parameters.values()

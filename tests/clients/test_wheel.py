@@ -59,6 +59,18 @@ async def test_it_brings_none_of_the_servers_dependencies(
     assert "install emitonce[temporal], or emit over HTTP" in told.out
 
 
+async def test_it_brings_its_fixtures_to_pytest(uv: str, wheel: Path, tmp_path: Path) -> None:
+    python = installed(uv, tmp_path / "venv", str(wheel), "pytest")
+    (tmp_path / "test_backend.py").write_text(
+        "def test_it(fake_emitter, async_fake_emitter):\n"
+        "    fake_emitter.emit('user.signup', {'userId': 'usr_2048'})\n"
+        "    assert fake_emitter.events[0].payload == {'userId': 'usr_2048'}\n"
+        "    assert async_fake_emitter.events == []\n"
+    )
+    ran = await run(python, "-m", "pytest", "-q", "-W", "error", cwd=tmp_path)
+    assert ran.code == 0, ran.out
+
+
 async def test_with_the_extra_it_starts_events_on_temporal(
     uv: str, wheel: Path, api: Api, tmp_path: Path
 ) -> None:
