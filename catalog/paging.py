@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +10,7 @@ from uuid import UUID
 
 from catalog.database import Record
 from catalog.errors import InvalidValue
+from delivery.cursor import UNKNOWN, read_cursor, write_cursor
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200
@@ -35,19 +34,17 @@ class Position:
     id: UUID
 
     def encode(self) -> str:
-        text = f"{self.created_at.isoformat()}|{self.id}"
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        return write_cursor(f"{self.created_at.isoformat()}|{self.id}")
 
     @classmethod
     def decode(cls, cursor: str) -> Position:
         try:
-            text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-            created_at, _, id = text.partition("|")
+            created_at, _, id = read_cursor(cursor).partition("|")
             position = cls(datetime.fromisoformat(created_at), UUID(id))
-        except (ValueError, binascii.Error):
-            raise InvalidValue("cursor", "was not made by this list: leave it out") from None
+        except ValueError:
+            raise InvalidValue("cursor", UNKNOWN) from None
         if position.created_at.tzinfo is None:
-            raise InvalidValue("cursor", "was not made by this list: leave it out")
+            raise InvalidValue("cursor", UNKNOWN)
         return position
 
 

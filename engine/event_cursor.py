@@ -7,19 +7,15 @@ what closes or is redelivered stays where it was.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from delivery.cursor import InvalidCursor, read_cursor, write_cursor
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-
-
-class InvalidCursor(ValueError):
-    """The cursor is not one that a list has given out."""
 
 
 @dataclass(frozen=True, order=True)
@@ -43,8 +39,7 @@ class Cursor:
             self.after.event_id,
             self.width // MICROSECOND,
         ]
-        text = json.dumps(parts, separators=(",", ":"))
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        return write_cursor(json.dumps(parts, separators=(",", ":")))
 
     @classmethod
     def decode(cls, token: str) -> Cursor:
@@ -54,19 +49,13 @@ class Cursor:
             InvalidCursor: it was not made by `encode`.
         """
         try:
-            padded = token.encode("ascii") + b"=" * (-len(token) % 4)
-            accepted_at, event_id, width = json.loads(
-                base64.b64decode(padded, altchars=b"-_", validate=True)
-            )
+            accepted_at, event_id, width = json.loads(read_cursor(token))
             read = cls(
                 Key(EPOCH + accepted_at * MICROSECOND, event_id), timedelta(microseconds=width)
             )
-        except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
-            raise InvalidCursor(_UNKNOWN) from None
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            raise InvalidCursor from None
         known = isinstance(event_id, str) and EPOCH <= read.after.accepted_at < LATEST
         if not known or read.encode() != token:
-            raise InvalidCursor(_UNKNOWN)
+            raise InvalidCursor
         return read
-
-
-_UNKNOWN = "cursor: is not one that this list has given out; start without one"

@@ -18,10 +18,10 @@ from temporalio.service import RPCError, RPCStatusCode
 import catalog.errors as catalog
 import emitonce.errors as emit
 from delivery import errors as domain
+from delivery.cursor import InvalidCursor
 from delivery.redelivery_plan import NotRedeliverable
 from delivery.validation import problem
 from engine.bulk_redelivery import NothingSelected
-from engine.event_cursor import InvalidCursor
 from engine.event_log import EventNotFound
 from engine.failing_fast import NotConnected
 from engine.steering import AlreadyEnded, AttemptImminent, Held

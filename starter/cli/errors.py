@@ -21,6 +21,7 @@ from catalog import errors as catalog
 from catalog.embedded import EmbeddedPostgresError
 from catalog.key_watch import WrongKeys
 from delivery.bulk_redelivery import InvalidSelection
+from delivery.cursor import InvalidCursor
 from delivery.errors import InvalidEvent, MappingError
 from delivery.redelivery_plan import NotRedeliverable
 from emitonce import errors as emit
@@ -28,7 +29,6 @@ from engine.bulk_redelivery import RedeliveryNotFound
 from engine.connect import TemporalUnreachable
 from engine.dev_server import DevServerError
 from engine.erasure import NotErased
-from engine.event_cursor import InvalidCursor
 from engine.event_log import EventNotFound
 from engine.namespace import NamespaceUnfit
 from engine.server_binary import NoServerBinary

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import json
 import uuid
 from collections.abc import Mapping
@@ -15,10 +13,10 @@ from typing import Any
 from fastapi import Request
 
 from delivery.attempt import Attempt as Made
+from delivery.cursor import InvalidCursor, read_cursor, write_cursor
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.log import EventLog
 from delivery.result import Status
-from engine.event_cursor import InvalidCursor
 from engine.redelivery import redeliver
 from engine.steering import bring_forward
 from engine.steering import cancel_delivery as cancel_in_engine
@@ -150,28 +148,22 @@ class _Place:
     number: int
 
     def encode(self) -> str:
-        text = json.dumps([self.started_at, self.call, self.number], separators=(",", ":"))
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+        parts = [self.started_at, self.call, self.number]
+        return write_cursor(json.dumps(parts, separators=(",", ":")))
 
     @classmethod
     def decode(cls, token: str) -> _Place:
         """Raises `InvalidCursor`."""
         try:
-            padded = token.encode("ascii") + b"=" * (-len(token) % 4)
-            started_at, call, number = json.loads(
-                base64.b64decode(padded, altchars=b"-_", validate=True)
-            )
-        except (ValueError, TypeError, RecursionError, binascii.Error):
-            raise InvalidCursor(_UNKNOWN) from None
+            started_at, call, number = json.loads(read_cursor(token))
+        except (ValueError, TypeError, RecursionError):
+            raise InvalidCursor from None
         place = cls(started_at, call, number)
         if not isinstance(started_at, str) or not isinstance(call, str):
-            raise InvalidCursor(_UNKNOWN)
+            raise InvalidCursor
         if not isinstance(number, int) or place.encode() != token:
-            raise InvalidCursor(_UNKNOWN)
+            raise InvalidCursor
         return place
-
-
-_UNKNOWN = "cursor: is not one that this list has given out; start without one"
 
 
 @dataclass(frozen=True)
