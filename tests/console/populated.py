@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from delivery.bulk_redelivery import Mode
 from delivery.log import EventLog
 from destinations.customerio.simulator import EU_KEY, Fault
+from engine.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
 from tests.integration.stack import SAMPLE, Stack
+from tests.operations.many import of_the_last_hour, visible
 
 EVENTS = ("user.signup", "feature.used", "trial.started", "user.signup", "invoice.paid")
 
@@ -21,6 +24,7 @@ class Populated:
     failed: str
     open: str
     without_rule: str
+    redelivery: str
 
     def pages(self) -> dict[str, str]:
         """Each page of the console by name, with its path in the workspace."""
@@ -38,6 +42,7 @@ class Populated:
             "rule": f"/rules/{self.rule}",
             "redeliveries": "/redeliveries",
             "new-redelivery": "/redeliveries/new?plan=1&mode=failed&from=2026-01-01T00:00:00",
+            "redelivery": f"/redeliveries/{self.redelivery}",
             "keys": "/keys",
             "not-found": "/rules/00000000-0000-4000-8000-000000000000",
         }
@@ -61,6 +66,7 @@ async def populate(stack: Stack, *, rounds: int = 2) -> Populated:
     ]
     for handle in emitted:
         await stack.ended(handle)
+    again = await _sent_again(stack, "feature.used", rounds)
     only = [rule.id]
     stack.sim.fail("identify", fault=Fault(status=503, body='{"error": "overloaded"}'), times=1)
     retried = await stack.emit(payload=SAMPLE, only_rules=only)
@@ -79,7 +85,20 @@ async def populate(stack: Stack, *, rounds: int = 2) -> Populated:
         failed=failed.id,
         open=under_way.id,
         without_rule=emitted[4].id,
+        redelivery=again,
     )
+
+
+async def _sent_again(stack: Stack, event: str, count: int) -> str:
+    """A redelivery, through to the end."""
+    await visible(stack, f"ExecutionStatus = 'Completed' AND EmitonceEvent = '{event}'", count)
+    selection = of_the_last_hour(stack, event=event, mode=Mode.AGAIN)
+    plan = await plan_redelivery(stack.client, selection)
+    await start_redelivery(stack.client, plan, task_queue=stack.task_queue)
+    async for status in watch_redelivery(stack.client, plan.id):
+        assert status.state != "failed"
+    await visible(stack, f"ExecutionStatus = 'Completed' AND EmitonceEvent = '{event}'", 2 * count)
+    return plan.id
 
 
 def _tried_twice(log: EventLog) -> bool:
