@@ -53,6 +53,13 @@ class Page:
                     found.append(_words(call[1]))
         return found
 
+    def table(self, heading: str) -> list[dict[str, str]]:
+        """The rows of the first table below a heading, by the names of its columns."""
+        below = self.text.partition(f"# {heading}\n")[2]
+        lines = [line for line in below.partition("\n#")[0].splitlines() if line.startswith("|")]
+        names, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
     def links(self) -> list[str]:
         return [link for link in _LINK.findall(self.text) if "://" not in link]
 

@@ -63,3 +63,20 @@ def test_settings_exist(page: Page) -> None:
 def test_links_lead_somewhere(page: Page) -> None:
     broken = [link for link in page.links() if not (page.path.parent / link).exists()]
     assert not broken
+
+
+FAULTS = Page(ROOT / "docs" / "operations.md").table("What happens to an event at each fault")
+
+
+def test_faults_of_every_part_are_told() -> None:
+    parts = {row["part"] for row in FAULTS} - {""}
+    assert {"PostgreSQL", "Temporal", "worker", "Customer.io", "key"} <= parts
+
+
+@pytest.mark.parametrize("row", FAULTS, ids=lambda row: row["fault"])
+def test_what_happens_at_a_fault_is_shown_by_a_test(row: dict[str, str]) -> None:
+    name = row["shown by"].strip("`")
+    assert name.startswith("test_")
+    defined = re.compile(rf"^(?:async )?def {name}\(", re.MULTILINE)
+    files = (ROOT / "tests").rglob("test_*.py")
+    assert any(defined.search(file.read_text()) for file in files), f"there is no {name}"
