@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 from temporalio.client import Client
 
 from delivery.bulk_redelivery import Selection
 from delivery.search_attributes import WORKSPACE
 from engine.bulk_redelivery import SELECTION, WORKFLOW, RedeliveryStatus, state_of
+from engine.event_counts import COUNTED_AT_ONCE
+from engine.redelivery_result import read_result
 
 MOST_ROWS = 200
+WITH_RESULT = 20
 
 
 async def list_redeliveries(
     client: Client, workspace: str, *, limit: int = 50
 ) -> list[RedeliveryStatus]:
-    """Without their progress, which only each one's own workflow knows. `workspace` is a UUID."""
+    """Without their progress, which only each one's own workflow knows. `workspace` is a UUID.
+
+    The latest ones come with their result.
+    """
     query = f"WorkflowType = '{WORKFLOW}' AND {WORKSPACE.name} = '{workspace}'"
     latest: dict[str, RedeliveryStatus] = {}
     async for run in client.list_workflows(query, limit=MOST_ROWS):
@@ -29,4 +38,12 @@ async def list_redeliveries(
                 ended_at=run.close_time,
                 progress=None,
             )
-    return sorted(latest.values(), key=lambda one: one.started_at, reverse=True)[:limit]
+    listed = sorted(latest.values(), key=lambda one: one.started_at, reverse=True)[:limit]
+    room = asyncio.Semaphore(COUNTED_AT_ONCE)
+
+    async def with_result(one: RedeliveryStatus) -> RedeliveryStatus:
+        async with room:
+            return replace(one, result=await read_result(client, one.selection, None))
+
+    counted = await asyncio.gather(*map(with_result, listed[:WITH_RESULT]))
+    return [*counted, *listed[WITH_RESULT:]]

@@ -33,6 +33,11 @@ class RedeliveryResult:
     unknown: int
     exact: bool
 
+    @property
+    def begun(self) -> int:
+        known = self.delivered + self.failed_again + self.canceled + self.under_way
+        return known + self.redelivered_since + self.unknown
+
 
 async def read_result(
     client: Client, selection: Selection, progress: Progress | None

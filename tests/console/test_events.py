@@ -212,8 +212,10 @@ async def test_many_failed_events_are_delivered_again(site: Site, browser: Brows
         await expect(progress).to_contain_text("3 of 3 events: 3 redelivered, 0 skipped")
         await expect(progress.get_by_role("link", name="2 Delivered")).to_be_visible()
         await page.get_by_role("navigation").get_by_role("link", name="Redeliveries").click()
-        await expect(page.get_by_role("row").nth(1)).to_contain_text("Done")
-        await page.get_by_role("row").nth(1).get_by_role("link").click()
+        row = page.get_by_role("row").nth(1)
+        await expect(row).to_contain_text("Done")
+        await expect(row).to_contain_text("2 delivered, 1 failed again")
+        await row.get_by_role("link").first.click()
         await page.get_by_role("link", name="1 Failed again").click()
         [failed] = [one.id for one in handles if (await stack.ended(one)).status is Status.FAILED]
         await expect(page.locator("#rows tr")).to_have_count(1)

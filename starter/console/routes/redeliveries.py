@@ -70,6 +70,7 @@ async def show_redeliveries(request: Request, workspace_id: str) -> Response:
         "redeliveries/list.html",
         records=await list_redeliveries(parts_of(request).client, workspace.id),
         modes=MODES,
+        begun=_begun,
     )
 
 
