@@ -11,19 +11,18 @@ from typing import Any, Self
 
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
-from temporalio.service import RPCError
 
 from emitonce.accepted import AcceptedEvent
 from emitonce.address import compression
 from emitonce.at_exit import leave_in_order
-from emitonce.errors import EmitError, InvalidSetup, NotAccepted
+from emitonce.errors import EmitError, InvalidSetup
 from emitonce.event import NewEvent, check_idempotency_key, checked_fields, own_workspace
 from emitonce.handle import EventHandle, StartedEvent
 from emitonce.ids import decode_secret
 from emitonce.keys_in_use import use_key_in_use
 from emitonce.many import emit_each_async
 from emitonce.protocol import workspace_may_be_first
-from emitonce.rpc import refusal
+from emitonce.rpc import no_connection
 from emitonce.sealing import payload_ring, sealing_converter
 from emitonce.start import TASK_QUEUE, WORKFLOW, EventStarter
 
@@ -77,10 +76,13 @@ class Emitter:
 
         Raises:
             NotAccepted: no server answers there.
-            InvalidSetup: a secret or key is malformed, none of the keys is in use yet, or the
-                address can't be one.
+            InvalidSetup: a secret, key or setting is malformed, none of the keys is in use yet, or
+                something else answers there; `NotAllowed` when Temporal refuses this client.
         """
-        config: dict[str, Any] = dict(ClientConfig.load_client_connect_config())
+        try:
+            config: dict[str, Any] = dict(ClientConfig.load_client_connect_config())
+        except (OSError, RuntimeError) as err:
+            raise InvalidSetup(f"Temporal's settings can't be read: {err}") from err
         if address:
             config["target_host"] = address
         if namespace:
@@ -99,12 +101,8 @@ class Emitter:
             client = await Client.connect(**config)
         except ValueError as err:
             raise InvalidSetup(f"TEMPORAL_ADDRESS: {err}") from None
-        except RPCError as err:
-            raise refusal(err) from err
         except RuntimeError as err:
-            raise NotAccepted(
-                f"no Temporal server answers at {config['target_host']}; set TEMPORAL_ADDRESS"
-            ) from err
+            raise no_connection(err, config["target_host"]) from err
         await use_key_in_use(client, keys, task_queue)
         return cls(
             client,

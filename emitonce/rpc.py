@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from temporalio.service import RPCError, RPCStatusCode
 
 from emitonce.errors import EmitError, InvalidEvent, InvalidSetup, NotAccepted, NotAllowed
@@ -13,6 +15,20 @@ _WRONG_SETUP = (
     RPCStatusCode.INVALID_ARGUMENT,
     RPCStatusCode.UNIMPLEMENTED,
 )
+
+
+_CODE_AT_CONNECT = re.compile(r"call error after connection: Status \{ code: (\w+)")
+
+
+def no_connection(err: RuntimeError, address: str) -> EmitError:
+    """The error for a connect that failed: the SDK hands on Temporal's answer as text only."""
+    answered = _CODE_AT_CONNECT.search(str(err))
+    code = answered[1] if answered else None
+    if code in ("PermissionDenied", "Unauthenticated"):
+        return NotAllowed(f"Temporal at {address} refuses this client; check TEMPORAL_API_KEY")
+    if code in ("NotFound", "Unimplemented"):
+        return InvalidSetup(f"what answers at {address} is not Temporal; check TEMPORAL_ADDRESS")
+    return NotAccepted(f"no Temporal server answers at {address}; set TEMPORAL_ADDRESS")
 
 
 def refusal(err: RPCError) -> EmitError:

@@ -65,7 +65,8 @@ class SyncEmitter:
 
     def emit_many(self, events: Iterable[NewEvent]) -> list[AcceptedEvent | EmitError]:
         """See `BlockingEmitter.emit_many`."""
-        return self._run(lambda line: emit_each_async(line.emit, events))
+        listed = list(events)  # here: a generator may reach for this thread's database
+        return self._run(lambda line: emit_each_async(line.emit, listed))
 
     def close(self) -> None:
         """End the thread; what is under way there is not accepted. A later event starts it anew."""

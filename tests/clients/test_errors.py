@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 from temporalio.client import Client
 
 from emitonce import (
+    AsyncHTTPEmitter,
     EmitError,
     Emitter,
     HTTPEmitter,
@@ -23,7 +26,7 @@ from emitonce import (
     NotAllowed,
 )
 from emitonce.ids import event_id_for
-from tests.api.caller import Api
+from tests.api.caller import Api, open_api
 from tests.integration.stack import SAMPLE, SECRET, Stack
 
 PAGE = {"html": "<html>a proxy's page</html>"}
@@ -196,6 +199,82 @@ async def test_an_address_of_temporal_that_can_not_be_one_is_the_set_up_s_fault(
         await Emitter.connect("127.0.0.1:abc")
     with pytest.raises(NotAccepted, match="TEMPORAL_ADDRESS"):
         await Emitter.connect("127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "told"),
+    [
+        (16, NotAllowed, "TEMPORAL_API_KEY"),
+        (7, NotAllowed, "TEMPORAL_API_KEY"),
+        (12, InvalidSetup, "is not Temporal"),
+        (14, NotAccepted, "TEMPORAL_ADDRESS"),
+    ],
+)
+async def test_what_temporal_answers_to_a_connect_has_its_branch(
+    status: int, kind: type[EmitError], told: str
+) -> None:
+    async with answering_grpc(status) as address:
+        with pytest.raises(kind, match=told) as raised:
+            await Emitter.connect(address)
+    assert isinstance(raised.value, NotAllowed) == (kind is NotAllowed)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("TEMPORAL_TLS_CLIENT_CERT_PATH", "/nonexistent"), ("TEMPORAL_PROFILE", "nobody's")],
+)
+async def test_settings_of_temporal_s_that_can_not_be_read_are_named_so(
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: str
+) -> None:
+    monkeypatch.setenv(setting, value)
+    with pytest.raises(InvalidSetup, match="settings can't be read"):
+        await Emitter.connect()
+
+
+async def test_a_namespace_that_is_gone_is_not_the_fault_of_the_api_s_callers(
+    stack: Stack,
+) -> None:
+    config = stack.client.config(active_config=True)
+    config["namespace"] = "nowhere"
+    async with open_api(stack, client=Client(**config)) as api:
+        emitter = AsyncHTTPEmitter(api.url, publishable_key=api.public_key, tries=1)
+        async with emitter:
+            with pytest.raises(NotAccepted):
+                await emitter.emit("user.signup", PERSON)
+            many = await api.emit([{"event": "a", "payload": {}}] * 2, path="/events/bulk")
+    assert many.status_code == 503
+
+
+@asynccontextmanager
+async def answering_grpc(status: int) -> AsyncIterator[str]:
+    """A server that answers every call with this status, and the address where it listens."""
+
+    def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+        head = bytes([*len(payload).to_bytes(3, "big"), kind, flags, *stream.to_bytes(4, "big")])
+        return head + payload
+
+    def header(name: bytes, value: bytes) -> bytes:
+        return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+    answer = b"\x88" + header(b"content-type", b"application/grpc")  # 0x88: `:status: 200`
+    answer += header(b"grpc-status", str(status).encode())
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(24)  # HTTP/2's preface
+        writer.write(frame(4, 0, 0))
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readexactly(9)
+                await reader.readexactly(int.from_bytes(head[:3], "big"))
+                kind, flags, stream = head[3], head[4], int.from_bytes(head[5:], "big")
+                if kind == 4 and not flags:  # settings: acknowledge
+                    writer.write(frame(4, 1, 0))
+                if kind == 1:  # headers: answer, with nothing to follow
+                    writer.write(frame(1, 5, stream, answer))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 async def test_an_instance_secret_with_a_stray_character_gives_no_other_ids(
