@@ -25,7 +25,7 @@ from engine.watch import kept_watch, start_watch
 from settings import Settings, SettingsError
 from tests.integration.stack import Stack, eventually, open_stack
 from tests.operations.alert_receiver import SECRET, Receiver, open_receiver
-from worker import WORKFLOWS, alert_target, configured_target
+from worker import WORKFLOWS, alert_target, configured_target, open_worker
 
 
 @pytest.fixture(autouse=True)
@@ -144,16 +144,56 @@ async def test_the_catalog_s_target_holds_for_every_worker(
         assert len(receiver.alerts) == 2
 
 
+async def test_a_worker_that_starts_has_deliveries_watched(
+    temporal: Client, database: str, receiver: Receiver
+) -> None:
+    async with fleet(temporal, database) as bare:
+        named = naming(bare, receiver)
+        async with open_worker(named.client, named.catalog, named.customerio, named.settings):
+            await eventually(lambda: is_now(bare, WorkflowExecutionStatus.RUNNING))
+
+
+async def test_a_watch_that_an_older_worker_ends_starts_again(
+    temporal: Client, database: str, receiver: Receiver
+) -> None:
+    async with fleet(temporal, database) as bare:
+        target = alert_target(bare.catalog, naming(bare, receiver).settings)
+        async with (
+            kept_watch(bare.client, bare.task_queue, target, keep_seconds=0.1),
+            older_worker(bare),
+        ):
+            runs: set[str] = set()
+
+            async def started_three_times() -> bool:
+                runs.add(await run_of_watch(bare))
+                return len(runs - {""}) >= 3
+
+            await eventually(started_three_times)
+
+
+async def run_of_watch(stack: Stack) -> str:
+    """The run of the watch that was started last, empty before the first."""
+    try:
+        return (await stack.client.get_workflow_handle(watch_id(stack)).describe()).run_id
+    except RPCError:
+        return ""
+
+
+def older_worker(stack: Stack) -> Worker:
+    """Looks as the first release does without a URL in its settings."""
+
+    @activity.defn(name="look")
+    async def look(known: Known) -> Seen:
+        return Seen(known=known)
+
+    return Worker(stack.client, task_queue=stack.task_queue, workflows=WORKFLOWS, activities=[look])
+
+
 async def test_a_watch_that_an_older_worker_ended_goes_on_where_it_was(
     temporal: Client, database: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Or the minute for which each look goes back would cover for a watch that forgot.
     monkeypatch.setattr("engine.lookout.LISTED_WITHIN", timedelta(0))
-
-    @activity.defn(name="look")
-    async def look(known: Known) -> Seen:
-        """As the first release looks without a URL in its settings."""
-        return Seen(known=known)
 
     async with fleet(temporal, database) as bare:
         named = naming(bare, receiver)
@@ -162,8 +202,7 @@ async def test_a_watch_that_an_older_worker_ended_goes_on_where_it_was(
             await start_watch(bare.client, bare.task_queue)
             await fail_an_event(bare)
             await receiver.until("delivery.failed")
-        older = Worker(temporal, task_queue=bare.task_queue, workflows=WORKFLOWS, activities=[look])
-        async with older:
+        async with older_worker(bare):
             ended = WorkflowExecutionStatus.COMPLETED
             await eventually(lambda: is_now(bare, ended))
         async with bare.make_worker():
