@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import os
+import sys
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
-import asyncpg
 import pytest
 
 from catalog import Catalog
-from catalog.changes import CHANNEL
 from catalog.workers import WorkerShare
 from delivery.rule import MatchRequest
+from tests.chaos.older_code import check_out
+from tests.conftest import database_url, on_server
 from tests.contract.catalog_samples import Tenant, all_changes_heard, eventually, opened, psql
+from tests.upgrade.releases import FIRST_COMMIT
+from worker import migrate_database
 
 
 @pytest.fixture
@@ -80,77 +88,93 @@ async def test_a_worker_that_starts_later_waits_too(tenant: Tenant, database: st
         assert await slowed_for(late, tenant) > 50
 
 
-class OlderWorker:
-    """A worker of the first release, by its statements."""
+class FirstRelease:
+    """A worker of the first release, of whose code the catalog runs in a process of its own."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
-        self._connection = connection
-        self.heard: list[str] = []
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
 
-    async def start(self) -> None:
-        await self._connection.add_listener(CHANNEL, lambda *said: self.heard.append(said[-1]))
-        await self.beat()
+    async def said(self) -> Any:
+        assert self._process.stdout is not None
+        async with asyncio.timeout(30):
+            return json.loads(await self._process.stdout.readline())
 
-    async def beat(self) -> None:
-        await self._connection.execute(
-            "INSERT INTO workers (id, seen_at, counted) VALUES ($1, clock_timestamp(), 1)",
-            uuid.uuid4(),
-        )
+    async def ask(self, what: str, *arguments: Any) -> Any:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps([what, *arguments]).encode() + b"\n")
+        return await self.said()
 
-    async def slow_down(self, connection: str, seconds: float) -> None:
-        await self._connection.execute(
-            """
-            UPDATE connections SET slowed_until = clock_timestamp() + $2 * interval '1 second'
-            WHERE id = $1 AND (slowed_until IS NULL
-                OR slowed_until < clock_timestamp() + $2 * interval '1 second')
-            """,
-            uuid.UUID(connection),
-            seconds,
-        )
+    async def slowed_for(self, tenant: Tenant) -> float:
+        return float(await self.ask("slowed for", tenant.workspace, tenant.connection.id))
 
-    async def slowed_for(self, connection: str) -> float:
-        seconds = await self._connection.fetchval(
-            "SELECT extract(epoch FROM slowed_until - clock_timestamp())::float8 "
-            "FROM connections WHERE id = $1",
-            uuid.UUID(connection),
-        )
-        return float(seconds or 0)
+    async def leave(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        async with asyncio.timeout(30):
+            await self._process.wait()
 
 
-async def test_workers_of_two_releases_slow_each_other(tenant: Tenant, database: str) -> None:
-    async with psql(database) as connection:
-        older = OlderWorker(connection)
-        await older.start()
-        async with WorkerShare(tenant.catalog.workers).kept():
-            await tenant.catalog.credentials.slow_down(tenant.connection.id, 60)
-            assert await older.slowed_for(tenant.connection.id) > 50
-
-            async def told() -> bool:
-                return tenant.workspace in older.heard
-
-            await eventually(told)
-            await older.slow_down(tenant.connection.id, 600)
-
-            async def slowed() -> bool:
-                return await slowed_for(tenant.catalog, tenant) > 500
-
-            await eventually(slowed)
+@pytest.fixture(scope="module")
+def first_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return check_out(FIRST_COMMIT, tmp_path_factory.mktemp("first-release"))
 
 
-async def test_once_the_older_workers_are_gone_nothing_is_written_for_them(
-    tenant: Tenant, database: str
+@pytest.fixture
+async def mixed(
+    postgres_dsn: str, first_code: Path
+) -> AsyncIterator[tuple[FirstRelease, Tenant, str]]:
+    """A worker of the first release that was there before the database was migrated, and ours."""
+    name = f"emitonce_mixed_{uuid.uuid4().hex[:8]}"
+    await on_server(postgres_dsn, f"CREATE DATABASE {name}")
+    dsn = database_url(postgres_dsn, name)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(Path(__file__).parent / "first_release_worker.py"), dsn),
+        cwd=first_code,
+        env=os.environ | {"PYTHONPATH": str(first_code)},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    first = FirstRelease(process)
+    try:
+        assert await first.said() == "ready"
+        await migrate_database(dsn)
+        async with opened(dsn) as catalog, WorkerShare(catalog.workers).kept():
+            yield first, await Tenant.create(catalog), dsn
+    finally:
+        if process.returncode is None:
+            await first.leave()
+        await on_server(postgres_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def test_a_worker_of_the_first_release_waits_and_is_heard(
+    mixed: tuple[FirstRelease, Tenant, str],
 ) -> None:
-    async with psql(database) as connection:
-        older = OlderWorker(connection)
-        await older.start()
-        await connection.execute("UPDATE workers SET seen_at = seen_at - interval '11 seconds'")
-        async with WorkerShare(tenant.catalog.workers).kept():
-            await tenant.catalog.credentials.slow_down(tenant.connection.id, 60)
-            assert await older.slowed_for(tenant.connection.id) == 0
-            await connection.execute(f"NOTIFY {CHANNEL}, 'last'")
+    first, tenant, _ = mixed
+    assert await first.slowed_for(tenant) == 0
+    await tenant.catalog.credentials.slow_down(tenant.connection.id, 60)
 
-            async def heard_all() -> bool:
-                return "last" in older.heard
+    async def waits() -> bool:
+        return await first.slowed_for(tenant) > 50
 
-            await eventually(heard_all)
-            assert tenant.workspace not in older.heard
+    await eventually(waits)
+    await first.ask("slow down", tenant.connection.id, 600)
+
+    async def heard() -> bool:
+        return await slowed_for(tenant.catalog, tenant) > 500
+
+    await eventually(heard)
+
+
+async def test_once_the_first_release_is_gone_nothing_is_written_for_it(
+    mixed: tuple[FirstRelease, Tenant, str],
+) -> None:
+    first, tenant, dsn = mixed
+    await first.leave()
+    heard: list[str] = []
+    await all_changes_heard(tenant.catalog, dsn)
+    tenant.catalog.changes.subscribe(heard.append)
+    await tenant.catalog.credentials.slow_down(tenant.connection.id, 60)
+    await all_changes_heard(tenant.catalog, dsn)
+    assert tenant.workspace not in heard
+    async with psql(dsn) as reader:
+        assert await reader.fetchval("SELECT slowed_until FROM connections") is None
