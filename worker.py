@@ -28,6 +28,7 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.bring_forward import BringForward as BringForwardActivity
+from activities.carried import unknown_activity
 from activities.identify import Identify
 from activities.look import Look
 from activities.match_rules import MatchRules
@@ -230,6 +231,7 @@ def make_worker(
             BringForwardActivity(NextAttempts(client)).bring_forward,
             TellHeld(catalog.credentials, HeldRuns(client)).tell_held,
             RedeliverPage(RedeliveryPages(client)).redeliver_page,
+            unknown_activity,
             Look(lookout, target, webhook).look,
             SendAlertActivity(target, webhook).send_alert,
         ],

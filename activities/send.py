@@ -6,24 +6,27 @@ the activity's heartbeat details, because the engine keeps only the last failure
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
-from contextlib import suppress
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+import structlog
 from temporalio import activity
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.carried import carried_so_far, readable
 from activities.lane import LONGEST_WAIT
 from activities.policy import Policy
 from activities.rate_limit import Limits, Permit, RateLimit, Throttled
 from catalog.connections import ConnectionCredential
 from catalog.errors import CannotDecrypt, CatalogUnavailable, NotFound
 from delivery.alert import LastResponse, Refusal
-from delivery.attempt import Attempt, AttemptList, lost_attempt
+from delivery.attempt import Attempt, AttemptList
 from delivery.outcome import (
     BACKOFF_FACTOR,
     BACKOFF_FIRST,
@@ -59,8 +62,14 @@ SEND_POLICY = Policy(
 )
 
 
+# What a try consists of, in seconds: getting ready, one request, and telling others what its
+# answer means for them. With the request's own 10 s there are 5 to spare in `start_to_close`: of a
+# try that the engine cuts off nobody would hear the answer.
+READY_SECONDS = 12.0
+TELL_SECONDS = 3.0
+
 # A test event has one try, which waits longer for its permit than others may.
-TEST_WAIT = 15.0
+TEST_WAIT = 10.0
 
 # How long nothing is sent after "too many requests" without a word for how long.
 SLOW_DOWN_SECONDS = 1.0
@@ -72,6 +81,8 @@ UNREADABLE_KEY = (
 
 # Expected: logged at debug level, not counted as a failure of the worker.
 _BENIGN = ApplicationErrorCategory.BENIGN
+
+log = structlog.get_logger("emitonce.delivery")
 
 
 class Connections(Protocol):
@@ -96,14 +107,15 @@ class Sender:
         self._connections = connections
         self._rate_limit = rate_limit
 
-    async def send(self, step: Step) -> StepResult:
-        """Try once.
+    async def send(self, step: Step | RawValue) -> StepResult:
+        """Try once. `step` is raw where this worker can't read it.
 
         Raises:
             ApplicationError: typed by outcome code. Retryable ones carry `next_retry_delay`;
                 `ConnectionHeld` and refusals are not retried. `Throttled` is, and was no attempt.
                 The first detail is a `StepResult`.
         """
+        step = readable(step)
         carried = carried_so_far(step)
         try:
             return await self._attempt(step, carried)
@@ -120,6 +132,7 @@ class Sender:
             started_at=started_at,
             duration_ms=round((time.perf_counter() - clock) * 1000),
             outcome_code=outcome.code,
+            request_made=outcome.request_made,
             status_code=outcome.status_code,
             message=outcome.message,
             response_excerpt=outcome.response_excerpt,
@@ -139,20 +152,26 @@ class Sender:
 
     async def _try(self, step: Step, carried: Carried) -> Outcome:
         try:
-            connection = await self._usable(step, carried.attempts)
-            async with self._rate_limit.permit(
-                step.connection,
-                Limits(connection.requests_per_second, connection.slowed_until),
-                came_back=carried.throttled,
-                longest_wait=TEST_WAIT if step.test else LONGEST_WAIT,
-            ) as permit:
-                # Read again: it may have been paused, or its key replaced, during the wait.
+            async with asyncio.timeout(READY_SECONDS) as getting_ready:
                 connection = await self._usable(step, carried.attempts)
-                outcome = await self._request(step, connection)
-                if outcome.code is OutcomeCode.RATE_LIMITED:
-                    await self._slow_down(step, permit, outcome)
+                async with self._rate_limit.permit(
+                    step.connection,
+                    Limits(connection.requests_per_second, connection.slowed_until),
+                    came_back=carried.throttled,
+                    longest_wait=TEST_WAIT if step.test else LONGEST_WAIT,
+                ) as permit:
+                    # Read again: it may have been paused, or its key replaced, during the wait.
+                    connection = await self._usable(step, carried.attempts)
+                    getting_ready.reschedule(None)
+                    outcome = await self._request(step, connection)
+                    if outcome.code is OutcomeCode.RATE_LIMITED:
+                        await self._slow_down(step, permit, outcome)
         except CatalogUnavailable:
             return _not_sent("the catalog can't be reached, so no request was made", Then.RETRY)
+        except TimeoutError:
+            return _not_sent(
+                "the catalog did not answer in time, so no request was made", Then.RETRY
+            )
         except NotFound:
             return _not_sent("the connection was deleted, so no request was made", Then.STOP)
         except CannotDecrypt:
@@ -163,7 +182,13 @@ class Sender:
         return outcome
 
     async def _usable(self, step: Step, attempts: AttemptList) -> ConnectionCredential:
-        connection = await self._connections.credential(step.workspace, step.connection)
+        try:
+            connection = await self._connections.credential(step.workspace, step.connection)
+        except (CatalogUnavailable, NotFound, CannotDecrypt):
+            raise
+        except Exception as err:
+            log.exception("a connection can't be read", connection=step.connection)
+            raise CatalogUnavailable(type(err).__name__) from err
         if connection.status != "active":
             raise _held(connection, attempts)
         return connection
@@ -172,23 +197,29 @@ class Sender:
         try:
             reply = await self._client.send(step.message, connection.credential)
         except NoReply as err:
-            return judge_no_reply(err.outcome_code, str(err))
+            return judge_no_reply(err.outcome_code, str(err), request_made=err.request_made)
+        except Exception:
+            log.exception("a request failed in a way of our own", connection=step.connection)
+            return Outcome(
+                code=OutcomeCode.INTERNAL_ERROR,
+                then=Then.RETRY,
+                message="the worker failed while the request was made",
+            )
         return judge_reply(reply)
 
     async def _slow_down(self, step: Step, permit: Permit, outcome: Outcome) -> None:
         """Slow the connection for everyone: here at once, then for all other workers."""
         asked = parse_retry_after(outcome.retry_after, datetime.now(UTC))
         seconds = asked.total_seconds() if asked else SLOW_DOWN_SECONDS
-        if permit.slow_down(seconds):
-            with suppress(CatalogUnavailable):  # the others will be told by the vendor
-                await self._connections.slow_down(step.connection, seconds)
+        if permit.slow_down(seconds):  # those who can't be told are told by the vendor
+            await _tell(self._connections.slow_down(step.connection, seconds))
 
     async def _deactivated(
         self, step: Step, connection: ConnectionCredential, refused: Outcome
     ) -> bool:
         """Mark the connection inactive; False when the credential just used is no longer its own.
 
-        While the catalog is away the refusal stands and is met again by the next attempt.
+        While the catalog is unavailable the refusal stands and is met again by the next attempt.
         """
         response = LastResponse(
             call=step.message.call,
@@ -196,37 +227,29 @@ class Sender:
             status_code=refused.status_code,
             message=refused.message,
         )
-        try:
-            return await self._connections.deactivate(
-                connection.connection,
-                version=connection.version,
-                refusal=Refusal(
-                    event_id=activity.info().workflow_id, rule=step.rule, response=response
-                ),
-            )
-        except (CatalogUnavailable, NotFound):
-            return False
-
-
-def carried_so_far(step: Step) -> Carried:
-    """What was tried before this try: before a hold, and by earlier tries of this activity."""
-    info = activity.info()
-    carried = Carried(tries=0, attempts=step.attempts)
-    if info.heartbeat_details:
-        if isinstance(info.heartbeat_details[0], RawValue):
-            raise ApplicationError(
-                "earlier attempts can't be decrypted by this worker: it lacks their key",
-                type="CannotDecode",
-            )
-        carried = Carried.model_validate(info.heartbeat_details[0])
-    attempts = carried.attempts
-    for _ in range(info.attempt - 1 - carried.tries):
-        attempts = attempts.add(
-            lost_attempt(
-                attempts.next_number(), step.message.call, info.current_attempt_scheduled_time
+        refusal = Refusal(event_id=activity.info().workflow_id, rule=step.rule, response=response)
+        return bool(
+            await _tell(
+                self._connections.deactivate(
+                    connection.connection, version=connection.version, refusal=refusal
+                )
             )
         )
-    return carried.model_copy(update={"attempts": attempts})
+
+
+async def _tell(telling: Awaitable[bool | None]) -> bool | None:
+    """Tell the catalog what an answer means for others; None where that can't be done in time.
+
+    Whatever comes of it, the answer is there and will be recorded.
+    """
+    try:
+        async with asyncio.timeout(TELL_SECONDS):
+            return await telling
+    except (CatalogUnavailable, NotFound, TimeoutError):
+        return None
+    except Exception:
+        log.exception("an answer can't be told to the catalog")
+        return None
 
 
 def _throttled(step: Step, attempts: AttemptList, seconds: float) -> ApplicationError:
@@ -281,7 +304,7 @@ def _held(connection: ConnectionCredential, attempts: AttemptList) -> Applicatio
 
 
 def _not_sent(message: str, then: Then) -> Outcome:
-    return Outcome(code=OutcomeCode.INTERNAL_ERROR, then=then, message=message)
+    return Outcome(code=OutcomeCode.INTERNAL_ERROR, then=then, message=message, request_made=False)
 
 
 def _result(outcome: Outcome, attempts: AttemptList) -> StepResult:

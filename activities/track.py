@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from temporalio import activity
+from temporalio.common import RawValue
 
 from activities.policy import Policy
 from activities.send import SEND_POLICY, Sender
@@ -18,5 +19,5 @@ class Track:
         self._sender = sender
 
     @activity.defn(name="track")
-    async def track(self, step: Step) -> StepResult:
+    async def track(self, step: Step | RawValue) -> StepResult:
         return await self._sender.send(step)

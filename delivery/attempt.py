@@ -17,10 +17,14 @@ KEPT_LAST = 40
 EXCERPT_ENDS = 2_000
 EXCERPT_BETWEEN = 500
 
+UNREPORTED = "unknown: nobody has reported how this attempt ended; a request may have been made"
+
 
 class Attempt(Value):
     """One request made, or one that could not be made, and how it ended.
 
+    `request_made` says whether a request may have reached the vendor; None where that is unknown,
+    and in what releases before it have recorded.
     `next_attempt_at` is set while another attempt is planned. `response_excerpt` is at most 2,000
     characters (500 between the first and the last attempt), already free of secrets.
     """
@@ -30,6 +34,7 @@ class Attempt(Value):
     started_at: AwareDatetime
     duration_ms: int
     outcome_code: OutcomeCode
+    request_made: bool | None = None
     status_code: int | None = None
     message: str
     response_excerpt: str | None = None
@@ -80,9 +85,9 @@ def _with_excerpt(attempt: Attempt, limit: int) -> Attempt:
 
 
 def lost_attempt(number: int, call: Call, at: datetime) -> Attempt:
-    """A try that the engine counted but that nobody reported: its worker died underway.
+    """A try that the engine counted and nobody reported: its worker was lost, or told no one.
 
-    Whether the request was sent is unknown; messageId makes the next one safe.
+    Whether a request was made is unknown; messageId makes the next one safe.
     """
     return Attempt(
         number=number,
@@ -90,6 +95,20 @@ def lost_attempt(number: int, call: Call, at: datetime) -> Attempt:
         started_at=at,
         duration_ms=0,
         outcome_code=OutcomeCode.INTERNAL_ERROR,
-        message="worker lost: this attempt's end was never reported",
+        message=UNREPORTED,
+        next_attempt_at=at,
+    )
+
+
+def unsent_attempt(number: int, call: Call, at: datetime, reason: str) -> Attempt:
+    """A try that is known to have ended before it made its request."""
+    return Attempt(
+        number=number,
+        call=call,
+        started_at=at,
+        duration_ms=0,
+        outcome_code=OutcomeCode.INTERNAL_ERROR,
+        request_made=False,
+        message=f"{reason}, so no request was made",
         next_attempt_at=at,
     )

@@ -126,11 +126,12 @@ def _read_event(
         if step_facts := by_event.get(failed.scheduled_event_id):
             held = failed.failure.application_failure_info.type == CONNECTION_HELD
             _end(step_facts, "held" if held else "failed", at, failure_result(failed.failure))
+            _carry(step_facts, failed.failure.application_failure_info.details)
     elif kind == EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
         timed_out = event.activity_task_timed_out_event_attributes
         if step_facts := by_event.get(timed_out.scheduled_event_id):
             _end(step_facts, "timed_out", at, failure_result(timed_out.failure))
-            step_facts.attempts = _heartbeat_of(timed_out.failure) or step_facts.attempts
+            _carry(step_facts, timed_out.failure.timeout_failure_info.last_heartbeat_details)
     elif kind == EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
         canceled = event.activity_task_canceled_event_attributes
         if step_facts := by_event.get(canceled.scheduled_event_id):
@@ -191,7 +192,13 @@ def _read_close(event: HistoryEvent, facts: RunFacts, at: datetime) -> None:
 
 def _read_pending(info: PendingActivityInfo, step: StepFacts) -> None:
     step.running = info.state != 1  # 1 = scheduled: waiting for a worker or for its next try
-    if carried := read(Carried, info.heartbeat_details):
+    _carry(step, info.heartbeat_details)
+
+
+def _carry(step: StepFacts, details: Payloads) -> None:
+    """What a try has handed on, unless it could not read what it was given."""
+    carried = read(Carried, details)
+    if carried is not None and carried.attempts.count > step.attempts.count:
         step.attempts = carried.attempts
 
 
@@ -207,11 +214,6 @@ def failure_result(failure: Failure) -> StepResult | None:
     if result is None and failure.HasField("cause"):
         return failure_result(failure.cause)
     return result
-
-
-def _heartbeat_of(failure: Failure) -> AttemptList | None:
-    carried = read(Carried, failure.timeout_failure_info.last_heartbeat_details)
-    return carried.attempts if carried else None
 
 
 def moment(stamp: Timestamp) -> datetime:

@@ -68,11 +68,15 @@ class Reply:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One attempt, judged. `message` is one sentence for a person, without personal data."""
+    """One attempt, judged. `message` is one sentence for a person, without personal data.
+
+    `request_made` is False only where no request can have reached the vendor.
+    """
 
     code: OutcomeCode
     then: Then
     message: str
+    request_made: bool = True
     status_code: int | None = None
     response_excerpt: str | None = None
     retry_after: str | None = None
@@ -113,9 +117,9 @@ def _judge_status(status: int) -> tuple[OutcomeCode, Then, str]:
     return OutcomeCode.REJECTED_CLIENT_ERROR, Then.STOP, f"{status}: the request was refused"
 
 
-def judge_no_reply(code: OutcomeCode, message: str) -> Outcome:
+def judge_no_reply(code: OutcomeCode, message: str, *, request_made: bool) -> Outcome:
     """Judge a request that got no answer; `code` is `timeout` or `network_error`."""
-    return Outcome(code=code, then=Then.RETRY, message=message)
+    return Outcome(code=code, then=Then.RETRY, message=message, request_made=request_made)
 
 
 def retry_delay(

@@ -60,6 +60,33 @@ class Carried(Value):
     throttled: bool = False
 
 
+class Unsent(Value):
+    """Tries in a row that made no request, by the engine's numbers, and the reason of all."""
+
+    first: int
+    last: int
+    reason: str
+    at: AwareDatetime
+
+
+class Notes(Value):
+    """Beside `Carried`, of tries that could not read it, or could not tell what they are to do."""
+
+    unsent: tuple[Unsent, ...] = ()
+
+    def of(self, attempt: int) -> Unsent | None:
+        """The note of the try with the engine's number `attempt`."""
+        return next((note for note in self.unsent if note.first <= attempt <= note.last), None)
+
+    def add(self, note: Unsent) -> Notes:
+        """These and `note`; it extends the one before where that has the same reason."""
+        before = self.unsent[-1] if self.unsent else None
+        if before is None or (before.reason, before.last + 1) != (note.reason, note.first):
+            return Notes(unsent=(*self.unsent, note))
+        longer = before.model_copy(update={"last": note.last})
+        return Notes(unsent=(*self.unsent[:-1], longer))
+
+
 def activity_id(rule: str, call: str) -> str:
     """The id by which one step of one delivery is found, paused or brought forward."""
     return f"{rule}/{call}"

@@ -61,9 +61,10 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
         return self
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """What is sealed already, by whatever key, is handed on as it is."""
         if self.ring.current is None:
             return list(payloads)
-        return [self._seal(payload) for payload in payloads]
+        return [one if is_sealed(one) else self._seal(one) for one in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Raises `CannotDecode`."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import zip_longest
+from typing import Any, get_args
 
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
@@ -28,13 +29,26 @@ class PayloadConverter(PydanticConverter):
     def from_payloads(
         self, payloads: Sequence[Payload], type_hints: list[type] | None = None
     ) -> list[Any]:
-        """Raises `CannotDecode` for a sealed payload that a value is wanted of."""
+        """Where `RawValue` is wanted or else something, what can't be read is handed on raw.
+
+        Raises:
+            CannotDecode: a value is wanted of a sealed payload.
+        """
         if type_hints is None:
             return [self._from_untyped(payload) for payload in payloads]
-        for payload, wanted in zip(payloads, type_hints, strict=False):
-            if is_sealed(payload) and wanted is not RawValue:
-                raise cannot_decode(payload)
-        return super().from_payloads(payloads, type_hints)
+        wanted = type_hints[: len(payloads)]
+        return [self._from_typed(payload, one) for payload, one in zip_longest(payloads, wanted)]
+
+    def _from_typed(self, payload: Payload, wanted: type | None) -> Any:
+        if RawValue in get_args(wanted):
+            [readable] = [one for one in get_args(wanted) if one is not RawValue]
+            try:
+                return self._from_typed(payload, readable)
+            except Exception:
+                return RawValue(payload)
+        if is_sealed(payload) and wanted is not RawValue:
+            raise cannot_decode(payload)
+        return super().from_payloads([payload], None if wanted is None else [wanted])[0]
 
     def _from_untyped(self, payload: Payload) -> Any:
         try:

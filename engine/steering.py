@@ -154,9 +154,9 @@ async def attempts_underway(
     for info in described.raw_description.pending_activities:
         if not info.heartbeat_details.payloads:
             continue
-        carried = (await client.data_converter.decode(info.heartbeat_details.payloads, [Carried]))[
-            0
-        ]
+        carried = (
+            await client.data_converter.decode(info.heartbeat_details.payloads[:1], [Carried])
+        )[0]
         underway[info.activity_id] = carried.attempts
     return underway
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -195,8 +195,10 @@ class Delivery:
         result = _told(cause) if isinstance(cause, ApplicationError) else None
         if result is None:
             attempts = self._kept.get(activity_id(step.rule, step.message.call), step.attempts)
+            handed_on = _carried(cause)
+            if handed_on is not None and handed_on.count > attempts.count:
+                attempts = handed_on
             if isinstance(cause, ActivityTimeoutError):
-                attempts = _carried(cause) or attempts
                 return _given_up(
                     step.model_copy(update={"attempts": attempts}), "no answer in time"
                 )
@@ -243,9 +245,14 @@ def _told(cause: ApplicationError) -> StepResult | None:
         return None
 
 
-def _carried(cause: ActivityTimeoutError) -> AttemptList | None:
-    try:
+def _carried(cause: BaseException | None) -> AttemptList | None:
+    """The attempts that the last try handed on without a result of its own."""
+    details: Sequence[Any] = ()
+    if isinstance(cause, ActivityTimeoutError):
         details = cause.last_heartbeat_details
+    elif isinstance(cause, ApplicationError):
+        details = cause.details
+    try:
         return Carried.model_validate(details[0]).attempts if details else None
     except ValidationError:
         return None

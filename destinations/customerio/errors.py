@@ -28,9 +28,13 @@ from delivery.outcome import OutcomeCode
 
 
 class NoReply(Exception):
-    """No answer came. `outcome_code` is `timeout` or `network_error`; the text is one sentence."""
+    """No answer came. `outcome_code` is `timeout` or `network_error`; the text is one sentence.
+
+    `request_made` says whether the vendor may have received a request.
+    """
 
     outcome_code: ClassVar[OutcomeCode] = OutcomeCode.NETWORK_ERROR
+    request_made: ClassVar[bool] = False
 
 
 class TimedOut(NoReply):
@@ -43,6 +47,8 @@ class ConnectTimeout(TimedOut):
 
 
 class AnswerTimeout(TimedOut):
+    request_made = True
+
     def __init__(self, host: str) -> None:
         super().__init__(f"no answer from {host} in time; it may have received the request")
 
@@ -75,6 +81,8 @@ class TlsFailed(NetworkFailed):
 
 
 class ConnectionLost(NetworkFailed):
+    request_made = True
+
     def __init__(self, host: str) -> None:
         super().__init__(
             f"the connection to {host} broke before an answer; it may have received the request"
@@ -82,6 +90,8 @@ class ConnectionLost(NetworkFailed):
 
 
 class InvalidAnswer(NetworkFailed):
+    request_made = True
+
     def __init__(self, host: str) -> None:
         super().__init__(f"{host} did not answer in HTTP")
 

@@ -98,6 +98,7 @@ MADE = {
     "completed_at": SOON,
     "duration_ms": 184,
     "outcome_code": "rejected_server_error",
+    "request_made": True,
     "status_code": 503,
     "message": "503: the server could not answer",
     "next_attempt_at": "2026-11-23T18:00:01.090Z",

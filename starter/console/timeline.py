@@ -113,9 +113,8 @@ def _state(call: CallLog, delivery: DeliveryLog) -> tuple[str, str]:
         return "Retrying", "warn"
     if call.outcome_code is None:
         return ("Canceled", "quiet") if delivery.status is Status.CANCELED else ("Sending", "busy")
-    if call.outcome_code == "delivered":
-        return words.outcome(call.outcome_code), "good"
-    return words.outcome(call.outcome_code), "bad"
+    tone = "good" if call.outcome_code == "delivered" else "bad"
+    return words.attempt(call.attempts[-1]), tone
 
 
 def _unsent(name: str, delivery: DeliveryLog) -> tuple[str, str, str]:
@@ -141,7 +140,7 @@ def _can(delivery: DeliveryLog, ended: bool) -> frozenset[str]:
 
 def _stroke(attempt: Attempt) -> Stroke:
     told = (
-        f"{attempt.call} {attempt.number}: {words.outcome(attempt.outcome_code)}, "
+        f"{attempt.call} {attempt.number}: {words.attempt(attempt)}, "
         f"{words.clock(attempt.started_at)} UTC, {words.span(attempt.duration_ms)}"
     )
     return Stroke(

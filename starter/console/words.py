@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from catalog.connections import Connection
+from delivery.attempt import Attempt
 from delivery.outcome import OutcomeCode
 from delivery.result import Status
 
@@ -37,7 +38,7 @@ OUTCOME = {
     OutcomeCode.TIMEOUT: "Timed out",
     OutcomeCode.NETWORK_ERROR: "No connection",
     OutcomeCode.MAPPING_ERROR: "Mapping error",
-    OutcomeCode.INTERNAL_ERROR: "Worker lost",
+    OutcomeCode.INTERNAL_ERROR: "Internal error",
 }
 
 INACTIVE = {
@@ -90,6 +91,13 @@ def tone(value: str) -> str:
 
 def outcome(value: str | None) -> str:
     return OUTCOME[OutcomeCode(value)] if value is not None else "Under way"
+
+
+def attempt(made: Attempt) -> str:
+    """How it ended; of an internal error, what is known of its request."""
+    if made.outcome_code is not OutcomeCode.INTERNAL_ERROR or made.request_made:
+        return outcome(made.outcome_code)
+    return "Unknown" if made.request_made is None else "Not sent"
 
 
 def outcome_tone(value: str | None) -> str:
@@ -195,7 +203,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "status_word": status,
     "event_status_word": event_status,
     "tone": tone,
-    "outcome_word": outcome,
+    "attempt_word": attempt,
     "outcome_tone": outcome_tone,
     "connection_word": connection_status,
     "connection_tone": connection_tone,

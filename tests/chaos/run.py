@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 
+from delivery.attempt import UNREPORTED
 from tests.chaos.latency import p95
 from tests.chaos.oracle import Facts, check
 from tests.chaos.round import round_of
@@ -45,7 +46,7 @@ class Outcome:
         ]
         self.attempts = sum(call.attempt_count for call in calls)
         self.workers_lost = sum(
-            attempt.message.startswith("worker lost") for call in calls for attempt in call.attempts
+            attempt.message == UNREPORTED for call in calls for attempt in call.attempts
         )
         self.lost = sum(
             bool(one.ids) and getattr(facts.logs.get(one.ids[0]), "status", None) != one.expected

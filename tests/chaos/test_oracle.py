@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from delivery.attempt import Attempt, AttemptList, Call
+from delivery.attempt import UNREPORTED, Attempt, AttemptList, Call
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.log import EventLog
 from delivery.outcome import OutcomeCode
@@ -31,7 +31,7 @@ def attempt(number: int, call: Call, status: int | None) -> Attempt:
         duration_ms=5,
         outcome_code=OutcomeCode.INTERNAL_ERROR if lost else OutcomeCode.DELIVERED,
         status_code=status,
-        message="worker lost: never reported" if lost else f"accepted with {status}",
+        message=UNREPORTED if lost else f"accepted with {status}",
     )
 
 

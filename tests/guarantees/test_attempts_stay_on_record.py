@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import partial
 
 import pytest
 from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from activities import send
+from activities.carried import unknown_activity
+from activities.match_rules import MatchRules
 from catalog import Catalog
 from catalog.cipher import CredentialCipher
 from delivery.delivery_log import CallLog
+from destinations.customerio.client import TOTAL_TIMEOUT_SECONDS
 from destinations.customerio.simulator import Fault
 from emitonce.ids import resource_id_hash
-from tests.integration.stack import SECRET, Stack, open_stack, waits
+from tests.integration.stack import SECRET, Stack, eventually, open_stack, waits
 from worker import make_worker
+from workflows.deliver_event import DeliverEvent
 
 HOUR = timedelta(hours=1)
 
@@ -106,6 +114,84 @@ async def test_a_worker_that_lacks_the_credential_s_key_says_so(
         assert not stack.calls()
         async with stack.make_worker():
             assert (await handle.result())["status"] == "completed"
+
+
+async def test_a_try_of_a_release_that_does_not_know_the_call_made_no_request(
+    temporal: Client, database: str
+) -> None:
+    async with open_stack(temporal, database, working=False) as stack:
+        await stack.rule()
+        handle = await stack.emit()
+        async with Worker(
+            stack.client,
+            task_queue=stack.task_queue,
+            workflows=[DeliverEvent],
+            activities=[
+                MatchRules(stack.catalog.rule_lookup, lambda: stack.fleet).match_rules,
+                unknown_activity,
+            ],
+            workflow_runner=SandboxedWorkflowRunner(),
+        ):
+            await eventually(lambda: _tried(stack, handle.id, 3))
+        async with stack.make_worker():
+            log = await stack.ended(handle)
+        assert log.status == "completed"
+        assert log.deliveries[0].identify is not None
+        *unsent, delivered = log.deliveries[0].identify.attempts
+        assert len(unsent) >= 2
+        for attempt in unsent:
+            assert attempt.request_made is False
+            assert "doesn't know 'identify', so no request was made" in attempt.message
+        assert (delivered.number, delivered.request_made) == (len(unsent) + 1, True)
+
+
+async def _tried(stack: Stack, event_id: str, attempt: int) -> bool:
+    described = await stack.client.get_workflow_handle(event_id).describe()
+    pending = described.raw_description.pending_activities
+    return any(info.attempt >= attempt for info in pending)
+
+
+@pytest.mark.parametrize(("status", "telling"), [(429, "slow_down"), (401, "deactivate")])
+@pytest.mark.parametrize("trouble", ["hangs", "fails"])
+async def test_an_answer_is_on_record_whatever_the_catalog_does(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, status: int, telling: str, trouble: str
+) -> None:
+    async def in_trouble(*_: object, **__: object) -> None:
+        if trouble == "fails":
+            raise LookupError("not an error of the catalog's own")
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("activities.send.TELL_SECONDS", 0.2)
+    monkeypatch.setattr(stack.catalog.credentials, telling, in_trouble)
+    stack.sim.fail("identify", fault=Fault(status=status, headers={"Retry-After": "600"}))
+    call = await waiting_call(stack)
+    [attempt] = call.attempts
+    assert (attempt.status_code, attempt.request_made) == (status, True)
+
+
+@pytest.mark.parametrize("trouble", ["hangs", "fails"])
+async def test_a_catalog_that_does_not_answer_costs_no_request(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    async def in_trouble(*_: object) -> None:
+        if trouble == "fails":
+            raise LookupError("not an error of the catalog's own")
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("activities.send.READY_SECONDS", 0.2)
+    monkeypatch.setattr(stack.catalog.credentials, "credential", in_trouble)
+    call = await waiting_call(stack)
+    attempt = call.attempts[0]
+    assert (attempt.outcome_code, attempt.request_made) == ("internal_error", False)
+    assert "so no request was made" in attempt.message
+    assert stack.calls() == []
+
+
+def test_a_try_fits_into_its_time_with_room_to_spare() -> None:
+    longest = send.READY_SECONDS + TOTAL_TIMEOUT_SECONDS + send.TELL_SECONDS
+    assert send.SEND_POLICY.start_to_close is not None
+    assert timedelta(seconds=longest + 5) <= send.SEND_POLICY.start_to_close
+    assert send.TEST_WAIT < send.READY_SECONDS
 
 
 async def test_a_connection_deleted_meanwhile_ends_the_delivery(stack: Stack) -> None:

@@ -59,7 +59,9 @@ async def test_a_worker_killed_between_identify_and_track_loses_nothing(
         assert delivery.track is not None
         lost, delivered = delivery.track.attempts
         assert lost.outcome_code == "internal_error"
-        assert lost.message.startswith("worker lost")
+        assert lost.message.startswith("unknown: ")
+        assert lost.request_made is None
+        assert delivered.request_made
         assert (delivered.number, delivered.outcome_code) == (2, "delivered")
 
 

@@ -97,8 +97,35 @@ async def test_earlier_attempts_with_a_missing_key_are_waited_for_and_kept(
     async with both.make_worker():
         log = await both.ended(seen_by(both, handle.id))
     assert log.status is Status.COMPLETED
-    [first, *_, last] = log.deliveries[0].identify.attempts
+    [first, *between, last] = log.deliveries[0].identify.attempts
     assert (first.status_code, last.status_code) == (503, 200)
+    assert between
+    for attempt in between:
+        assert attempt.request_made is False
+        assert attempt.message.endswith("the key is missing, so no request was made")
+
+
+async def test_a_message_with_a_missing_key_is_no_request_that_may_have_been_made(
+    sealed: Stack, temporal: Client
+) -> None:
+    """Its attempts so far are sealed, too, and handed on as they are."""
+    await sealed.rule()
+    sealed.sim.fail("identify", fault=Fault(status=503, headers={"Retry-After": "6"}), times=1)
+    async with sealed.make_worker():
+        handle = await sealed.emit()
+        await sealed.log_when(handle, waits)
+    lacking = with_client(sealed, await sealing_client(temporal, NEW_KEY))
+    async with lacking.make_worker():
+        await eventually(lambda: _refused(sealed, handle.id))
+    both = with_client(sealed, await sealing_client(temporal, OLD_KEY | NEW_KEY))
+    async with both.make_worker():
+        log = await both.ended(seen_by(both, handle.id))
+    assert log.status is Status.COMPLETED
+    [first, *between, last] = log.deliveries[0].identify.attempts
+    assert (first.status_code, last.status_code) == (503, 200)
+    assert between
+    assert all(attempt.request_made is False for attempt in between)
+    assert len(sealed.calls()) == 3
 
 
 def seen_by(stack: Stack, event_id: str) -> EventHandle:

@@ -77,7 +77,8 @@ def test_a_try_whose_worker_died_is_told_as_such():
     lost = lost_attempt(4, "track", NOW)
     assert (lost.number, lost.call, lost.started_at) == (4, "track", NOW)
     assert lost.outcome_code is OutcomeCode.INTERNAL_ERROR
-    assert "worker lost" in lost.message
+    assert lost.message.startswith("unknown: ")
+    assert lost.request_made is None
 
 
 def test_what_a_newer_version_adds_is_passed_over():

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from delivery.attempt import Attempt
 from delivery.outcome import OutcomeCode
 from delivery.result import Status
 from engine.event_counts import Bucket
@@ -96,3 +97,25 @@ def test_charts_hold_what_they_are_given():
     assert (latency.sample, latency.median) == (4, timedelta(milliseconds=200))
     assert charts.latency([]).median is None
     assert "style=" not in chart + latency.chart
+
+
+@pytest.mark.parametrize(
+    ("code", "made", "told"),
+    [
+        (OutcomeCode.INTERNAL_ERROR, None, "Unknown"),
+        (OutcomeCode.INTERNAL_ERROR, False, "Not sent"),
+        (OutcomeCode.INTERNAL_ERROR, True, "Internal error"),
+        (OutcomeCode.NETWORK_ERROR, False, "No connection"),
+    ],
+)
+def test_an_internal_error_says_what_is_known_of_its_request(code, made, told):
+    attempt = Attempt(
+        number=1,
+        call="track",
+        started_at=NOW,
+        duration_ms=0,
+        outcome_code=code,
+        request_made=made,
+        message="?",
+    )
+    assert words.attempt(attempt) == told

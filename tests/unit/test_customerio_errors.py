@@ -114,3 +114,13 @@ def test_every_failure_is_a_timeout_or_network_trouble():
     ]
     assert len(kinds) >= 9
     assert {kind.outcome_code for kind in kinds} == {OutcomeCode.TIMEOUT, OutcomeCode.NETWORK_ERROR}
+
+
+@pytest.mark.parametrize("kind", [AnswerTimeout, ConnectionLost, InvalidAnswer])
+def test_what_broke_after_connecting_may_have_been_received(kind):
+    assert kind("cdp.customer.io").request_made
+
+
+@pytest.mark.parametrize("kind", [ConnectTimeout, HostNotFound, ConnectFailed, TlsFailed, NotSent])
+def test_without_a_connection_nothing_was_received(kind):
+    assert not kind("cdp.customer.io").request_made

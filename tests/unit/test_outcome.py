@@ -71,7 +71,7 @@ def test_a_refused_key_may_be_of_the_other_region_and_a_redirect_too():
 
 @pytest.mark.parametrize("code", [OutcomeCode.TIMEOUT, OutcomeCode.NETWORK_ERROR])
 def test_a_request_without_an_answer_is_tried_again(code):
-    outcome = judge_no_reply(code, "nobody there")
+    outcome = judge_no_reply(code, "nobody there", request_made=False)
     assert (outcome.code, outcome.then, outcome.message) == (code, Then.RETRY, "nobody there")
     assert outcome.status_code is None
 

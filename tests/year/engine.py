@@ -7,8 +7,8 @@ failure reach the next try; a lost worker is noticed when `start_to_close` has p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from types import SimpleNamespace
@@ -25,6 +25,7 @@ from temporalio.exceptions import (
 )
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
+import activities.carried
 import activities.send
 import workflows.delivery
 from activities.send import Sender
@@ -194,6 +195,13 @@ class Stage:
     def heartbeat(self, details: Any) -> None:
         self.on.heartbeat(details)
 
+    @asynccontextmanager
+    async def timeout(self, seconds: float) -> AsyncIterator[Stage]:
+        yield self  # here nothing takes its time
+
+    def reschedule(self, when: float | None) -> None:
+        pass
+
     def random(self) -> float:
         return self.on.weather.random.random()
 
@@ -220,7 +228,8 @@ def staged() -> Iterator[Stage]:
     stage = Stage()
     with ExitStack() as patches:
         patches.enter_context(patch.object(workflows.delivery, "workflow", stage))
-        for name in ("activity", "random", "time"):
+        for name in ("activity", "asyncio", "random", "time"):
             patches.enter_context(patch.object(activities.send, name, stage))
+        patches.enter_context(patch.object(activities.carried, "activity", stage))
         patches.enter_context(patch.object(activities.send, "datetime", WorkerClock(stage)))
         yield stage

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from delivery.attempt import KEPT_FIRST, KEPT_LAST, Attempt, Call
+from delivery.attempt import KEPT_FIRST, KEPT_LAST, UNREPORTED, Attempt, Call
 from delivery.outcome import parse_retry_after
 from delivery.result import DeliveryResult, Status
 from tests.year.engine import Scheduling, Try
@@ -142,7 +142,7 @@ def _unnoticed(scheduling: Scheduling, place: int) -> bool:
 
 def _agree(one: Try, attempt: Attempt) -> bool:
     if one.ended == "lost":
-        return attempt.message.startswith("worker lost")
+        return attempt.message == UNREPORTED
     return attempt.status_code == one.status
 
 

@@ -198,6 +198,7 @@ class _OwnAttempt:
             "completed_at": moment(ended_at),
             "duration_ms": attempt.duration_ms,
             "outcome_code": attempt.outcome_code,
+            "request_made": True if attempt.status_code else attempt.request_made,
             "message": attempt.message,
         }
         if attempt.status_code is not None:

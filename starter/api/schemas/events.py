@@ -170,6 +170,10 @@ class Attempt(Answer):
     completed_at: Moment
     duration_ms: int
     outcome_code: OutcomeCode
+    request_made: Annotated[
+        bool | None,
+        Field(description="Whether a request may have reached Customer.io; null: unknown."),
+    ]
     status_code: Maybe[int] = None
     message: str
     next_attempt_at: Maybe[Moment] = None

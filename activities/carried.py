@@ -1,0 +1,99 @@
+"""What one try of a step hands on to the next, in the activity's heartbeat details.
+
+The first detail is a `Carried`: all attempts so far. A try that can't read what it is given, and so
+makes no request, hands that on as it is, sealed or not, and adds a second detail with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+from temporalio import activity
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from delivery.attempt import AttemptList, lost_attempt, unsent_attempt
+from delivery.step import Carried, Notes, Step, Unsent
+
+CANNOT_DECODE = "CannotDecode"
+
+
+def readable(step: Step | RawValue) -> Step:
+    """The step that this try was given.
+
+    Raises:
+        ApplicationError: this worker can't read it, but another one may.
+    """
+    if isinstance(step, RawValue):
+        raise unsent(_why("its message", step), type=CANNOT_DECODE)
+    return step
+
+
+def carried_so_far(step: Step) -> Carried:
+    """What was tried before this try: before a hold, and by earlier tries of this activity.
+
+    Raises:
+        ApplicationError: this worker can't read it, but another one may.
+    """
+    info = activity.info()
+    carried = Carried(tries=0, attempts=step.attempts)
+    if info.heartbeat_details:
+        carried = _read(info.heartbeat_details[0])
+        if carried.attempts.count < step.attempts.count:  # of a try that could read neither
+            carried = carried.model_copy(update={"attempts": step.attempts})
+    notes = _notes(info.heartbeat_details)
+    attempts = carried.attempts
+    for missing in range(carried.tries + 1, info.attempt):
+        number, call = attempts.next_number(), step.message.call
+        note = notes.of(missing)
+        attempts = attempts.add(
+            lost_attempt(number, call, info.current_attempt_scheduled_time)
+            if note is None
+            else unsent_attempt(number, call, note.at, note.reason)
+        )
+    return carried.model_copy(update={"attempts": attempts})
+
+
+def unsent(reason: str, *, type: str) -> ApplicationError:
+    """The error of this try, which made no request; noted, so that the next one knows that."""
+    info = activity.info()
+    details = info.heartbeat_details
+    carried = details[0] if details else Carried(tries=0, attempts=AttemptList())
+    note = Unsent(first=info.attempt, last=info.attempt, reason=reason, at=datetime.now(UTC))
+    activity.heartbeat(carried, _notes(details).add(note))
+    return ApplicationError(f"{reason}, so no request was made", *details[:1], type=type)
+
+
+@activity.defn(dynamic=True)
+async def unknown_activity(arguments: Sequence[RawValue]) -> None:
+    """Takes what newer releases ask for and this one doesn't know: another worker will do it.
+
+    Raises:
+        ApplicationError: always.
+    """
+    known_as = activity.info().activity_type
+    raise unsent(f"this worker's release doesn't know {known_as!r}", type="NotFoundError")
+
+
+def _read(details: Any) -> Carried:
+    try:
+        return Carried.model_validate(details)
+    except ValidationError:
+        raise unsent(_why("its earlier attempts", details), type=CANNOT_DECODE) from None
+
+
+def _notes(details: Sequence[Any]) -> Notes:
+    """Those that can't be read are left out: then it is unknown how those tries ended."""
+    try:
+        return Notes.model_validate(details[1]) if len(details) > 1 else Notes()
+    except ValidationError:
+        return Notes()
+
+
+def _why(what: str, given: Any) -> str:
+    sealed = isinstance(given, RawValue) and given.payload.metadata.get("encoding") != b"json/plain"
+    lacks = "the key is missing" if sealed else "its release is too old"
+    return f"{what} can't be read by this worker, {lacks}"
