@@ -89,7 +89,10 @@ class EventOutcomeView(Answer):
 
 
 class RedeliveryProgress(Answer):
-    """Of the outcomes the latest 100 are shown, and the latest 100 that were skipped."""
+    """In events; `planned` is about so many unless `planned_exact`.
+
+    Of the outcomes the latest 100 are shown, and the latest 100 that were skipped.
+    """
 
     planned: int
     planned_exact: bool
@@ -116,7 +119,10 @@ class RedeliveryResult(Answer):
 
 
 class RedeliveryView(Answer):
-    """`progress` is null while no worker can be asked for it."""
+    """`progress` is null while no worker can be asked for it.
+
+    `result` is null until a worker of this version has started.
+    """
 
     id: Id
     state: Literal["running", "completed", "canceled", "failed"]
