@@ -17,6 +17,7 @@ from emitonce.address import compression
 from emitonce.at_exit import leave_in_order
 from emitonce.errors import EmitError, InvalidSetup
 from emitonce.event import NewEvent, check_idempotency_key, checked_fields, own_workspace
+from emitonce.forked import connect_also_when_forked
 from emitonce.handle import EventHandle, StartedEvent
 from emitonce.ids import decode_secret
 from emitonce.keys_in_use import use_key_in_use
@@ -98,7 +99,7 @@ class Emitter:
                 raise InvalidSetup(str(err)) from None
         leave_in_order()
         try:
-            client = await Client.connect(**config)
+            client = await connect_also_when_forked(**config)
         except ValueError as err:
             raise InvalidSetup(f"TEMPORAL_ADDRESS: {err}") from None
         except RuntimeError as err:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from pathlib import Path
 from socket import create_server
 
 import pytest
 
 from emitonce import NotAccepted, SyncEmitter
 from engine.dev_server import free_port
+from tests.clients.conftest import ROOT, run
 from tests.integration.stack import SAMPLE, Stack
 
 WORKSPACE = "5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e44"
@@ -104,3 +107,33 @@ async def forwarding(port: int, to: str) -> AsyncIterator[None]:
 
     async with await asyncio.start_server(forward, "127.0.0.1", port):
         yield
+
+
+FORKS = """
+import os, sys
+from emitonce import SyncEmitter
+
+emitter = SyncEmitter(task_queue=sys.argv[1], workspace=sys.argv[2])
+print(emitter.emit("user.signup", {"userId": "parent"}), flush=True)
+if (child := os.fork()) == 0:
+    print(emitter.emit("user.signup", {"userId": "child"}), flush=True)
+    sys.exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+print(emitter.emit("user.signup", {"userId": "parent"}), flush=True)
+"""
+
+
+async def test_a_process_forked_from_one_that_has_emitted_emits(
+    stack: Stack, tmp_path: Path
+) -> None:
+    (tmp_path / "backend.py").write_text(FORKS)
+    ran = await run(
+        *(sys.executable, "backend.py", stack.task_queue, stack.workspace),
+        cwd=tmp_path,
+        TEMPORAL_ADDRESS=stack.client.service_client.config.target_host,
+        PYTHONPATH=str(ROOT),
+    )
+    assert ran.code == 0, ran.out
+    for event in ran.out.split():
+        await stack.client.get_workflow_handle(event).result()
+    assert len(ran.out.split()) == 3
