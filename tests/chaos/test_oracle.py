@@ -202,6 +202,12 @@ def test_what_was_never_said_to_be_accepted_may_exist_once() -> None:
     assert check(replace(facts, took=[9.0])) == []
 
 
+def test_a_redelivered_event_may_have_several_runs_but_not_none() -> None:
+    facts = emitted(good(), redelivered=True)
+    assert check(replace(facts, runs=[*facts.runs, IDS[ANN]])) == []
+    assert {fault.invariant for fault in check(replace(facts, runs=[IDS[BOB]]))} == {"I1"}
+
+
 @pytest.mark.parametrize(
     ("samples", "expected"), [([], 0), ([3], 3), (range(1, 101), 95), (range(1, 21), 19)]
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from delivery.capabilities import THIS_RELEASE
 from tests.chaos.older_code import check_out
 from tests.chaos.processes import ROOT
 
+# 0.1.0: knows nothing of other releases beside it.
 FIRST_COMMIT = "8c73900f4beeb467336d1cf3df60106f46554b5b"
+# The first whose workers say what they know, and which runs on newer schemas.
 R0_COMMIT = "9babad452e6bfd6fe7739354aadce1672673b26a"
 
 
@@ -32,8 +33,3 @@ def lay_out(directory: Path) -> tuple[Release, Release, Release]:
         for name, commit in (("8c73900", FIRST_COMMIT), ("R0", R0_COMMIT))
     )
     return first, r0, Release("this release", ROOT)
-
-
-def uses_more_than_r0() -> bool:
-    """Whether this release uses, once all workers know it, what the first ones don't."""
-    return THIS_RELEASE.newest_build > 1 or bool(THIS_RELEASE.features)

@@ -19,15 +19,17 @@ from engine.event_log import describe_event, fetch_run
 from tests.chaos.oracle import Emitted
 from tests.chaos.round import Round
 from tests.chaos.world import World, until
+from tests.operations.alert_receiver import Receiver
 from tests.upgrade.fleet import Fleet
 from tests.upgrade.kinds import Kind, batch, count_by_state
 from tests.upgrade.management import Management
-from tests.upgrade.releases import Release, uses_more_than_r0
+from tests.upgrade.releases import Release
 from tests.upgrade.vendor import Vendor
 
 STAGES = 5
 STAGE_SECONDS = 25.0
 REPEATED = 5
+INACTIVE = "connection.inactive"
 WORKERS = 2
 
 
@@ -44,14 +46,19 @@ class Switch:
 
 @dataclass
 class Story:
-    """`events` in all. What must not have happened is added to `broken`."""
+    """`events` in all, a batch of them in `stage_seconds`.
+
+    What must not have happened is added to `broken`.
+    """
 
     world: World
     round: Round
     vendor: Vendor
     management: Management
     fleet: Fleet
+    alerts: Receiver
     events: int
+    stage_seconds: float
     began: float = field(default_factory=time.monotonic)
     switches: list[Switch] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -62,7 +69,7 @@ class Story:
     ) -> None:
         """A stage: so many workers of the old release, and its API, make way for the new one."""
         way = f"{old.name} → {new.name}"
-        async with self._stage() as batch:
+        async with self._stage():
             if migrating:
                 await self.world.migrate(root=new.root)
             await self._switch(f"{way}: begins")
@@ -75,23 +82,20 @@ class Story:
             for _ in range(workers - 1):
                 await self.fleet.replace(old, new)
         await self._switch(f"{way}: done")
-        await self._progressed(batch)
+        await self._delivered(await self.round.emit(1, Kind.STEADY, tries=10))
 
     async def alone(self, newest: Release, older: Release) -> None:
-        """The last stage: only this release is left, and no way back where it uses what is new."""
-        if uses_more_than_r0():
-            await until(self._uses_all_it_knows, within=60, what="a run by the newest build")
-        async with self._stage() as batch:
+        """The last stage: only this release is left, and there is no way back."""
+        await until(self._uses_the_newest_build, within=60, what="a run by the newest build")
+        async with self._stage():
             await self._operate()
-        await self._check_builds(batch)
         await self._hold_one_that_was_sent()
         await self._switch(f"{newest.name} alone")
         self.refused = await self.fleet.refuses(older)
         if self.refused is None:
-            if uses_more_than_r0():
-                self.broken.append(f"a worker of {older.name} came back, and was admitted")
-                await self.fleet.leave_to(older)
-        elif not uses_more_than_r0() or "release doesn't know" not in self.refused:
+            self.broken.append(f"a worker of {older.name} came back, and was admitted")
+            await self.fleet.leave_to(older)
+        elif "release doesn't know" not in self.refused:
             self.broken.append(f"a worker of {older.name} came back, and said: {self.refused}")
 
     async def finished(self) -> None:
@@ -114,32 +118,33 @@ class Story:
         return found
 
     @asynccontextmanager
-    async def _stage(self) -> AsyncIterator[list[Emitted]]:
-        """While the block runs a batch comes in; it begins when a third of it is there.
+    async def _stage(self) -> AsyncIterator[None]:
+        """While the block runs a batch comes in.
 
-        The block is given the batch, as far as it has come.
+        It begins when a third is there, and the operator knows of the key that is refused.
         """
+        told, before = len(self.alerts.of(INACTIVE)), len(self.round.emitted)
         await self.management.pause(Kind.HELD)
         await self.vendor.new_key(Kind.LOCKED)  # which nobody has told us yet
         await self.vendor.trouble(*Kind)
-        emitted: list[Emitted] = []
-        task = asyncio.create_task(self._emit(emitted))
+        task = asyncio.create_task(self._emit())
 
         async def a_third() -> bool:
-            return task.done() or len(emitted) >= self.events // STAGES // 3
+            come = len(self.round.emitted) - before
+            return task.done() or come >= self.events // STAGES // 3
 
         try:
             await until(a_third, within=60, what="a third of a batch")
-            yield emitted
+            await self.alerts.until(INACTIVE, told + 1, within=120)
+            yield
         finally:
             await task
 
-    async def _emit(self, into: list[Emitted]) -> None:
+    async def _emit(self) -> None:
         kinds = batch(self.events // STAGES, self.world.random)
         for kind in kinds:
-            failing = kind is Kind.FAILING
-            into += await self.round.emit(1, kind, tries=10, redelivered=failing)
-            await asyncio.sleep(STAGE_SECONDS / len(kinds))
+            await self.round.emit(1, kind, tries=10, redelivered=kind is Kind.FAILING)
+            await asyncio.sleep(self.stage_seconds / len(kinds))
 
     async def _operate(self) -> None:
         """A key is replaced, a connection resumed and paused, a redelivery begun."""
@@ -155,15 +160,15 @@ class Story:
         self.switches.append(Switch(at, what, self.fleet.releases, self.fleet.api.name, states))
         print(f"{at:6.1f} s  {what:<60} {states}", flush=True)
 
-    async def _progressed(self, batch: Sequence[Emitted]) -> None:
-        """Wait until what nothing is wrong with was delivered, by the workers there are."""
-        steady = {one.person for one in batch if self.round.events[one.person] == Kind.STEADY}
+    async def _delivered(self, emitted: Sequence[Emitted]) -> None:
+        """Wait for it, by the workers there are."""
+        people = {one.person for one in emitted}
 
         async def delivered() -> bool:
             requests = await self.round.requests()
-            return steady <= {one.person for one in requests if one.call == "track"}
+            return people <= {one.person for one in requests if one.call == "track"}
 
-        await until(delivered, within=90, what=f"{len(steady)} deliveries by {self.fleet.releases}")
+        await until(delivered, within=90, what=f"a delivery by {self.fleet.releases}")
 
     async def _hold_one_that_was_sent(self) -> None:
         """Its next attempt is built anew, by whichever release goes on with it."""
@@ -176,12 +181,12 @@ class Story:
 
         await until(held, within=60, what="a held delivery")
 
-    async def _uses_all_it_knows(self) -> bool:
+    async def _uses_the_newest_build(self) -> bool:
         emitted = await self.round.emit(1, Kind.STEADY)
-        await self._progressed(emitted)
+        await self._delivered(emitted)
         return set(await self.builds(emitted)) == {THIS_RELEASE.newest_build}
 
-    async def _check_builds(self, batch: Sequence[Emitted]) -> None:
-        newest = THIS_RELEASE.newest_build
-        if set(found := await self.builds(batch)) != {newest}:
-            self.broken.append(f"with {self.fleet.releases} alone, builds are {dict(found)}")
+    async def used_only(self, build: int) -> None:
+        """Of all events until now."""
+        if set(found := await self.builds(self.round.emitted)) != {build}:
+            self.broken.append(f"with {self.fleet.releases} the builds used are {dict(found)}")

@@ -104,9 +104,10 @@ class Drill:
         await self._start()
 
     async def _stop(self) -> None:
-        await self.world.end_workers()
-        if self.world.api is not None:
-            await self.world.api.terminate()
+        for child in (*self.world.workers, self.world.api):
+            if child is not None:
+                await child.terminate()
+        self.world.workers.clear()
         await self.world.server.stop()
         await self.world.postgres.stop()
 
