@@ -6,6 +6,7 @@ While the database is unavailable, what was true until then is good for emitting
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -26,12 +27,50 @@ CAPACITY = 10_000  # keys of each kind, and workspaces
 GRACE_SECONDS = 600.0
 
 
+# How long older API processes may run is told by the database's clock, the same for all.
+_PUBLISHABLE = """
+    SELECT k.*, coalesce(k.namespace, k.id) AS own_namespace,
+        ARRAY(
+            SELECT o.id FROM publishable_keys o
+            WHERE o.workspace_id = k.workspace_id
+              AND coalesce(o.namespace, o.id) = coalesce(k.namespace, k.id)
+        ) AS sharing,
+        (
+            SELECT extract(epoch FROM max(runs_until) - clock_timestamp())::float8 FROM older_api
+        ) AS older_api_seconds
+    FROM publishable_keys k
+    WHERE k.public_key = $1 AND k.revoked_at IS NULL
+"""
+
+# The longest that Temporal Cloud keeps events; what is older can't be found again anyway.
+LONGEST_RETENTION_SECONDS = 90 * 86_400.0
+
+
 @dataclass(frozen=True)
 class PublishableCaller:
-    """May emit into `workspace`. `key` is the key's id."""
+    """May emit into `workspace`. `key` is the key's id.
+
+    Its idempotency keys belong to `namespace`, as do those of all keys in `sharing`.
+    `older_api_until`, by the monotonic clock, is when the last API process was gone that knew of
+    no namespaces; None where there never was one.
+    """
 
     key: str
     workspace: str
+    namespace: str
+    sharing: frozenset[str]
+    older_api_until: float | None = None
+
+    def may_meet_older_api(self) -> bool:
+        """Whether the same request may be answered by a process that knows of no namespaces."""
+        return self.older_api_until is not None and time.monotonic() < self.older_api_until
+
+    def may_find_older_events(self) -> bool:
+        """Whether events that such a process has started may still be kept."""
+        return (
+            self.older_api_until is not None
+            and time.monotonic() < self.older_api_until + LONGEST_RETENTION_SECONDS
+        )
 
 
 @dataclass(frozen=True)
@@ -105,14 +144,17 @@ class KeyLookup:
 
     async def _read_publishable(self, public_key: str) -> PublishableCaller:
         async with connection(self._pool) as conn:
-            row = await conn.fetchrow(
-                "SELECT id, workspace_id FROM publishable_keys "
-                "WHERE public_key = $1 AND revoked_at IS NULL",
-                public_key,
-            )
+            row = await conn.fetchrow(_PUBLISHABLE, public_key)
         if row is None:
             raise NotFound("publishable key", "")
-        return PublishableCaller(key=str(row["id"]), workspace=str(row["workspace_id"]))
+        seconds = row["older_api_seconds"]
+        return PublishableCaller(
+            key=str(row["id"]),
+            workspace=str(row["workspace_id"]),
+            namespace=str(row["own_namespace"]),
+            sharing=frozenset(map(str, row["sharing"])),
+            older_api_until=None if seconds is None else time.monotonic() + seconds,
+        )
 
     async def _read_machine(self, access_key: str) -> MachineCaller:
         async with connection(self._pool) as conn:

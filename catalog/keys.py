@@ -77,9 +77,20 @@ class PublishableKeys:
         self._changes = changes
 
     async def create(
-        self, organisation: str, *, workspace: str, name: str, created_by: str
+        self,
+        organisation: str,
+        *,
+        workspace: str,
+        name: str,
+        created_by: str,
+        replaces: str | None = None,
     ) -> PublishableKey:
-        """Raises `InvalidValue`, and `NotFound` for a workspace that isn't the organisation's."""
+        """Make a key. Its idempotency keys are its own, or go on those of the key it `replaces`.
+
+        Raises:
+            InvalidValue: the name.
+            NotFound: the workspace isn't the organisation's, or has no key `replaces`.
+        """
         owner = values.known_id("organisation", organisation)
         workspace_id = values.known_id("workspace", workspace)
         name, created_by = _name(name), values.created_by(created_by)
@@ -91,7 +102,19 @@ class PublishableKeys:
             )
             if not known:
                 raise NotFound("workspace", workspace)
-            row = await insert_publishable_key(conn, workspace_id, name=name, created_by=created_by)
+            namespace = None
+            if replaces is not None:
+                namespace = await conn.fetchval(
+                    "SELECT coalesce(namespace, id) FROM publishable_keys "
+                    "WHERE id = $1 AND workspace_id = $2",
+                    values.known_id("key", replaces),
+                    workspace_id,
+                )
+                if namespace is None:
+                    raise NotFound("key", replaces)
+            row = await insert_publishable_key(
+                conn, workspace_id, name=name, created_by=created_by, namespace=namespace
+            )
         self._changes.announce(KEYS)
         return _publishable_key(row)
 
@@ -229,16 +252,22 @@ class MachineKeys:
 
 
 async def insert_publishable_key(
-    conn: Connection, workspace: uuid.UUID, *, name: str, created_by: str
+    conn: Connection,
+    workspace: uuid.UUID,
+    *,
+    name: str,
+    created_by: str,
+    namespace: uuid.UUID | None = None,
 ) -> Record:
     """Enter a new key of a workspace that is known to be the caller's."""
     return await conn.fetchrow(
-        "INSERT INTO publishable_keys (workspace_id, public_key, name, created_by) "
-        "VALUES ($1, $2, $3, $4) RETURNING *",
+        "INSERT INTO publishable_keys (workspace_id, public_key, name, created_by, namespace) "
+        "VALUES ($1, $2, $3, $4, $5) RETURNING *",
         workspace,
         _new_public_key(workspace),
         name,
         created_by,
+        namespace,
     )
 
 

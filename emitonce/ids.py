@@ -30,9 +30,18 @@ def decode_secret(name: str, text: str) -> bytes:
     return secret
 
 
-def event_id_for(secret: bytes, workspace: str, idempotency_key: str) -> str:
-    """The event id, a UUID (version 8 of RFC 9562: custom), that an idempotency key stands for."""
-    digest = _mac(secret, "event", f"{workspace.lower()}|{idempotency_key}")[:16]
+def event_id_for(
+    secret: bytes, workspace: str, idempotency_key: str, *, namespace: str | None = None
+) -> str:
+    """The event id, a UUID (version 8 of RFC 9562: custom), that an idempotency key stands for.
+
+    In a `namespace` of its own, a UUID, the same key stands for another event.
+    """
+    if namespace is None:
+        digest = _mac(secret, "event", f"{workspace.lower()}|{idempotency_key}")[:16]
+    else:
+        named = f"{workspace.lower()}|{namespace.lower()}|{idempotency_key}"
+        digest = _mac(secret, "event in a namespace", named)[:16]
     octets = bytearray(digest)
     octets[6] = octets[6] & 0x0F | 0x80
     octets[8] = octets[8] & 0x3F | 0x80

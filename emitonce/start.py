@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.common import (
     RawValue,
     SearchAttributeKey,
@@ -22,7 +23,7 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from emitonce.errors import IdempotencyConflict, InvalidSetup
 from emitonce.event import encode, is_uuid
@@ -42,6 +43,21 @@ _EVENT = SearchAttributeKey.for_keyword("EmitonceEvent")
 _RESOURCE = SearchAttributeKey.for_keyword("EmitonceResource")
 _RESOURCE_ID = SearchAttributeKey.for_keyword("EmitonceResourceId")
 _STATE = SearchAttributeKey.for_keyword("EmitonceState")
+
+
+@dataclass(frozen=True)
+class KeyNamespace:
+    """Idempotency keys of one credential's own: nobody else's stand for the same events.
+
+    `creators` are the ids of all who share it: a credential and the ones that it replaced. Before,
+    all credentials of a workspace shared one namespace: `shared` means that these still use it,
+    `looks_back` that an event of theirs may have been started in it.
+    """
+
+    id: str
+    creators: frozenset[str]
+    shared: bool = False
+    looks_back: bool = False
 
 
 class EventStarter:
@@ -71,6 +87,7 @@ class EventStarter:
         resource_id: str | None = None,
         timestamp: datetime | str | None = None,
         idempotency_key: str | None = None,
+        namespace: KeyNamespace | None = None,
         batch: bytes = b"",
         only_rules: list[str] | None = None,
         test: bool = False,
@@ -78,9 +95,10 @@ class EventStarter:
     ) -> StartedEvent:
         """Start one event; when this returns, Temporal has stored it.
 
-        `batch` is what else must be the same when an idempotency key comes again, such as all that
-        came with the event. `only_rules` and `test` are for trying a rule: one attempt a step, no
-        hold. `created_by` is kept with the event and shown in lists: an id, no personal data.
+        `namespace` is whose the idempotency key is; absent, it is the workspace's. `batch` is what
+        else must be the same when an idempotency key comes again, such as all that came with the
+        event. `only_rules` and `test` are for trying a rule: one attempt a step, no hold.
+        `created_by` is kept with the event and shown in lists: an id, no personal data.
 
         Raises:
             NotAccepted, InvalidEvent, InvalidSetup: as `Emitter.emit` does.
@@ -101,9 +119,15 @@ class EventStarter:
         event_id, accepted_at = str(uuid.uuid4()), _now()
         memo = {} if created_by is None else {"created_by": created_by}
         if idempotency_key is not None:
-            secret = self._required_secret()
-            event_id = event_id_for(secret, str(workspace), idempotency_key)
+            secret, owner = self._required_secret(), str(workspace)
             memo["fingerprint"] = fingerprint(secret, body + batch)
+            event_id = event_id_for(secret, owner, idempotency_key)
+            if namespace is not None and not namespace.shared:
+                if namespace.looks_back and (
+                    before := await self._started_in_shared(event_id, memo, namespace)
+                ):
+                    return self._started(event_id, event, owner, before)
+                event_id = event_id_for(secret, owner, idempotency_key, namespace=namespace.id)
         try:
             await self.client.start_workflow(
                 WORKFLOW,
@@ -120,10 +144,15 @@ class EventStarter:
                 request_eager_start=self._eager_start,
             )
         except WorkflowAlreadyStartedError:
-            accepted_at = await self._accepted_before(event_id, memo)
+            accepted_at = await self._accepted_before(event_id, memo, namespace)
         except RPCError as err:
             raise refusal(err) from err
-        return StartedEvent(self.client, event_id, event, str(workspace).lower(), accepted_at)
+        return self._started(event_id, event, str(workspace), accepted_at)
+
+    def _started(
+        self, event_id: str, event: str, workspace: str, accepted_at: datetime
+    ) -> StartedEvent:
+        return StartedEvent(self.client, event_id, event, workspace.lower(), accepted_at)
 
     def _required_secret(self) -> bytes:
         if self._secret is None:
@@ -133,19 +162,33 @@ class EventStarter:
             )
         return self._secret
 
-    async def _accepted_before(self, event_id: str, memo: Mapping[str, str]) -> datetime:
+    async def _started_in_shared(
+        self, event_id: str, memo: Mapping[str, str], namespace: KeyNamespace
+    ) -> datetime | None:
+        """When the event was accepted that stood for this key while all shared one namespace.
+
+        None when there was none, or somebody else's: that one stays in the way of nobody.
+        """
+        try:
+            described = await self.client.get_workflow_handle(event_id).describe()
+            creator = await described.memo_value("created_by", None)
+        except RPCError as err:
+            if err.status is RPCStatusCode.NOT_FOUND:
+                return None
+            raise refusal(err) from err
+        if creator not in namespace.creators:
+            return None
+        return await _accepted_at_first(described, memo, namespace)
+
+    async def _accepted_before(
+        self, event_id: str, memo: Mapping[str, str], namespace: KeyNamespace | None
+    ) -> datetime:
         """When the event that stands for this key was accepted, if it came with the same body."""
         try:
             described = await self.client.get_workflow_handle(event_id).describe()
-            first = await described.memo_value("fingerprint", None)
+            return await _accepted_at_first(described, memo, namespace)
         except RPCError as err:
             raise refusal(err) from err
-        if first is None or first != memo.get("fingerprint"):
-            raise IdempotencyConflict(
-                f"this idempotency key already stands for event {event_id}, whose body differs; "
-                "use another key for another event"
-            )
-        return described.typed_search_attributes.get(_ACCEPTED_AT) or described.start_time
 
     def _listing(
         self,
@@ -170,6 +213,32 @@ class EventStarter:
         if test:
             pairs.append(Pair(_STATE, "test"))
         return TypedSearchAttributes(pairs)
+
+
+async def _accepted_at_first(
+    described: WorkflowExecutionDescription,
+    memo: Mapping[str, str],
+    namespace: KeyNamespace | None,
+) -> datetime:
+    """When it was accepted.
+
+    Raises:
+        IdempotencyConflict: it came with another body, or from somebody else; which of both, and
+            what event it is, is not told to a credential that may not read events.
+    """
+    first = await described.memo_value("fingerprint", None)
+    same = first is not None and first == memo.get("fingerprint")
+    if namespace is not None:
+        if not same or await described.memo_value("created_by", None) not in namespace.creators:
+            raise IdempotencyConflict(
+                "this idempotency key already stands for another event; use another key"
+            )
+    elif not same:
+        raise IdempotencyConflict(
+            f"this idempotency key already stands for event {described.id}, whose body differs; "
+            "use another key for another event"
+        )
+    return described.typed_search_attributes.get(_ACCEPTED_AT) or described.start_time
 
 
 def _now() -> datetime:

@@ -10,9 +10,11 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from catalog.key_lookup import PublishableCaller
 from delivery.errors import InvalidEvent
 from delivery.event import read_event
 from emitonce import EmitError, EventHandle, InvalidSetup, NotAccepted
+from emitonce.start import KeyNamespace
 from starter.api.auth import Authentication, Caller
 from starter.api.bodies import as_model
 from starter.api.errors import ApiError, Fault, as_api_error, bad_request, unavailable
@@ -122,6 +124,7 @@ class Accepting:
             resource_id=event.resource_id,
             timestamp=event.timestamp,
             idempotency_key=key,
+            namespace=_namespace(caller.publishable),
             batch=batch,
             created_by=caller.key,
         )
@@ -161,6 +164,18 @@ class Accepting:
             resource_id=event.resource_id,
             timestamp=given.timestamp,
         )
+
+
+def _namespace(caller: PublishableCaller | None) -> KeyNamespace | None:
+    """Of a publishable key; a machine's idempotency keys are the workspace's, as Temporal's are."""
+    if caller is None:
+        return None
+    return KeyNamespace(
+        id=caller.namespace,
+        creators=caller.sharing,
+        shared=caller.may_meet_older_api(),
+        looks_back=caller.may_find_older_events(),
+    )
 
 
 class _Batch:

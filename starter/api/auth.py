@@ -9,7 +9,7 @@ from functools import partial
 from starlette.requests import Request
 
 from catalog.errors import NotFound
-from catalog.key_lookup import KeyLookup
+from catalog.key_lookup import KeyLookup, PublishableCaller
 from starter.api.errors import not_found, too_many_failures, unauthorized
 from starter.api.failed_attempts import FailedAttempts
 from starter.api.tokens import InvalidToken, claimed_access_key, verify_token
@@ -23,12 +23,14 @@ _PUBLISHABLE_KEY = re.compile(r"mesh_pub_[A-Za-z0-9\-.]{1,64}_[A-Za-z0-9\-.]{1,6
 class Caller:
     """A key at work: `workspace` is set for a publishable one, `organisation` for a machine's.
 
-    `key` is the key's id: what stands as `created_by` of all it makes.
+    `key` is the key's id: what stands as `created_by` of all it makes. `publishable` is what else
+    is known of a publishable one.
     """
 
     key: str
     organisation: str | None = None
     workspace: str | None = None
+    publishable: PublishableCaller | None = None
 
 
 class Authentication:
@@ -74,7 +76,7 @@ class Authentication:
         except NotFound:
             self._count_failure(request)
             raise unauthorized("the publishable key is unknown or revoked") from None
-        return Caller(key=known.key, workspace=known.workspace)
+        return Caller(key=known.key, workspace=known.workspace, publishable=known)
 
     def _count_failure(self, request: Request) -> None:
         seconds = self._failed.failed(_address(request))

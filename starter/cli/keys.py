@@ -38,6 +38,13 @@ def create(
     expires_in: Annotated[
         str | None, typer.Option(help="A machine key ends by itself after so long: 12h, 90d.")
     ] = None,
+    replaces: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="A publishable key's id: a request that it has made isn't made twice by this one.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Create a key of the HTTP API. A machine key's secret is shown this once."""
@@ -46,7 +53,8 @@ def create(
         _show_machine_key(with_parts(lambda parts: _create_machine(parts, name, ends)), as_json)
     else:
         _show_publishable_key(
-            with_parts(lambda parts: _create_publishable(parts, name, workspace)), as_json
+            with_parts(lambda parts: _create_publishable(parts, name, workspace, replaces)),
+            as_json,
         )
 
 
@@ -109,7 +117,9 @@ def _in(text: str) -> datetime:
         raise typer.BadParameter(f"--expires-in: {text} is too long") from None
 
 
-async def _create_publishable(parts: Parts, name: str, workspace: str | None) -> PublishableKey:
+async def _create_publishable(
+    parts: Parts, name: str, workspace: str | None, replaces: str | None
+) -> PublishableKey:
     if workspace is None:
         known = await parts.catalog.workspaces.ids(parts.organisation)
         if len(known) != 1:
@@ -118,7 +128,11 @@ async def _create_publishable(parts: Parts, name: str, workspace: str | None) ->
             )
         workspace = known[0]
     return await parts.catalog.publishable_keys.create(
-        parts.organisation, workspace=workspace, name=name, created_by=CREATED_BY
+        parts.organisation,
+        workspace=workspace,
+        name=name,
+        created_by=CREATED_BY,
+        replaces=replaces,
     )
 
 

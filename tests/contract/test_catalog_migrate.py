@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import secrets
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from catalog.database import open_pool
 from catalog.errors import CatalogUnavailable, InvalidValue, SchemaMismatch
 from catalog.migrate import MIGRATIONS, migrate, pending
 from tests.conftest import database_url, on_server
-from tests.contract.catalog_samples import CIPHER, hash_resource_id, psql
+from tests.contract.catalog_samples import CIPHER, hash_resource_id, opened, psql
 
 
 @pytest_asyncio.fixture
@@ -144,3 +145,31 @@ async def test_url_of_something_else_is_refused_without_repeating_it(dsn):
 async def test_unknown_database_is_unavailable(empty):
     with pytest.raises(CatalogUnavailable):
         await Catalog.open(database_url(empty, "emitonce_nowhere"), CIPHER, hash_resource_id)
+
+
+@pytest.mark.parametrize("in_use", [True, False])
+async def test_only_a_catalog_in_use_reckons_with_an_older_api(empty, tmp_path, in_use):
+    for file in MIGRATIONS.glob("*.sql"):
+        if file.name < "0050":
+            shutil.copy(file, tmp_path)
+    async with await open_pool(empty) as pool:
+        await migrate(pool, directory=tmp_path)
+        if in_use:
+            await pool.execute(
+                "WITH o AS (INSERT INTO organisations (name) VALUES ('Acme') RETURNING id), "
+                "w AS (INSERT INTO workspaces (organisation_id, name) SELECT id, 'app' FROM o "
+                "RETURNING id) INSERT INTO publishable_keys (workspace_id, public_key, name, "
+                "created_by) SELECT id, 'mesh_pub_a_b_c', 'web', 'test' FROM w"
+            )
+        await migrate(pool)
+    async with opened(empty) as catalog:
+        if in_use:
+            caller = await catalog.key_lookup.publishable("mesh_pub_a_b_c")
+            assert caller.may_meet_older_api()
+            assert caller.may_find_older_events()
+        organisation = (await catalog.organisations.default()).id
+        workspace = await catalog.workspaces.create(organisation, name="New app")
+        key = await catalog.publishable_keys.current(organisation, workspace.id)
+        caller = await catalog.key_lookup.publishable(key.public_key)
+        assert caller.may_meet_older_api() is in_use
+        assert caller.may_find_older_events() is in_use
