@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import uuid
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from catalog.rules import Rule
-from delivery.build_messages import build_messages
-from delivery.event import read_event
 from delivery.log import EventLog
+from delivery.message import MessagePair
 from delivery.result import Status
-from delivery.rule import MatchedRule, MatchRequest, unread_metadata
+from delivery.rule import unread_metadata
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import CREATED_BY, Parts, log_when_ended, with_parts
 from starter.cli.payload import PayloadFile, read_payload
 from starter.cli.tour_view import show_log, show_messages
+from starter.rule_preview import event_to_try, stored_rule
+from starter.rule_preview import preview as preview_of
 from starter.shapes import event_detail_object, rule_object
 
 rules = typer.Typer(help="Rules: which events go to which connection.")
@@ -112,17 +111,12 @@ def preview(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
     """Print the exact two requests that an event with this payload would make; send nothing."""
     given = read_payload(payload)
 
-    async def build(parts: Parts) -> tuple[Rule, MatchedRule]:
+    async def build(parts: Parts) -> MessagePair:
         known = await parts.catalog.rules.get(parts.organisation, rule)
-        return known, await _matched(parts, known)
+        matched = await stored_rule(parts.catalog, known)
+        return preview_of(event_to_try(known, given), matched)
 
-    known, matched = with_parts(build)
-    event = read_event(
-        {"workspace": known.workspace, "event": known.event, "payload": given},
-        event_id=str(uuid.uuid4()),
-        started_at=datetime.now(UTC),
-    )
-    messages = build_messages(event, matched)
+    messages = with_parts(build)
     if as_json:
         print_json(messages.model_dump(mode="json"))
     else:
@@ -152,22 +146,6 @@ def send_test(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
         show_log(log)
     if log.status is not Status.COMPLETED:
         raise CommandFailed(Exit.BAD)
-
-
-async def _matched(parts: Parts, rule: Rule) -> MatchedRule:
-    """The rule as the workers would match it now, mapping and build included."""
-    result = await parts.catalog.rule_lookup.match(
-        MatchRequest(
-            workspace=rule.workspace,
-            event=rule.event,
-            resource=rule.resource or "global",
-            resource_id=rule.resource_id,
-            only_rules=(rule.id,),
-            exact=True,
-        )
-    )
-    fleet = await parts.catalog.workers.fleet()
-    return result.rules[0].model_copy(update={"build": fleet.newest_build})
 
 
 def _object(option: str, text: str | None) -> dict[str, Any]:

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import JsonValue, ValidationError
 
-from delivery.build_messages import build_messages
 from delivery.errors import InvalidEvent, MappingError
-from delivery.event import read_event
 from delivery.mapping_schema import MappingSchema
 from delivery.rule import MatchedRule, metadata_from
 from delivery.strict_json import parse
 from starter.console.rule_form import RuleForm
 from starter.console.words import sentence
-
-NIL = "00000000-0000-0000-0000-000000000000"
+from starter.rule_preview import NIL, unsent_event
+from starter.rule_preview import preview as preview_of
 
 
 @dataclass(frozen=True)
@@ -59,16 +56,14 @@ def preview(
     if schema is None:
         return Preview(fault="A row of the mapping can't be read: see there.", fault_of="Mapping")
     try:
-        event = read_event(
+        event = unsent_event(
             {
                 "workspace": workspace,
                 "event": form.event or "event.name",
                 "payload": read_payload(form.payload),
                 "resource": form.resource or None,
                 "resource_id": form.resource_id or None,
-            },
-            event_id=NIL,
-            started_at=datetime.now(UTC),
+            }
         )
         matched = MatchedRule(
             id=rule or NIL,
@@ -78,7 +73,7 @@ def preview(
             mapping=schema,
             build=build,
         )
-        messages = build_messages(event, matched)
+        messages = preview_of(event, matched)
     except UnreadablePayload as err:
         return Preview(fault=sentence(str(err)), fault_of="Payload")
     except InvalidEvent as err:

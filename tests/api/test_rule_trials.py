@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 
 from delivery.capabilities import FIRST_RELEASE
 from destinations.customerio.simulator import Fault
 from tests.api.caller import Api, assert_error
 from tests.integration.stack import SAMPLE
+from tests.operations.processes import command
 
 
 async def test_test_event_returns_both_requests_and_responses(api: Api):
@@ -52,6 +54,23 @@ async def test_preview_builds_what_would_be_sent_and_sends_nothing(api: Api):
     other = {"payload": SAMPLE, "event": "another"}
     assert (await api.post(f"/rules/{rule.id}/preview", other)).json()["matches"] is False
     assert api.stack.calls() == []
+
+
+async def test_the_command_line_previews_what_the_api_previews(api: Api):
+    rule = await api.stack.rule(override="Signed Up", resource="list", seats="7")
+    payload = {"email": "test@example.com", "plan": "pro"}
+    shown = (await api.post(f"/rules/{rule.id}/preview", {"payload": payload})).json()
+    printed = await command(
+        api.stack, "rules", "preview", rule.id, "--payload", json.dumps(payload), "--json"
+    )
+    of_command = json.loads(printed.out)
+    of_the_moment = {"timestamp", "messageId"}
+    for call in ("identify", "track"):
+        assert {k: v for k, v in shown[call].items() if k not in of_the_moment} == {
+            k: v for k, v in of_command[call]["body"].items() if k not in of_the_moment
+        }
+    assert shown["warnings"] == of_command["warnings"]
+    assert shown["warnings"][0].startswith("metadata.seats is kept but not read")
 
 
 async def test_preview_is_made_by_the_build_that_the_fleet_would_use(api: Api):

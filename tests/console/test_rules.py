@@ -70,7 +70,7 @@ async def test_a_mapping_is_kept_as_it_was_made(site: Site, browser: Browser, st
         await expect(page.get_by_text("Saved.")).to_be_visible()
     stored = await stack.catalog.mappings.default(stack.organisation, connection.id)
     assert stored is not None
-    assert stored.version == 1
+    assert stored.version == 2
     by_name = {mapped.dest: mapped for mapped in stored.schema.fields}
     assert by_name["email"].transforms == (Lower(type="lower"),)
     assert by_name["source"].source == LiteralSource(type="literal", value=12)
@@ -107,7 +107,7 @@ async def test_a_mapping_that_somebody_else_has_changed_is_not_overwritten(
         await expect(other.get_by_label("userId: path in the payload")).to_have_value("second.id")
     stored = await stack.catalog.mappings.default(stack.organisation, rule.connection)
     assert stored is not None
-    assert stored.version == 1
+    assert stored.version == 2
 
 
 async def test_the_last_real_event_fills_the_payload(site: Site, browser: Browser, stack: Stack):

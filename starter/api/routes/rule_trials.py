@@ -5,28 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import Request
 
 from catalog.rules import Rule
-from delivery.build_messages import build_messages
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.errors import MappingError
-from delivery.event import Event, read_event
+from delivery.event import Event
 from delivery.log import EventLog
-from delivery.rule import MatchedRule, MatchRequest
 from emitonce import EmitError
 from engine.event_log import read_event_log
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
-from starter.api.errors import not_found
 from starter.api.parts import Parts
 from starter.api.queries import RuleId
 from starter.api.routing import caller_of, management_router, organisation_of
 from starter.api.schemas.events import Preview, TestResult
 from starter.api.schemas.management import RuleTrial
+from starter.rule_preview import event_to_try, preview, stored_rule
 from starter.shapes import rule_event_object
 
 TEST_SECONDS = 30.0
@@ -38,8 +35,6 @@ SAMPLE_PAYLOAD: dict[str, Any] = {
     "last_name": "User",
     "plan": "pro",
 }
-
-_NIL = "00000000-0000-0000-0000-000000000000"
 
 router = management_router("Rules")
 
@@ -91,8 +86,8 @@ async def preview_rule(request: Request, rule_id: RuleId) -> Any:
     parts: Parts = request.app.state.parts
     rule = await parts.catalog.rules.get(organisation_of(request), rule_id)
     event = _event(rule, await read_model(request, RuleTrial))
-    matched = await _matched(parts, rule)
-    preview: dict[str, Any] = {
+    matched = await stored_rule(parts.catalog, rule)
+    shown: dict[str, Any] = {
         "matches": rule.active
         and rule.event == event.event
         and rule.resource in (None, event.resource)
@@ -102,11 +97,11 @@ async def preview_rule(request: Request, rule_id: RuleId) -> Any:
         "warnings": [],
     }
     try:
-        messages = build_messages(event, matched)
+        messages = preview(event, matched)
     except MappingError as err:
-        return {**preview, "error": f"mapping_error: {err}"}
+        return {**shown, "error": f"mapping_error: {err}"}
     return {
-        **preview,
+        **shown,
         "identify": messages.identify.body,
         "track": messages.track.body,
         "warnings": list(messages.warnings),
@@ -114,36 +109,14 @@ async def preview_rule(request: Request, rule_id: RuleId) -> Any:
 
 
 def _event(rule: Rule, given: RuleTrial) -> Event:
-    """The event to try with: what isn't given is what the rule is for."""
-    return read_event(
-        {
-            "workspace": rule.workspace,
-            "event": given.event if given.event is not None else rule.event,
-            "payload": given.payload if given.payload is not None else SAMPLE_PAYLOAD,
-            "resource": given.resource if given.resource is not None else rule.resource,
-            "resource_id": given.resource_id if given.resource_id is not None else rule.resource_id,
-            "timestamp": given.timestamp,
-        },
-        event_id=_NIL,
-        started_at=datetime.now(UTC),
+    return event_to_try(
+        rule,
+        given.payload if given.payload is not None else SAMPLE_PAYLOAD,
+        event=given.event,
+        resource=given.resource,
+        resource_id=given.resource_id,
+        timestamp=given.timestamp,
     )
-
-
-async def _matched(parts: Parts, rule: Rule) -> MatchedRule:
-    """The rule with its connection's mapping and the fleet's build, as an event would find it."""
-    found = await parts.catalog.rule_lookup.match(
-        MatchRequest(
-            workspace=rule.workspace,
-            event=rule.event,
-            resource="global",
-            only_rules=(rule.id,),
-            exact=True,
-        )
-    )
-    if not found.rules:  # deleted since
-        raise not_found("rule_id", "rule")
-    fleet = await parts.catalog.workers.fleet()
-    return found.rules[0].model_copy(update={"build": fleet.newest_build})
 
 
 def _test_result(log: EventLog) -> Mapping[str, Any]:

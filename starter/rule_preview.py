@@ -1,0 +1,69 @@
+"""The two requests that an event would make by a rule, without sending them.
+
+Command line, HTTP API and console show the same, since all ask here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from catalog import Catalog
+from catalog.errors import NotFound
+from catalog.rules import Rule
+from delivery.build_messages import build_messages
+from delivery.event import Event, read_event
+from delivery.message import MessagePair
+from delivery.rule import MatchedRule, MatchRequest, unread_metadata
+
+# Of the event that is tried, which is nobody's.
+NIL = "00000000-0000-0000-0000-000000000000"
+
+
+async def stored_rule(catalog: Catalog, rule: Rule) -> MatchedRule:
+    """The rule with its connection's mapping and the fleet's build, as an event would find it.
+
+    Raises:
+        NotFound: it was deleted meanwhile.
+    """
+    found = await catalog.rule_lookup.match(
+        MatchRequest(
+            workspace=rule.workspace,
+            event=rule.event,
+            resource="global",
+            only_rules=(rule.id,),
+            exact=True,
+        )
+    )
+    if not found.rules:
+        raise NotFound("rule", rule.id)
+    fleet = await catalog.workers.fleet()
+    return found.rules[0].model_copy(update={"build": fleet.newest_build})
+
+
+def event_to_try(rule: Rule, payload: Mapping[str, Any], **given: str | None) -> Event:
+    """An event with this payload; what isn't `given` of it is what the rule is for.
+
+    Raises:
+        InvalidEvent: one of the fields.
+    """
+    fields = {name: value for name, value in given.items() if value is not None}
+    of_rule = {"event": rule.event, "resource": rule.resource, "resource_id": rule.resource_id}
+    return unsent_event({**of_rule, **fields, "workspace": rule.workspace, "payload": payload})
+
+
+def unsent_event(fields: Mapping[str, Any]) -> Event:
+    """The event of a start input that nobody starts. Raises `InvalidEvent`."""
+    return read_event(dict(fields), event_id=NIL, started_at=datetime.now(UTC))
+
+
+def preview(event: Event, rule: MatchedRule) -> MessagePair:
+    """Both requests, with every warning that the delivery would carry and those of the rule.
+
+    Raises:
+        MappingError: no valid message can be built.
+    """
+    messages = build_messages(event, rule)
+    warnings = (*unread_metadata(rule.metadata.model_extra or {}), *messages.warnings)
+    return messages.model_copy(update={"warnings": warnings})
