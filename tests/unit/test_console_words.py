@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from delivery.attempt import Attempt
 from delivery.outcome import OutcomeCode
 from delivery.result import Status
-from engine.event_counts import Bucket
+from engine.event_counts import Bucket, EventCounts
 from starter.console import charts, words
 from starter.console.json_view import json_view
 
@@ -87,12 +87,16 @@ def test_very_long_json_is_cut_and_says_so():
 
 def test_charts_hold_what_they_are_given():
     buckets = [
-        Bucket(NOW + timedelta(hours=n), NOW + timedelta(hours=n + 1), {Status.FAILED: n})
+        Bucket(
+            NOW + timedelta(hours=n),
+            NOW + timedelta(hours=n + 1),
+            EventCounts({Status.FAILED: n}),
+        )
         for n in range(4)
     ]
     chart = charts.over_time(buckets)
     assert chart.count("<rect") == 3
-    assert "6 delivery runs" in chart
+    assert "6 events over time" in chart
     latency = charts.latency([timedelta(milliseconds=ms) for ms in (50, 200, 200, 90_000)])
     assert (latency.sample, latency.median) == (4, timedelta(milliseconds=200))
     assert charts.latency([]).median is None
