@@ -173,7 +173,7 @@ async def read_redelivery(client: Client, id: str) -> RedeliveryStatus:
     selection = Selection.model_validate(await described.memo_value(SELECTION))
     progress = await _progress(client, described)
     return RedeliveryStatus(
-        id=id,
+        id=id.lower(),
         state=state_of(described.status),
         selection=selection,
         started_at=described.start_time,
@@ -254,4 +254,4 @@ async def _is_known(client: Client, id: str) -> bool:
 
 
 def _workflow_id(id: str) -> str:
-    return f"redeliver-{id}"
+    return f"redeliver-{id.lower()}"

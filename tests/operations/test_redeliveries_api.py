@@ -48,6 +48,21 @@ async def ended(api: Api, id: str) -> dict[str, Any]:
     return status
 
 
+async def test_ids_of_either_case_select_and_find_the_same_redelivery(api: Api) -> None:
+    await failed_ones(api.stack, 1)
+    rules = await api.stack.catalog.rules.list(api.stack.organisation)
+    body = last_hour(api.stack, rule=rules.records[0].id, dry_run=True)
+    plan = (await api.post("/redeliveries", body)).json()
+    selection = plan["selection"] | {"rule": plan["selection"]["rule"].upper()}
+    selection["workspace"] = selection["workspace"].upper()
+    started = [
+        (await api.post("/redeliveries", chosen)).json()["id"]
+        for chosen in (plan["selection"], selection)
+    ]
+    assert started == [plan["id"]] * 2
+    assert (await ended(api, plan["id"].upper()))["id"] == plan["id"]
+
+
 async def test_what_was_planned_is_started_by_sending_it_back(api: Api) -> None:
     await failed_ones(api.stack, 3)
     planned = await api.post("/redeliveries", last_hour(api.stack, dry_run=True))

@@ -159,7 +159,7 @@ async def _redelivery(request: Request, workspace_id: str, id: str) -> Redeliver
     workspace = await workspace_of(request, workspace_id)
     if read_id(id) is None:
         raise RedeliveryNotFound("there is no such redelivery here")
-    status = await read_redelivery(parts_of(request).client, id.lower())
+    status = await read_redelivery(parts_of(request).client, id)
     if status.selection.workspace != workspace.id:
         raise RedeliveryNotFound("there is no such redelivery here")
     return status
