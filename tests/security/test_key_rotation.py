@@ -199,11 +199,9 @@ async def test_reencryption_goes_on_where_it_was_stopped(sealed: Stack) -> None:
     assert (await anext(renewing)).done == 2
     await renewing.aclose()
     assert await sealed.catalog.key_use.credentials_by_key() == {"c2": 2, "k1": 4}
-    assert [b.done async for b in Reencryption(sealed.catalog.pool, cipher).run(batch=2)] == [
-        2,
-        1,
-        1,
-    ]
+    batches = [b.done async for b in Reencryption(sealed.catalog.pool, cipher).run(batch=2)]
+    assert sum(batches) == 4  # of the 6, what was not done before
+    assert max(batches) == 2
     assert await sealed.catalog.key_use.credentials_by_key() == {"c2": 6}
 
     async with process_catalog(sealed, NEW_CREDENTIAL) as catalog:

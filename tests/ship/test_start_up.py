@@ -99,18 +99,6 @@ async def test_an_older_schema(settings: dict[str, str], stack: Stack) -> None:
     assert "emitonce migrate" in said
 
 
-async def test_a_newer_schema(settings: dict[str, str], stack: Stack) -> None:
-    connection = await asyncpg.connect(stack.database)
-    await connection.execute(
-        "INSERT INTO schema_migrations (name, checksum) VALUES ('9999_future.sql', 'x')"
-    )
-    await connection.close()
-    code, said = await ends(settings)
-    assert code == SETTINGS
-    assert "9999_future.sql" in said
-    assert "newer" in said
-
-
 async def test_a_metrics_port_in_use(settings: dict[str, str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
