@@ -133,9 +133,12 @@ class Story:
             come = len(self.round.emitted) - before
             return task.done() or come >= self.events // STAGES // 3
 
+        async def alerted() -> bool:
+            return len(self.alerts.of(INACTIVE)) > told
+
         try:
             await until(a_third, within=60, what="a third of a batch")
-            await self.alerts.until(INACTIVE, told + 1, within=120)
+            await until(alerted, within=120, what=f"an alert by {self.fleet.releases}")
             yield
         finally:
             await task
