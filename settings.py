@@ -21,7 +21,9 @@ from pydantic_settings import (
     SecretsSettingsSource,
     SettingsConfigDict,
 )
+from temporalio.envconfig import ClientConfig
 
+from clear_text import clear_database, clear_temporal, clear_url
 from delivery.validation import problem
 from destinations.customerio.client import VENDOR_URLS
 from emitonce.ids import decode_secret
@@ -45,7 +47,8 @@ class Settings(BaseSettings):
     Where Temporal is comes from its own standard variables (`TEMPORAL_ADDRESS`,
     `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS*`), read by `temporalio.envconfig`.
 
-    Raises `SettingsError` for a value that can't be meant.
+    Raises `SettingsError` for a value that can't be meant, and in production for a server in
+    another network that would be reached in clear text.
     """
 
     model_config = SettingsConfigDict(
@@ -171,6 +174,8 @@ class Settings(BaseSettings):
         except ValidationError as err:
             faults = err.errors(include_url=False, include_input=False)
             raise SettingsError("; ".join(map(_named, faults))) from None
+        if self.env == "production":
+            self._refuse_clear_text()
 
     @field_validator("public_url")
     @classmethod
@@ -210,6 +215,32 @@ class Settings(BaseSettings):
             return init_settings, env_settings
         return init_settings, env_settings, SecretsSettingsSource(settings_cls, folder)
 
+    def _refuse_clear_text(self) -> None:
+        urls = {
+            "EMITONCE_CUSTOMERIO_URL_US": self.customerio_url_us,
+            "EMITONCE_CUSTOMERIO_URL_EU": self.customerio_url_eu,
+            "EMITONCE_ALERT_URL": _revealed(self.alert_url),
+            "EMITONCE_ALERT_HEARTBEAT_URL": _revealed(self.alert_heartbeat_url),
+        }
+        for name, url in urls.items():
+            if url and clear_url(url):
+                self.forbid_in_production(
+                    f"{name} to reach another network in clear text", "begin it with https://"
+                )
+        database = _revealed(self.database_url)
+        if database and clear_database(database, os.environ):
+            self.forbid_in_production(
+                "EMITONCE_DATABASE_URL to reach another network without TLS",
+                "add sslmode=verify-full to it, with sslrootcert=system or the path of the "
+                "authority that signed the server's certificate",
+            )
+        if clear_temporal(ClientConfig.load_client_connect_config()):
+            self.forbid_in_production(
+                "TEMPORAL_ADDRESS to reach another network without TLS",
+                "set TEMPORAL_API_KEY, TEMPORAL_TLS=true, or TEMPORAL_TLS_CLIENT_CERT_PATH and "
+                "TEMPORAL_TLS_CLIENT_KEY_PATH",
+            )
+
     @property
     def release(self) -> str:
         """What runs: the version, and the build where one is named."""
@@ -224,6 +255,10 @@ class Settings(BaseSettings):
         """Raises `SettingsError` in production, where nothing is embedded or generated."""
         if self.env == "production":
             raise SettingsError(f"EMITONCE_ENV=production does not allow {what}: {remedy}")
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
 
 
 def _named(fault: Any) -> str:

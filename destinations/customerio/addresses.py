@@ -15,6 +15,15 @@ from aiohttp.resolver import ThreadedResolver
 
 from destinations.customerio.errors import AddressRefused
 
+# Of IPv6, what Python calls global although it leads elsewhere: IPv4-compatible addresses, NAT64 of
+# a network's own (RFC 8215), and site-local ones. Of IPv4, a range for protocols (RFC 6890), of
+# which Python's releases think differently.
+_NOT_PUBLIC = tuple(
+    map(ipaddress.ip_network, ("::/96", "64:ff9b:1::/48", "fec0::/10", "192.0.0.0/24"))
+)
+# Holds the IPv4 address that the translator connects to (RFC 6052).
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
 # Names of the own network by convention: RFC 6761 and 6762, RFC 8375, and ICANN's `internal`.
 _OWN_NETWORK = (".internal", ".local", ".localhost", ".home.arpa", ".test")
 
@@ -24,10 +33,11 @@ def names_own_network(host: str) -> bool:
     without dots such as a container's, or one of the suffixes for it.
     """
     try:
-        return not ipaddress.ip_address(host.strip("[]")).is_global
+        ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         lowered = host.lower().rstrip(".")
         return "." not in lowered or lowered.endswith(_OWN_NETWORK)
+    return not _is_public(host.strip("[]"))
 
 
 class PublicResolver(AbstractResolver):
@@ -64,6 +74,10 @@ def _is_public(address: str) -> bool:
         return False
     if isinstance(found, ipaddress.IPv6Address):
         embedded = found.ipv4_mapped or found.sixtofour
+        if found in _NAT64:
+            embedded = ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)
         if embedded is not None:
             found = embedded
+    if any(found in network for network in _NOT_PUBLIC):
+        return False
     return found.is_global and not found.is_multicast

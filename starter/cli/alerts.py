@@ -15,8 +15,10 @@ import typer
 from pydantic import SecretStr
 
 from catalog.alert_targets import AlertTarget
+from clear_text import clear_url
 from delivery.alert import Alert, AlertType
 from destinations.webhook import SECRET_PREFIX, Webhook, WebhookFailed, read_secret, read_url
+from settings import Settings
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json, say
 from starter.cli.parts import Parts, with_parts
@@ -52,6 +54,11 @@ def set_target(
     given_url = _read("--url", url, read_url)
     given_secret = _read("--secret", secret, read_secret)
     given_heartbeat = _read("--heartbeat-url", heartbeat_url or None, read_url)
+    for option, given in (("--url", given_url), ("--heartbeat-url", given_heartbeat)):
+        if given and clear_url(given.get_secret_value()):
+            Settings().forbid_in_production(
+                f"{option} to reach another network in clear text", "begin it with https://"
+            )
 
     async def change(parts: Parts) -> tuple[AlertTarget, bool]:
         stored = await parts.catalog.alert_targets.get()

@@ -127,6 +127,17 @@ def test_the_vendor_s_hosts_are_held_to_public_addresses() -> None:
         ("::ffff:127.0.0.1", False),
         ("::ffff:34.107.200.1", True),
         ("2002:7f00:1::", False),  # 6to4 of 127.0.0.1
+        ("64:ff9b::7f00:1", False),  # NAT64 of 127.0.0.1
+        ("64:ff9b::a9fe:a9fe", False),  # NAT64 of 169.254.169.254
+        ("64:ff9b::226b:c801", True),  # NAT64 of 34.107.200.1, where IPv4 is reached so
+        ("64:ff9b:1::226b:c801", False),  # NAT64 of a network's own
+        ("::127.0.0.1", False),
+        ("::34.107.200.1", False),
+        ("fec0::1", False),
+        ("192.0.0.8", False),
+        ("192.0.0.9", False),
+        ("::ffff:192.0.0.8", False),
+        ("::ffff:10.0.0.1", False),
         ("fe80::1%eth0", False),
         ("fd00::1", False),
         ("/run/proxy.sock", False),

@@ -8,11 +8,12 @@ import os
 import pytest
 
 from settings import LocalKeys, Secrets, Settings, SettingsError, load_secrets
+from starter.cli.alerts import set_target
 
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch, tmp_path):
-    for name in [name for name in os.environ if name.upper().startswith("EMITONCE_")]:
+    for name in [name for name in os.environ if name.startswith(("EMITONCE_", "TEMPORAL_", "PG"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("EMITONCE_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("EMITONCE_SECRETS_DIR", str(tmp_path / "secrets"))
@@ -128,3 +129,76 @@ def test_secrets_are_shown_nowhere(monkeypatch) -> None:
     for seed in range(1, 5):
         assert encoded(random_key(seed)) not in shown
         assert repr(random_key(seed)) not in shown
+
+
+ELSEWHERE = [
+    ("EMITONCE_CUSTOMERIO_URL_US", "http://cdp.example.com/v1"),
+    ("EMITONCE_CUSTOMERIO_URL_EU", "http://34.107.200.1/v1"),
+    ("EMITONCE_ALERT_URL", "http://hooks.example.com/hunter2"),
+    ("EMITONCE_ALERT_HEARTBEAT_URL", "HTTP://hc-ping.example.com/hunter2"),
+    ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@db.example.com/e"),
+    ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@db.example.com/e?sslmode=prefer"),
+    ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@34.107.200.1:5432/e?sslmode=disable"),
+    ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@postgres,db.example.com:5432/e"),
+    ("EMITONCE_DATABASE_URL", "postgresql:///e?host=db.example.com&sslmode=allow"),
+    ("EMITONCE_DATABASE_URL", "postgresql:///e?host=2606:4700::1111"),
+    ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2\uff0f@db.example.com/e"),
+    ("TEMPORAL_ADDRESS", "temporal.example.com:7233"),
+    ("TEMPORAL_ADDRESS", "[2606:4700::1111]:7233"),
+]
+OWN_OR_ENCRYPTED = [
+    ("EMITONCE_CUSTOMERIO_URL_US", "http://simulator:9100/v1"),
+    ("EMITONCE_CUSTOMERIO_URL_US", "https://cdp.example.com/v1"),
+    ("EMITONCE_ALERT_URL", "http://alertmanager.monitoring.internal/x"),
+    ("EMITONCE_ALERT_HEARTBEAT_URL", "http://10.0.0.9/x"),
+    ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@postgres:5432/e"),
+    ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@[fd00::5]:5432/e?sslmode=disable"),
+    ("EMITONCE_DATABASE_URL", "postgresql:///e?host=/var/run/postgresql"),
+    ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@%2Fvar%2Frun%2Fpostgresql/e"),
+    ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@db.example.com/e?sslmode=require"),
+    ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@db.example.com/e?sslmode=verify-full"),
+    ("TEMPORAL_ADDRESS", "temporal:7233"),
+    ("TEMPORAL_ADDRESS", "temporal-frontend.temporal.svc.cluster.local:7233"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), ELSEWHERE)
+def test_nothing_goes_to_another_network_in_clear_text(monkeypatch, name, value) -> None:
+    with pytest.raises(SettingsError, match=f"does not allow {name} to reach") as caught:
+        load(monkeypatch, **{name: value})
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "value"), OWN_OR_ENCRYPTED)
+def test_the_own_network_and_tls_are_allowed(monkeypatch, name, value) -> None:
+    load(monkeypatch, **{name: value})
+
+
+def test_an_alert_target_that_is_set_by_command_is_held_to_it_too(monkeypatch) -> None:
+    monkeypatch.setenv("EMITONCE_ENV", "production")
+    for option in ({"url": "http://hooks.example.com"}, {"heartbeat_url": "http://hc.example.com"}):
+        with pytest.raises(SettingsError, match="to reach another network in clear text"):
+            set_target(**option)
+
+
+def test_development_may_use_clear_text(monkeypatch) -> None:
+    for name, value in ELSEWHERE:
+        load(monkeypatch, EMITONCE_ENV="development", **{name: value})
+
+
+@pytest.mark.parametrize(
+    "tls", [{"TEMPORAL_TLS": "true"}, {"TEMPORAL_API_KEY": "key"}], ids=["TLS", "API key"]
+)
+def test_temporal_elsewhere_is_reached_with_tls(monkeypatch, tls) -> None:
+    load(monkeypatch, TEMPORAL_ADDRESS="temporal.example.com:7233", **tls)
+
+
+def test_libpq_s_variables_count_too(monkeypatch) -> None:
+    with pytest.raises(SettingsError, match="EMITONCE_DATABASE_URL"):
+        load(monkeypatch, EMITONCE_DATABASE_URL="postgresql:///e", PGHOST="db.example.com")
+    load(
+        monkeypatch,
+        EMITONCE_DATABASE_URL="postgresql:///e",
+        PGHOST="db.example.com",
+        PGSSLMODE="verify-full",
+    )
