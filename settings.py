@@ -143,6 +143,10 @@ class Settings(BaseSettings):
     events over HTTP. A key that is revoked meanwhile emits until PostgreSQL is back, or until this
     time is over. 0: no event is accepted without PostgreSQL."""
 
+    largest_event_kib: int = Field(default=256, ge=1, le=256)
+    """How large an event that comes in over HTTP may be, in KiB. It can be lowered only: the
+    256 KiB are what workers take from other clients too. Too low: 413 for events that are meant."""
+
     http_host: str = "127.0.0.1"
     """Where the HTTP API listens. Beyond this machine it belongs behind a proxy that ends TLS: keys
     and events would travel in clear text."""

@@ -10,6 +10,10 @@ class InvalidEvent(Exception):
         self.reason = reason
 
 
+class EventTooLarge(InvalidEvent):
+    """The event has more bytes or JSON values than one may hold."""
+
+
 class MappingError(Exception):
     """No valid message can be built of this event for this rule; permanent for this delivery.
 

@@ -17,13 +17,11 @@ from typing import Any
 
 from emitonce.errors import InvalidEvent, InvalidSetup
 from emitonce.payload import json_object
+from emitonce.size import LARGEST_PAYLOAD, check_payload_size, is_small
 from emitonce.timestamp import check_timestamp, timestamp_text
 
 MAX_NAME_BYTES = 100
 MAX_RESOURCE_ID_BYTES = 255
-
-# The server refuses a payload over 2 MiB; saying so here names the thing and its size.
-LARGEST_INPUT = 2 * 1024 * 1024 - 4096
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _EMAIL = re.compile(r"[^\s@]@[^\s@]*\.[^\s@]")
@@ -94,26 +92,27 @@ def check_idempotency_key(key: object, *, in_header: bool = False) -> None:
         )
 
 
-def encode(fields: Mapping[str, Any]) -> bytes:
+def encode(fields: Mapping[str, Any], largest_payload: int = LARGEST_PAYLOAD) -> bytes:
     """The bytes that are stored, and that an idempotency key stands for: never changed.
 
     Raises:
-        InvalidEvent: they can't be JSON, or are too many.
+        InvalidEvent: they can't be JSON; `EventTooLarge` when they are too many.
     """
+    body = _json(fields)
+    if not is_small(body, largest_payload):
+        check_payload_size(_json(fields["payload"]), largest_payload)
+    return body
+
+
+def _json(value: object) -> bytes:
     try:
-        body = json.dumps(
-            fields, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        return json.dumps(
+            value, ensure_ascii=False, allow_nan=False, separators=(",", ":")
         ).encode()
     except UnicodeEncodeError:
         raise InvalidEvent("payload: holds half of a surrogate pair, which is not text") from None
     except (TypeError, ValueError, RecursionError) as err:
         raise InvalidEvent(f"payload: is not JSON: {err}") from None
-    if len(body) > LARGEST_INPUT:
-        raise InvalidEvent(
-            f"payload: the event is {len(body)} bytes, at most {LARGEST_INPUT} can be stored "
-            "(Customer.io takes 32,000 for one call)"
-        )
-    return body
 
 
 def is_uuid(text: str) -> bool:

@@ -30,6 +30,7 @@ from emitonce.event import encode, is_uuid
 from emitonce.handle import StartedEvent
 from emitonce.ids import event_id_for, fingerprint, resource_id_hash
 from emitonce.rpc import refusal
+from emitonce.size import LARGEST_PAYLOAD
 from emitonce.timestamp import timestamp_text
 
 WORKFLOW = "DeliverEvent"
@@ -70,12 +71,14 @@ class EventStarter:
         instance_secret: bytes | None = None,
         task_queue: str = TASK_QUEUE,
         eager_start: bool = False,
+        largest_payload: int = LARGEST_PAYLOAD,
     ) -> None:
-        """See `Emitter`."""
+        """See `Emitter`. `largest_payload` is in bytes."""
         self.client = client
         self._secret = instance_secret
         self._task_queue = task_queue
         self._eager_start = eager_start
+        self._largest_payload = largest_payload
 
     async def start(
         self,
@@ -115,7 +118,7 @@ class EventStarter:
             fields["only_rules"] = only_rules
         if test:
             fields["test"] = True
-        body = encode(fields)
+        body = encode(fields, self._largest_payload)
         event_id, accepted_at = str(uuid.uuid4()), _now()
         memo = {} if created_by is None else {"created_by": created_by}
         if idempotency_key is not None:

@@ -45,6 +45,7 @@ async def run_api(settings: Settings, *, as_json: bool) -> None:
             task_queue=settings.task_queue,
             ui_url=settings.ui_url,
             public_url=settings.public_url,
+            largest_payload=settings.largest_event_kib * 1024,
             meter=telemetry.meter,
             codec=CodecAccess(settings.codec_token, ui_origins(settings.ui_url))
             if settings.codec_token

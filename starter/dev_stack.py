@@ -128,6 +128,7 @@ async def open_dev_stack(
             instance_secret=secrets.instance_secret,
             task_queue=settings.task_queue,
             ui_url=ui,
+            largest_payload=settings.largest_event_kib * 1024,
         )
         organisation = (await catalog.organisations.default()).id
         key = await development_key(catalog, organisation, settings.data_dir)

@@ -155,7 +155,7 @@ class Accepting:
             "timestamp": given.timestamp,
         }
         # As the workflow will read it, so that what it would refuse is refused now.
-        event = read_event(fields, event_id=_NIL, started_at=datetime.now(UTC))
+        event = read_event(fields, event_id=_NIL, started_at=datetime.now(UTC), checked=True)
         return NewEvent(
             workspace=workspace,
             event=event.event,

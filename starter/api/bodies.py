@@ -11,11 +11,15 @@ from starlette.requests import Request
 
 from delivery import errors as domain
 from delivery.labels import kind
+from delivery.size import holds_more_values
 from delivery.strict_json import parse
 from delivery.validation import problem
 from starter.api.errors import ApiError, Fault, bad_request, too_large
 
 LARGEST_BODY = 1024 * 1024
+MOST_VALUES = 20_000
+# Others wait while a larger one is parsed, so that is done in a thread.
+LARGEST_ON_THE_LOOP = 64 * 1024
 
 # A client that is cut off while it sends sees a broken connection, not why; so what it goes on
 # sending is taken and thrown away, within reason.
@@ -33,8 +37,31 @@ async def read_model(request: Request, model: type[Model]) -> Model:
     Raises:
         ApiError: 400 or 413.
     """
-    data = await read_bytes(request)
-    return as_model(parse_json(data) if data.strip() else {}, model)
+    return as_model(await read_json(request, absent={}), model)
+
+
+async def read_json(
+    request: Request,
+    limit: int = LARGEST_BODY,
+    most_values: int = MOST_VALUES,
+    *,
+    absent: JsonValue = None,
+) -> JsonValue:
+    """The body, read strictly; its size is held to the limits before anything is parsed.
+
+    `absent`, where given, stands in for a blank body.
+
+    Raises:
+        ApiError: 400; 413 for more than `limit` bytes or `most_values` JSON values.
+    """
+    data = await read_bytes(request, limit)
+    if absent is not None and not data.strip():
+        return absent
+    if holds_more_values(data, most_values):
+        raise too_large("body", f"holds more than {most_values:,} JSON values; send fewer")
+    if len(data) > LARGEST_ON_THE_LOOP:
+        return await asyncio.to_thread(parse_json, data)
+    return parse_json(data)
 
 
 async def read_bytes(request: Request, limit: int = LARGEST_BODY) -> bytes:

@@ -21,6 +21,7 @@ from delivery import errors as domain
 from delivery.cursor import InvalidCursor
 from delivery.redelivery_plan import NotRedeliverable
 from delivery.validation import problem
+from emitonce.size import EventTooLarge
 from engine.bulk_redelivery import NothingSelected
 from engine.event_log import EventNotFound
 from engine.failing_fast import NotConnected
@@ -120,7 +121,8 @@ def _of_ours(error: Exception) -> ApiError | None:
     if isinstance(error, catalog.InvalidValue):
         return bad_request(_BODY_PARAMS.get(error.field, error.field), error.problem)
     if isinstance(error, domain.InvalidEvent):
-        return bad_request("body" if error.field == "input" else error.field, error.reason)
+        answer = too_large if isinstance(error, domain.EventTooLarge) else bad_request
+        return answer("body" if error.field == "input" else error.field, error.reason)
     if isinstance(error, InvalidCursor):
         return bad_request("cursor", str(error).removeprefix("cursor: "))
     if isinstance(error, catalog.NotFound):
@@ -137,7 +139,8 @@ def _of_ours(error: Exception) -> ApiError | None:
         return ApiError(409, str(error))
     if isinstance(error, emit.InvalidEvent):
         field_name, _, msg = str(error).partition(": ")
-        return bad_request(field_name, msg)
+        answer = too_large if isinstance(error, EventTooLarge) else bad_request
+        return answer(field_name, msg)
     if isinstance(error, catalog.CatalogUnavailable):
         return unavailable("the catalog's database can't be reached now: try again")
     if isinstance(error, emit.CannotDecode):

@@ -8,6 +8,7 @@ from temporalio.client import Client
 from temporalio.common import MetricMeter
 
 from catalog import Catalog
+from delivery.size import LARGEST_PAYLOAD
 from emitonce.start import TASK_QUEUE, EventStarter
 from starter.api.codec import CodecAccess
 
@@ -15,7 +16,8 @@ from starter.api.codec import CodecAccess
 @dataclass(frozen=True)
 class Parts:
     """`instance_secret` is raw bytes; `ui_url` is where people open the Temporal Web UI, and
-    `public_url` where they open this, when it isn't where it listens.
+    `public_url` where they open this, when it isn't where it listens. An event's payload has at
+    most `largest_payload` bytes.
 
     With `codec`, `/codec` decodes for that Web UI and for Temporal's command line.
     """
@@ -28,8 +30,12 @@ class Parts:
     public_url: str | None = None
     codec: CodecAccess | None = None
     meter: MetricMeter = MetricMeter.noop
+    largest_payload: int = LARGEST_PAYLOAD
 
     def event_starter(self) -> EventStarter:
         return EventStarter(
-            self.client, instance_secret=self.instance_secret, task_queue=self.task_queue
+            self.client,
+            instance_secret=self.instance_secret,
+            task_queue=self.task_queue,
+            largest_payload=self.largest_payload,
         )

@@ -81,7 +81,7 @@ async def test_unknown_keys_and_absent_fields_are_fine(api: Api):
         (b'{"event": "a", "payload": {"t": "\\ud800"}}', "body"),
         (b'{"event": "a", "payload": {"t": "\\u0000"}}', "body"),
         (b'{"event": "a", "payload": {"t\\u0000": 1}}', "body"),
-        (b"[" * 100_000, "body"),
+        (b"[" * 10_000, "body"),
         (b'{"event": "a", "payload": ' + b'{"a":' * 60 + b"1" + b"}" * 60 + b"}", "payload"),
         (b'{"payload": {}}', "event"),
         (b'{"event": "a"}', "payload"),
@@ -113,8 +113,8 @@ async def test_bad_event_is_refused_and_nothing_stored(
     assert listed.json()["records"] == []
 
 
-async def test_body_over_a_mebibyte_is_refused_by_size_announced_or_sent(api: Api):
-    large = b'{"event": "a", "payload": {"t": "' + b"x" * 1024 * 1024 + b'"}}'
+async def test_body_over_the_limit_is_refused_by_size_announced_or_sent(api: Api):
+    large = b'{"event": "a", "payload": {"t": "' + b"x" * 256 * 1024 + b'"}}'
     assert_error(await api.emit(large), 413, "body")
 
     async def chunks():

@@ -8,12 +8,17 @@ from fastapi import Header, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from delivery.size import MOST_VALUES
 from starter.api.accepting import MOST_EVENTS, Accepting
-from starter.api.bodies import parse_json, read_bytes
+from starter.api.bodies import read_json
 from starter.api.describing import array_of, body_of, errors
 from starter.api.errors import ApiError
+from starter.api.parts import Parts
 from starter.api.routing import caller_of, ingestion_router
 from starter.api.schemas.events import BulkResult, CreatedEventBody, EventInput
+
+# A payload has its own number of values; these are for what stands beside it, known or not.
+VALUES_BESIDE = 100
 
 router = ingestion_router("Ingestion")
 
@@ -40,7 +45,8 @@ IdempotencyKey = Annotated[
 async def emit_event(request: Request, idempotency_key: IdempotencyKey = None) -> Any:
     """Accept one event: when this is answered with 201, Temporal has stored it."""
     caller = caller_of(request)
-    value = parse_json(await read_bytes(request))
+    parts: Parts = request.app.state.parts
+    value = await read_json(request, parts.largest_payload, MOST_VALUES + VALUES_BESIDE)
     created = await accepting(request).one(value, caller, idempotency_key)
     request.state.said = {"event_id": created["id"], "workspace_id": created["workspace"]}
     return JSONResponse({"event": created}, status_code=201)
@@ -59,7 +65,7 @@ async def emit_event(request: Request, idempotency_key: IdempotencyKey = None) -
 )
 async def emit_events(request: Request, idempotency_key: IdempotencyKey = None) -> Any:
     """Accept a batch, each event by itself: 201 when all were accepted, 207 otherwise."""
-    value = parse_json(await read_bytes(request))
+    value = await read_json(request)
     results = await accepting(request).many(value, caller_of(request), idempotency_key)
     refused = sum(isinstance(result, ApiError) for result in results)
     request.state.said = {"accepted": len(results) - refused, "refused": refused}

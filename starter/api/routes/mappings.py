@@ -13,7 +13,7 @@ from catalog.connections import Connection
 from catalog.mappings import DEFAULT_NAME, GENERATED_VERSION
 from catalog.mappings import Mapping as Stored
 from delivery.mapping_schema import DEFAULT_MAPPING, MappingSchema
-from starter.api.bodies import as_model, parse_json, read_bytes
+from starter.api.bodies import as_model, read_json
 from starter.api.describing import body_of, errors
 from starter.api.errors import ApiError, not_found
 from starter.api.parts import Parts
@@ -118,7 +118,7 @@ async def put_default_mapping(request: Request, connection_id: ConnectionId) -> 
     """
     parts: Parts = request.app.state.parts
     connection = await _connection(request, connection_id)
-    given = _read(parse_json(await read_bytes(request)))
+    given = _read(await read_json(request))
     if given.workspace_id is not None and given.workspace_id.lower() != connection.workspace:
         raise not_found("workspace_id", "connection in that workspace")
     stored = await parts.catalog.mappings.put_default(
