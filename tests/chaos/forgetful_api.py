@@ -8,5 +8,5 @@ from emitonce import start
 from starter.cli.main import main
 
 if __name__ == "__main__":
-    start.event_id_for = lambda *_: str(uuid.uuid4())
+    start.event_id_for = lambda *_, **__: str(uuid.uuid4())
     main()
