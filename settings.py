@@ -158,6 +158,20 @@ class Settings(BaseSettings):
     """How many connections one API process has open at a time. Beyond, those that have waited
     longest for a request are closed; where all are at work, new ones are."""
 
+    quota_key_events: int = Field(default=30_000, ge=1)
+    """How many events one key may emit over HTTP a minute; a batch counts its events. A key's own
+    quota goes before (`emitonce keys quota`). Each API process needs the same."""
+
+    quota_key_bytes: int = Field(default=32 * 1024 * 1024, ge=1)
+    """The same in bytes of request bodies. Beyond either a caller is answered 429."""
+
+    quota_workspace_events: int = Field(default=60_000, ge=1)
+    """How many events all keys together may emit into one workspace a minute, publishable ones half
+    as many, so that a page leaves room for backends (`emitonce workspaces quota`)."""
+
+    quota_workspace_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    """The same in bytes of request bodies."""
+
     public_url: str | None = None
     """Where people and programs reach the API and console, such as `https://events.example.com`.
     Forms are accepted from its pages only, and where it is `https`, cookies are sent over TLS only

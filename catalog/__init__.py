@@ -19,6 +19,7 @@ from catalog.keys import MachineKeys, PublishableKeys
 from catalog.mappings import Mappings
 from catalog.migrate import pending
 from catalog.organisations import Organisations
+from catalog.quotas import Quotas
 from catalog.rule_lookup import RuleLookup
 from catalog.rules import Rules
 from catalog.workers import Workers
@@ -49,6 +50,7 @@ class Catalog:
     credentials: ConnectionLookup
     workers: Workers
     alert_targets: AlertTargets
+    quotas: Quotas
 
     @classmethod
     async def open(
@@ -99,6 +101,7 @@ class Catalog:
             credentials=ConnectionLookup(pool, changes, cipher),
             workers=Workers(pool),
             alert_targets=AlertTargets(pool, cipher),
+            quotas=Quotas(pool, changes),
         )
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pydantic import SecretStr
@@ -16,10 +16,11 @@ from catalog import values
 from catalog.changes import Changes
 from catalog.cipher import CredentialCipher, Encrypted
 from catalog.database import Pool, connection
-from catalog.errors import NotFound
+from catalog.errors import CatalogUnavailable, NotFound
 from catalog.key_uses import KeyUses
 from catalog.keys import KEYS
 from catalog.last_known import LastKnown
+from catalog.quotas import Quota, quota_of
 
 CAPACITY = 10_000  # keys of each kind, and workspaces
 
@@ -52,7 +53,7 @@ class PublishableCaller:
 
     Its idempotency keys belong to `namespace`, as do those of all keys in `sharing`.
     `older_api_until`, by the monotonic clock, is when the last API process was gone that knew of
-    no namespaces; None where there never was one.
+    no namespaces; None where there never was one. `quota` is the key's own.
     """
 
     key: str
@@ -60,6 +61,7 @@ class PublishableCaller:
     namespace: str
     sharing: frozenset[str]
     older_api_until: float | None = None
+    quota: Quota = field(default_factory=Quota)
 
     def may_meet_older_api(self) -> bool:
         """Whether the same request may be answered by a process that knows of no namespaces."""
@@ -75,12 +77,22 @@ class PublishableCaller:
 
 @dataclass(frozen=True)
 class MachineCaller:
-    """May act for `organisation` once it has proved to hold the secret, until `expires_at`."""
+    """May act for `organisation` once it has proved to hold the secret, until `expires_at`.
+
+    `quota` is the key's own.
+    """
 
     key: str
     organisation: str
     secret_key: SecretStr
     expires_at: datetime | None = None
+    quota: Quota = field(default_factory=Quota)
+
+
+@dataclass(frozen=True)
+class _OwnedWorkspace:
+    organisation: str
+    quota: Quota
 
 
 class KeyLookup:
@@ -107,8 +119,8 @@ class KeyLookup:
         self._machine: LastKnown[MachineCaller] = LastKnown(
             changes, self._read_machine, capacity=CAPACITY, seconds=grace_seconds
         )
-        self._owners: LastKnown[str] = LastKnown(
-            changes, self._read_owner, capacity=CAPACITY, seconds=grace_seconds
+        self._workspaces: LastKnown[_OwnedWorkspace] = LastKnown(
+            changes, self._read_workspace, capacity=CAPACITY, seconds=grace_seconds
         )
 
     async def publishable(self, public_key: str, *, unchecked: bool = False) -> PublishableCaller:
@@ -127,10 +139,17 @@ class KeyLookup:
     ) -> str:
         """The workspace's id in lower case. Raises `NotFound` when it isn't the organisation's."""
         id = str(values.known_id("workspace", workspace))
-        owner = await self._owners.get(id, id, unchecked=unchecked)
-        if owner != organisation:
+        found = await self._workspaces.get(id, id, unchecked=unchecked)
+        if found.organisation != organisation:
             raise NotFound("workspace", workspace)
         return id
+
+    async def quota_of_workspace(self, workspace: str) -> Quota:
+        """The workspace's own; none while it can't be read."""
+        try:
+            return (await self._workspaces.get(workspace, workspace, unchecked=True)).quota
+        except (CatalogUnavailable, NotFound):
+            return Quota()
 
     def usable_for(self) -> float:
         """For how many seconds from now any key could emit events without the database."""
@@ -139,7 +158,7 @@ class KeyLookup:
     async def settled(self) -> None:
         """Wait until what has changed was read again."""
         await asyncio.gather(
-            self._publishable.settled(), self._machine.settled(), self._owners.settled()
+            self._publishable.settled(), self._machine.settled(), self._workspaces.settled()
         )
 
     async def _read_publishable(self, public_key: str) -> PublishableCaller:
@@ -154,6 +173,7 @@ class KeyLookup:
             namespace=str(row["own_namespace"]),
             sharing=frozenset(map(str, row["sharing"])),
             older_api_until=None if seconds is None else time.monotonic() + seconds,
+            quota=quota_of(row),
         )
 
     async def _read_machine(self, access_key: str) -> MachineCaller:
@@ -174,13 +194,12 @@ class KeyLookup:
                 connection=id,
             ),
             expires_at=row["expires_at"],
+            quota=quota_of(row),
         )
 
-    async def _read_owner(self, workspace: str) -> str:
+    async def _read_workspace(self, workspace: str) -> _OwnedWorkspace:
         async with connection(self._pool) as conn:
-            owner = await conn.fetchval(
-                "SELECT organisation_id FROM workspaces WHERE id = $1", workspace
-            )
-        if owner is None:
+            row = await conn.fetchrow("SELECT * FROM workspaces WHERE id = $1", workspace)
+        if row is None:
             raise NotFound("workspace", workspace)
-        return str(owner)
+        return _OwnedWorkspace(str(row["organisation_id"]), quota_of(row))

@@ -30,6 +30,10 @@ DELIVERY_LATENCY: Final = "emitonce_delivery_latency"
 HTTP_LATENCY: Final = "emitonce_http_latency"
 """The API's answers, by `route`, `method` and `status`. Of `POST /api/v1/events`: acceptance."""
 
+QUOTA_REFUSALS: Final = "emitonce_quota_refusals"
+"""Requests that were answered 429 since a quota was used up, by `policy`: key-events, key-bytes,
+workspace-events, workspace-bytes."""
+
 BACKLOG_AGE: Final = "emitonce_backlog_age_seconds"
 """How long the oldest task of the queue waits for a worker, by `kind`: workflow, activity."""
 

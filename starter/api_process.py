@@ -10,6 +10,7 @@ import structlog
 from settings import Settings, load_secrets
 from starter.api import Parts, serve
 from starter.api.codec import CodecAccess, ui_origins
+from starter.api.quotas import Quotas
 from starter.cli.output import console, print_line
 from starter.console import Console
 from starter.site import make_console
@@ -46,6 +47,12 @@ async def run_api(settings: Settings, *, as_json: bool) -> None:
             ui_url=settings.ui_url,
             public_url=settings.public_url,
             largest_payload=settings.largest_event_kib * 1024,
+            quotas=Quotas(
+                settings.quota_key_events,
+                settings.quota_key_bytes,
+                settings.quota_workspace_events,
+                settings.quota_workspace_bytes,
+            ),
             meter=telemetry.meter,
             codec=CodecAccess(settings.codec_token, ui_origins(settings.ui_url))
             if settings.codec_token

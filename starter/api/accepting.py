@@ -19,6 +19,7 @@ from starter.api.auth import Authentication, Caller
 from starter.api.bodies import as_model
 from starter.api.errors import ApiError, Fault, as_api_error, bad_request, unavailable
 from starter.api.parts import Parts
+from starter.api.quotas import QuotaCheck
 from starter.api.schemas.events import EventInput
 from starter.shapes import moment
 
@@ -47,33 +48,37 @@ class NewEvent:
 class Accepting:
     """Makes no database write and, once a key is known, needs no database."""
 
-    def __init__(self, parts: Parts, authentication: Authentication) -> None:
+    def __init__(self, parts: Parts, authentication: Authentication, quotas: QuotaCheck) -> None:
         self._starter = parts.event_starter()
         self._authentication = authentication
+        self._quotas = quotas
 
-    async def one(self, value: JsonValue, caller: Caller, key: str | None) -> JsonObject:
-        """Accept one event; answers with it as it was created.
+    async def one(self, value: JsonValue, caller: Caller, key: str | None, size: int) -> JsonObject:
+        """Accept one event, of a body of `size` bytes; answers with it as it was created.
 
         Raises:
             ApiError, InvalidEvent, EmitError, CatalogUnavailable: nothing was stored.
         """
         event = await self._read(value, caller)
+        await self._quotas.count(caller, [event.workspace], size)
         return await _within(ACCEPT_SECONDS, self._start(event, caller, key))
 
-    async def many(self, value: JsonValue, caller: Caller, key: str | None) -> list[Any]:
+    async def many(self, value: JsonValue, caller: Caller, key: str | None, size: int) -> list[Any]:
         """Accept a batch; answers in its order with created events and, for others, `ApiError`s.
 
         All are read before the first is started. With a key, the batch as a whole is what the key
         stands for: a batch that differs anywhere is refused before anything of it is started.
 
         Raises:
-            ApiError: 400 for what is no batch; 503 when nothing could be stored.
+            ApiError: 400 for what is no batch; 429 when quotas don't allow all of it; 503 when
+                nothing could be stored.
             IdempotencyConflict: the key came with another batch before.
         """
         if not isinstance(value, list) or not 1 <= len(value) <= MOST_EVENTS:
             raise bad_request("body", f"must be a JSON array of 1 to {MOST_EVENTS} events")
         read = [await self._read_or_error(item, caller) for item in value]
         events = [event for event in read if isinstance(event, NewEvent)]
+        await self._quotas.count(caller, [event.workspace for event in events], size)
         batch = _Batch(key, value) if key is not None else None
         try:
             async with asyncio.timeout(BATCH_SECONDS) as limit:

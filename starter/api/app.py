@@ -29,6 +29,7 @@ from starter.api.middleware import (
 )
 from starter.api.openapi import describe
 from starter.api.parts import Parts
+from starter.api.quotas import QuotaCheck
 from starter.api.routes import (
     connections,
     deliveries,
@@ -42,6 +43,7 @@ from starter.api.routes import (
     rules,
     workspaces,
 )
+from starter.api.token_buckets import TokenBuckets
 
 MANAGEMENT = (
     events,
@@ -77,7 +79,11 @@ def create_app(parts: Parts, *, console: Callable[[FastAPI], None] | None = None
     parts = replace(parts, client=failing_fast(parts.client))
     app.state.parts = parts
     app.state.authentication = Authentication(parts.catalog.key_lookup, FailedAttempts())
-    app.state.accepting = Accepting(parts, app.state.authentication)
+    app.state.buckets = TokenBuckets(parts.catalog.quotas)
+    app.state.quotas = QuotaCheck(
+        app.state.buckets, parts.quotas, parts.catalog.key_lookup, parts.meter
+    )
+    app.state.accepting = Accepting(parts, app.state.authentication, app.state.quotas)
     for module in (ingestion, *MANAGEMENT):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from starlette.requests import Request
 
 from catalog.errors import NotFound
 from catalog.key_lookup import KeyLookup, PublishableCaller
+from catalog.quotas import Quota
 from starter.api.errors import not_found, too_many_failures, unauthorized
 from starter.api.failed_attempts import FailedAttempts
 from starter.api.tokens import InvalidToken, claimed_access_key, verify_token
@@ -24,13 +25,14 @@ class Caller:
     """A key at work: `workspace` is set for a publishable one, `organisation` for a machine's.
 
     `key` is the key's id: what stands as `created_by` of all it makes. `publishable` is what else
-    is known of a publishable one.
+    is known of a publishable one. `quota` is the key's own.
     """
 
     key: str
     organisation: str | None = None
     workspace: str | None = None
     publishable: PublishableCaller | None = None
+    quota: Quota = field(default_factory=Quota)
 
 
 class Authentication:
@@ -58,7 +60,7 @@ class Authentication:
                 self._count_failure(request)
             raise unauthorized(str(err)) from None
         self._keys.uses.note(known.key)
-        return Caller(key=known.key, organisation=known.organisation)
+        return Caller(key=known.key, organisation=known.organisation, quota=known.quota)
 
     async def any_key(self, request: Request) -> Caller:
         """A publishable key, or else a bearer token: for ingestion."""
@@ -76,7 +78,9 @@ class Authentication:
         except NotFound:
             self._count_failure(request)
             raise unauthorized("the publishable key is unknown or revoked") from None
-        return Caller(key=known.key, workspace=known.workspace, publishable=known)
+        return Caller(
+            key=known.key, workspace=known.workspace, publishable=known, quota=known.quota
+        )
 
     def _count_failure(self, request: Request) -> None:
         seconds = self._failed.failed(_address(request))

@@ -40,23 +40,24 @@ async def read_model(request: Request, model: type[Model]) -> Model:
     return as_model(await read_json(request, absent={}), model)
 
 
-async def read_json(
-    request: Request,
-    limit: int = LARGEST_BODY,
-    most_values: int = MOST_VALUES,
-    *,
-    absent: JsonValue = None,
-) -> JsonValue:
-    """The body, read strictly; its size is held to the limits before anything is parsed.
-
-    `absent`, where given, stands in for a blank body.
+async def read_json(request: Request, *, absent: JsonValue = None) -> JsonValue:
+    """The body, read as `parse_body` does; `absent`, where given, stands in for a blank one.
 
     Raises:
-        ApiError: 400; 413 for more than `limit` bytes or `most_values` JSON values.
+        ApiError: 400 or 413.
     """
-    data = await read_bytes(request, limit)
+    data = await read_bytes(request)
     if absent is not None and not data.strip():
         return absent
+    return await parse_body(data)
+
+
+async def parse_body(data: bytes, most_values: int = MOST_VALUES) -> JsonValue:
+    """Read strictly; its values are counted before anything is parsed.
+
+    Raises:
+        ApiError: 400; 413 for more than `most_values` JSON values.
+    """
     if holds_more_values(data, most_values):
         raise too_large("body", f"holds more than {most_values:,} JSON values; send fewer")
     if len(data) > LARGEST_ON_THE_LOOP:

@@ -28,7 +28,7 @@ REQUEST_ID = "x-request-id"
 PREFIX = "/api/v1"
 INGESTION_PATHS = (f"{PREFIX}/events", f"{PREFIX}/events/bulk")
 PREFLIGHT_SECONDS = 7_200
-EXPOSED_HEADERS = "X-Request-Id, Retry-After"
+EXPOSED_HEADERS = "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy"
 
 # Those that HTTP's registry has, and its users use; others are named by nobody who means well.
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))

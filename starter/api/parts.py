@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from temporalio.client import Client
 from temporalio.common import MetricMeter
@@ -11,6 +11,7 @@ from catalog import Catalog
 from delivery.size import LARGEST_PAYLOAD
 from emitonce.start import TASK_QUEUE, EventStarter
 from starter.api.codec import CodecAccess
+from starter.api.quotas import Quotas
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Parts:
     """`instance_secret` is raw bytes; `ui_url` is where people open the Temporal Web UI, and
     `public_url` where they open this, when it isn't where it listens. An event's payload has at
     most `largest_payload` bytes.
+
+    `quotas` are for keys and workspaces that have none of their own.
 
     With `codec`, `/codec` decodes for that Web UI and for Temporal's command line.
     """
@@ -29,6 +32,7 @@ class Parts:
     ui_url: str | None = None
     public_url: str | None = None
     codec: CodecAccess | None = None
+    quotas: Quotas = field(default_factory=Quotas)
     meter: MetricMeter = MetricMeter.noop
     largest_payload: int = LARGEST_PAYLOAD
 

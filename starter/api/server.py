@@ -57,8 +57,9 @@ async def serve(
         AddressTaken: it can't listen there.
     """
     listening = listen(host, port)
+    app = create_app(parts, console=console)
     config = uvicorn.Config(
-        create_app(parts, console=console),
+        app,
         lifespan="off",
         ws="none",
         http=bounded(max_connections),
@@ -71,17 +72,18 @@ async def serve(
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listening]), name="HTTP API")
-    try:
-        await server.has_started.wait()
-        ready(_url(host, listening.getsockname()))
-        await asyncio.shield(serving)
-    except asyncio.CancelledError:
-        server.should_exit = True
-        await serving
-        raise
-    finally:
-        listening.close()
+    async with app.state.buckets.shared():
+        serving = asyncio.create_task(server.serve(sockets=[listening]), name="HTTP API")
+        try:
+            await server.has_started.wait()
+            ready(_url(host, listening.getsockname()))
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            server.should_exit = True
+            await serving
+            raise
+        finally:
+            listening.close()
 
 
 @asynccontextmanager

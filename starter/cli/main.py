@@ -29,6 +29,7 @@ from starter.cli.errors import CommandFailed, exit_code
 from starter.cli.events import events
 from starter.cli.keys import keys
 from starter.cli.output import console, remarks
+from starter.cli.quotas import key_quota, workspace_quota
 from starter.cli.rules import rules
 from starter.cli.workspaces import workspaces
 from starter.logs import configure_logs
@@ -69,6 +70,8 @@ app.command("redeliver")(redeliver.redeliver)
 app.command("export")(export.export)
 events.command("erase")(erase.events_erase)
 workspaces.command("erase")(erase.workspaces_erase)
+workspaces.command("quota")(workspace_quota)
+keys.command("quota")(key_quota)
 app.add_typer(workspaces, name="workspaces")
 app.add_typer(connections, name="connections")
 app.add_typer(rules, name="rules")

@@ -10,10 +10,11 @@ from starlette.responses import JSONResponse
 
 from delivery.size import MOST_VALUES
 from starter.api.accepting import MOST_EVENTS, Accepting
-from starter.api.bodies import read_json
+from starter.api.bodies import parse_body, read_bytes
 from starter.api.describing import array_of, body_of, errors
 from starter.api.errors import ApiError
 from starter.api.parts import Parts
+from starter.api.quotas import QuotaCheck
 from starter.api.routing import caller_of, ingestion_router
 from starter.api.schemas.events import BulkResult, CreatedEventBody, EventInput
 
@@ -44,12 +45,14 @@ IdempotencyKey = Annotated[
 )
 async def emit_event(request: Request, idempotency_key: IdempotencyKey = None) -> Any:
     """Accept one event: when this is answered with 201, Temporal has stored it."""
-    caller = caller_of(request)
+    caller, quotas = caller_of(request), quota_check(request)
     parts: Parts = request.app.state.parts
-    value = await read_json(request, parts.largest_payload, MOST_VALUES + VALUES_BESIDE)
-    created = await accepting(request).one(value, caller, idempotency_key)
+    body = await read_bytes(request, parts.largest_payload)
+    quotas.admit(caller, len(body))
+    value = await parse_body(body, MOST_VALUES + VALUES_BESIDE)
+    created = await accepting(request).one(value, caller, idempotency_key, len(body))
     request.state.said = {"event_id": created["id"], "workspace_id": created["workspace"]}
-    return JSONResponse({"event": created}, status_code=201)
+    return JSONResponse({"event": created}, status_code=201, headers=quotas.headers(caller))
 
 
 @router.post(
@@ -65,8 +68,11 @@ async def emit_event(request: Request, idempotency_key: IdempotencyKey = None) -
 )
 async def emit_events(request: Request, idempotency_key: IdempotencyKey = None) -> Any:
     """Accept a batch, each event by itself: 201 when all were accepted, 207 otherwise."""
-    value = await read_json(request)
-    results = await accepting(request).many(value, caller_of(request), idempotency_key)
+    caller, quotas = caller_of(request), quota_check(request)
+    body = await read_bytes(request)
+    quotas.admit(caller, len(body))
+    value = await parse_body(body)
+    results = await accepting(request).many(value, caller, idempotency_key, len(body))
     refused = sum(isinstance(result, ApiError) for result in results)
     request.state.said = {"accepted": len(results) - refused, "refused": refused}
     answer = {
@@ -76,13 +82,18 @@ async def emit_events(request: Request, idempotency_key: IdempotencyKey = None) 
             result.body() if isinstance(result, ApiError) else result for result in results
         ],
     }
-    return JSONResponse(answer, status_code=207 if refused else 201)
+    return JSONResponse(answer, status_code=207 if refused else 201, headers=quotas.headers(caller))
 
 
 @router.get("/events/bulk", include_in_schema=False)
 async def get_no_batch() -> None:
     """`bulk` is no event's id."""
     raise HTTPException(405)
+
+
+def quota_check(request: Request) -> QuotaCheck:
+    found: QuotaCheck = request.app.state.quotas
+    return found
 
 
 def accepting(request: Request) -> Accepting:

@@ -1,0 +1,129 @@
+"""How much one key, and one workspace, may emit: events and bytes a minute.
+
+What is refused for it is answered 429 with the `RateLimit` fields of
+draft-ietf-httpapi-ratelimit-headers, and nothing of it is stored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from temporalio.common import MetricMeter
+
+from catalog.key_lookup import KeyLookup
+from catalog.quotas import WINDOW_SECONDS
+from engine.metric_names import QUOTA_REFUSALS
+from starter.api.auth import Caller
+from starter.api.errors import ApiError
+from starter.api.token_buckets import Demand, Lack, TokenBuckets
+
+KEY_EVENTS, KEY_BYTES = "key-events", "key-bytes"
+WORKSPACE_EVENTS, WORKSPACE_BYTES = "workspace-events", "workspace-bytes"
+
+MEBIBYTE = 1024 * 1024
+
+# The part of a workspace's quota that publishable keys, which anybody can use, leave to backends.
+RESERVED = 0.5
+
+
+@dataclass(frozen=True)
+class Quotas:
+    """A minute's events and bytes of one key, and of one workspace over all its keys."""
+
+    key_events: int = 30_000
+    key_bytes: int = 32 * MEBIBYTE
+    workspace_events: int = 60_000
+    workspace_bytes: int = 64 * MEBIBYTE
+
+
+class QuotaCheck:
+    """Raises `ApiError` 429 for what exceeds a quota; what a call refuses, it does not count."""
+
+    def __init__(
+        self, buckets: TokenBuckets, defaults: Quotas, keys: KeyLookup, meter: MetricMeter
+    ) -> None:
+        self._buckets = buckets
+        self._defaults = defaults
+        self._keys = keys
+        self._refusals = meter.create_counter(QUOTA_REFUSALS, "Requests over a quota")
+
+    def admit(self, caller: Caller, size: int) -> None:
+        """Count a request with a body of `size` bytes, before it is read: one event, at least."""
+        events, bytes_ = self._of_key(caller)
+        self._take([_more(events, 1), _more(bytes_, size)])
+
+    async def count(self, caller: Caller, workspaces: Iterable[str], size: int) -> None:
+        """Count the events of a request that was admitted, by the workspace of each."""
+        numbers = Counter(workspaces)
+        total = numbers.total()
+        demands = [_more(self._of_key(caller)[0], total - 1)] if total > 1 else []
+        for workspace, number in numbers.items():
+            demands += await self._of_workspace(caller, workspace, number, size * number / total)
+        self._take(demands)
+
+    def headers(self, caller: Caller) -> dict[str, str]:
+        """What a machine key has left. Of a publishable one it would tell everybody how many
+        others use it, so that hears of its quota once it is used up.
+        """
+        if caller.publishable is not None:
+            return {}
+        demands = self._of_key(caller)
+        return {
+            "RateLimit-Policy": ", ".join(map(_policy, demands)),
+            "RateLimit": ", ".join(
+                f'"{one.policy}";r={max(math.floor(self._buckets.left(one)), 0)}' for one in demands
+            ),
+        }
+
+    def _of_key(self, caller: Caller) -> tuple[Demand, Demand]:
+        own, defaults = caller.quota, self._defaults
+        return (
+            Demand(KEY_EVENTS, caller.key, own.events or defaults.key_events, 0),
+            Demand(KEY_BYTES, caller.key, own.bytes or defaults.key_bytes, 0),
+        )
+
+    async def _of_workspace(
+        self, caller: Caller, workspace: str, events: int, size: float
+    ) -> list[Demand]:
+        own, defaults = await self._keys.quota_of_workspace(workspace), self._defaults
+        reserved = 0.0 if caller.publishable is None else RESERVED
+        return [
+            Demand(policy, workspace, quota, amount, quota * reserved)
+            for policy, quota, amount in (
+                (WORKSPACE_EVENTS, own.events or defaults.workspace_events, events),
+                (WORKSPACE_BYTES, own.bytes or defaults.workspace_bytes, size),
+            )
+        ]
+
+    def _take(self, demands: list[Demand]) -> None:
+        lack = self._buckets.take(demands)
+        if lack is not None:
+            self._refusals.add(1, {"policy": lack.demand.policy})
+            raise _exceeded(lack)
+
+
+def _more(demand: Demand, amount: float) -> Demand:
+    return replace(demand, amount=amount)
+
+
+def _policy(demand: Demand) -> str:
+    unit = ';qu="content-bytes"' if demand.policy in (KEY_BYTES, WORKSPACE_BYTES) else ""
+    return f'"{demand.policy}";q={demand.quota}{unit};w={WINDOW_SECONDS}'
+
+
+def _exceeded(lack: Lack) -> ApiError:
+    demand, seconds = lack.demand, math.ceil(lack.seconds)
+    noun, _, unit = demand.policy.partition("-")
+    return ApiError(
+        429,
+        f"the {noun}'s quota of {demand.quota:,} {unit} a minute does not allow it now: "
+        f"nothing was stored, send it again in {seconds} s",
+        headers={
+            "Retry-After": str(seconds),
+            "RateLimit-Policy": _policy(demand),
+            "RateLimit": f'"{demand.policy}";r=0;t={seconds}',
+        },
+    )

@@ -1,0 +1,201 @@
+"""Token buckets that API processes share, without asking the database on an event's way.
+
+Each process counts by itself and says every two seconds, or as soon as it has used a sixteenth of a
+quota, what it has let through; then it hears what all have left. So a burst at several processes
+at once may exceed a quota by that much for each of them, which is owed afterwards. What wasn't
+heard of within six seconds counts as this process's share alone: of a quota that it hasn't used
+lately, and of all of them while the database is unavailable.
+
+Time is this process's monotonic clock between two reports and the database's over them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from catalog.errors import CatalogUnavailable
+from catalog.quotas import WINDOW_SECONDS, Quotas, Use
+
+REPORT_SECONDS = 2.0
+REPORTED_PART = 16
+HEARD_SECONDS = 6.0
+# Between two reports of one process, however much is used.
+PAUSE_SECONDS = 0.05
+FORGET_EVERY_SECONDS = 3_600.0
+
+# So many buckets are remembered; the one used longest ago is forgotten.
+_MOST = 40_000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """`amount` of a quota of so much a minute.
+
+    What is more than the whole quota needs all of it and leaves it overdrawn, so that it is let
+    through some time. `reserved` of the quota is kept for others.
+    """
+
+    policy: str
+    subject: str
+    quota: int
+    amount: float
+    reserved: float = 0.0
+
+
+@dataclass(frozen=True)
+class Lack:
+    """What a demand lacks, and the seconds until it is there if nobody takes any meanwhile."""
+
+    demand: Demand
+    seconds: float
+
+
+class _Bucket:
+    """`left` as of `at`; `unreported` was used since the last report, heard of at `heard_at`."""
+
+    __slots__ = ("at", "heard_at", "left", "quota", "unreported")
+
+    def __init__(self, now: float, left: float) -> None:
+        self.quota = 0
+        self.left = left
+        self.at = now
+        self.heard_at = -math.inf
+        self.unreported = 0.0
+
+
+class TokenBuckets:
+    def __init__(
+        self,
+        quotas: Quotas,
+        *,
+        report_seconds: float = REPORT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._id = uuid.uuid4()
+        self._quotas = quotas
+        self._report_seconds = report_seconds
+        self._clock = clock
+        self._alive = 1
+        self._buckets: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
+        self._used: set[tuple[str, str]] = set()
+        self._due = asyncio.Event()
+
+    def take(self, demands: Sequence[Demand]) -> Lack | None:
+        """Take all that is demanded, or nothing; then returns what takes longest to be there."""
+        now = self._clock()
+        found = [(demand, self._bucket(demand, now)) for demand in demands]
+        lacks = [lack for demand, bucket in found if (lack := self._lack(demand, bucket, now))]
+        if lacks:
+            return max(lacks, key=lambda lack: lack.seconds)
+        for demand, bucket in found:
+            bucket.left -= demand.amount
+            bucket.unreported += demand.amount
+            self._used.add((demand.policy, demand.subject))
+            if (
+                bucket.unreported * REPORTED_PART >= demand.quota
+                or now - bucket.heard_at >= self._report_seconds
+            ):
+                self._due.set()
+        return None
+
+    def left(self, demand: Demand) -> float:
+        """What is left of the demanded quota; below zero where it is overdrawn."""
+        return self._bucket(demand, self._clock()).left
+
+    @asynccontextmanager
+    async def shared(self) -> AsyncIterator[TokenBuckets]:
+        """Share with all other processes; without the database, go on with this one's share."""
+        await self._report()
+        task = asyncio.create_task(self._keep_reporting(), name="quotas")
+        try:
+            yield self
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            with contextlib.suppress(CatalogUnavailable):
+                await self._report()
+                await self._quotas.leave(self._id)
+
+    def _bucket(self, demand: Demand, now: float) -> _Bucket:
+        key = (demand.policy, demand.subject)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = _Bucket(now, demand.quota / self._alive)
+            if len(self._buckets) > _MOST:
+                self._used.discard(self._buckets.popitem(last=False)[0])
+        self._buckets.move_to_end(key)
+        bucket.quota = demand.quota
+        whole = self._whole(bucket, now)
+        bucket.left = min(bucket.left + (now - bucket.at) * whole / WINDOW_SECONDS, whole)
+        bucket.at = now
+        return bucket
+
+    def _whole(self, bucket: _Bucket, now: float) -> float:
+        """As much of the quota as this process may use by what it knows."""
+        heard = now - bucket.heard_at < HEARD_SECONDS
+        return bucket.quota if heard else bucket.quota / self._alive
+
+    def _lack(self, demand: Demand, bucket: _Bucket, now: float) -> Lack | None:
+        whole = self._whole(bucket, now)
+        reserved = demand.reserved * whole / demand.quota
+        lacking = min(demand.amount, whole - reserved) + reserved - bucket.left
+        # Of what is let through at the very moment that it is there, a rounding is no lack.
+        return Lack(demand, lacking * WINDOW_SECONDS / whole) if lacking > 1e-6 else None
+
+    async def _keep_reporting(self) -> None:
+        forget_at = self._clock() + FORGET_EVERY_SECONDS
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._report_seconds):
+                    await self._due.wait()
+            heard = await self._report()
+            if heard and self._clock() >= forget_at:
+                forget_at = self._clock() + FORGET_EVERY_SECONDS
+                with contextlib.suppress(CatalogUnavailable):
+                    await self._quotas.forget_unused()
+            await asyncio.sleep(PAUSE_SECONDS if heard else self._report_seconds)
+
+    async def _report(self) -> bool:
+        """Say what was used and hear what is left; False while the database is unavailable."""
+        self._due.clear()
+        now = self._clock()
+        reported, self._used = self._used, set()
+        buckets = [(key, self._buckets[key]) for key in reported if key in self._buckets]
+        uses = [Use(*key, bucket.quota, self._to_report(bucket, now)) for key, bucket in buckets]
+        for _, bucket in buckets:
+            bucket.unreported = 0.0
+        try:
+            shared = await self._quotas.share(self._id, uses)
+        except Exception as err:  # whatever it was, events are accepted and it is tried again
+            if isinstance(err, CatalogUnavailable):
+                log.warning("quotas are kept by this process's share alone: %s", err)
+            else:
+                log.exception("quotas are kept by this process's share alone")
+            self._used |= reported
+            for (_, bucket), use in zip(buckets, uses, strict=True):
+                bucket.unreported += use.used
+            return False
+        self._alive = shared.alive
+        now = self._clock()
+        for (_, bucket), left in zip(buckets, shared.left, strict=True):
+            bucket.left, bucket.at, bucket.heard_at = left - bucket.unreported, now, now
+        return True
+
+    def _to_report(self, bucket: _Bucket, now: float) -> float:
+        """What was used; after a silence, what this process's share still lacks of it."""
+        if now - bucket.heard_at < HEARD_SECONDS:
+            return bucket.unreported
+        left = bucket.left + (now - bucket.at) * bucket.quota / self._alive / WINDOW_SECONDS
+        return min(bucket.unreported, max(bucket.quota / self._alive - left, 0.0))

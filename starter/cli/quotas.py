@@ -1,0 +1,58 @@
+"""`emitonce keys quota` and `emitonce workspaces quota`: how much may be emitted over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from catalog.quotas import MOST_BYTES, MOST_EVENTS, Quota
+from starter.cli.output import Json, console, print_json
+from starter.cli.parts import with_parts
+
+Events = Annotated[
+    int | None,
+    typer.Option(min=1, max=MOST_EVENTS, help="A minute. Left out: the API's setting."),
+]
+Bytes = Annotated[
+    int | None,
+    typer.Option(
+        "--bytes", min=1, max=MOST_BYTES, help="Of bodies, a minute. Left out: the API's setting."
+    ),
+]
+
+
+def key_quota(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, see keys list.")],
+    events: Events = None,
+    bytes_: Bytes = None,
+    as_json: Json = False,
+) -> None:
+    """Give a key a quota of its own; without options, take it back."""
+    quota = Quota(events, bytes_)
+    with_parts(lambda parts: parts.catalog.quotas.set_of_key(parts.organisation, key, quota))
+    _show("key", key, quota, as_json)
+
+
+def workspace_quota(
+    workspace: Annotated[str, typer.Argument(metavar="WORKSPACE")],
+    events: Events = None,
+    bytes_: Bytes = None,
+    as_json: Json = False,
+) -> None:
+    """Give a workspace a quota for all its keys together; without options, take it back."""
+    quota = Quota(events, bytes_)
+    with_parts(
+        lambda parts: parts.catalog.quotas.set_of_workspace(parts.organisation, workspace, quota)
+    )
+    _show("workspace", workspace, quota, as_json)
+
+
+def _show(noun: str, id: str, quota: Quota, as_json: bool) -> None:
+    if as_json:
+        shown = {"events_per_minute": quota.events, "bytes_per_minute": quota.bytes}
+        print_json({noun: id, **shown})
+        return
+    events = "by the API's setting" if quota.events is None else f"{quota.events:,}"
+    size = "by the API's setting" if quota.bytes is None else f"{quota.bytes:,}"
+    console.print(f"{noun} {id}: events a minute {events}, bytes a minute {size}", markup=False)
