@@ -397,8 +397,18 @@ def _check_production(settings: Settings, found: Secrets) -> None:
         )
 
 
+def private_folder(path: Path) -> None:
+    """Make a folder that only its owner opens; one that others may list is closed to them.
+
+    Passing through may stay allowed: the embedded PostgreSQL of root runs as another user.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_mode & 0o067:
+        path.chmod(0o700)
+
+
 def _development_secrets(path: Path) -> Secrets:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     if not path.exists():
         fresh = {
             "credential_keys": f"dev:{_random_key()}",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from settings import SettingsError
+from settings import SettingsError, private_folder
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def running_stack(data_dir: Path) -> dict[str, Any] | None:
 @contextmanager
 def alone(data_dir: Path) -> Iterator[None]:
     """Hold the directory. Raises `SettingsError` when another stack does."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(data_dir)
     with (data_dir / "dev.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,7 +2,8 @@
 
 Whoever may call them can read every event. In production that takes the bearer token of
 `EMITONCE_CODEC_TOKEN`. Without a token, for development, they answer this machine alone, called by
-its own name, which a page from elsewhere that was pointed here is not.
+its own name, which a page from elsewhere that was pointed here is not; and of its users, where the
+system says whose a connection is, the one that they run as.
 
 The form is that of Temporal's remote data encoding: a JSON object `{"payloads": [{"metadata":
 {name: base64}, "data": base64}]}` both ways.
@@ -27,7 +28,15 @@ from temporalio.converter import PayloadCodec
 
 from emitonce import CannotDecode
 from emitonce.address import is_this_machine
-from starter.api.errors import ApiError, bad_request, too_large, unauthorized
+from starter.api.errors import (
+    ApiError,
+    bad_request,
+    too_large,
+    too_many_failures,
+    unauthorized,
+)
+from starter.api.failed_attempts import FailedAttempts
+from starter.api.peer import same_user
 
 PREFIX = "/codec"
 PATHS = (f"{PREFIX}/decode", f"{PREFIX}/encode")
@@ -105,15 +114,19 @@ def _preflight(origin: str | None) -> Response:
 
 def add_codec(app: Starlette, codec: PayloadCodec, access: CodecAccess) -> None:
     """Add both routes to `app`, whose handlers answer what is raised as `ApiError`."""
+    failed = FailedAttempts()
     for path, transform in zip(PATHS, (codec.decode, codec.encode), strict=True):
-        app.add_route(path, _endpoint(transform, access), ["POST"], include_in_schema=False)
+        endpoint = _endpoint(transform, access, failed)
+        app.add_route(path, endpoint, ["POST"], include_in_schema=False)
 
 
 def _endpoint(
-    transform: Callable[[Sequence[Payload]], Awaitable[list[Payload]]], access: CodecAccess
+    transform: Callable[[Sequence[Payload]], Awaitable[list[Payload]]],
+    access: CodecAccess,
+    failed: FailedAttempts,
 ) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
-        _require_access(request, access)
+        _require_access(request, access, failed)
         payloads = await _read(request)
         try:
             transformed = await transform(payloads)
@@ -125,16 +138,20 @@ def _endpoint(
     return handle
 
 
-def _require_access(request: Request, access: CodecAccess) -> None:
+def _require_access(request: Request, access: CodecAccess, failed: FailedAttempts) -> None:
+    caller = request.client.host if request.client else ""
     if access.token is None:
         host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-        caller = request.client.host if request.client else ""
         if not (is_this_machine(host) and is_this_machine(caller)):
             raise ApiError(403, "this answers its own machine alone; set EMITONCE_CODEC_TOKEN")
+        if not same_user(request.client, request.scope.get("server")):
+            raise ApiError(403, "this answers the user that it runs as alone")
         return
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     wanted = access.token.get_secret_value().encode()
     if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), wanted):
+        if token and (seconds := failed.failed(caller)) > 0:
+            raise too_many_failures(seconds)
         raise unauthorized("the codec's token is needed: Authorization: Bearer <token>")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -10,8 +11,10 @@ import typer
 from catalog import values
 from catalog.connections import Connection
 from catalog.errors import InvalidValue
+from destinations.customerio.simulator import EU_KEY, US_KEY
 from destinations.customerio.verify import Verdict, verify
 from engine.steering import resume_connection
+from settings import Settings
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import CREATED_BY, Parts, with_parts
@@ -20,7 +23,13 @@ from starter.shapes import connection_object
 connections = typer.Typer(help="Connections: one Customer.io workspace each, with its key.")
 
 Id = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's id.")]
-ApiKey = Annotated[str, typer.Option(help="The CDP API key; - reads it from standard input.")]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        help="The CDP API key; - reads it from standard input. Absent: CUSTOMERIO_CDP_API_KEY, or "
+        "you are asked for it."
+    ),
+]
 
 
 @connections.command("create")
@@ -28,7 +37,7 @@ def create(
     workspace: Annotated[str, typer.Option(help="The workspace's id.")],
     name: Annotated[str, typer.Option(help="1 to 128 letters, digits, blanks, _ or -.")],
     region: Annotated[str, typer.Option(help="us or eu: where the Customer.io account is.")],
-    api_key: ApiKey,
+    api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
     """Create a connection to Customer.io. The key is encrypted and never shown again."""
@@ -165,12 +174,31 @@ async def _tell_held(parts: Parts, connection: Connection) -> None:
     say("deliveries that were held for it go on")
 
 
-def _read_key(given: str) -> str:
-    text = sys.stdin.readline() if given == "-" else given
+def _read_key(given: str | None) -> str:
+    if given == "-":
+        text = sys.stdin.readline()
+    elif given is None:
+        text = os.environ.get("CUSTOMERIO_CDP_API_KEY") or _asked_key()
+    else:
+        text = given
+        if given not in (US_KEY, EU_KEY):
+            Settings().forbid_in_production(
+                "--api-key with the key itself, which every user of the machine can read in the "
+                "list of processes",
+                "give --api-key - and the key on standard input",
+            )
+            say("other users can read a key in a command line; --api-key - reads it from input")
     try:
         return values.api_key(text).get_secret_value()
     except InvalidValue as err:
         raise typer.BadParameter(f"the API key {err.problem}") from None
+
+
+def _asked_key() -> str:
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("give --api-key -, and the key on standard input")
+    asked: str = typer.prompt("CDP API key", hide_input=True, err=True)
+    return asked
 
 
 def _print(connection: Connection, as_json: bool, *, wrapped: bool = False) -> None:

@@ -65,6 +65,7 @@ class Console:
         self.verify = verify
         self.base_urls = dict(base_urls)
         self.development = development
+        self.development_link_used = False
 
     def __call__(self, app: FastAPI) -> None:
         app.state.console = self

@@ -21,7 +21,7 @@ NAME = "Development"
 
 @dataclass(frozen=True)
 class DevelopmentKey:
-    """`link_token` opens a session without typing the key, as long as this process runs."""
+    """`link_token` opens one session without typing the key."""
 
     access_key: str
     secret_key: str

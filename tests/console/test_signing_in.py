@@ -205,6 +205,11 @@ async def test_the_development_link_signs_in_and_is_none_elsewhere(
         assert (await http.get("/sign-in/development/" + again.link_token)).status_code == 404
         assert (await http.get(key.sign_in_path)).headers["location"] == "/"
         assert (await http.get("/workspaces")).status_code == 200
+        assert (await http.get(key.sign_in_path)).headers["location"] == "/"
+        assert (await http.get("/workspaces")).status_code == 200
+        async with visiting(own) as other:
+            await other.get(key.sign_in_path)
+            assert (await other.get("/workspaces")).status_code == 303
     async with visiting(site) as http:
         assert (await http.get(key.sign_in_path)).status_code == 404
 

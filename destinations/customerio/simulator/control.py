@@ -5,6 +5,9 @@ GET    /_sim/requests    ?after=<seq>            DELETE /_sim/faults
 GET    /_sim/people                              POST   /_sim/keys      {"us": [...], "eu": [...]}
 GET    /_sim/events                              POST   /_sim/options   those to change
 GET    /_sim/options                             POST   /_sim/reset
+
+A browser's page is not such a process: one of another origin, or whose name was pointed here, is
+refused.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from delivery.validation import problem
+from destinations.customerio.addresses import names_own_network
 from destinations.customerio.simulator.answer import Answer, json_answer
 from destinations.customerio.simulator.call import InvalidCall, parse_body
 from destinations.customerio.simulator.events import StoredEvent
@@ -74,7 +78,12 @@ class Control:
         }
 
     def handle(self, incoming: Incoming) -> Answer:
-        """404 and 405 as usual; 400 names the field that can't be read."""
+        """403, 404 and 405 as usual; 400 names the field that can't be read."""
+        if not _asked_from_own_network(incoming):
+            return json_answer(
+                {"error": "this answers programs of its own network, not pages of others"},
+                status=403,
+            )
         name = urlsplit(incoming.target).path.removeprefix(PREFIX)
         route = self._routes.get(name)
         if route is None:
@@ -130,6 +139,19 @@ class Control:
     def _reset(self, _: Incoming) -> JsonValue:
         self._sim.reset()
         return {}
+
+
+def _asked_from_own_network(incoming: Incoming) -> bool:
+    headers = dict(incoming.headers)
+    host = headers.get("host", "")
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    origin = headers.get("origin")
+    return (
+        bool(name)
+        and names_own_network(name)
+        and origin in (None, f"http://{host}")
+        and headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+    )
 
 
 def _first_fault(error: ValidationError) -> str:

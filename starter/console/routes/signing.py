@@ -63,12 +63,18 @@ async def sign_in(request: Request) -> Response:
 
 @router.get("/sign-in/development/{token}")
 async def sign_in_by_link(request: Request, token: str) -> Response:
-    """Opened from the terminal that runs `emitonce dev`."""
+    """Opened from the terminal that runs `emitonce dev`: once, since it stays there, in the
+    browser's history and maybe in a log."""
     development = _development(request)
     if development is None or not hmac.compare_digest(
         development.link_token.encode(), token.encode()
     ):
         raise not_found("token", "page; the link of `emitonce dev` changes each time it starts")
+    console: Any = request.app.state.console
+    if console.development_link_used:
+        # The browser that has used it is signed in; others are asked for the key.
+        return RedirectResponse("/", status_code=303)
+    console.development_link_used = True
     known = await parts_of(request).catalog.key_lookup.machine(development.access_key)
     return _begun(request, known, development.access_key, "/")
 
