@@ -21,6 +21,8 @@ from emitonce.errors import (
 
 _TOO_LARGE = 413  # by a proxy too: it is this event that doesn't fit
 _CHECK_URL = "check EMITONCE_URL, and whether a proxy stands in between"
+# How OpenSSL puts it, by its version: what came first was no TLS.
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST")
 
 
 def accepted_event(answer: httpx.Response) -> AcceptedEvent:
@@ -35,7 +37,7 @@ def accepted_event(answer: httpx.Response) -> AcceptedEvent:
             workspace=created["workspace"],
             created_at=datetime.fromisoformat(created["created_at"].replace("Z", "+00:00")),
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidSetup(f"{_foreign(answer)}; {_CHECK_URL}") from None
 
 
@@ -49,6 +51,8 @@ def no_answer(error: httpx.HTTPError) -> EmitError:
             return InvalidSetup(
                 f"the API's certificate is not trusted: {cause.verify_message}; {_CHECK_URL}"
             )
+        if isinstance(cause, ssl.SSLError) and cause.reason in _NOT_TLS:
+            return InvalidSetup(f"what answers does not speak TLS; {_CHECK_URL}")
         cause = cause.__cause__ or cause.__context__
     return NotAccepted(f"the API can't be reached: {type(error).__name__}")
 
@@ -59,14 +63,16 @@ def _refusal(answer: httpx.Response) -> EmitError:
         why = said or f"answered {status}"
         return NotAccepted(f"the API did not accept the event: {why}", _retry_after(answer))
     if status in (401, 403):
-        return NotAllowed(said or f"{_foreign(answer)}; check the key, and {_CHECK_URL}")
+        return NotAllowed(said or f"{_foreign(answer)}; check the key and EMITONCE_URL")
     if status == _TOO_LARGE:
         return InvalidEvent(said or "body: is larger than a proxy lets through; send less")
     if said is None:
         return InvalidSetup(f"{_foreign(answer)}{_moved_to(answer)}; {_CHECK_URL}")
     if status == 409:
         return IdempotencyConflict(said)
-    return InvalidEvent(said) if status in (400, 422) else InvalidSetup(said)
+    if status in (400, 422):
+        return InvalidEvent(said)
+    return InvalidSetup(f"the API answered {status}: {said}; {_CHECK_URL}")
 
 
 def _own_message(answer: httpx.Response) -> str | None:
@@ -74,7 +80,7 @@ def _own_message(answer: httpx.Response) -> str | None:
     try:
         error: Any = answer.json()["error"]
         name, message = error["name"], error["message"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return message if isinstance(name, str) and isinstance(message, str) else None
 

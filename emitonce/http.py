@@ -245,7 +245,7 @@ def _settings(
         read = httpx.URL(url)
     except httpx.InvalidURL as err:
         raise InvalidSetup(f"EMITONCE_URL: {err}") from None
-    if read.scheme not in ("http", "https") or not read.host:
+    if read.scheme not in ("http", "https") or not read.host or not _is_port(read.port):
         raise InvalidSetup("EMITONCE_URL: must read like https://emitonce.internal")
     headers = {"Content-Type": "application/json"}
     if token is None:
@@ -258,6 +258,11 @@ def _settings(
     else:
         workspace = workspace or os.environ.get("EMITONCE_WORKSPACE")
     return _Settings(url.rstrip("/"), headers, token, own_workspace(workspace), max(tries, 1))
+
+
+def _is_port(number: int | None) -> bool:
+    """None is the scheme's own."""
+    return number is None or 0 < number < 65_536
 
 
 def _header_value(name: str, text: str) -> str:

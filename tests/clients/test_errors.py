@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import socket
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -132,6 +134,42 @@ def test_an_untrusted_certificate_is_the_set_up_s_fault() -> None:
     refused.__cause__ = ssl.SSLCertVerificationError()
     refused.__cause__.verify_message = "self-signed certificate"
     assert isinstance(answered(refused), InvalidSetup)
+
+
+def test_an_answer_without_tls_is_the_set_up_s_fault() -> None:
+    """Of a real server, since the words are OpenSSL's."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        answering = threading.Thread(target=_answer_in_clear_text, args=[server], daemon=True)
+        answering.start()
+        emitter = HTTPEmitter(f"https://127.0.0.1:{port}", publishable_key="mesh_pub_x", tries=1)
+        with emitter, pytest.raises(InvalidSetup, match="does not speak TLS"):
+            emitter.emit("user.signup", PERSON)
+        answering.join()
+
+
+def _answer_in_clear_text(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(10_000)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999"])
+def test_a_port_that_does_not_exist_is_the_set_up_s_fault(port: str) -> None:
+    with pytest.raises(InvalidSetup, match="EMITONCE_URL"):
+        HTTPEmitter(f"http://127.0.0.1:{port}", publishable_key="mesh_pub_x")
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_an_answer_that_is_nested_beyond_reading_is_the_set_up_s_fault(status: int) -> None:
+    assert isinstance(answered(httpx.Response(status, content=b"[" * 100_000)), InvalidSetup)
+
+
+def test_a_path_that_the_api_does_not_have_leads_to_the_url() -> None:
+    error = answered(own(404, "Not Found"))
+    assert isinstance(error, InvalidSetup)
+    assert "404: Not Found; check EMITONCE_URL" in str(error)
 
 
 def test_the_wait_that_was_asked_for_is_told() -> None:
