@@ -14,6 +14,7 @@ from activities.policy import Policy
 from catalog.errors import CatalogUnavailable
 from delivery.capabilities import Capabilities
 from delivery.rule import MatchRequest, MatchResult
+from delivery.source import EVENT_SOURCE
 
 # First as a local activity: a lookup takes milliseconds and needs no place in the task queue. Once
 # only: a worker that stops waits for local retries, and would wait for the database with them.
@@ -64,7 +65,7 @@ class MatchRules:
                 type="CatalogUnavailable",
                 category=ApplicationErrorCategory.BENIGN,
             ) from err
-        result = self._with_capabilities(result)
+        result = self._with_capabilities(result, request)
         size = len(result.model_dump_json())
         if size > LARGEST_MATCH:
             raise ApplicationError(
@@ -75,12 +76,19 @@ class MatchRules:
             )
         return result
 
-    def _with_capabilities(self, result: MatchResult) -> MatchResult:
+    def _with_capabilities(self, result: MatchResult, request: MatchRequest) -> MatchResult:
         fleet = self._fleet()
-        build = fleet.newest_build
+        recorded = {
+            "build": fleet.newest_build,
+            "anonymous_only": request.source is not None and request.source.identify != "any",
+        }
+        features = fleet.features
+        if recorded["anonymous_only"] and EVENT_SOURCE not in features:
+            # Whoever doesn't know it must leave this run to a worker that does.
+            features = (*features, EVENT_SOURCE)
         return result.model_copy(
             update={
-                "rules": tuple(rule.model_copy(update={"build": build}) for rule in result.rules),
-                "features": fleet.features,
+                "rules": tuple(rule.model_copy(update=recorded) for rule in result.rules),
+                "features": features,
             }
         )

@@ -4,6 +4,7 @@ CatalogError
 ├── InvalidValue          the caller's input; say it back to whoever sent it
 ├── NotFound              no such thing, or it belongs to somebody else
 ├── Conflict              the catalog's state forbids it
+│   ├── OlderRelease      a process that doesn't heed it may still run: finish the rollout
 │   ├── TooManyRules      an event would match more rules than one event may
 │   └── VersionConflict   somebody else has written meanwhile: read again
 ├── CatalogUnavailable    the database is away: try again later
@@ -39,6 +40,10 @@ class NotFound(CatalogError):
 
 
 class Conflict(CatalogError):
+    pass
+
+
+class OlderRelease(Conflict):
     pass
 
 

@@ -17,6 +17,7 @@ from catalog.changes import Changes
 from catalog.cipher import CredentialCipher, Encrypted
 from catalog.database import Pool, connection
 from catalog.errors import CatalogUnavailable, NotFound
+from catalog.key_rights import KeyRights, rights_of
 from catalog.key_uses import KeyUses
 from catalog.keys import KEYS
 from catalog.last_known import LastKnown
@@ -49,7 +50,7 @@ LONGEST_RETENTION_SECONDS = 90 * 86_400.0
 
 @dataclass(frozen=True)
 class PublishableCaller:
-    """May emit into `workspace`. `key` is the key's id.
+    """May emit into `workspace` what its `rights` allow. `key` is the key's id.
 
     Its idempotency keys belong to `namespace`, as do those of all keys in `sharing`.
     `older_api_until`, by the monotonic clock, is when the last API process was gone that knew of
@@ -60,6 +61,7 @@ class PublishableCaller:
     workspace: str
     namespace: str
     sharing: frozenset[str]
+    rights: KeyRights
     older_api_until: float | None = None
     quota: Quota = field(default_factory=Quota)
 
@@ -172,6 +174,7 @@ class KeyLookup:
             workspace=str(row["workspace_id"]),
             namespace=str(row["own_namespace"]),
             sharing=frozenset(map(str, row["sharing"])),
+            rights=rights_of(row),
             older_api_until=None if seconds is None else time.monotonic() + seconds,
             quota=quota_of(row),
         )

@@ -16,8 +16,10 @@ from pydantic import SecretStr
 from catalog import values
 from catalog.changes import Changes
 from catalog.cipher import CredentialCipher
-from catalog.database import Connection, ForeignKeyViolation, Pool, Record, connection
+from catalog.database import Connection, ForeignKeyViolation, Pool, Record, connection, transaction
 from catalog.errors import InvalidValue, NotFound
+from catalog.event_sources import require_sources
+from catalog.key_rights import WIDEST, KeyRights, rights_of
 
 # In place of a workspace, what is announced when any key changes.
 KEYS = "keys"
@@ -32,7 +34,10 @@ _ALPHANUMERIC = string.ascii_letters + string.digits
 
 @dataclass(frozen=True)
 class PublishableKey:
-    """Not a secret: whoever has it can emit events into its workspace, and nothing else."""
+    """Not a secret: whoever has it can emit into its workspace what its `rights` allow.
+
+    `kept_wide`: somebody has decided that it isn't to be narrowed.
+    """
 
     id: str
     workspace: str
@@ -41,6 +46,13 @@ class PublishableKey:
     created_by: str
     created_at: datetime
     revoked_at: datetime | None
+    rights: KeyRights = WIDEST
+    kept_wide: bool = False
+
+    @property
+    def needs_narrowing(self) -> bool:
+        """Whether it may rewrite any person, and nobody has said that it is meant to."""
+        return self.revoked_at is None and self.rights.wide and not self.kept_wide
 
 
 @dataclass(frozen=True)
@@ -83,18 +95,22 @@ class PublishableKeys:
         workspace: str,
         name: str,
         created_by: str,
+        rights: KeyRights | None = None,
+        kept_wide: bool = False,
         replaces: str | None = None,
     ) -> PublishableKey:
-        """Make a key. Its idempotency keys are its own, or go on those of the key it `replaces`.
+        """Make a key. Of the key that it `replaces` it goes on with the idempotency keys, and has
+        the same rights unless others are given.
 
         Raises:
-            InvalidValue: the name.
+            InvalidValue: the name, or one of the rights.
             NotFound: the workspace isn't the organisation's, or has no key `replaces`.
+            OlderRelease: it is narrowed, and a process that heeds no rights may still run.
         """
         owner = values.known_id("organisation", organisation)
         workspace_id = values.known_id("workspace", workspace)
         name, created_by = _name(name), values.created_by(created_by)
-        async with connection(self._pool) as conn:
+        async with transaction(self._pool) as conn:
             known = await conn.fetchval(
                 "SELECT true FROM workspaces WHERE id = $1 AND organisation_id = $2",
                 workspace_id,
@@ -104,17 +120,33 @@ class PublishableKeys:
                 raise NotFound("workspace", workspace)
             namespace = None
             if replaces is not None:
-                namespace = await conn.fetchval(
-                    "SELECT coalesce(namespace, id) FROM publishable_keys "
-                    "WHERE id = $1 AND workspace_id = $2",
-                    values.known_id("key", replaces),
-                    workspace_id,
-                )
-                if namespace is None:
-                    raise NotFound("key", replaces)
+                replaced = await _key_of(conn, workspace_id, replaces)
+                namespace = replaced["namespace"] or replaced["id"]
+                if rights is None:
+                    rights, kept_wide = rights_of(replaced), replaced["kept_wide"]
             row = await insert_publishable_key(
                 conn, workspace_id, name=name, created_by=created_by, namespace=namespace
             )
+            if rights is not None or kept_wide:
+                row = await _set_rights(conn, row["id"], rights or WIDEST, kept_wide)
+        self._changes.announce(KEYS)
+        return _publishable_key(row)
+
+    async def set_rights(
+        self, organisation: str, id: str, rights: KeyRights, *, kept_wide: bool = False
+    ) -> PublishableKey:
+        """Let it do just this from now on. Raises as `create` does."""
+        owner, key_id = values.known_id("organisation", organisation), values.known_id("key", id)
+        async with transaction(self._pool) as conn:
+            known = await conn.fetchval(
+                "SELECT true FROM publishable_keys k JOIN workspaces w ON w.id = k.workspace_id "
+                "WHERE k.id = $1 AND w.organisation_id = $2",
+                key_id,
+                owner,
+            )
+            if not known:
+                raise NotFound("key", id)
+            row = await _set_rights(conn, key_id, rights, kept_wide)
         self._changes.announce(KEYS)
         return _publishable_key(row)
 
@@ -271,6 +303,33 @@ async def insert_publishable_key(
     )
 
 
+async def _key_of(conn: Connection, workspace: uuid.UUID, id: str) -> Record:
+    row = await conn.fetchrow(
+        "SELECT * FROM publishable_keys WHERE id = $1 AND workspace_id = $2",
+        values.known_id("key", id),
+        workspace,
+    )
+    if row is None:
+        raise NotFound("key", id)
+    return row
+
+
+async def _set_rights(
+    conn: Connection, id: uuid.UUID, rights: KeyRights, kept_wide: bool
+) -> Record:
+    if rights.narrowed:
+        await require_sources(conn)
+    return await conn.fetchrow(
+        "UPDATE publishable_keys SET events = $2, origins = $3, identify = $4, kept_wide = $5 "
+        "WHERE id = $1 RETURNING *",
+        id,
+        rights.events,
+        rights.origins,
+        rights.identify,
+        kept_wide and rights.wide,
+    )
+
+
 def _new_public_key(workspace: uuid.UUID) -> str:
     """`mesh_pub_<8 of the workspace>_<8 random>_<32 random>`: what Meshes' clients check for."""
     return f"mesh_pub_{workspace.hex[:8]}_{_random(8)}_{_random(32)}"
@@ -293,6 +352,8 @@ def _publishable_key(row: Record) -> PublishableKey:
         created_by=row["created_by"],
         created_at=row["created_at"],
         revoked_at=row["revoked_at"],
+        rights=rights_of(row),
+        kept_wide=row["kept_wide"],
     )
 
 

@@ -58,9 +58,10 @@ class _Candidate:
     rule: MatchedRule
 
     def matches(self, request: MatchRequest) -> bool:
-        return self.resource in (None, request.resource) and self.resource_id in (
-            None,
-            request.resource_id,
+        return (
+            self.resource in (None, request.resource)
+            and self.resource_id in (None, request.resource_id)
+            and (self.rule.metadata.accept == "all" or request.source is None)
         )
 
 

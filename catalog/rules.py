@@ -12,6 +12,7 @@ from catalog import values
 from catalog.changes import Changes
 from catalog.database import Connection, ForeignKeyViolation, Pool, Record, connection, transaction
 from catalog.errors import NotFound, TooManyRules
+from catalog.event_sources import require_sources
 from catalog.event_types import remember_names
 from catalog.paging import DEFAULT_LIMIT, Page, Paging
 from catalog.rule_change import RuleChange
@@ -74,6 +75,7 @@ class Rules:
             InvalidValue: one of the fields.
             NotFound: workspace or connection aren't the organisation's, or don't belong together.
             TooManyRules: with it, one event could match more than `MAX_RULES_PER_EVENT`.
+            OlderRelease: it refuses public events, and an older release may still be running.
         """
         owner = values.known_id("organisation", organisation)
         workspace_id = values.known_id("workspace", workspace)
@@ -94,6 +96,7 @@ class Rules:
                     raise NotFound("workspace", workspace)
                 if active:
                     await _ensure_room(conn, workspace_id, event, resource, resource_id)
+                await _ensure_accept(conn, stored_metadata)
                 row = await conn.fetchrow(
                     """
                     INSERT INTO rules (workspace_id, connection_id, event, resource, resource_id,
@@ -188,6 +191,7 @@ class Rules:
                     rule["resource_id"],
                     apart_from=rule["id"],
                 )
+            await _ensure_accept(conn, rule["metadata"])
             await conn.execute(
                 """
                 UPDATE rules SET event = $2, resource = $3, resource_id = $4, metadata = $5,
@@ -257,6 +261,12 @@ async def _ensure_room(
     counts = [RuleCount(row["resource"], row["resource_id"], row["number"]) for row in rows]
     if most_matched(counts) >= MAX_RULES_PER_EVENT:
         raise TooManyRules(event, MAX_RULES_PER_EVENT)
+
+
+async def _ensure_accept(conn: Connection, metadata: Mapping[str, Any]) -> None:
+    """Raises `OlderRelease`: it refuses public events, and somebody wouldn't heed that."""
+    if metadata.get("accept", "all") != "all":
+        await require_sources(conn)
 
 
 def _rule(row: Record) -> Rule:

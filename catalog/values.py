@@ -69,8 +69,8 @@ def connection_name(text: str) -> str:
     return text
 
 
-def event_name(text: str) -> str:
-    return _bounded("event", text, EVENT_BYTES)
+def event_name(text: str, field: str = "event") -> str:
+    return _bounded(field, text, EVENT_BYTES)
 
 
 def resource(text: str | None) -> str | None:

@@ -90,19 +90,34 @@ class Workers:
             CatalogUnavailable: the database is unavailable.
         """
         async with connection(self._pool) as conn:
-            rows = await conn.fetch(
-                "SELECT knows FROM workers WHERE seen_at >= "
-                "clock_timestamp() - $1 * interval '1 second'",
-                ALIVE_SECONDS,
-            )
-        fleet = THIS_RELEASE
-        for row in rows:
-            fleet = fleet.common(_known(row["knows"]))
-        return fleet
+            return await _fleet(conn)
 
     async def leave(self, worker: uuid.UUID) -> None:
         async with transaction(self._pool) as conn:
             await conn.execute("DELETE FROM workers WHERE id = $1", worker)
+
+
+async def use_feature(conn: Connection, feature: str) -> bool:
+    """Take a feature into use from this transaction on; False while a live worker lacks it.
+
+    A worker that lacks it isn't admitted afterwards.
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+    if feature not in (await _fleet(conn)).features:
+        return False
+    await _use(conn, Capabilities(features=(feature,)))
+    return True
+
+
+async def _fleet(conn: Connection) -> Capabilities:
+    rows = await conn.fetch(
+        "SELECT knows FROM workers WHERE seen_at >= clock_timestamp() - $1 * interval '1 second'",
+        ALIVE_SECONDS,
+    )
+    fleet = THIS_RELEASE
+    for row in rows:
+        fleet = fleet.common(_known(row["knows"]))
+    return fleet
 
 
 def _known(stored: object) -> Capabilities:

@@ -22,6 +22,7 @@ from delivery.message_id import message_id
 from delivery.misreadings import misreadings
 from delivery.moments import iso_milliseconds
 from delivery.rule import MatchedRule
+from delivery.source import check_anonymous
 from delivery.traits import collect_traits, without_largest
 from delivery.transforms import is_blank, to_string
 
@@ -77,6 +78,8 @@ def _build(event: Event, rule: MatchedRule, number: int) -> MessagePair:
     traits, left_out = collect_traits(
         event.payload, mapped, identity, rule.metadata, checked=build.checks_identity
     )
+    if rule.anonymous_only:
+        check_anonymous(identity, traits)
     warnings = [*mapped.warnings, *identity.warnings, *left_out]
     identify = _identify(event, rule, build, identity, traits)
     excess = len(identify.encode()) - MAX_BODY

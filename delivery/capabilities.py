@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from delivery.builds import BUILDS
 from delivery.rule import CUSTOMER_IO, MatchResult
+from delivery.source import EVENT_SOURCE
 from delivery.values import Value
 
 T = TypeVar("T")
@@ -77,7 +78,7 @@ class Capabilities(Value):
 # Of 8c73900, whose workers don't say what they know.
 FIRST_RELEASE = Capabilities()
 
-THIS_RELEASE = Capabilities(builds=tuple(BUILDS))
+THIS_RELEASE = Capabilities(builds=tuple(BUILDS), features=(EVENT_SOURCE,))
 
 
 def _both(first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:

@@ -11,6 +11,7 @@ from delivery.errors import InvalidEvent
 from delivery.labels import CONTROL_CHARACTERS, holds_email, kind, utf8_size
 from delivery.moments import iso_milliseconds, read_iso, to_utc
 from delivery.redelivery import Redelivery
+from delivery.source import Source, read_source
 from delivery.strict_json import MAX_DEPTH, check, nesting, parse
 from delivery.values import Value
 
@@ -46,6 +47,7 @@ class Event(Value):
     test: bool = False
     identify_only: bool = False
     redelivery: Redelivery | None = None
+    source: Source | None = None
 
 
 def read_event(
@@ -80,6 +82,7 @@ def read_event(
         test=_read_flag("test", _optional(value, "test", False)),
         identify_only=_read_flag("identify_only", _optional(value, "identify_only", False)),
         redelivery=_read_redelivery(value.get("redelivery")),
+        source=read_source(value.get("source")),
     )
 
 

@@ -20,6 +20,7 @@ from delivery.outcome import OutcomeCode
 from delivery.redelivery import Redelivery
 from delivery.result import DeliveryResult, Status, roll_up
 from delivery.rule import MatchedRule
+from delivery.source import Source
 from delivery.step import activity_id
 from delivery.values import Value
 
@@ -40,6 +41,7 @@ class EventLog(Value):
     test: bool
     status: Status
     created_by: str | None = None
+    source: Source | None = None
     accepted_at: AwareDatetime
     completed_at: AwareDatetime | None
     total_rules: int
@@ -72,6 +74,7 @@ def delivery_log(
         test=bool(event and event.test),
         status=_status(facts, statuses),
         created_by=facts.created_by,
+        source=event.source if event else None,
         accepted_at=event.redelivery.accepted_at
         if event and event.redelivery
         else facts.accepted_at,

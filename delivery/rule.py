@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from delivery.labels import shown
 from delivery.mapping_schema import MappingSchema
+from delivery.source import Source
 from delivery.values import Value
 
 MAX_RULES_PER_EVENT = 100
@@ -26,6 +27,7 @@ class RuleMetadata(Value):
     on_limit: Literal["fail", "drop"] = "fail"
     allow_commands: bool = False
     send_nulls: bool = False
+    accept: Literal["all", "backend"] = "all"
 
 
 class MatchedRule(Value):
@@ -34,6 +36,7 @@ class MatchedRule(Value):
     `mapping` is None when the connection has no stored mapping and the default one applies.
     `build` is the version of the builder that makes its messages, the same on every attempt,
     worker and release; runs recorded before builders had versions have none, which means 1.
+    With `anonymous_only` no message is built that names a person.
     """
 
     id: str
@@ -43,6 +46,7 @@ class MatchedRule(Value):
     metadata: RuleMetadata = Field(default_factory=RuleMetadata)
     mapping: MappingSchema | None = None
     build: int = 1
+    anonymous_only: bool = False
 
 
 class MatchRequest(Value):
@@ -53,8 +57,9 @@ class MatchRequest(Value):
     resource: str
     resource_id: str | None = None
     only_rules: tuple[str, ...] | None = None
+    source: Source | None = None
     exact: bool = False
-    """Take `only_rules` as they are, whether or not event, resource and activity still match.
+    """Take `only_rules` as they are, whether or not event, resource, source and activity match.
 
     A test event or a redelivery names its rules; it isn't matched anew.
     """

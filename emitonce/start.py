@@ -91,6 +91,7 @@ class EventStarter:
         timestamp: datetime | str | None = None,
         idempotency_key: str | None = None,
         namespace: KeyNamespace | None = None,
+        source: Mapping[str, str] | None = None,
         batch: bytes = b"",
         only_rules: list[str] | None = None,
         test: bool = False,
@@ -100,8 +101,9 @@ class EventStarter:
 
         `namespace` is whose the idempotency key is; absent, it is the workspace's. `batch` is what
         else must be the same when an idempotency key comes again, such as all that came with the
-        event. `only_rules` and `test` are for trying a rule: one attempt a step, no hold.
-        `created_by` is kept with the event and shown in lists: an id, no personal data.
+        event. `source` says of an event that it is not a backend's. `only_rules` and `test` are for
+        trying a rule: one attempt a step, no hold. `created_by` is kept with the event and shown in
+        lists: an id, no personal data.
 
         Raises:
             NotAccepted, InvalidEvent, InvalidSetup: as `Emitter.emit` does.
@@ -131,6 +133,8 @@ class EventStarter:
                 ):
                     return self._started(event_id, event, owner, before)
                 event_id = event_id_for(secret, owner, idempotency_key, namespace=namespace.id)
+        if source is not None:  # no part of what the key stands for: a key's rights may change
+            body = body[:-1] + b',"source":' + encode(source) + b"}"
         try:
             await self.client.start_workflow(
                 WORKFLOW,

@@ -79,6 +79,8 @@ def _input(log: EventLog, rules: list[str], selection: Selection) -> bytes:
         "only_rules": rules,
         AGAIN_OF: log.event_id,
     }
+    if log.source is not None:
+        fields["source"] = log.source.model_dump()
     if selection.mode is Mode.IDENTIFY_ONLY:
         fields["identify_only"] = True
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()

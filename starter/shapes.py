@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from catalog.connections import Connection
+from catalog.keys import PublishableKey
 from catalog.rules import Rule
 from catalog.workspaces import Workspace
 from delivery.delivery_log import CallLog, DeliveryLog
@@ -31,6 +32,25 @@ def workspace_object(workspace: Workspace) -> JsonObject:
         "description": workspace.description,
         "created_at": moment(workspace.created_at),
         "updated_at": moment(workspace.updated_at),
+    }
+
+
+def publishable_key_object(key: PublishableKey) -> JsonObject:
+    """`events` and `origins` are left out where it may emit any and come from any."""
+    return {
+        "id": key.id,
+        "workspace": key.workspace,
+        "public_key": key.public_key,
+        "name": key.name,
+        **_present(
+            events=None if key.rights.events is None else list(key.rights.events),
+            origins=None if key.rights.origins is None else list(key.rights.origins),
+        ),
+        "identify": key.rights.identify,
+        "kept_wide": key.kept_wide,
+        "created_by": key.created_by,
+        "created_at": moment(key.created_at),
+        "revoked_at": moment(key.revoked_at) if key.revoked_at else None,
     }
 
 
@@ -107,6 +127,7 @@ def event_object(log: EventLog, *, payload: bool = False) -> JsonObject:
         "started_at": moment(log.accepted_at),
         **_present(completed_at=moment(log.completed_at) if log.completed_at else None),
         **_present(error=log.error, test=log.test or None),
+        **_present(source=log.source.model_dump() if log.source else None),
         "created_by": log.created_by or UNSAID,
         "created_at": moment(log.accepted_at),
         "rule_events": [rule_event_object(log, delivery) for delivery in log.deliveries],

@@ -172,6 +172,7 @@ async def _match(event: Event) -> MatchResult:
         resource=event.resource,
         resource_id=event.resource_id,
         only_rules=again or event.only_rules,
+        source=event.source,
         exact=bool(again) or event.test,
     )
     try:

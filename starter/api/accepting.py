@@ -17,7 +17,14 @@ from emitonce import EmitError, EventHandle, InvalidSetup, NotAccepted
 from emitonce.start import KeyNamespace
 from starter.api.auth import Authentication, Caller
 from starter.api.bodies import as_model
-from starter.api.errors import ApiError, Fault, as_api_error, bad_request, unavailable
+from starter.api.errors import (
+    ApiError,
+    Fault,
+    as_api_error,
+    bad_request,
+    forbidden,
+    unavailable,
+)
 from starter.api.parts import Parts
 from starter.api.quotas import QuotaCheck
 from starter.api.schemas.events import EventInput
@@ -130,6 +137,7 @@ class Accepting:
             timestamp=event.timestamp,
             idempotency_key=key,
             namespace=_namespace(caller.publishable),
+            source=_source(caller.publishable),
             batch=batch,
             created_by=caller.key,
         )
@@ -161,6 +169,8 @@ class Accepting:
         }
         # As the workflow will read it, so that what it would refuse is refused now.
         event = read_event(fields, event_id=_NIL, started_at=datetime.now(UTC), checked=True)
+        if caller.publishable is not None and not caller.publishable.rights.may_emit(event.event):
+            raise forbidden("event", "is not one of the events that this publishable key may emit")
         return NewEvent(
             workspace=workspace,
             event=event.event,
@@ -181,6 +191,13 @@ def _namespace(caller: PublishableCaller | None) -> KeyNamespace | None:
         shared=caller.may_meet_older_api(),
         looks_back=caller.may_find_older_events(),
     )
+
+
+def _source(caller: PublishableCaller | None) -> dict[str, str] | None:
+    """What the workflow is told of an event that anybody may have sent."""
+    if caller is None:
+        return None
+    return {"kind": "publishable", "key": caller.key, "identify": caller.rights.identify}
 
 
 class _Batch:

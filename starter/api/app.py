@@ -38,6 +38,7 @@ from starter.api.routes import (
     ingestion,
     integrations,
     mappings,
+    publishable_keys,
     redeliveries,
     rule_trials,
     rules,
@@ -54,6 +55,7 @@ MANAGEMENT = (
     connections,
     mappings,
     workspaces,
+    publishable_keys,
     integrations,
 )
 

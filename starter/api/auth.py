@@ -11,7 +11,7 @@ from starlette.requests import Request
 from catalog.errors import NotFound
 from catalog.key_lookup import KeyLookup, PublishableCaller
 from catalog.quotas import Quota
-from starter.api.errors import not_found, too_many_failures, unauthorized
+from starter.api.errors import forbidden, not_found, too_many_failures, unauthorized
 from starter.api.failed_attempts import FailedAttempts
 from starter.api.tokens import InvalidToken, claimed_access_key, verify_token
 
@@ -78,6 +78,8 @@ class Authentication:
         except NotFound:
             self._count_failure(request)
             raise unauthorized("the publishable key is unknown or revoked") from None
+        if not known.rights.may_come_from(request.headers.getlist("origin")):
+            raise forbidden("Origin", "is not one that this publishable key may be used from")
         return Caller(
             key=known.key, workspace=known.workspace, publishable=known, quota=known.quota
         )

@@ -74,6 +74,11 @@ def not_found(param: str, noun: str) -> ApiError:
     return ApiError(404, msg, (Fault(param, msg),))
 
 
+def forbidden(param: str, msg: str) -> ApiError:
+    """A known key may not do this; of what is somebody else's, nothing is told: see `not_found`."""
+    return ApiError(403, f"{param}: {msg}", (Fault(param, msg),))
+
+
 def unauthorized(message: str) -> ApiError:
     return ApiError(401, message, headers={"WWW-Authenticate": "Bearer"})
 
@@ -100,6 +105,7 @@ _PATH_PARAMS = {
     "connection": "connection_id",
     "rule": "rule_id",
     "event": "event_id",
+    "key": "key_id",
 }
 
 # What the catalog calls otherwise than the API's bodies do.

@@ -180,6 +180,19 @@ REDELIVERY = {
     },
 }
 SHOWN_WORKSPACE = {"id": WORKSPACE, "name": "Acme app", "description": None, **STAMPS}
+SHOWN_KEY = {
+    "id": KEY,
+    "workspace": WORKSPACE,
+    "public_key": "mesh_pub_3f8e1c52_Xb2kR7nQ_m4Ys0GdPzV8cHf1LwTu6JaEoK9iN3rBx",
+    "name": "Shop",
+    "events": ["page.viewed"],
+    "origins": ["https://shop.example.com"],
+    "identify": "anonymous",
+    "kept_wide": False,
+    "created_by": KEY,
+    "created_at": AT,
+    "revoked_at": None,
+}
 ENTRY = {
     "id": DELIVERY,
     "key": "user.signup",
@@ -371,6 +384,25 @@ EXAMPLES: dict[str, Example] = {
             }
         }
     ),
+    "list_publishable_keys": Example({200: [SHOWN_KEY]}),
+    "create_publishable_key": Example(
+        {201: {"publishable_key": SHOWN_KEY}},
+        {
+            "name": "Shop",
+            "events": ["page.viewed"],
+            "origins": ["https://shop.example.com"],
+            "identify": "anonymous",
+        },
+    ),
+    "put_key_rights": Example(
+        {200: SHOWN_KEY},
+        {
+            "events": ["page.viewed"],
+            "origins": ["https://shop.example.com"],
+            "identify": "anonymous",
+        },
+    ),
+    "revoke_publishable_key": Example({200: {**SHOWN_KEY, "revoked_at": SOON}}),
     "update_workspace": Example({200: SHOWN_WORKSPACE}, {"name": "Acme app", "description": None}),
     "list_event_types": Example({200: [ENTRY]}),
     "list_resources": Example({200: [{**ENTRY, "key": "account", "label": "account"}]}),

@@ -31,6 +31,7 @@ DEFAULT_LIMIT = 50
 
 WorkspaceId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
 ConnectionId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
+KeyId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
 RuleId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
 EventId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
 AttemptId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]

@@ -136,6 +136,7 @@ async def _catalog(pool: Pool, secrets: Secrets) -> AsyncIterator[Finding]:
     else:
         yield fine("migrations", "the schema is this release's")
     yield await _credential_keys(pool, secrets)
+    yield await _publishable_keys(pool)
 
 
 async def _credential_keys(pool: Pool, secrets: Secrets) -> Finding:
@@ -154,6 +155,24 @@ async def _credential_keys(pool: Pool, secrets: Secrets) -> Finding:
         counts[one.what] += one.count
     told = ", ".join(f"{what} ({count})" for what, count in counts.items())
     return fine("credential keys", f"decrypt all that is stored: {told or 'nothing yet'}")
+
+
+async def _publishable_keys(pool: Pool) -> Finding:
+    async with connection(pool) as conn:
+        rows = await conn.fetch(
+            "SELECT k.name AS key, w.name AS workspace FROM publishable_keys k "
+            "JOIN workspaces w ON w.id = k.workspace_id WHERE k.revoked_at IS NULL "
+            "AND k.events IS NULL AND k.identify = 'any' AND NOT k.kept_wide ORDER BY w.name"
+        )
+    if not rows:
+        return fine("publishable keys", "each is narrowed, or kept wide on purpose")
+    named = ", ".join(f"{row['key']} of {row['workspace']}" for row in rows[:5])
+    more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+    return warn(
+        "publishable keys",
+        f"whoever has one may rewrite any person at Customer.io: {named}{more}",
+        "emitonce keys narrow KEY --event … --identify anonymous, or --keep-wide",
+    )
 
 
 async def _temporal(settings: Settings, secrets: Secrets) -> AsyncIterator[Finding]:

@@ -9,17 +9,39 @@ from typing import Annotated, Any
 import typer
 
 from catalog.errors import NotFound
+from catalog.key_rights import KeyRights
 from catalog.keys import MachineKey, NewMachineKey, PublishableKey
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.key_rotation import keys
 from starter.cli.moments import read_moment
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import CREATED_BY, Parts, with_parts
-from starter.shapes import moment
+from starter.shapes import moment, publishable_key_object
 
 __all__ = ["keys"]
 
 Name = Annotated[str, typer.Option(help="What it is for, such as the service that has it.")]
+
+
+Events = Annotated[
+    list[str] | None,
+    typer.Option("--event", help="An event that the key may emit, of several; absent: any."),
+]
+Origins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--origin",
+        help="A web origin that it may be used from, such as https://www.example.com; absent: "
+        "any. This stops other pages, not scripts.",
+    ),
+]
+MayIdentify = Annotated[
+    str | None,
+    typer.Option(metavar="any|anonymous", help="anonymous: it may name no known person."),
+]
+KeepWide = Annotated[
+    bool, typer.Option("--keep-wide", help="It is wide on purpose: don't warn of it.")
+]
 
 
 class Kind(StrEnum):
@@ -45,15 +67,34 @@ def create(
             help="A publishable key's id: a request that it has made isn't made twice by this one.",
         ),
     ] = None,
+    event: Events = None,
+    origin: Origins = None,
+    identify: MayIdentify = None,
+    keep_wide: KeepWide = False,
     as_json: Json = False,
 ) -> None:
-    """Create a key of the HTTP API. A machine key's secret is shown this once."""
+    """Create a key of the HTTP API. A machine key's secret is shown this once.
+
+    Whoever looks at a page can use its publishable key. Without --event or --identify anonymous it
+    may rewrite any person at Customer.io.
+    """
     if kind is Kind.MACHINE:
         ends = None if expires_in is None else _in(expires_in)
         _show_machine_key(with_parts(lambda parts: _create_machine(parts, name, ends)), as_json)
     else:
         _show_publishable_key(
-            with_parts(lambda parts: _create_publishable(parts, name, workspace, replaces)),
+            with_parts(
+                lambda parts: _create_publishable(
+                    parts,
+                    name,
+                    workspace,
+                    rights=KeyRights.of(event, origin, identify)
+                    if event or origin or identify
+                    else None,
+                    kept_wide=keep_wide,
+                    replaces=replaces,
+                )
+            ),
             as_json,
         )
 
@@ -89,6 +130,31 @@ def list_all(as_json: Json = False) -> None:
     )
 
 
+@keys.command("narrow")
+def narrow(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, see keys list.")],
+    event: Events = None,
+    origin: Origins = None,
+    identify: MayIdentify = None,
+    keep_wide: KeepWide = False,
+    as_json: Json = False,
+) -> None:
+    """Let a publishable key do just this from now on; what isn't named is unrestricted."""
+    if not (event or origin or identify or keep_wide):
+        raise typer.BadParameter("choose --event, --origin, --identify or --keep-wide")
+    _show_publishable_key(
+        with_parts(
+            lambda parts: parts.catalog.publishable_keys.set_rights(
+                parts.organisation,
+                key,
+                KeyRights.of(event, origin, identify),
+                kept_wide=keep_wide,
+            )
+        ),
+        as_json,
+    )
+
+
 @keys.command("revoke")
 def revoke(
     key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, see keys list.")],
@@ -118,7 +184,7 @@ def _in(text: str) -> datetime:
 
 
 async def _create_publishable(
-    parts: Parts, name: str, workspace: str | None, replaces: str | None
+    parts: Parts, name: str, workspace: str | None, **chosen: Any
 ) -> PublishableKey:
     if workspace is None:
         known = await parts.catalog.workspaces.ids(parts.organisation)
@@ -132,7 +198,7 @@ async def _create_publishable(
         workspace=workspace,
         name=name,
         created_by=CREATED_BY,
-        replaces=replaces,
+        **chosen,
     )
 
 
@@ -164,6 +230,11 @@ def _show_publishable_key(made: PublishableKey, as_json: bool) -> None:
         print_json(_publishable_object(made))
     else:
         console.print(made.public_key, markup=False, soft_wrap=True)
+    if made.needs_narrowing:
+        say(
+            "whoever looks at a page with this key may rewrite any person at Customer.io: "
+            f"emitonce keys narrow {made.id} --event … --identify anonymous, or --keep-wide"
+        )
 
 
 def _machine_object(key: MachineKey) -> dict[str, Any]:
@@ -181,12 +252,4 @@ def _machine_object(key: MachineKey) -> dict[str, Any]:
 
 
 def _publishable_object(key: PublishableKey) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "kind": Kind.PUBLISHABLE,
-        "workspace": key.workspace,
-        "public_key": key.public_key,
-        "name": key.name,
-        "created_at": moment(key.created_at),
-        "revoked_at": moment(key.revoked_at) if key.revoked_at else None,
-    }
+    return {"kind": Kind.PUBLISHABLE, **publishable_key_object(key)}

@@ -36,6 +36,12 @@ def create(
     event_name_override: Annotated[
         str | None, typer.Option(help="The event's name at Customer.io, when it should differ.")
     ] = None,
+    accept: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|backend", help="backend: no events that came with a publishable key."
+        ),
+    ] = None,
     metadata: Annotated[
         str | None, typer.Option(help='Further metadata as JSON, such as {"on_limit": "drop"}.')
     ] = None,
@@ -45,6 +51,8 @@ def create(
     chosen = {"action": "track_event", **_object("--metadata", metadata)}
     if event_name_override is not None:
         chosen["event_name_override"] = event_name_override
+    if accept is not None:
+        chosen["accept"] = accept
     made = with_parts(
         lambda parts: parts.catalog.rules.create(
             parts.organisation,

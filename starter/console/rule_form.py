@@ -28,6 +28,7 @@ class RuleForm:
     connection: str = ""
     event_name_override: str = ""
     on_limit: str = "fail"
+    accept: str = "all"
     flags: frozenset[str] = frozenset()
     active: bool = True
     payload: str = ""
@@ -47,6 +48,7 @@ class RuleForm:
             connection=rule.connection,
             event_name_override=str(metadata.get("event_name_override") or ""),
             on_limit=str(metadata.get("on_limit") or "fail"),
+            accept=str(metadata.get("accept") or "all"),
             flags=frozenset(name for name in _FLAGS if metadata.get(name) is True),
             active=rule.active,
             payload=payload,
@@ -64,6 +66,7 @@ class RuleForm:
             connection=form.text("connection"),
             event_name_override=form.text("event_name_override"),
             on_limit=form.text("on_limit") or "fail",
+            accept=form.text("accept") or "all",
             flags=frozenset(name for name in _FLAGS if form.has(name)),
             active=form.has("active"),
             payload=form.raw("payload"),
@@ -80,12 +83,14 @@ class RuleForm:
     def metadata(self, stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What the rule is stored with; keys that the form doesn't show are kept."""
         merged = {**(stored or {}), "action": ACTION}
-        for name in ("event_name_override", "on_limit", *_FLAGS):
+        for name in ("event_name_override", "on_limit", "accept", *_FLAGS):
             merged.pop(name, None)
         if self.event_name_override:
             merged["event_name_override"] = self.event_name_override
         if self.on_limit != "fail":
             merged["on_limit"] = self.on_limit
+        if self.accept != "all":
+            merged["accept"] = self.accept
         return merged | dict.fromkeys(sorted(self.flags), True)
 
     def schema(self, stored: StoredMapping | None = None) -> MappingSchema | None:

@@ -72,6 +72,7 @@ DONE = {
     "redelivery": "The redelivery has started.",
     "redelivery-canceled": "Canceled: no further events are begun.",
     "key": "The key is made.",
+    "rights": "Saved. It holds for what the key emits from now on.",
     "revoked": "The key is revoked and works no more.",
 }
 

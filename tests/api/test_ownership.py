@@ -14,7 +14,9 @@ async def test_every_path_is_404_for_a_stranger(api: Api):
     api.stack.sim.fail("identify", fault=Fault(status=400))
     event = await api.ended((await api.emitted())["id"])
     attempts = await api.get(f"/events/{event['id']}/rules/{rule.id}/attempts")
+    [key] = await api.stack.catalog.publishable_keys.list(api.stack.organisation)
     ids = {
+        "key_id": key.id,
         "workspace_id": api.stack.workspace,
         "connection_id": rule.connection,
         "rule_id": rule.id,
@@ -27,6 +29,8 @@ async def test_every_path_is_404_for_a_stranger(api: Api):
         "update_connection": {"name": "Taken", "metadata": {"cdpApiKey": "x"}},
         "delete_connection": {"force_delete": True},
         "put_default_mapping": {"schema": {"fields": []}},
+        "create_publishable_key": {"name": "Ours now"},
+        "put_key_rights": {"events": ["nothing"]},
     }
     stranger = await api.stranger()
     document = (await api.http.get("/openapi.json")).json()
@@ -47,6 +51,7 @@ async def test_every_path_is_404_for_a_stranger(api: Api):
     assert (await api.get(f"/connections/{rule.connection}")).json()["name"] == "Customer io"
     assert (await api.event(event["id"]))["status"] == "failed"
     assert len(api.stack.calls()) == 1
+    assert await api.stack.catalog.publishable_keys.list(api.stack.organisation) == [key]
 
 
 async def test_lists_show_what_is_ones_own(api: Api):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
+from catalog.key_rights import WIDEST, KeyRights
 from delivery.capabilities import FIRST_RELEASE, THIS_RELEASE
 from delivery.identity import NOT_AN_ADDRESS
 from tests.conftest import database_url, on_server
@@ -69,6 +70,26 @@ async def test_secrets_are_counted_by_what_they_are(stack: Stack) -> None:
     _, found = await examined(stack)
     said = found["credential keys"]["said"]
     assert said == "decrypt all that is stored: Customer.io keys (1), machine keys (2)"
+
+
+async def test_wide_publishable_keys_are_a_warning_until_narrowed_or_kept_wide(
+    stack: Stack,
+) -> None:
+    keys = stack.catalog.publishable_keys
+    [first] = await keys.list(stack.organisation)
+    _, found = await examined(stack)
+    assert found["publishable keys"]["state"] == "warning"
+    assert f"{first.name} of Acme app" in found["publishable keys"]["said"]
+    # Origins stop no script, so the key is as wide as before.
+    await keys.set_rights(
+        stack.organisation, first.id, KeyRights.of(None, ["https://www.example.com"], None)
+    )
+    ended, found = await examined(stack)
+    assert (ended.code, found["publishable keys"]["state"]) == (0, "warning")
+    for rights, kept_wide in ((KeyRights.of(None, None, "anonymous"), False), (WIDEST, True)):
+        await keys.set_rights(stack.organisation, first.id, rights, kept_wide=kept_wide)
+        _, found = await examined(stack)
+        assert found["publishable keys"]["state"] == "ok"
 
 
 async def test_keys_that_nothing_here_decrypts_are_told(

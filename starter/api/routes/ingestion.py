@@ -40,7 +40,7 @@ IdempotencyKey = Annotated[
     status_code=201,
     response_model=CreatedEventBody,
     summary="Emit an event",
-    responses=errors(400, 404, 409, 413),
+    responses=errors(400, 403, 404, 409, 413),
     openapi_extra=body_of(EventInput),
 )
 async def emit_event(request: Request, idempotency_key: IdempotencyKey = None) -> Any:
@@ -61,7 +61,7 @@ async def emit_event(request: Request, idempotency_key: IdempotencyKey = None) -
     response_model=BulkResult,
     summary="Emit up to 100 events",
     responses={
-        **errors(400, 409, 413),
+        **errors(400, 403, 409, 413),
         207: {"model": BulkResult, "description": "Some events were refused"},
     },
     openapi_extra=array_of(EventInput, most=MOST_EVENTS),

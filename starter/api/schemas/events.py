@@ -135,13 +135,22 @@ class ListedEvent(Answer):
     created_at: Moment
 
 
+class EventSource(Answer):
+    """The publishable key that an event came with."""
+
+    kind: Literal["publishable"]
+    key: str | None
+    identify: Literal["any", "anonymous"]
+
+
 class EventView(ListedEvent):
-    """One event with its deliveries."""
+    """One event with its deliveries. `source` is absent for one of a backend's."""
 
     completed_count: int
     failed_count: int
     error: Annotated[Maybe[str], Field(description="Why the event as a whole failed.")] = None
     test: Annotated[Maybe[bool], Field(description="True for a test event.")] = None
+    source: Maybe[EventSource] = None
     temporal_url: Annotated[Maybe[str], Field(description="Its run in the Temporal Web UI.")] = None
     rule_events: list[RuleEvent]
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from catalog.key_rights import MOST_NAMED
+from catalog.keys import NAME_CHARACTERS
 from catalog.values import API_KEY_CHARACTERS
 from delivery.mapping_schema import MappingSchema
 from starter.api.schemas.shared import (
@@ -68,6 +70,64 @@ class Workspace(Answer):
 class PublishableKey(Answer):
     public_key: str
     name: str
+
+
+Events = Annotated[
+    list[RuleEventName],
+    Field(min_length=1, max_length=MOST_NAMED, description="All that it may emit; absent: any."),
+]
+Origins = Annotated[
+    list[Text],
+    Field(
+        min_length=1,
+        max_length=MOST_NAMED,
+        description="All web origins that it may be used from, such as "
+        "`https://www.example.com`; absent: any. This stops other pages, not scripts.",
+    ),
+]
+MayIdentify = Annotated[
+    Literal["any", "anonymous"],
+    Field(description="`anonymous`: no user id and no e-mail address, not as a trait either."),
+]
+KeyName = Annotated[Text, Field(min_length=1, max_length=NAME_CHARACTERS)]
+
+
+class PublishableKeyInput(StrictInput):
+    """Absent rights are those of the key that it `replaces`, else the widest."""
+
+    name: KeyName
+    events: Events | None = None
+    origins: Origins | None = None
+    identify: MayIdentify | None = None
+    kept_wide: Flag = False
+    replaces: Annotated[Text | None, Field(json_schema_extra={"format": "uuid"})] = None
+
+
+class KeyRightsInput(StrictInput):
+    """All that the key may do from now on. `kept_wide`: it is wide on purpose."""
+
+    events: Events | None = None
+    origins: Origins | None = None
+    identify: MayIdentify = "any"
+    kept_wide: Flag = False
+
+
+class PublishableKeyView(Answer):
+    id: Id
+    workspace: Id
+    public_key: str
+    name: str
+    events: Maybe[list[str]] = None
+    origins: Maybe[list[str]] = None
+    identify: MayIdentify
+    kept_wide: bool
+    created_by: str
+    created_at: Moment
+    revoked_at: Moment | None
+
+
+class CreatedPublishableKey(Answer):
+    publishable_key: PublishableKeyView
 
 
 class WorkspaceWithKey(Workspace):
@@ -174,6 +234,10 @@ class RuleMetadataInput(Input):
     on_limit: Literal["fail", "drop"] = "fail"
     allow_commands: MetadataFlag = False
     send_nulls: MetadataFlag = False
+    accept: Annotated[
+        Literal["all", "backend"],
+        Field(description="`backend`: events that came with a publishable key don't match."),
+    ] = "all"
 
 
 class RuleInput(Input):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import Response
 
-from catalog.errors import InvalidValue
+from catalog.errors import InvalidValue, OlderRelease
+from catalog.key_rights import KeyRights
 from catalog.keys import NewMachineKey
+from starter.console.forms import Form
 from starter.console.route import (
     console_router,
     form_of,
@@ -35,10 +37,27 @@ async def create_publishable_key(request: Request, workspace_id: str) -> Respons
             workspace=workspace.id,
             name=form_of(request).text("name"),
             created_by=session.key,
+            rights=_chosen(form_of(request)),
+            kept_wide=form_of(request).has("kept_wide"),
         )
-    except InvalidValue as err:
-        return await _page(request, faults={"publishable": f"The name {err.problem}."}, status=400)
+    except (InvalidValue, OlderRelease) as err:
+        return await _page(request, faults={"publishable": _fault(err)}, status=400)
     return see_other(f"/w/{workspace.id}/keys", "key")
+
+
+@router.post("/w/{workspace_id}/keys/publishable/{key_id}/rights")
+async def set_key_rights(request: Request, workspace_id: str, key_id: str) -> Response:
+    workspace = await workspace_of(request, workspace_id)
+    try:
+        await parts_of(request).catalog.publishable_keys.set_rights(
+            session_of(request).organisation,
+            key_id,
+            _chosen(form_of(request)),
+            kept_wide=form_of(request).has("kept_wide"),
+        )
+    except (InvalidValue, OlderRelease) as err:
+        return await _page(request, faults={key_id: _fault(err)}, status=400)
+    return see_other(f"/w/{workspace.id}/keys", "rights")
 
 
 @router.post("/w/{workspace_id}/keys/machine")
@@ -70,6 +89,21 @@ async def revoke_machine_key(request: Request, workspace_id: str, key_id: str) -
     workspace = await workspace_of(request, workspace_id)
     await parts_of(request).catalog.machine_keys.revoke(session_of(request).organisation, key_id)
     return see_other(f"/w/{workspace.id}/keys", "revoked")
+
+
+def _chosen(form: Form) -> KeyRights:
+    """Events and origins are typed one a line; none means any."""
+    events, origins = (
+        [line.strip() for line in form.raw(name).splitlines() if line.strip()]
+        for name in ("events", "origins")
+    )
+    return KeyRights.of(events or None, origins or None, form.optional("identify"))
+
+
+def _fault(error: InvalidValue | OlderRelease) -> str:
+    if isinstance(error, OlderRelease):
+        return f"Not saved: {error}."
+    return f"{error.field.capitalize()}: {error.problem}."
 
 
 async def _page(

@@ -7,7 +7,14 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from catalog.errors import Conflict, InvalidValue, NotFound, TooManyRules, VersionConflict
+from catalog.errors import (
+    Conflict,
+    InvalidValue,
+    NotFound,
+    OlderRelease,
+    TooManyRules,
+    VersionConflict,
+)
 from catalog.mappings import Mapping
 from catalog.rule_change import RuleChange
 from catalog.rules import Rule
@@ -100,7 +107,7 @@ async def create_rule(request: Request, workspace_id: str) -> Response:
             active=form.active,
             created_by=session.key,
         )
-    except (InvalidValue, TooManyRules) as err:
+    except (InvalidValue, TooManyRules, OlderRelease) as err:
         form.faults |= faults_of(err)
         return await show_form(request, form, None, mapping, status=400)
     return see_other(f"/w/{workspace.id}/rules/{made.id}", "rule")
@@ -138,7 +145,7 @@ async def update_rule(request: Request, workspace_id: str, rule_id: str) -> Resp
                 active=form.active,
             ),
         )
-    except (InvalidValue, TooManyRules) as err:
+    except (InvalidValue, TooManyRules, OlderRelease) as err:
         form.faults |= faults_of(err)
         return await show_form(request, form, rule, mapping, status=400)
     return see_other(f"/w/{rule.workspace}/rules/{rule.id}", "changed")
@@ -236,7 +243,9 @@ async def sharing_of(request: Request, form: RuleForm, rule: str | None) -> int:
     return sum(one.connection == form.connection and one.id != rule for one in rules)
 
 
-def faults_of(error: InvalidValue | TooManyRules) -> dict[str, str]:
+def faults_of(error: InvalidValue | TooManyRules | OlderRelease) -> dict[str, str]:
+    if isinstance(error, OlderRelease):
+        return {"accept": f"{error}."}
     if isinstance(error, TooManyRules):
         return {"event": f"{error}."}
     field = error.field.removeprefix("metadata.")
