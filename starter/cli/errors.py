@@ -1,4 +1,4 @@
-"""How a command ends: exit codes, and which error gives which.
+"""How a command ends: exit codes.
 
 | code | meaning                                                                |
 | ---- | ---------------------------------------------------------------------- |
@@ -14,28 +14,6 @@
 from __future__ import annotations
 
 from enum import IntEnum
-
-from temporalio.service import RPCError
-
-from catalog import errors as catalog
-from catalog.embedded import EmbeddedPostgresError
-from catalog.key_watch import WrongKeys
-from delivery.bulk_redelivery import InvalidSelection
-from delivery.cursor import InvalidCursor
-from delivery.errors import InvalidEvent, MappingError
-from delivery.redelivery_plan import NotRedeliverable
-from emitonce import errors as emit
-from engine.bulk_redelivery import RedeliveryNotFound
-from engine.connect import TemporalUnreachable
-from engine.dev_server import DevServerError
-from engine.erasure import NotErased
-from engine.event_log import EventNotFound
-from engine.namespace import NamespaceUnfit
-from engine.server_binary import NoServerBinary
-from engine.steering import AlreadyEnded, AttemptImminent, Held
-from engine.telemetry import TelemetryError
-from settings import SettingsError
-from starter.listening import AddressTaken
 
 
 class Exit(IntEnum):
@@ -54,53 +32,3 @@ class CommandFailed(Exception):
     def __init__(self, code: Exit, message: str | None = None) -> None:
         super().__init__(message)
         self.code = code
-
-
-_CODES: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
-    ((catalog.NotFound, EventNotFound, RedeliveryNotFound, emit.EventNotFound), Exit.NOT_FOUND),
-    (
-        (catalog.CatalogUnavailable, TemporalUnreachable, emit.NotAccepted, RPCError, NotErased),
-        Exit.AWAY,
-    ),
-    (
-        (
-            SettingsError,
-            catalog.SchemaMismatch,
-            catalog.CannotDecrypt,
-            emit.CannotDecode,
-            emit.InvalidSetup,
-            WrongKeys,
-            DevServerError,
-            NoServerBinary,
-            EmbeddedPostgresError,
-            TelemetryError,
-            NamespaceUnfit,
-            AddressTaken,
-        ),
-        Exit.SETTINGS,
-    ),
-    ((emit.DeliveryFailed, emit.EventCanceled), Exit.BAD),
-    (
-        (
-            catalog.CatalogError,
-            emit.EmitError,
-            InvalidEvent,
-            MappingError,
-            InvalidCursor,
-            InvalidSelection,
-            NotRedeliverable,
-            AlreadyEnded,
-            AttemptImminent,
-            Held,
-        ),
-        Exit.REFUSED,
-    ),
-)
-
-
-def exit_code(error: Exception) -> Exit | None:
-    """None for an error that nobody expected, which is shown with its traceback."""
-    for kinds, code in _CODES:
-        if isinstance(error, kinds):
-            return code
-    return None

@@ -21,6 +21,7 @@ from engine.steering import (
     cancel_delivery,
     cancel_event,
 )
+from starter.cli.erase import events_erase
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import Parts, with_parts
 from starter.cli.tour_view import show_log
@@ -175,3 +176,6 @@ def retry(
             "the next attempt is made now" if done == "brought_forward" else "delivered again",
             markup=False,
         )
+
+
+events.command("erase")(events_erase)

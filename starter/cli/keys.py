@@ -16,6 +16,7 @@ from starter.cli.key_rotation import keys
 from starter.cli.moments import read_moment
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import CREATED_BY, Parts, with_parts
+from starter.cli.quotas import key_quota
 from starter.shapes import moment, publishable_key_object
 
 __all__ = ["keys"]
@@ -253,3 +254,6 @@ def _machine_object(key: MachineKey) -> dict[str, Any]:
 
 def _publishable_object(key: PublishableKey) -> dict[str, Any]:
     return {"kind": Kind.PUBLISHABLE, **publishable_key_object(key)}
+
+
+keys.command("quota")(key_quota)

@@ -8,34 +8,13 @@ from typing import Annotated
 import typer
 
 from emitonce.version import __version__
-from engine.telemetry import forward_core_logs
-from starter.cli import (
-    api,
-    demo,
-    dev,
-    doctor,
-    emit,
-    erase,
-    export,
-    redeliver,
-    replay,
-    sample_event,
-    simulator,
-    worker,
-)
-from starter.cli.alerts import alerts
-from starter.cli.connections import connections
-from starter.cli.errors import CommandFailed, exit_code
-from starter.cli.events import events
-from starter.cli.keys import keys
+from starter.cli.commands import Commands
+from starter.cli.errors import CommandFailed
 from starter.cli.output import console, remarks
-from starter.cli.quotas import key_quota, workspace_quota
-from starter.cli.rules import rules
-from starter.cli.workspaces import workspaces
-from starter.logs import configure_logs
 
 app = typer.Typer(
     name="emitonce",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -46,6 +25,7 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def emitonce(
+    ctx: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, help="Print which release this is.")
     ] = False,
@@ -54,36 +34,16 @@ def emitonce(
     if version:
         console.print(f"emitonce {__version__}", markup=False, highlight=False)
         raise typer.Exit
+    if ctx.invoked_subcommand is not None:
+        from engine.telemetry import forward_core_logs  # imports that help doesn't need
+        from starter.logs import configure_logs
 
-
-app.command("dev")(dev.dev)
-app.command("demo")(demo.demo)
-app.command("simulator")(simulator.simulator)
-app.command("worker")(worker.worker)
-app.command("api")(api.api)
-app.command("migrate")(worker.migrate)
-app.command("doctor")(doctor.doctor)
-app.command("replay")(replay.replay)
-app.command("emit")(emit.emit)
-app.command("test-event")(sample_event.send_test_event)
-app.command("redeliver")(redeliver.redeliver)
-app.command("export")(export.export)
-events.command("erase")(erase.events_erase)
-workspaces.command("erase")(erase.workspaces_erase)
-workspaces.command("quota")(workspace_quota)
-keys.command("quota")(key_quota)
-app.add_typer(workspaces, name="workspaces")
-app.add_typer(connections, name="connections")
-app.add_typer(rules, name="rules")
-app.add_typer(events, name="events")
-app.add_typer(alerts, name="alerts")
-app.add_typer(keys, name="keys")
+        configure_logs()
+        forward_core_logs()
 
 
 def main() -> None:
     """Entry point of the console script."""
-    configure_logs()
-    forward_core_logs()
     try:
         app()
     except CommandFailed as failed:
@@ -91,6 +51,8 @@ def main() -> None:
             _tell(str(failed))
         sys.exit(failed.code)
     except Exception as err:
+        from starter.cli.exit_codes import exit_code  # it imports whatever can fail
+
         code = exit_code(err)
         if code is None:
             raise

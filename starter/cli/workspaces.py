@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from starter.cli.erase import workspaces_erase
 from starter.cli.output import Json, console, print_json, print_table
 from starter.cli.parts import Parts, with_parts
+from starter.cli.quotas import workspace_quota
 from starter.shapes import workspace_object
 
 workspaces = typer.Typer(help="Workspaces: each owns connections, rules and events.")
@@ -52,3 +54,7 @@ def list_all(as_json: Json = False) -> None:
         [(str(w["id"]), str(w["name"]), str(w["created_at"])) for w in found],
         empty="no workspace yet: emitonce workspaces create --name 'My app'",
     )
+
+
+workspaces.command("erase")(workspaces_erase)
+workspaces.command("quota")(workspace_quota)

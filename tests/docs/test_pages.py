@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from settings import Settings
+from starter.cli.commands import load
 from starter.cli.main import app
 from tests.docs.pages import PAGES, ROOT, Page
 
@@ -31,7 +32,7 @@ def test_commands_and_options_exist(page: Page) -> None:
         command, path = root, []
         while words and words[0] in getattr(command, "commands", ()):
             path.append(words.pop(0))
-            command = command.commands[path[-1]]
+            command = load(path[0]) if command is root else command.commands[path[-1]]
         rest = [word for word in words if word not in ("…", "...")]
         said = " ".join(["emitonce", *path, *rest])
         if hasattr(command, "commands"):

@@ -20,7 +20,7 @@ from engine.connect import connect
 from engine.dev_server import free_port
 from engine.namespace import NamespaceUnfit, prepare_namespace
 from settings import Settings
-from starter.cli.errors import exit_code
+from starter.cli.exit_codes import exit_code
 from tests.integration.stack import Stack, eventually
 from tests.operations.processes import ROOT, environment_of
 from worker import run

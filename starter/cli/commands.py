@@ -1,0 +1,71 @@
+"""Every command of `emitonce`; its module is imported only when the command is run.
+
+Help and the completion of names need only this table. The modules import the clients of Temporal,
+HTTP and PostgreSQL, which takes a second.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+class Place(NamedTuple):
+    """`module` has a function or a `typer.Typer` named `attribute`; `line` stands in the help."""
+
+    module: str
+    attribute: str
+    line: str
+
+
+COMMANDS = {
+    "dev": Place("dev", "dev", "Run Temporal, PostgreSQL, simulator, worker, API, console."),
+    "demo": Place("demo", "demo", "Take the tour: a delivery, an outage, a refusal."),
+    "simulator": Place("simulator", "simulator", "Run a simulated Customer.io."),
+    "worker": Place("worker", "worker", "Deliver events until told to stop."),
+    "api": Place("api", "api", "Serve the HTTP API until told to stop."),
+    "migrate": Place("worker", "migrate", "Bring the database to this version's schema."),
+    "doctor": Place("doctor", "doctor", "Examine settings, keys, database, Temporal, clock."),
+    "replay": Place("replay", "replay", "Replay histories with this code, before it ships."),
+    "emit": Place("emit", "emit", "Emit one event."),
+    "test-event": Place("sample_event", "send_test_event", "Send a sample event and wait for it."),
+    "redeliver": Place("redeliver", "redeliver", "Deliver again what failed in a time range."),
+    "export": Place("export", "export", "Export the log of every event that has ended."),
+    "workspaces": Place("workspaces", "workspaces", "Workspaces: own connections, rules, events."),
+    "connections": Place(
+        "connections", "connections", "Connections: to one Customer.io workspace."
+    ),
+    "rules": Place("rules", "rules", "Rules: which events go to which connection."),
+    "events": Place("events", "events", "Events: what became of each, every attempt."),
+    "alerts": Place("alerts", "alerts", "Alerts: where they are posted on failures."),
+    "keys": Place("keys", "keys", "Keys: of the HTTP API, and those that encrypt."),
+}
+
+
+class Commands(TyperGroup):
+    """Lists what `COMMANDS` names, and loads the one that is run."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = {
+            name: TyperCommand(name, short_help=place.line) for name, place in COMMANDS.items()
+        }
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name else listed, rest
+
+
+def load(name: str) -> Any:
+    """Import a command, or a group of them, as Click runs it."""
+    place = COMMANDS[name]
+    found = getattr(import_module(f"starter.cli.{place.module}"), place.attribute)
+    only = typer.Typer(rich_markup_mode=None)
+    if isinstance(found, typer.Typer):
+        only.add_typer(found, name=name)
+    else:
+        only.command(name)(found)
+    return typer.main.get_group(only).commands[name]
