@@ -13,7 +13,7 @@ from contextlib import (
     contextmanager,
     nullcontext,
 )
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from temporalio.client import Client
@@ -46,7 +46,7 @@ from catalog.embedded import EmbeddedPostgres
 from catalog.errors import CatalogUnavailable
 from catalog.key_watch import KeyWatch
 from catalog.migrate import migrate
-from catalog.workers import WorkerShare, this_release, whole_share
+from catalog.workers import WorkerShare, since_ever, this_release, whole_share
 from delivery.capabilities import Capabilities
 from destinations.customerio.client import CustomerIOClient, open_transport
 from destinations.webhook import Webhook, read_secret, read_url
@@ -108,7 +108,13 @@ async def open_worker(
         watched_keys(client, catalog, settings, role="worker"),
         WorkerShare(catalog.workers, release=settings.release).kept() as share,
         make_worker(
-            client, catalog, customerio, settings, share=share, fleet=share.fleet
+            client,
+            catalog,
+            customerio,
+            settings,
+            share=share,
+            fleet=share.fleet,
+            limited_since=share.limited_since,
         ) as worker,
         kept_watch(client, settings.task_queue, alert_target(catalog, settings)),
         _measured(client, settings, telemetry),
@@ -201,11 +207,12 @@ def make_worker(
     *,
     share: Callable[[], float] = whole_share,
     fleet: Callable[[], Capabilities] = this_release,
+    limited_since: Callable[[], datetime | None] = since_ever,
 ) -> Worker:
     """A worker for `DeliverEvent` and its activities, ready to run.
 
-    `share` is its part of every connection's rate, and `fleet` what all workers know; without them
-    it is alone.
+    `share` is its part of every connection's rate, `fleet` what all workers know, and
+    `limited_since` since when the limits of size hold; without them it is alone.
 
     Raises:
         SettingsError: the alert target that the settings name, or a deployment without a build.
@@ -225,7 +232,7 @@ def make_worker(
         task_queue=settings.task_queue,
         workflows=VERSIONED if settings.deployment else WORKFLOWS,
         activities=[
-            MatchRules(catalog.rule_lookup, fleet).match_rules,
+            MatchRules(catalog.rule_lookup, fleet, limited_since).match_rules,
             Identify(sender).identify,
             Track(sender).track,
             BringForwardActivity(NextAttempts(client)).bring_forward,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from temporalio import activity
@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.policy import Policy
 from catalog.errors import CatalogUnavailable
-from delivery.capabilities import Capabilities
+from delivery.capabilities import SIZE_LIMIT, Capabilities
 from delivery.rule import MatchRequest, MatchResult
 from delivery.source import EVENT_SOURCE
 
@@ -43,11 +43,20 @@ class RuleLookup(Protocol):
 
 
 class MatchRules:
-    """`fleet` says what every live worker knows: only that may be recorded with a run."""
+    """`fleet` says what every live worker knows: only that may be recorded with a run.
 
-    def __init__(self, lookup: RuleLookup, fleet: Callable[[], Capabilities]) -> None:
+    `limited_since` says since when events are held to the limits of size, where that is known.
+    """
+
+    def __init__(
+        self,
+        lookup: RuleLookup,
+        fleet: Callable[[], Capabilities],
+        limited_since: Callable[[], datetime | None],
+    ) -> None:
         self._lookup = lookup
         self._fleet = fleet
+        self._limited_since = limited_since
 
     @activity.defn(name="match_rules")
     async def match_rules(self, request: MatchRequest) -> MatchResult:
@@ -90,5 +99,6 @@ class MatchRules:
             update={
                 "rules": tuple(rule.model_copy(update=recorded) for rule in result.rules),
                 "features": features,
+                "limited_since": self._limited_since() if SIZE_LIMIT in features else None,
             }
         )

@@ -17,10 +17,11 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from catalog.database import Connection, Pool, connection, transaction
 from catalog.errors import CatalogUnavailable, ReleaseTooOld
-from delivery.capabilities import FIRST_RELEASE, THIS_RELEASE, Capabilities
+from delivery.capabilities import FIRST_RELEASE, SIZE_LIMIT, THIS_RELEASE, Capabilities
 
 BEAT_SECONDS = 2.0
 ALIVE_SECONDS = 10.0
@@ -34,11 +35,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Count:
-    """How many workers are alive, whether all the others count as many, and what all know."""
+    """How many workers are alive, whether all the others count as many, and what all know.
+
+    `limited_since` is since when they have all known the limits of size, None where they don't.
+    """
 
     alive: int
     known_to_all: bool
     fleet: Capabilities = FIRST_RELEASE
+    limited_since: datetime | None = None
 
 
 class Workers:
@@ -81,7 +86,10 @@ class Workers:
             for row in others:
                 fleet = fleet.common(_known(row["knows"]))
             await _use(conn, fleet)
-        return Count(alive, all(row["counted"] >= alive for row in others), fleet)
+            limited_since = await conn.fetchval(
+                "SELECT since FROM fleet_uses WHERE kind = 'feature' AND name = $1", SIZE_LIMIT
+            )
+        return Count(alive, all(row["counted"] >= alive for row in others), fleet, limited_since)
 
     async def fleet(self) -> Capabilities:
         """What all live workers know; what this release knows while none is alive.
@@ -166,6 +174,7 @@ class WorkerShare:
         self._knows = knows
         self._release = release
         self._fleet = FIRST_RELEASE
+        self._limited_since: datetime | None = None
         self._beat_seconds = beat_seconds
         self._clock = clock
         self._share = 0.0
@@ -177,6 +186,10 @@ class WorkerShare:
     def fleet(self) -> Capabilities:
         """What all live workers know; what the first release knew while that can't be said."""
         return self._fleet if self._clock() < self._until else FIRST_RELEASE
+
+    def limited_since(self) -> datetime | None:
+        """Since when events are held to the limits of size; None while that isn't known."""
+        return self._limited_since
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[WorkerShare]:
@@ -219,6 +232,7 @@ class WorkerShare:
         # After a silence others may have taken this share over: begin like one that comes in.
         self._share = next_share(self(), count)
         self._fleet = count.fleet
+        self._limited_since = count.limited_since
         self._until = started + SHARE_SECONDS
 
 
@@ -230,3 +244,8 @@ def whole_share() -> float:
 def this_release() -> Capabilities:
     """Known to all workers, where there is one."""
     return THIS_RELEASE
+
+
+def since_ever() -> datetime:
+    """Of a worker that is alone, whose events have always been held to the limits of size."""
+    return datetime.fromtimestamp(0, UTC)

@@ -78,7 +78,10 @@ class Capabilities(Value):
 # Of 8c73900, whose workers don't say what they know.
 FIRST_RELEASE = Capabilities()
 
-THIS_RELEASE = Capabilities(builds=tuple(BUILDS), features=(EVENT_SOURCE,))
+# Events accepted since it is in use are held to the limits of `delivery.size`.
+SIZE_LIMIT = "size_limit"
+
+THIS_RELEASE = Capabilities(builds=tuple(BUILDS), features=(EVENT_SOURCE, SIZE_LIMIT))
 
 
 def _both(first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from delivery.labels import shown
 from delivery.mapping_schema import MappingSchema
@@ -70,13 +70,15 @@ class MatchResult(Value):
 
     `resource_id_hash` is a keyed hash of the resource id, fit for a search attribute, where no
     personal data may stand. `workspace_known` is False for a workspace that does not exist.
-    `features` are those of `delivery.capabilities` that the run uses from here on.
+    `features` are those of `delivery.capabilities` that the run uses from here on. Events accepted
+    at `limited_since` or later are held to the limits of `delivery.size`; absent, none is.
     """
 
     workspace_known: bool
     rules: tuple[MatchedRule, ...] = ()
     resource_id_hash: str | None = None
     features: tuple[str, ...] = ()
+    limited_since: AwareDatetime | None = None
 
 
 def unread_metadata(stored: Mapping[str, Any]) -> tuple[str, ...]:

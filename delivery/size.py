@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import json
 import re
-
-from pydantic import JsonValue
+from collections.abc import Mapping
 
 from delivery.errors import EventTooLarge
 
 LARGEST_PAYLOAD = 256 * 1024
 MOST_VALUES = 10_000
-# For all else in an input: names, ids and up to a hundred rules.
+# For all else in an input: names, ids, up to a hundred rules, and some that nothing reads.
 LARGEST_BESIDE = 16 * 1024
+MOST_BESIDE = 200
+
+_TOO_MANY_VALUES = (
+    f"holds more than {MOST_VALUES:,} JSON values; send fewer, such as a long list as one text"
+)
 
 # Up to and with the next comma or bracket that stands for a value: not in a string, not of an
 # empty list or object. It matches everywhere, an unclosed string and the end too, so that nothing
@@ -51,36 +55,34 @@ def is_small(data: bytes) -> bool:
     return len(data) <= LARGEST_PAYLOAD and not holds_more_values(data, MOST_VALUES)
 
 
-def check_size(fields: dict[str, JsonValue]) -> None:
-    """Hold an event's input to the limits, as our own clients would store it.
-
-    `redelivery` doesn't count: it carries the log of earlier runs, and has limits of its own.
+def check_input(data: bytes) -> None:
+    """Hold an input to the limits before it is parsed: what is far beyond is not worth it.
 
     Raises:
         EventTooLarge: the payload, or what stands beside it, is too large.
     """
-    payload = _stored(fields.get("payload"))
-    if len(payload) > LARGEST_PAYLOAD:
-        raise EventTooLarge(
-            "payload",
-            f"is {len(payload):,} bytes, limit {LARGEST_PAYLOAD:,}; send less, such as a link to "
-            "what is large (Customer.io takes 32,000 for one call)",
-        )
-    if holds_more_values(payload, MOST_VALUES):
-        raise EventTooLarge(
-            "payload",
-            f"holds more than {MOST_VALUES:,} JSON values; send fewer, such as a long list as one "
-            "text",
-        )
-    beside = {name: fields[name] for name in fields if name not in ("payload", "redelivery")}
-    if (size := len(_stored(beside))) > LARGEST_BESIDE:
+    if len(data) > LARGEST_PAYLOAD + LARGEST_BESIDE:
         raise EventTooLarge(
             "input",
-            f"holds {size:,} bytes beside the payload, limit {LARGEST_BESIDE:,}; leave out what "
-            "is not read",
+            f"is {len(data):,} bytes, limit {LARGEST_PAYLOAD:,} for the payload and "
+            f"{LARGEST_BESIDE:,} for all else; send less, such as a link to what is large",
         )
+    if holds_more_values(data, MOST_VALUES + MOST_BESIDE):
+        raise EventTooLarge("input", _TOO_MANY_VALUES)
 
 
-def _stored(value: object) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode(errors="surrogatepass")
+def check_payload_size(payload: Mapping[str, object]) -> None:
+    """Hold a payload to the limits, as our own clients would store it.
+
+    Raises:
+        EventTooLarge: it has too many bytes or values.
+    """
+    data = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+    if len(data) > LARGEST_PAYLOAD:
+        raise EventTooLarge(
+            "payload",
+            f"is {len(data):,} bytes, limit {LARGEST_PAYLOAD:,}; send less, such as a link to "
+            "what is large (Customer.io takes 32,000 for one call)",
+        )
+    if holds_more_values(data, MOST_VALUES):
+        raise EventTooLarge("payload", _TOO_MANY_VALUES)

@@ -16,7 +16,7 @@ from delivery.build_messages import build_messages
 from delivery.event import Event, read_event
 from delivery.message import MessagePair
 from delivery.rule import MatchedRule, MatchRequest, unread_metadata
-from delivery.size import check_size
+from delivery.size import check_payload_size
 
 # Of the event that is tried, which is nobody's.
 NIL = "00000000-0000-0000-0000-000000000000"
@@ -60,7 +60,7 @@ def unsent_event(fields: Mapping[str, Any]) -> Event:
     Raises:
         InvalidEvent: one of the fields; `EventTooLarge` where it is larger than one may be.
     """
-    check_size(dict(fields))
+    check_payload_size(fields["payload"])
     return read_event(dict(fields), event_id=NIL, started_at=datetime.now(UTC))
 
 

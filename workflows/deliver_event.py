@@ -13,11 +13,12 @@ with workflow.unsafe.imports_passed_through():
     from activities.match_rules import MATCH_RULES, MATCH_RULES_LOCALLY, MatchRules
     from delivery import search_attributes, steering
     from delivery.capabilities import THIS_RELEASE
-    from delivery.errors import InvalidEvent
-    from delivery.event import Event, read_event
+    from delivery.errors import EventTooLarge, InvalidEvent
+    from delivery.event import Event, read_event, read_without_payload
     from delivery.outcome import DELIVERY_DEADLINE
     from delivery.result import DeliveryResult, EventResult, Status
     from delivery.rule import MatchRequest, MatchResult
+    from delivery.size import check_input, check_payload_size, is_small
     from workflows.connections import Connections
     from workflows.delivery import Delivery
     from workflows.listing import listing_updates
@@ -26,6 +27,8 @@ with workflow.unsafe.imports_passed_through():
 # Code that computes for more than two seconds is taken for hung, and its task tried again for ever.
 # Messages of so much input, counted once for each rule, are built in half of one, however odd.
 BUILT_AT_ONCE = 1024 * 1024
+# Of events held to the limits of size: two of the largest, which take some 80 ms.
+BUILT_IN_A_TASK = 512 * 1024
 BETWEEN = timedelta(milliseconds=1)
 
 
@@ -47,10 +50,13 @@ class DeliverEvent:
             ApplicationError: `InvalidEvent` when the input can't be read; `DeliveryFailed`, with
                 the `EventResult` as its details, when any delivery failed.
         """
-        event = _read(raw)
+        small = is_small(raw.payload.data)
+        event = _read(raw, with_payload=small)
         matched = await _match(event)
+        if not small:
+            event = _read_large(raw, event, matched)
         _list(event, matched)
-        result = await self._deliver(event, matched, at_once=_at_once(raw))
+        result = await self._deliver(event, matched, at_once=_at_once(raw, matched))
         if result.status is Status.CANCELED:
             workflow.upsert_search_attributes(
                 [search_attributes.STATE.value_set(search_attributes.CANCELED)]
@@ -135,13 +141,17 @@ class DeliverEvent:
             raise ApplicationError("no delivery of this event is for that rule", type="NotFound")
 
 
-def _read(raw: RawValue) -> Event:
-    """The event in the one argument; anything else fails the run, never the workflow task."""
+def _read(raw: RawValue, *, with_payload: bool) -> Event:
+    """The event in the one argument; anything else fails the run, never the workflow task.
+
+    A large one may have to be refused, and reading its payload may take a second.
+    """
     encoding = raw.payload.metadata.get("encoding", b"").decode(errors="replace")
+    read = read_event if with_payload else read_without_payload
     try:
         if encoding != "json/plain":
             raise InvalidEvent("input", "is not JSON; send one JSON object as json/plain")
-        return read_event(
+        return read(
             raw.payload.data,
             event_id=workflow.info().workflow_id,
             started_at=workflow.info().workflow_start_time,
@@ -150,9 +160,29 @@ def _read(raw: RawValue) -> Event:
         raise _invalid(err) from None
 
 
-def _at_once(raw: RawValue) -> int:
+def _read_large(raw: RawValue, event: Event, matched: MatchResult) -> Event:
+    """The whole event, unless it was accepted under the limits of size and is beyond them."""
+    accepted_at = workflow.info().workflow_start_time
+    if event.redelivery is not None:
+        accepted_at = event.redelivery.accepted_at
+    limited = matched.limited_since is not None and accepted_at >= matched.limited_since
+    try:
+        if limited and event.redelivery is None:
+            check_input(raw.payload.data)
+        event = _read(raw, with_payload=True)
+        if limited:
+            check_payload_size(event.payload)
+    except EventTooLarge as err:
+        _list(event, matched.model_copy(update={"rules": ()}))  # to be found in its workspace
+        raise _invalid(err) from None
+    return event
+
+
+def _at_once(raw: RawValue, matched: MatchResult) -> int:
     """How many deliveries of this event may be started in one task."""
-    return max(1, BUILT_AT_ONCE // max(1, len(raw.payload.data)))
+    limited = matched.limited_since is not None
+    most = BUILT_IN_A_TASK if limited else BUILT_AT_ONCE
+    return max(1, most // max(1, len(raw.payload.data)))
 
 
 def _invalid(err: InvalidEvent) -> ApplicationError:

@@ -6,7 +6,7 @@ import pytest
 
 from catalog.errors import ReleaseTooOld
 from catalog.workers import SHARE_SECONDS, WorkerShare
-from delivery.capabilities import FIRST_RELEASE, Capabilities
+from delivery.capabilities import FIRST_RELEASE, SIZE_LIMIT, Capabilities
 from tests.contract.catalog_samples import Tenant, opened, psql
 from tests.contract.test_catalog_workers import Clock, beat
 
@@ -77,3 +77,21 @@ async def test_worker_is_refused_that_lacks_a_type_which_a_connection_has(databa
         with pytest.raises(ReleaseTooOld, match="destination type customer_io"):
             async with WorkerShare(catalog.workers, knows=other).kept():
                 pass
+
+
+async def test_limits_of_size_hold_from_when_the_last_worker_knew_them(database):
+    limited = Capabilities(features=(SIZE_LIMIT,))
+    async with opened(database) as catalog, psql(database) as reader:
+        old = WorkerShare(catalog.workers, knows=FIRST_RELEASE)
+        new = WorkerShare(catalog.workers, knows=limited)
+        await beat(old)
+        await beat(new)
+        assert new.limited_since() is None
+        await catalog.workers.leave(old.id)
+        before = await reader.fetchval("SELECT clock_timestamp()")
+        await beat(new)
+        since = new.limited_since()
+        assert since is not None
+        assert before <= since
+        await beat(new)
+        assert new.limited_since() == since

@@ -17,6 +17,7 @@ from activities.carried import unknown_activity
 from activities.match_rules import MatchRules
 from catalog import Catalog
 from catalog.cipher import CredentialCipher
+from catalog.workers import since_ever
 from delivery.delivery_log import CallLog
 from destinations.customerio.client import TOTAL_TIMEOUT_SECONDS
 from destinations.customerio.simulator import Fault
@@ -127,7 +128,7 @@ async def test_a_try_of_a_release_that_does_not_know_the_call_made_no_request(
             task_queue=stack.task_queue,
             workflows=[DeliverEvent],
             activities=[
-                MatchRules(stack.catalog.rule_lookup, lambda: stack.fleet).match_rules,
+                MatchRules(stack.catalog.rule_lookup, lambda: stack.fleet, since_ever).match_rules,
                 unknown_activity,
             ],
             workflow_runner=SandboxedWorkflowRunner(),

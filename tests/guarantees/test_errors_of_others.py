@@ -14,6 +14,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.match_rules import MatchRules
+from catalog.workers import since_ever
 from delivery.log import EventLog
 from delivery.step import Step
 from tests.integration.run_history import task_failures
@@ -34,7 +35,7 @@ async def ended_with(stack: Stack, error: ApplicationError) -> EventLog:
         task_queue=stack.task_queue,
         workflows=[DeliverEvent],
         activities=[
-            MatchRules(stack.catalog.rule_lookup, lambda: stack.fleet).match_rules,
+            MatchRules(stack.catalog.rule_lookup, lambda: stack.fleet, since_ever).match_rules,
             raising,
         ],
         workflow_runner=SandboxedWorkflowRunner(),

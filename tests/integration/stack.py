@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pydantic import SecretStr
@@ -18,6 +19,7 @@ from catalog import Catalog
 from catalog.cipher import CredentialCipher
 from catalog.connections import Connection
 from catalog.rules import Rule
+from catalog.workers import since_ever
 from delivery import search_attributes as names
 from delivery.capabilities import THIS_RELEASE, Capabilities
 from delivery.log import EventLog
@@ -43,7 +45,8 @@ SAMPLE: dict[str, Any] = {
 class Stack:
     """One organisation and workspace, with the parts that deliver its events.
 
-    `fleet` is what all workers know, as this one is told whenever it matches an event.
+    `fleet` is what all workers know, as this one is told whenever it matches an event, and
+    `limited_since` since when all of them hold events to the limits of size.
     """
 
     client: Client
@@ -57,6 +60,7 @@ class Stack:
     workspace: str
     workers: list[Worker] = field(default_factory=list)
     fleet: Capabilities = THIS_RELEASE
+    limited_since: datetime | None = field(default_factory=since_ever)
 
     @property
     def task_queue(self) -> str:
@@ -65,7 +69,12 @@ class Stack:
     def make_worker(self) -> Worker:
         """A further worker on the test's task queue; whoever makes it runs it."""
         return make_worker(
-            self.client, self.catalog, self.customerio, self.settings, fleet=lambda: self.fleet
+            self.client,
+            self.catalog,
+            self.customerio,
+            self.settings,
+            fleet=lambda: self.fleet,
+            limited_since=lambda: self.limited_since,
         )
 
     async def connection(

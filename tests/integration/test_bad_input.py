@@ -57,7 +57,7 @@ AT_ONCE: dict[str, tuple[dict[str, Any], str]] = {
     "nested_57_deep": ({"payload": nested(57)}, "payload: is nested deeper than 56"),
     "nested_10000_deep": ({"payload": nested(10_000)}, "payload: is nested deeper than 56"),
     "in_itself": ({"payload": in_itself()}, "payload: is nested deeper than 56"),
-    "2_mb": ({"payload": {"text": "x" * 2_100_000}}, "at most 2093056 can be stored"),
+    "2_mb": ({"payload": {"text": "x" * 2_100_000}}, "payload: is 2,100,011 bytes"),
     "naive_timestamp": (
         {"timestamp": datetime(2026, 11, 23)},
         "timestamp: has no time zone",
@@ -93,7 +93,7 @@ MAPPING_ERRORS: dict[str, tuple[dict[str, Any], str]] = {
         {"payload": {**SAMPLE, **{f"t{n}": "x" * 900 for n in range(37)}}},
         "limit is 32,000",
     ),
-    "1_mb": ({"payload": {**SAMPLE, "bio": "x" * 1_000_000}}, "limit 1,000"),
+    "250_kb": ({"payload": {**SAMPLE, "bio": "x" * 250_000}}, "limit 1,000"),
     "nul": ({"payload": {**SAMPLE, "note": "a\0b"}}, "holds a NUL character; remove it"),
     "an_id_of_customer_io_s_own": ({"payload": {"userId": "cio_03000001"}}, "userId"),
     "a_command_as_event": ({"event": "User Deleted"}, "User Deleted"),
@@ -173,7 +173,7 @@ async def test_a_large_event_with_many_rules_keeps_no_task_too_long(stack: Stack
     connection = await stack.connection()
     for _ in range(6):
         await stack.rule(connection, on_limit="drop")
-    large = {f"t{n}": n for n in range(40_000)}
+    large = {f"t{n}": "x" * 15 for n in range(9_000)}
     handle = await stack.emit(payload={**SAMPLE, **large})
     result = await handle.result()
     assert result["completed_count"] == 6
@@ -187,7 +187,7 @@ async def test_a_large_event_canceled_before_its_last_rules_are_reached_ends_as_
     connection = await stack.connection()
     rules = [await stack.rule(connection, on_limit="drop") for _ in range(3)]
     stack.sim.fail(fault=Fault(status=503, headers={"Retry-After": "600"}))
-    large = {f"t{n}": n for n in range(40_000)}
+    large = {f"t{n}": "x" * 15 for n in range(9_000)}
     handle = await stack.emit(payload={**SAMPLE, **large})
     await stack.sim.until(lambda: len(stack.calls()) > 0)
     last = await cancel_delivery(stack.client, handle.id, rules[-1].id)

@@ -29,7 +29,7 @@ from engine.watch import start_watch
 from tests.integration.stack import SAMPLE, SECRET, Stack, eventually, is_held, waits
 from tests.operations.alert_receiver import SECRET as ALERT_SECRET
 from tests.operations.alert_receiver import Receiver, open_receiver
-from workflows.deliver_event import BUILT_AT_ONCE
+from workflows.deliver_event import BUILT_IN_A_TASK
 
 REFUSED = Fault(status=400, body='{"meta":{"errors":["userId is required"]}}')
 LATER = Fault(status=503, headers={"Retry-After": "600"})
@@ -268,7 +268,7 @@ async def large_event(stack: Stack) -> Recorded:
     for number in range(12):
         connection = await stack.connection(f"Connection {number}")
         await stack.rule(connection, on_limit="drop")
-    large = "x" * (BUILT_AT_ONCE // 11 - 1_000)
+    large = "x" * (BUILT_IN_A_TASK // 11 - 1_000)
     handle = await stack.emit(payload={**SAMPLE, "note": large})
     await handle.result()
     return {"large_event": handle.id}

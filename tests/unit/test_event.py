@@ -10,7 +10,7 @@ from delivery_samples import EVENT_ID, GOLDEN, NOW, RULE, WORKSPACE, event, even
 from pydantic import ValidationError
 
 from delivery.errors import InvalidEvent
-from delivery.event import MAX_PAYLOAD_DEPTH, read_event
+from delivery.event import MAX_PAYLOAD_DEPTH, Event, _Beside, read_event, read_without_payload
 
 
 def without(name: str) -> dict:
@@ -197,3 +197,21 @@ def test_a_refusal_never_holds_what_was_sent(fields):
     with pytest.raises(InvalidEvent) as caught:
         read(fields)
     assert "hunter2" not in str(caught.value)
+
+
+def test_large_input_is_read_with_all_its_fields_but_the_payload() -> None:
+    assert set(_Beside.model_fields) == set(Event.model_fields) - {"id", "payload"}
+    fields = {
+        "workspace": "5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e44",
+        "event": " user.signup ",
+        "payload": {"a": 1, "b": float("nan")},
+        "resource": "account",
+        "only_rules": [],
+        "else": [1],
+    }
+    named = {"event_id": fields["workspace"], "started_at": datetime(2026, 11, 23, tzinfo=UTC)}
+    read = read_without_payload(json.dumps(fields).encode(), **named)
+    assert read == read_event({**fields, "payload": {}}, **named)
+    for data in (b"[]", b"{", b"\xff", b'{"workspace":"\\ud800"}'):
+        with pytest.raises(InvalidEvent, match="input"):
+            read_without_payload(data, **named)

@@ -8,7 +8,7 @@ from fastapi import Header, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from delivery.size import MOST_VALUES
+from delivery.size import MOST_BESIDE, MOST_VALUES
 from starter.api.accepting import MOST_EVENTS, Accepting
 from starter.api.bodies import parse_body, read_bytes
 from starter.api.describing import array_of, body_of, errors
@@ -17,9 +17,6 @@ from starter.api.parts import Parts
 from starter.api.quotas import QuotaCheck
 from starter.api.routing import caller_of, ingestion_router
 from starter.api.schemas.events import BulkResult, CreatedEventBody, EventInput
-
-# A payload has its own number of values; these are for what stands beside it, known or not.
-VALUES_BESIDE = 100
 
 router = ingestion_router("Ingestion")
 
@@ -49,7 +46,7 @@ async def emit_event(request: Request, idempotency_key: IdempotencyKey = None) -
     parts: Parts = request.app.state.parts
     body = await read_bytes(request, parts.largest_payload)
     quotas.admit(caller, len(body))
-    value = await parse_body(body, MOST_VALUES + VALUES_BESIDE)
+    value = await parse_body(body, MOST_VALUES + MOST_BESIDE)
     created = await accepting(request).one(value, caller, idempotency_key, len(body))
     request.state.said = {"event_id": created["id"], "workspace_id": created["workspace"]}
     return JSONResponse({"event": created}, status_code=201, headers=quotas.headers(caller))
