@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo dev bench bench-long bench-tools test test-postgres test-examples test-compose replay test-unit fuzz chaos chaos-long upgrade year record sbom audit secrets check format clean
+.PHONY: help setup demo dev bench bench-long bench-tools setup-dev test test-postgres test-examples test-compose replay test-unit fuzz chaos chaos-long upgrade year record sbom audit secrets check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
@@ -28,7 +28,13 @@ help:
 	@echo "make dev     set up, then run everything for development"
 	@echo "make setup   set up alone; afterwards everything is runnable from $(BIN)/"
 
-setup: $(BIN)/.synced
+SYNC := UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 $(UV) sync --frozen --quiet
+
+# What it runs on; the packages that tests and checks need come with the first of them.
+setup: $(BIN)/.runtime
+	@$(BIN)/python -m engine.server_binary
+
+setup-dev: $(BIN)/.synced
 	@$(BIN)/python -m engine.server_binary
 
 .tools/bin/uv:
@@ -36,10 +42,16 @@ setup: $(BIN)/.synced
 	@$(PYTHON) -m venv .tools
 	@.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-$(BIN)/.synced: pyproject.toml uv.lock | $(UV)
-	@echo "installing the locked dependencies into .venv/"
-	@UV_PYTHON_DOWNLOADS=never $(UV) sync --frozen --quiet --python $(PYTHON)
+# Inexact: what a test has added stays.
+$(BIN)/.runtime: pyproject.toml uv.lock | $(UV)
+	@echo "installing the locked packages into .venv/"
+	@$(SYNC) --no-dev --inexact --python $(PYTHON)
 	@touch $@
+
+$(BIN)/.synced: pyproject.toml uv.lock | $(UV)
+	@echo "installing the locked packages into .venv/, with those for tests and checks"
+	@$(SYNC) --python $(PYTHON)
+	@touch $(BIN)/.runtime $@
 
 demo: setup
 	@$(BIN)/emitonce demo
@@ -47,51 +59,51 @@ demo: setup
 dev: setup
 	@$(BIN)/emitonce dev
 
-test: setup
+test: setup-dev
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 # The tests on real parts once more, on production's kind of servers: Temporal with its state in
 # PostgreSQL (Debian: apt-get install postgresql). Takes about three minutes.
-test-postgres: setup
+test-postgres: setup-dev
 	@$(BIN)/python -m tests.postgres.servers $(BIN)/pytest tests/integration tests/guarantees
 
 # The examples in Go, TypeScript, Java and Python, each where its toolchain is installed.
-test-examples: setup
+test-examples: setup-dev
 	@EMITONCE_TEST_EXAMPLES=1 $(BIN)/pytest tests/clients/test_examples.py
 
 # The compose file on the Docker daemon that runs here. Where no image registry is reached, stand-ins
 # of its images are built first from packages; that needs root, debootstrap and Go.
-test-compose: setup
+test-compose: setup-dev
 	@docker image inspect temporalio/server:1.32.0 > /dev/null 2>&1 || tests/compose/images/build.sh
 	@EMITONCE_TEST_COMPOSE=1 $(BIN)/pytest tests/compose
 
 # Open and recent histories of the namespace that TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE name,
 # replayed with this code: before it is deployed.
-replay: $(BIN)/.synced
+replay: $(BIN)/.runtime
 	@$(BIN)/emitonce replay
 
 test-unit: $(BIN)/.synced
 	@$(BIN)/pytest tests/unit
 
 # The HTTP API by its own document, many cases an operation: minutes to an hour.
-fuzz: setup
+fuzz: setup-dev
 	@EMITONCE_FUZZ_EXAMPLES=$${EMITONCE_FUZZ_EXAMPLES:-200} \
 		EMITONCE_FUZZ_SEED=$${EMITONCE_FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest tests/api/test_fuzz.py
 
 # Real servers, workers, API and vendor as processes, and what can go wrong with each; one oracle.
 # A wrong clock comes from libfaketime (Debian: apt-get install faketime).
-chaos: setup
+chaos: setup-dev
 	@$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
 # 5,000 events that wait for a vendor who is away, and then isn't; then broken code for each
 # invariant, for the oracle to find out.
-chaos-long: setup
+chaos-long: setup-dev
 	@CHAOS_HERD=5000 $(BIN)/python -m tests.chaos --only herd --minutes 30 \
 		--report tests/chaos/reports/herd.json $(if $(SEED),--seed $(SEED))
 	@EMITONCE_TEST_LONG=1 $(BIN)/pytest tests/chaos
 
 # Workers and API of earlier releases (from git's history) are replaced by this one's under load.
-upgrade: setup
+upgrade: setup-dev
 	@$(BIN)/python -m tests.upgrade $(if $(SEED),--seed $(SEED))
 
 # The real decisions under a simulated clock, vendor and engine: some minutes.
@@ -99,7 +111,7 @@ year: $(BIN)/.synced
 	@$(BIN)/python -m tests.year $(if $(SEED),--seed $(SEED))
 
 # When what a workflow asks of the engine was changed on purpose.
-record: setup
+record: setup-dev
 	@$(BIN)/python -m tests.replay.record
 
 # An hour, on a machine with nothing else to do. Restate's server comes from npm, where that is.
