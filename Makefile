@@ -6,11 +6,12 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo dev bench bench-long bench-tools setup-dev test test-postgres test-examples test-compose replay test-unit fuzz chaos chaos-long upgrade year record sbom audit secrets check format clean
+.PHONY: help setup demo dev bench bench-long bench-tools setup-dev test test-all test-postgres test-examples test-compose replay test-unit fuzz chaos chaos-long upgrade year record sbom audit secrets check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
-	@echo "make test    set up, then run every test"
+	@echo "make test    set up, then run the tests that take less than 20 s each"
+	@echo "make test-all    every test, as continuous integration does"
 	@echo "make test-postgres   the tests on real parts, on PostgreSQL servers of the system"
 	@echo "make test-examples   every example, in Go, TypeScript, Java and Python"
 	@echo "make fuzz    the HTTP API by its own OpenAPI document, for long"
@@ -59,8 +60,13 @@ demo: setup
 dev: setup
 	@$(BIN)/emitonce dev
 
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --durations 20 --durations-min 20
+
 test: setup-dev
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile
+	@$(PYTEST) -m "not slow"
+
+test-all: setup-dev
+	@$(PYTEST)
 
 # The tests on real parts once more, on production's kind of servers: Temporal with its state in
 # PostgreSQL (Debian: apt-get install postgresql). Takes about three minutes.

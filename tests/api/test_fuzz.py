@@ -18,6 +18,7 @@ SECONDS = 240 + EXAMPLES * 30
 
 
 @pytest.mark.timeout(SECONDS + 60)
+@pytest.mark.slow
 async def test_no_surprise_is_found_in_the_document(api: Api, tmp_path: Path):
     rule = await api.stack.rule()
     event = await api.ended((await api.emitted())["id"])

@@ -21,7 +21,7 @@ LONG = pytest.mark.skipif(
     not os.environ.get("EMITONCE_TEST_LONG"), reason="takes minutes: set EMITONCE_TEST_LONG=1"
 )
 # Seconds on a free machine; a loaded one may need ten times as long, and nothing here is timed.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 
+import pytest
+
 from tests.cli.conftest import Dev
 from tests.operations.alert_receiver import SECRET, Receiver, open_receiver
 
 
+@pytest.mark.slow
 async def test_a_target_is_set_tested_and_removed(dev: Dev) -> None:
     async with open_receiver() as receiver:
         shown = await _set(dev, receiver)

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import jwt
+import pytest
 
 from tests.cli.command import PROGRAM, START_SECONDS, environment
 from tests.cli.conftest import Dev
@@ -58,6 +59,7 @@ def signed(key: dict[str, str]) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+@pytest.mark.slow
 async def test_keys_made_by_command_open_the_api_until_revoked(dev: Dev) -> None:
     workspace = await dev.workspace("Keys app")
     machine = await dev.cli.json("keys", "create", "machine", "--name", "ci")

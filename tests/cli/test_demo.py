@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 
+import pytest
+
 from tests.cli.command import CommandLine
 
 TRAITS = ["email", "first_name", "last_name", "plan"]
 
 
+@pytest.mark.slow
 async def test_demo_delivers_survives_an_outage_and_stops_after_a_refusal(tmp_path) -> None:
     ran = await CommandLine(tmp_path).run("demo", "--once", "--json")
     assert ran.code == 0, ran.err
@@ -38,6 +41,7 @@ async def test_demo_delivers_survives_an_outage_and_stops_after_a_refusal(tmp_pa
     assert refused["deliveries"][0]["track"] is None
 
 
+@pytest.mark.slow
 async def test_demo_for_people_shows_both_requests_and_the_web_ui(tmp_path) -> None:
     ran = await CommandLine(tmp_path).run("demo", "--once")
     assert ran.code == 0, ran.err

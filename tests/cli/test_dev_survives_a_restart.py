@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.cli.command import CommandLine, running_dev
 from tests.cli.conftest import Dev
 
 
+@pytest.mark.slow
 async def test_events_and_catalog_survive_a_restart(tmp_path) -> None:
     cli = CommandLine(tmp_path)
     async with running_dev(tmp_path) as ready:

@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cli.command import environment
 from tests.docs.pages import ROOT, Page
 
@@ -15,6 +17,7 @@ from tests.docs.pages import ROOT, Page
 SET_UP = "make setup"
 
 
+@pytest.mark.slow
 async def test_it_delivers(tmp_path: Path) -> None:
     scripts = [
         script

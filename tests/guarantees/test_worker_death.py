@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from temporalio.client import Client
 
 from destinations.customerio.simulator import Fault, Request
@@ -24,6 +25,7 @@ async def in_flight(stack: Stack, user: str, call: str) -> None:
     await stack.sim.until(lambda: len(calls(stack, user, call)) == 1, timeout=30)
 
 
+@pytest.mark.slow
 async def test_a_worker_killed_between_identify_and_track_loses_nothing(
     temporal: Client, database: str
 ) -> None:

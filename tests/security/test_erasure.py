@@ -47,6 +47,7 @@ async def temporal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cl
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.slow
 async def test_what_is_erased_is_gone_and_nothing_else(stack: Stack) -> None:
     """Both commands at once, since the server takes its time to delete."""
     await stack.rule()

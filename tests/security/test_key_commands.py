@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from temporalio.client import Client
 
 from tests.integration.stack import Stack
@@ -52,6 +53,7 @@ async def states(stack: Stack, keys: tuple[Mapping[str, bytes], Mapping[str, byt
     return {(key["kind"], key["id"]): key["state"] for key in json.loads(shown.out)["keys"]}
 
 
+@pytest.mark.slow
 async def test_keys_are_rotated_once_every_process_has_them(
     sealed: Stack, temporal: Client
 ) -> None:

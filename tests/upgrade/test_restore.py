@@ -29,7 +29,7 @@ from tests.upgrade.management import Management
 from tests.upgrade.vendor import Vendor
 
 # Real servers are stopped, copied and started again; on a loaded machine that takes its time.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 WHEN = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 

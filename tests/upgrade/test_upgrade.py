@@ -19,6 +19,7 @@ LONG = pytest.mark.skipif(
     not os.environ.get("EMITONCE_TEST_LONG"), reason="takes minutes: set EMITONCE_TEST_LONG=1"
 )
 pytestmark = [
+    pytest.mark.slow,
     # Minutes on a free machine; a loaded one may need several times as long.
     pytest.mark.timeout(1200),
     pytest.mark.skipif(
