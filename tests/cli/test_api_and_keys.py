@@ -90,6 +90,30 @@ async def test_keys_made_by_command_open_the_api_until_revoked(dev: Dev) -> None
             await asyncio.sleep(0.05)
 
 
+async def test_key_is_narrowed_by_command_and_a_wide_one_is_warned_of(dev: Dev) -> None:
+    workspace = await dev.workspace("Narrow app")
+    made = await dev.cli.run(
+        *("keys", "create", "publishable", "--name", "web", "--workspace", workspace, "--json")
+    )
+    key = made.json
+    assert f"emitonce keys narrow {key['id']}" in made.err
+    narrow = ("keys", "narrow", key["id"])
+    assert (await dev.cli.run(*narrow)).code == 2
+    assert (await dev.cli.run(*narrow, "--origin", "example.com")).code == 4
+    rights = ("--event", "page.viewed", "--origin", "https://Example.com")
+    ran = await dev.cli.run(*narrow, *rights, "--identify", "anonymous", "--json")
+    assert (ran.json["events"], ran.json["origins"]) == (["page.viewed"], ["https://example.com"])
+    assert ran.json["identify"] == "anonymous"
+    assert "narrow" not in ran.err
+    replaced = await dev.cli.json(
+        *("keys", "create", "publishable", "--name", "new", "--workspace", workspace),
+        *("--replaces", key["id"]),
+    )
+    assert replaced["events"] == ["page.viewed"]
+    ran = await dev.cli.run(*narrow, "--keep-wide", "--json")
+    assert (ran.json["kept_wide"], "events" in ran.json) == (True, False)
+
+
 async def test_development_stack_serves_the_api(dev: Dev) -> None:
     async with httpx.AsyncClient(base_url=dev.ready["http"]) as http:
         ready = (await http.get("/readyz")).json()
