@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from pydantic import JsonValue
 
 from catalog.key_lookup import PublishableCaller
@@ -38,6 +39,8 @@ AT_ONCE = 10
 _NIL = "00000000-0000-0000-0000-000000000000"
 
 JsonObject = dict[str, Any]
+
+log = structlog.get_logger("starter.api")
 
 
 @dataclass(frozen=True)
@@ -128,19 +131,24 @@ class Accepting:
     async def _start(
         self, event: NewEvent, caller: Caller, key: str | None, batch: bytes = b""
     ) -> JsonObject:
-        handle = await self._starter.start(
-            event.workspace,
-            event.event,
-            event.payload,
-            resource=event.resource,
-            resource_id=event.resource_id,
-            timestamp=event.timestamp,
-            idempotency_key=key,
-            namespace=_namespace(caller.publishable),
-            source=_source(caller.publishable),
-            batch=batch,
-            created_by=caller.key,
-        )
+        try:
+            handle = await self._starter.start(
+                event.workspace,
+                event.event,
+                event.payload,
+                resource=event.resource,
+                resource_id=event.resource_id,
+                timestamp=event.timestamp,
+                idempotency_key=key,
+                namespace=_namespace(caller.publishable),
+                source=_source(caller.publishable),
+                batch=batch,
+                created_by=caller.key,
+            )
+        except (NotAccepted, InvalidSetup) as err:
+            # The caller can't do anything about it. Temporal's words hold nothing of the payload.
+            log.warning("Temporal did not accept an event", reason=str(err))
+            raise
         return _created(event, handle, caller)
 
     async def _read_or_error(self, value: JsonValue, caller: Caller) -> NewEvent | ApiError:

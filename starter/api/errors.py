@@ -154,7 +154,7 @@ def _of_ours(error: Exception) -> ApiError | None:
     if isinstance(error, emit.NotAccepted) and isinstance(error.__cause__, NotConnected):
         return unavailable("no Temporal server answers, so the event is not stored: send it again")
     if isinstance(error, emit.NotAccepted | emit.InvalidSetup):
-        return unavailable("Temporal did not take the event: try again")
+        return unavailable("Temporal did not accept the event: try again")
     if temporal_is_unavailable(error):
         return unavailable("Temporal can't be asked now: try again")
     return None

@@ -9,6 +9,7 @@ from dataclasses import replace
 import httpx
 import pytest
 import pytest_asyncio
+import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -58,6 +59,21 @@ async def test_an_event_is_refused_as_not_stored_when_nobody_answers(api: Api, l
     assert_error(await api.get("/events"), 503)
     await line.mend()
     await api.emitted()
+
+
+async def test_the_log_has_why_temporal_did_not_accept_an_event(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture = structlog.testing.LogCapture()
+    logger = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.BoundLogger)
+    monkeypatch.setattr("starter.api.accepting.log", logger)
+    elsewhere = await connect(stack.client.service_client.config.target_host, namespace="nobodys")
+    async with open_api(replace(stack, client=elsewhere)) as api:
+        answer = await api.emit()
+    assert_error(answer, 503)
+    [told] = capture.entries
+    assert "nobodys" in told["reason"]
+    assert "TEMPORAL_NAMESPACE" in told["reason"]
 
 
 async def test_an_event_whose_answer_does_not_come_is_not_called_refused(
