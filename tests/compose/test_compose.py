@@ -41,7 +41,7 @@ class Compose:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.ports = {name: str(free_port()) for name in ("TEMPORAL", "UI", "HTTP", "SIMULATOR")}
+        self.ports = {name: str(free_port()) for name in ("UI", "HTTP", "SIMULATOR")}
         self._command = [str(BUILT_COMPOSE)] if BUILT_COMPOSE.exists() else ["docker", "compose"]
 
     def __call__(self, *arguments: str, seconds: float = 300) -> str:
