@@ -31,7 +31,8 @@ from tests.api.caller import Api
 from tests.integration.stack import SECRET
 
 PERSON = {"userId": "usr_2048", "plan": "pro"}
-KINDS = ("http", "async_http", "temporal", "sync_temporal")
+BACKENDS = ("http_token", "temporal", "sync_temporal")
+KINDS = ("http", "async_http", *BACKENDS)
 FAKES = ("fake", "async_fake")
 
 Call = Callable[..., Awaitable[Any]]
@@ -47,10 +48,12 @@ async def opened(api: Api, kind: str) -> AsyncIterator[Call]:
         "instance_secret": SECRET,
         "task_queue": stack.task_queue,
     }
-    if kind in ("http", "sync_temporal", "fake"):
+    if kind in ("http", "http_token", "sync_temporal", "fake"):
         blocking: BlockingEmitter
         if kind == "http":
             blocking = HTTPEmitter(api.url, publishable_key=api.public_key)
+        elif kind == "http_token":
+            blocking = HTTPEmitter(api.url, token=api.machine.token, workspace=stack.workspace)
         elif kind == "fake":
             blocking = FakeEmitter(workspace=stack.workspace)
         else:
@@ -87,13 +90,17 @@ async def test_an_event_is_emitted_and_delivered(api: Api, kind: str) -> None:
         assert (await api.ended(event.id))["status"] == "completed"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-async def test_the_same_key_is_the_same_event_whichever_way_it_comes(api: Api, kind: str) -> None:
-    async with opened(api, "http") as call:
-        first = await call("emit", "user.signup", PERSON, idempotency_key="order-1042")
-    async with opened(api, kind) as call:
-        fields = {"workspace": api.stack.workspace, "idempotency_key": "order-1042"}
-        assert (await call("emit", "user.signup", PERSON, **fields)).id == first.id
+@pytest.mark.parametrize("kinds", [BACKENDS, ("http", "async_http")], ids=["backend", "page"])
+async def test_the_same_key_is_the_same_event_whichever_way_it_comes(
+    api: Api, kinds: tuple[str, ...]
+) -> None:
+    """A publishable key's idempotency keys are its own, so that a page can't use a backend's."""
+    ids = set()
+    for kind in kinds:
+        async with opened(api, kind) as call:
+            fields = {"workspace": api.stack.workspace, "idempotency_key": "order-1042"}
+            ids.add((await call("emit", "user.signup", PERSON, **fields)).id)
+    assert len(ids) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS + FAKES)
