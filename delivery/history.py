@@ -65,6 +65,7 @@ class RunFacts:
     accepted_at: datetime
     created_by: str | None = None
     input: JsonObject = field(default_factory=dict)
+    input_size: int = 0
     matched: MatchResult | None = None
     steps: list[StepFacts] = field(default_factory=list)
     kept: dict[str, AttemptList] = field(default_factory=dict)
@@ -101,7 +102,9 @@ def _read_event(
     at = moment(event.event_time)
     kind = event.event_type
     if kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
-        started = first(event.workflow_execution_started_event_attributes.input)
+        started_with = event.workflow_execution_started_event_attributes.input
+        facts.input_size = sum(len(payload.data) for payload in started_with.payloads)
+        started = first(started_with)
         facts.input = started if isinstance(started, dict) else {}
         facts.created_by = _created_by(event)
     elif kind == EventType.EVENT_TYPE_MARKER_RECORDED:

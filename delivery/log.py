@@ -20,11 +20,16 @@ from delivery.outcome import OutcomeCode
 from delivery.redelivery import Redelivery
 from delivery.result import DeliveryResult, Status, roll_up
 from delivery.rule import MatchedRule
+from delivery.size import LARGEST_PAYLOAD
 from delivery.source import Source
 from delivery.step import activity_id
 from delivery.values import Value
 
 __all__ = ["CallLog", "DeliveryLog", "EventLog", "delivery_log"]
+
+
+# How much input, counted once for each mapping, messages are built of for one log.
+BUILT_FOR_A_LOG = 512 * 1024
 
 
 class EventLog(Value):
@@ -88,6 +93,8 @@ def delivery_log(
 
 
 def _event_of(event_id: str, facts: RunFacts) -> Event | None:
+    if facts.error_type == "InvalidEvent" and facts.input_size > LARGEST_PAYLOAD:
+        return None  # refused for its size, so it isn't read here either
     try:
         return read_event(facts.input, event_id=event_id, started_at=facts.started_at)
     except InvalidEvent:
@@ -111,9 +118,10 @@ def _status(facts: RunFacts, deliveries: Sequence[Status]) -> Status:
 def _deliveries(facts: RunFacts, event: Event | None) -> tuple[DeliveryLog, ...]:
     redelivery = event.redelivery if event else None
     rules = facts.matched.rules if facts.matched else ()
+    built = _Built(event, facts.input_size)
     if redelivery is None:
-        return tuple(_delivery(facts, event, rule) for rule in rules)
-    made = {rule.id: _delivery(facts, event, rule, redelivery.of(rule.id)) for rule in rules}
+        return tuple(_delivery(facts, event, rule, built) for rule in rules)
+    made = {rule.id: _delivery(facts, event, rule, built, redelivery.of(rule.id)) for rule in rules}
     if facts.matched is None:
         return tuple(_awaiting(facts, delivery, redelivery) for delivery in redelivery.earlier)
     return redelivery.complete(made, lambda delivery: delivery)
@@ -126,15 +134,19 @@ def _awaiting(facts: RunFacts, delivery: DeliveryLog, redelivery: Redelivery) ->
 
 
 def _delivery(
-    facts: RunFacts, event: Event | None, rule: MatchedRule, earlier: DeliveryLog | None = None
+    facts: RunFacts,
+    event: Event | None,
+    rule: MatchedRule,
+    built: _Built,
+    earlier: DeliveryLog | None = None,
 ) -> DeliveryLog:
     identify = facts.steps_of(rule.id, "identify")
     track = facts.steps_of(rule.id, "track")
     latest = (track or identify)[-1] if track or identify else None
-    warnings, mapping_error = _built(event, rule)
     ended = _ended_as(facts, rule.id)
+    warnings, mapping_error = built.of(rule) if ended is None else (ended.warnings, None)
     if ended is not None:
-        status, error, warnings = ended.status, ended.error, ended.warnings
+        status, error = ended.status, ended.error
     elif latest is None:
         status = Status.FAILED if mapping_error else _unless_closed(facts, Status.PENDING)
         error = mapping_error
@@ -166,14 +178,38 @@ def _delivery(
     )
 
 
-def _built(event: Event | None, rule: MatchedRule) -> tuple[tuple[str, ...], str | None]:
-    """Warnings, or the mapping error, of a delivery whose run has not ended yet.
+class _Built:
+    """Warnings, or the mapping error, of deliveries whose run has not ended yet.
 
     A delivery that can't be built schedules nothing, so its history says nothing of it until the
-    run ends; building is pure, so it is built again.
+    run ends; building is pure, so it is built again: once for all rules that differ in nothing but
+    ids, and of a large event for a few of them.
     """
-    if event is None:
-        return (), None
+
+    def __init__(self, event: Event | None, input_size: int) -> None:
+        self._event = event
+        self._left = max(1, BUILT_FOR_A_LOG // max(1, input_size))
+        self._known: list[tuple[MatchedRule, tuple[tuple[str, ...], str | None]]] = []
+
+    def of(self, rule: MatchedRule) -> tuple[tuple[str, ...], str | None]:
+        if self._event is None:
+            return (), None
+        alike = rule if self._event.redelivery else rule.model_copy(update=_NO_IDS)
+        for known, built in self._known:
+            if known == alike:
+                return built
+        if not self._left:
+            return (), None
+        self._left -= 1
+        built = _built(self._event, rule)
+        self._known.append((alike, built))
+        return built
+
+
+_NO_IDS = {"id": "", "connection": "", "connection_name": ""}
+
+
+def _built(event: Event, rule: MatchedRule) -> tuple[tuple[str, ...], str | None]:
     try:
         return build_messages(event, rule).warnings, None
     except MappingError as err:

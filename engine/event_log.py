@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from temporalio.api.history.v1 import HistoryEvent
@@ -11,6 +12,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from delivery.log import EventLog, delivery_log
 from engine.codec import decode_in_place
+
+# Others wait while a larger history is read, so that is done in a thread.
+READ_AT_ONCE = 64 * 1024
 
 
 class EventNotFound(LookupError):
@@ -47,6 +51,10 @@ async def describe_event(client: Client, event_id: str) -> WorkflowExecutionDesc
 
 async def read_run_log(client: Client, described: WorkflowExecutionDescription) -> EventLog:
     history, pending = await fetch_run(client, described)
+    if sum(event.ByteSize() for event in history) > READ_AT_ONCE:
+        return await asyncio.to_thread(
+            delivery_log, described.id, described.run_id, history, pending
+        )
     return delivery_log(described.id, described.run_id, history, pending)
 
 

@@ -8,21 +8,38 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-# Laid out so far; of a longer one it is said how much is left out.
+# Of one page, over all that it shows; beyond, it is said that there is more.
 MOST_LINES = 2_000
+MOST_CHARACTERS = 64 * 1024
+
+MORE = "… and more: GET /events/{id}/payload, or an export, has all of it"
+
+# Of one text; a page has room for several of these.
+LONGEST_TEXT = 16 * 1024
 
 _LINE = Markup("{indent}{before}{value}{after}")
 _KEY = Markup('<span class="k">{}</span>: ')
 _VALUE = {True: Markup('<span class="s">{}</span>'), False: Markup('<span class="n">{}</span>')}
 
 
-def json_view(value: Any) -> Markup:
-    """The value as lines for a `<pre>`, with `<span>`s in them."""
-    lines = list(_lines(value, "", "", ""))
-    if len(lines) > MOST_LINES:
-        left_out = len(lines) - MOST_LINES
-        lines = [*lines[:MOST_LINES], escape(f"… {left_out:,} more lines")]
-    return Markup("\n").join(lines)
+class JsonView:
+    """Lays out the values of one page, as far as there is room for them."""
+
+    def __init__(self) -> None:
+        self._lines = MOST_LINES
+        self._characters = MOST_CHARACTERS
+
+    def __call__(self, value: Any) -> Markup:
+        """The value as lines for a `<pre>`, with `<span>`s in them."""
+        lines: list[Markup] = []
+        for line in _lines(value, "", "", ""):
+            self._lines -= 1
+            self._characters -= len(line)
+            if self._lines < 0 or self._characters < 0:
+                lines.append(escape(MORE))
+                break
+            lines.append(line)
+        return Markup("\n").join(lines)
 
 
 def _lines(value: Any, indent: str, before: str, after: str) -> Iterator[Markup]:
@@ -33,15 +50,18 @@ def _lines(value: Any, indent: str, before: str, after: str) -> Iterator[Markup]
     opening, closing = ("{", "}") if isinstance(value, dict) else ("[", "]")
     yield _LINE.format(indent=indent, before=before, value=opening, after="")
     inner = (
-        [(_KEY.format(_text(key)), item) for key, item in value.items()]
+        ((_KEY.format(_text(key)), item) for key, item in value.items())
         if isinstance(value, dict)
-        else [("", item) for item in value]
+        else (("", item) for item in value)
     )
     for place, (key, item) in enumerate(inner):
-        comma = "," if place < len(inner) - 1 else ""
+        comma = "," if place < len(value) - 1 else ""
         yield from _lines(item, indent + "  ", key, comma)
     yield _LINE.format(indent=indent, before="", value=closing, after=after)
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        left_out = len(value) - LONGEST_TEXT
+        return f"{json.dumps(value[:LONGEST_TEXT], ensure_ascii=False)} … {left_out:,} more"
     return json.dumps(value, ensure_ascii=False)

@@ -6,6 +6,7 @@ While Temporal is unavailable, what the catalog knows is all there is.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from starter.api.parts import Parts
 MOST_PAGES = 10
 LARGEST_PAGE = 200
 SEEN_EVENTS = 100
+LARGEST_IN_A_FORM = 16 * 1024
 
 
 # A page shows what it can without Temporal, after this time.
@@ -61,16 +63,22 @@ async def if_answered(asked: Awaitable[T]) -> T | None:
 
 
 async def last_payload(parts: Parts, workspace: str, event: str) -> dict[str, Any] | None:
-    """Of the newest event of that type that was emitted for real; None when there is none."""
+    """Of the newest event of that type that was emitted for real; None when there is none, or one
+    too large for a form, which is sent to and fro with every key that is pressed."""
     if not event:
         return None
     found = await list_events(parts.client, EventQuery((workspace,), event=event), limit=1)
     for listed in found.events:
         try:
-            return (await read_event_log(parts.client, listed.event_id)).payload
+            payload = (await read_event_log(parts.client, listed.event_id)).payload
+            return payload if payload is None or _fits_a_form(payload) else None
         except EventNotFound:  # its retention has ended just now
             return None
     return None
+
+
+def _fits_a_form(payload: dict[str, Any]) -> bool:
+    return len(json.dumps(payload, indent=2)) <= LARGEST_IN_A_FORM
 
 
 async def all_rules(catalog: Catalog, organisation: str, workspace: str) -> list[Rule]:

@@ -15,7 +15,7 @@ from catalog import Catalog
 from catalog.workspaces import Workspace
 from starter.api.errors import ApiError, phrase_of
 from starter.console import words
-from starter.console.json_view import json_view
+from starter.console.json_view import JsonView
 from starter.console.session import Session
 
 FOLDER = Path(__file__).parent
@@ -51,7 +51,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters |= words.FILTERS | {"json_view": json_view}
+        self._environment.filters |= words.FILTERS
         self._environment.globals |= {
             "asset": {
                 name: f"/assets/{hashlib.sha256(data).hexdigest()[:12]}/{name}"
@@ -116,7 +116,7 @@ class Pages:
     ) -> HTMLResponse:
         done = words.DONE.get(request.query_params.get("done", ""))
         text = self._environment.get_template(template).render(
-            **{"done": done, "path": request.url.path} | dict(context)
+            **{"done": done, "path": request.url.path, "json_view": JsonView()} | dict(context)
         )
         return HTMLResponse(text, status_code=status, headers=HEADERS)
 

@@ -16,7 +16,7 @@ from delivery.outcome import OutcomeCode
 from delivery.result import Status
 from engine.event_counts import Bucket, EventCounts
 from starter.console import charts, words
-from starter.console.json_view import json_view
+from starter.console.json_view import MORE, MOST_CHARACTERS, MOST_LINES, JsonView
 
 NOW = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 JSON = st.recursive(
@@ -76,13 +76,20 @@ def test_an_error_is_told_without_its_code():
 
 @given(JSON)
 def test_json_is_laid_out_whole_and_escaped(value):
-    shown = json_view(value)
+    shown = JsonView()(value)
     assert not re.search(r"<(?!/?span\b)", shown)
     assert json.loads(unescape(re.sub(r"<[^>]+>", "", shown))) == value
 
 
-def test_very_long_json_is_cut_and_says_so():
-    assert "more lines" in json_view(list(range(5_000)))
+@pytest.mark.parametrize(
+    "value", [list(range(100_000)), {"a": "x" * 1_000_000}, ["x" * 900] * 5_000, [[[]] * 9] * 9_000]
+)
+def test_a_page_shows_a_bounded_part_of_long_json_and_says_so(value):
+    json_view = JsonView()
+    shown = "".join(json_view(one) for one in [value] * 20)
+    assert len(shown) < MOST_CHARACTERS + 20 * (len(MORE) + 100)
+    assert shown.count("\n") <= MOST_LINES
+    assert shown.endswith(MORE)
 
 
 def test_charts_hold_what_they_are_given():

@@ -42,7 +42,7 @@ from starter.console.rule_form import RuleForm
 router = console_router()
 
 LAST_EVENT = "From the last real event of this type."
-NO_EVENT = "No real event of this type has come in yet: this is a sample."
+NO_EVENT = "No real event of this type is there, or it is too long for this box: this is a sample."
 
 
 @router.get("/w/{workspace_id}/rules")
