@@ -1,4 +1,4 @@
-"""What the largest event costs wherever it is touched: the table in docs/security.md.
+"""What the largest event costs wherever it is touched: the table in docs/benchmarks.md.
 
     python -m bench.worst_case [--rounds 3]
 
