@@ -363,11 +363,7 @@ async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -
     ):
         client = await connect_observed(settings, secrets, telemetry)
         async with open_worker(client, catalog, customerio, settings, telemetry):
-            # What is loaded by now stays for good: no later collection need walk through it. What
-            # comes later is freed by reference counts, but for a few cycles.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(10_000)
+            keep_what_is_loaded()
             with on_signals(stop):
                 log.info("worker started", task_queue=settings.task_queue, release=settings.release)
                 ready()
@@ -405,6 +401,16 @@ async def observed(settings: Settings, *, role: str) -> AsyncIterator[Telemetry]
         yield telemetry
     finally:
         await asyncio.to_thread(telemetry.close)
+
+
+def keep_what_is_loaded() -> None:
+    """Spare later garbage collections what is loaded by now; they hold up everything else.
+
+    What comes later is freed by reference counts, but for a few cycles.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from starter.console import Console
 from starter.site import make_console
 from worker import (
     connect_observed,
+    keep_what_is_loaded,
     observed,
     on_signals,
     open_catalog,
@@ -67,6 +68,7 @@ async def _serve_until_told(
     parts: Parts, pages: Console, settings: Settings, *, as_json: bool
 ) -> None:
     def listening(url: str) -> None:
+        keep_what_is_loaded()
         log.info("API started", http=url)
         if as_json:
             print_line({"ready": True, "http": url})
