@@ -114,6 +114,26 @@ async def test_key_is_narrowed_by_command_and_a_wide_one_is_warned_of(dev: Dev) 
     assert (ran.json["kept_wide"], "events" in ran.json) == (True, False)
 
 
+async def test_quota_is_set_by_command_and_taken_back(dev: Dev) -> None:
+    workspace = await dev.workspace("Quota app")
+    create = ("keys", "create", "publishable", "--name", "web", "--workspace", workspace)
+    key = await dev.cli.json(*create)
+    event = json.dumps({"event": "page.viewed", "payload": {"userId": "u1"}})
+    headers = {"X-Meshes-Publishable-Key": key["public_key"], "Content-Type": "application/json"}
+    async with running_api(dev) as url, httpx.AsyncClient(base_url=url, headers=headers) as http:
+
+        async def emitted() -> int:
+            return (await http.post("/api/v1/events", content=event)).status_code
+
+        await dev.cli.json("keys", "quota", key["id"], "--events", "1")
+        assert [await emitted(), await emitted()] == [201, 429]
+        await dev.cli.json("keys", "quota", key["id"])
+        assert await emitted() == 201
+    shown = await dev.cli.json("workspaces", "quota", workspace, "--bytes", "1000")
+    assert shown == {"workspace": workspace, "events_per_minute": None, "bytes_per_minute": 1000}
+    assert (await dev.cli.run("keys", "quota", workspace)).code == 3
+
+
 async def test_development_stack_serves_the_api(dev: Dev) -> None:
     async with httpx.AsyncClient(base_url=dev.ready["http"]) as http:
         ready = (await http.get("/readyz")).json()
