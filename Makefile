@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo dev bench bench-long bench-tools setup-dev test test-all test-postgres test-examples test-compose replay test-unit fuzz chaos chaos-long upgrade year record sbom audit secrets check format clean
+.PHONY: help setup demo dev bench bench-long bench-tools setup-dev test test-all test-postgres test-examples test-compose replay test-unit fuzz attack chaos chaos-long upgrade year record sbom audit secrets check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-postgres   the tests on real parts, on PostgreSQL servers of the system"
 	@echo "make test-examples   every example, in Go, TypeScript, Java and Python"
 	@echo "make fuzz    the HTTP API by its own OpenAPI document, for long"
+	@echo "make attack  every attack of docs/security.md on a process in production mode, minutes"
 	@echo "make chaos   every fault on real processes, a quarter of an hour (SEED=n repeats a run)"
 	@echo "make chaos-long   a herd of 5,000, and broken code for every invariant"
 	@echo "make upgrade   a fleet of real processes is upgraded, rolled back and upgraded, ten minutes"
@@ -95,6 +96,11 @@ test-unit: $(BIN)/.synced
 fuzz: setup-dev
 	@EMITONCE_FUZZ_EXAMPLES=$${EMITONCE_FUZZ_EXAMPLES:-200} \
 		EMITONCE_FUZZ_SEED=$${EMITONCE_FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest tests/api/test_fuzz.py
+
+# The attacks of docs/security.md, its table and tests/attacks/reports/latest.json: on loopback,
+# bounded in number and time. `make test` makes them too, with fewer bodies.
+attack: setup
+	@$(BIN)/python -m tests.attacks
 
 # Real servers, workers, API and vendor as processes, and what can go wrong with each; one oracle.
 # A wrong clock comes from libfaketime (Debian: apt-get install faketime).

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
+from temporalio.client import Client
 
 from tests.api.caller import Api, open_api
+from tests.attacks.production import Production, production
+from tests.conftest import new_database
 from tests.console.site import Site, open_site
 from tests.integration.stack import Stack
 
@@ -31,3 +34,15 @@ async def plain_site(stack: Stack) -> AsyncIterator[Site]:
     """Without TLS, so that a client of plain HTTP sends the cookies back."""
     async with open_site(stack, serving=PROXY, public_url="http://events.example.com") as site:
         yield site
+
+
+@pytest_asyncio.fixture(scope="session")
+async def attacked(
+    temporal: Client, postgres_dsn: str, migrated_template: str
+) -> AsyncIterator[Production]:
+    """A process in production mode, for all attacks that come over its socket."""
+    async with (
+        new_database(postgres_dsn, migrated_template) as dsn,
+        production(temporal, dsn) as attacked,
+    ):
+        yield attacked
