@@ -66,8 +66,10 @@ def test_audit_says_what_it_has_found_and_what_it_could_not_look_up(
 PLANTED = {
     "an AWS key": 'key = "AKIA{}"'.format("Q3EGRZXNTW7YHKPL"),
     "a private key": "-----BEGIN {} KEY-----".format("RSA PRIVATE"),
-    "a GitHub token": 'token = "ghp_{}"'.format("a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"),
-    "an instance secret": 'secret = "{}="'.format("pZ8v2K0sQx7uLr5Tn1Wc9Yb4Hf6Jd3Ma0EgViOkBtUq"),
+    "a GitHub token": 'token = "ghp_{}{}"'.format("a1B2c3D4e5F6g7H8", "i9J0k1L2m3N4o5P6q7R8"),
+    "an instance secret": 'secret = "{}{}="'.format(
+        "pZ8v2K0sQx7uLr5Tn1Wc9Y", "b4Hf6Jd3Ma0EgViOkBtUq"
+    ),
 }
 
 
