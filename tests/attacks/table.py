@@ -92,7 +92,7 @@ ATTACKS = (
         "M9",
         "Whoever reaches one service of the compose file reaches all",
         "12.3.5, 13.2.1, 13.2.2, 13.3.2",
-        ("tests/compose/test_compose.py",),
+        ("tests/ship/test_compose_file.py", "tests/security/test_app_role.py"),
     ),
     Attack(
         "M10",
