@@ -1,11 +1,14 @@
-"""The report says of each attack what became of it."""
+"""The report says of each attack what became of it, and the page says what the report says."""
 
 from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
 
-from tests.attacks.report import Outcomes
+import pytest
+
+from tests.attacks.report import BEGIN, END, PAGE, Outcomes, Report
+from tests.attacks.table import ATTACKS, Attack
 
 CLAIM = "tests/attacks/test_idempotency_keys.py::test_a"
 
@@ -28,3 +31,14 @@ def test_attack_is_refused_only_where_all_its_tests_have_passed() -> None:
     )
     assert verdicts({"nodeid": CLAIM, "outcome": "failed", "when": "setup"})["H1"] == "got in"
     assert verdicts({"nodeid": "tests/attacks/test_races.py::test_a[x]"})["races"] == "held"
+
+
+def test_page_has_the_table_of_the_latest_report() -> None:
+    table = PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
+    assert table == Report.latest().table()
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
+def test_attack_was_made_and_did_not_get_in(attack: Attack) -> None:
+    [one] = [one for one in Report.latest().attacks if one["id"] == attack.id]
+    assert one["verdict"] in ("refused", "held")
