@@ -77,6 +77,9 @@ def test_what_was_taken_is_given_back_by_use_alone():
 def test_a_limit_is_searched_for_again_after_a_while():
     rate = AcceptedRate()
     now = used(rate, found(rate) + 1, BELIEVED)
+    before = rate.per_second
+    assert not rate.refuse(now, now, asked=False)
+    assert rate.per_second == before  # one refusal doesn't end the search
     used(rate, now, 30)
     assert rate.per_second is not None
     assert rate.per_second > 100
