@@ -72,7 +72,7 @@ class Authentication:
                 "a key is needed: X-Meshes-Publishable-Key, or Authorization: Bearer <JWT>"
             )
         if not _PUBLISHABLE_KEY.fullmatch(public_key) or "\0" in public_key:
-            raise unauthorized("the publishable key is none: it reads mesh_pub_…_…_…")
+            raise unauthorized("this is not a publishable key: one looks like mesh_pub_…_…_…")
         try:
             known = await self._keys.publishable(public_key, unchecked=True)
         except NotFound:

@@ -13,6 +13,7 @@ from catalog.connections import Connection
 from catalog.errors import InvalidValue
 from destinations.customerio.simulator import EU_KEY, US_KEY
 from destinations.customerio.verify import Verdict, verify
+from engine.connect import TemporalUnreachable
 from engine.steering import resume_connection
 from settings import Settings
 from starter.cli.errors import CommandFailed, Exit
@@ -168,9 +169,14 @@ def check(connection: Id, as_json: Json = False) -> None:
 
 
 async def _tell_held(parts: Parts, connection: Connection) -> None:
-    await resume_connection(
-        await parts.temporal(), connection.id, task_queue=parts.settings.task_queue
-    )
+    """What is changed stays changed where nobody can be told of it now."""
+    try:
+        client = await parts.temporal()
+    except TemporalUnreachable as err:
+        say(str(err))
+        say("the connection is changed all the same; deliveries held for it go on within an hour")
+        return
+    await resume_connection(client, connection.id, task_queue=parts.settings.task_queue)
     say("deliveries that were held for it go on")
 
 

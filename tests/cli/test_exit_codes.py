@@ -85,3 +85,14 @@ async def test_production_names_what_is_missing(tmp_path) -> None:
     ran = await CommandLine(tmp_path).run("worker", EMITONCE_ENV="production")
     assert ran.code == 6
     assert "EMITONCE_CREDENTIAL_KEYS" in ran.err
+
+
+async def test_resume_without_temporal_changes_the_connection_and_says_who_waits(dev: Dev) -> None:
+    workspace = await dev.workspace("Resumed")
+    made = await dev.connection(workspace)
+    await dev.cli.run("connections", "pause", made)
+    ran = await dev.cli.run("connections", "resume", made, TEMPORAL_ADDRESS="127.0.0.1:1")
+    assert ran.code == 0, ran.err
+    assert "within an hour" in ran.err
+    [listed] = (await dev.cli.json("connections", "list", "--workspace", workspace))["records"]
+    assert listed["status"] == "active"
