@@ -20,7 +20,7 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.carried import carried_so_far, readable
-from activities.connection_limiter import Answer
+from activities.lane import LONGEST_WAIT
 from activities.policy import Policy
 from activities.rate_limit import Limits, Permit, RateLimit, Throttled
 from catalog.connections import ConnectionCredential
@@ -68,16 +68,11 @@ SEND_POLICY = Policy(
 READY_SECONDS = 12.0
 TELL_SECONDS = 3.0
 
-# What an outcome says of the connection; of an internal error nothing.
-ANSWERS = {
-    OutcomeCode.DELIVERED: Answer.ACCEPTED,
-    OutcomeCode.REJECTED_CLIENT_ERROR: Answer.ACCEPTED,
-    OutcomeCode.AUTH_FAILED: Answer.ACCEPTED,
-    OutcomeCode.RATE_LIMITED: Answer.REFUSED,
-    OutcomeCode.REJECTED_SERVER_ERROR: Answer.FAILED,
-    OutcomeCode.TIMEOUT: Answer.FAILED,
-    OutcomeCode.NETWORK_ERROR: Answer.FAILED,
-}
+# A test event has one try, which waits longer for its permit than others may.
+TEST_WAIT = 10.0
+
+# How long nothing is sent after "too many requests" without a word for how long.
+SLOW_DOWN_SECONDS = 1.0
 
 UNREADABLE_KEY = (
     "the connection's key can't be decrypted, so no request was made: give every worker the key "
@@ -125,7 +120,7 @@ class Sender:
         try:
             return await self._attempt(step, carried)
         except Throttled as err:
-            raise _throttled(carried.attempts, err) from None
+            raise _throttled(step, carried.attempts, err.seconds) from None
 
     async def _attempt(self, step: Step, carried: Carried) -> StepResult:
         attempts = carried.attempts
@@ -163,13 +158,14 @@ class Sender:
                     step.connection,
                     Limits(connection.requests_per_second, connection.slowed_until),
                     came_back=carried.throttled,
-                    test=step.test,
+                    longest_wait=TEST_WAIT if step.test else LONGEST_WAIT,
                 ) as permit:
                     # Read again: it may have been paused, or its key replaced, during the wait.
                     connection = await self._usable(step, carried.attempts)
                     getting_ready.reschedule(None)
                     outcome = await self._request(step, connection)
-                    await self._learn(step, permit, outcome)
+                    if outcome.code is OutcomeCode.RATE_LIMITED:
+                        await self._slow_down(step, permit, outcome)
         except CatalogUnavailable:
             return _not_sent("the catalog can't be reached, so no request was made", Then.RETRY)
         except TimeoutError:
@@ -211,15 +207,12 @@ class Sender:
             )
         return judge_reply(reply)
 
-    async def _learn(self, step: Step, permit: Permit, outcome: Outcome) -> None:
-        """Let the limiter know what the answer says, here at once and then in all other workers."""
-        answer = ANSWERS.get(outcome.code)
-        if answer is None:
-            return
+    async def _slow_down(self, step: Step, permit: Permit, outcome: Outcome) -> None:
+        """Slow the connection for everyone: here at once, then for all other workers."""
         asked = parse_retry_after(outcome.retry_after, datetime.now(UTC))
-        pause = permit.answered(answer, asked.total_seconds() if asked else None)
-        if pause is not None:  # those who can't be told are told by the vendor
-            await _tell(self._connections.slow_down(step.connection, pause))
+        seconds = asked.total_seconds() if asked else SLOW_DOWN_SECONDS
+        if permit.slow_down(seconds):  # those who can't be told are told by the vendor
+            await _tell(self._connections.slow_down(step.connection, seconds))
 
     async def _deactivated(
         self, step: Step, connection: ConnectionCredential, refused: Outcome
@@ -259,21 +252,16 @@ async def _tell(telling: Awaitable[bool | None]) -> bool | None:
         return None
 
 
-def _throttled(attempts: AttemptList, err: Throttled) -> ApplicationError:
+def _throttled(step: Step, attempts: AttemptList, seconds: float) -> ApplicationError:
     """No attempt was made, and what was made before is carried on unchanged."""
-    message, code = "waiting for its turn: the connection is used to its limit", None
-    if err.failing:
-        message = "waiting for its turn: the connection only fails, and one request at a time tries"
-        code = attempts.last.outcome_code if attempts.last else None
+    message = "waiting for its turn: the connection is used to its limit"
     tries = activity.info().attempt
     activity.heartbeat(Carried(tries=tries, attempts=attempts, throttled=True))
     return ApplicationError(
         message,
-        StepResult(
-            outcome_code=code or OutcomeCode.RATE_LIMITED, message=message, attempts=attempts
-        ),
+        StepResult(outcome_code=OutcomeCode.RATE_LIMITED, message=message, attempts=attempts),
         type=THROTTLED,
-        next_retry_delay=timedelta(seconds=err.seconds),
+        next_retry_delay=timedelta(seconds=seconds),
         category=_BENIGN,
     )
 

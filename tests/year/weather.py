@@ -12,7 +12,6 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from activities.connection_limiter import Answer
 from activities.rate_limit import Limits, Throttled
 from catalog.connections import ConnectionCredential
 from catalog.errors import CatalogUnavailable, NotFound
@@ -68,11 +67,9 @@ class Sent:
 class _Permit:
     random: Random
 
-    def answered(self, answer: Answer, asked: float | None) -> float | None:
-        """None where others need not be told."""
-        if answer is Answer.REFUSED and self.random.random() < 0.5:
-            return asked or 1.0
-        return None
+    def slow_down(self, seconds: float) -> bool:
+        """False when others have said so just before."""
+        return self.random.random() < 0.5
 
 
 @dataclass
@@ -181,10 +178,10 @@ class Weather:
 
     @asynccontextmanager
     async def permit(
-        self, connection: str, limits: Limits, *, came_back: bool, test: bool
+        self, connection: str, limits: Limits, *, came_back: bool, longest_wait: float
     ) -> AsyncIterator[_Permit]:
         if self.random.random() < (0.02 if came_back else 0.05):
-            raise Throttled(self.random.random() * 5, failing=self.random.random() < 0.2)
+            raise Throttled(self.random.random() * 5)
         yield _Permit(self.random)
 
     # What the vendor says.
