@@ -112,9 +112,10 @@ def read_without_payload(data: bytes, *, event_id: str, started_at: datetime) ->
     try:
         beside = _Beside.model_validate_json(data)
     except ValidationError as err:
-        is_json = err.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid"
-        reason = "must be one JSON object" if is_json else "is not JSON in UTF-8"
-        raise InvalidEvent("input", reason) from None
+        if err.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
+            parse(data)  # it has the words for what is wrong
+            raise InvalidEvent("input", "is not JSON in UTF-8") from None
+        raise InvalidEvent("input", "must be one JSON object") from None
     fields = {name: getattr(beside, name) for name in beside.model_fields_set}
     return read_event({**fields, "payload": {}}, event_id=event_id, started_at=started_at)
 
