@@ -1,6 +1,8 @@
 """Emit a product event once; it reaches Customer.io durably, identify first, then track.
 
-Over HTTP, with the API's URL and a publishable key (`EMITONCE_URL`, `EMITONCE_PUBLISHABLE_KEY`):
+Over HTTP, with the API's URL and a machine key (`EMITONCE_URL`, `EMITONCE_WORKSPACE` and what
+`emitonce keys create machine` shows: `EMITONCE_ORGANIZATION`, `EMITONCE_ACCESS_KEY`,
+`EMITONCE_SECRET_KEY`):
 
     event = HTTPEmitter().emit("user.signup", {"userId": "usr_2048", "plan": "pro"})
 
@@ -34,6 +36,7 @@ from emitonce.errors import (
     NotAllowed,
 )
 from emitonce.event import NewEvent
+from emitonce.machine_key import MachineKey
 from emitonce.protocol import AsyncEmitter, BlockingEmitter
 from emitonce.version import __version__
 
@@ -59,6 +62,7 @@ __all__ = [
     "IdempotencyConflict",
     "InvalidEvent",
     "InvalidSetup",
+    "MachineKey",
     "NewEvent",
     "NotAccepted",
     "NotAllowed",

@@ -1,6 +1,7 @@
 """Emit events over HTTP: for backends that reach emitonce's API and not its Temporal cluster.
 
-    with HTTPEmitter("https://emitonce.internal", publishable_key="mesh_pub_…") as emitter:
+    key = MachineKey(organization, access_key, secret_key)
+    with HTTPEmitter("https://emitonce.internal", token=key, workspace=workspace) as emitter:
         event = emitter.emit("user.signup", {"userId": "usr_2048", "plan": "pro"})
 
 `AsyncHTTPEmitter` is the same with `await`. Both try again when the API is unavailable or busy,
@@ -34,6 +35,7 @@ from emitonce.event import (
     encode,
     own_workspace,
 )
+from emitonce.machine_key import MachineKey
 from emitonce.many import emit_each, emit_each_async
 
 EVENTS_PATH = "/api/v1/events"
@@ -75,10 +77,12 @@ class HTTPEmitter:
     ) -> None:
         """`url` is the API's, without a path (`EMITONCE_URL` where absent).
 
-        Either `publishable_key` (`EMITONCE_PUBLISHABLE_KEY` where absent), which stands for one
-        workspace, or `token`, which is asked for a machine's JWT before every try; then events
-        which name no workspace have this `workspace` (`EMITONCE_WORKSPACE` where absent).
-        `timeout` in seconds is that of one try.
+        `token` is a `MachineKey`, or whatever makes a machine's JWT: it is called before every
+        try. Events which name no workspace then have this `workspace` (`EMITONCE_WORKSPACE` where
+        absent). A `publishable_key` stands for one workspace; everybody who opens a page with it
+        can use it. Where neither is given, the environment has one of them: a machine key's
+        `EMITONCE_ORGANIZATION`, `EMITONCE_ACCESS_KEY` and `EMITONCE_SECRET_KEY`, or
+        `EMITONCE_PUBLISHABLE_KEY`. `timeout` in seconds is that of one try.
 
         Raises:
             InvalidSetup: URL or key are missing, or can't be those.
@@ -248,16 +252,27 @@ def _settings(
     if read.scheme not in ("http", "https") or not read.host or not _is_port(read.port):
         raise InvalidSetup("EMITONCE_URL: must read like https://emitonce.internal")
     headers = {"Content-Type": "application/json"}
-    if token is None:
-        publishable_key = publishable_key or os.environ.get("EMITONCE_PUBLISHABLE_KEY")
-        if not publishable_key:
-            raise InvalidSetup(
-                "a key is missing: pass publishable_key or token, or set EMITONCE_PUBLISHABLE_KEY"
-            )
+    if token is None and not publishable_key:
+        token, publishable_key = _key_of_environment()
+    if publishable_key and token is None:
         headers["X-Meshes-Publishable-Key"] = _header_value("publishable_key", publishable_key)
     else:
         workspace = workspace or os.environ.get("EMITONCE_WORKSPACE")
     return _Settings(url.rstrip("/"), headers, token, own_workspace(workspace), max(tries, 1))
+
+
+def _key_of_environment() -> tuple[MachineKey | None, str | None]:
+    machine_key = MachineKey.from_environment()
+    publishable_key = os.environ.get("EMITONCE_PUBLISHABLE_KEY")
+    if machine_key is None and not publishable_key:
+        raise InvalidSetup(
+            "a key is missing: pass token, or set a machine key's EMITONCE_ORGANIZATION, "
+            "EMITONCE_ACCESS_KEY and EMITONCE_SECRET_KEY (a page's key: EMITONCE_PUBLISHABLE_KEY)"
+        )
+    if machine_key is not None and publishable_key:
+        # Idempotency keys of the one are not those of the other, so neither is a default.
+        raise InvalidSetup("EMITONCE_ACCESS_KEY and EMITONCE_PUBLISHABLE_KEY are set: set only one")
+    return machine_key, publishable_key
 
 
 def _is_port(number: int | None) -> bool:

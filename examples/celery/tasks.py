@@ -1,8 +1,10 @@
 """Emit from Celery: the task's id is the idempotency key, so a task that runs twice emits once.
 
     pip install celery emitonce
-    EMITONCE_URL=… EMITONCE_PUBLISHABLE_KEY=… celery -A tasks worker
+    celery -A tasks worker
     python -c "import tasks; tasks.emit.delay('user.signup', {'userId': 'usr_2048'})"
+
+The environment has `EMITONCE_URL`, `EMITONCE_WORKSPACE` and a machine key (../README.md).
 
 Enqueue after the commit (`transaction.on_commit`), and where an event must not be lost, from an
 outbox as in the Django example: a broker is no part of your database's transaction.

@@ -3,7 +3,9 @@
 import os
 
 os.environ.setdefault("EMITONCE_URL", "http://emitonce.test")
-os.environ.setdefault("EMITONCE_PUBLISHABLE_KEY", "mesh_pub_test")
+os.environ.setdefault("EMITONCE_ORGANIZATION", "6f0c7a52-4f8e-4a57-9f0b-2f6a3c1d9e10")
+os.environ.setdefault("EMITONCE_ACCESS_KEY", "mk_test")
+os.environ.setdefault("EMITONCE_SECRET_KEY", "test")
 
 import pytest
 import tasks

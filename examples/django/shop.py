@@ -7,10 +7,11 @@ with the event that it has already. (`transaction.on_commit(emit)` alone is simp
 event when the process dies right after the commit.)
 
     pip install django emitonce
-    EMITONCE_URL=… EMITONCE_PUBLISHABLE_KEY=… python shop.py order usr_2048
-    EMITONCE_URL=… EMITONCE_PUBLISHABLE_KEY=… python shop.py relay
+    python shop.py order usr_2048
+    python shop.py relay
 
-How it is tested, without emitonce: test_shop.py.
+The environment has `EMITONCE_URL`, `EMITONCE_WORKSPACE` and a machine key (../README.md). How it
+is tested, without emitonce: test_shop.py.
 """
 
 import logging

@@ -6,9 +6,10 @@ the process dies between the two, the event is sent again with the same idempote
 id, and emitonce answers with the event that it has already.
 
     pip install fastapi uvicorn aiosqlite emitonce
-    EMITONCE_URL=… EMITONCE_PUBLISHABLE_KEY=… uvicorn app:app
+    uvicorn app:app
 
-How it is tested, without emitonce: test_app.py.
+The environment has `EMITONCE_URL`, `EMITONCE_WORKSPACE` and a machine key (../README.md). How it
+is tested, without emitonce: test_app.py.
 """
 
 import asyncio

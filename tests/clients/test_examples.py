@@ -16,7 +16,7 @@ import pytest
 
 from engine.dev_server import free_port
 from tests.api.caller import Api
-from tests.clients.conftest import ROOT, installed, run
+from tests.clients.conftest import ROOT, installed, machine_key, run
 from tests.integration.stack import Stack, eventually
 
 pytestmark = [
@@ -92,7 +92,7 @@ async def test_django(api: Api, uv: str, wheel: Path, tmp_path: Path) -> None:
     await own_tests(python, "django", tmp_path)
     settings = {
         "EMITONCE_URL": api.url,
-        "EMITONCE_PUBLISHABLE_KEY": api.public_key,
+        **machine_key(api),
         "DATABASE": str(tmp_path / "shop.sqlite3"),
     }
     await api.stack.rule(event="order.created")
@@ -120,7 +120,7 @@ async def test_fastapi(api: Api, uv: str, wheel: Path, tmp_path: Path) -> None:
         env=os.environ
         | {
             "EMITONCE_URL": api.url,
-            "EMITONCE_PUBLISHABLE_KEY": api.public_key,
+            **machine_key(api),
             "DATABASE": str(tmp_path / "shop.db"),
             "PYTHONDONTWRITEBYTECODE": "1",
         },
@@ -148,7 +148,7 @@ async def test_celery(api: Api, uv: str, wheel: Path, tmp_path: Path) -> None:
     await api.stack.rule()
     settings = {
         "EMITONCE_URL": api.url,
-        "EMITONCE_PUBLISHABLE_KEY": api.public_key,
+        **machine_key(api),
         "CELERY_BROKER_URL": f"sqla+sqlite:///{tmp_path}/broker.db",
         "PYTHONDONTWRITEBYTECODE": "1",
     }

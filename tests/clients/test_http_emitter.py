@@ -13,10 +13,11 @@ import pytest
 
 from emitonce import (
     AsyncHTTPEmitter,
-    EmitError,
     HTTPEmitter,
     IdempotencyConflict,
     InvalidEvent,
+    InvalidSetup,
+    MachineKey,
     NotAccepted,
     NotAllowed,
 )
@@ -43,7 +44,8 @@ async def test_both_faces_deliver(api: Api) -> None:
     await api.stack.rule()
     async with AsyncHTTPEmitter(api.url, publishable_key=api.public_key) as emitter:
         first = await emitter.emit("user.signup", PERSON, resource_id="r1")
-    with HTTPEmitter(api.url, token=api.machine.token) as sync:
+    key = MachineKey(api.machine.organisation, api.machine.access_key, api.machine.secret_key)
+    with HTTPEmitter(api.url, token=key) as sync:
         second = await asyncio.to_thread(
             sync.emit, "user.signup", PERSON, workspace=api.stack.workspace
         )
@@ -108,10 +110,52 @@ def test_what_stays_away_is_not_accepted(no_waiting: list[float]) -> None:
     assert len(no_waiting) == 3
 
 
+MACHINE_KEY = {
+    "EMITONCE_ORGANIZATION": "6f0c7a52-4f8e-4a57-9f0b-2f6a3c1d9e10",
+    "EMITONCE_ACCESS_KEY": "mk_access",
+    "EMITONCE_SECRET_KEY": "not-for-logs",
+}
+
+
 def test_a_url_and_a_key_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("EMITONCE_URL", raising=False)
-    monkeypatch.delenv("EMITONCE_PUBLISHABLE_KEY", raising=False)
-    with pytest.raises(EmitError, match="EMITONCE_URL"):
+    for name in ("EMITONCE_URL", "EMITONCE_PUBLISHABLE_KEY", *MACHINE_KEY):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InvalidSetup, match="EMITONCE_URL"):
         HTTPEmitter()
-    with pytest.raises(EmitError, match="EMITONCE_PUBLISHABLE_KEY"):
+    with pytest.raises(InvalidSetup, match=r"EMITONCE_SECRET_KEY.*EMITONCE_PUBLISHABLE_KEY"):
         HTTPEmitter("http://api")
+
+
+async def test_the_key_may_stand_in_the_environment(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine key or a publishable one, never both: they have idempotency keys of their own."""
+    for name, value in zip(
+        MACHINE_KEY,
+        (api.machine.organisation, api.machine.access_key, api.machine.secret_key),
+        strict=True,
+    ):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("EMITONCE_WORKSPACE", api.stack.workspace)
+    async with AsyncHTTPEmitter(api.url) as emitter:
+        event = await emitter.emit("user.signup", PERSON)
+    assert event.workspace == api.stack.workspace
+    monkeypatch.setenv("EMITONCE_PUBLISHABLE_KEY", api.public_key)
+    with pytest.raises(InvalidSetup, match="set only one"):
+        HTTPEmitter(api.url)
+    for name in MACHINE_KEY:
+        monkeypatch.delenv(name)
+    async with AsyncHTTPEmitter(api.url) as emitter:
+        assert (await emitter.emit("user.signup", PERSON)).workspace == api.stack.workspace
+
+
+@pytest.mark.parametrize("missing", MACHINE_KEY)
+def test_a_machine_key_that_lacks_a_part_is_refused(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (MACHINE_KEY | {missing: ""}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidSetup, match=missing) as refused:
+        HTTPEmitter("http://api")
+    assert "not-for-logs" not in str(refused.value)
+    assert "not-for-logs" not in repr(MachineKey(*MACHINE_KEY.values()))

@@ -21,7 +21,9 @@ OF_0_1 = {
     *("EventCanceled", "EventHandle", "EventNotFound", "HTTPEmitter", "IdempotencyConflict"),
     *("InvalidEvent", "NotAccepted", "NotAllowed", "SyncEmitter"),
 }
-SINCE = {"AsyncEmitter", "BlockingEmitter", "InvalidSetup", "NewEvent", "__version__"}
+SINCE = {
+    *("AsyncEmitter", "BlockingEmitter", "InvalidSetup", "MachineKey", "NewEvent", "__version__"),
+}
 
 
 def test_the_public_names() -> None:

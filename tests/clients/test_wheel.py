@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from tests.api.caller import Api
-from tests.clients.conftest import installed, run
+from tests.clients.conftest import installed, machine_key, run
 
 BACKEND = """
 import settings                      # the project's own
@@ -42,7 +42,7 @@ async def test_it_emits_beside_a_project_with_workflows_and_settings_of_its_own(
         "backend.py",
         cwd=tmp_path,
         EMITONCE_URL=api.url,
-        EMITONCE_PUBLISHABLE_KEY=api.public_key,
+        **machine_key(api),
     )
     assert ran.code == 0, ran.out
     await api.ended(ran.out.strip())

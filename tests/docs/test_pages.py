@@ -15,6 +15,9 @@ from tests.docs.pages import PAGES, ROOT, Page
 # Read by other programs than through the settings.
 OTHER_SETTINGS = {
     "EMITONCE_URL",
+    "EMITONCE_ORGANIZATION",
+    "EMITONCE_ACCESS_KEY",
+    "EMITONCE_SECRET_KEY",
     "EMITONCE_PUBLISHABLE_KEY",
     "EMITONCE_WORKSPACE",
     "EMITONCE_SECRETS_DIR",
