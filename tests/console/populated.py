@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from catalog.key_rights import KeyRights
 from delivery.bulk_redelivery import Mode
 from delivery.log import EventLog
 from destinations.customerio.simulator import EU_KEY, Fault
@@ -51,10 +52,17 @@ class Populated:
 async def populate(stack: Stack, *, rounds: int = 2) -> Populated:
     connection = await stack.connection("Customer io")
     europe = await stack.connection("EU marketing", api_key=EU_KEY, region="eu")
-    rule = await stack.rule(connection, override="Signed Up")
+    rule = await stack.rule(connection, override="Signed Up", accept="backend")
     await stack.rule(connection, "feature.used", resource="project")
     await stack.rule(europe, "trial.started")
     second = await stack.rule(europe, "user.signup")
+    await stack.catalog.publishable_keys.create(
+        stack.organisation,
+        workspace=stack.workspace,
+        name="Web page",
+        created_by="test",
+        rights=KeyRights.of(["page.viewed"], ["https://www.example.com"], "anonymous"),
+    )
     emitted = [
         await stack.emit(
             event,

@@ -66,7 +66,7 @@ async def test_from_an_empty_database_to_a_delivered_test_event_and_a_retried_fa
 
         await page.get_by_role("button", name="Send Test Event").click()
         result = page.locator("#test-result")
-        await expect(result).to_contain_text("Customer.io has taken both", timeout=30_000)
+        await expect(result).to_contain_text("Customer.io accepted both", timeout=30_000)
         await expect(result.locator(".answer")).to_have_count(2)
         assert [call.call for call in stack.calls(user="usr_2048")] == ["identify", "track"]
 
