@@ -48,6 +48,8 @@ class Connection:
     """At most, over all workers; None for the vendor's own limit."""
     refusal: Refusal | None = None
     """What made it inactive, if an answer did and that is known."""
+    inactive_since: datetime | None = None
+    """None where it isn't inactive, or has been since before this was recorded."""
 
     @property
     def active(self) -> bool:
@@ -326,6 +328,7 @@ def read_connection(row: Record) -> Connection:
         updated_at=row["updated_at"],
         requests_per_second=row["requests_per_second"],
         refusal=Refusal.model_validate(row["refusal"]) if row["refusal"] else None,
+        inactive_since=row["inactive_since"],
     )
 
 

@@ -109,16 +109,13 @@ class _Look:
     async def inactive(self, known: Known) -> tuple[tuple[InactiveConnection, ...], list[Alert]]:
         found = {connection.id: connection for connection in await self._connections.inactive()}
         before = {connection.id: connection for connection in known.inactive}
-        alerts = [
-            await self._went_inactive(connection)
-            for connection in found.values()
-            if connection.id not in before
-        ]
+        new = [c for c in found.values() if c.id not in before or _again(c, before[c.id])]
+        alerts = [await self._went_inactive(connection) for connection in new]
         gone = [connection for connection in before.values() if connection.id not in found]
         active = [connection for connection in gone if await self._is_active(connection.id)]
         alerts += [_recovered(connection, self.now) for connection in active]
-        still = (before.get(id, _inactive(connection)) for id, connection in found.items())
-        return tuple(still), alerts
+        now = before | {connection.id: _inactive(connection) for connection in new}
+        return tuple(now[id] for id in found), alerts
 
     async def _is_active(self, connection: str) -> bool:
         try:
@@ -128,7 +125,7 @@ class _Look:
 
     async def _went_inactive(self, connection: Connection) -> Alert:
         """By the answer that was refused; without one, by an event that waits for it."""
-        refusal, since = connection.refusal, connection.updated_at
+        refusal, since = connection.refusal, _inactive(connection).since
         event_id = refusal.event_id if refusal else None
         if refusal is None:
             held = await self._list(held_for(connection.id), at_most=1)
@@ -255,8 +252,18 @@ def _recovered(connection: InactiveConnection, now: datetime) -> Alert:
 
 def _inactive(connection: Connection) -> InactiveConnection:
     return InactiveConnection(
-        id=connection.id, workspace=connection.workspace, since=connection.updated_at
+        id=connection.id,
+        workspace=connection.workspace,
+        since=connection.inactive_since or connection.updated_at,
     )
+
+
+def _again(connection: Connection, before: InactiveConnection) -> bool:
+    """Whether it has taken deliveries since it was found inactive.
+
+    An older release may have found it with the moment of a later change, such as a new name.
+    """
+    return connection.inactive_since is not None and connection.inactive_since > before.since
 
 
 def _failed_too(runs: Sequence[WorkflowExecution], count: int, now: datetime) -> Alert:

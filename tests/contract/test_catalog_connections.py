@@ -166,6 +166,37 @@ async def test_the_refusal_is_kept_until_the_connection_is_active_again(tenant):
         assert (await revive()).refusal is None
 
 
+async def test_it_is_inactive_since_its_status_changed_whatever_changes_later(tenant):
+    connections, credentials = tenant.catalog.connections, tenant.catalog.credentials
+    owned = (tenant.organisation, tenant.connection.id)
+    assert tenant.connection.inactive_since is None
+    await credentials.deactivate(tenant.connection.id, version=1)
+    [refused] = await credentials.inactive()
+    assert refused.inactive_since == refused.updated_at
+    for change in (connections.update(*owned, name="Renamed"), connections.inactivate(*owned)):
+        assert (await change).inactive_since == refused.inactive_since
+    assert (await connections.resume(*owned)).inactive_since is None
+    again = await connections.inactivate(*owned)
+    assert again.inactive_since == again.updated_at > refused.inactive_since
+
+
+async def test_it_is_inactive_since_an_older_release_or_a_person_made_it_so(tenant, database):
+    [statement, by_hand] = (
+        "UPDATE connections SET status = 'inactive', inactive_reason = 'authentication_invalid'"
+        f"{moment} WHERE id = $1"
+        for moment in (", updated_at = clock_timestamp()", "")
+    )
+    owned = (tenant.organisation, tenant.connection.id)
+    async with psql(database) as writer:
+        await writer.execute(statement, tenant.connection.id)
+        first = await tenant.catalog.connections.get(*owned)
+        assert first.inactive_since == first.updated_at
+        resumed = await tenant.catalog.connections.resume(*owned)
+        await writer.execute(by_hand, tenant.connection.id)
+        second = await tenant.catalog.connections.get(*owned)
+        assert second.inactive_since > resumed.updated_at
+
+
 async def test_of_many_that_deactivate_at_once_one_does(tenant):
     deactivated = await asyncio.gather(
         *(tenant.catalog.credentials.deactivate(tenant.connection.id, version=1) for _ in range(10))
