@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.chaos.processes import Child
+from tests.chaos.processes import ROOT, Child
 from tests.chaos.world import World
 from tests.upgrade.releases import Release
 
@@ -48,6 +48,10 @@ class Fleet:
             if other is not release:
                 await child.kill()
         self.workers = [one for one in self.workers if one[0] is release]
+
+    @property
+    def has_older(self) -> bool:
+        return any(release.root != ROOT for release, _ in self.workers)
 
     @property
     def releases(self) -> dict[str, int]:

@@ -29,7 +29,7 @@ from tests.upgrade.vendor import Vendor
 STAGES = 5
 STAGE_SECONDS = 25.0
 REPEATED = 5
-INACTIVE = "connection.inactive"
+INACTIVE, RECOVERED = "connection.inactive", "connection.recovered"
 WORKERS = 2
 
 
@@ -121,9 +121,12 @@ class Story:
     async def _stage(self) -> AsyncIterator[None]:
         """While the block runs a batch comes in.
 
-        It begins when a third is there, and the operator knows of the key that is refused.
+        It begins when a third is there, and the operator knows of the key that is refused. While
+        older workers are left, it ends when the operator knows that the connection is back: their
+        looks compare ids only, and would miss that the next stage's key is refused before that.
         """
         told, before = len(self.alerts.of(INACTIVE)), len(self.round.emitted)
+        returned = len(self.alerts.of(RECOVERED))
         await self.management.pause(Kind.HELD)
         await self.vendor.new_key(Kind.LOCKED)  # which nobody has told us yet
         await self.vendor.trouble(*Kind)
@@ -136,12 +139,17 @@ class Story:
         async def alerted() -> bool:
             return len(self.alerts.of(INACTIVE)) > told
 
+        async def recovered() -> bool:
+            return len(self.alerts.of(RECOVERED)) > returned
+
         try:
             await until(a_third, within=60, what="a third of a batch")
             await until(alerted, within=120, what=f"an alert by {self.fleet.releases}")
             yield
         finally:
             await task
+        if self.fleet.has_older:
+            await until(recovered, within=60, what=f"a recovery told by {self.fleet.releases}")
 
     async def _emit(self) -> None:
         kinds = batch(self.events // STAGES, self.world.random)

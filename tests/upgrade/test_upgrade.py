@@ -1,4 +1,4 @@
-"""A small part of `make upgrade`: the same releases, fewer events."""
+"""A small part of `make upgrade` in every test run: the same releases, fewer events."""
 
 from __future__ import annotations
 
@@ -29,8 +29,6 @@ pytestmark = [
 ]
 
 
-# Stages as short as these may be over between two looks of the watch, whose alert they wait for.
-@LONG
 async def test_nothing_is_lost_or_changed_on_the_way_forwards_and_back() -> None:
     upgrade = await run(seed=SEED, events=EVENTS, stage_seconds=STAGE_SECONDS)
     assert upgrade.broken == []
