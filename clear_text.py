@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from destinations.customerio.addresses import names_own_network
+from destinations.http.addresses import names_own_network
 
 # libpq's modes that connect with TLS or not at all. Without one, asyncpg prefers TLS, and does
 # without where it is refused.

@@ -48,7 +48,8 @@ from catalog.key_watch import KeyWatch
 from catalog.migrate import migrate
 from catalog.workers import WorkerShare, since_ever, this_release, whole_share
 from delivery.capabilities import Capabilities
-from destinations.customerio.client import CustomerIOClient, open_transport
+from destinations.customerio.client import CustomerIOClient
+from destinations.http.exchange import Http
 from destinations.webhook import Webhook, read_secret, read_url
 from emitonce.codec import EncryptionCodec
 from emitonce.ids import resource_id_hash
@@ -342,10 +343,8 @@ async def _within(seconds: float, opening: Callable[[], Awaitable[Catalog]]) -> 
 @asynccontextmanager
 async def open_customerio(settings: Settings) -> AsyncIterator[CustomerIOClient]:
     """The client for all requests of this process."""
-    async with open_transport(settings.max_activities) as transport:
-        yield CustomerIOClient(
-            transport, settings.customerio_urls(), agent=f"emitonce/{__version__}"
-        )
+    async with Http(settings.max_activities) as http:
+        yield CustomerIOClient(http, settings.customerio_urls(), agent=f"emitonce/{__version__}")
 
 
 async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None:

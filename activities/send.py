@@ -41,7 +41,7 @@ from delivery.outcome import (
 )
 from delivery.step import CONNECTION_HELD, THROTTLED, Carried, Step, StepResult
 from destinations.customerio.client import CustomerIOClient
-from destinations.customerio.errors import NoReply
+from destinations.http.errors import NoReply
 
 # `schedule_to_close` is what is left of the delivery's 72 h, known only to the workflow. The
 # intervals here hold where a try ended without a word (a lost worker); otherwise the activity

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from delivery.outcome import AUTH_STATUS, Reply
 from destinations.customerio.client import Credential, CustomerIOClient
-from destinations.customerio.errors import NoReply
+from destinations.http.errors import NoReply
 
 
 class Verdict(StrEnum):

@@ -15,8 +15,10 @@ from pydantic import SecretStr
 
 from delivery.message import Message
 from delivery.outcome import OutcomeCode, Reply
-from destinations.customerio.client import CustomerIOClient, open_transport
-from destinations.customerio.errors import (
+from destinations.customerio.client import CustomerIOClient
+from destinations.customerio.simulator import US_KEY, Fault
+from destinations.customerio.verify import Verdict, verify
+from destinations.http.errors import (
     AnswerTimeout,
     ConnectFailed,
     ConnectionLost,
@@ -28,8 +30,7 @@ from destinations.customerio.errors import (
     TimedOut,
     TlsFailed,
 )
-from destinations.customerio.simulator import US_KEY, Fault
-from destinations.customerio.verify import Verdict, verify
+from destinations.http.exchange import Http
 from tests.contract.customerio_samples import EU, IDENTIFY, TIMEOUT, TRACK, US, Key, basic
 
 WRONG = SecretStr("nobody-knows-this-key")
@@ -59,7 +60,7 @@ async def elsewhere(
 
 @pytest_asyncio.fixture
 async def http():
-    async with open_transport() as opened:
+    async with Http() as opened:
         yield opened
 
 
@@ -229,7 +230,7 @@ async def test_a_status_counts_whatever_follows_it(sim, client, rest):
 
 async def test_many_requests_waiting_for_one_connection_end_in_time(sim):
     sim.fail(fault=Fault(kind="stall"))
-    async with open_transport(max_connections=1) as http:
+    async with Http(max_connections=1) as http:
         client = CustomerIOClient(http, sim.base_urls, total_timeout=TIMEOUT)
         ended = await asyncio.gather(
             *(client.send(TRACK, US) for _ in range(5)), return_exceptions=True
@@ -276,7 +277,7 @@ async def test_a_region_without_base_url_is_not_sent_anywhere(sim, http):
 )
 def test_a_base_url_that_is_none_is_refused_at_once(url):
     with pytest.raises(ValueError, match="region 'us'"):
-        CustomerIOClient(open_transport(), {"us": url})
+        CustomerIOClient(Http(), {"us": url})
 
 
 async def test_of_a_big_answer_64_kib_are_read_and_2000_characters_kept(sim, client):

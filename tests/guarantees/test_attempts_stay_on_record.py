@@ -19,8 +19,8 @@ from catalog import Catalog
 from catalog.cipher import CredentialCipher
 from catalog.workers import since_ever
 from delivery.delivery_log import CallLog
-from destinations.customerio.client import TOTAL_TIMEOUT_SECONDS
 from destinations.customerio.simulator import Fault
+from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS
 from emitonce.ids import resource_id_hash
 from tests.integration.stack import SECRET, Stack, eventually, open_stack, waits
 from worker import make_worker

@@ -23,8 +23,9 @@ from catalog.workers import since_ever
 from delivery import search_attributes as names
 from delivery.capabilities import THIS_RELEASE, Capabilities
 from delivery.log import EventLog
-from destinations.customerio.client import CustomerIOClient, open_transport
+from destinations.customerio.client import CustomerIOClient
 from destinations.customerio.simulator import US_KEY, Request, Simulator
+from destinations.http.exchange import Http
 from emitonce import Emitter, EventHandle
 from emitonce.ids import resource_id_hash
 from emitonce.start import EventStarter
@@ -172,7 +173,7 @@ async def open_stack(
     hashed = lambda resource_id: resource_id_hash(SECRET, resource_id)  # noqa: E731
     catalog = await Catalog.open(database, cipher, hashed, max_connections=5)
     sim = await Simulator.start()
-    http = open_transport()
+    http = Http()
     settings = Settings(task_queue=f"deliveries-{uuid.uuid4()}", workflow_sandbox=True, **overrides)
     organisation = (await catalog.organisations.default()).id
     stack = Stack(

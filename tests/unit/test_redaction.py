@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from destinations.customerio.redaction import REDACTED, redact
+from destinations.http.redaction import REDACTED, redact, strings
 
 KEY = SecretStr("k3y-of-a-workspace")
 BODY = {
@@ -29,7 +29,7 @@ BODY = {
 
 
 def redacted(text: str, *, cut: bool = False) -> str:
-    return redact(text, api_key=KEY, body=BODY, cut=cut)
+    return redact(text, secrets=(KEY,), sent=strings(BODY), cut=cut)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_nested_traits_go_in_every_spelling(value, spell):
 
 
 def test_a_short_id_goes_as_a_word_only():
-    result = redact("id 7 of 17: 7", api_key=KEY, body={"userId": "7", "traits": {}})
+    result = redact("id 7 of 17: 7", secrets=(KEY,), sent=("7",))
     assert result == f"id {REDACTED} of 17: {REDACTED}"
 
 
@@ -105,7 +105,7 @@ def test_a_complete_answer_keeps_its_end():
 def test_values_that_are_parts_of_the_placeholder_do_not_multiply_it():
     traits = {f"t{i}": REDACTED[i:j] for i in range(7) for j in range(i + 4, len(REDACTED) + 1)}
     text = f"{REDACTED} test@example.com"
-    assert redact(text, api_key=KEY, body={"traits": traits}) == f"{REDACTED} {REDACTED}"
+    assert redact(text, secrets=(KEY,), sent=strings(traits)) == f"{REDACTED} {REDACTED}"
 
 
 def test_control_characters_do_not_reach_a_terminal():
@@ -118,11 +118,10 @@ def test_control_characters_do_not_reach_a_terminal():
     st.text(), st.text(min_size=4).filter(lambda v: v.strip() == v and v not in REDACTED), st.text()
 )
 def test_a_sent_value_is_never_left_whole(before, value, after):
-    body = {"userId": value, "traits": {"name": value}}
-    result = redact(f"x{before}{value}{after}", api_key=KEY, body=body)
+    result = redact(f"x{before}{value}{after}", secrets=(KEY,), sent=(value,))
     assert value not in result.replace(REDACTED, "\0")
 
 
 @given(st.text(), st.recursive(st.none() | st.text() | st.integers(), st.lists))
 def test_any_answer_to_any_body_is_read(text, traits):
-    redact(text, api_key=KEY, body={"userId": traits, "traits": traits}, cut=True)
+    redact(text, secrets=(KEY,), sent=strings(traits), cut=True)

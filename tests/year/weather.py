@@ -19,7 +19,7 @@ from delivery.alert import Refusal
 from delivery.message import Message
 from delivery.outcome import Reply
 from destinations.customerio.client import Credential
-from destinations.customerio.errors import AnswerTimeout, ConnectionLost
+from destinations.http.errors import AnswerTimeout, ConnectionLost
 
 KEY = SecretStr("a-key")
 HOST = "customer.io"

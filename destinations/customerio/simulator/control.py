@@ -19,7 +19,6 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from delivery.validation import problem
-from destinations.customerio.addresses import names_own_network
 from destinations.customerio.simulator.answer import Answer, json_answer
 from destinations.customerio.simulator.call import InvalidCall, parse_body
 from destinations.customerio.simulator.events import StoredEvent
@@ -28,6 +27,7 @@ from destinations.customerio.simulator.options import Options
 from destinations.customerio.simulator.person import Person
 from destinations.customerio.simulator.request import Request
 from destinations.customerio.simulator.wire import Incoming
+from destinations.http.addresses import names_own_network
 
 PREFIX = "/_sim/"
 

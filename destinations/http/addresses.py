@@ -1,19 +1,18 @@
-"""Keys go to the vendor's public addresses, or to where an operator has pointed us on purpose.
+"""Which addresses are on the internet. Other ones get requests only where an operator says so.
 
-A host's name may be made to mean something else: a poisoned answer of DNS, a line in a hosts file,
-a resolver that leads into the own network. So what a name is resolved to for a connection is looked
-at then: there is no second look-up between the look and the connection.
+A host's name may be made to mean something else: by its owner, by a poisoned answer of DNS, by a
+line in a hosts file. So the address is checked when a connection is opened to it.
 """
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
+from aiohttp.connector import AddrInfoType
 
-from destinations.customerio.errors import AddressRefused
+from destinations.http.errors import PrivateAddress
 
 # Of IPv6, what Python calls global although it leads elsewhere: IPv4-compatible addresses, NAT64 of
 # a network's own (RFC 8215), and site-local ones. Of IPv4, a range for protocols (RFC 6890), of
@@ -37,36 +36,25 @@ def names_own_network(host: str) -> bool:
     except ValueError:
         lowered = host.lower().rstrip(".")
         return "." not in lowered or lowered.endswith(_OWN_NETWORK)
-    return not _is_public(host.strip("[]"))
+    return not is_public(host.strip("[]"))
 
 
-class PublicResolver(AbstractResolver):
-    """Resolves the names of hosts on the internet to public addresses only.
+def public_socket(address: AddrInfoType) -> socket.socket:
+    """Make the socket for a connection to `address`, unless that is not on the internet.
 
-    Addresses that stand in a URL itself are not resolved, so they are not asked about here: an
-    operator has put them there.
+    A connection is opened to exactly this address: a name is not looked up again in between, and an
+    address that stands in the URL itself comes here, too.
+
+    Raises:
+        PrivateAddress: the connection tries the name's next address, if there is one.
     """
-
-    def __init__(self) -> None:
-        self._resolver = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Raises `AddressRefused` where a name leads into a private network alone."""
-        found = await self._resolver.resolve(host, port, family)
-        if names_own_network(host):
-            return found
-        public = [result for result in found if _is_public(result["host"])]
-        if not public:
-            raise AddressRefused(host)
-        return public
-
-    async def close(self) -> None:
-        await self._resolver.close()
+    family, kind, protocol, _, (host, *_) = address
+    if not is_public(str(host)):
+        raise PrivateAddress(errno.EACCES, "the address is not public")
+    return socket.socket(family, kind, protocol)
 
 
-def _is_public(address: str) -> bool:
+def is_public(address: str) -> bool:
     """Whether an IP address is one of the internet. Anything else is refused."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])

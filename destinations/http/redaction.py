@@ -1,4 +1,4 @@
-"""Takes out of an answer what must not be kept: the key, e-mail addresses, what was just sent.
+"""Takes out of an answer what must not be kept: secrets, e-mail addresses, what was just sent.
 
 An error page may echo the request. Excerpts of answers are stored, logged and shown, so whatever
 can be recognised is replaced, also as JSON, HTML, URLs and Latin-1 would spell it. Better too much
@@ -11,7 +11,7 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 from pydantic import JsonValue, SecretStr
@@ -33,20 +33,20 @@ _WORD = re.compile(r"\w")
 
 
 def redact(
-    text: str, *, api_key: SecretStr, body: Mapping[str, JsonValue], cut: bool = False
+    text: str, *, secrets: Iterable[SecretStr], sent: Iterable[str], cut: bool = False
 ) -> str:
-    """`text` without secrets, personal data and control characters.
+    """Return `text` without secrets, personal data and control characters.
 
-    `body` is the request's. `cut` says that the text's end is missing: then the beginning of a
-    value at that end goes, too. Time grows with the text's length times the number of values, never
-    faster: 64 KiB and a request at its size limit take tens of milliseconds.
+    `sent` is what of the request identifies a person. `cut` says that the text's end is missing:
+    then the beginning of a value at that end goes, too. Time grows with the text's length times the
+    number of values, never faster.
     """
     text = _clean(text)
     if _WORD.search(text) is None:
         return text
-    values = {_clean(form) for form in _key_forms(api_key.get_secret_value())}
+    values = {_clean(form) for secret in secrets for form in _forms(secret.get_secret_value())}
     short: set[str] = set()
-    for value in sensitive_values(body):
+    for value in sent:
         (values if len(value) >= MIN_VALUE else short).update(map(_clean, _spellings(value)))
     if cut:
         text = _without_torn_value(text, values)
@@ -58,13 +58,9 @@ def redact(
     return text.replace(_MARK, REDACTED)
 
 
-def sensitive_values(body: Mapping[str, JsonValue]) -> Iterator[str]:
-    """What of a request's body identifies a person: the ids, and traits' strings at any depth."""
-    for name in ("userId", "anonymousId"):
-        value = body.get(name)
-        if isinstance(value, str) and value.strip():
-            yield value
-    pending: list[JsonValue] = [body.get("traits")]
+def strings(value: JsonValue) -> Iterator[str]:
+    """The strings in a JSON value at any depth that are long enough to identify somebody."""
+    pending = [value]
     while pending:
         value = pending.pop()
         if isinstance(value, str):
@@ -76,12 +72,12 @@ def sensitive_values(body: Mapping[str, JsonValue]) -> Iterator[str]:
             pending.extend(value)
 
 
-def _key_forms(key: str) -> Iterator[str]:
-    """The key as it is, and as it stands in an `Authorization` header."""
-    if not key:
+def _forms(secret: str) -> Iterator[str]:
+    """The secret as it is, and as it stands in an `Authorization` header."""
+    if not secret:
         return
-    yield from _spellings(key)
-    for plain in (f"{key}:".encode(), key.encode()):
+    yield from _spellings(secret)
+    for plain in (f"{secret}:".encode(), secret.encode()):
         for encoded in (base64.b64encode(plain), base64.urlsafe_b64encode(plain)):
             yield encoded.decode()
             yield encoded.decode().rstrip("=")

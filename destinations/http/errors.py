@@ -7,7 +7,7 @@
     + NetworkFailed
       · HostNotFound      DNS knows no such host
       · ConnectFailed     refused or unreachable
-      · AddressRefused    the host's name led to an address that is not public
+      · AddressRefused    the host's address is not on the internet, and nobody has allowed it
       · TlsFailed         certificate or handshake
       · ConnectionLost    broke before the status line; the request may have been received
       · InvalidAnswer     something answered, but not in HTTP
@@ -101,8 +101,12 @@ class NotSent(NetworkFailed):
         super().__init__(f"no request to {host} could be made; check the base URL")
 
 
-# Everything that is raised for a request: httpx's own; aiohttp's, which httpx-aiohttp lets through
-# where it has no name for them; and what comes from the socket.
+class PrivateAddress(OSError):
+    """Raised while connecting, by the guard in `addresses`: the address is not public."""
+
+
+# What a request may raise. httpx-aiohttp raises httpx's errors with aiohttp's as their cause, and
+# lets through those of aiohttp and of the socket for which it has no name.
 HTTP_ERRORS = (
     httpx.HTTPError,
     httpx.InvalidURL,
@@ -112,58 +116,38 @@ HTTP_ERRORS = (
     OSError,
 )
 
+# The first that fits. Anything else is taken for a connection that broke: then the request may have
+# been received.
+_KINDS: tuple[tuple[type[Exception], Callable[[str], NoReply]], ...] = (
+    (aiohttp.ConnectionTimeoutError, ConnectTimeout),
+    (aiohttp.ServerTimeoutError, AnswerTimeout),
+    (aiohttp.ClientConnectorDNSError, HostNotFound),
+    (aiohttp.ClientSSLError, TlsFailed),
+    (aiohttp.ClientConnectorError, ConnectFailed),
+    (aiohttp.ClientResponseError, InvalidAnswer),
+    (aiohttp.InvalidURL, NotSent),
+    (httpx.InvalidURL, NotSent),
+)
+
 
 def no_reply(error: Exception, host: str) -> NoReply:
-    """One of `HTTP_ERRORS`, in our terms.
+    """Say what one of `HTTP_ERRORS` means. Judged by aiohttp's error: httpx-aiohttp calls whatever
+    happens to a connection a timeout of connecting.
 
     Raise it `from None`: the texts of httpx and aiohttp may quote what was received, and Temporal
     records an error together with its cause.
     """
-    for cause in _causes(error):
-        # Judged by aiohttp's name where there is one: httpx-aiohttp calls whatever happens to a
-        # connection a timeout of connecting, a lost one too.
-        if isinstance(cause, aiohttp.ClientError):
-            return _of_aiohttp(cause)(host)
-    return _of_httpx(error)(host)
-
-
-# What is made of a host's name alone.
-_Kind = Callable[[str], NoReply]
-
-
-def _of_aiohttp(error: aiohttp.ClientError) -> _Kind:
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return ConnectTimeout
-    if isinstance(error, aiohttp.ServerTimeoutError):
-        return AnswerTimeout
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return HostNotFound
-    if isinstance(error, aiohttp.ClientSSLError):
-        return TlsFailed
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return ConnectFailed
-    if isinstance(error, aiohttp.ClientResponseError):
-        return InvalidAnswer
-    if isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError):
-        return ConnectionLost
-    return NotSent
-
-
-def _of_httpx(error: Exception) -> _Kind:
-    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
-        return ConnectTimeout
-    if isinstance(error, httpx.TimeoutException):
-        return AnswerTimeout
-    if isinstance(error, httpx.ConnectError | httpx.ProxyError):
-        return ConnectFailed
-    if isinstance(error, httpx.RemoteProtocolError):
-        return InvalidAnswer
-    if isinstance(error, httpx.NetworkError | httpx.DecodingError | OSError):
-        return ConnectionLost
-    return NotSent
+    causes = tuple(_causes(error))
+    if any(isinstance(cause, PrivateAddress) for cause in causes):
+        return AddressRefused(host)
+    for cause in causes:
+        for kind, named in _KINDS:
+            if isinstance(cause, kind):
+                return named(host)
+    return ConnectionLost(host)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
