@@ -20,6 +20,7 @@ from delivery.bulk_redelivery import select
 from delivery.capabilities import FIRST_RELEASE, THIS_RELEASE
 from delivery.mapping_schema import DEFAULT_MAPPING, MappedField, MappingSchema, PathSource, ToDate
 from delivery.rule import MatchRequest, MatchResult
+from delivery.size import MOST_VALUES
 from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
 from emitonce import Emitter, EventHandle
 from engine.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
@@ -274,6 +275,19 @@ async def large_event(stack: Stack) -> Recorded:
     return {"large_event": handle.id}
 
 
+async def too_large_event(stack: Stack) -> Recorded:
+    """Started by a plain client, which counts nothing: the workflow refuses it by its own count."""
+    await stack.rule(on_limit="drop")
+    payload = {**SAMPLE, "lists": [[]] * MOST_VALUES}
+    run = await stack.client.start_workflow(
+        "DeliverEvent",
+        {"workspace": stack.workspace, "event": "user.signup", "payload": payload},
+        id=str(uuid.uuid4()),
+        task_queue=stack.task_queue,
+    )
+    return {"too_large_event": await _ended(stack, stack.emitter.get(run.id))}
+
+
 async def watch_deliveries(stack: Stack) -> Recorded:
     """A delivery that failed is reported while the watch goes on; then it is terminated."""
     async with open_receiver() as receiver, _watching(stack, receiver) as watched:
@@ -352,6 +366,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     event_to_try_a_rule,
     redelivered_in_bulk,
     large_event,
+    too_large_event,
     watch_deliveries,
     watch_without_a_url,
 )

@@ -57,6 +57,7 @@ NEEDED = {
 NEEDED_ONCE = {
     "brought_forward",
     "large_event",
+    "too_large_event",
     "resume_connection",
     "redelivered_in_bulk",
     "watch_deliveries",
