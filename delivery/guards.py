@@ -92,9 +92,13 @@ def trait_fault(name: str, value: JsonValue) -> str | None:
     text = value if isinstance(value, str) else encode_value(value)
     if (size := utf8_size(text)) > MAX_TRAIT_VALUE:
         return f"is {size:,} bytes long, limit {MAX_TRAIT_VALUE:,}; shorten it or leave it out"
-    if "\0" in name or "\0" in text or (text is not value and _ENCODED_NUL.search(text)):
+    if "\0" in name or "\0" in text or (text is not value and _holds_encoded_nul(text)):
         return "holds a NUL character; remove it"
     return None
+
+
+def _holds_encoded_nul(text: str) -> bool:
+    return "\\u0000" in text and _ENCODED_NUL.search(text) is not None
 
 
 def too_many_traits(count: int) -> str:

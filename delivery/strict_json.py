@@ -12,6 +12,7 @@ import json
 import math
 import re
 import sys
+from itertools import accumulate
 from typing import Any
 
 from pydantic import JsonValue
@@ -26,8 +27,8 @@ MAX_NUMBER_CHARACTERS = 1_000
 _LARGEST_INTEGER = int(sys.float_info.max)  # about 1.8e308
 
 _FIELD = "input"
-# A bracket, or a string with its escapes; an unclosed one too, so that nothing is looked at twice.
-_STRING_OR_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
+_DEEPER = tuple({"[": 1, "{": 1, "]": -1, "}": -1}.get(chr(byte), 0) for byte in range(256))
+_NO_BRACKETS = bytes(byte for byte in range(256) if not _DEEPER[byte])
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89abcdefABCDEF]")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -113,15 +114,11 @@ def _check_depth(data: bytes) -> None:
     """Count brackets outside strings: a parser's recursion is no limit to rely on."""
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return
-    depth = 0
-    for match in _STRING_OR_BRACKET.finditer(data):
-        token = match[0]
-        if token in (b"[", b"{"):
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise _too_deep()
-        elif token in (b"]", b"}"):
-            depth -= 1
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    brackets = b"".join(data.split(b'"')[::2]).translate(None, _NO_BRACKETS)
+    if max(accumulate(map(_DEEPER.__getitem__, brackets)), default=0) > MAX_DEPTH:
+        raise _too_deep()
 
 
 def _check_text(text: str) -> None:
