@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, JsonValue
+from pydantic import AwareDatetime
 
 from delivery.attempt import Attempt, AttemptList, Call
 from delivery.builds import build_of
@@ -10,7 +10,7 @@ from delivery.outcome import OutcomeCode
 from delivery.result import CallResult, DeliveryResult, Status
 from delivery.rule import CUSTOMER_IO
 from delivery.step import StepResult
-from delivery.values import Value
+from delivery.values import JsonObject, Value
 
 
 class CallLog(Value):
@@ -21,7 +21,7 @@ class CallLog(Value):
     """
 
     call: Call
-    request: dict[str, JsonValue]
+    request: JsonObject
     outcome_code: OutcomeCode | None
     status_code: int | None
     response_excerpt: str | None

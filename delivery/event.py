@@ -13,7 +13,7 @@ from delivery.moments import iso_milliseconds, read_iso, to_utc
 from delivery.redelivery import Redelivery
 from delivery.source import Source, read_source
 from delivery.strict_json import MAX_DEPTH, check, nesting, parse
-from delivery.values import Value
+from delivery.values import JsonObject, Value
 
 __all__ = ["Event", "iso_milliseconds", "read_event", "read_without_payload"]
 
@@ -39,7 +39,7 @@ class Event(Value):
     id: str
     workspace: str
     event: str
-    payload: dict[str, JsonValue]
+    payload: JsonObject
     resource: str = "global"
     resource_id: str | None = None
     timestamp: AwareDatetime

@@ -232,11 +232,14 @@ def first(payloads: Payloads) -> Any:
 
 def read(model: type[Model], payloads: Payloads) -> Model | None:
     """The first payload as `model`; None when absent or something else."""
-    value = first(payloads)
-    try:
-        return model.model_validate(value) if value is not None else None
-    except ValidationError:
-        return None
+    for payload in payloads.payloads:
+        if payload.metadata.get("encoding") != b"json/plain":
+            return None
+        try:
+            return model.model_validate_json(payload.data)
+        except ValidationError:
+            return None
+    return None
 
 
 def _json(payload: Payload) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pydantic import AwareDatetime, JsonValue
+from pydantic import AwareDatetime
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
 
@@ -23,7 +23,7 @@ from delivery.rule import MatchedRule
 from delivery.size import LARGEST_PAYLOAD
 from delivery.source import Source
 from delivery.step import activity_id
-from delivery.values import Value
+from delivery.values import JsonObject, Value
 
 __all__ = ["CallLog", "DeliveryLog", "EventLog", "delivery_log"]
 
@@ -41,7 +41,7 @@ class EventLog(Value):
     event: str | None
     resource: str | None
     resource_id: str | None
-    payload: dict[str, JsonValue] | None
+    payload: JsonObject | None
     timestamp: AwareDatetime | None
     test: bool
     status: Status

@@ -7,7 +7,7 @@ import json
 from pydantic import JsonValue
 
 from delivery.attempt import Call
-from delivery.values import Value
+from delivery.values import JsonObject, Value
 
 
 class Message(Value):
@@ -18,7 +18,7 @@ class Message(Value):
     """
 
     call: Call
-    body: dict[str, JsonValue]
+    body: JsonObject
     build: int = 1
 
     def encode(self) -> bytes:
