@@ -63,7 +63,11 @@ def delivery_log(
     pending_activities: Iterable[PendingActivityInfo] = (),
 ) -> EventLog:
     """The log of one run. Payloads in `history` and `pending_activities` must be decoded."""
-    facts = read_history(history, pending_activities)
+    return log_of(event_id, run_id, read_history(history, pending_activities))
+
+
+def log_of(event_id: str, run_id: str, facts: RunFacts) -> EventLog:
+    """The log of a run whose history was read already."""
     event = _event_of(event_id, facts)
     deliveries = _deliveries(facts, event)
     statuses = [delivery.status for delivery in deliveries]

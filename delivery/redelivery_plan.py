@@ -65,16 +65,17 @@ def redelivered_input(log: EventLog, facts: RunFacts, redelivery: Redelivery) ->
         NotRedeliverable: it can't be made to fit into one payload.
     """
 
-    def encode(redelivery: Redelivery) -> bytes:
-        timestamp = iso_milliseconds(log.timestamp) if log.timestamp else None
-        told = redelivery.model_dump(mode="json", exclude_defaults=True)
-        fields = {**facts.input, "timestamp": timestamp, "redelivery": told}
-        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    timestamp = iso_milliseconds(log.timestamp) if log.timestamp else None
+    fields = {**facts.input, "timestamp": timestamp}
+    fields.pop("redelivery", None)
+    event = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    data = b""
 
     def fits(redelivery: Redelivery) -> bool:
-        data = encode(redelivery)
-        event = len(data) - len(redelivery.model_dump_json(exclude_defaults=True).encode())
-        if len(data) > min(LARGEST_INPUT, event + LARGEST_REDELIVERY):
+        nonlocal data
+        told = redelivery.model_dump_json(exclude_defaults=True).encode()
+        data = event[:-1] + b',"redelivery":' + told + b"}"
+        if len(told) > LARGEST_REDELIVERY or len(data) > LARGEST_INPUT:
             return False
         try:
             read_event(data, event_id=log.event_id, started_at=facts.started_at)
@@ -82,12 +83,11 @@ def redelivered_input(log: EventLog, facts: RunFacts, redelivery: Redelivery) ->
             return False  # a request that was sent is nested deeper here than it was in the event
         return True
 
-    shortened = redelivery.shortened_until(fits)
-    if shortened is None:
+    if redelivery.shortened_until(fits) is None:
         raise NotRedeliverable(
             "the event is too large to be started again with the record of its deliveries"
         )
-    return encode(shortened)
+    return data
 
 
 def _check_end(log: EventLog, facts: RunFacts) -> None:

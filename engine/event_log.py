@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
@@ -15,6 +16,8 @@ from engine.codec import decode_in_place
 
 # Others wait while a larger history is read, so that is done in a thread.
 READ_AT_ONCE = 64 * 1024
+
+T = TypeVar("T")
 
 
 class EventNotFound(LookupError):
@@ -51,11 +54,16 @@ async def describe_event(client: Client, event_id: str) -> WorkflowExecutionDesc
 
 async def read_run_log(client: Client, described: WorkflowExecutionDescription) -> EventLog:
     history, pending = await fetch_run(client, described)
+    return await while_others_run(
+        history, lambda: delivery_log(described.id, described.run_id, history, pending)
+    )
+
+
+async def while_others_run(history: Sequence[HistoryEvent], read: Callable[[], T]) -> T:
+    """What `read` makes of this history, in a thread where that takes long."""
     if sum(event.ByteSize() for event in history) > READ_AT_ONCE:
-        return await asyncio.to_thread(
-            delivery_log, described.id, described.run_id, history, pending
-        )
-    return delivery_log(described.id, described.run_id, history, pending)
+        return await asyncio.to_thread(read)
+    return read()
 
 
 async def fetch_run(

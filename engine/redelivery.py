@@ -19,10 +19,10 @@ from temporalio.service import RPCError
 
 from delivery import search_attributes as names
 from delivery.history import read_history
-from delivery.log import EventLog, delivery_log
+from delivery.log import EventLog, log_of
 from delivery.redelivery_plan import NotRedeliverable, plan_redelivery, redelivered_input
 from delivery.result import Status
-from engine.event_log import describe_event, fetch_run
+from engine.event_log import describe_event, fetch_run, while_others_run
 from engine.listed_event import status_of_run
 from engine.search_attributes import is_unregistered
 
@@ -68,12 +68,16 @@ async def redeliver(
     if latest_run not in (None, described.run_id):
         raise Redelivered(described.run_id, memo.get(MARK))
     history, pending = await fetch_run(client, described)
-    facts = read_history(history, pending)
-    log = delivery_log(described.id, described.run_id, history, pending)
-    if connection is not None:
-        rules = _failed_at(connection, log, plan_redelivery(log, facts, rules).rules)
-    redelivery = plan_redelivery(log, facts, rules)
-    data = redelivered_input(log, facts, redelivery)
+
+    def prepared() -> tuple[EventLog, bytes]:
+        facts = read_history(history, pending)
+        log = log_of(described.id, described.run_id, facts)
+        chosen = rules
+        if connection is not None:
+            chosen = _failed_at(connection, log, plan_redelivery(log, facts, rules).rules)
+        return log, redelivered_input(log, facts, plan_redelivery(log, facts, chosen))
+
+    log, data = await while_others_run(history, prepared)
     listing = _listing(described, log, mark)
     if mark is not None:
         memo |= {MARK: mark}
