@@ -52,9 +52,10 @@ class Exported:
             "closed_at": self.mark.closed_at.isoformat(),
             "run_id": self.mark.run_id,
             "event_id": self.event_id,
-            "log": self.log.model_dump(mode="json") if self.log else None,
         }
-        return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+        told = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+        log = self.log.model_dump_json() if self.log else "null"
+        return f'{told[:-1]},"log":{log}}}'
 
 
 def read_mark(line: str | bytes) -> Mark:
