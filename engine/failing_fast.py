@@ -15,8 +15,10 @@ from temporalio.service import RPCError, RPCStatusCode, ServiceClient
 
 # What the SDK's transport says when a connection can't be made; a lost one is a "transport error".
 _NOT_CONNECTED = ("tcp connect error", "dns error")
-# What the SDK tries again.
+# What the SDK tries again, and what its transport says of a connection that it finds lost just when
+# it makes a call. Calls may arrive twice: they carry an id of the request, or change nothing then.
 _RETRIED = (
+    RPCStatusCode.CANCELLED,
     RPCStatusCode.DATA_LOSS,
     RPCStatusCode.INTERNAL,
     RPCStatusCode.UNKNOWN,

@@ -51,9 +51,10 @@ class Line:
         """End every connection; new ones are refused."""
         if self._server is not None:
             self._server.close()
-        self._lose_connections()
+        self.lose()
 
-    def _lose_connections(self) -> None:
+    def lose(self) -> None:
+        """End every connection; new ones are forwarded."""
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
@@ -77,7 +78,7 @@ class Line:
         there, back = await self._open()
         self._writers.append(back)
         if writer.is_closing():  # it was cut meanwhile
-            self._lose_connections()
+            self.lose()
         await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -86,7 +87,7 @@ class Line:
                 await self._flows.wait()
                 if self._loses:
                     self._loses = False
-                    self._lose_connections()
+                    self.lose()
                     return
                 writer.write(data)
                 await writer.drain()

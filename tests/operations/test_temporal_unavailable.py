@@ -104,6 +104,16 @@ async def test_a_call_that_may_have_left_is_tried_again(temporal: Client, line: 
         await client.count_workflows("WorkflowType = 'Nobody'")
 
 
+async def test_no_call_fails_for_a_connection_that_was_lost_since_the_last(
+    temporal: Client, line: Line
+) -> None:
+    """The SDK may notice it before the next call, while it makes it, or after: try many."""
+    client = failing_fast(await connect(line.address))
+    for _ in range(200):
+        assert (await client.count_workflows("WorkflowType = 'Nobody'")).count == 0
+        line.lose()
+
+
 @asynccontextmanager
 async def signed_in(site: Site) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=site.url, timeout=40, follow_redirects=True) as http:
