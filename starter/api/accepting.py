@@ -147,7 +147,8 @@ class Accepting:
             )
         except (NotAccepted, InvalidSetup) as err:
             # The caller can't do anything about it. Temporal's words hold nothing of the payload.
-            log.warning("Temporal did not accept an event", reason=str(err))
+            say = log.error if isinstance(err, InvalidSetup) else log.warning
+            say("Temporal did not accept an event", reason=str(err))
             raise
         return _created(event, handle, caller)
 

@@ -153,7 +153,13 @@ def _of_ours(error: Exception) -> ApiError | None:
         return ApiError(503, f"the event can't be read here: {error}")
     if isinstance(error, emit.NotAccepted) and isinstance(error.__cause__, NotConnected):
         return unavailable("no Temporal server answers, so the event is not stored: send it again")
-    if isinstance(error, emit.NotAccepted | emit.InvalidSetup):
+    if isinstance(error, emit.InvalidSetup):
+        return ApiError(
+            503,
+            "the server is set up in a way that Temporal accepts no events from it, so the event "
+            "is not stored. Keep it until the server is fixed; its log says what is wrong",
+        )
+    if isinstance(error, emit.NotAccepted):
         return unavailable("Temporal did not accept the event: try again")
     if temporal_is_unavailable(error):
         return unavailable("Temporal can't be asked now: try again")

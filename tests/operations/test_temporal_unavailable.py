@@ -61,7 +61,7 @@ async def test_an_event_is_refused_as_not_stored_when_nobody_answers(api: Api, l
     await api.emitted()
 
 
-async def test_the_log_has_why_temporal_did_not_accept_an_event(
+async def test_a_wrong_set_up_is_logged_and_no_answer_says_to_try_again(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     capture = structlog.testing.LogCapture()
@@ -72,7 +72,11 @@ async def test_the_log_has_why_temporal_did_not_accept_an_event(
         answer = await api.emit()
     assert_error(answer, 503)
     [told] = capture.entries
+    assert "until the server is fixed" in answer.json()["error"]["message"]
+    assert "again" not in answer.json()["error"]["message"]
+    assert "retry-after" not in answer.headers
     assert "nobodys" in told["reason"]
+    assert told["log_level"] == "error"
     assert "TEMPORAL_NAMESPACE" in told["reason"]
 
 
