@@ -61,6 +61,8 @@ DONE = {
     "changed-later": "Saved. Temporal is unavailable: waiting deliveries go on within an hour "
     "of its return.",
     "connection-gone": "The connection and its rules are deleted.",
+    "connection-gone-later": "The connection and its rules are deleted. Temporal is unavailable: "
+    "waiting deliveries fail within an hour of its return.",
     "rule": "The rule is saved. Send a test event to see that it works.",
     "rule-on": "The rule is on: it matches events from now on.",
     "rule-off": "The rule is off. Events that matched it before are still delivered.",

@@ -13,6 +13,7 @@ import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from catalog.errors import NotFound
 from engine.connect import connect
 from engine.failing_fast import NotConnected, failing_fast
 from tests.api.caller import Api, assert_error, open_api
@@ -71,12 +72,12 @@ async def test_a_wrong_set_up_is_logged_and_no_answer_says_to_try_again(
     async with open_api(replace(stack, client=elsewhere)) as api:
         answer = await api.emit()
     assert_error(answer, 503)
-    [told] = capture.entries
     assert "until the server is fixed" in answer.json()["error"]["message"]
     assert "again" not in answer.json()["error"]["message"]
     assert "retry-after" not in answer.headers
-    assert "nobodys" in told["reason"]
+    [told] = capture.entries
     assert told["log_level"] == "error"
+    assert "nobodys" in told["reason"]
     assert "TEMPORAL_NAMESPACE" in told["reason"]
 
 
@@ -171,3 +172,32 @@ async def test_a_connection_is_resumed_and_its_page_says_when_deliveries_go_on(
         assert "within an hour of its return" in resumed.text
     stored = await stack.catalog.connections.get(stack.organisation, connection.id)
     assert stored.status == "active"
+
+
+async def test_a_changed_connection_is_answered_with_what_waits(
+    api: Api, stack: Stack, line: Line
+) -> None:
+    connection = await stack.connection()
+    path, owned = f"/connections/{connection.id}", (stack.organisation, connection.id)
+    key = {"name": "Newsletter", "metadata": {"region": "us", "cdpApiKey": "another-key"}}
+    await stack.catalog.connections.pause(*owned)
+    assert "warnings" not in (await api.post(f"{path}/resume")).json()
+    await stack.catalog.connections.pause(*owned)
+    await line.cut()
+    for method, at, body, stored in (
+        ("POST", f"{path}/resume", None, {"status": "active"}),
+        ("PUT", path, key, {"status": "active", "credential_version": 2}),
+    ):
+        answer = await api.call(method, at, body)
+        assert answer.status_code == 200, answer.text
+        [warning] = answer.json()["warnings"]
+        assert "stored" in warning
+        assert "go on within an hour" in warning
+        now = await stack.catalog.connections.get(*owned)
+        assert {name: getattr(now, name) for name in stored} == stored
+    answer = await api.call("DELETE", path)
+    assert answer.status_code == 200, answer.text
+    [warning] = answer.json()["warnings"]
+    assert "fail within an hour" in warning
+    with pytest.raises(NotFound):
+        await stack.catalog.connections.get(*owned)

@@ -126,14 +126,14 @@ async def update_connection(request: Request, connection_id: ConnectionId) -> An
         api_key=given.metadata.cdp_api_key,
         hidden=given.hidden,
     )
-    if changed.active:
-        await tell_held(request.app.state.parts, changed)
-    return connection_object(changed)
+    told = not changed.active or await tell_held(request.app.state.parts, changed)
+    return {**connection_object(changed), **_warnings(told, "go on")}
 
 
 @router.delete(
     "/connections/{connection_id}",
     response_model=DeletedConnection,
+    response_model_exclude_unset=True,
     summary="Delete a connection, its rules and its mapping",
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(DeleteConnection, required=False),
@@ -141,13 +141,13 @@ async def update_connection(request: Request, connection_id: ConnectionId) -> An
 async def delete_connection(request: Request, connection_id: ConnectionId) -> Any:
     """409: it has active rules, and `force_delete` isn't set. Open deliveries fail."""
     given = await read_model(request, DeleteConnection)
-    gone = await delete_and_tell(
+    gone, told = await delete_and_tell(
         request.app.state.parts,
         organisation_of(request),
         connection_id,
         force=given.force_delete,
     )
-    return {"id": gone.id, "type": gone.type}
+    return {"id": gone.id, "type": gone.type, **_warnings(told, "fail")}
 
 
 @router.post(
@@ -172,10 +172,10 @@ async def pause_connection(request: Request, connection_id: ConnectionId) -> Any
     responses=errors(404),
 )
 async def resume_connection(request: Request, connection_id: ConnectionId) -> Any:
-    """Whether it was paused or inactive; held deliveries go on at once."""
+    """Whether it was paused or inactive. Held deliveries go on at once, or `warnings` says when."""
     resumed = await _connections(request).resume(organisation_of(request), connection_id)
-    await tell_held(request.app.state.parts, resumed)
-    return connection_object(resumed)
+    told = await tell_held(request.app.state.parts, resumed)
+    return {**connection_object(resumed), **_warnings(told, "go on")}
 
 
 @router.get(
@@ -193,6 +193,18 @@ async def get_connection_actions(request: Request, connection_id: ConnectionId) 
 def _connections(request: Request) -> Connections:
     found: Connections = request.app.state.parts.catalog.connections
     return found
+
+
+def _warnings(told: bool, will: str) -> dict[str, Any]:
+    """What waits for the connection, and for how long, while it can't be told of the change."""
+    if told:
+        return {}
+    return {
+        "warnings": [
+            "the change is stored, but Temporal is unavailable: deliveries that wait for the "
+            f"connection {will} within an hour of its return"
+        ]
+    }
 
 
 def _page(found: Found[Stored], limit: int) -> dict[str, Any]:

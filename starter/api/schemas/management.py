@@ -194,6 +194,8 @@ class ShownMetadata(Answer):
 
 
 class Connection(Answer):
+    """`warnings` comes with a change of which held deliveries could not be told yet."""
+
     id: Id
     workspace: Id
     type: IntegrationType
@@ -210,6 +212,7 @@ class Connection(Answer):
         ]
     ] = None
     hidden: bool
+    warnings: Maybe[list[str]] = None
     created_by: str
     created_at: Moment
     updated_at: Moment
@@ -222,6 +225,7 @@ class CreatedConnection(Answer):
 class DeletedConnection(Answer):
     id: Id
     type: IntegrationType
+    warnings: Maybe[list[str]] = None
 
 
 class RuleMetadataInput(Input):

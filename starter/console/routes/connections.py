@@ -8,13 +8,11 @@ from typing import Any
 from fastapi import Request
 from pydantic import SecretStr
 from starlette.responses import Response
-from temporalio.service import RPCError
 
 from catalog import values
 from catalog.connections import Connection, Credential
 from catalog.errors import Conflict, InvalidValue, NotFound
 from engine.held_runs import count_held
-from starter.api.errors import temporal_is_unavailable
 from starter.connections import delete_connection as delete_and_tell
 from starter.connections import tell_held
 from starter.console.forms import Form
@@ -114,7 +112,7 @@ async def update_connection(request: Request, workspace_id: str, connection_id: 
         )
     except InvalidValue as err:
         return await _page(request, connection, values=values, faults=_faults(err), status=400)
-    told = not changed.active or await _tell_held(request, changed)
+    told = not changed.active or await tell_held(parts_of(request), changed)
     return see_other(_path(connection), "changed" if told else "changed-later")
 
 
@@ -145,7 +143,7 @@ async def resume_connection(request: Request, workspace_id: str, connection_id: 
     resumed = await parts_of(request).catalog.connections.resume(
         session_of(request).organisation, connection.id
     )
-    told = await _tell_held(request, resumed)
+    told = await tell_held(parts_of(request), resumed)
     return see_other(_path(connection), "resumed" if told else "resumed-later")
 
 
@@ -153,7 +151,7 @@ async def resume_connection(request: Request, workspace_id: str, connection_id: 
 async def delete_connection(request: Request, workspace_id: str, connection_id: str) -> Response:
     connection = await _connection(request, workspace_id, connection_id)
     try:
-        await delete_and_tell(
+        _, told = await delete_and_tell(
             parts_of(request),
             session_of(request).organisation,
             connection.id,
@@ -162,18 +160,8 @@ async def delete_connection(request: Request, workspace_id: str, connection_id: 
     except Conflict:
         error = "It has active rules: tick the box to delete them, too."
         return await _page(request, connection, faults={"force": error}, status=409)
-    return see_other(f"/w/{connection.workspace}/connections", "connection-gone")
-
-
-async def _tell_held(request: Request, connection: Connection) -> bool:
-    """False when Temporal is unavailable: what waits then looks for itself within the hour."""
-    try:
-        await tell_held(parts_of(request), connection)
-    except RPCError as err:
-        if not temporal_is_unavailable(err):
-            raise
-        return False
-    return True
+    done = "connection-gone" if told else "connection-gone-later"
+    return see_other(f"/w/{connection.workspace}/connections", done)
 
 
 async def _connection(request: Request, workspace_id: str, connection_id: str) -> Connection:
