@@ -50,7 +50,8 @@ from catalog.workers import WorkerShare, since_ever, this_release, whole_share
 from delivery.capabilities import Capabilities
 from destinations.customerio.client import CustomerIOClient
 from destinations.http.exchange import Http
-from destinations.webhook import Webhook, read_secret, read_url
+from destinations.webhook.alerts import AlertClient, read_url
+from destinations.webhook.signature import read_secret
 from emitonce.codec import EncryptionCodec
 from emitonce.ids import resource_id_hash
 from emitonce.keys_in_use import publish_keys_in_use
@@ -165,7 +166,7 @@ def configured_target(settings: Settings) -> AlertTarget | None:
     ):
         try:
             if value is not None:
-                read(value)
+                read(value.get_secret_value())
         except ValueError as err:
             raise SettingsError(f"EMITONCE_ALERT_{name} {err}") from None
     return AlertTarget(url, secret, heartbeat)
@@ -225,7 +226,7 @@ def make_worker(
         settings.ui_url,
     )
     lookout = Lookout(client, catalog.credentials, attention)
-    target, webhook = alert_target(catalog, settings), Webhook()
+    target, alert_client = alert_target(catalog, settings), AlertClient()
     rate_limit = RateLimit(slots=settings.max_activities, share=share)
     sender = Sender(customerio, catalog.credentials, rate_limit)
     return Worker(
@@ -240,8 +241,8 @@ def make_worker(
             TellHeld(catalog.credentials, HeldRuns(client)).tell_held,
             RedeliverPage(RedeliveryPages(client)).redeliver_page,
             unknown_activity,
-            Look(lookout, target, webhook).look,
-            SendAlertActivity(target, webhook).send_alert,
+            Look(lookout, target, alert_client).look,
+            SendAlertActivity(target, alert_client).send_alert,
         ],
         interceptors=make_interceptors(),
         deployment_config=_deployment(settings),

@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.policy import Policy
 from catalog.alert_targets import AlertTarget, CurrentTarget
 from delivery.alert import Known, Seen
-from destinations.webhook import Webhook, WebhookFailed
+from destinations.webhook.alerts import AlertClient, AlertFailed
 
 # Temporal or the catalog may be unavailable for as long as they like: then there is nothing to see.
 LOOK = Policy(
@@ -37,10 +37,10 @@ class Lookout(Protocol):
 
 
 class Look:
-    def __init__(self, lookout: Lookout, target: CurrentTarget, webhook: Webhook) -> None:
+    def __init__(self, lookout: Lookout, target: CurrentTarget, client: AlertClient) -> None:
         self._lookout = lookout
         self._target = target
-        self._webhook = webhook
+        self._client = client
 
     @activity.defn(name="look")
     async def look(self, known: Known) -> Seen:
@@ -69,6 +69,6 @@ class Look:
         if target.heartbeat_url is None:
             return
         try:
-            await self._webhook.ping(target.heartbeat_url)
-        except (WebhookFailed, ValueError) as err:
+            await self._client.ping(target.heartbeat_url)
+        except (AlertFailed, ValueError) as err:
             log.warning("the heartbeat's URL was not reached: %s", err)

@@ -12,7 +12,7 @@ from activities.policy import Policy
 from catalog.alert_targets import CurrentTarget
 from catalog.errors import CatalogError
 from delivery.alert import Alert
-from destinations.webhook import Webhook, WebhookFailed
+from destinations.webhook.alerts import AlertClient, AlertFailed
 
 # One request of at most 10 s a try. After a day an alert is news no more.
 SEND_ALERT = Policy(
@@ -31,9 +31,9 @@ LEFT_TO_OTHERS = timedelta(seconds=10)
 
 
 class SendAlert:
-    def __init__(self, target: CurrentTarget, webhook: Webhook) -> None:
+    def __init__(self, target: CurrentTarget, client: AlertClient) -> None:
         self._target = target
-        self._webhook = webhook
+        self._client = client
 
     @activity.defn(name="send_alert")
     async def send_alert(self, alert: Alert) -> int:
@@ -47,10 +47,10 @@ class SendAlert:
             target = await self._target()
             if target is None:
                 raise _left_to_others("this worker has no alert target")
-            return await self._webhook.send(
+            return await self._client.send(
                 target.url, target.secret, f"msg_{alert.id}", alert.encode()
             )
-        except WebhookFailed as err:
+        except AlertFailed as err:
             raise ApplicationError(
                 f"the alert was not taken: {err}",
                 type="AlertNotTaken",

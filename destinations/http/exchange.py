@@ -7,7 +7,8 @@ proxies, certificates or passwords from the environment, or adds headers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+import ssl
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -70,9 +71,9 @@ class Http:
     Connections are aiohttp's, which takes a seventh of the CPU of httpx's own.
     """
 
-    def __init__(self, max_connections: int = 100) -> None:
+    def __init__(self, max_connections: int = 100, tls: ssl.SSLContext | None = None) -> None:
         """`max_connections`, of each pool, should be no less than the requests in flight."""
-        self._tls = httpx.create_ssl_context(trust_env=False)
+        self._tls = tls or httpx.create_ssl_context(trust_env=False)
         self._public = self._pool(max_connections, public_socket)
         self._anywhere = self._pool(max_connections)
 
@@ -112,7 +113,7 @@ class Http:
         self,
         method: str,
         url: httpx.URL,
-        headers: dict[str, str],
+        headers: Mapping[str, str],
         content: bytes = b"",
         *,
         anywhere: bool = False,

@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from catalog.alert_targets import AlertTarget
 from clear_text import clear_url
 from delivery.alert import Alert, AlertType
-from destinations.webhook import SECRET_PREFIX, Webhook, WebhookFailed, read_secret, read_url
+from destinations.webhook.alerts import AlertClient, AlertFailed, read_url
+from destinations.webhook.signature import SECRET_PREFIX, read_secret
 from settings import Settings
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json, say
@@ -128,24 +129,24 @@ def send_test(as_json: Json = False) -> None:
 
 async def _ask(target: AlertTarget) -> dict[str, int | str]:
     """The status that each URL answered with, or in words why there is none."""
-    webhook = Webhook()
+    client = AlertClient()
     alert = Alert(
         id=str(uuid.uuid4()),
         type=AlertType.TEST,
         occurred_at=datetime.now(UTC),
         message="a test, sent by hand: alerts arrive here",
     )
-    posting = webhook.send(target.url, target.secret, f"msg_{alert.id}", alert.encode())
+    posting = client.send(target.url, target.secret, f"msg_{alert.id}", alert.encode())
     answers = {"alert": await _answer(posting)}
     if target.heartbeat_url is not None:
-        answers["heartbeat"] = await _answer(webhook.ping(target.heartbeat_url))
+        answers["heartbeat"] = await _answer(client.ping(target.heartbeat_url))
     return answers
 
 
 async def _answer(request: Awaitable[int]) -> int | str:
     try:
         return await request
-    except (WebhookFailed, ValueError) as err:
+    except (AlertFailed, ValueError) as err:
         return str(err)
 
 
@@ -156,12 +157,12 @@ async def _current(parts: Parts) -> tuple[AlertTarget | None, str]:
     return target, "catalog" if stored else "EMITONCE_ALERT_URL"
 
 
-def _read(option: str, given: str | None, check: Callable[[SecretStr], object]) -> SecretStr | None:
+def _read(option: str, given: str | None, check: Callable[[str], object]) -> SecretStr | None:
     if given is None:
         return None
     value = SecretStr(sys.stdin.readline().strip() if given == "-" else given)
     try:
-        check(value)
+        check(value.get_secret_value())
     except ValueError as err:
         raise typer.BadParameter(str(err), param_hint=option) from None
     return value
@@ -182,7 +183,7 @@ def _shown(target: AlertTarget, source: str) -> dict[str, str | None]:
 
 def _origin(url: SecretStr) -> str:
     """Scheme, host and port: what comes after may be a secret."""
-    read = read_url(url)
+    read = read_url(url.get_secret_value())
     return f"{read.scheme}://{read.netloc.decode()}/…"
 
 

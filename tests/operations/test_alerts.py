@@ -16,7 +16,7 @@ from temporalio.client import Client, WorkflowHandle
 
 from delivery.alert import InactiveConnection, Known
 from destinations.customerio.simulator import US_KEY, Fault
-from destinations.webhook import read_secret, sign
+from destinations.webhook.signature import read_secret, signed
 from engine.held_runs import count_held
 from engine.lookout import Attention, Lookout
 from engine.steering import resume_connection
@@ -327,14 +327,19 @@ async def _looked(stack: Stack, times: int) -> None:
 
 def test_signature_is_that_of_the_published_scheme() -> None:
     """The example of the Standard Webhooks reference libraries."""
-    key = read_secret(SecretStr("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
-    signature = sign(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
-    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    secret = SecretStr("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    moment = datetime.fromtimestamp(1614265330, UTC)
+    headers = signed((secret,), "msg_p5jXN8AQM9LWM0D4loKWxJek", moment, b'{"test": 2432232314}')
+    assert headers == {
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }
 
 
 @pytest.mark.parametrize("secret", ["", "MfKQ9r8G", "whsec_?", "whsec_c2hvcnQ="])
 def test_a_secret_that_is_none_is_refused_without_repeating_it(secret: str) -> None:
     with pytest.raises(ValueError, match="must") as caught:
-        read_secret(SecretStr(secret))
+        read_secret(secret)
     assert secret == "" or secret not in str(caught.value).replace("whsec_", "")
     assert KEY not in str(caught.value).encode()

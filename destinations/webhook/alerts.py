@@ -1,0 +1,78 @@
+"""Alerts to an operator's URL, signed by the Standard Webhooks scheme.
+
+The URL is the operator's own choice, so it may be internal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import httpx
+from pydantic import SecretStr
+
+from destinations.http.errors import NoReply
+from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http
+from destinations.webhook.signature import signed
+
+GONE = 410
+
+
+class AlertFailed(Exception):
+    """The alert was not accepted; says nothing of URL and body. `permanent`: it never will be."""
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class AlertClient:
+    """Makes requests to URLs that an operator has set. It keeps no connections: they are rare."""
+
+    def __init__(self, *, total_timeout: float = TOTAL_TIMEOUT_SECONDS) -> None:
+        self._tls = httpx.create_ssl_context(trust_env=False)
+        self._total_timeout = total_timeout
+
+    async def send(self, url: SecretStr, secret: SecretStr, id: str, body: bytes) -> int:
+        """Post once; returns the status.
+
+        Raises:
+            AlertFailed: no answer, or one other than 2xx. 410 means: never again.
+            ValueError: the URL can't be one. The message doesn't repeat it.
+        """
+        headers = signed((secret,), id, datetime.now(UTC), body)
+        return await self._ask("POST", url, {"Content-Type": "application/json"} | headers, body)
+
+    async def ping(self, url: SecretStr) -> int:
+        """Get it once; returns the status. Raises as `send` does."""
+        return await self._ask("GET", url)
+
+    async def _ask(
+        self, method: str, url: SecretStr, headers: Mapping[str, str] = {}, body: bytes = b""
+    ) -> int:
+        try:
+            async with Http(1, self._tls) as http:
+                answer = await http.ask(
+                    method,
+                    read_url(url.get_secret_value()),
+                    headers,
+                    body,
+                    anywhere=True,
+                    seconds=self._total_timeout,
+                )
+        except NoReply as err:
+            raise AlertFailed(str(err)) from None
+        if not 200 <= (status := answer.status_code) < 300:
+            raise AlertFailed(f"answered with {status}", permanent=status == GONE)
+        return status
+
+
+def read_url(text: str) -> httpx.URL:
+    """Raises `ValueError`: it isn't one that can be asked. The message doesn't repeat it."""
+    try:
+        read = httpx.URL(text)
+    except httpx.InvalidURL:
+        raise ValueError("is not a URL") from None
+    if read.scheme not in ("http", "https") or not read.host:
+        raise ValueError("must begin with https:// and name a host")
+    return read
