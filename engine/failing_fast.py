@@ -15,10 +15,11 @@ from temporalio.service import RPCError, RPCStatusCode, ServiceClient
 
 # What the SDK's transport says when a connection can't be made; a lost one is a "transport error".
 _NOT_CONNECTED = ("tcp connect error", "dns error")
-# What the SDK tries again, and what its transport says of a connection that it finds lost just when
-# it makes a call. Calls may arrive twice: they carry an id of the request, or change nothing then.
+# What it says when it finds the connection lost as it makes a call, under the code that it has for
+# "Timeout expired" too.
+_FOUND_LOST = "operation was canceled"
+# What the SDK tries again.
 _RETRIED = (
-    RPCStatusCode.CANCELLED,
     RPCStatusCode.DATA_LOSS,
     RPCStatusCode.INTERNAL,
     RPCStatusCode.UNKNOWN,
@@ -58,12 +59,21 @@ class _FailingFast(ServiceClient):
     async def _rpc_call(
         self, rpc: str, req: Message, resp_type: Any, *, retry: bool, **options: Any
     ) -> Any:
-        """Once without the SDK's retries; with them only after an error of another kind."""
+        """Once without the SDK's retries; with them only after an error of another kind.
+
+        A call may then arrive twice, as by those retries: a start carries an id of its own.
+        """
         try:
             return await self._inner._rpc_call(rpc, req, resp_type, retry=False, **options)
         except RPCError as err:
             if err.status is RPCStatusCode.UNAVAILABLE and err.message in _NOT_CONNECTED:
                 raise NotConnected(err.message, err.status, err.raw_grpc_status) from None
-            if not retry or err.status not in _RETRIED:
+            if not retry or not _is_retried(err):
                 raise
         return await self._inner._rpc_call(rpc, req, resp_type, retry=True, **options)
+
+
+def _is_retried(err: RPCError) -> bool:
+    if err.status is RPCStatusCode.CANCELLED:
+        return err.message == _FOUND_LOST
+    return err.status in _RETRIED

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -117,6 +119,23 @@ async def test_no_call_fails_for_a_connection_that_was_lost_since_the_last(
     for _ in range(200):
         assert (await client.count_workflows("WorkflowType = 'Nobody'")).count == 0
         line.lose()
+
+
+async def test_a_call_whose_time_is_over_is_not_made_again(
+    temporal: Client, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await connect(line.address)
+    made, make = [], client.service_client._rpc_call
+
+    async def counted(rpc: str, *args: Any, **options: Any) -> Any:
+        made.append(rpc)
+        return await make(rpc, *args, **options)
+
+    monkeypatch.setattr(client.service_client, "_rpc_call", counted)
+    line.fall_silent()
+    with pytest.raises(RPCError):
+        await failing_fast(client).count_workflows("", rpc_timeout=timedelta(seconds=0.2))
+    assert made == ["count_workflow_executions"]
 
 
 @asynccontextmanager
