@@ -140,7 +140,7 @@ class Accepting:
                 resource_id=event.resource_id,
                 timestamp=event.timestamp,
                 idempotency_key=key,
-                namespace=_namespace(caller.publishable),
+                namespace=_namespace(caller.publishable) if key is not None else None,
                 source=_source(caller.publishable),
                 batch=batch,
                 created_by=caller.key,

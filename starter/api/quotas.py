@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from temporalio.common import MetricMeter
 
@@ -52,14 +52,13 @@ class QuotaCheck:
 
     def admit(self, caller: Caller, size: int) -> None:
         """Count a request with a body of `size` bytes, before it is read: one event, at least."""
-        events, bytes_ = self._of_key(caller)
-        self._take([_more(events, 1), _more(bytes_, size)])
+        self._take(self._of_key(caller, 1, size))
 
     async def count(self, caller: Caller, workspaces: Iterable[str], size: int) -> None:
         """Count the events of a request that was admitted, by the workspace of each."""
         numbers = Counter(workspaces)
         total = numbers.total()
-        demands = [_more(self._of_key(caller)[0], total - 1)] if total > 1 else []
+        demands = [self._of_key(caller, total - 1, 0)[0]] if total > 1 else []
         for workspace, number in numbers.items():
             demands += await self._of_workspace(caller, workspace, number, size * number / total)
         self._take(demands)
@@ -70,7 +69,7 @@ class QuotaCheck:
         """
         if caller.publishable is not None:
             return {}
-        demands = self._of_key(caller)
+        demands = self._of_key(caller, 0, 0)
         return {
             "RateLimit-Policy": ", ".join(map(_policy, demands)),
             "RateLimit": ", ".join(
@@ -78,35 +77,32 @@ class QuotaCheck:
             ),
         }
 
-    def _of_key(self, caller: Caller) -> tuple[Demand, Demand]:
+    def _of_key(self, caller: Caller, events: int, size: int) -> tuple[Demand, Demand]:
         own, defaults = caller.quota, self._defaults
         return (
-            Demand(KEY_EVENTS, caller.key, own.events or defaults.key_events, 0),
-            Demand(KEY_BYTES, caller.key, own.bytes or defaults.key_bytes, 0),
+            Demand(KEY_EVENTS, caller.key, own.events or defaults.key_events, events),
+            Demand(KEY_BYTES, caller.key, own.bytes or defaults.key_bytes, size),
         )
 
     async def _of_workspace(
         self, caller: Caller, workspace: str, events: int, size: float
-    ) -> list[Demand]:
+    ) -> tuple[Demand, Demand]:
         own, defaults = await self._keys.quota_of_workspace(workspace), self._defaults
         reserved = 0.0 if caller.publishable is None else RESERVED
-        return [
-            Demand(policy, workspace, quota, amount, quota * reserved)
-            for policy, quota, amount in (
-                (WORKSPACE_EVENTS, own.events or defaults.workspace_events, events),
-                (WORKSPACE_BYTES, own.bytes or defaults.workspace_bytes, size),
-            )
-        ]
+        most, largest = (
+            own.events or defaults.workspace_events,
+            own.bytes or defaults.workspace_bytes,
+        )
+        return (
+            Demand(WORKSPACE_EVENTS, workspace, most, events, most * reserved),
+            Demand(WORKSPACE_BYTES, workspace, largest, size, largest * reserved),
+        )
 
-    def _take(self, demands: list[Demand]) -> None:
+    def _take(self, demands: Sequence[Demand]) -> None:
         lack = self._buckets.take(demands)
         if lack is not None:
             self._refusals.add(1, {"policy": lack.demand.policy})
             raise _exceeded(lack)
-
-
-def _more(demand: Demand, amount: float) -> Demand:
-    return replace(demand, amount=amount)
 
 
 def _policy(demand: Demand) -> str:

@@ -21,6 +21,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from catalog.errors import CatalogUnavailable
 from catalog.quotas import WINDOW_SECONDS, Quotas, Use
@@ -38,8 +39,7 @@ _MOST = 40_000
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Demand:
+class Demand(NamedTuple):
     """`amount` of a quota of so much a minute.
 
     What is more than the whole quota needs all of it and leaves it overdrawn, so that it is let
@@ -62,12 +62,16 @@ class Lack:
 
 
 class _Bucket:
-    """`left` as of `at`; `unreported` was used since the last report, heard of at `heard_at`."""
+    """`left` as of `at`; `unreported` was used since the last report, heard of at `heard_at`.
 
-    __slots__ = ("at", "heard_at", "left", "quota", "unreported")
+    `usable` is as much of the quota as this process may use by what it knew at `at`.
+    """
+
+    __slots__ = ("at", "heard_at", "left", "quota", "unreported", "usable")
 
     def __init__(self, now: float, left: float) -> None:
         self.quota = 0
+        self.usable = 0.0
         self.left = left
         self.at = now
         self.heard_at = -math.inf
@@ -94,10 +98,16 @@ class TokenBuckets:
     def take(self, demands: Sequence[Demand]) -> Lack | None:
         """Take all that is demanded, or nothing; then returns what takes longest to be there."""
         now = self._clock()
-        found = [(demand, self._bucket(demand, now)) for demand in demands]
-        lacks = [lack for demand, bucket in found if (lack := self._lack(demand, bucket, now))]
-        if lacks:
-            return max(lacks, key=lambda lack: lack.seconds)
+        longest: Lack | None = None
+        found = []
+        for demand in demands:
+            bucket = self._bucket(demand, now)
+            found.append((demand, bucket))
+            lack = _lack(demand, bucket)
+            if lack is not None and (longest is None or lack.seconds > longest.seconds):
+                longest = lack
+        if longest is not None:
+            return longest
         for demand, bucket in found:
             bucket.left -= demand.amount
             bucket.unreported += demand.amount
@@ -136,23 +146,12 @@ class TokenBuckets:
             if len(self._buckets) > _MOST:
                 self._used.discard(self._buckets.popitem(last=False)[0])
         self._buckets.move_to_end(key)
-        bucket.quota = demand.quota
-        whole = self._whole(bucket, now)
-        bucket.left = min(bucket.left + (now - bucket.at) * whole / WINDOW_SECONDS, whole)
-        bucket.at = now
-        return bucket
-
-    def _whole(self, bucket: _Bucket, now: float) -> float:
-        """As much of the quota as this process may use by what it knows."""
         heard = now - bucket.heard_at < HEARD_SECONDS
-        return bucket.quota if heard else bucket.quota / self._alive
-
-    def _lack(self, demand: Demand, bucket: _Bucket, now: float) -> Lack | None:
-        whole = self._whole(bucket, now)
-        reserved = demand.reserved * whole / demand.quota
-        lacking = min(demand.amount, whole - reserved) + reserved - bucket.left
-        # Of what is let through at the very moment that it is there, a rounding is no lack.
-        return Lack(demand, lacking * WINDOW_SECONDS / whole) if lacking > 1e-6 else None
+        usable = demand.quota if heard else demand.quota / self._alive
+        left = bucket.left + (now - bucket.at) * usable / WINDOW_SECONDS
+        bucket.left = left if left < usable else usable
+        bucket.quota, bucket.usable, bucket.at = demand.quota, usable, now
+        return bucket
 
     async def _keep_reporting(self) -> None:
         forget_at = self._clock() + FORGET_EVERY_SECONDS
@@ -199,3 +198,11 @@ class TokenBuckets:
             return bucket.unreported
         left = bucket.left + (now - bucket.at) * bucket.quota / self._alive / WINDOW_SECONDS
         return min(bucket.unreported, max(bucket.quota / self._alive - left, 0.0))
+
+
+def _lack(demand: Demand, bucket: _Bucket) -> Lack | None:
+    usable = bucket.usable
+    reserved = demand.reserved * usable / demand.quota
+    lacking = min(demand.amount, usable - reserved) + reserved - bucket.left
+    # Of what is let through at the very moment that it is there, a rounding is no lack.
+    return Lack(demand, lacking * WINDOW_SECONDS / usable) if lacking > 1e-6 else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
@@ -107,24 +106,24 @@ async def test_the_quota_comes_back_by_the_clock_of_the_database(
     await process.report()
     async with psql(database) as conn:
         await conn.execute("UPDATE quota_levels SET at = at - interval '30 seconds'")
-    process.buckets.take([replace(QUOTA, amount=0)])
+    process.buckets.take([QUOTA._replace(amount=0)])
     await process.report()
     assert 300 <= process.taken() <= 310
 
 
 async def test_a_demand_beyond_the_quota_is_let_through_and_owed(catalog: Catalog) -> None:
     process = Process(catalog)
-    batch = replace(QUOTA, quota=30, amount=100)
+    batch = QUOTA._replace(quota=30, amount=100)
     assert process.buckets.take([batch]) is None
     assert process.buckets.left(batch) == -70
-    lack = process.buckets.take([replace(batch, amount=1)])
+    lack = process.buckets.take([batch._replace(amount=1)])
     assert lack is not None
     assert lack.seconds == pytest.approx(71 * WINDOW_SECONDS / 30)
 
 
 async def test_what_is_refused_takes_nothing(catalog: Catalog) -> None:
     process = Process(catalog)
-    small = replace(QUOTA, policy="workspace-events", quota=1)
+    small = QUOTA._replace(policy="workspace-events", quota=1)
     assert process.buckets.take([QUOTA, small]) is None
     lack = process.buckets.take([QUOTA, small])
     assert lack is not None
