@@ -1,0 +1,196 @@
+"""What accepting an event over HTTP costs, against an earlier commit: see docs/benchmarks.md.
+
+    python -m bench.accepting 780a9dc [--pairs 9] [--events 1000] [--machine]
+
+An API process of either commit, in production mode, on one database and one Temporal server. They
+get the same bursts in turn, there and back, on connections that stay open. A pair's ratio is that
+of the CPU time that the two processes took, by the kernel's account. Writes
+`bench/results/accepting.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import json
+import secrets
+import statistics
+import tempfile
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.facts import commit, machine
+from bench.processes import TICKS
+from catalog import Catalog
+from catalog.cipher import CredentialCipher
+from catalog.embedded import EmbeddedPostgres
+from emitonce.ids import resource_id_hash
+from engine.connect import connect
+from engine.dev_server import DevServer
+from engine.search_attributes import register_search_attributes
+from starter.logs import configure_logs
+from tests.api.caller import BASE, Machine
+from tests.chaos.older_code import check_out
+from tests.chaos.processes import ROOT, Child
+from tests.integration.stack import SAMPLE
+from worker import migrate_database
+
+RESULTS = Path(__file__).parent / "results" / "accepting.json"
+CONNECTIONS = 4
+# Above the quotas of a minute, so that they are counted but refuse nothing.
+MANY = {
+    f"EMITONCE_QUOTA_{of}_{what}": str(10**9)
+    for of in ("KEY", "WORKSPACE")
+    for what in ("EVENTS", "BYTES")
+}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What is emitted, and the header with a credential; a machine's is good for half a minute."""
+
+    event: dict[str, Any]
+    header: Callable[[], str]
+
+
+@dataclass
+class Side:
+    """The API process of one commit."""
+
+    name: str
+    child: Child
+
+    @property
+    def cpu(self) -> float:
+        """Seconds, of all its threads."""
+        stat = Path(f"/proc/{self.child.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / TICKS
+
+    async def accept(self, events: int, caller: Caller) -> float:
+        """Emit so many; milliseconds of CPU for each."""
+        host, _, port = self.child.ready["http"].removeprefix("http://").partition(":")
+        body = json.dumps(caller.event).encode()
+        head = (
+            f"POST {BASE}/events HTTP/1.1\r\nHost: events.example.com\r\n{caller.header()}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        before = self.cpu
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CONNECTIONS):
+                group.create_task(
+                    _emit(host, int(port), head.encode() + body, events // CONNECTIONS)
+                )
+        return 1000 * (self.cpu - before) / (events // CONNECTIONS * CONNECTIONS)
+
+
+async def _emit(host: str, port: int, request: bytes, times: int) -> None:
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        for _ in range(times):
+            writer.write(request)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 201 "), answer
+            [length] = (
+                line
+                for line in answer.lower().split(b"\r\n")
+                if line.startswith(b"content-length:")
+            )
+            await reader.readexactly(int(length.partition(b":")[2]))
+    finally:
+        writer.close()
+
+
+async def main(earlier: str, pairs: int, events: int, as_machine: bool) -> None:
+    configure_logs()
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="emitonce-bench-")))
+        postgres = await EmbeddedPostgres.start(folder / "postgres", durable=False)
+        stack.push_async_callback(postgres.stop)
+        server = await DevServer.start(folder, in_memory=True, ui=False)
+        stack.push_async_callback(server.stop)
+        await register_search_attributes(await connect(server.address))
+        await migrate_database(postgres.dsn)
+        keys = [secrets.token_bytes(32) for _ in range(3)]
+        env = _env(server.address, postgres.dsn, keys)
+        sides = []
+        for name, root in (("earlier", check_out(earlier, folder / "earlier")), ("this", ROOT)):
+            child = await Child.start(
+                name, "starter.cli.main", "api", "--json", env=env, logs=folder, root=root
+            )
+            stack.push_async_callback(child.terminate)
+            sides.append(Side(name, child))
+        caller = await _caller(postgres.dsn, keys, as_machine)
+        figures = await _pairs(sides[0], sides[1], pairs, events, caller)
+    kind = "machine" if as_machine else "publishable"
+    stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    stored[kind] = {"machine": machine(), "commit": commit(), "earlier": earlier, **figures}
+    RESULTS.write_text(json.dumps(stored, indent=1) + "\n")
+    print(json.dumps(stored[kind], indent=1))
+
+
+async def _pairs(
+    earlier: Side, this: Side, pairs: int, events: int, caller: Caller
+) -> dict[str, Any]:
+    found: dict[str, list[float]] = {earlier.name: [], this.name: []}
+    for number in range(-1, pairs):  # the first is dropped
+        order = (earlier, this) if number % 2 else (this, earlier)
+        for side in order:
+            taken = await side.accept(events, caller)
+            if number >= 0:
+                found[side.name].append(round(taken, 3))
+    ratios = [b / a for a, b in zip(found[earlier.name], found[this.name], strict=True)]
+    return {
+        "events": events,
+        "cpu_ms": found,
+        "ratios": [round(one, 3) for one in ratios],
+        "ratio": round(statistics.median(ratios), 3),
+    }
+
+
+def _env(address: str, dsn: str, keys: list[bytes]) -> dict[str, str]:
+    of_credentials, of_payloads, secret = (base64.b64encode(key).decode() for key in keys)
+    return {
+        "EMITONCE_ENV": "production",
+        "EMITONCE_HTTP_PORT": "0",
+        **MANY,
+        "EMITONCE_DATABASE_URL": dsn,
+        "EMITONCE_CREDENTIAL_KEYS": f"c1:{of_credentials}",
+        "EMITONCE_PAYLOAD_KEYS": f"p1:{of_payloads}",
+        "EMITONCE_INSTANCE_SECRET": secret,
+        "EMITONCE_TASK_QUEUE": "nobody-works-here",
+        "TEMPORAL_ADDRESS": address,
+    }
+
+
+async def _caller(dsn: str, keys: list[bytes], as_machine: bool) -> Caller:
+    catalog = await Catalog.open(
+        dsn, CredentialCipher({"c1": keys[0]}), lambda id: resource_id_hash(keys[2], id)
+    )
+    try:
+        organisation = (await catalog.organisations.default()).id
+        workspace = (await catalog.workspaces.create(organisation, name="Acme app")).id
+        key = await catalog.publishable_keys.current(organisation, workspace)
+        made = await catalog.machine_keys.create(organisation, name="bench", created_by="bench")
+    finally:
+        await catalog.close()
+    event = {"event": "user.signup", "payload": SAMPLE}
+    if not as_machine:
+        assert key is not None
+        return Caller(event, lambda: f"X-Meshes-Publishable-Key: {key.public_key}")
+    backend = Machine(organisation, made.key.access_key, made.secret_key.get_secret_value())
+    event["workspace"] = workspace
+    return Caller(event, lambda: f"Authorization: Bearer {backend.token()}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("earlier")
+    parser.add_argument("--pairs", type=int, default=9)
+    parser.add_argument("--events", type=int, default=1_000)
+    parser.add_argument("--machine", action="store_true")
+    given = parser.parse_args()
+    asyncio.run(main(given.earlier, given.pairs, given.events, given.machine))
