@@ -95,6 +95,16 @@ def check(value: object) -> None:
             raise _refuse(f"holds a value of type {type(item).__name__}, which is no JSON")
 
 
+def without_escapes(data: bytes) -> bytes:
+    """A JSON text in which every quote begins or ends a string."""
+    return data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
+
+
+def outside_strings(data: bytes) -> list[bytes]:
+    """What stands before, between and after the strings of a JSON text without escapes."""
+    return data.split(b'"')[::2]
+
+
 def nesting(value: JsonValue) -> int:
     """How many objects and lists lie within one another: 0 for a plain value, 1 for `{}`."""
     depth = 0
@@ -114,9 +124,7 @@ def _check_depth(data: bytes) -> None:
     """Count brackets outside strings: a parser's recursion is no limit to rely on."""
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return
-    if b"\\" in data:
-        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
-    brackets = b"".join(data.split(b'"')[::2]).translate(None, _NO_BRACKETS)
+    brackets = b"".join(outside_strings(without_escapes(data))).translate(None, _NO_BRACKETS)
     if max(accumulate(map(_DEEPER.__getitem__, brackets)), default=0) > MAX_DEPTH:
         raise _too_deep()
 

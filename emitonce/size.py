@@ -5,19 +5,10 @@ The limits are the server's (`delivery/size.py`), written a second time as those
 
 from __future__ import annotations
 
-import re
-
 from emitonce.errors import InvalidEvent
 
 LARGEST_PAYLOAD = 256 * 1024
 MOST_VALUES = 10_000
-
-# Up to and with the next comma or bracket that stands for a value: not in a string, not of an
-# empty list or object. It matches everywhere, so that nothing is looked at twice.
-_NEXT_VALUE = re.compile(
-    rb'(?:[^",\[{]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"?|\[[ \t\r\n]*+\]|\{[ \t\r\n]*+\})*+([,\[{])?',
-    re.DOTALL,
-)
 
 
 class EventTooLarge(InvalidEvent):
@@ -48,14 +39,16 @@ def check_payload_size(payload: bytes, limit: int = LARGEST_PAYLOAD) -> None:
 
 
 def holds_more_values(data: bytes, limit: int) -> bool:
-    """Whether the JSON text in `data` holds more than `limit` values, keys not counted."""
+    """Whether the JSON text in `data` holds more than `limit` values, keys not counted.
+
+    Takes a few milliseconds a megabyte at most. What isn't JSON gives either answer.
+    """
     if 1 + data.count(b",") + data.count(b"[") + data.count(b"{") <= limit:
         return False
-    found = 1
-    for match in _NEXT_VALUE.finditer(data):
-        if match[1] is None:
-            return False
-        found += 1
-        if found > limit:
-            return True
-    return False
+    if b"\\" in data:
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if data.count(b'"') > 4 * limit:  # a string is a value, or the key of one
+        return True
+    text = b'"'.join(data.split(b'"')[::2]).translate(None, b" \t\r\n")  # without strings
+    values = 1 + text.count(b",") + text.count(b"[") + text.count(b"{")
+    return values - text.count(b"[]") - text.count(b"{}") > limit
