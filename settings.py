@@ -25,7 +25,6 @@ from temporalio.envconfig import ClientConfig
 
 from clear_text import clear_database, clear_temporal, clear_url
 from delivery.validation import problem
-from destinations.customerio.client import VENDOR_URLS
 from emitonce.ids import decode_secret
 from emitonce.key_ring import HOW_TO_MAKE_A_KEY, KEY_BYTES, KeyRing, parse_keys
 from emitonce.version import __version__
@@ -155,8 +154,8 @@ class Settings(BaseSettings):
     """0: any free one."""
 
     http_connections: int = Field(default=1_000, ge=10)
-    """How many connections one API process has open at a time. Beyond, those whose callers have
-    been waited for longest are closed; where the process is at work for all, new ones are."""
+    """How many connections one API process has open at a time. Beyond, those that have waited
+    longest for a request are closed; where all are at work, new ones are."""
 
     quota_key_events: int = Field(default=30_000, ge=1)
     """How many events one key may emit over HTTP a minute; a batch counts its events. A key's own
@@ -264,10 +263,10 @@ class Settings(BaseSettings):
         """What runs: the version, and the build where one is named."""
         return f"{__version__}+{self.build_id}" if self.build_id else __version__
 
-    def customerio_urls(self) -> dict[str, str]:
-        """Base URLs by region: the vendor's own where no other is set."""
+    def base_urls(self) -> dict[str, dict[str, str]]:
+        """What replaces vendors' own base URLs, by destination type and region."""
         given = {"us": self.customerio_url_us, "eu": self.customerio_url_eu}
-        return dict(VENDOR_URLS) | {region: url for region, url in given.items() if url}
+        return {"customer_io": {region: url for region, url in given.items() if url}}
 
     def forbid_in_production(self, what: str, remedy: str) -> None:
         """Raises `SettingsError` in production, where nothing is embedded or generated."""

@@ -1,4 +1,4 @@
-"""The composition root: settings → Temporal client, catalog, Customer.io client → worker."""
+"""The composition root: settings → Temporal client, catalog, clients of destinations → worker."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
@@ -34,8 +34,9 @@ from activities.look import Look
 from activities.match_rules import MatchRules
 from activities.rate_limit import RateLimit
 from activities.redeliver_page import RedeliverPage
-from activities.send import Sender
+from activities.send import Send
 from activities.send_alert import SendAlert as SendAlertActivity
+from activities.sender import Sender
 from activities.tell_held import TellHeld
 from activities.track import Track
 from catalog import Catalog
@@ -46,9 +47,11 @@ from catalog.embedded import EmbeddedPostgres
 from catalog.errors import CatalogUnavailable
 from catalog.key_watch import KeyWatch
 from catalog.migrate import migrate
-from catalog.workers import WorkerShare, since_ever, this_release, whole_share
+from catalog.workers import WorkerShare, since_ever, whole_share
 from delivery.capabilities import Capabilities
-from destinations.customerio.client import CustomerIOClient
+from destinations import registry
+from destinations.clients import make_clients
+from destinations.destination import Client as DestinationClient
 from destinations.http.exchange import Http
 from destinations.webhook.alerts import AlertClient, read_url
 from destinations.webhook.signature import read_secret
@@ -94,7 +97,7 @@ VERSIONED = (*(one for one in WORKFLOWS if one is not WatchDeliveries), WatchDel
 async def open_worker(
     client: Client,
     catalog: Catalog,
-    customerio: CustomerIOClient,
+    clients: Mapping[str, DestinationClient],
     settings: Settings,
     telemetry: Telemetry | None = None,
 ) -> AsyncIterator[Worker]:
@@ -112,7 +115,7 @@ async def open_worker(
         make_worker(
             client,
             catalog,
-            customerio,
+            clients,
             settings,
             share=share,
             fleet=share.fleet,
@@ -204,11 +207,11 @@ def key_watch(client: Client, catalog: Catalog, *, role: str) -> KeyWatch:
 def make_worker(
     client: Client,
     catalog: Catalog,
-    customerio: CustomerIOClient,
+    clients: Mapping[str, DestinationClient],
     settings: Settings,
     *,
     share: Callable[[], float] = whole_share,
-    fleet: Callable[[], Capabilities] = this_release,
+    fleet: Callable[[], Capabilities] = registry.this_release,
     limited_since: Callable[[], datetime | None] = since_ever,
 ) -> Worker:
     """A worker for `DeliverEvent` and its activities, ready to run.
@@ -228,7 +231,7 @@ def make_worker(
     lookout = Lookout(client, catalog.credentials, attention)
     target, alert_client = alert_target(catalog, settings), AlertClient()
     rate_limit = RateLimit(slots=settings.max_activities, share=share)
-    sender = Sender(customerio, catalog.credentials, rate_limit)
+    sender = Sender(clients, catalog.credentials, rate_limit)
     return Worker(
         client,
         task_queue=settings.task_queue,
@@ -237,6 +240,7 @@ def make_worker(
             MatchRules(catalog.rule_lookup, fleet, limited_since).match_rules,
             Identify(sender).identify,
             Track(sender).track,
+            Send(sender).send,
             BringForwardActivity(NextAttempts(client)).bring_forward,
             TellHeld(catalog.credentials, HeldRuns(client)).tell_held,
             RedeliverPage(RedeliveryPages(client)).redeliver_page,
@@ -297,6 +301,7 @@ async def open_catalog(settings: Settings, secrets: Secrets) -> AsyncIterator[Ca
                 dsn,
                 CredentialCipher(secrets.credential_keys),
                 lambda resource_id: resource_id_hash(secrets.instance_secret, resource_id),
+                registry,
                 key_grace_seconds=60 * settings.key_grace_minutes,
             ),
         )
@@ -342,10 +347,10 @@ async def _within(seconds: float, opening: Callable[[], Awaitable[Catalog]]) -> 
 
 
 @asynccontextmanager
-async def open_customerio(settings: Settings) -> AsyncIterator[CustomerIOClient]:
-    """The client for all requests of this process."""
+async def open_clients(settings: Settings) -> AsyncIterator[Mapping[str, DestinationClient]]:
+    """The clients of all destinations, by type, for all requests of this process."""
     async with Http(settings.max_activities) as http:
-        yield CustomerIOClient(http, settings.customerio_urls(), agent=f"emitonce/{__version__}")
+        yield make_clients(http, settings.base_urls(), agent=f"emitonce/{__version__}")
 
 
 async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None:
@@ -359,10 +364,10 @@ async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -
     async with (
         observed(settings, role="worker") as telemetry,
         open_catalog(settings, secrets) as catalog,
-        open_customerio(settings) as customerio,
+        open_clients(settings) as clients,
     ):
         client = await connect_observed(settings, secrets, telemetry)
-        async with open_worker(client, catalog, customerio, settings, telemetry):
+        async with open_worker(client, catalog, clients, settings, telemetry):
             keep_what_is_loaded()
             with on_signals(stop):
                 log.info("worker started", task_queue=settings.task_queue, release=settings.release)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from temporalio import activity
 from temporalio.common import RawValue
 
+from activities.call import CALL_POLICY, CallSender
 from activities.policy import Policy
-from activities.send import SEND_POLICY, Sender
 from delivery.step import Step, StepResult
 
-IDENTIFY: Policy = SEND_POLICY
+IDENTIFY: Policy = CALL_POLICY
 
 
 class Identify:
-    """The activity `identify`; one try is one HTTP request."""
+    """The activity `identify`; one try makes one writing request."""
 
-    def __init__(self, sender: Sender) -> None:
+    def __init__(self, sender: CallSender) -> None:
         self._sender = sender
 
     @activity.defn(name="identify")

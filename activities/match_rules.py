@@ -12,8 +12,9 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.policy import Policy
 from catalog.errors import CatalogUnavailable
-from delivery.capabilities import SIZE_LIMIT, Capabilities
+from delivery.capabilities import Capabilities
 from delivery.rule import MatchRequest, MatchResult
+from delivery.size import SIZE_LIMIT
 from delivery.source import EVENT_SOURCE
 
 # First as a local activity: a lookup takes milliseconds and needs no place in the task queue. Once

@@ -16,9 +16,6 @@ from datetime import UTC, datetime
 
 from activities.lane import LONGEST_AWAY, LONGEST_WAIT, Away, Lane
 
-# The vendor takes 3,000 requests in 3 seconds; what is underway may bunch up, so a tenth is left.
-VENDOR_RATE = 900
-
 # One connection holds at most this part of a worker's slots, however slow its answers are.
 PART_OF_SLOTS = 5
 
@@ -36,9 +33,9 @@ class Throttled(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """A connection's own: `per_second` of None is the vendor's; nothing before `slowed_until`."""
+    """A connection's rate in requests, and the moment before which nothing is sent."""
 
-    per_second: int | None = None
+    per_second: int
     slowed_until: datetime | None = None
 
 
@@ -80,7 +77,7 @@ class RateLimit:
         """
         lane = self._lane(connection)
         now = time.monotonic()
-        lane.per_second = (limits.per_second or VENDOR_RATE) * self._share()
+        lane.per_second = limits.per_second * self._share()
         if limits.slowed_until is not None:
             lane.wait_until(now + (limits.slowed_until - datetime.now(UTC)).total_seconds())
         entered = lane.enter(now, came_back=came_back, longest_wait=longest_wait)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from temporalio import activity
 from temporalio.common import RawValue
 
+from activities.call import CALL_POLICY, CallSender
 from activities.policy import Policy
-from activities.send import SEND_POLICY, Sender
 from delivery.step import Step, StepResult
 
-TRACK: Policy = SEND_POLICY
+TRACK: Policy = CALL_POLICY
 
 
 class Track:
-    """The activity `track`; one try is one HTTP request."""
+    """The activity `track`; one try makes one writing request."""
 
-    def __init__(self, sender: Sender) -> None:
+    def __init__(self, sender: CallSender) -> None:
         self._sender = sender
 
     @activity.defn(name="track")

@@ -121,7 +121,7 @@ async def one_round(stack: Stack, events: int) -> Figures:
     """Events from emit to their end, as fast as one worker makes them."""
     await stack.rule()
     settings = stack.settings.model_copy(update={"workflow_sandbox": False})
-    async with open_worker(stack.client, stack.catalog, stack.customerio, settings):
+    async with open_worker(stack.client, stack.catalog, stack.clients, settings):
         cpu, clock = time.process_time(), time.perf_counter()
         handles = [await stack.emit(payload={**SAMPLE, "userId": f"u{n}"}) for n in range(events)]
         for handle in handles:

@@ -23,6 +23,7 @@ from temporalio.common import MetricMeter
 from catalog import Catalog
 from catalog.cipher import CredentialCipher
 from catalog.embedded import EmbeddedPostgres
+from destinations import registry
 from starter.api.auth import Caller
 from starter.api.quotas import QuotaCheck, Quotas
 from starter.api.token_buckets import TokenBuckets
@@ -38,7 +39,7 @@ async def main(keys: int, rounds: int) -> None:
         try:
             await migrate_database(postgres.dsn)
             cipher = CredentialCipher({"k1": bytes(range(32))})
-            catalog = await Catalog.open(postgres.dsn, cipher, str)
+            catalog = await Catalog.open(postgres.dsn, cipher, str, registry)
             try:
                 figures = await measured(catalog, keys, rounds)
             finally:

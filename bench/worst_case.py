@@ -27,11 +27,11 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowInstance
 
 from catalog.embedded import EmbeddedPostgres
-from delivery.build_messages import build_messages
 from delivery.event import read_event, read_without_payload
 from delivery.rule import MatchedRule, RuleMetadata
 from delivery.size import LARGEST_PAYLOAD, MOST_VALUES, is_small
 from destinations.customerio.simulator import Fault
+from destinations.registry import build_messages
 from engine.connect import connect
 from engine.converter import data_converter
 from engine.dev_server import DevServer

@@ -11,6 +11,7 @@ from catalog.cipher import CredentialCipher
 from catalog.connections import Connections
 from catalog.credentials import ConnectionLookup
 from catalog.database import Pool, close_pool, open_connection, open_pool
+from catalog.destinations import Destinations
 from catalog.errors import SchemaMismatch
 from catalog.event_types import EventTypes, Resources
 from catalog.key_lookup import GRACE_SECONDS, KeyLookup
@@ -58,6 +59,7 @@ class Catalog:
         dsn: str,
         cipher: CredentialCipher,
         hash_resource_id: Callable[[str], str],
+        destinations: Destinations,
         *,
         max_connections: int = 10,
         key_grace_seconds: float = GRACE_SECONDS,
@@ -88,8 +90,8 @@ class Catalog:
             cipher=cipher,
             organisations=Organisations(pool),
             workspaces=Workspaces(pool, changes),
-            connections=Connections(pool, changes, cipher),
-            rules=Rules(pool, changes),
+            connections=Connections(pool, changes, cipher, destinations),
+            rules=Rules(pool, changes, destinations),
             mappings=Mappings(pool, changes),
             event_types=EventTypes(pool),
             resources=Resources(pool),
@@ -99,7 +101,7 @@ class Catalog:
             key_use=KeyUse(pool),
             rule_lookup=RuleLookup(pool, changes, hash_resource_id),
             credentials=ConnectionLookup(pool, changes, cipher),
-            workers=Workers(pool),
+            workers=Workers(pool, destinations),
             alert_targets=AlertTargets(pool, cipher),
             quotas=Quotas(pool, changes),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -13,19 +14,15 @@ from catalog import values
 from catalog.changes import Changes
 from catalog.cipher import CredentialCipher, Encrypted
 from catalog.database import Pool, Record, connection, transaction
+from catalog.destinations import Destinations
 from catalog.errors import Conflict, InvalidValue, NotFound
 from catalog.paging import DEFAULT_LIMIT, Page, Paging
 from delivery.alert import Refusal
-from delivery.rule import CUSTOMER_IO
+from delivery.errors import InvalidField
+from delivery.outcome import InactiveReason
 
 Region = Literal["us", "eu"]
 Status = Literal["active", "paused", "inactive"]
-InactiveReason = Literal[
-    "authentication_invalid",
-    "oauth_authorization_revoked",
-    "oauth_reauthorization_required",
-    "manually_inactivated",
-]
 
 
 @dataclass(frozen=True)
@@ -57,31 +54,23 @@ class Connection:
 
 
 @dataclass(frozen=True)
-class Credential:
-    """What a request is made with: the key is only right in its own region."""
-
-    region: Region
-    api_key: SecretStr
-
-
-@dataclass(frozen=True)
 class ConnectionCredential:
-    """A connection's credential and whether it may be used, read at one moment."""
+    """What a connection's requests are made with, and whether it may be used, at one moment.
+
+    `settings` and `secrets` are by the keys of its destination's fields.
+    """
 
     connection: str
     workspace: str
-    region: Region
+    type: str
     status: Status
     inactive_reason: InactiveReason | None
-    api_key: SecretStr
+    settings: Mapping[str, str]
+    secrets: Mapping[str, SecretStr]
     version: int
     requests_per_second: int | None = None
     slowed_until: datetime | None = None
     """Nobody sends before; by this process's clock. None when nothing slows it."""
-
-    @property
-    def credential(self) -> Credential:
-        return Credential(region=self.region, api_key=self.api_key)
 
 
 _OWNED = """
@@ -94,10 +83,13 @@ _LOCKED = _OWNED + "FOR UPDATE OF c"
 class Connections:
     """Methods that take an organisation find only what is its own; else they raise `NotFound`."""
 
-    def __init__(self, pool: Pool, changes: Changes, cipher: CredentialCipher) -> None:
+    def __init__(
+        self, pool: Pool, changes: Changes, cipher: CredentialCipher, destinations: Destinations
+    ) -> None:
         self._pool = pool
         self._changes = changes
         self._cipher = cipher
+        self._destinations = destinations
 
     async def create(
         self,
@@ -107,17 +99,17 @@ class Connections:
         name: str,
         region: str,
         api_key: SecretStr | str,
-        type: str = CUSTOMER_IO,
+        type: str = "customer_io",
         hidden: bool = False,
         created_by: str,
     ) -> Connection:
         """Raises `InvalidValue`, and `NotFound` for a workspace that isn't the organisation's."""
-        if type != CUSTOMER_IO:
-            raise InvalidValue("type", f"must be {CUSTOMER_IO!r}, the only integration there is")
+        if type != "customer_io":
+            raise InvalidValue("type", "must be 'customer_io', the only integration there is")
         owner = values.known_id("organisation", organisation)
         workspace_id = values.known_id("workspace", workspace)
         id = uuid.uuid4()
-        encrypted = self._encrypt(values.api_key(api_key), workspace_id, id)
+        encrypted = self._encrypt(self._api_key(api_key), workspace_id, id)
         async with connection(self._pool) as conn:
             row = await conn.fetchrow(
                 """
@@ -195,7 +187,7 @@ class Connections:
         connection_id, owner = _ids(organisation, id)
         name = None if name is None else values.connection_name(name)
         region = None if region is None else values.region(region)
-        key = None if api_key is None else values.api_key(api_key)
+        key = None if api_key is None else self._api_key(api_key)
         rate = None if requests_per_second is None else values.request_rate(requests_per_second)
         async with transaction(self._pool) as conn:
             current = _found(await conn.fetchrow(_LOCKED, connection_id, owner), id)
@@ -306,6 +298,13 @@ class Connections:
 
     def _encrypt(self, key: SecretStr, workspace: uuid.UUID, connection: uuid.UUID) -> Encrypted:
         return self._cipher.encrypt(key, workspace=str(workspace), connection=str(connection))
+
+    def _api_key(self, key: SecretStr | str) -> SecretStr:
+        text = key.get_secret_value() if isinstance(key, SecretStr) else key
+        try:
+            return SecretStr(self._destinations.read_field("customer_io", "cdpApiKey", text))
+        except InvalidField as err:
+            raise InvalidValue("api_key", err.problem) from None
 
     def _announced(self, row: Record) -> Connection:
         self._changes.announce(str(row["workspace_id"]))

@@ -12,7 +12,6 @@ from catalog.cipher import CredentialCipher, Encrypted
 from catalog.connections import (
     Connection,
     ConnectionCredential,
-    InactiveReason,
     Status,
     read_connection,
 )
@@ -20,6 +19,7 @@ from catalog.database import Pool, connection
 from catalog.errors import NotFound
 from catalog.slow_downs import SlowDowns
 from delivery.alert import Refusal
+from delivery.outcome import InactiveReason
 
 CAPACITY = 10_000  # connections
 MOST_INACTIVE = 1_000  # of which one look takes note
@@ -147,14 +147,17 @@ class ConnectionLookup:
         return ConnectionCredential(
             connection=connection_id,
             workspace=workspace,
-            region=row["region"],
+            type=row["type"],
             status=row["status"],
             inactive_reason=row["inactive_reason"],
-            api_key=self._cipher.decrypt(
-                Encrypted(row["key_id"], row["encrypted_key"]),
-                workspace=workspace,
-                connection=connection_id,
-            ),
+            settings={"region": row["region"]},
+            secrets={
+                "cdpApiKey": self._cipher.decrypt(
+                    Encrypted(row["key_id"], row["encrypted_key"]),
+                    workspace=workspace,
+                    connection=connection_id,
+                )
+            },
             version=row["credential_version"],
             requests_per_second=row["requests_per_second"],
             slowed_until=_from_now(row["slowed"]),

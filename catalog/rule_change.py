@@ -31,12 +31,12 @@ class RuleChange:
     hidden: bool | Keep = KEEP
 
     def checked(self) -> dict[str, Any]:
-        """What is to be changed, by column. Raises `InvalidValue`."""
+        """What is to be changed, by column; metadata as given. Raises `InvalidValue`."""
         checks: dict[str, Callable[[Any], Any]] = {
             "event": values.event_name,
             "resource": values.resource,
             "resource_id": values.resource_id,
-            "metadata": values.rule_metadata,
+            "metadata": dict,
             "active": bool,
             "hidden": bool,
         }

@@ -16,7 +16,7 @@ from delivery.rule import (
     MatchedRule,
     MatchRequest,
     MatchResult,
-    metadata_from,
+    RuleMetadata,
 )
 
 CAPACITY = 1_000  # pairs of workspace and event
@@ -169,7 +169,7 @@ def _candidates(rows: list[Record]) -> _Candidates:
             connection=str(row["connection"]),
             connection_name=row["connection_name"],
             integration_type=row["type"],
-            metadata=metadata_from(row["metadata"]),
+            metadata=RuleMetadata.model_validate(row["metadata"]),
             mapping=mappings[row["connection"]],
         )
         rules.append(_Candidate(row["resource"], row["resource_id"], rule))

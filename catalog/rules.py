@@ -11,6 +11,7 @@ from typing import Any
 from catalog import values
 from catalog.changes import Changes
 from catalog.database import Connection, ForeignKeyViolation, Pool, Record, connection, transaction
+from catalog.destinations import Destinations
 from catalog.errors import NotFound, TooManyRules
 from catalog.event_sources import require_sources
 from catalog.event_types import remember_names
@@ -51,9 +52,10 @@ _LOCKED = _OWNED + "FOR UPDATE OF r"
 class Rules:
     """Methods that take an organisation find only what is its own; else they raise `NotFound`."""
 
-    def __init__(self, pool: Pool, changes: Changes) -> None:
+    def __init__(self, pool: Pool, changes: Changes, destinations: Destinations) -> None:
         self._pool = pool
         self._changes = changes
+        self._destinations = destinations
 
     async def create(
         self,
@@ -83,7 +85,6 @@ class Rules:
         event = values.event_name(event)
         resource = values.resource(resource)
         resource_id = values.resource_id(resource_id)
-        stored_metadata = values.rule_metadata(metadata)
         created_by = values.created_by(created_by)
         try:
             async with transaction(self._pool) as conn:
@@ -94,6 +95,14 @@ class Rules:
                 )
                 if not known:
                     raise NotFound("workspace", workspace)
+                type = await conn.fetchval(
+                    "SELECT type FROM connections WHERE id = $1 AND workspace_id = $2",
+                    connection_id,
+                    workspace_id,
+                )
+                if type is None:
+                    raise NotFound("connection", connection)
+                stored_metadata = values.rule_metadata(self._destinations, type, metadata)
                 if active:
                     await _ensure_room(conn, workspace_id, event, resource, resource_id)
                 await _ensure_accept(conn, stored_metadata)
@@ -102,7 +111,7 @@ class Rules:
                     INSERT INTO rules (workspace_id, connection_id, event, resource, resource_id,
                                        metadata, active, hidden, created_by)
                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-                    RETURNING *, (SELECT type FROM connections WHERE id = $2) AS type
+                    RETURNING *, $10::text AS type
                     """,
                     workspace_id,
                     connection_id,
@@ -113,6 +122,7 @@ class Rules:
                     active,
                     hidden,
                     created_by,
+                    type,
                 )
                 await remember_names(
                     conn, workspace_id, event=event, resource=resource, created_by=created_by
@@ -182,6 +192,10 @@ class Rules:
         async with transaction(self._pool) as conn:
             stored = dict(_found(await conn.fetchrow(_LOCKED, *_ids(organisation, id)), id))
             rule = stored | given
+            if "metadata" in given:
+                rule["metadata"] = values.rule_metadata(
+                    self._destinations, stored["type"], given["metadata"]
+                )
             if rule["active"]:
                 await _ensure_room(
                     conn,

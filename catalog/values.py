@@ -11,17 +11,14 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from pydantic import SecretStr, ValidationError
-
+from catalog.destinations import Destinations
 from catalog.errors import InvalidValue, NotFound
-from delivery.rule import RuleMetadata
-from delivery.validation import problem
+from delivery.errors import InvalidField
 
 EVENT_BYTES = 100  # customer.io's own limit for an event's name
 RESOURCE_BYTES = 100
 METADATA_BYTES = 16_384
 CREATED_BY_CHARACTERS = 200
-API_KEY_CHARACTERS = 200
 REQUESTS_PER_SECOND = 100_000  # the most that can be asked for
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -29,7 +26,6 @@ _WORKSPACE_NAME = re.compile(r"[a-zA-Z0-9 _-]{3,50}")
 _CONNECTION_NAME = re.compile(r"[a-zA-Z0-9 _-]{1,128}")
 _RESOURCE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
-ACTION = "track_event"
 REGIONS = ("us", "eu")
 
 
@@ -98,32 +94,6 @@ def request_rate(per_second: int) -> int:
     return per_second
 
 
-def api_key(key: SecretStr | str) -> SecretStr:
-    """A Customer.io key without the blanks around it that come with copying.
-
-    Customer.io publishes no format, so only what can't be sent as the user name of Basic
-    authentication, or is plainly a mistake in copying, is refused. Never repeated in the error.
-    """
-    text = (key.get_secret_value() if isinstance(key, SecretStr) else key).strip()
-    if not text:
-        raise InvalidValue("api_key", "is blank; copy it from the Customer.io API source")
-    if len(text) > API_KEY_CHARACTERS:
-        raise InvalidValue(
-            "api_key", f"has {len(text):,} characters, must have at most {API_KEY_CHARACTERS}"
-        )
-    if not text.isascii():
-        raise InvalidValue("api_key", "holds characters other than ASCII; copy it again")
-    if any(map(str.isspace, text)):
-        raise InvalidValue("api_key", "holds a blank or a line break; copy it again")
-    if not text.isprintable():
-        raise InvalidValue("api_key", "holds a control character; copy it again")
-    if ":" in text:
-        raise InvalidValue(
-            "api_key", "holds a colon; it is one word, not the Track API's site id and key"
-        )
-    return SecretStr(text)
-
-
 def free_text(field: str, text: str, *, longest: int, shortest: int = 0) -> str:
     """Text that is only shown. Lengths are in characters."""
     if not shortest <= len(text) <= longest:
@@ -137,21 +107,14 @@ def created_by(text: str) -> str:
     return free_text("created_by", text, longest=CREATED_BY_CHARACTERS)
 
 
-def rule_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """A rule's metadata as stored: what is read has its type, everything else is kept as it is."""
-    action = metadata.get("action")
-    if action != ACTION:
-        raise InvalidValue("metadata.action", f"must be {ACTION!r}, the only action there is")
+def rule_metadata(
+    destinations: Destinations, type: str, metadata: Mapping[str, Any]
+) -> dict[str, Any]:
     try:
-        typed = RuleMetadata.model_validate(dict(metadata))
-    except ValidationError as err:
-        first = err.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidValue(f"metadata.{where}", problem(first)) from None
-    if typed.event_name_override:
-        _bounded("metadata.event_name_override", typed.event_name_override, EVENT_BYTES)
-    read = typed.model_dump(include=RuleMetadata.model_fields.keys() & metadata.keys())
-    return json_object("metadata", {**metadata, **read}, largest=METADATA_BYTES)
+        stored = destinations.read_metadata(type, metadata)
+    except InvalidField as err:
+        raise InvalidValue(f"metadata.{err.field}", err.problem) from None
+    return json_object("metadata", stored, largest=METADATA_BYTES)
 
 
 def json_object(field: str, value: Mapping[str, Any], *, largest: int) -> dict[str, Any]:

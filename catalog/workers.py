@@ -18,10 +18,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from catalog.database import Connection, Pool, connection, transaction
 from catalog.errors import CatalogUnavailable, ReleaseTooOld
-from delivery.capabilities import FIRST_RELEASE, SIZE_LIMIT, THIS_RELEASE, Capabilities
+from delivery.capabilities import Capabilities
+from delivery.size import SIZE_LIMIT
 
 BEAT_SECONDS = 2.0
 ALIVE_SECONDS = 10.0
@@ -42,16 +44,26 @@ class Count:
 
     alive: int
     known_to_all: bool
-    fleet: Capabilities = FIRST_RELEASE
+    fleet: Capabilities
     limited_since: datetime | None = None
 
 
+class Releases(Protocol):
+    """What this release knows, and the first one, whose workers don't say what they know."""
+
+    @property
+    def FIRST_RELEASE(self) -> Capabilities: ...  # noqa: N802
+
+    def this_release(self) -> Capabilities: ...
+
+
 class Workers:
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, releases: Releases) -> None:
         self._pool = pool
+        self.releases = releases
 
     async def beat(
-        self, worker: uuid.UUID, knows: Capabilities = THIS_RELEASE, release: str | None = None
+        self, worker: uuid.UUID, knows: Capabilities | None = None, release: str | None = None
     ) -> Count:
         """Say that `worker` is alive and what it knows; count.
 
@@ -62,6 +74,7 @@ class Workers:
         """
         async with transaction(self._pool) as conn:
             await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+            knows = knows or self.releases.this_release()
             if unknown := knows.lacks(await _in_use(conn)):
                 raise ReleaseTooOld(unknown)
             await conn.execute(
@@ -82,10 +95,10 @@ class Workers:
                 release,
                 knows.model_dump(mode="json"),
             )
-            fleet = knows
-            for row in others:
-                fleet = fleet.common(_known(row["knows"]))
-            await _use(conn, fleet)
+            fleet = self._common(knows, [_read(row["knows"]) for row in others])
+            builds = set(fleet.builds) - set(self.releases.FIRST_RELEASE.builds)
+            used = [("build", str(build)) for build in sorted(builds)]
+            await _use(conn, [*used, *(("feature", feature) for feature in fleet.features)])
             limited_since = await conn.fetchval(
                 "SELECT since FROM fleet_uses WHERE kind = 'feature' AND name = $1", SIZE_LIMIT
             )
@@ -98,7 +111,12 @@ class Workers:
             CatalogUnavailable: the database is unavailable.
         """
         async with connection(self._pool) as conn:
-            return await _fleet(conn)
+            return self._common(self.releases.this_release(), await _known(conn))
+
+    def _common(self, knows: Capabilities, others: list[Capabilities | None]) -> Capabilities:
+        for other in others:
+            knows = knows.common(other or self.releases.FIRST_RELEASE)
+        return knows
 
     async def leave(self, worker: uuid.UUID) -> None:
         async with transaction(self._pool) as conn:
@@ -111,25 +129,24 @@ async def use_feature(conn: Connection, feature: str) -> bool:
     A worker that lacks it isn't admitted afterwards.
     """
     await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-    if feature not in (await _fleet(conn)).features:
-        return False
-    await _use(conn, Capabilities(features=(feature,)))
+    for known in await _known(conn):
+        if known is None or feature not in known.features:
+            return False
+    await _use(conn, [("feature", feature)])
     return True
 
 
-async def _fleet(conn: Connection) -> Capabilities:
+async def _known(conn: Connection) -> list[Capabilities | None]:
+    """What each live worker knows; None for one of the first release, which doesn't say."""
     rows = await conn.fetch(
         "SELECT knows FROM workers WHERE seen_at >= clock_timestamp() - $1 * interval '1 second'",
         ALIVE_SECONDS,
     )
-    fleet = THIS_RELEASE
-    for row in rows:
-        fleet = fleet.common(_known(row["knows"]))
-    return fleet
+    return [_read(row["knows"]) for row in rows]
 
 
-def _known(stored: object) -> Capabilities:
-    return FIRST_RELEASE if stored is None else Capabilities.model_validate(stored)
+def _read(stored: object) -> Capabilities | None:
+    return None if stored is None else Capabilities.model_validate(stored)
 
 
 async def _in_use(conn: Connection) -> Capabilities:
@@ -143,9 +160,7 @@ async def _in_use(conn: Connection) -> Capabilities:
     )
 
 
-async def _use(conn: Connection, fleet: Capabilities) -> None:
-    used = [("build", str(build)) for build in fleet.builds if build not in FIRST_RELEASE.builds]
-    used += [("feature", feature) for feature in fleet.features]
+async def _use(conn: Connection, used: list[tuple[str, str]]) -> None:
     await conn.executemany(
         "INSERT INTO fleet_uses (kind, name) VALUES ($1, $2) ON CONFLICT DO NOTHING", used
     )
@@ -164,7 +179,7 @@ class WorkerShare:
         self,
         workers: Workers,
         *,
-        knows: Capabilities = THIS_RELEASE,
+        knows: Capabilities | None = None,
         release: str | None = None,
         beat_seconds: float = BEAT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
@@ -173,7 +188,7 @@ class WorkerShare:
         self._workers = workers
         self._knows = knows
         self._release = release
-        self._fleet = FIRST_RELEASE
+        self._fleet = workers.releases.FIRST_RELEASE
         self._limited_since: datetime | None = None
         self._beat_seconds = beat_seconds
         self._clock = clock
@@ -185,7 +200,7 @@ class WorkerShare:
 
     def fleet(self) -> Capabilities:
         """What all live workers know; what the first release knew while that can't be said."""
-        return self._fleet if self._clock() < self._until else FIRST_RELEASE
+        return self._fleet if self._clock() < self._until else self._workers.releases.FIRST_RELEASE
 
     def limited_since(self) -> datetime | None:
         """Since when events are held to the limits of size; None while that isn't known."""
@@ -239,11 +254,6 @@ class WorkerShare:
 def whole_share() -> float:
     """Of a worker that is alone."""
     return 1.0
-
-
-def this_release() -> Capabilities:
-    """Known to all workers, where there is one."""
-    return THIS_RELEASE
 
 
 def since_ever() -> datetime:

@@ -10,7 +10,9 @@ from pydantic import AwareDatetime
 from delivery.outcome import OutcomeCode
 from delivery.values import Value
 
-Call = Literal["identify", "track"]
+# Who it is; what happened; one message, for a destination that knows no persons. In this order.
+Call = Literal["identify", "track", "send"]
+CALLS: tuple[Call, ...] = ("identify", "track", "send")
 
 KEPT_FIRST = 10
 KEPT_LAST = 40

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from delivery.builds import BUILDS
-from delivery.rule import CUSTOMER_IO, MatchResult
-from delivery.source import EVENT_SOURCE
+from delivery.rule import MatchResult
 from delivery.values import Value
 
 T = TypeVar("T")
@@ -22,13 +20,10 @@ class UnknownToThisRelease(Exception):
 
 
 class Capabilities(Value):
-    """The versions of builders, the destination types and the features that a release knows.
+    """The versions of builders, the destination types and the features that a release knows."""
 
-    The defaults are those of the release that did not say what it knows.
-    """
-
-    builds: tuple[int, ...] = (1,)
-    destination_types: tuple[str, ...] = (CUSTOMER_IO,)
+    builds: tuple[int, ...]
+    destination_types: tuple[str, ...]
     features: tuple[str, ...] = ()
 
     @property
@@ -73,15 +68,6 @@ class Capabilities(Value):
                 f"recorded by a newer release, with {', '.join(unknown)}: a worker of that "
                 "release must go on with this run"
             )
-
-
-# Of 8c73900, whose workers don't say what they know.
-FIRST_RELEASE = Capabilities()
-
-# Events accepted since it is in use are held to the limits of `delivery.size`.
-SIZE_LIMIT = "size_limit"
-
-THIS_RELEASE = Capabilities(builds=tuple(BUILDS), features=(EVENT_SOURCE, SIZE_LIMIT))
 
 
 def _both(first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:

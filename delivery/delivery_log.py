@@ -1,14 +1,12 @@
-"""One delivery in the log: its two calls and every attempt kept."""
+"""One delivery in the log: its calls and every attempt kept."""
 
 from __future__ import annotations
 
 from pydantic import AwareDatetime
 
-from delivery.attempt import Attempt, AttemptList, Call
-from delivery.builds import build_of
+from delivery.attempt import CALLS, Attempt, AttemptList, Call
 from delivery.outcome import OutcomeCode
 from delivery.result import CallResult, DeliveryResult, Status
-from delivery.rule import CUSTOMER_IO
 from delivery.step import StepResult
 from delivery.values import JsonObject, Value
 
@@ -53,12 +51,15 @@ class CallLog(Value):
 
 
 class DeliveryLog(Value):
-    """One event × one rule. `held` says why it waits for its connection, None when it doesn't."""
+    """One event × one rule. `held` says why it waits for its connection, None when it doesn't.
+
+    `integration_type` is blank in a redelivery's input by a release that had one destination only.
+    """
 
     rule: str
     connection: str
     connection_name: str
-    integration_type: str = CUSTOMER_IO
+    integration_type: str = ""
     status: Status
     held: str | None = None
     attempt_count: int = 0
@@ -68,15 +69,21 @@ class DeliveryLog(Value):
     warnings: tuple[str, ...] = ()
     identify: CallLog | None = None
     track: CallLog | None = None
+    send: CallLog | None = None
+
+    @property
+    def calls(self) -> tuple[CallLog, ...]:
+        """Those that were scheduled, in order."""
+        return tuple(log for call in CALLS if (log := self.call(call)) is not None)
 
     def call(self, call: Call) -> CallLog | None:
-        return self.identify if call == "identify" else self.track
+        log: CallLog | None = getattr(self, call)
+        return log
 
     @property
     def builds(self) -> dict[Call, int]:
-        """Of each call that may have been sent, the build that made its message."""
-        calls = [call for call in (self.identify, self.track) if call and not call.never_sent]
-        return {call.call: call.build or build_of(call.request) for call in calls}
+        """Of each call that may have been sent, the build that made its message, if known."""
+        return {call.call: call.build for call in self.calls if call.build and not call.never_sent}
 
     @property
     def result(self) -> DeliveryResult:
@@ -86,13 +93,12 @@ class DeliveryLog(Value):
             connection=self.connection,
             integration_type=self.integration_type,
             status=self.status,
-            identify=_in_short(self.identify),
-            track=_in_short(self.track),
+            **{call.call: _in_short(call) for call in self.calls},
             warnings=self.warnings,
             error=self.last_error,
         )
 
 
-def _in_short(call: CallLog | None) -> CallResult | None:
-    ended = call.step_result if call is not None else None
+def _in_short(call: CallLog) -> CallResult | None:
+    ended = call.step_result
     return CallResult.of(ended) if ended is not None else None

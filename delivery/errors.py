@@ -24,3 +24,12 @@ class MappingError(Exception):
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
+
+
+class InvalidField(ValueError):
+    """What can't be stored of a connection or a rule. The message shows no value."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem

@@ -113,14 +113,3 @@ class MappingSchema(_Part):
     schema_version: Literal[1] = 1
     fields: Annotated[tuple[MappedField, ...], Field(max_length=250)]
     meta: MappingMeta | None = None
-
-
-# What happens when no mapping is stored: payload keys map to the fields of the same name.
-DEFAULT_FIELDS = ("email", "userId", "anonymousId", "event_name_override")
-
-DEFAULT_MAPPING = MappingSchema(
-    fields=tuple(
-        MappedField(dest=name, source=PathSource(type="path", value=name))
-        for name in DEFAULT_FIELDS
-    )
-)

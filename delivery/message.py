@@ -1,4 +1,4 @@
-"""The two requests of a delivery, exactly as they are sent."""
+"""The requests of a delivery, exactly as they are sent."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ def encode_value(value: JsonValue) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-class MessagePair(Value):
-    """Both messages of one delivery and what was left out or noticed on the way."""
+class Messages(Value):
+    """All messages of one delivery in order, and what was left out or noticed on the way."""
 
-    identify: Message
-    track: Message
+    messages: tuple[Message, ...]
     warnings: tuple[str, ...] = ()
+
+    def of(self, call: Call) -> Message | None:
+        return next((message for message in self.messages if message.call == call), None)

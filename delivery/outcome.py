@@ -17,6 +17,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Literal
 
 
 class OutcomeCode(StrEnum):
@@ -31,6 +32,14 @@ class OutcomeCode(StrEnum):
     NETWORK_ERROR = "network_error"
     MAPPING_ERROR = "mapping_error"
     INTERNAL_ERROR = "internal_error"
+
+
+InactiveReason = Literal[
+    "authentication_invalid",
+    "oauth_authorization_revoked",
+    "oauth_reauthorization_required",
+    "manually_inactivated",
+]
 
 
 class Then(StrEnum):
@@ -70,7 +79,8 @@ class Reply:
 class Outcome:
     """One attempt, judged. `message` is one sentence for a person, without personal data.
 
-    `request_made` is False only where no request can have reached the vendor.
+    `request_made` is False only where no request can have reached the vendor. `inactive_reason` is
+    why the connection becomes inactive where `then` is to hold.
     """
 
     code: OutcomeCode
@@ -80,6 +90,7 @@ class Outcome:
     status_code: int | None = None
     response_excerpt: str | None = None
     retry_after: str | None = None
+    inactive_reason: InactiveReason = "authentication_invalid"
 
 
 def judge_reply(reply: Reply) -> Outcome:

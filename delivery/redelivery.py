@@ -80,8 +80,7 @@ def _each_call(redelivery: Redelivery, change: Callable[[CallLog], CallLog]) -> 
         others = tuple(warning for warning in delivery.warnings if warning != SHORTENED)
         return delivery.model_copy(
             update={
-                "identify": change(delivery.identify) if delivery.identify else None,
-                "track": change(delivery.track) if delivery.track else None,
+                **{call.call: change(call) for call in delivery.calls},
                 "warnings": (*others, SHORTENED),
             }
         )

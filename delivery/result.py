@@ -7,7 +7,6 @@ from enum import StrEnum
 
 from delivery.attempt import Attempt
 from delivery.outcome import OutcomeCode
-from delivery.rule import CUSTOMER_IO
 from delivery.step import StepResult
 from delivery.values import Value
 
@@ -52,10 +51,11 @@ class DeliveryResult(Value):
 
     rule: str
     connection: str
-    integration_type: str = CUSTOMER_IO
+    integration_type: str
     status: Status
     identify: CallResult | None = None
     track: CallResult | None = None
+    send: CallResult | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
 

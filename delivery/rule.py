@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, ValidationError
 
-from delivery.labels import shown
+from delivery.errors import MappingError
 from delivery.mapping_schema import MappingSchema
 from delivery.source import Source
+from delivery.validation import problem
 from delivery.values import Value
 
 MAX_RULES_PER_EVENT = 100
 
-CUSTOMER_IO = "customer_io"
-
 
 class RuleMetadata(Value):
-    """What a rule says about its action. Unknown keys are kept: clients store their own."""
+    """What every rule says. What its action reads besides is the destination's, see `Action`.
+
+    Unknown keys are kept: clients store their own. With `accept` of `backend` it matches no event
+    that came with a publishable key.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    action: str = "track_event"
-    event_name_override: str | None = None
-    on_limit: Literal["fail", "drop"] = "fail"
-    allow_commands: bool = False
-    send_nulls: bool = False
+    action: str
     accept: Literal["all", "backend"] = "all"
+
+    @classmethod
+    def of(cls, rule: MatchedRule) -> Self:
+        """What the rule's action reads. Raises `MappingError`: it was stored with other types."""
+        try:
+            return cls.model_validate(rule.metadata.model_dump())
+        except ValidationError as err:
+            where = ".".join(str(part) for part in err.errors()[0]["loc"])
+            raise MappingError(f"metadata.{where}", problem(err.errors()[0])) from None
 
 
 class MatchedRule(Value):
@@ -42,8 +49,8 @@ class MatchedRule(Value):
     id: str
     connection: str
     connection_name: str
-    integration_type: str = CUSTOMER_IO
-    metadata: RuleMetadata = Field(default_factory=RuleMetadata)
+    integration_type: str
+    metadata: RuleMetadata
     mapping: MappingSchema | None = None
     build: int = 1
     anonymous_only: bool = False
@@ -79,17 +86,3 @@ class MatchResult(Value):
     resource_id_hash: str | None = None
     features: tuple[str, ...] = ()
     limited_since: AwareDatetime | None = None
-
-
-def unread_metadata(stored: Mapping[str, Any]) -> tuple[str, ...]:
-    """A warning for each key that is kept for the client that set it, but that nothing reads."""
-    read = tuple(RuleMetadata.model_fields)
-    return tuple(
-        f"metadata.{shown(name)} is kept but not read: only {', '.join(read)} are"
-        for name in stored
-        if name not in read
-    )
-
-
-def metadata_from(stored: dict[str, Any]) -> RuleMetadata:
-    return RuleMetadata.model_validate(stored)

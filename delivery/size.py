@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from delivery.errors import EventTooLarge
 from delivery.strict_json import outside_strings, without_escapes
 
+# Events accepted since this feature is in use are held to these limits, see `capabilities`.
+SIZE_LIMIT = "size_limit"
+
 LARGEST_PAYLOAD = 256 * 1024
 MOST_VALUES = 10_000
 # For all else in an input: names, ids, up to a hundred rules, and some that nothing reads.

@@ -14,7 +14,7 @@ from emitonce.errors import DeliveryFailed, EmitError, EventCanceled, EventNotFo
 from emitonce.rpc import refusal
 
 if TYPE_CHECKING:
-    from delivery.log import EventLog
+    from eventlog.log import EventLog
 
 
 class EventHandle:

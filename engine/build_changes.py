@@ -6,20 +6,21 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from pydantic import JsonValue
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
-from delivery.build_messages import build_messages
-from delivery.capabilities import THIS_RELEASE, UnknownToThisRelease
+from delivery.capabilities import UnknownToThisRelease
 from delivery.errors import InvalidEvent, MappingError
 from delivery.event import Event, read_event
-from delivery.history import read_history
 from delivery.labels import shown
-from delivery.message import MessagePair
+from delivery.message import Messages
 from delivery.rule import MatchedRule
+from destinations.registry import build_messages, this_release
 from emitonce.errors import CannotDecode
 from engine.codec import decode_in_place
 from engine.finding import Finding, fine, warn
+from eventlog.history import read_history
 
 RECENT = timedelta(days=7)
 MOST_EVENTS = 200
@@ -47,7 +48,7 @@ async def examine_build(client: Client, task_queue: str) -> AsyncIterator[Findin
 
     Recent events that were matched with an older build are built by both, and compared.
     """
-    newest = THIS_RELEASE.newest_build
+    newest = this_release().newest_build
     matter = f"build {newest}"
     rules: dict[str, _RuleChanges] = {}
     async for run in client.list_workflows(_recent(task_queue), limit=MOST_EVENTS):
@@ -104,15 +105,15 @@ def _compare(event: Event, rule: MatchedRule, newest: int, found: _RuleChanges) 
     found.changes.update(dict.fromkeys(changes))
 
 
-def _built(event: Event, rule: MatchedRule) -> MessagePair | str:
-    """Both messages, or why there are none."""
+def _built(event: Event, rule: MatchedRule) -> Messages | str:
+    """The messages, or why there are none."""
     try:
         return build_messages(event, rule)
     except MappingError as err:
         return f"mapping_error: {err}"
 
 
-def _changes(before: MessagePair | str, after: MessagePair | str) -> list[str]:
+def _changes(before: Messages | str, after: Messages | str) -> list[str]:
     """What differs, in words and without values; the context is another in each build."""
     if isinstance(before, str) or isinstance(after, str):
         return [] if before == after else [after if isinstance(after, str) else "no mapping error"]
@@ -120,18 +121,19 @@ def _changes(before: MessagePair | str, after: MessagePair | str) -> list[str]:
     return [*_fields(before, after), *told]
 
 
-def _fields(before: MessagePair, after: MessagePair) -> list[str]:
-    """The names of the fields and traits that are sent otherwise."""
-    old = {**before.track.body, **before.identify.body}
-    new = {**after.track.body, **after.identify.body}
-    names = [name for name in old | new if name not in ("traits", "context")]
-    changed = [name for name in names if old.get(name) != new.get(name)]
-    old_traits, new_traits = old["traits"], new["traits"]
-    assert isinstance(old_traits, dict)
-    assert isinstance(new_traits, dict)
-    changed += [
-        f"trait {shown(name)}"
-        for name in old_traits | new_traits
-        if old_traits.get(name) != new_traits.get(name)
-    ]
+def _fields(before: Messages, after: Messages) -> list[str]:
+    """The names of the fields, and of what an object in them holds, that are sent otherwise."""
+    old, new = _flat(before), _flat(after)
+    changed = [name for name in old | new if old.get(name) != new.get(name)]
     return [f"{', '.join(changed)} would differ"] if changed else []
+
+
+def _flat(messages: Messages) -> dict[str, JsonValue]:
+    fields: dict[str, JsonValue] = {}
+    for message in reversed(messages.messages):
+        for name, value in message.body.items():
+            if name == "traits" and isinstance(value, dict):
+                fields |= {f"trait {shown(trait)}": inner for trait, inner in value.items()}
+            elif name != "context":
+                fields[name] = value
+    return fields

@@ -11,8 +11,8 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError, RPCStatusCode
 
-from delivery.log import EventLog, delivery_log
 from engine.codec import decode_in_place
+from eventlog.log import EventLog, delivery_log
 
 # Others wait while a larger history is read, so that is done in a thread.
 READ_AT_ONCE = 64 * 1024

@@ -6,9 +6,9 @@ from pydantic import AwareDatetime
 from temporalio.client import WorkflowExecution
 
 from delivery import search_attributes as names
-from delivery.history import CREATED_BY
 from delivery.result import Status
 from delivery.values import Value
+from eventlog.history import CREATED_BY
 
 _STATUS = {
     "Running": Status.PROCESSING,

@@ -26,13 +26,13 @@ from delivery.alert import (
 )
 from delivery.delivery_log import DeliveryLog
 from delivery.labels import shown
-from delivery.log import EventLog
 from delivery.result import Status
 from delivery.search_attributes import STATE, TEST, WORKSPACE
 from emitonce.errors import CannotDecode
 from engine.event_log import EventNotFound, read_event_log
 from engine.held_runs import held_for
 from engine.links import run_url
+from eventlog.log import EventLog
 
 LISTED_WITHIN = timedelta(minutes=1)
 TOLD_ONE_BY_ONE = 10
@@ -294,10 +294,10 @@ def _first(log: EventLog | None, wanted: Callable[[DeliveryLog], bool]) -> Deliv
 def _last_response(delivery: DeliveryLog | None) -> LastResponse | None:
     if delivery is None:
         return None
-    calls = [call for call in (delivery.track, delivery.identify) if call and call.attempts]
+    calls = [call for call in delivery.calls if call.attempts]
     if not calls:
         return None
-    last = calls[0].attempts[-1]
+    last = calls[-1].attempts[-1]
     return LastResponse(
         call=last.call,
         outcome_code=last.outcome_code,

@@ -20,13 +20,13 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from delivery import search_attributes as names
 from delivery.bulk_redelivery import Mode, Selection
-from delivery.log import EventLog
 from delivery.moments import iso_milliseconds
-from delivery.redelivery_plan import NotRedeliverable
 from delivery.result import Status
 from engine.event_log import describe_event, read_run_log
 from engine.redelivery import MARK
 from engine.selected_runs import AGAIN_OF
+from eventlog.log import EventLog
+from eventlog.redelivery_plan import NotRedeliverable
 
 _KEPT = (names.WORKSPACE, names.EVENT, names.RESOURCE, names.RESOURCE_ID)
 

@@ -19,14 +19,14 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from delivery import steering
 from delivery.attempt import AttemptList
-from delivery.history import moment
-from delivery.log import DeliveryLog
 from delivery.outcome import DELIVERY_DEADLINE
 from delivery.result import DeliveryResult, Status
 from delivery.resume import RESUMED, TOLD_PER_SECOND, Resume
 from delivery.step import Carried, activity_id
 from engine.event_log import EventNotFound, describe_event, read_run_log
 from engine.next_attempt import is_scheduled, pending
+from eventlog.history import moment
+from eventlog.log import DeliveryLog
 
 # An attempt due so soon is left alone.
 IMMINENT = timedelta(seconds=5)

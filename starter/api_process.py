@@ -20,7 +20,7 @@ from worker import (
     observed,
     on_signals,
     open_catalog,
-    open_customerio,
+    open_clients,
     watched_keys,
 )
 
@@ -37,7 +37,7 @@ async def run_api(settings: Settings, *, as_json: bool) -> None:
     async with (
         observed(settings, role="api") as telemetry,
         open_catalog(settings, secrets) as catalog,
-        open_customerio(settings) as customerio,
+        open_clients(settings) as clients,
     ):
         client = await connect_observed(settings, secrets, telemetry)
         parts = Parts(
@@ -60,7 +60,7 @@ async def run_api(settings: Settings, *, as_json: bool) -> None:
             else None,
         )
         async with watched_keys(client, catalog, settings, role="api"):
-            pages = make_console(parts, customerio, settings)
+            pages = make_console(parts, clients, settings)
             await _serve_until_told(parts, pages, settings, as_json=as_json)
 
 

@@ -7,7 +7,7 @@ other terminals find them without any setting.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +15,8 @@ from typing import Any
 from temporalio.client import Client
 
 from catalog import Catalog
-from destinations.customerio.client import CustomerIOClient
 from destinations.customerio.simulator import Simulator
+from destinations.destination import Client as DestinationClient
 from emitonce import Emitter
 from emitonce.codec import EncryptionCodec
 from engine.connect import connect
@@ -31,7 +31,7 @@ from starter.codec_server import listen, serve_codec
 from starter.console import development_key
 from starter.running_stack import DevPorts, alone, announced
 from starter.site import make_console
-from worker import database_url, migrate_database, open_catalog, open_customerio, open_worker
+from worker import database_url, migrate_database, open_catalog, open_clients, open_worker
 
 HOST = "127.0.0.1"
 
@@ -44,7 +44,7 @@ class DevStack:
     secrets: Secrets
     client: Client
     catalog: Catalog
-    customerio: CustomerIOClient
+    clients: Mapping[str, DestinationClient]
     simulator: Simulator | None
     emitter: Emitter
     temporal: str
@@ -114,14 +114,14 @@ async def open_dev_stack(
         database = await parts.enter_async_context(database_url(settings))
         await migrate_database(database)
         catalog = await parts.enter_async_context(open_catalog(settings, secrets))
-        customerio = await parts.enter_async_context(open_customerio(settings))
+        clients = await parts.enter_async_context(open_clients(settings))
         client = await connect(
             temporal,
             timeout_seconds=settings.connect_timeout_seconds,
             keys=secrets.payload_ring(),
         )
         await register_search_attributes(client)
-        await parts.enter_async_context(open_worker(client, catalog, customerio, settings))
+        await parts.enter_async_context(open_worker(client, catalog, clients, settings))
         api = Parts(
             client=client,
             catalog=catalog,
@@ -137,7 +137,7 @@ async def open_dev_stack(
                 api,
                 host=settings.http_host,
                 port=ports.http,
-                console=make_console(api, customerio, settings, development=key),
+                console=make_console(api, clients, settings, development=key),
             )
         )
         stack = DevStack(
@@ -145,7 +145,7 @@ async def open_dev_stack(
             secrets=secrets,
             client=client,
             catalog=catalog,
-            customerio=customerio,
+            clients=clients,
             simulator=simulator,
             emitter=Emitter(
                 client, instance_secret=secrets.instance_secret, task_queue=settings.task_queue

@@ -1,4 +1,4 @@
-"""The two requests that an event would make by a rule, without sending them.
+"""The requests that an event would make by a rule, without sending them.
 
 Command line, HTTP API and console show the same, since all ask here.
 """
@@ -12,11 +12,11 @@ from typing import Any
 from catalog import Catalog
 from catalog.errors import NotFound
 from catalog.rules import Rule
-from delivery.build_messages import build_messages
 from delivery.event import Event, read_event
-from delivery.message import MessagePair
-from delivery.rule import MatchedRule, MatchRequest, unread_metadata
+from delivery.message import Messages
+from delivery.rule import MatchedRule, MatchRequest
 from delivery.size import check_payload_size
+from destinations.registry import build_messages, unread_metadata
 
 # Of the event that is tried, which is nobody's.
 NIL = "00000000-0000-0000-0000-000000000000"
@@ -64,12 +64,12 @@ def unsent_event(fields: Mapping[str, Any]) -> Event:
     return read_event(dict(fields), event_id=NIL, started_at=datetime.now(UTC))
 
 
-def preview(event: Event, rule: MatchedRule) -> MessagePair:
-    """Both requests, with every warning that the delivery would carry and those of the rule.
+def preview(event: Event, rule: MatchedRule) -> Messages:
+    """All requests, with every warning that the delivery would carry and those of the rule.
 
     Raises:
         MappingError: no valid message can be built.
     """
     messages = build_messages(event, rule)
-    warnings = (*unread_metadata(rule.metadata.model_extra or {}), *messages.warnings)
-    return messages.model_copy(update={"warnings": warnings})
+    unread = unread_metadata(rule.integration_type, rule.metadata.model_dump())
+    return messages.model_copy(update={"warnings": (*unread, *messages.warnings)})

@@ -15,9 +15,9 @@ from catalog.keys import PublishableKey
 from catalog.rules import Rule
 from catalog.workspaces import Workspace
 from delivery.delivery_log import CallLog, DeliveryLog
-from delivery.log import EventLog
-from delivery.rule import unread_metadata
+from destinations.registry import unread_metadata
 from engine.listed_event import ListedEvent
+from eventlog.log import EventLog
 
 JsonObject = dict[str, Any]
 
@@ -87,7 +87,7 @@ def rule_object(rule: Rule) -> JsonObject:
         "metadata": rule.metadata,
         "active": rule.active,
         "hidden": rule.hidden,
-        **_present(warnings=list(unread_metadata(rule.metadata)) or None),
+        **_present(warnings=list(unread_metadata(rule.type, rule.metadata)) or None),
         "created_by": rule.created_by,
         "created_at": moment(rule.created_at),
         "updated_at": moment(rule.updated_at),
@@ -167,6 +167,7 @@ def rule_event_object(log: EventLog, delivery: DeliveryLog) -> JsonObject:
         "warnings": list(delivery.warnings),
         "identify": call_object(delivery.identify),
         "track": call_object(delivery.track),
+        **_present(send=call_object(delivery.send)),
         "created_by": log.created_by or UNSAID,
         "created_at": moment(log.accepted_at),
     }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from catalog.connections import Credential
-from destinations.customerio.client import CustomerIOClient
-from destinations.customerio.verify import Verification, verify
+from collections.abc import Mapping
+
+from destinations.customerio.destination import VENDOR_URLS
+from destinations.destination import Client, Credential, Verification
 from settings import Settings
 from starter.api import Parts
 from starter.console import Console, DevelopmentKey
@@ -12,7 +13,7 @@ from starter.console import Console, DevelopmentKey
 
 def make_console(
     parts: Parts,
-    customerio: CustomerIOClient,
+    clients: Mapping[str, Client],
     settings: Settings,
     *,
     development: DevelopmentKey | None = None,
@@ -25,7 +26,8 @@ def make_console(
     if development is not None:
         settings.forbid_in_production("a development key", "sign in with a machine key")
 
-    async def ask(credential: Credential) -> Verification:
-        return await verify(customerio, credential)
+    async def ask(type: str, credential: Credential) -> Verification:
+        return await clients[type].verify(credential)
 
-    return Console(parts, verify=ask, base_urls=settings.customerio_urls(), development=development)
+    base_urls = VENDOR_URLS | settings.base_urls()["customer_io"]
+    return Console(parts, verify=ask, base_urls=base_urls, development=development)

@@ -1,4 +1,4 @@
-"""An event is matched with rules; for each, the person is identified, then the event tracked."""
+"""Match an event with rules; for each, identify the person, then track the event."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 with workflow.unsafe.imports_passed_through():
     from activities.match_rules import MATCH_RULES, MATCH_RULES_LOCALLY, MatchRules
     from delivery import search_attributes, steering
-    from delivery.capabilities import THIS_RELEASE
     from delivery.errors import EventTooLarge, InvalidEvent
     from delivery.event import Event, read_event, read_without_payload
     from delivery.outcome import DELIVERY_DEADLINE
     from delivery.result import DeliveryResult, EventResult, Status
     from delivery.rule import MatchRequest, MatchResult
     from delivery.size import check_input, check_payload_size, is_small
+    from destinations.registry import this_release, with_types_and_builds
     from workflows.connections import Connections
     from workflows.delivery import Delivery
     from workflows.listing import listing_updates
@@ -151,13 +151,14 @@ def _read(raw: RawValue, *, with_payload: bool) -> Event:
     try:
         if encoding != "json/plain":
             raise InvalidEvent("input", "is not JSON; send one JSON object as json/plain")
-        return read(
+        event = read(
             raw.payload.data,
             event_id=workflow.info().workflow_id,
             started_at=workflow.info().workflow_start_time,
         )
     except InvalidEvent as err:
         raise _invalid(err) from None
+    return with_types_and_builds(event)
 
 
 def _read_large(raw: RawValue, event: Event, matched: MatchResult) -> Event:
@@ -223,7 +224,7 @@ async def _match(event: Event) -> MatchResult:
             retry_policy=MATCH_RULES.retry,
             summary="match rules: the catalog was away",
         )
-    THIS_RELEASE.check(matched, event.redelivery.builds if event.redelivery else ())
+    this_release().check(matched, event.redelivery.builds if event.redelivery else ())
     if not matched.workspace_known:
         raise _invalid(InvalidEvent("workspace", "is unknown here; check the id"))
     return matched

@@ -1,4 +1,4 @@
-"""One event × one rule: identify the person, then track the event; held while it has to wait."""
+"""One event × one rule: its calls in order (identify, then track); held while it has to wait."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ with workflow.unsafe.imports_passed_through():
 
     from activities.identify import IDENTIFY, Identify
     from activities.policy import Policy
+    from activities.send import SEND, Send
     from activities.track import TRACK, Track
     from delivery.attempt import AttemptList, Call
-    from delivery.build_messages import build_messages
     from delivery.delivery_log import DeliveryLog
     from delivery.errors import MappingError
     from delivery.event import Event
@@ -27,9 +27,16 @@ with workflow.unsafe.imports_passed_through():
     from delivery.result import CallResult, DeliveryResult, Status
     from delivery.rule import MatchedRule
     from delivery.step import CONNECTION_HELD, Carried, Step, StepResult, activity_id
+    from destinations.registry import build_messages
     from workflows.connections import Connections
 
-SendMethod = Callable[[Any, Step], Awaitable[StepResult]]
+CallMethod = Callable[[Any, Step], Awaitable[StepResult]]
+
+ACTIVITIES: dict[Call, tuple[CallMethod, Policy]] = {
+    "identify": (Identify.identify, IDENTIFY),
+    "track": (Track.track, TRACK),
+    "send": (Send.send, SEND),
+}
 
 # A held delivery looks for itself once an hour, should nobody tell it of its connection's return.
 LOOK_AGAIN = timedelta(hours=1)
@@ -51,9 +58,9 @@ class StepFailed(Exception):
 
 
 class Delivery:
-    """Runs the two steps in order and answers for this rule alone: it never raises.
+    """Runs the calls in order and answers for this rule alone: it never raises.
 
-    Both steps are made anew when the event is redelivered; `earlier` is what runs before made of
+    All of them are made again when the event is redelivered; `earlier` is what runs before made of
     them, whose attempts are carried along.
     """
 
@@ -104,9 +111,10 @@ class Delivery:
         try:
             messages = build_messages(self._event, self.rule)
             warnings = messages.warnings
-            ended["identify"] = await self._step(Identify.identify, IDENTIFY, messages.identify)
-            if not self._event.identify_only:
-                ended["track"] = await self._step(Track.track, TRACK, messages.track)
+            for message in messages.messages:
+                if self._event.identify_only and message.call != "identify":
+                    continue
+                ended[message.call] = await self._step(message)
         except MappingError as err:
             error = f"{OutcomeCode.MAPPING_ERROR}: {err}"
             return self._ended(Status.FAILED, ended, error=error)
@@ -119,15 +127,10 @@ class Delivery:
 
     def _ended_earlier(self) -> dict[Call, StepResult]:
         """How the calls ended in runs before; empty for an event that is not redelivered."""
-        calls = (self._earlier.identify, self._earlier.track) if self._earlier else ()
-        return {call.call: call.step_result for call in calls if call and call.step_result}
+        calls = self._earlier.calls if self._earlier else ()
+        return {call.call: result for call in calls if (result := call.step_result)}
 
-    async def _step(
-        self,
-        method: SendMethod,
-        policy: Policy,
-        message: Message,
-    ) -> StepResult:
+    async def _step(self, message: Message) -> StepResult:
         made = self._earlier.call(message.call) if self._earlier else None
         step = Step(
             workspace=self._event.workspace,
@@ -141,7 +144,7 @@ class Delivery:
         while True:
             seen = self._connections.times_resumed(step.connection)
             try:
-                return await self._execute(method, policy, step)
+                return await self._execute(step)
             except ActivityError as err:
                 result = self._result_of(err, step)
                 if not _is_hold(err) or step.test or self._canceled:
@@ -149,13 +152,15 @@ class Delivery:
             step = step.model_copy(update={"attempts": result.attempts})
             await self._hold(step, result, seen)
 
-    async def _execute(self, method: SendMethod, policy: Policy, step: Step) -> StepResult:
+    async def _execute(self, step: Step) -> StepResult:
         left = self._deadline - workflow.now()
         if self._canceled:
             raise StepFailed(step.message.call, _not_made(step, CANCELED_BEFORE), canceled=True)
         if left <= timedelta(0):
             raise StepFailed(step.message.call, _given_up(step, "the deadline has passed"))
-        policy = policy.once() if step.test else policy
+        method, policy = ACTIVITIES[step.message.call]
+        if step.test:
+            policy = policy.once()
         return await workflow.execute_activity_method(
             method,
             step,
@@ -226,8 +231,7 @@ class Delivery:
             connection=self.rule.connection,
             integration_type=self.rule.integration_type,
             status=status,
-            identify=_in_short(ended.get("identify")),
-            track=_in_short(ended.get("track")),
+            **{call: _in_short(result) for call, result in ended.items()},
             warnings=warnings,
             error=error,
         )
@@ -278,6 +282,6 @@ def _last_code(attempts: AttemptList) -> OutcomeCode:
     return attempts.last.outcome_code if attempts.last else OutcomeCode.INTERNAL_ERROR
 
 
-def _in_short(step: StepResult | None) -> CallResult | None:
+def _in_short(step: StepResult) -> CallResult | None:
     """None for a step of which no request was ever made."""
-    return CallResult.of(step) if step is not None and step.attempts.count else None
+    return CallResult.of(step) if step.attempts.count else None

@@ -16,7 +16,7 @@ from emitonce import Emitter
 from engine.connect import connect
 from settings import Settings, load_secrets
 from starter.logs import configure_logs
-from worker import open_catalog, open_customerio, open_worker
+from worker import open_catalog, open_clients, open_worker
 
 
 def start(directory: Path, vendor: str) -> Lane:
@@ -34,10 +34,10 @@ async def accepting(target: dict[str, Any]) -> AsyncIterator[Accept]:
     secrets = load_secrets(settings)
     async with (
         open_catalog(settings, secrets) as catalog,
-        open_customerio(settings) as customerio,
+        open_clients(settings) as clients,
     ):
         client = await connect(keys=secrets.payload_ring())
-        async with open_worker(client, catalog, customerio, settings):
+        async with open_worker(client, catalog, clients, settings):
             emitter = Emitter(client, instance_secret=secrets.instance_secret, eager_start=True)
 
             async def accept(number: int, payload: dict[str, Any]) -> None:

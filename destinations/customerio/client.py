@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Protocol
 
 import httpx
 from pydantic import JsonValue, SecretStr
@@ -17,25 +15,15 @@ from pydantic import JsonValue, SecretStr
 from delivery.attempt import Call
 from delivery.message import Message
 from delivery.outcome import Reply
+from destinations.customerio.destination import API_KEY, REGION, VENDOR_URLS
+from destinations.customerio.verify import verify
+from destinations.destination import Credential, Verification
 from destinations.http.addresses import names_own_network
 from destinations.http.errors import NotSent
 from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http
 from destinations.http.redaction import strings
 
-VENDOR_URLS: Mapping[str, str] = MappingProxyType(
-    {"us": "https://cdp.customer.io/v1", "eu": "https://cdp-eu.customer.io/v1"}
-)
 CALLS: tuple[Call, ...] = ("identify", "track")
-
-
-class Credential(Protocol):
-    """What a request is made with; the catalog's `Credential` is one."""
-
-    @property
-    def region(self) -> str: ...
-
-    @property
-    def api_key(self) -> SecretStr: ...
 
 
 class CustomerIOClient:
@@ -44,12 +32,14 @@ class CustomerIOClient:
     def __init__(
         self,
         http: Http,
-        base_urls: Mapping[str, str] = VENDOR_URLS,
+        base_urls: Mapping[str, str],
         *,
         total_timeout: float = TOTAL_TIMEOUT_SECONDS,
         agent: str = "emitonce",
     ) -> None:
-        """`base_urls` by region, each ending in the API's version; the timeout is in seconds.
+        """`base_urls` replace the vendor's, by region, each ending in the API's version.
+
+        The timeout is in seconds.
 
         `agent` is the `User-Agent` of every request.
 
@@ -59,7 +49,7 @@ class CustomerIOClient:
         self._http = http
         self._urls = {
             region: {call: httpx.URL(f"{_base_url(region, url)}/{call}") for call in CALLS}
-            for region, url in base_urls.items()
+            for region, url in {**VENDOR_URLS, **base_urls}.items()
         }
         self._agent = agent
         self._total_timeout = total_timeout
@@ -84,6 +74,9 @@ class CustomerIOClient:
         """
         return await self._post("identify", b"{}", credential, {})
 
+    async def verify(self, credential: Credential) -> Verification:
+        return await verify(self, credential)
+
     async def _post(
         self,
         call: Call,
@@ -91,20 +84,21 @@ class CustomerIOClient:
         credential: Credential,
         body: Mapping[str, JsonValue],
     ) -> Reply:
-        urls = self._urls.get(credential.region)
+        region, api_key = credential.settings[REGION], credential.secrets[API_KEY]
+        urls = self._urls.get(region)
         if urls is None:
-            raise NotSent(f"region {credential.region!r}")
+            raise NotSent(f"region {region!r}")
         answer = await self._http.ask(
             "POST",
             urls[call],
-            _headers(credential.api_key, self._agent),
+            _headers(api_key, self._agent),
             content,
             # A base URL of the own network is an operator's; the vendor's must be public.
             anywhere=names_own_network(urls[call].host),
             name=call,
             seconds=self._total_timeout,
         )
-        return answer.reply(secrets=(credential.api_key,), sent=_identifying(body))
+        return answer.reply(secrets=(api_key,), sent=_identifying(body))
 
 
 def _headers(api_key: SecretStr, agent: str) -> dict[str, str]:

@@ -6,54 +6,47 @@ refused (400), with a wrong one the key is (401). The order of these checks is p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Protocol
 
 from pydantic import SecretStr
 
 from delivery.outcome import AUTH_STATUS, Reply
-from destinations.customerio.client import Credential, CustomerIOClient
+from destinations.customerio.destination import REGION
+from destinations.destination import Credential, Verdict, Verification
 from destinations.http.errors import NoReply
-
-
-class Verdict(StrEnum):
-    RIGHT_KEY = "ok"
-    WRONG_KEY = "wrong_key"
-    WRONG_REGION = "wrong_region"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Verification:
-    """`message` is one sentence for a person; `region` is where the key is right, if anywhere."""
-
-    verdict: Verdict
-    message: str
-    region: str | None = None
 
 
 @dataclass(frozen=True)
 class _Elsewhere:
     """The same key, tried in another region."""
 
-    region: str
-    api_key: SecretStr
+    settings: Mapping[str, str]
+    secrets: Mapping[str, SecretStr]
 
 
-async def verify(client: CustomerIOClient, credential: Credential) -> Verification:
+class Prober(Protocol):
+    @property
+    def regions(self) -> tuple[str, ...]: ...
+
+    async def probe(self, credential: Credential) -> Reply:
+        """Send what strict mode refuses, so that nothing is written. Raises `NoReply`."""
+        ...
+
+
+async def verify(client: Prober, credential: Credential) -> Verification:
     """Ask the credential's region once, and each other region once when the key is refused there.
 
     Takes one request's time limit per region at most; never raises for what was answered.
     """
-    region = credential.region
+    region = credential.settings[REGION]
     try:
         reply = await client.probe(credential)
     except NoReply as err:
         return Verification(Verdict.UNKNOWN, f"the key could not be checked: {err}")
     if _accepted(reply):
-        return Verification(
-            Verdict.RIGHT_KEY, f"Customer.io takes this key in region {region}", region
-        )
+        return Verification(Verdict.RIGHT, f"Customer.io takes this key in region {region}", region)
     if reply.status_code not in AUTH_STATUS:
         return Verification(
             Verdict.UNKNOWN, f"the key could not be checked: answered with {reply.status_code}"
@@ -63,7 +56,7 @@ async def verify(client: CustomerIOClient, credential: Credential) -> Verificati
         if other == region:
             continue
         try:
-            reply = await client.probe(_Elsewhere(region=other, api_key=credential.api_key))
+            reply = await client.probe(_Elsewhere({REGION: other}, credential.secrets))
         except NoReply:
             unasked = True
             continue

@@ -19,13 +19,13 @@ import catalog.errors as catalog
 import emitonce.errors as emit
 from delivery import errors as domain
 from delivery.cursor import InvalidCursor
-from delivery.redelivery_plan import NotRedeliverable
 from delivery.validation import problem
 from emitonce.size import EventTooLarge
 from engine.bulk_redelivery import NothingSelected
 from engine.event_log import EventNotFound
 from engine.failing_fast import NotConnected
 from engine.steering import AlreadyEnded, AttemptImminent, Held
+from eventlog.redelivery_plan import NotRedeliverable
 
 RETRY_AFTER_SECONDS = 2
 

@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
-from catalog import values
 from catalog.connections import Connection
-from catalog.errors import InvalidValue
+from destinations.customerio.destination import read_api_key
 from destinations.customerio.simulator import EU_KEY, US_KEY
-from destinations.customerio.verify import Verdict, verify
+from destinations.destination import Verdict
 from engine.connect import TemporalUnreachable
 from engine.steering import resume_connection
 from settings import Settings
@@ -151,7 +150,7 @@ def check(connection: Id, as_json: Json = False) -> None:
     async def ask(parts: Parts) -> dict[str, object]:
         known = await parts.catalog.connections.get(parts.organisation, connection)
         found = await parts.catalog.credentials.credential(known.workspace, known.id)
-        verified = await verify(await parts.customerio(), found.credential)
+        verified = await (await parts.clients())[found.type].verify(found)
         return {
             "connection": known.id,
             "verdict": verified.verdict,
@@ -164,7 +163,7 @@ def check(connection: Id, as_json: Json = False) -> None:
         print_json(answer)
     else:
         console.print(str(answer["message"]), markup=False)
-    if answer["verdict"] != Verdict.RIGHT_KEY:
+    if answer["verdict"] != Verdict.RIGHT:
         raise CommandFailed(Exit.AWAY if answer["verdict"] == Verdict.UNKNOWN else Exit.BAD)
 
 
@@ -195,9 +194,9 @@ def _read_key(given: str | None) -> str:
             )
             say("other users can read a key in a command line; --api-key - reads it from input")
     try:
-        return values.api_key(text).get_secret_value()
-    except InvalidValue as err:
-        raise typer.BadParameter(f"the API key {err.problem}") from None
+        return read_api_key(text)
+    except ValueError as err:
+        raise typer.BadParameter(f"the API key {err}") from None
 
 
 def _asked_key() -> str:

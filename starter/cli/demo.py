@@ -10,8 +10,7 @@ from typing import Annotated
 
 import typer
 
-from catalog import values
-from catalog.errors import InvalidValue
+from destinations.customerio.destination import read_api_key
 from destinations.customerio.simulator import EU_KEY, US_KEY
 from settings import Settings, SettingsError
 from starter.cli import tour_view
@@ -86,9 +85,9 @@ def _vendor() -> Vendor | None:
     if region not in ("us", "eu"):
         raise SettingsError("CUSTOMERIO_REGION: must be us or eu")
     try:
-        key = values.api_key(key).get_secret_value()
-    except InvalidValue as err:
-        raise SettingsError(f"CUSTOMERIO_CDP_API_KEY: {err.problem}") from None
+        key = read_api_key(key)
+    except ValueError as err:
+        raise SettingsError(f"CUSTOMERIO_CDP_API_KEY: {err}") from None
     other = "eu" if region == "us" else "us"
     return Vendor(
         region=region,

@@ -15,6 +15,7 @@ from catalog.database import Pool, close_pool, connection, open_pool
 from catalog.errors import CatalogError, CatalogUnavailable, SchemaMismatch
 from catalog.key_use import KeyUse
 from catalog.migrate import newer, pending
+from destinations.customerio.destination import VENDOR_URLS
 from engine.connect import TemporalUnreachable, connect
 from engine.examine import examine_temporal
 from engine.finding import Finding, bad, fine, warn
@@ -76,7 +77,7 @@ async def _examine() -> AsyncIterator[Finding]:
         yield finding
     async for finding in _temporal(settings, secrets):
         yield finding
-    for region, url in settings.customerio_urls().items():
+    for region, url in {**VENDOR_URLS, **settings.base_urls()["customer_io"]}.items():
         async for finding in _vendor(region, url):
             yield finding
 

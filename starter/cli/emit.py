@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from delivery.log import EventLog
 from delivery.result import Status
 from emitonce import EventHandle
+from eventlog.log import EventLog
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json
 from starter.cli.parts import Parts, log_when_ended, with_parts

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from delivery.log import EventLog
 from delivery.result import Status
 from emitonce.ids import resource_id_hash
 from engine.event_list import EventPage, list_events
@@ -21,6 +20,7 @@ from engine.steering import (
     cancel_delivery,
     cancel_event,
 )
+from eventlog.log import EventLog
 from starter.cli.erase import events_erase
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import Parts, with_parts

@@ -10,7 +10,6 @@ from catalog.key_watch import WrongKeys
 from delivery.bulk_redelivery import InvalidSelection
 from delivery.cursor import InvalidCursor
 from delivery.errors import InvalidEvent, MappingError
-from delivery.redelivery_plan import NotRedeliverable
 from emitonce import errors as emit
 from engine.bulk_redelivery import RedeliveryNotFound
 from engine.connect import TemporalUnreachable
@@ -21,6 +20,7 @@ from engine.namespace import NamespaceUnfit
 from engine.server_binary import NoServerBinary
 from engine.steering import AlreadyEnded, AttemptImminent, Held
 from engine.telemetry import TelemetryError
+from eventlog.redelivery_plan import NotRedeliverable
 from settings import SettingsError
 from starter.cli.errors import Exit
 from starter.listening import AddressTaken

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,14 +15,14 @@ from temporalio.envconfig import ClientConfig
 
 from catalog import Catalog
 from catalog.key_watch import KeyWatch
-from delivery.log import EventLog
-from destinations.customerio.client import CustomerIOClient
+from destinations.destination import Client as DestinationClient
 from emitonce import DeliveryFailed, Emitter, EventCanceled, EventHandle, InvalidEvent
 from emitonce.start import EventStarter
 from engine.connect import connect
+from eventlog.log import EventLog
 from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.running_stack import running_stack
-from worker import key_watch, open_catalog, open_customerio
+from worker import key_watch, open_catalog, open_clients
 
 T = TypeVar("T")
 
@@ -103,8 +103,8 @@ class Parts:
             task_queue=self.settings.task_queue,
         )
 
-    async def customerio(self) -> CustomerIOClient:
-        return await self._exits.enter_async_context(open_customerio(self.settings))
+    async def clients(self) -> Mapping[str, DestinationClient]:
+        return await self._exits.enter_async_context(open_clients(self.settings))
 
 
 @asynccontextmanager

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from catalog.rules import Rule
-from delivery.log import EventLog
-from delivery.message import MessagePair
+from delivery.message import Messages
 from delivery.result import Status
-from delivery.rule import unread_metadata
+from destinations.registry import unread_metadata
+from eventlog.log import EventLog
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import CREATED_BY, Parts, log_when_ended, with_parts
@@ -65,7 +65,7 @@ def create(
             created_by=CREATED_BY,
         )
     )
-    for warning in unread_metadata(made.metadata):
+    for warning in unread_metadata(made.type, made.metadata):
         say(warning)
     if as_json:
         print_json({"rule": rule_object(made)})
@@ -119,14 +119,15 @@ def preview(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
     """Print the exact two requests that an event with this payload would make; send nothing."""
     given = read_payload(payload)
 
-    async def build(parts: Parts) -> MessagePair:
+    async def build(parts: Parts) -> Messages:
         known = await parts.catalog.rules.get(parts.organisation, rule)
         matched = await stored_rule(parts.catalog, known)
         return preview_of(event_to_try(known, given), matched)
 
     messages = with_parts(build)
     if as_json:
-        print_json(messages.model_dump(mode="json"))
+        shown = {message.call: message.model_dump(mode="json") for message in messages.messages}
+        print_json({**shown, "warnings": list(messages.warnings)})
     else:
         show_messages(messages)
 

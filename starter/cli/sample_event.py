@@ -9,10 +9,9 @@ import typer
 
 from catalog.connections import Connection
 from catalog.paging import Page
-from delivery.log import EventLog
 from delivery.result import Status
-from destinations.customerio.client import VENDOR_URLS
 from destinations.customerio.simulator import EU_KEY, US_KEY
+from eventlog.log import EventLog
 from settings import SettingsError
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, print_json, say
@@ -99,7 +98,7 @@ async def _connection_with_rule(parts: Parts, workspace: str, region: str) -> No
 def _api_key(parts: Parts, region: str) -> str:
     if key := os.environ.get("CUSTOMERIO_CDP_API_KEY"):
         return key
-    if parts.settings.customerio_urls().get(region) == VENDOR_URLS.get(region):
+    if region not in parts.settings.base_urls()["customer_io"]:
         raise SettingsError(
             "CUSTOMERIO_CDP_API_KEY must hold the key of a Pipelines source "
             "(Customer.io: Data & Integrations, Sources, HTTP API)"

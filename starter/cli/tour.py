@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from catalog.connections import Connection
 from catalog.rules import Rule
 from delivery.delivery_log import CallLog
-from delivery.log import EventLog
 from delivery.result import Status
 from destinations.customerio.simulator import US_KEY, Fault
-from destinations.customerio.verify import Verdict, verify
+from destinations.destination import Verdict
 from emitonce import EventHandle
 from emitonce.errors import DeliveryFailed
+from eventlog.log import EventLog
 from starter.cli import tour_view
 from starter.cli.parts import CREATED_BY
 
@@ -94,9 +94,9 @@ class Tour:
 
     async def _check_key(self, workspace: str, connection: Connection) -> None:
         found = await self.stack.catalog.credentials.credential(workspace, connection.id)
-        checked = await verify(self.stack.customerio, found.credential)
+        checked = await self.stack.clients[found.type].verify(found)
         self._tell(f"key checked: {checked.message}")
-        self._expect(checked.verdict is Verdict.RIGHT_KEY, f"the key: {checked.message}")
+        self._expect(checked.verdict is Verdict.RIGHT, f"the key: {checked.message}")
 
     async def _delivered(self, workspace: str, rule: Rule) -> None:
         self._title("Send the test event")

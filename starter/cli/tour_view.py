@@ -15,9 +15,9 @@ from rich.text import Text
 
 from delivery.attempt import Attempt
 from delivery.delivery_log import CallLog, DeliveryLog
-from delivery.log import EventLog
-from delivery.message import MessagePair
+from delivery.message import Messages
 from delivery.result import Status
+from eventlog.log import EventLog
 from starter.cli.output import console
 
 if TYPE_CHECKING:
@@ -58,11 +58,10 @@ def show_end(stack: DevStack, tour: Tour) -> None:
         console.print(f"Temporal Web UI: {stack.ui}", markup=False, soft_wrap=True)
 
 
-def show_messages(messages: MessagePair) -> None:
-    """Two requests that were not sent."""
+def show_messages(messages: Messages) -> None:
+    """Requests that were not sent."""
     width = max(36, (console.width - 2) // 2)
-    both = (messages.identify, messages.track)
-    panels = [_body_panel(message.call, message.body, width) for message in both]
+    panels = [_body_panel(message.call, message.body, width) for message in messages.messages]
     console.print(Columns(panels, padding=(0, 1)))
     for warning in messages.warnings:
         console.print(f"note: {warning}", markup=False, style="yellow")
@@ -96,7 +95,7 @@ def _show_delivery(delivery: DeliveryLog) -> None:
             console.print(f"  {line}", markup=False, style="red")
     for warning in delivery.warnings:
         console.print(f"  note: {warning}", markup=False, style="yellow")
-    calls = [call for call in (delivery.identify, delivery.track) if call is not None]
+    calls = delivery.calls
     if calls:
         width = max(36, (console.width - 2) // 2)
         console.print(Columns([_panel(call, width) for call in calls], padding=(0, 1)))

@@ -5,6 +5,5 @@
 
 from starter.console.console import Console
 from starter.console.development import DevelopmentKey, development_key
-from starter.console.key_check import KeyCheck, Verify
 
-__all__ = ["Console", "DevelopmentKey", "KeyCheck", "Verify", "development_key"]
+__all__ = ["Console", "DevelopmentKey", "development_key"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
 
 from fastapi import FastAPI
@@ -10,10 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from destinations.destination import Credential, Verification
 from starter.api.failed_attempts import FailedAttempts
 from starter.api.parts import Parts
 from starter.console.development import DevelopmentKey
-from starter.console.key_check import Verify
 from starter.console.pages import Pages
 from starter.console.route import error_page
 from starter.console.routes import (
@@ -44,10 +44,14 @@ MODULES = (
 )
 
 
+# Asks a type's vendor about a credential.
+Verify = Callable[[str, Credential], Awaitable[Verification]]
+
+
 class Console:
     """Called with the application to add it to.
 
-    `verify` asks Customer.io about a key; `base_urls` are what regions mean, by region;
+    `verify` asks a vendor about a credential; `base_urls` are what regions mean, by region;
     `development` is the key that may be signed in with by a link, None in production.
     """
 

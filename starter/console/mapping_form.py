@@ -15,12 +15,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from delivery.mapping_schema import (
-    DEFAULT_FIELDS,
-    DEFAULT_MAPPING,
     LiteralSource,
     MappedField,
     MappingSchema,
 )
+from destinations.customerio.destination import CUSTOMER_IO
+from destinations.customerio.metadata import MAPPED_FIELDS
 from starter.console.forms import Form
 
 MOST_ROWS = 250
@@ -76,7 +76,7 @@ class Row:
 
     @property
     def vendors(self) -> bool:
-        return self.dest in DEFAULT_FIELDS
+        return self.dest in MAPPED_FIELDS
 
     @property
     def hint(self) -> str:
@@ -105,7 +105,7 @@ def rows_of(schema: MappingSchema) -> list[Row]:
 def read_rows(form: Form) -> list[Row]:
     """The table as it was sent, empty rows of one's own left out."""
     rows = []
-    for place in range(MOST_ROWS + 2 * len(DEFAULT_FIELDS)):
+    for place in range(MOST_ROWS + 2 * len(MAPPED_FIELDS)):
         name = f"m.{place}"
         if not form.has(f"{name}.dest"):
             continue
@@ -164,7 +164,7 @@ def same(one: MappingSchema, other: MappingSchema) -> bool:
 
 
 def is_default(schema: MappingSchema) -> bool:
-    return same(schema, DEFAULT_MAPPING)
+    return same(schema, CUSTOMER_IO.default_mapping)
 
 
 def _row(mapped: MappedField) -> Row:

@@ -1,4 +1,4 @@
-"""The two requests that a payload would make by a rule as it is typed; nothing is sent."""
+"""The requests that a payload would make by a rule as it is typed; nothing is sent."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import JsonValue, ValidationError
+from pydantic import ValidationError
 
 from delivery.errors import InvalidEvent, MappingError
 from delivery.mapping_schema import MappingSchema
-from delivery.rule import MatchedRule, metadata_from
+from delivery.message import Message
+from delivery.rule import MatchedRule, RuleMetadata
 from delivery.strict_json import parse
 from starter.console.rule_form import RuleForm
 from starter.console.words import sentence
@@ -20,10 +21,9 @@ from starter.rule_preview import preview as preview_of
 
 @dataclass(frozen=True)
 class Preview:
-    """Either both requests, or a `fault` that says where to look."""
+    """Either all requests, or a `fault` that says where to look."""
 
-    identify: dict[str, JsonValue] | None = None
-    track: dict[str, JsonValue] | None = None
+    messages: tuple[Message, ...] = ()
     warnings: tuple[str, ...] = ()
     fault: str | None = None
     fault_of: str | None = None
@@ -69,7 +69,8 @@ def preview(
             id=rule or NIL,
             connection=form.connection or NIL,
             connection_name="",
-            metadata=metadata_from(form.metadata()),
+            integration_type="customer_io",
+            metadata=RuleMetadata.model_validate(form.metadata()),
             mapping=schema,
             build=build,
         )
@@ -82,7 +83,7 @@ def preview(
         return Preview(fault=sentence(str(err)), fault_of="Not sent")
     except ValidationError:
         return Preview(fault="An option of the rule can't be read.", fault_of="Options")
-    return Preview(messages.identify.body, messages.track.body, messages.warnings)
+    return Preview(messages.messages, messages.warnings)
 
 
 def written(payload: dict[str, Any]) -> str:

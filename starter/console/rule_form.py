@@ -9,7 +9,8 @@ from typing import Any
 from catalog.mappings import GENERATED_VERSION
 from catalog.mappings import Mapping as StoredMapping
 from catalog.rules import Rule
-from delivery.mapping_schema import DEFAULT_MAPPING, MappingSchema
+from delivery.mapping_schema import MappingSchema
+from destinations.customerio.destination import CUSTOMER_IO
 from starter.console.forms import Form
 from starter.console.mapping_form import SHOWN_FIRST, Row, read_rows, read_schema, rows_of
 
@@ -33,7 +34,7 @@ class RuleForm:
     active: bool = True
     payload: str = ""
     payload_note: str = ""
-    rows: list[Row] = field(default_factory=lambda: rows_of(DEFAULT_MAPPING))
+    rows: list[Row] = field(default_factory=lambda: rows_of(CUSTOMER_IO.default_mapping))
     mapping_version: int = GENERATED_VERSION
     free_rows: int = 1
     faults: dict[str, str] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class RuleForm:
             flags=frozenset(name for name in _FLAGS if metadata.get(name) is True),
             active=rule.active,
             payload=payload,
-            rows=rows_of(mapping.schema if mapping else DEFAULT_MAPPING),
+            rows=rows_of(mapping.schema if mapping else CUSTOMER_IO.default_mapping),
             mapping_version=mapping.version if mapping else GENERATED_VERSION,
         )
 
@@ -77,7 +78,7 @@ class RuleForm:
 
     def take_mapping(self, mapping: StoredMapping | None) -> None:
         """Show this one in the table."""
-        self.rows = rows_of(mapping.schema if mapping else DEFAULT_MAPPING)
+        self.rows = rows_of(mapping.schema if mapping else CUSTOMER_IO.default_mapping)
         self.mapping_version = mapping.version if mapping else GENERATED_VERSION
 
     def metadata(self, stored: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from delivery.attempt import Attempt
 from delivery.delivery_log import CallLog, DeliveryLog
-from delivery.log import EventLog
 from delivery.result import Status
+from eventlog.log import EventLog
 from starter.console import words
 from starter.console.charts import Stroke, strip
 
@@ -62,12 +62,7 @@ def stories(log: EventLog, rules: Mapping[str, str], now: datetime) -> list[Stor
 
 
 def _story(delivery: DeliveryLog, rules: Mapping[str, str], ended: bool, now: datetime) -> Story:
-    attempts = [
-        attempt
-        for call in (delivery.identify, delivery.track)
-        if call is not None
-        for attempt in call.attempts
-    ]
+    attempts = [attempt for call in delivery.calls for attempt in call.attempts]
     ends = [one.started_at + timedelta(milliseconds=one.duration_ms) for one in attempts]
     first = min((one.started_at for one in attempts), default=now)
     until = max([*ends, now] if delivery.status in OPEN else ends, default=now)
@@ -131,10 +126,7 @@ def _can(delivery: DeliveryLog, ended: bool) -> frozenset[str]:
         return frozenset({"again"}) if delivery.status is Status.FAILED else frozenset()
     if delivery.status not in OPEN:
         return frozenset()
-    waits = any(
-        call is not None and call.next_attempt_at is not None
-        for call in (delivery.identify, delivery.track)
-    )
+    waits = any(call.next_attempt_at is not None for call in delivery.calls)
     return frozenset({"cancel", "retry"} if waits and delivery.held is None else {"cancel"})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from delivery.mapping_schema import DEFAULT_FIELDS
+from destinations.customerio.metadata import MAPPED_FIELDS
 from tests.api.caller import Api, assert_error, is_uuid
 from tests.integration.stack import SAMPLE
 
@@ -122,7 +122,7 @@ async def test_connections(api: Api):
     assert (changed["name"], changed["metadata"]) == ("Renamed", {"region": "eu"})
     assert changed["hidden"] is True
     credential = await api.stack.catalog.credentials.credential(api.stack.workspace, made["id"])
-    assert credential.api_key.get_secret_value() == "sim-us-key"
+    assert credential.secrets["cdpApiKey"].get_secret_value() == "sim-us-key"
     assert (await api.get(f"/connections/{made['id']}/actions")).json() == {"track_event": {}}
     gone = await api.call("DELETE", f"/connections/{made['id']}")
     assert (gone.status_code, gone.json()) == (200, {"id": made["id"], "type": "customer_io"})
@@ -272,7 +272,7 @@ async def test_default_mapping(api: Api):
     assert generated["status"] == "generated"
     assert generated["mapping"]["version"] == 1
     destinations = [field["dest"] for field in generated["mapping"]["schema"]["fields"]]
-    assert destinations == list(DEFAULT_FIELDS)
+    assert destinations == list(MAPPED_FIELDS)
     body = {"schema": SCHEMA, "expected_version": 0, "workspace_id": api.stack.workspace}
     stored = (await api.call("PUT", path, body)).json()
     assert (stored["status"], stored["mapping"]["version"]) == ("stored", 2)
@@ -381,7 +381,7 @@ async def test_field_catalog(api: Api):
     connection = (await api.post("/connections", new_connection(api))).json()["connection"]
     path = f"/connections/{connection['id']}/fields"
     catalog = (await api.get(path)).json()
-    assert [field["key"] for field in catalog["fields"]] == list(DEFAULT_FIELDS)
+    assert [field["key"] for field in catalog["fields"]] == list(MAPPED_FIELDS)
     assert (await api.get(path, refresh="true")).json() == catalog
     assert is_uuid(catalog["id"])
     assert_error(await api.get(path, refresh="yes"), 400, "refresh")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import uuid
 
-from delivery.capabilities import FIRST_RELEASE
 from destinations.customerio.simulator import Fault
+from destinations.registry import FIRST_RELEASE
 from tests.api.caller import Api, assert_error
 from tests.integration.stack import SAMPLE
 from tests.operations.processes import command

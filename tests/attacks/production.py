@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from catalog import Catalog
 from catalog.cipher import CredentialCipher
 from catalog.connections import Connection
 from catalog.rules import Rule
+from destinations import registry
 from emitonce.ids import resource_id_hash
 from tests.api.caller import BASE, Machine
 from tests.chaos.processes import Child
@@ -105,7 +107,8 @@ async def production(client: Client, database: str) -> AsyncIterator[Production]
     """Run the process on a migrated database; it is ended in the end."""
     keys = [secrets.token_bytes(32) for _ in range(3)]
     cipher = CredentialCipher({"c1": keys[0]})
-    catalog = await Catalog.open(database, cipher, lambda id: resource_id_hash(keys[2], id))
+    hashed = partial(resource_id_hash, keys[2])
+    catalog = await Catalog.open(database, cipher, hashed, registry)
     with tempfile.TemporaryDirectory(prefix="emitonce-attacks-") as folder:
         child = await Child.start(
             "api",

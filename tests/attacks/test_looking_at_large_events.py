@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-import delivery.log
-from delivery.build_messages import build_messages
+import eventlog.log
 from delivery.size import LARGEST_PAYLOAD, MOST_VALUES
 from destinations.customerio.simulator import Fault
+from destinations.registry import build_messages
 from starter.console.json_view import MORE, MOST_CHARACTERS
 from tests.api.caller import Api
 from tests.console.site import Site, sign_in
@@ -35,7 +35,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         rules.append(rule.id)
         return build_messages(event, rule)
 
-    monkeypatch.setattr(delivery.log, "build_messages", counting)
+    monkeypatch.setattr(eventlog.log, "build_messages", counting)
     return rules
 
 

@@ -12,8 +12,8 @@ from catalog.key_rights import KeyRights
 from catalog.keys import PublishableKey
 from catalog.rule_change import RuleChange
 from delivery.bulk_redelivery import Mode, Selection
-from delivery.capabilities import FIRST_RELEASE
 from delivery.mapping_schema import MappingSchema
+from destinations.registry import FIRST_RELEASE
 from engine.redelivery import redeliver
 from engine.send_again import send_again
 from tests.api.caller import Api, assert_error

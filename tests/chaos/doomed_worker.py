@@ -22,16 +22,16 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from activities import rate_limit, send
+import workflows.delivery
+from activities import rate_limit, sender
 from activities.match_rules import MatchRules
-from delivery.message import MessagePair
+from delivery.message import Messages
 from delivery.outcome import Reply
 from destinations.customerio.client import CustomerIOClient
 from settings import Settings
 from starter.cli.output import print_line
 from starter.logs import configure_logs
 from worker import run
-from workflows import delivery
 from workflows.delivery import Delivery, StepFailed
 
 POINTS = ("after_match", "before_request", "after_request", "before_heartbeat", "after_heartbeat")
@@ -50,7 +50,7 @@ def crash_at(text: str) -> Callable[[str], None]:
 
 def mine(here: Callable[[str], None]) -> None:
     """Lay `here` at every point."""
-    request, heartbeat = CustomerIOClient.send, send.activity.heartbeat
+    request, heartbeat = CustomerIOClient.send, sender.activity.heartbeat
     match = MatchRules.match_rules
 
     async def sending(self: CustomerIOClient, *arguments: Any) -> Any:
@@ -72,7 +72,7 @@ def mine(here: Callable[[str], None]) -> None:
     matching.__dict__.update(match.__dict__)  # the activity's own definition
     matching.__annotations__ = match.__annotations__
     CustomerIOClient.send = sending  # type: ignore[method-assign]
-    send.activity.heartbeat = beating
+    sender.activity.heartbeat = beating
     MatchRules.match_rules = matching  # type: ignore[method-assign]
 
 
@@ -84,13 +84,13 @@ def claims_without_sending() -> None:
 
 
 def track_first() -> None:
-    build = delivery.build_messages
+    build = workflows.delivery.build_messages
 
-    def swapped(*arguments: Any) -> MessagePair:
-        pair = build(*arguments)
-        return MessagePair(identify=pair.track, track=pair.identify)
+    def swapped(*arguments: Any) -> Messages:
+        messages = build(*arguments)
+        return messages.model_copy(update={"messages": messages.messages[::-1]})
 
-    delivery.build_messages = swapped
+    workflows.delivery.build_messages = swapped
 
 
 def track_after_failure() -> None:

@@ -25,8 +25,8 @@ from typing import Any
 
 from delivery.attempt import Attempt
 from delivery.delivery_log import CallLog
-from delivery.log import EventLog
 from delivery.result import Status
+from eventlog.log import EventLog
 from tests.chaos.latency import p95
 
 CALLS = ("identify", "track")

@@ -17,10 +17,10 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError
 
-from delivery.log import EventLog
 from emitonce import AsyncHTTPEmitter
 from emitonce.errors import NotAccepted
 from engine.event_log import EventNotFound, read_event_log
+from eventlog.log import EventLog
 from tests.chaos.oracle import Emitted, Facts, Received
 from tests.chaos.world import EVENT, World, until
 

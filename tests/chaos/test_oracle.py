@@ -11,9 +11,9 @@ import pytest
 
 from delivery.attempt import UNREPORTED, Attempt, AttemptList, Call
 from delivery.delivery_log import CallLog, DeliveryLog
-from delivery.log import EventLog
 from delivery.outcome import OutcomeCode
 from delivery.result import Status
+from eventlog.log import EventLog
 from tests.chaos.latency import p95
 from tests.chaos.oracle import Emitted, Facts, Received, check
 

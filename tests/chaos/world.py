@@ -20,6 +20,7 @@ from temporalio.client import Client
 from catalog import Catalog
 from catalog.cipher import CredentialCipher
 from catalog.embedded import EmbeddedPostgres
+from destinations import registry
 from destinations.customerio.simulator import Fault
 from emitonce.ids import resource_id_hash
 from emitonce.key_ring import KeyRing
@@ -156,7 +157,7 @@ class World:
     async def catalog(self) -> AsyncIterator[Catalog]:
         cipher = CredentialCipher({"k1": self.secrets["credential"]})
         hashed = lambda id: resource_id_hash(self.secrets["instance"], id)  # noqa: E731
-        catalog = await Catalog.open(self.postgres.dsn, cipher, hashed, max_connections=2)
+        catalog = await Catalog.open(self.postgres.dsn, cipher, hashed, registry, max_connections=2)
         try:
             yield catalog
         finally:

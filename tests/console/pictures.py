@@ -12,7 +12,7 @@ from playwright.async_api import Page
 
 from catalog.embedded import EmbeddedPostgres
 from catalog.migrate import migrate
-from destinations.customerio.client import VENDOR_URLS
+from destinations.customerio.destination import VENDOR_URLS
 from engine.connect import connect
 from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes

@@ -11,8 +11,7 @@ from typing import Any
 import httpx
 from playwright.async_api import Browser, Page
 
-from catalog.connections import Credential
-from destinations.customerio.verify import Verification, verify
+from destinations.destination import Credential, Verification
 from starter.api import served
 from starter.console import Console, DevelopmentKey
 from starter.console.session import COOKIE
@@ -102,8 +101,8 @@ async def open_site(
 ) -> AsyncIterator[Site]:
     """`serving` is for the server, `changes` are of the API's parts."""
 
-    async def asked(credential: Credential) -> Verification:
-        return await verify(stack.customerio, credential)
+    async def asked(type: str, credential: Credential) -> Verification:
+        return await stack.clients[type].verify(credential)
 
     parts = parts_of(stack, **changes)
     console = Console(

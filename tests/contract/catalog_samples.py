@@ -19,6 +19,7 @@ from catalog.cipher import CredentialCipher
 from catalog.connections import Connection
 from catalog.rules import Rule
 from delivery.rule import MatchRequest
+from destinations import registry
 
 CIPHER = CredentialCipher({"k1": b"1" * 32})
 METADATA = {"action": "track_event"}
@@ -31,7 +32,7 @@ def hash_resource_id(resource_id: str) -> str:
 
 @asynccontextmanager
 async def opened(dsn: str) -> AsyncIterator[Catalog]:
-    catalog = await Catalog.open(dsn, CIPHER, hash_resource_id)
+    catalog = await Catalog.open(dsn, CIPHER, hash_resource_id, registry)
     try:
         yield catalog
     finally:

@@ -9,6 +9,7 @@ import httpx
 from pydantic import SecretStr
 
 from delivery.message import Message
+from destinations.customerio.destination import API_KEY, REGION
 from destinations.customerio.simulator import EU_KEY, US_KEY, Simulator
 
 TIMEOUT = 0.3
@@ -19,6 +20,14 @@ TIMEOUT = 0.3
 class Key:
     region: str
     api_key: SecretStr
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {REGION: self.region}
+
+    @property
+    def secrets(self) -> dict[str, SecretStr]:
+        return {API_KEY: self.api_key}
 
 
 US = Key("us", SecretStr(US_KEY))

@@ -24,11 +24,12 @@ from catalog.errors import (
 )
 from delivery.alert import LastResponse, Refusal
 from delivery.mapping_schema import (
-    DEFAULT_MAPPING,
     LiteralSource,
     MappedField,
     MappingSchema,
 )
+from destinations import registry
+from destinations.customerio.build import DEFAULT_MAPPING
 from tests.contract.catalog_samples import (
     CIPHER,
     Tenant,
@@ -51,10 +52,10 @@ async def credential(tenant: Tenant):
 
 async def test_credential_is_what_was_given_and_shows_nothing_when_printed(tenant, database):
     found = await credential(tenant)
-    assert found.api_key.get_secret_value() == "cdp-key-1"
-    assert (found.region, found.status, found.version) == ("us", "active", 1)
+    assert found.secrets["cdpApiKey"].get_secret_value() == "cdp-key-1"
+    assert (found.settings, found.status, found.version) == ({"region": "us"}, "active", 1)
     assert found.workspace == tenant.workspace
-    assert "cdp-key-1" not in repr(found) + repr(found.credential)
+    assert "cdp-key-1" not in repr(found)
     async with psql(database) as reader:
         row = await reader.fetchrow("SELECT * FROM connections")
     assert b"cdp-key-1" not in bytes(row["encrypted_key"])
@@ -94,7 +95,7 @@ async def test_encrypted_key_copied_to_another_connection_does_not_open(tenant, 
 
 async def test_key_ring_without_the_key_cannot_decrypt(tenant, database):
     foreign = CredentialCipher({"k2": b"2" * 32})
-    catalog = await Catalog.open(database, foreign, hash_resource_id)
+    catalog = await Catalog.open(database, foreign, hash_resource_id, registry)
     try:
         with pytest.raises(CannotDecrypt):
             await catalog.credentials.credential(tenant.workspace, tenant.connection.id)
@@ -111,10 +112,10 @@ async def test_replaced_key_is_the_next_ones_in_this_process_and_others(tenant, 
         connections = tenant.catalog.connections
         await connections.replace_key(tenant.organisation, tenant.connection.id, "cdp-key-2")
         found = await credential(tenant)
-        assert (found.version, found.api_key.get_secret_value()) == (2, "cdp-key-2")
+        assert (found.version, found.secrets["cdpApiKey"].get_secret_value()) == (2, "cdp-key-2")
 
         async def seen() -> bool:
-            return (await credential(there)).api_key == SecretStr("cdp-key-2")
+            return (await credential(there)).secrets["cdpApiKey"] == SecretStr("cdp-key-2")
 
         await eventually(seen)
 
@@ -212,7 +213,7 @@ async def test_new_region_is_a_new_credential_and_revives(tenant):
     )
     assert (updated.region, updated.name) == ("eu", "Renamed")
     assert (updated.status, updated.credential_version) == ("active", 2)
-    assert (await credential(tenant)).api_key.get_secret_value() == "cdp-key-1"
+    assert (await credential(tenant)).secrets["cdpApiKey"].get_secret_value() == "cdp-key-1"
 
 
 async def test_new_name_alone_neither_revives_nor_counts_as_new_credential(tenant):
@@ -337,7 +338,7 @@ async def test_key_is_stored_without_the_blanks_that_came_with_copying(tenant):
     await tenant.catalog.connections.replace_key(
         tenant.organisation, tenant.connection.id, SecretStr(" cdp-key-2\n")
     )
-    assert (await credential(tenant)).api_key.get_secret_value() == "cdp-key-2"
+    assert (await credential(tenant)).secrets["cdpApiKey"].get_secret_value() == "cdp-key-2"
 
 
 async def test_mapping_counts_its_versions_and_refuses_a_late_writer(tenant):

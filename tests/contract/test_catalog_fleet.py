@@ -6,11 +6,12 @@ import pytest
 
 from catalog.errors import ReleaseTooOld
 from catalog.workers import SHARE_SECONDS, WorkerShare
-from delivery.capabilities import FIRST_RELEASE, SIZE_LIMIT, Capabilities
+from delivery.size import SIZE_LIMIT
+from destinations.registry import FIRST_RELEASE
 from tests.contract.catalog_samples import Tenant, opened, psql
 from tests.contract.test_catalog_workers import Clock, beat
 
-NEWER = Capabilities(builds=(1, 2), features=("short_attempts",))
+NEWER = FIRST_RELEASE.model_copy(update={"builds": (1, 2), "features": ("short_attempts",)})
 
 
 async def test_newest_build_waits_for_the_last_worker_that_lacks_it(database):
@@ -71,7 +72,7 @@ async def test_worker_that_cannot_ask_records_what_every_release_knows(database)
 
 
 async def test_worker_is_refused_that_lacks_a_type_which_a_connection_has(database):
-    other = Capabilities(destination_types=("other",))
+    other = FIRST_RELEASE.model_copy(update={"destination_types": ("other",)})
     async with opened(database) as catalog:
         await Tenant.create(catalog)
         with pytest.raises(ReleaseTooOld, match="destination type customer_io"):
@@ -80,7 +81,7 @@ async def test_worker_is_refused_that_lacks_a_type_which_a_connection_has(databa
 
 
 async def test_limits_of_size_hold_from_when_the_last_worker_knew_them(database):
-    limited = Capabilities(features=(SIZE_LIMIT,))
+    limited = FIRST_RELEASE.model_copy(update={"features": (SIZE_LIMIT,)})
     async with opened(database) as catalog, psql(database) as reader:
         old = WorkerShare(catalog.workers, knows=FIRST_RELEASE)
         new = WorkerShare(catalog.workers, knows=limited)

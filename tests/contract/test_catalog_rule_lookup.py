@@ -17,8 +17,9 @@ from catalog.errors import CatalogUnavailable, NotFound
 from catalog.mappings import Mappings
 from catalog.rule_lookup import RuleLookup
 from catalog.rules import Rules
-from delivery.mapping_schema import DEFAULT_MAPPING
 from delivery.rule import MatchRequest, MatchResult
+from destinations import registry
+from destinations.customerio.build import DEFAULT_MAPPING
 from tests.contract.catalog_samples import (
     CIPHER,
     METADATA,
@@ -232,8 +233,8 @@ async def test_lost_listener_bypasses_the_cache_until_it_is_back(tenant, databas
 async def test_own_write_is_read_though_its_notification_is_late(tenant):
     """NOTIFY comes when it comes; the process that wrote must not read what it has overwritten."""
     pool, changes = tenant.catalog.pool, Announced()
-    connections = Connections(pool, changes, CIPHER)
-    rules, mappings = Rules(pool, changes), Mappings(pool, changes)
+    connections = Connections(pool, changes, CIPHER, registry)
+    rules, mappings = Rules(pool, changes, registry), Mappings(pool, changes)
     lookup = RuleLookup(pool, changes, hash_resource_id)
     credentials = ConnectionLookup(pool, changes, CIPHER)
     organisation, connection = tenant.organisation, tenant.connection.id

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from catalog.workers import SHARE_SECONDS, Count, WorkerShare, next_share
+from destinations.registry import FIRST_RELEASE
 from tests.contract.catalog_samples import opened, psql
 
 
@@ -92,6 +93,6 @@ async def test_shares_never_add_up_to_more_than_the_whole(database, seed):
 
 
 def test_share_is_lowered_at_once_and_raised_when_all_know():
-    assert next_share(1.0, Count(alive=4, known_to_all=False)) == 0.25
-    assert next_share(0.0, Count(alive=4, known_to_all=False)) == 0
-    assert next_share(0.25, Count(alive=2, known_to_all=True)) == 0.5
+    assert next_share(1.0, Count(alive=4, known_to_all=False, fleet=FIRST_RELEASE)) == 0.25
+    assert next_share(0.0, Count(alive=4, known_to_all=False, fleet=FIRST_RELEASE)) == 0
+    assert next_share(0.25, Count(alive=2, known_to_all=True, fleet=FIRST_RELEASE)) == 0.5

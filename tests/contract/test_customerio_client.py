@@ -17,7 +17,8 @@ from delivery.message import Message
 from delivery.outcome import OutcomeCode, Reply
 from destinations.customerio.client import CustomerIOClient
 from destinations.customerio.simulator import US_KEY, Fault
-from destinations.customerio.verify import Verdict, verify
+from destinations.customerio.verify import verify
+from destinations.destination import Verdict
 from destinations.http.errors import (
     AnswerTimeout,
     ConnectFailed,
@@ -269,7 +270,7 @@ async def test_an_answer_in_another_protocol_is_network_trouble(http):
 
 async def test_a_region_without_base_url_is_not_sent_anywhere(sim, http):
     with pytest.raises(NotSent):
-        await CustomerIOClient(http, {"us": sim.base_urls["us"]}).send(IDENTIFY, EU)
+        await CustomerIOClient(http, sim.base_urls).send(IDENTIFY, Key("mars", EU.api_key))
 
 
 @pytest.mark.parametrize(
@@ -358,7 +359,7 @@ async def test_odd_ids_arrive_as_they_are(sim, client, id):
 @pytest.mark.parametrize("region", [US, EU])
 async def test_a_right_key_is_verified_without_writing_anything(sim, client, region):
     verification = await verify(client, region)
-    assert (verification.verdict, verification.region) == (Verdict.RIGHT_KEY, region.region)
+    assert (verification.verdict, verification.region) == (Verdict.RIGHT, region.region)
     assert [request.raw for request in sim.requests] == [b"{}"]
     assert not sim.people
 

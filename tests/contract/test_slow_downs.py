@@ -52,7 +52,7 @@ async def held(catalog: Catalog, tenant: Tenant) -> tuple[int, int]:
     request = MatchRequest(workspace=tenant.workspace, event="user.signup", resource="global")
     matched = await catalog.rule_lookup.match(request)
     found = await catalog.credentials.credential(tenant.workspace, tenant.connection.id)
-    return id(matched.rules[0]), id(found.api_key)
+    return id(matched.rules[0]), id(found.secrets["cdpApiKey"])
 
 
 async def test_another_worker_waits_and_keeps_what_it_holds(

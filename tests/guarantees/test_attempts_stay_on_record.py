@@ -12,13 +12,15 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from activities import send
+from activities import sender
+from activities.call import CALL_POLICY
 from activities.carried import unknown_activity
 from activities.match_rules import MatchRules
 from catalog import Catalog
 from catalog.cipher import CredentialCipher
 from catalog.workers import since_ever
 from delivery.delivery_log import CallLog
+from destinations import registry
 from destinations.customerio.simulator import Fault
 from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS
 from emitonce.ids import resource_id_hash
@@ -104,9 +106,11 @@ async def test_a_worker_that_lacks_the_credential_s_key_says_so(
     async with open_stack(temporal, database, working=False) as stack:
         await stack.rule()
         hashed = partial(resource_id_hash, SECRET)
-        lacking = await Catalog.open(database, CredentialCipher({"k2": b"2" * 32}), hashed)
+        lacking = await Catalog.open(
+            database, CredentialCipher({"k2": b"2" * 32}), hashed, registry
+        )
         handle = await stack.emit()
-        async with make_worker(stack.client, lacking, stack.customerio, stack.settings):
+        async with make_worker(stack.client, lacking, stack.clients, stack.settings):
             log = await stack.log_when(handle, waits)
         await lacking.close()
         assert log.deliveries[0].last_error is not None
@@ -162,7 +166,7 @@ async def test_an_answer_is_on_record_whatever_the_catalog_does(
             raise LookupError("not an error of the catalog's own")
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("activities.send.TELL_SECONDS", 0.2)
+    monkeypatch.setattr("activities.sender.TELL_SECONDS", 0.2)
     monkeypatch.setattr(stack.catalog.credentials, telling, in_trouble)
     stack.sim.fail("identify", fault=Fault(status=status, headers={"Retry-After": "600"}))
     call = await waiting_call(stack)
@@ -179,7 +183,7 @@ async def test_a_catalog_that_does_not_answer_costs_no_request(
             raise LookupError("not an error of the catalog's own")
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("activities.send.READY_SECONDS", 0.2)
+    monkeypatch.setattr("activities.sender.READY_SECONDS", 0.2)
     monkeypatch.setattr(stack.catalog.credentials, "credential", in_trouble)
     call = await waiting_call(stack)
     attempt = call.attempts[0]
@@ -189,10 +193,10 @@ async def test_a_catalog_that_does_not_answer_costs_no_request(
 
 
 def test_a_try_fits_into_its_time_with_room_to_spare() -> None:
-    longest = send.READY_SECONDS + TOTAL_TIMEOUT_SECONDS + send.TELL_SECONDS
-    assert send.SEND_POLICY.start_to_close is not None
-    assert timedelta(seconds=longest + 5) <= send.SEND_POLICY.start_to_close
-    assert send.TEST_WAIT < send.READY_SECONDS
+    longest = sender.READY_SECONDS + TOTAL_TIMEOUT_SECONDS + sender.TELL_SECONDS
+    assert CALL_POLICY.start_to_close is not None
+    assert timedelta(seconds=longest + 5) <= CALL_POLICY.start_to_close
+    assert sender.TEST_WAIT < sender.READY_SECONDS
 
 
 async def test_a_connection_deleted_meanwhile_ends_the_delivery(stack: Stack) -> None:

@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from delivery.log import EventLog
 from destinations.customerio.simulator import Fault
+from eventlog.log import EventLog
 from tests.integration.stack import Stack
 
 

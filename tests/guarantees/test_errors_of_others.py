@@ -15,8 +15,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.match_rules import MatchRules
 from catalog.workers import since_ever
-from delivery.log import EventLog
 from delivery.step import Step
+from eventlog.log import EventLog
 from tests.integration.run_history import task_failures
 from tests.integration.stack import Stack, open_stack
 from workflows.deliver_event import DeliverEvent

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from delivery.capabilities import FIRST_RELEASE, THIS_RELEASE
-from delivery.log import EventLog
 from destinations.customerio.simulator import Fault, Request
+from destinations.registry import FIRST_RELEASE, this_release
 from engine.redelivery import redeliver
 from engine.steering import resume_connection
+from eventlog.log import EventLog
 from tests.integration.run_history import task_failures
 from tests.integration.stack import Stack, is_held
 
@@ -43,7 +43,7 @@ async def test_event_held_across_an_upgrade_is_sent_as_it_was_matched(stack: Sta
     await stack.catalog.connections.pause(stack.organisation, connection.id)
     held = await stack.emit()
     await stack.log_when(held, is_held)
-    stack.fleet = THIS_RELEASE
+    stack.fleet = this_release()
     await stack.catalog.connections.resume(stack.organisation, connection.id)
     await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
     await held.result()
@@ -61,7 +61,7 @@ async def test_redelivered_call_keeps_its_bytes_and_one_never_sent_takes_the_new
     stack.sim.fail("identify", fault=Fault(status=400), times=2)
     handle = await stack.emit()
     await stack.ended(handle)
-    stack.fleet = THIS_RELEASE
+    stack.fleet = this_release()
     for _ in range(2):  # the build is handed on from redelivery to redelivery
         await redeliver(stack.client, handle.id)
         log = await stack.ended(handle)
@@ -78,7 +78,7 @@ async def test_event_whose_track_was_sent_is_redelivered_with_both_its_bytes(sta
     stack.sim.fail("track", fault=Fault(status=400), times=1)
     handle = await stack.emit()
     await stack.ended(handle)
-    stack.fleet = THIS_RELEASE
+    stack.fleet = this_release()
     await redeliver(stack.client, handle.id)
     await handle.result()
     assert contexts(stack.calls()) == [BY_FIRST] * 4
@@ -95,7 +95,7 @@ async def test_event_that_was_held_until_its_end_is_redelivered_by_the_newest_bu
     handle = await stack.emit()
     await stack.log_when(handle, is_held)
     await stack.client.get_workflow_handle(handle.id).terminate()
-    stack.fleet = THIS_RELEASE
+    stack.fleet = this_release()
     await stack.catalog.connections.resume(stack.organisation, connection.id)
     await redeliver(stack.client, handle.id)
     await handle.result()
@@ -108,7 +108,7 @@ async def test_redelivery_names_the_person_whom_its_identify_has_named(stack: St
     stack.sim.fail("identify", fault=Fault(status=400), times=1)
     handle = await stack.emit(payload={"userId": " usr_2048 "})
     await stack.ended(handle)
-    stack.fleet = THIS_RELEASE
+    stack.fleet = this_release()
     await redeliver(stack.client, handle.id)
     await handle.result()
     assert {request.body["userId"] for request in stack.calls()} == {" usr_2048 "}

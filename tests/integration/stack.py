@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,14 +21,17 @@ from catalog.connections import Connection
 from catalog.rules import Rule
 from catalog.workers import since_ever
 from delivery import search_attributes as names
-from delivery.capabilities import THIS_RELEASE, Capabilities
-from delivery.log import EventLog
-from destinations.customerio.client import CustomerIOClient
+from delivery.capabilities import Capabilities
+from destinations import registry
+from destinations.clients import make_clients
 from destinations.customerio.simulator import US_KEY, Request, Simulator
+from destinations.destination import Client as DestinationClient
 from destinations.http.exchange import Http
+from destinations.registry import this_release
 from emitonce import Emitter, EventHandle
 from emitonce.ids import resource_id_hash
 from emitonce.start import EventStarter
+from eventlog.log import EventLog
 from settings import Settings
 from worker import make_worker
 
@@ -54,13 +57,13 @@ class Stack:
     database: str
     catalog: Catalog
     sim: Simulator
-    customerio: CustomerIOClient
+    clients: Mapping[str, DestinationClient]
     emitter: Emitter
     settings: Settings
     organisation: str
     workspace: str
     workers: list[Worker] = field(default_factory=list)
-    fleet: Capabilities = THIS_RELEASE
+    fleet: Capabilities = field(default_factory=this_release)
     limited_since: datetime | None = field(default_factory=since_ever)
 
     @property
@@ -72,7 +75,7 @@ class Stack:
         return make_worker(
             self.client,
             self.catalog,
-            self.customerio,
+            self.clients,
             self.settings,
             fleet=lambda: self.fleet,
             limited_since=lambda: self.limited_since,
@@ -171,7 +174,7 @@ async def open_stack(
     """`working=False` starts no worker; `overrides` are settings."""
     cipher = CredentialCipher({"k1": b"1" * 32})
     hashed = lambda resource_id: resource_id_hash(SECRET, resource_id)  # noqa: E731
-    catalog = await Catalog.open(database, cipher, hashed, max_connections=5)
+    catalog = await Catalog.open(database, cipher, hashed, registry, max_connections=5)
     sim = await Simulator.start()
     http = Http()
     settings = Settings(task_queue=f"deliveries-{uuid.uuid4()}", workflow_sandbox=True, **overrides)
@@ -181,7 +184,7 @@ async def open_stack(
         database=database,
         catalog=catalog,
         sim=sim,
-        customerio=CustomerIOClient(http, sim.base_urls),
+        clients=make_clients(http, {"customer_io": sim.base_urls}, agent="emitonce"),
         emitter=Emitter(client, instance_secret=SECRET, task_queue=settings.task_queue),
         settings=settings,
         organisation=organisation,
@@ -224,9 +227,9 @@ async def listed(client: Client, workspace: str, count: int) -> None:
 def waits(log: EventLog) -> bool:
     """Whether a delivery waits for its next attempt, the last one being over and on record."""
     return any(
-        call is not None and call.next_attempt_at is not None and not call.in_flight
+        call.next_attempt_at is not None and not call.in_flight
         for delivery in log.deliveries
-        for call in (delivery.identify, delivery.track)
+        for call in delivery.calls
     )
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from delivery.capabilities import THIS_RELEASE, Capabilities
+from delivery.capabilities import Capabilities
 from delivery.redelivery import Redelivery
-from delivery.redelivery_plan import plan_redelivery
 from destinations.customerio.simulator import Fault
+from destinations.registry import FIRST_RELEASE, this_release
 from engine.redelivery import redeliver
+from eventlog.redelivery_plan import plan_redelivery
 from tests.integration.run_history import history_text, task_failures
 from tests.integration.stack import Stack, eventually, open_stack
 from worker import make_worker
@@ -21,15 +22,15 @@ async def test_newest_build_of_all_workers_is_recorded_with_each_rule(stack: Sta
     await stack.rule()
     handle = await stack.emit()
     await stack.ended(handle)
-    newest = THIS_RELEASE.newest_build
+    newest = this_release().newest_build
     assert f'"build": {newest}' in await history_text(stack.client, handle.id)
 
 
 @pytest.mark.parametrize(
     ("newer", "named"),
     [
-        (Capabilities(builds=(1, 99)), "build 99"),
-        (Capabilities(features=("unheard_of",)), "feature unheard_of"),
+        (FIRST_RELEASE.model_copy(update={"builds": (1, 99)}), "build 99"),
+        (FIRST_RELEASE.model_copy(update={"features": ("unheard_of",)}), "feature unheard_of"),
     ],
 )
 async def test_what_a_worker_does_not_know_fails_its_task_and_not_the_event(
@@ -44,7 +45,7 @@ async def test_what_a_worker_does_not_know_fails_its_task_and_not_the_event(
 
         # This worker records what a newer release would, and reads it as this release does.
         async with make_worker(
-            temporal, stack.catalog, stack.customerio, stack.settings, fleet=lambda: newer
+            temporal, stack.catalog, stack.clients, stack.settings, fleet=lambda: newer
         ):
             await eventually(has_failed)
         failure = (await task_failures(temporal, handle.id))[0]

@@ -8,15 +8,16 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 
-from delivery.log import EventLog
-from delivery.mapping_schema import DEFAULT_MAPPING, MappingSchema
+from delivery.mapping_schema import MappingSchema
 from delivery.result import Status
+from destinations.customerio.build import DEFAULT_MAPPING
 from destinations.customerio.simulator import Fault
 from emitonce import EventNotFound
 from engine.connect import connect
 from engine.dev_server import DevServer, Ports
 from engine.redelivery import redeliver
 from engine.search_attributes import register_search_attributes
+from eventlog.log import EventLog
 from tests.api.line import DatabaseLine
 from tests.integration.stack import eventually, open_stack, waits
 from tests.unit.delivery_samples import path

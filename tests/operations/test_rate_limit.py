@@ -81,7 +81,7 @@ async def test_too_many_requests_slows_the_connection_for_everyone(stack: Stack)
     await stack.rule()
     stack.sim.fail("identify", fault=Fault(status=429, headers={"Retry-After": "4"}), times=1)
     other = await connect(stack.client.service_client.config.target_host)
-    async with make_worker(other, stack.catalog, stack.customerio, stack.settings):
+    async with make_worker(other, stack.catalog, stack.clients, stack.settings):
         first = await emit_many(stack, ("first",))
         await stack.sim.until(lambda: any(r.answered for r in stack.sim.requests))
         others = await emit_many(stack, (f"person-{number}" for number in range(10)))

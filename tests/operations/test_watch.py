@@ -149,7 +149,7 @@ async def test_a_worker_that_starts_has_deliveries_watched(
 ) -> None:
     async with fleet(temporal, database) as bare:
         named = naming(bare, receiver)
-        async with open_worker(named.client, named.catalog, named.customerio, named.settings):
+        async with open_worker(named.client, named.catalog, named.clients, named.settings):
             await eventually(lambda: is_now(bare, WorkflowExecutionStatus.RUNNING))
 
 

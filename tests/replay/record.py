@@ -18,7 +18,7 @@ import asyncpg
 from temporalio.client import Client
 
 from catalog.embedded import EmbeddedPostgres
-from delivery.capabilities import THIS_RELEASE
+from destinations.registry import this_release
 from engine.connect import connect
 from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
@@ -26,7 +26,7 @@ from tests.integration.stack import open_stack
 from tests.replay.scenarios import SCENARIOS, Scenario
 from worker import migrate_database
 
-HISTORIES = Path(__file__).parent / "histories" / f"build_{THIS_RELEASE.newest_build}"
+HISTORIES = Path(__file__).parent / "histories" / f"build_{this_release().newest_build}"
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Instead of process and host, which the SDK would put there.
 IDENTITY = "recorder"

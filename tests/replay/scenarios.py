@@ -17,11 +17,12 @@ from temporalio.client import WorkflowHandle
 
 from catalog.errors import CatalogUnavailable
 from delivery.bulk_redelivery import select
-from delivery.capabilities import FIRST_RELEASE, THIS_RELEASE
-from delivery.mapping_schema import DEFAULT_MAPPING, MappedField, MappingSchema, PathSource, ToDate
+from delivery.mapping_schema import MappedField, MappingSchema, PathSource, ToDate
 from delivery.rule import MatchRequest, MatchResult
 from delivery.size import MOST_VALUES
+from destinations.customerio.build import DEFAULT_MAPPING
 from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
+from destinations.registry import FIRST_RELEASE, this_release
 from emitonce import Emitter, EventHandle
 from engine.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
 from engine.redelivery import redeliver
@@ -207,7 +208,7 @@ async def redelivered_across_builds(stack: Stack) -> Recorded:
     stack.sim.fail("identify", fault=REFUSED, times=1)
     handle = await stack.emit()
     await stack.ended(handle)
-    stack.fleet = THIS_RELEASE
+    stack.fleet = this_release()
     await redeliver(stack.client, handle.id)
     await handle.result()
     return {"redelivered_across_builds": handle.id}

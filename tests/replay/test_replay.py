@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,20 +21,19 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunne
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError
 
-from activities.identify import Identify
-from activities.track import Track
-from delivery.build_messages import build_messages
-from delivery.builds import BUILDS
 from delivery.errors import MappingError
-from delivery.message import MessagePair
-from delivery.traits import collect_traits
+from delivery.message import Messages
+from destinations.customerio.builds import BUILDS
 from destinations.customerio.simulator import EU_KEY, US_KEY
+from destinations.customerio.traits import collect_traits
+from destinations.registry import build_messages
 from emitonce.key_ring import KeyRing
 from engine.converter import data_converter
 from engine.replay import InputChanged, replay
 from tests.integration.run_history import readable
 from tests.replay.scenarios import WRONG_KEY
 from worker import WORKFLOWS, make_interceptors
+from workflows.delivery import ACTIVITIES
 
 RECORDED = Path(__file__).parent / "histories"
 HISTORIES = sorted(
@@ -134,7 +132,7 @@ def changed_trait(monkeypatch: pytest.MonkeyPatch) -> None:
         traits, warnings = collect_traits(*arguments, **options)
         return {**traits, "test@example.com": True}, warnings
 
-    monkeypatch.setattr("delivery.build_messages.collect_traits", with_one_more)
+    monkeypatch.setattr("destinations.customerio.build.collect_traits", with_one_more)
 
 
 @pytest.mark.usefixtures("changed_trait")
@@ -161,7 +159,7 @@ async def test_a_guard_that_got_stricter_is_caught(monkeypatch: pytest.MonkeyPat
     def refused(*_: Any, **__: Any) -> None:
         raise MappingError("event name", "is refused")
 
-    monkeypatch.setattr("delivery.build_messages.check_event_name", refused)
+    monkeypatch.setattr("destinations.customerio.build.check_event_name", refused)
     assert isinstance(await replayed(history("build_1/delivered")), NondeterminismError)
 
 
@@ -170,7 +168,7 @@ async def test_traits_in_another_order_are_other_bytes(monkeypatch: pytest.Monke
         traits, warnings = collect_traits(*arguments, **options)
         return dict(reversed(traits.items())), warnings
 
-    monkeypatch.setattr("delivery.build_messages.collect_traits", reversed_traits)
+    monkeypatch.setattr("destinations.customerio.build.collect_traits", reversed_traits)
     failure = await replayed(history("build_1/delivered"))
     assert isinstance(failure, InputChanged)
     assert "another message.body.traits than" in str(failure)
@@ -196,13 +194,11 @@ async def _with_sealed_inputs(
 async def test_with_identify_and_track_swapped_it_does_not(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def swapped(event: Any, rule: Any) -> MessagePair:
-        pair = build_messages(event, rule)
-        return MessagePair(identify=pair.track, track=pair.identify, warnings=pair.warnings)
+    def swapped(event: Any, rule: Any) -> Messages:
+        messages = build_messages(event, rule)
+        return messages.model_copy(update={"messages": messages.messages[::-1]})
 
     monkeypatch.setattr("workflows.delivery.build_messages", swapped)
-    monkeypatch.setattr("workflows.delivery.Identify", SimpleNamespace(identify=Track.track))
-    monkeypatch.setattr("workflows.delivery.Track", SimpleNamespace(track=Identify.identify))
     with pytest.raises(NondeterminismError):
         await replayer(UnsandboxedWorkflowRunner()).replay_workflow(history(f"build_1/{name}"))
 
@@ -210,7 +206,7 @@ async def test_with_identify_and_track_swapped_it_does_not(
 async def test_with_a_step_of_another_type_under_the_same_id_it_does_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("workflows.delivery.Identify", SimpleNamespace(identify=Track.track))
+    monkeypatch.setitem(ACTIVITIES, "identify", ACTIVITIES["track"])
     with pytest.raises(NondeterminismError):
         await replayer(UnsandboxedWorkflowRunner()).replay_workflow(history("build_1/delivered"))
 

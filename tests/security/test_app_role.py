@@ -18,6 +18,7 @@ from catalog import Catalog
 from catalog.database import open_pool
 from catalog.embedded import EmbeddedPostgres
 from catalog.migrate import MIGRATIONS, migrate
+from destinations import registry
 from tests.conftest import database_url, on_server
 from tests.contract.catalog_samples import CIPHER, hash_resource_id
 
@@ -81,7 +82,7 @@ async def dsn(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
 
 
 async def test_app_role_runs_the_catalog(dsn: str) -> None:
-    catalog = await Catalog.open(as_role(dsn, "emitonce_app"), CIPHER, hash_resource_id)
+    catalog = await Catalog.open(as_role(dsn, "emitonce_app"), CIPHER, hash_resource_id, registry)
     organisation = (await catalog.organisations.default()).id
     workspace = (await catalog.workspaces.create(organisation, name="Shop")).id
     made = await catalog.connections.create(

@@ -13,7 +13,6 @@ from temporalio.client import Client
 
 from catalog.erasure import TABLES, erase_workspace
 from catalog.errors import NotFound
-from delivery.log import EventLog
 from delivery.result import Status
 from destinations.customerio.simulator import Fault
 from emitonce import EventHandle, EventNotFound, InvalidEvent
@@ -22,6 +21,7 @@ from engine.dev_server import DevServer
 from engine.erasure import erase_events
 from engine.redelivery import redeliver
 from engine.search_attributes import register_search_attributes
+from eventlog.log import EventLog
 from tests.integration.stack import Stack, waits
 from tests.operations.processes import command
 

@@ -20,6 +20,7 @@ from catalog.cipher import CredentialCipher
 from catalog.key_use import KeyNotEverywhere, Kind
 from catalog.key_watch import WrongKeys
 from catalog.reencryption import Reencryption
+from destinations import registry
 from destinations.customerio.simulator import US_KEY, Fault
 from emitonce import EmitError, Emitter, EventHandle
 from emitonce.codec import KEY_ID
@@ -44,7 +45,7 @@ async def process(
     client = await sealing_client(temporal, payload_keys)
     async with (
         process_catalog(stack, credential_keys) as catalog,
-        open_worker(client, catalog, stack.customerio, stack.settings),
+        open_worker(client, catalog, stack.clients, stack.settings),
     ):
         yield dataclasses.replace(stack, catalog=catalog, client=client)
 
@@ -55,6 +56,7 @@ async def process_catalog(stack: Stack, keys: Mapping[str, bytes]) -> AsyncItera
         stack.database,
         CredentialCipher(keys),
         lambda resource_id: resource_id_hash(SECRET, resource_id),
+        registry,
         max_connections=4,
     )
     try:
@@ -207,7 +209,7 @@ async def test_reencryption_goes_on_where_it_was_stopped(sealed: Stack) -> None:
     async with process_catalog(sealed, NEW_CREDENTIAL) as catalog:
         for connection in made:
             found = await catalog.credentials.credential(sealed.workspace, connection.id)
-            assert found.api_key.get_secret_value() == US_KEY
+            assert found.secrets["cdpApiKey"].get_secret_value() == US_KEY
             assert found.version == 1  # it is the same credential still
         caller = await catalog.key_lookup.machine(machine.key.access_key)
         assert caller.secret_key == machine.secret_key

@@ -11,11 +11,11 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import RawValue
 
-from delivery.log import EventLog
 from delivery.result import Status
 from destinations.customerio.simulator import Fault
 from emitonce import CannotDecode, EventHandle, InvalidEvent
 from emitonce.codec import ENCODING, KEY_ID
+from eventlog.log import EventLog
 from tests.integration.run_history import task_failures
 from tests.integration.stack import SAMPLE, Stack, eventually, waits
 from tests.security.conftest import NEW_KEY, OLD_KEY, ring_of, sealing_client

@@ -9,8 +9,8 @@ import pytest
 from temporalio.client import Client
 
 from catalog.key_rights import WIDEST, KeyRights
-from delivery.capabilities import FIRST_RELEASE, THIS_RELEASE
-from delivery.identity import NOT_AN_ADDRESS
+from destinations.customerio.identity import NOT_AN_ADDRESS
+from destinations.registry import FIRST_RELEASE, this_release
 from tests.conftest import database_url, on_server
 from tests.integration.stack import SAMPLE, Stack, open_stack
 from tests.operations import processes
@@ -125,7 +125,7 @@ async def test_rules_are_listed_whose_recent_events_the_newest_build_would_send_
         ("alike", SAMPLE),
     ):
         await stack.ended(await stack.emit(event, payload))
-    stack.fleet = THIS_RELEASE
+    stack.fleet = this_release()
     newest = await stack.emit("alike", {"userId": " usr_2048 "})
     await stack.ended(newest)
     await stack.listed(5)
@@ -134,7 +134,7 @@ async def test_rules_are_listed_whose_recent_events_the_newest_build_would_send_
     said = [
         finding["said"]
         for finding in json.loads(ended.out)["findings"]
-        if finding["matter"] == f"build {THIS_RELEASE.newest_build}"
+        if finding["matter"] == f"build {this_release().newest_build}"
     ]
     assert len(said) == 2
     [about_padded] = [text for text in said if padded.id in text]

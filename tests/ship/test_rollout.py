@@ -17,8 +17,8 @@ from temporalio.common import RawValue
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from delivery.traits import collect_traits
 from destinations.customerio.simulator import Fault
+from destinations.customerio.traits import collect_traits
 from tests.integration.stack import Stack, eventually, open_stack, waits
 from tests.operations.processes import command
 
@@ -100,7 +100,7 @@ async def test_replay_tells_which_runs_new_code_would_send_other_bytes_for(
 
     async with open_stack(temporal, database, working=False) as stack:
         await stack.rule()
-        monkeypatch.setattr("delivery.build_messages.collect_traits", with_one_more)
+        monkeypatch.setattr("destinations.customerio.build.collect_traits", with_one_more)
         async with stack.make_worker():
             event = await stack.emit()
             await event.result()

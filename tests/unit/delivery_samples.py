@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from delivery.attempt import Attempt, AttemptList, Call
-from delivery.build_messages import build_messages
 from delivery.event import Event, read_event
 from delivery.mapping_schema import MappingSchema
-from delivery.message import MessagePair
+from delivery.message import Messages
 from delivery.outcome import OutcomeCode
-from delivery.rule import MatchedRule, metadata_from
+from delivery.rule import MatchedRule, RuleMetadata
+from destinations.registry import build_messages
 
 EVENT_ID = "5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e44"
 WORKSPACE = "0b2f4c3e-6a5d-4f0e-9a55-8d0c7d3f0001"
@@ -60,7 +60,8 @@ def rule(
         id=id,
         connection=CONNECTION,
         connection_name="Production",
-        metadata=metadata_from(metadata),
+        integration_type="customer_io",
+        metadata=RuleMetadata.model_validate({"action": "track_event", **metadata}),
         mapping=mapping,
         build=build,
     )
@@ -81,13 +82,13 @@ def path(dest: str, source: str, *transforms: dict[str, Any], **options: Any) ->
     }
 
 
-def build(payload: dict[str, Any], **metadata: Any) -> MessagePair:
+def build(payload: dict[str, Any], **metadata: Any) -> Messages:
     """Both messages for a payload, under the default mapping unless `mapping` is given."""
     return build_messages(event(payload), rule(**metadata))
 
 
-def traits_of(pair: MessagePair) -> dict[str, Any]:
-    traits = pair.identify.body["traits"]
+def traits_of(pair: Messages) -> dict[str, Any]:
+    traits = pair.messages[0].body["traits"]
     assert isinstance(traits, dict)
     return traits
 

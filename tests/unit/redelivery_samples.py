@@ -8,13 +8,13 @@ from typing import Any
 from delivery_samples import CONNECTION, EVENT_ID, NOW, attempts, event, event_fields, rule
 
 from delivery.attempt import AttemptList, Call
-from delivery.build_messages import build_messages
 from delivery.delivery_log import CallLog, DeliveryLog
-from delivery.history import RunFacts
-from delivery.log import EventLog
 from delivery.outcome import OutcomeCode
 from delivery.result import Status
 from delivery.rule import MatchResult
+from destinations.registry import build_messages
+from eventlog.history import RunFacts
+from eventlog.log import EventLog
 
 A, B, C = (f"7d3c1a52-90b4-4a53-8f05-00000000000{n}" for n in "abc")
 
@@ -25,7 +25,7 @@ def call_log(call: Call, count: int = 1, **changes: Any) -> CallLog:
     pair = build_messages(event(), rule(id=A))
     fields: dict[str, Any] = {
         "call": call,
-        "request": (pair.identify if call == "identify" else pair.track).body,
+        "request": pair.messages[call == "track"].body,
         "outcome_code": OutcomeCode.REJECTED_SERVER_ERROR,
         "status_code": 503,
         "response_excerpt": made.last.response_excerpt if made.last else None,
@@ -50,6 +50,7 @@ def delivery(rule_id: str, status: Status, **changes: Any) -> DeliveryLog:
         "rule": rule_id,
         "connection": CONNECTION,
         "connection_name": "Production",
+        "integration_type": "customer_io",
         "status": status,
         "attempt_count": 1,
         "started_at": NOW,

@@ -19,25 +19,26 @@ from delivery_samples import (
 )
 from redelivery_samples import A, call_log, delivery
 
-from delivery.build_messages import ANONYMOUS, build_messages
-from delivery.builds import BUILDS
-from delivery.capabilities import THIS_RELEASE, UnknownToThisRelease
+from delivery.capabilities import UnknownToThisRelease
 from delivery.delivery_log import CallLog
 from delivery.errors import MappingError
-from delivery.identity import NOT_AN_ADDRESS
-from delivery.message import MessagePair
+from delivery.message import Messages
 from delivery.redelivery import Redelivery
 from delivery.result import Status
+from destinations.customerio.build import ANONYMOUS
+from destinations.customerio.builds import BUILDS
+from destinations.customerio.identity import NOT_AN_ADDRESS
+from destinations.registry import build_messages, this_release, with_types_and_builds
 
 
-def second(payload: dict[str, Any], **options: Any) -> MessagePair:
+def second(payload: dict[str, Any], **options: Any) -> Messages:
     return build(payload, build=2, **options)
 
 
-def ids(pair: MessagePair) -> dict[str, Any]:
+def ids(pair: Messages) -> dict[str, Any]:
     found = [
         {name: message.body[name] for name in ("userId", "anonymousId") if name in message.body}
-        for message in (pair.identify, pair.track)
+        for message in (pair.messages[0], pair.messages[1])
     ]
     assert found[0] == found[1]
     return found[0]
@@ -49,7 +50,7 @@ def warned(payload: dict[str, Any], **options: Any) -> str:
 
 def test_bytes_of_each_build_are_these() -> None:
     bodies = {
-        number: build(GOLDEN, build=number, event_name_override="Signed Up").track.encode()
+        number: build(GOLDEN, build=number, event_name_override="Signed Up").messages[1].encode()
         for number in BUILDS
     }
     same = (
@@ -61,13 +62,13 @@ def test_bytes_of_each_build_are_these() -> None:
 
 def test_event_that_reads_alike_differs_in_the_library_alone() -> None:
     first, later = (build(GOLDEN, build=number) for number in (1, 2))
-    for one, other in ((first.identify, later.identify), (first.track, later.track)):
+    for one, other in zip(first.messages, later.messages, strict=True):
         assert {**one.body, "context": None} == {**other.body, "context": None}
     assert first.warnings == later.warnings == ()
 
 
 def test_build_that_this_release_does_not_know_is_not_guessed() -> None:
-    assert THIS_RELEASE.builds == tuple(BUILDS)
+    assert this_release().builds == tuple(BUILDS)
     with pytest.raises(UnknownToThisRelease, match="build 99"):
         build(GOLDEN, build=99)
 
@@ -162,14 +163,14 @@ def test_event_about_a_device_is_warned_about(name: str) -> None:
 
 def redelivered(
     identify: CallLog | None, track: CallLog | None, payload: dict[str, Any] | None = None
-) -> MessagePair:
+) -> Messages:
     """Of an event that was redelivered since the fleet knows build 2."""
     earlier = delivery(A, Status.FAILED, identify=identify, track=track)
     told = Redelivery(accepted_at="2026-11-23T18:00:00Z", rules=(A,), earlier=(earlier,))
     fields = event_fields(redelivery=told.model_dump(mode="json", exclude_defaults=True))
     if payload is not None:
         fields["payload"] = payload
-    return build_messages(read(fields), rule(id=A, build=2))
+    return build_messages(with_types_and_builds(read(fields)), rule(id=A, build=2))
 
 
 def test_call_that_may_have_been_sent_keeps_its_build_and_one_that_was_not_takes_the_newest() -> (
@@ -177,9 +178,9 @@ def test_call_that_may_have_been_sent_keeps_its_build_and_one_that_was_not_takes
 ):
     first, newest = (build_messages(event(), rule(id=A, build=number)) for number in (1, 2))
     sent, held = call_log("identify"), call_log("identify", 0, build=1, never_sent=True)
-    assert redelivered(sent, None).identify == first.identify
-    assert redelivered(sent, None).track == newest.track
-    assert redelivered(sent, call_log("track")).track == first.track
+    assert redelivered(sent, None).messages[0] == first.messages[0]
+    assert redelivered(sent, None).messages[1] == newest.messages[1]
+    assert redelivered(sent, call_log("track")).messages[1] == first.messages[1]
     assert redelivered(held, None) == newest
     assert redelivered(None, None) == newest
     by_second = call_log("identify", build=2)
@@ -188,17 +189,17 @@ def test_call_that_may_have_been_sent_keeps_its_build_and_one_that_was_not_takes
 
 def test_build_is_read_from_the_body_where_an_older_release_left_it_out() -> None:
     newest = build_messages(event(), rule(id=A, build=2))
-    unsaid = call_log("identify", request=newest.identify.body)
+    unsaid = call_log("identify", request=newest.messages[0].body)
     assert unsaid.build is None
-    assert redelivered(unsaid, call_log("track", request=newest.track.body)) == newest
+    assert redelivered(unsaid, call_log("track", request=newest.messages[1].body)) == newest
     shortened = call_log("identify", request={})
-    assert redelivered(shortened, None).identify.build == 1
+    assert redelivered(shortened, None).messages[0].build == 1
 
 
 def test_both_calls_name_the_same_person_whatever_builds_they_have() -> None:
     payload = {"userId": " usr_2048 "}
     first = build_messages(event(payload), rule(id=A, build=1))
-    again = redelivered(call_log("identify", request=first.identify.body), None, payload)
+    again = redelivered(call_log("identify", request=first.messages[0].body), None, payload)
     assert ids(again) == {"userId": " usr_2048 "}
     assert again == first
 

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delivery.mapping_schema import (
-    DEFAULT_MAPPING,
     Default,
     LiteralSource,
     Lower,
@@ -17,6 +16,7 @@ from delivery.mapping_schema import (
     Substring,
     ToDate,
 )
+from destinations.customerio.build import DEFAULT_MAPPING
 from starter.console.forms import Form
 from starter.console.mapping_form import Row, is_default, read_rows, read_schema, rows_of, same
 

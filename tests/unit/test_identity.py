@@ -8,9 +8,10 @@ import pytest
 from delivery_samples import EVENT_ID, RULE, build, mapping, path, rule, traits_of
 from delivery_samples import event as sample_event
 
-from delivery.build_messages import ANONYMOUS, build_messages
 from delivery.errors import MappingError
-from delivery.identity import IDENTIFIERS, resolve_identity
+from destinations.customerio.build import ANONYMOUS
+from destinations.customerio.identity import IDENTIFIERS, resolve_identity
+from destinations.registry import build_messages
 
 
 def ids(payload: dict) -> dict:
@@ -18,7 +19,7 @@ def ids(payload: dict) -> dict:
     pair = build(payload)
     found = [
         {name: message.body[name] for name in ("userId", "anonymousId") if name in message.body}
-        for message in (pair.identify, pair.track)
+        for message in (pair.messages[0], pair.messages[1])
     ]
     assert found[0] == found[1]
     return found[0]
@@ -108,5 +109,5 @@ def test_a_stored_mapping_says_where_identifiers_are():
     stored = mapping(path("userId", "account.id"), path("email", "contact", {"type": "lower"}))
     payload = {"userId": "wrong", "account": {"id": 17}, "contact": "Jo@Example.com"}
     pair = build_messages(sample_event(payload), rule(mapping=stored))
-    assert pair.track.body["userId"] == "17"
+    assert pair.messages[1].body["userId"] == "17"
     assert traits_of(pair)["email"] == "jo@example.com"

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from delivery.errors import MappingError
 from delivery.mapping import map_fields
-from delivery.mapping_schema import DEFAULT_MAPPING, MappingSchema
+from delivery.mapping_schema import MappingSchema
+from destinations.customerio.build import DEFAULT_MAPPING
 
 PAYLOAD = {
     "user": {"email": "a@b.co", "ids": ["first", "second"], "nothing": None},

@@ -8,7 +8,7 @@ from delivery_samples import EVENT_ID, NOW, RULE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from delivery.message_id import message_id
+from destinations.customerio.message_id import message_id
 
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -10,16 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from delivery.build_messages import MAX_WARNINGS, build_messages
-from delivery.builds import BUILDS
 from delivery.errors import InvalidEvent, MappingError
-from delivery.guards import COMMANDS
-from delivery.identity import NOT_AN_ADDRESS
 from delivery.mapping_schema import MappingSchema
-from delivery.message import Message, MessagePair, encode_value
+from delivery.message import Message, Messages, encode_value
 from delivery.moments import read_iso
 from delivery.rule import MatchedRule
 from delivery.strict_json import parse
+from destinations.customerio.build import MAX_WARNINGS
+from destinations.customerio.builds import BUILDS
+from destinations.customerio.guards import COMMANDS
+from destinations.customerio.identity import NOT_AN_ADDRESS
+from destinations.registry import build_messages
 
 modest = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
@@ -99,7 +100,7 @@ RULES = st.builds(
 )
 
 
-def built(payload: dict[str, Any], by: MatchedRule) -> MessagePair | MappingError | InvalidEvent:
+def built(payload: dict[str, Any], by: MatchedRule) -> Messages | MappingError | InvalidEvent:
     """What a payload comes to. Any other exception is a fault, and fails the test."""
     try:
         return build_messages(read(event_fields(payload=payload)), by)
@@ -111,10 +112,10 @@ def size(text: str) -> int:
     return len(text.encode())
 
 
-def assert_within_limits(pair: MessagePair) -> None:
+def assert_within_limits(pair: Messages) -> None:
     """The vendor's limits and the project's own promises, told anew and not by the guards."""
-    identify, track = pair.identify.body, pair.track.body
-    for message in (pair.identify, pair.track):
+    identify, track = pair.messages[0].body, pair.messages[1].body
+    for message in (pair.messages[0], pair.messages[1]):
         assert size(message.encode().decode()) <= 32_000
         assert json.loads(message.encode()) == message.body
     assert set(identify) - {"userId", "anonymousId"} == {
@@ -165,7 +166,7 @@ def texts(value: JsonValue) -> list[str]:
 @given(PAYLOADS, RULES)
 def test_any_payload_gives_two_valid_messages_or_a_clear_refusal(payload, by):
     result = built(payload, by)
-    if isinstance(result, MessagePair):
+    if isinstance(result, Messages):
         assert_within_limits(result)
     else:
         assert str(result) == f"{result.field}: {result.reason}"
@@ -180,7 +181,7 @@ def test_a_rule_that_drops_delivers_whatever_can_be_identified(payload):
     others = {key: payload[key] for key in payload if key not in ("email", "anonymousId")}
     others.pop("event_name_override", None)
     result = built({**others, **named}, rule(on_limit="drop"))
-    assert isinstance(result, MessagePair)
+    assert isinstance(result, Messages)
     assert_within_limits(result)
 
 
@@ -188,18 +189,18 @@ def test_a_rule_that_drops_delivers_whatever_can_be_identified(payload):
 @given(PAYLOADS, RULES)
 def test_bytes_are_the_same_each_time_they_are_built_and_after_the_engine_kept_them(payload, by):
     first, second = built(payload, by), built(payload, by)
-    if not isinstance(first, MessagePair):
+    if not isinstance(first, Messages):
         assert str(first) == str(second)
         return
-    assert isinstance(second, MessagePair)
+    assert isinstance(second, Messages)
     kept_rule = MatchedRule.model_validate_json(by.model_dump_json())
     third = built(payload, kept_rule)
-    assert isinstance(third, MessagePair)
+    assert isinstance(third, Messages)
     for call in ("identify", "track"):
-        message: Message = getattr(first, call)
+        message: Message = first.messages[call == "track"]
         for again in (
-            getattr(second, call),
-            getattr(third, call),
+            second.messages[call == "track"],
+            third.messages[call == "track"],
             Message.model_validate_json(message.model_dump_json()),
         ):
             assert again.encode() == message.encode()
@@ -209,17 +210,17 @@ def test_bytes_are_the_same_each_time_they_are_built_and_after_the_engine_kept_t
 @given(PAYLOADS, RULES)
 def test_second_build_reads_identifiers_otherwise_and_nothing_else(payload, by):
     first, second = (built(payload, by.model_copy(update={"build": build})) for build in (1, 2))
-    if not isinstance(first, MessagePair) or not isinstance(second, MessagePair):
+    if not isinstance(first, Messages) or not isinstance(second, Messages):
         return
     for call in ("identify", "track"):
-        old, new = getattr(first, call).body, getattr(second, call).body
+        old, new = first.messages[call == "track"].body, second.messages[call == "track"].body
         assert list(old) == list(new) or NOT_AN_ADDRESS in second.warnings
         for name in old.keys() - {"userId", "anonymousId", "context", "traits"}:
             assert old[name] == new[name]
         if NOT_AN_ADDRESS not in second.warnings:
             for name in ("userId", "anonymousId"):
                 assert str(old.get(name)).strip() == str(new.get(name))
-    before, after = dict(first.identify.body["traits"]), dict(second.identify.body["traits"])
+    before, after = dict(first.messages[0].body["traits"]), dict(second.messages[0].body["traits"])
     email, kept = before.pop("email", None), after.pop("email", None)
     assert before == after
     assert kept in (email, None) or kept == str(email).strip()
@@ -244,7 +245,7 @@ def marked(value: JsonValue) -> JsonValue:
 @given(PAYLOADS, RULES)
 def test_neither_errors_nor_warnings_hold_a_value_of_the_payload(payload, by):
     result = built(marked(payload), by)
-    told = result.warnings if isinstance(result, MessagePair) else (str(result),)
+    told = result.warnings if isinstance(result, Messages) else (str(result),)
     for text in told:
         for secret in (*SECRETS, "8.0808"):
             assert secret not in text

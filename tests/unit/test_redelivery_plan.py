@@ -11,15 +11,15 @@ from redelivery_samples import A, B, C, call_log, delivery, facts_of, log_of
 
 from delivery.event import MAX_PAYLOAD_DEPTH
 from delivery.redelivery import SHORTENED
-from delivery.redelivery_plan import (
+from delivery.result import Status
+from delivery.rule import MAX_RULES_PER_EVENT
+from eventlog.redelivery_plan import (
     LARGEST_INPUT,
     LARGEST_REDELIVERY,
     NotRedeliverable,
     plan_redelivery,
     redelivered_input,
 )
-from delivery.result import Status
-from delivery.rule import MAX_RULES_PER_EVENT
 
 COMPLETED, FAILED, CANCELED = Status.COMPLETED, Status.FAILED, Status.CANCELED
 ENDED = (delivery(A, COMPLETED), delivery(B, FAILED), delivery(C, CANCELED))

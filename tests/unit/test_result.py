@@ -27,7 +27,13 @@ def step_result(count: int, *, excerpt: str | None = None) -> StepResult:
 
 def delivery(status: Status, rule: str = "r", **fields: object) -> DeliveryResult:
     return DeliveryResult.model_validate(
-        {"rule": rule, "connection": CONNECTION, "status": status, **fields}
+        {
+            "rule": rule,
+            "connection": CONNECTION,
+            "integration_type": "customer_io",
+            "status": status,
+            **fields,
+        }
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from delivery_samples import build, event, mapping, path, rule, traits_of
 
-from delivery.build_messages import build_messages
 from delivery.errors import MappingError
 from delivery.message import encode_value
-from delivery.traits import RESERVED, without_largest
+from destinations.customerio.traits import RESERVED, without_largest
+from destinations.registry import build_messages
 
 
 def test_all_other_top_level_keys_are_traits_as_they_are():
@@ -124,13 +124,13 @@ def test_a_request_beyond_32_000_bytes_fails_or_loses_its_largest_traits():
     with pytest.raises(MappingError, match=r"identify: the request is 3\d,\d{3} bytes long"):
         build(payload)
     pair = build(payload, on_limit="drop")
-    assert len(pair.identify.encode()) <= 32_000
+    assert len(pair.messages[0].encode()) <= 32_000
     kept = traits_of(pair)
     assert kept["email"] == "a@b.co"
     # The largest goes first, then of equal ones the last; no more than need be.
     dropped = {"t007"} | {f"t{i:03}" for i in range(len(kept), 50)}
     assert set(payload) - {"userId"} - set(kept) == dropped
-    assert len(pair.identify.encode()) + 700 > 32_000
+    assert len(pair.messages[0].encode()) + 700 > 32_000
     assert all("would be too large" in warning for warning in pair.warnings)
 
 

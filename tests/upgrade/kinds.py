@@ -8,10 +8,10 @@ from enum import StrEnum
 from random import Random
 
 from delivery.delivery_log import DeliveryLog
-from delivery.log import EventLog
 from delivery.outcome import OutcomeCode
 from delivery.result import Status
 from destinations.customerio.simulator import Fault
+from eventlog.log import EventLog
 
 # Nine of ten are refused, and come back after so many seconds.
 RETRY_SECONDS = 15

@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from delivery.capabilities import THIS_RELEASE
-from delivery.history import read_history
+from destinations.registry import this_release
 from engine.event_log import describe_event, fetch_run
+from eventlog.history import read_history
 from tests.chaos.oracle import Emitted
 from tests.chaos.round import Round
 from tests.chaos.world import World, until
@@ -195,7 +195,7 @@ class Story:
     async def _uses_the_newest_build(self) -> bool:
         emitted = await self.round.emit(1, Kind.STEADY)
         await self._delivered(emitted)
-        return set(await self.builds(emitted)) == {THIS_RELEASE.newest_build}
+        return set(await self.builds(emitted)) == {this_release().newest_build}
 
     async def used_only(self, build: int) -> None:
         """Of all events until now."""

@@ -26,9 +26,9 @@ from temporalio.exceptions import (
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 import activities.carried
-import activities.send
+import activities.sender
 import workflows.delivery
-from activities.send import Sender
+from activities.sender import Sender
 from delivery.attempt import AttemptList
 from delivery.step import CONNECTION_HELD, THROTTLED, Step, StepResult
 from tests.year.weather import Weather, WorkerLost
@@ -77,7 +77,8 @@ class Engine:
         self.schedulings.append(made)
         closes, self.attempt, self.details = clock.now + schedule_to_close, 1, None
         # As `Sender` is handed its parts in `worker.py`; these are the simulated ones.
-        sender = Sender(self.weather, self.weather, self.weather)  # type: ignore[arg-type]
+        clients = {"customer_io": self.weather}
+        sender = Sender(clients, self.weather, self.weather)  # type: ignore[arg-type]
         while True:
             self.told = False
             requests = len(self.weather.sent)
@@ -159,7 +160,7 @@ def _ended(cause: Exception, state: RetryState) -> ActivityError:
 
 
 class Stage:
-    """Stands where `workflows.delivery` and `activities.send` expect Temporal, clock and chance."""
+    """Stands where workflow and sender expect Temporal, a clock and chance."""
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
@@ -229,7 +230,7 @@ def staged() -> Iterator[Stage]:
     with ExitStack() as patches:
         patches.enter_context(patch.object(workflows.delivery, "workflow", stage))
         for name in ("activity", "asyncio", "random", "time"):
-            patches.enter_context(patch.object(activities.send, name, stage))
+            patches.enter_context(patch.object(activities.sender, name, stage))
         patches.enter_context(patch.object(activities.carried, "activity", stage))
-        patches.enter_context(patch.object(activities.send, "datetime", WorkerClock(stage)))
+        patches.enter_context(patch.object(activities.sender, "datetime", WorkerClock(stage)))
         yield stage

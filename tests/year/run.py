@@ -9,10 +9,10 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from delivery.capabilities import THIS_RELEASE
 from delivery.event import Event, read_event
 from delivery.outcome import DELIVERY_DEADLINE
-from delivery.rule import MatchedRule
+from delivery.rule import MatchedRule, RuleMetadata
+from destinations.registry import this_release
 from tests.year.engine import Engine, Stage, staged
 from tests.year.oracle import Facts, faults
 from tests.year.weather import YEAR, Clock, Weather
@@ -25,7 +25,9 @@ RULES = tuple(
         id=f"7d3c1a52-90b4-4a53-8f05-3d5f8a6b000{number}",
         connection=f"c1a2b3c4-d5e6-4f70-8a9b-0c1d2e3f000{number}",
         connection_name="Production",
-        build=THIS_RELEASE.newest_build,
+        integration_type="customer_io",
+        metadata=RuleMetadata(action="track_event"),
+        build=this_release().newest_build,
     )
     for number in range(3)
 )

@@ -11,12 +11,12 @@ from unittest.mock import patch
 
 import pytest
 
-import activities.send
+import activities.sender
 import workflows.delivery
-from activities.send import Sender
+from activities.sender import Sender
 from delivery.attempt import AttemptList
-from delivery.message import MessagePair
-from delivery.outcome import Outcome, Then, judge_reply, retry_delay
+from delivery.message import Messages
+from delivery.outcome import Outcome, Then, retry_delay
 from delivery.step import Carried, StepResult
 from tests.year.run import live
 from workflows.delivery import Delivery, StepFailed
@@ -37,8 +37,8 @@ def test_no_delivery_of_a_year_breaks_a_promise() -> None:
 
 
 def gives_up_at_once(real: Any) -> Any:
-    def judge(reply: Any) -> Outcome:
-        judged = judge_reply(reply)
+    def judge(destination: Any, reply: Any) -> Outcome:
+        judged = real(destination, reply)
         return replace(judged, then=Then.STOP) if judged.then is Then.RETRY else judged
 
     return judge
@@ -46,9 +46,9 @@ def gives_up_at_once(real: Any) -> Any:
 
 def goes_on_after_failure_of(call: str) -> Callable[[Any], Any]:
     def mutate(real: Any) -> Any:
-        async def step(self: Delivery, method: Any, policy: Any, message: Any) -> StepResult:
+        async def step(self: Delivery, message: Any) -> StepResult:
             try:
-                return await real(self, method, policy, message)
+                return await real(self, message)
             except StepFailed as err:
                 if err.call == call:
                     return err.result
@@ -67,19 +67,19 @@ def never_stops(real: Any) -> Any:
 
 
 def swaps(real: Any) -> Any:
-    def build(event: Any, rule: Any) -> MessagePair:
+    def build(event: Any, rule: Any) -> Messages:
         pair = real(event, rule)
-        return MessagePair(identify=pair.track, track=pair.identify)
+        return pair.model_copy(update={"messages": pair.messages[::-1]})
 
     return build
 
 
 def names_each_attempt_anew(real: Any) -> Any:
-    async def request(self: Sender, step: Any, connection: Any) -> Outcome:
-        number = activities.send.activity.info().attempt
+    async def request(self: Sender, step: Any, *parts: Any) -> Outcome:
+        number = activities.sender.activity.info().attempt
         body = step.message.body | {"messageId": f"{step.message.body['messageId']}-{number}"}
         message = step.message.model_copy(update={"body": body})
-        return await real(self, step.model_copy(update={"message": message}), connection)
+        return await real(self, step.model_copy(update={"message": message}), *parts)
 
     return request
 
@@ -90,7 +90,7 @@ def names_both_calls_alike(real: Any) -> Any:
 
 def forgets_lost_workers(real: Any) -> Any:
     def carried(step: Any) -> Carried:
-        found = activities.send.activity.info().heartbeat_details
+        found = activities.sender.activity.info().heartbeat_details
         return found[0] if found else Carried(tries=0, attempts=step.attempts)
 
     return carried
@@ -116,17 +116,17 @@ def ignores_the_pause(real: Any) -> Any:
 
 
 MUTANTS = [
-    ("I1", activities.send, "judge_reply", gives_up_at_once),
+    ("I1", activities.sender, "_judge", gives_up_at_once),
     ("I1", Delivery, "_step", goes_on_after_failure_of("track")),
     ("I1", Delivery, "__init__", never_stops),
     ("I2", workflows.delivery, "build_messages", swaps),
     ("I3", Delivery, "_step", goes_on_after_failure_of("identify")),
     ("I4", Sender, "_request", names_each_attempt_anew),
-    ("I4", "delivery.build_messages", "message_id", names_both_calls_alike),
-    ("I5", activities.send, "carried_so_far", forgets_lost_workers),
-    ("I5", activities.send, "_held", forgets_what_was_before_a_hold),
+    ("I4", "destinations.customerio.build", "message_id", names_both_calls_alike),
+    ("I5", activities.sender, "carried_so_far", forgets_lost_workers),
+    ("I5", activities.sender, "_held", forgets_what_was_before_a_hold),
     ("I5", AttemptList, "next_number", numbers_all_alike),
-    ("pace", activities.send, "retry_delay", ignores_retry_after),
+    ("pace", activities.sender, "retry_delay", ignores_retry_after),
     ("pace", Sender, "_usable", ignores_the_pause),
 ]
 

@@ -17,7 +17,7 @@ from catalog.connections import ConnectionCredential
 from catalog.errors import CatalogUnavailable, NotFound
 from delivery.alert import Refusal
 from delivery.message import Message
-from delivery.outcome import Reply
+from delivery.outcome import InactiveReason, Reply
 from destinations.customerio.client import Credential
 from destinations.http.errors import AnswerTimeout, ConnectionLost
 
@@ -155,15 +155,21 @@ class Weather:
         return ConnectionCredential(
             connection=connection,
             workspace=workspace,
-            region="us",
+            type="customer_io",
+            settings={"region": "us"},
             status=status,
             inactive_reason="authentication_invalid" if status == "inactive" else None,
-            api_key=KEY,
+            secrets={"cdpApiKey": KEY},
             version=self.version,
         )
 
     async def deactivate(
-        self, connection: str, *, version: int, refusal: Refusal | None = None
+        self,
+        connection: str,
+        *,
+        version: int,
+        reason: InactiveReason,
+        refusal: Refusal | None = None,
     ) -> bool:
         if self.random.random() < 0.05:
             raise CatalogUnavailable("simulated")

@@ -15,11 +15,11 @@ from fastapi import Request
 from delivery.attempt import Attempt as Made
 from delivery.cursor import InvalidCursor, read_cursor, write_cursor
 from delivery.delivery_log import CallLog, DeliveryLog
-from delivery.log import EventLog
 from delivery.result import Status
 from engine.redelivery import redeliver
 from engine.steering import bring_forward
 from engine.steering import cancel_delivery as cancel_in_engine
+from eventlog.log import EventLog
 from starter.api.describing import errors
 from starter.api.errors import not_found, unavailable
 from starter.api.parts import Parts
@@ -235,7 +235,7 @@ def _made(log: EventLog, delivery: DeliveryLog) -> list[_OwnAttempt]:
 
 
 def _calls(delivery: DeliveryLog) -> list[CallLog]:
-    return [call for call in (delivery.identify, delivery.track) if call is not None]
+    return list(delivery.calls)
 
 
 async def _own_delivery(

@@ -12,7 +12,8 @@ from fastapi import Query, Request
 from catalog.connections import Connection
 from catalog.mappings import DEFAULT_NAME, GENERATED_VERSION
 from catalog.mappings import Mapping as Stored
-from delivery.mapping_schema import DEFAULT_MAPPING, MappingSchema
+from delivery.mapping_schema import MappingSchema
+from destinations.customerio.destination import CUSTOMER_IO
 from starter.api.bodies import as_model, read_json
 from starter.api.describing import body_of, errors
 from starter.api.errors import ApiError, not_found
@@ -160,7 +161,7 @@ def _generated(connection: Connection) -> dict[str, Any]:
             "connection_id": connection.id,
             "integration_type": connection.type,
             "name": DEFAULT_NAME,
-            "schema": _document(DEFAULT_MAPPING),
+            "schema": _document(CUSTOMER_IO.default_mapping),
             "catalog_version": CATALOG_VERSION,
             "created_at": moment(connection.created_at),
             "updated_at": moment(connection.created_at),

@@ -13,9 +13,9 @@ from catalog.rules import Rule
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.errors import MappingError
 from delivery.event import Event
-from delivery.log import EventLog
 from emitonce import EmitError
 from engine.event_log import read_event_log
+from eventlog.log import EventLog
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
 from starter.api.parts import Parts
@@ -102,8 +102,7 @@ async def preview_rule(request: Request, rule_id: RuleId) -> Any:
         return {**shown, "error": f"mapping_error: {err}"}
     return {
         **shown,
-        "identify": messages.identify.body,
-        "track": messages.track.body,
+        **{message.call: message.body for message in messages.messages},
         "warnings": list(messages.warnings),
     }
 
@@ -126,8 +125,9 @@ def _test_result(log: EventLog) -> Mapping[str, Any]:
         "status": log.status,
         "finished": log.completed_at is not None,
         "rule_event": rule_event_object(log, delivery) if delivery else None,
-        "identify": _exchange(delivery.identify) if delivery else None,
-        "track": _exchange(delivery.track) if delivery else None,
+        "identify": None,
+        "track": None,
+        **({call.call: _exchange(call) for call in delivery.calls} if delivery else {}),
     }
     error = _error(log, delivery)
     return result if error is None else {**result, "error": error}
@@ -137,9 +137,7 @@ def _error(log: EventLog, delivery: DeliveryLog | None) -> str | None:
     return (delivery.last_error if delivery else None) or log.error
 
 
-def _exchange(call: CallLog | None) -> Mapping[str, Any] | None:
-    if call is None:
-        return None
+def _exchange(call: CallLog) -> Mapping[str, Any]:
     last = call.attempts[-1] if call.attempts else None
     response = None
     if last is not None and last.status_code is not None:

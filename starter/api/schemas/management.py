@@ -8,8 +8,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from catalog.key_rights import MOST_NAMED
 from catalog.keys import NAME_CHARACTERS
-from catalog.values import API_KEY_CHARACTERS
 from delivery.mapping_schema import MappingSchema
+from destinations.customerio.destination import LONGEST_API_KEY
 from starter.api.schemas.shared import (
     Answer,
     Flag,
@@ -26,7 +26,7 @@ from starter.api.schemas.shared import (
 
 # Documented here, checked by the catalog.
 ApiKey = Annotated[
-    Text, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": API_KEY_CHARACTERS})
+    Text, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_API_KEY})
 ]
 WorkspaceName = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9 _-]{3,50}$")]
 ConnectionName = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9 _-]{1,128}$")]

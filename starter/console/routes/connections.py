@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
 from pydantic import SecretStr
 from starlette.responses import Response
 
-from catalog import values
-from catalog.connections import Connection, Credential
+from catalog.connections import Connection
 from catalog.errors import Conflict, InvalidValue, NotFound
+from destinations.customerio.destination import API_KEY, REGION, read_api_key
+from destinations.destination import Verification
 from engine.held_runs import count_held
 from starter.connections import delete_connection as delete_and_tell
 from starter.connections import tell_held
 from starter.console.forms import Form
-from starter.console.key_check import KeyCheck
 from starter.console.names import all_rules, if_answered
 from starter.console.route import (
     console_router,
@@ -31,6 +33,14 @@ from starter.console.route import (
 from starter.console.words import REGIONS, sentence
 
 router = console_router()
+
+
+@dataclass(frozen=True)
+class _Entered:
+    """What stands in the form."""
+
+    settings: Mapping[str, str]
+    secrets: Mapping[str, SecretStr]
 
 
 @router.get("/w/{workspace_id}/connections")
@@ -122,7 +132,7 @@ async def verify_stored_key(request: Request, workspace_id: str, connection_id: 
     found = await parts_of(request).catalog.credentials.credential(
         connection.workspace, connection.id
     )
-    check: KeyCheck = await request.app.state.console.verify(found.credential)
+    check = await request.app.state.console.verify(found.type, found)
     if in_place(request):
         return pages_of(request).part(request, "connections/verdict.html", check=_told(check))
     return await _page(request, connection, check=_told(check))
@@ -222,20 +232,20 @@ async def _form_page(
 
 async def _check(request: Request, form: Form) -> dict[str, Any]:
     key, region = form.text("api_key"), form.text("region")
-    if region not in request.app.state.console.base_urls:
+    if region not in REGIONS:
         return _unchecked("Choose a region first.")
     if not key:
         return _unchecked("Enter the key first.")
     try:
-        api_key = values.api_key(key)
-    except InvalidValue as err:
-        return _unchecked(_key_fault(err))
-    credential = Credential(region="eu" if region == "eu" else "us", api_key=api_key)
-    check: KeyCheck = await request.app.state.console.verify(credential)
+        api_key = read_api_key(key)
+    except ValueError as err:
+        return _unchecked(f"The key {err}.")
+    credential = _Entered({REGION: region}, {API_KEY: SecretStr(api_key)})
+    check = await request.app.state.console.verify("customer_io", credential)
     return _told(check)
 
 
-def _told(check: KeyCheck) -> dict[str, Any]:
+def _told(check: Verification) -> dict[str, Any]:
     told = {
         "ok": ("good", "Right key"),
         "wrong_key": ("bad", "Wrong key"),

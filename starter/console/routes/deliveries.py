@@ -7,7 +7,6 @@ import asyncio
 from fastapi import Request
 from starlette.responses import Response
 
-from delivery.redelivery_plan import NotRedeliverable
 from engine.redelivery import redeliver
 from engine.steering import (
     AlreadyEnded,
@@ -17,6 +16,7 @@ from engine.steering import (
     cancel_delivery,
     cancel_event,
 )
+from eventlog.redelivery_plan import NotRedeliverable
 from starter.api.reading import OwnEvent
 from starter.console.route import console_router, pages_of, parts_of, see_other
 from starter.console.routes.events import event_context, event_of

@@ -36,7 +36,7 @@ JsonObject = dict[str, Any]
 
 @dataclass
 class StepFacts:
-    """One scheduling of `identify` or `track`. `end` is None while it is open.
+    """One scheduling of a call. `end` is None while it is open.
 
     `end` is one of delivered, held, failed, timed_out, canceled.
     """

@@ -7,13 +7,12 @@ from collections.abc import Collection
 from pydantic import JsonValue
 
 from delivery.errors import MappingError
-from delivery.guards import MAX_TRAITS, too_many_traits, trait_fault
-from delivery.identity import NOT_AN_ADDRESS, Identity, is_address
 from delivery.labels import shown
 from delivery.mapping import Mapped
-from delivery.mapping_schema import DEFAULT_FIELDS
-from delivery.rule import RuleMetadata
 from delivery.transforms import is_blank
+from destinations.customerio.guards import MAX_TRAITS, too_many_traits, trait_fault
+from destinations.customerio.identity import NOT_AN_ADDRESS, Identity, is_address
+from destinations.customerio.metadata import MAPPED_FIELDS, TrackEvent
 
 # Customer.io gives these a meaning of its own: as traits they would name another person, forbid
 # creating one, or relate the person to an object (Track API reference; reserved attributes). They
@@ -34,14 +33,14 @@ RESERVED = frozenset(
 )
 
 # Never traits, mapped or not: they say who, or what the event is called.
-_NOT_TRAITS = frozenset(DEFAULT_FIELDS) - {"email"}
+_NOT_TRAITS = frozenset(MAPPED_FIELDS) - {"email"}
 
 
 def collect_traits(
     payload: dict[str, JsonValue],
     mapped: Mapped,
     identity: Identity,
-    metadata: RuleMetadata,
+    metadata: TrackEvent,
     *,
     checked: bool,
 ) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
@@ -52,7 +51,7 @@ def collect_traits(
     Raises:
         MappingError: a trait breaks a limit and the rule doesn't say to drop it.
     """
-    named = {k: v for k, v in mapped.values.items() if k not in DEFAULT_FIELDS}
+    named = {k: v for k, v in mapped.values.items() if k not in MAPPED_FIELDS}
     traits: dict[str, JsonValue] = {}
     warnings: list[str] = []
     if identity.email is not None:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.errors import InvalidEvent
 from delivery.event import iso_milliseconds, read_event
-from delivery.history import RunFacts
-from delivery.log import EventLog
 from delivery.redelivery import Redelivery
 from delivery.result import Status
+from eventlog.history import RunFacts
+from eventlog.log import EventLog
 
 # Of the server's 2 MiB for one payload, so that the event has room beside what was done with it.
 LARGEST_REDELIVERY = 1024 * 1024
@@ -136,14 +136,13 @@ def _at_rest(delivery: DeliveryLog, failed: bool) -> DeliveryLog:
         update={
             "status": Status.FAILED if failed else delivery.status,
             "held": None,
-            "identify": _call_at_rest(delivery.identify),
-            "track": _call_at_rest(delivery.track),
+            **{call.call: _call_at_rest(call) for call in delivery.calls},
         }
     )
 
 
-def _call_at_rest(call: CallLog | None) -> CallLog | None:
-    if call is None or not call.attempts:
+def _call_at_rest(call: CallLog) -> CallLog:
+    if not call.attempts:
         return call
     last = call.attempts[-1].model_copy(update={"next_attempt_at": None})
     return call.model_copy(

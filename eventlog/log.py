@@ -9,13 +9,11 @@ from pydantic import AwareDatetime
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
 
-from delivery.attempt import AttemptList
-from delivery.build_messages import build_messages
+from delivery.attempt import CALLS, AttemptList, Call
 from delivery.capabilities import UnknownToThisRelease
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.errors import InvalidEvent, MappingError
 from delivery.event import Event, read_event
-from delivery.history import RunFacts, StepFacts, read_history
 from delivery.outcome import OutcomeCode
 from delivery.redelivery import Redelivery
 from delivery.result import DeliveryResult, Status, roll_up
@@ -24,6 +22,8 @@ from delivery.size import LARGEST_PAYLOAD
 from delivery.source import Source
 from delivery.step import activity_id
 from delivery.values import JsonObject, Value
+from destinations.registry import action_of, build_messages, with_types_and_builds
+from eventlog.history import RunFacts, StepFacts, read_history
 
 __all__ = ["CallLog", "DeliveryLog", "EventLog", "delivery_log"]
 
@@ -100,7 +100,8 @@ def _event_of(event_id: str, facts: RunFacts) -> Event | None:
     if facts.error_type == "InvalidEvent" and facts.input_size > LARGEST_PAYLOAD:
         return None  # refused for its size, so it isn't read here either
     try:
-        return read_event(facts.input, event_id=event_id, started_at=facts.started_at)
+        event = read_event(facts.input, event_id=event_id, started_at=facts.started_at)
+        return with_types_and_builds(event)
     except InvalidEvent:
         return None
 
@@ -144,9 +145,8 @@ def _delivery(
     built: _Built,
     earlier: DeliveryLog | None = None,
 ) -> DeliveryLog:
-    identify = facts.steps_of(rule.id, "identify")
-    track = facts.steps_of(rule.id, "track")
-    latest = (track or identify)[-1] if track or identify else None
+    steps = {call: facts.steps_of(rule.id, call) for call in CALLS}
+    latest = next((steps[call][-1] for call in reversed(CALLS) if steps[call]), None)
     ended = _ended_as(facts, rule.id)
     warnings, mapping_error = built.of(rule) if ended is None else (ended.warnings, None)
     if ended is not None:
@@ -155,14 +155,14 @@ def _delivery(
         status = Status.FAILED if mapping_error else _unless_closed(facts, Status.PENDING)
         error = mapping_error
     else:
-        status, error = _unless_closed(facts, _open_status(latest, event)), _error_of(latest)
+        status, error = _unless_closed(facts, _open_status(latest, event, rule)), _error_of(latest)
     if status is Status.CANCELED and latest and latest.end == "canceled":
         error = _canceled_error(facts, latest)
-    calls = [
-        _call(facts, identify) or (earlier.identify if earlier else None),
-        _call(facts, track) or (earlier.track if earlier else None),
-    ]
-    started_at = identify[0].scheduled_at if identify else None
+    calls = {
+        call: _call(facts, scheduled) or (earlier.call(call) if earlier else None)
+        for call, scheduled in steps.items()
+    }
+    started_at = min((made[0].scheduled_at for made in steps.values() if made), default=None)
     return DeliveryLog(
         rule=rule.id,
         connection=rule.connection,
@@ -172,13 +172,12 @@ def _delivery(
         held=latest.result.message
         if latest and latest.result and latest.end == "held" and status is Status.RETRYING
         else None,
-        attempt_count=sum(call.attempt_count for call in calls if call),
+        attempt_count=sum(call.attempt_count for call in calls.values() if call),
         started_at=(earlier.started_at if earlier else None) or started_at,
         completed_at=_completed_at(facts, status, latest),
         last_error=None if status is Status.COMPLETED else error,
         warnings=warnings,
-        identify=calls[0],
-        track=calls[1],
+        **calls,
     )
 
 
@@ -236,9 +235,9 @@ def _unless_closed(facts: RunFacts, status: Status) -> Status:
     return Status.CANCELED
 
 
-def _open_status(latest: StepFacts, event: Event | None) -> Status:
+def _open_status(latest: StepFacts, event: Event | None, rule: MatchedRule) -> Status:
     if latest.end == "delivered":
-        last_call = "identify" if event and event.identify_only else "track"
+        last_call = "identify" if event and event.identify_only else _last_call(rule)
         return Status.COMPLETED if latest.call == last_call else Status.PROCESSING
     if latest.end == "held":
         return Status.RETRYING
@@ -247,6 +246,13 @@ def _open_status(latest: StepFacts, event: Event | None) -> Status:
     if latest.end is not None:
         return Status.FAILED
     return Status.RETRYING if latest.attempts.count else Status.PROCESSING
+
+
+def _last_call(rule: MatchedRule) -> Call | None:
+    try:
+        return action_of(rule).calls[-1]
+    except UnknownToThisRelease:
+        return None
 
 
 def _error_of(latest: StepFacts) -> str | None:

@@ -1,6 +1,6 @@
-"""Event × rule → the two requests, or a mapping error. Nothing random, nothing from a clock.
+"""Event × rule → identify and track, or a mapping error. Nothing random, nothing from a clock.
 
-Which version of the builder makes them is recorded with the run; `delivery.builds` has all in which
+Which version of the builder makes them is recorded with the run; `builds` has everything in which
 versions differ.
 """
 
@@ -8,25 +8,31 @@ from __future__ import annotations
 
 from pydantic import JsonValue
 
-from delivery.builds import BUILDS, Build
 from delivery.capabilities import UnknownToThisRelease
 from delivery.errors import MappingError
 from delivery.event import Event
-from delivery.guards import MAX_BODY, body_fault, check_event_name
-from delivery.identity import Identity, resolve_identity
 from delivery.labels import kind, utf8_size
 from delivery.mapping import Mapped, map_fields
-from delivery.mapping_schema import DEFAULT_MAPPING
-from delivery.message import Message, MessagePair, encode_value
-from delivery.message_id import message_id
-from delivery.misreadings import misreadings
+from delivery.mapping_schema import MappedField, MappingSchema, PathSource
+from delivery.message import Message, Messages, encode_value
 from delivery.moments import iso_milliseconds
 from delivery.rule import MatchedRule
-from delivery.source import check_anonymous
-from delivery.traits import collect_traits, without_largest
 from delivery.transforms import is_blank, to_string
+from destinations.customerio.builds import BUILDS, Build
+from destinations.customerio.guards import MAX_BODY, body_fault, check_event_name
+from destinations.customerio.identity import Identity, check_anonymous, resolve_identity
+from destinations.customerio.message_id import message_id
+from destinations.customerio.metadata import MAPPED_FIELDS, TrackEvent
+from destinations.customerio.misreadings import misreadings
+from destinations.customerio.traits import collect_traits, without_largest
 
 MAX_WARNINGS = 20
+
+DEFAULT_MAPPING = MappingSchema(
+    fields=tuple(
+        MappedField(dest=name, source=PathSource(type="path", value=name)) for name in MAPPED_FIELDS
+    )
+)
 
 ANONYMOUS = (
     "no userId and no email: Customer.io keeps the event for an anonymous visitor and ignores the "
@@ -34,7 +40,7 @@ ANONYMOUS = (
 )
 
 
-def build_messages(event: Event, rule: MatchedRule) -> MessagePair:
+def build(event: Event, rule: MatchedRule) -> Messages:
     """Build identify and track. Deterministic: the same input gives the same bytes.
 
     A call that may have been sent before an event was redelivered is built as it was then; one that
@@ -48,16 +54,16 @@ def build_messages(event: Event, rule: MatchedRule) -> MessagePair:
     earlier = event.redelivery.of(rule.id) if event.redelivery else None
     sent = earlier.builds if earlier else {}
     by_identify, by_track = sent.get("identify", rule.build), sent.get("track", rule.build)
-    identify = _build(event, rule, by_identify)
+    first = _build(event, rule, by_identify)
     if by_track == by_identify:
-        return identify
-    track = _build(event, rule, by_track)
-    if _person(identify.identify) != _person(track.track):
-        return identify if "identify" in sent else track
-    return MessagePair(
-        identify=identify.identify,
-        track=track.track,
-        warnings=_bounded(list(dict.fromkeys(identify.warnings + track.warnings))),
+        return first
+    second = _build(event, rule, by_track)
+    identify, track = first.messages[0], second.messages[1]
+    if _person(identify) != _person(track):
+        return first if "identify" in sent else second
+    return Messages(
+        messages=(identify, track),
+        warnings=_bounded(list(dict.fromkeys(first.warnings + second.warnings))),
     )
 
 
@@ -65,18 +71,19 @@ def _person(message: Message) -> tuple[JsonValue, JsonValue]:
     return message.body.get("userId"), message.body.get("anonymousId")
 
 
-def _build(event: Event, rule: MatchedRule, number: int) -> MessagePair:
+def _build(event: Event, rule: MatchedRule, number: int) -> Messages:
     if number not in BUILDS:
         raise UnknownToThisRelease(f"build {number} is known to a newer release only")
     build = BUILDS[number]
+    metadata = TrackEvent.of(rule)
     mapped = map_fields(rule.mapping or DEFAULT_MAPPING, event.payload)
     identity = resolve_identity(
         mapped.values, event_id=event.id, rule_id=rule.id, checked=build.checks_identity
     )
-    name = _event_name(event, rule, mapped)
-    check_event_name(name, allow_commands=rule.metadata.allow_commands)
+    name = _event_name(event, metadata, mapped)
+    check_event_name(name, allow_commands=metadata.allow_commands)
     traits, left_out = collect_traits(
-        event.payload, mapped, identity, rule.metadata, checked=build.checks_identity
+        event.payload, mapped, identity, metadata, checked=build.checks_identity
     )
     if rule.anonymous_only:
         check_anonymous(identity, traits)
@@ -84,7 +91,7 @@ def _build(event: Event, rule: MatchedRule, number: int) -> MessagePair:
     identify = _identify(event, rule, build, identity, traits)
     excess = len(identify.encode()) - MAX_BODY
     if excess > 0:
-        if rule.metadata.on_limit != "drop":
+        if metadata.on_limit != "drop":
             raise body_fault("identify", excess + MAX_BODY)
         traits, dropped = without_largest(traits, _sizes(traits), excess, keep=("email",))
         warnings += dropped
@@ -97,7 +104,7 @@ def _build(event: Event, rule: MatchedRule, number: int) -> MessagePair:
         warnings.append(ANONYMOUS)
     if build.warns_of_misreadings:
         warnings += misreadings(identity, traits, name)
-    return MessagePair(identify=identify, track=track, warnings=_bounded(warnings))
+    return Messages(messages=(identify, track), warnings=_bounded(warnings))
 
 
 def _identify(
@@ -134,9 +141,9 @@ def _track(event: Event, rule: MatchedRule, build: Build, identity: Identity, na
     )
 
 
-def _event_name(event: Event, rule: MatchedRule, mapped: Mapped) -> str:
+def _event_name(event: Event, metadata: TrackEvent, mapped: Mapped) -> str:
     """The rule's own override, else the mapping's, else the event's name."""
-    override: JsonValue = rule.metadata.event_name_override
+    override: JsonValue = metadata.event_name_override
     if override is None or is_blank(override):
         override = mapped.values.get("event_name_override")
     if override is None or is_blank(override):

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from delivery.errors import MappingError
-from delivery.guards import check_identifier
 from delivery.labels import kind
 from delivery.transforms import is_blank, to_string
+from destinations.customerio.guards import check_identifier
 
 IDENTIFIERS = ("userId", "email", "anonymousId")
 
 # What a vendor that knows e-mail addresses would take for one; more is found out by sending to it.
 _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
+
+# Traits by which Customer.io finds a person; a mapping may make them, a payload can't.
+_NAMING = frozenset({"id", "cio_id", "anonymous_id"})
 
 NOT_AN_ADDRESS = (
     "email: left out, since it is not an e-mail address; map the field that holds the address"
@@ -89,3 +92,26 @@ def _read(name: str, value: JsonValue, *, trim: bool) -> str | None:
     text = to_string(value).strip() if trim else to_string(value)
     check_identifier(name, text)
     return text
+
+
+def check_anonymous(identity: Identity, traits: dict[str, JsonValue]) -> None:
+    """Make sure that nothing of a message names a person.
+
+    Raises:
+        MappingError: something does.
+    """
+    if identity.user_id is not None:
+        raise _names_a_person("userId" if identity.email is None else "userId or email")
+    if identity.anonymous_id is not None and is_address(identity.anonymous_id):
+        raise _names_a_person("anonymousId")
+    for name in traits:
+        if name in _NAMING or name.strip().lower() == "email":
+            raise _names_a_person(f"trait {name.strip()}")
+
+
+def _names_a_person(field: str) -> MappingError:
+    return MappingError(
+        field,
+        "names a person, but the key that the event came with is for anonymous visitors only; "
+        "emit events about known people from a backend",
+    )

@@ -1,0 +1,327 @@
+"""One try of one call: a single HTTP request, judged, recorded, and either done or raised.
+
+Waiting is the engine's: nothing here sleeps or tries twice. What has been tried so far travels in
+the activity's heartbeat details, because the engine keeps only the last failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import structlog
+from temporalio import activity
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.carried import carried_so_far, readable, unsent
+from activities.lane import LONGEST_WAIT
+from activities.rate_limit import Limits, Permit, RateLimit, Throttled
+from catalog.connections import ConnectionCredential
+from catalog.errors import CannotDecrypt, CatalogUnavailable, NotFound
+from delivery.alert import LastResponse, Refusal
+from delivery.attempt import Attempt, AttemptList
+from delivery.outcome import (
+    InactiveReason,
+    Outcome,
+    OutcomeCode,
+    Reply,
+    Then,
+    judge_no_reply,
+    parse_retry_after,
+    retry_delay,
+)
+from delivery.step import CONNECTION_HELD, THROTTLED, Carried, Step, StepResult
+from destinations.destination import Client, Destination
+from destinations.http.errors import NoReply
+from destinations.registry import BY_TYPE
+
+# What a try consists of, in seconds: getting ready, one request, and telling others what its
+# answer means for them. With the request's own 10 s there are 5 to spare in `start_to_close`: of a
+# try that the engine cuts off nobody would hear the answer.
+READY_SECONDS = 12.0
+TELL_SECONDS = 3.0
+
+# A test event has one try, which waits longer for its permit than others may.
+TEST_WAIT = 10.0
+
+# How long nothing is sent after "too many requests" without a word for how long.
+SLOW_DOWN_SECONDS = 1.0
+
+UNREADABLE_KEY = (
+    "the connection's key can't be decrypted, so no request was made: give every worker the key "
+    "it was stored with (EMITONCE_CREDENTIAL_KEYS), or enter the connection's key anew"
+)
+
+# Expected: logged at debug level, not counted as a failure of the worker.
+_BENIGN = ApplicationErrorCategory.BENIGN
+
+log = structlog.get_logger("emitonce.delivery")
+
+
+class Connections(Protocol):
+    """What sending has to know of the catalog."""
+
+    async def credential(self, workspace: str, connection: str) -> ConnectionCredential: ...
+
+    async def deactivate(
+        self,
+        connection: str,
+        *,
+        version: int,
+        reason: InactiveReason,
+        refusal: Refusal | None = None,
+    ) -> bool: ...
+
+    async def slow_down(self, connection: str, seconds: float) -> None: ...
+
+
+class Sender:
+    """Makes the request of a step and says, by result or error, what came of it."""
+
+    def __init__(
+        self, clients: Mapping[str, Client], connections: Connections, rate_limit: RateLimit
+    ) -> None:
+        """`clients` by destination type."""
+        self._clients = clients
+        self._connections = connections
+        self._rate_limit = rate_limit
+
+    async def send(self, step: Step | RawValue) -> StepResult:
+        """Try once. `step` is raw where this worker can't read it.
+
+        Raises:
+            ApplicationError: typed by outcome code. Retryable ones carry `next_retry_delay`;
+                `ConnectionHeld` and refusals are not retried. `Throttled` is, and was no attempt.
+                The first detail is a `StepResult`.
+        """
+        step = readable(step)
+        carried = carried_so_far(step)
+        try:
+            return await self._attempt(step, carried)
+        except Throttled as err:
+            raise _throttled(step, carried.attempts, err.seconds) from None
+
+    async def _attempt(self, step: Step, carried: Carried) -> StepResult:
+        attempts = carried.attempts
+        started_at, clock = datetime.now(UTC), time.perf_counter()
+        outcome = await self._try(step, carried)
+        attempt = Attempt(
+            number=attempts.next_number(),
+            call=step.message.call,
+            started_at=started_at,
+            duration_ms=round((time.perf_counter() - clock) * 1000),
+            outcome_code=outcome.code,
+            request_made=outcome.request_made,
+            status_code=outcome.status_code,
+            message=outcome.message,
+            response_excerpt=outcome.response_excerpt,
+        )
+        if outcome.then is Then.DONE:
+            return _result(outcome, attempts.add(attempt))
+        if outcome.then is Then.RETRY:
+            raise _retry(step, outcome, attempts, attempt)
+        held = outcome.then is Then.HOLD
+        raise ApplicationError(
+            outcome.message,
+            _result(outcome, attempts.add(attempt)),
+            type=CONNECTION_HELD if held else outcome.code,
+            non_retryable=True,
+            category=_BENIGN if held else ApplicationErrorCategory.UNSPECIFIED,
+        )
+
+    async def _try(self, step: Step, carried: Carried) -> Outcome:
+        try:
+            async with asyncio.timeout(READY_SECONDS) as getting_ready:
+                connection = await self._usable(step, carried.attempts)
+                destination = _destination(connection)
+                async with self._rate_limit.permit(
+                    step.connection,
+                    Limits(
+                        connection.requests_per_second or destination.requests_per_second,
+                        connection.slowed_until,
+                    ),
+                    came_back=carried.throttled,
+                    longest_wait=TEST_WAIT if step.test else LONGEST_WAIT,
+                ) as permit:
+                    # Read again: it may have been paused, or its key replaced, during the wait.
+                    connection = await self._usable(step, carried.attempts)
+                    getting_ready.reschedule(None)
+                    outcome = await self._request(step, connection, destination)
+                    if outcome.code is OutcomeCode.RATE_LIMITED:
+                        await self._slow_down(step, permit, outcome)
+        except CatalogUnavailable:
+            return _not_sent("the catalog can't be reached, so no request was made", Then.RETRY)
+        except TimeoutError:
+            return _not_sent(
+                "the catalog did not answer in time, so no request was made", Then.RETRY
+            )
+        except NotFound:
+            return _not_sent("the connection was deleted, so no request was made", Then.STOP)
+        except CannotDecrypt:
+            return _not_sent(UNREADABLE_KEY, Then.RETRY)
+        if outcome.then is Then.HOLD and not await self._deactivated(step, connection, outcome):
+            # Somebody has replaced the key meanwhile: the next attempt uses the new one.
+            return replace(outcome, then=Then.RETRY)
+        return outcome
+
+    async def _usable(self, step: Step, attempts: AttemptList) -> ConnectionCredential:
+        try:
+            connection = await self._connections.credential(step.workspace, step.connection)
+        except (CatalogUnavailable, NotFound, CannotDecrypt):
+            raise
+        except Exception as err:
+            log.exception("a connection can't be read", connection=step.connection)
+            raise CatalogUnavailable(type(err).__name__) from err
+        if connection.status != "active":
+            raise _held(connection, attempts)
+        return connection
+
+    async def _request(
+        self, step: Step, connection: ConnectionCredential, destination: Destination
+    ) -> Outcome:
+        try:
+            reply = await self._clients[destination.type].send(step.message, connection)
+        except NoReply as err:
+            return judge_no_reply(err.outcome_code, str(err), request_made=err.request_made)
+        except Exception:
+            log.exception("a request failed in a way of our own", connection=step.connection)
+            return Outcome(
+                code=OutcomeCode.INTERNAL_ERROR,
+                then=Then.RETRY,
+                message="the worker failed while the request was made",
+            )
+        return _judge(destination, reply)
+
+    async def _slow_down(self, step: Step, permit: Permit, outcome: Outcome) -> None:
+        """Slow the connection for everyone: here at once, then for all other workers."""
+        asked = parse_retry_after(outcome.retry_after, datetime.now(UTC))
+        seconds = asked.total_seconds() if asked else SLOW_DOWN_SECONDS
+        if permit.slow_down(seconds):  # those who can't be told are told by the vendor
+            await _tell(self._connections.slow_down(step.connection, seconds))
+
+    async def _deactivated(
+        self, step: Step, connection: ConnectionCredential, refused: Outcome
+    ) -> bool:
+        """Mark the connection inactive; False when the credential just used is no longer its own.
+
+        While the catalog is unavailable the refusal stands and is met again by the next attempt.
+        """
+        response = LastResponse(
+            call=step.message.call,
+            outcome_code=refused.code,
+            status_code=refused.status_code,
+            message=refused.message,
+        )
+        refusal = Refusal(event_id=activity.info().workflow_id, rule=step.rule, response=response)
+        return bool(
+            await _tell(
+                self._connections.deactivate(
+                    connection.connection,
+                    version=connection.version,
+                    reason=refused.inactive_reason,
+                    refusal=refusal,
+                )
+            )
+        )
+
+
+async def _tell(telling: Awaitable[bool | None]) -> bool | None:
+    """Tell the catalog what an answer means for others; None where that can't be done in time.
+
+    Whatever comes of it, the answer is there and will be recorded.
+    """
+    try:
+        async with asyncio.timeout(TELL_SECONDS):
+            return await telling
+    except (CatalogUnavailable, NotFound, TimeoutError):
+        return None
+    except Exception:
+        log.exception("an answer can't be told to the catalog")
+        return None
+
+
+def _throttled(step: Step, attempts: AttemptList, seconds: float) -> ApplicationError:
+    """No attempt was made, and what was made before is carried on unchanged."""
+    message = "waiting for its turn: the connection is used to its limit"
+    tries = activity.info().attempt
+    activity.heartbeat(Carried(tries=tries, attempts=attempts, throttled=True))
+    return ApplicationError(
+        message,
+        StepResult(outcome_code=OutcomeCode.RATE_LIMITED, message=message, attempts=attempts),
+        type=THROTTLED,
+        next_retry_delay=timedelta(seconds=seconds),
+        category=_BENIGN,
+    )
+
+
+def _retry(
+    step: Step, outcome: Outcome, attempts: AttemptList, attempt: Attempt
+) -> ApplicationError:
+    now = datetime.now(UTC)
+    delay = retry_delay(
+        attempt.number,
+        retry_after=outcome.retry_after,
+        now=now,
+        random=random.random(),  # noqa: S311  spreading waits, not keeping secrets
+    )
+    if not step.test and now + delay < step.deadline:
+        attempt = attempt.model_copy(update={"next_attempt_at": now + delay})
+    attempts = attempts.add(attempt)
+    activity.heartbeat(Carried(tries=activity.info().attempt, attempts=attempts))
+    return ApplicationError(
+        outcome.message,
+        _result(outcome, attempts),
+        type=outcome.code,
+        next_retry_delay=delay,
+        category=_BENIGN,
+    )
+
+
+def _judge(destination: Destination, reply: Reply) -> Outcome:
+    return destination.judge(reply)
+
+
+def _destination(connection: ConnectionCredential) -> Destination:
+    """Raises `ApplicationError`: this worker's release lacks its type, but another's may not."""
+    if (found := BY_TYPE.get(connection.type)) is None:
+        raise unsent(
+            f"this worker's release doesn't know the type {connection.type!r}",
+            type="NotFoundError",
+        )
+    return found
+
+
+def _held(connection: ConnectionCredential, attempts: AttemptList) -> ApplicationError:
+    if connection.status == "paused":
+        code, message = OutcomeCode.INTERNAL_ERROR, "held: the connection is paused"
+    elif connection.inactive_reason == "authentication_invalid":
+        code, message = OutcomeCode.AUTH_FAILED, "held: wrong key or wrong region"
+    else:
+        code, message = OutcomeCode.INTERNAL_ERROR, "held: the connection is inactive"
+    return ApplicationError(
+        message,
+        StepResult(outcome_code=code, message=message, attempts=attempts),
+        type=CONNECTION_HELD,
+        non_retryable=True,
+        category=_BENIGN,
+    )
+
+
+def _not_sent(message: str, then: Then) -> Outcome:
+    return Outcome(code=OutcomeCode.INTERNAL_ERROR, then=then, message=message, request_made=False)
+
+
+def _result(outcome: Outcome, attempts: AttemptList) -> StepResult:
+    return StepResult(
+        outcome_code=outcome.code,
+        message=outcome.message,
+        status_code=outcome.status_code,
+        response_excerpt=outcome.response_excerpt,
+        attempts=attempts,
+    )

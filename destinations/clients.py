@@ -1,0 +1,29 @@
+"""The clients of all destinations: the half of the registry that is not pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from destinations.destination import Client, Destination
+from destinations.http.exchange import Http
+from destinations.registry import BY_TYPE
+
+
+def make_clients(
+    http: Http,
+    base_urls: Mapping[str, Mapping[str, str]],
+    *,
+    agent: str,
+) -> dict[str, Client]:
+    """One for each type. `base_urls` by type and region replace the vendors' own."""
+    return {
+        type: _class_of(destination)(http, base_urls.get(type, {}), agent=agent)
+        for type, destination in BY_TYPE.items()
+    }
+
+
+def _class_of(destination: Destination) -> Any:
+    module, name = destination.client.split(":")
+    return getattr(import_module(module), name)

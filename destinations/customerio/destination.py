@@ -1,0 +1,120 @@
+"""Customer.io as a destination: identify the person, then track the event."""
+
+from __future__ import annotations
+
+from destinations.customerio.build import build
+from destinations.customerio.builds import BUILDS
+from destinations.customerio.guards import MAX_EVENT_NAME, MAX_IDENTIFIER
+from destinations.customerio.metadata import TrackEvent
+from destinations.destination import Action, Destination, Field, MappingField, Option
+
+API_KEY = "cdpApiKey"
+REGION = "region"
+
+VENDOR_URLS = {"us": "https://cdp.customer.io/v1", "eu": "https://cdp-eu.customer.io/v1"}
+
+# The vendor takes 3,000 requests in 3 seconds; what is underway may bunch up, so a tenth is left.
+REQUESTS_PER_SECOND = 900
+
+LONGEST_API_KEY = 200  # characters
+
+
+def read_api_key(text: str) -> str:
+    """The key without the white space around it that comes with copying.
+
+    Customer.io publishes no format, so only what can't be sent as the user name of Basic
+    authentication, or is plainly a mistake in copying, is refused.
+    """
+    text = text.strip()
+    if not text:
+        raise ValueError("is blank; copy it from the Customer.io API source")
+    if len(text) > LONGEST_API_KEY:
+        raise ValueError(f"has {len(text):,} characters, must have at most {LONGEST_API_KEY}")
+    if not text.isascii():
+        raise ValueError("holds characters other than ASCII; copy it again")
+    if any(map(str.isspace, text)):
+        raise ValueError("holds a blank or a line break; copy it again")
+    if not text.isprintable():
+        raise ValueError("holds a control character; copy it again")
+    if ":" in text:
+        raise ValueError("holds a colon; it is one word, not the Track API's site id and key")
+    return text
+
+
+def read_event_name(text: str) -> str:
+    size = len(text.encode(errors="surrogatepass"))
+    if not text.strip() or size > MAX_EVENT_NAME:
+        raise ValueError(f"is {size} bytes, must be 1 to {MAX_EVENT_NAME} and not only blanks")
+    return text
+
+
+CUSTOMER_IO = Destination(
+    type="customer_io",
+    label="Customer.io",
+    client="destinations.customerio.client:CustomerIOClient",
+    fields=(
+        Field(
+            key=REGION,
+            label="Region",
+            kind="select",
+            help="Where the Customer.io account is.",
+            options=(Option("us", "United States"), Option("eu", "European Union")),
+        ),
+        Field(
+            key=API_KEY,
+            label="CDP API key",
+            kind="password",
+            help="Of an HTTP or server source in Customer.io's Data & Integrations.",
+            read=read_api_key,
+        ),
+    ),
+    actions=(
+        Action(
+            key="track_event",
+            label="Track event",
+            noun="Event",
+            description="Identify the person, then track the event.",
+            calls=("identify", "track"),
+            build=build,
+            metadata=TrackEvent,
+            inputs=(
+                Field(
+                    key="event_name_override",
+                    label="Event name",
+                    required=False,
+                    help="The event's name at Customer.io, when it should differ.",
+                    read=read_event_name,
+                ),
+            ),
+        ),
+    ),
+    mapping_fields=(
+        MappingField(
+            key="email",
+            label="E-mail address",
+            description="Identifies the person where userId is absent, and is a trait besides.",
+            format="email",
+            largest=MAX_IDENTIFIER,
+        ),
+        MappingField(
+            key="userId",
+            label="User id",
+            description="Identifies the person.",
+            largest=MAX_IDENTIFIER,
+        ),
+        MappingField(
+            key="anonymousId",
+            label="Anonymous id",
+            description="Identifies a visitor; beside a person's id it merges the two.",
+            largest=MAX_IDENTIFIER,
+        ),
+        MappingField(
+            key="event_name_override",
+            label="Event name",
+            description="The event's name at Customer.io; a rule's own override comes first.",
+            largest=MAX_EVENT_NAME,
+        ),
+    ),
+    requests_per_second=REQUESTS_PER_SECOND,
+    builds=tuple(BUILDS),
+)

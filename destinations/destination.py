@@ -1,0 +1,187 @@
+"""What a destination is: data and functions, all that workflows and starters see of a vendor.
+
+Pure: nothing here makes a request. The client that does is made by `worker.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+from pydantic import SecretStr, ValidationError
+
+from delivery.attempt import Call
+from delivery.errors import InvalidField
+from delivery.event import Event
+from delivery.mapping_schema import MappedField, MappingSchema, PathSource
+from delivery.message import Message, Messages
+from delivery.outcome import Outcome, Reply, judge_reply
+from delivery.rule import MatchedRule, RuleMetadata
+from delivery.validation import problem
+
+Build = Callable[[Event, MatchedRule], Messages]
+
+
+@dataclass(frozen=True)
+class Option:
+    value: str
+    label: str
+
+
+def as_it_is(text: str) -> str:
+    return text
+
+
+@dataclass(frozen=True)
+class Field:
+    """One thing to enter: of a connection, or in a rule's metadata.
+
+    A `password` is a secret: stored encrypted and never shown again. `read` gives the value as it
+    is stored and raises `ValueError`, with the reason and the remedy but never the value, for what
+    can't be one. `only_with` names another field and its values with which this one is entered.
+    """
+
+    key: str
+    label: str
+    kind: Literal["text", "textarea", "password", "select"] = "text"
+    required: bool = True
+    help: str | None = None
+    placeholder: str | None = None
+    default: str | None = None
+    options: tuple[Option, ...] = ()
+    read: Callable[[str], str] = as_it_is
+    only_with: tuple[str, tuple[str, ...]] | None = None
+
+    @property
+    def secret(self) -> bool:
+        return self.kind == "password"
+
+    def check(self, text: str) -> str:
+        """The value as it is stored. Raises `InvalidField`."""
+        allowed = [option.value for option in self.options]
+        if allowed and text not in allowed:
+            raise InvalidField(self.key, f"must be one of {', '.join(allowed)}")
+        try:
+            return self.read(text)
+        except ValueError as err:
+            raise InvalidField(self.key, str(err)) from None
+
+
+@dataclass(frozen=True)
+class MappingField:
+    """A field that a mapping can fill. `largest` is in bytes of UTF-8."""
+
+    key: str
+    label: str
+    description: str
+    format: str | None = None
+    largest: int | None = None
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a rule has a destination do: its calls in order, and how their messages are built.
+
+    `metadata` reads what a rule says about the action; `inputs` are the parts of it that a form
+    asks for. `build` is pure and raises `MappingError` where no valid message can be built.
+    """
+
+    key: str
+    label: str
+    noun: str
+    description: str
+    calls: tuple[Call, ...]
+    build: Build
+    metadata: type[RuleMetadata] = RuleMetadata
+    inputs: tuple[Field, ...] = ()
+
+    def read_metadata(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """As stored: what is read has its type, everything else is kept. Raises `InvalidField`."""
+        try:
+            typed = self.metadata.model_validate(dict(metadata))
+        except ValidationError as err:
+            first = err.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InvalidField(where, problem(first)) from None
+        for one in self.inputs:
+            if (value := metadata.get(one.key)) not in (None, ""):
+                one.check(value)
+        read = typed.model_dump(include=self.metadata.model_fields.keys() & metadata.keys())
+        return {**metadata, **read}
+
+
+@dataclass(frozen=True)
+class Destination:
+    """`client` names the class that makes the requests, as `module:class`; see `clients.py`.
+
+    `requests_per_second` is what the vendor takes from one connection. `builds` are the versions of
+    the builder (`MatchedRule.build`) at which its messages changed; all destinations count alike.
+    """
+
+    type: str
+    label: str
+    client: str
+    fields: tuple[Field, ...]
+    actions: tuple[Action, ...]
+    authentication: Literal["api_key", "basic", "none"] = "api_key"
+    mapping_fields: tuple[MappingField, ...] = ()
+    judge: Callable[[Reply], Outcome] = judge_reply
+    requests_per_second: int = 100
+    builds: tuple[int, ...] = (1,)
+
+    def action(self, key: str) -> Action | None:
+        return next((action for action in self.actions if action.key == key), None)
+
+    @property
+    def default_mapping(self) -> MappingSchema:
+        """What holds without a stored mapping: payload keys map to the fields of the same name."""
+        return MappingSchema(
+            fields=tuple(
+                MappedField(dest=one.key, source=PathSource(type="path", value=one.key))
+                for one in self.mapping_fields
+            )
+        )
+
+
+class Credential(Protocol):
+    """What a request is made with, by the keys of the destination's fields."""
+
+    @property
+    def settings(self) -> Mapping[str, str]: ...
+
+    @property
+    def secrets(self) -> Mapping[str, SecretStr]: ...
+
+
+class Verdict(StrEnum):
+    RIGHT = "ok"
+    WRONG_KEY = "wrong_key"
+    WRONG_REGION = "wrong_region"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """`message` is one sentence for a person; `region` is where the key is right, if anywhere."""
+
+    verdict: Verdict
+    message: str
+    region: str | None = None
+
+
+class Client(Protocol):
+    """Makes a destination's requests. Never waits and never tries twice: that is the caller's."""
+
+    async def send(self, message: Message, credential: Credential) -> Reply:
+        """Make exactly one writing request; reads before it are allowed.
+
+        Raises:
+            NoReply: no status came within the time, or the connection failed.
+        """
+        ...
+
+    async def verify(self, credential: Credential) -> Verification:
+        """Find out whether the credential is right, without writing anything; never raises."""
+        ...
