@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from pydantic import JsonValue
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError, RPCStatusCode
 
 from engine.codec import decode_in_place
-from eventlog.log import EventLog, delivery_log
+from eventlog.log import EventLog, delivery_log, payload_of
 
 # Others wait while a larger history is read, so that is done in a thread.
 READ_AT_ONCE = 64 * 1024
@@ -50,6 +51,25 @@ async def describe_event(client: Client, event_id: str) -> WorkflowExecutionDesc
             if err.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
                 raise
     raise EventNotFound(f"no event {event_id} is known here: wrong id, or past its retention")
+
+
+async def read_payload(client: Client, event_id: str) -> dict[str, JsonValue] | None:
+    """The payload of `event_id`, without what became of it; None when it can't be read, or its
+    run was started with more than an event may hold, such as the record of many deliveries.
+
+    Raises:
+        EventNotFound: see there.
+        CannotDecode: this process lacks a key that it was written with.
+    """
+    found = client.get_workflow_handle(event_id).fetch_history_events(page_size=1)
+    try:
+        started = await anext(found)
+    except RPCError as err:
+        if err.status is not RPCStatusCode.NOT_FOUND:
+            raise
+        raise EventNotFound(f"no event {event_id} is known here: past its retention") from None
+    await decode_in_place(client, event_id, started)
+    return await while_others_run([started], lambda: payload_of(event_id, started))
 
 
 async def read_run_log(client: Client, described: WorkflowExecutionDescription) -> EventLog:

@@ -18,7 +18,7 @@ from delivery.outcome import OutcomeCode
 from delivery.redelivery import Redelivery
 from delivery.result import DeliveryResult, Status, roll_up
 from delivery.rule import MatchedRule
-from delivery.size import LARGEST_PAYLOAD
+from delivery.size import LARGEST_PAYLOAD, is_small
 from delivery.source import Source
 from delivery.step import activity_id
 from delivery.values import JsonObject, Value
@@ -64,6 +64,17 @@ def delivery_log(
 ) -> EventLog:
     """The log of one run. Payloads in `history` and `pending_activities` must be decoded."""
     return log_of(event_id, run_id, read_history(history, pending_activities))
+
+
+def payload_of(event_id: str, started: HistoryEvent) -> JsonObject | None:
+    """The payload by the first event of a run's history; None when it can't be read, or is large
+    together with all that stands beside it.
+    """
+    given = started.workflow_execution_started_event_attributes.input
+    if not all(is_small(payload.data) for payload in given.payloads):
+        return None
+    event = _event_of(event_id, read_history([started], ()))
+    return event.payload if event else None
 
 
 def log_of(event_id: str, run_id: str, facts: RunFacts) -> EventLog:

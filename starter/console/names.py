@@ -15,7 +15,7 @@ from catalog import Catalog
 from catalog.connections import Connection
 from catalog.rules import Rule
 from engine.event_list import list_events
-from engine.event_log import EventNotFound, read_event_log
+from engine.event_log import EventNotFound, read_payload
 from engine.event_query import EventQuery
 from starter.api.errors import temporal_is_unavailable
 from starter.api.parts import Parts
@@ -70,7 +70,7 @@ async def last_payload(parts: Parts, workspace: str, event: str) -> dict[str, An
     found = await list_events(parts.client, EventQuery((workspace,), event=event), limit=1)
     for listed in found.events:
         try:
-            payload = (await read_event_log(parts.client, listed.event_id)).payload
+            payload = await read_payload(parts.client, listed.event_id)
             return payload if payload is None or _fits_a_form(payload) else None
         except EventNotFound:  # its retention has ended just now
             return None
