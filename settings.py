@@ -21,6 +21,7 @@ from pydantic_settings import (
     SecretsSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as NotJson
 from temporalio.envconfig import ClientConfig
 
 from clear_text import clear_database, clear_temporal, clear_url
@@ -63,9 +64,18 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     """The catalog's PostgreSQL. Absent: an embedded one in `data_dir` (development only)."""
 
+    base_urls: dict[str, str] = {}
+    """JSON by `type` or `type.region` of what stands before the paths that a vendor documents, for
+    a vendor's test double. Absent: the vendor's own."""
+
     customerio_url_us: str | None = None
     customerio_url_eu: str | None = None
-    """Base URLs that end in `/v1`, for a test double of Customer.io. Absent: the vendor's own."""
+    """Base URLs that end in `/v1`; older names for two of `base_urls`."""
+
+    allowed_private_hosts: str | None = None
+    """`host:port`, several separated by commas, such as `receiver.internal:8080`, to which webhooks
+    may be sent although they are not on the internet, and without TLS. Every tenant can make the
+    workers send requests there."""
 
     credential_keys: SecretStr | None = None
     """`id:base64 of 32 bytes`, several separated by commas; the first encrypts, all decrypt.
@@ -191,6 +201,8 @@ class Settings(BaseSettings):
         except ValidationError as err:
             faults = err.errors(include_url=False, include_input=False)
             raise SettingsError("; ".join(map(_named, faults))) from None
+        except NotJson as err:
+            raise SettingsError(f"{err}: it must be JSON") from None
         if self.env == "production":
             self._refuse_clear_text()
 
@@ -205,6 +217,14 @@ class Settings(BaseSettings):
                 "must be a scheme and a host, such as https://events.example.com, without a path"
             )
         return f"{parts.scheme}://{parts.netloc}".lower()
+
+    @field_validator("allowed_private_hosts")
+    @classmethod
+    def _hosts(cls, value: str | None) -> str | None:
+        for item in (value or "").split(","):
+            if item.strip():
+                _host_and_port(item)
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -234,6 +254,7 @@ class Settings(BaseSettings):
 
     def _refuse_clear_text(self) -> None:
         urls = {
+            **{f"EMITONCE_BASE_URLS ({name})": url for name, url in self.base_urls.items()},
             "EMITONCE_CUSTOMERIO_URL_US": self.customerio_url_us,
             "EMITONCE_CUSTOMERIO_URL_EU": self.customerio_url_eu,
             "EMITONCE_ALERT_URL": _revealed(self.alert_url),
@@ -263,10 +284,23 @@ class Settings(BaseSettings):
         """What runs: the version, and the build where one is named."""
         return f"{__version__}+{self.build_id}" if self.build_id else __version__
 
-    def base_urls(self) -> dict[str, dict[str, str]]:
-        """What replaces vendors' own base URLs, by destination type and region."""
-        given = {"us": self.customerio_url_us, "eu": self.customerio_url_eu}
-        return {"customer_io": {region: url for region, url in given.items() if url}}
+    def urls_by_type(self) -> dict[str, dict[str, str]]:
+        """What replaces vendors' own base URLs, by destination type and region (or "")."""
+        old_names = {
+            "customer_io.us": self.customerio_url_us,
+            "customer_io.eu": self.customerio_url_eu,
+        }
+        found: dict[str, dict[str, str]] = {}
+        for name, url in (old_names | self.base_urls).items():
+            type, _, region = name.partition(".")
+            if url:
+                found.setdefault(type, {})[region] = url
+        return found
+
+    def private_hosts(self) -> frozenset[tuple[str, int]]:
+        """What `allowed_private_hosts` names."""
+        items = (self.allowed_private_hosts or "").split(",")
+        return frozenset(_host_and_port(item) for item in items if item.strip())
 
     def forbid_in_production(self, what: str, remedy: str) -> None:
         """Raises `SettingsError` in production, where nothing is embedded or generated."""
@@ -276,6 +310,14 @@ class Settings(BaseSettings):
 
 def _revealed(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    """Raises `ValueError`."""
+    host, _, port = text.strip().rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ValueError(f"{text.strip()!r} is not a host and a port, such as 10.0.0.5:8080")
+    return host.strip("[]").lower(), int(port)
 
 
 def _named(fault: Any) -> str:

@@ -349,8 +349,9 @@ async def _within(seconds: float, opening: Callable[[], Awaitable[Catalog]]) -> 
 @asynccontextmanager
 async def open_clients(settings: Settings) -> AsyncIterator[Mapping[str, DestinationClient]]:
     """The clients of all destinations, by type, for all requests of this process."""
-    async with Http(settings.max_activities) as http:
-        yield make_clients(http, settings.base_urls(), agent=f"emitonce/{__version__}")
+    allowed = settings.private_hosts()
+    async with Http(settings.max_activities, private_hosts=allowed) as http:
+        yield make_clients(http, settings.urls_by_type(), agent=f"emitonce/{__version__}")
 
 
 async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None:

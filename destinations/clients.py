@@ -17,7 +17,13 @@ def make_clients(
     *,
     agent: str,
 ) -> dict[str, Client]:
-    """One for each type. `base_urls` by type and region replace the vendors' own."""
+    """One for each type. `base_urls` by type and region replace the vendors' own.
+
+    Raises:
+        ValueError: a base URL is not one, or nothing is known of its type or region.
+    """
+    for type in base_urls.keys() - BY_TYPE.keys():
+        raise ValueError(f"EMITONCE_BASE_URLS: there is no destination type {type!r}")
     return {
         type: _class_of(destination)(http, base_urls.get(type, {}), agent=agent)
         for type, destination in BY_TYPE.items()

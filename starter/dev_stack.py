@@ -107,7 +107,7 @@ async def open_dev_stack(
             )
         )
         simulator = None
-        if not (settings.customerio_url_us or settings.customerio_url_eu):
+        if not settings.urls_by_type():
             simulator = await _simulator(parts, ports)
             settings = _with_simulator(settings, simulator, vendor_region)
         settings = settings.model_copy(update={"ui_url": ui})

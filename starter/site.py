@@ -29,5 +29,5 @@ def make_console(
     async def ask(type: str, credential: Credential) -> Verification:
         return await clients[type].verify(credential)
 
-    base_urls = VENDOR_URLS | settings.base_urls()["customer_io"]
+    base_urls = VENDOR_URLS | settings.urls_by_type().get("customer_io", {})
     return Console(parts, verify=ask, base_urls=base_urls, development=development)

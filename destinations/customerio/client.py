@@ -46,6 +46,8 @@ class CustomerIOClient:
         Raises:
             ValueError: a base URL is not one.
         """
+        for region in base_urls.keys() - VENDOR_URLS.keys():
+            raise ValueError(f"base URL of region {region!r}: Customer.io has no such region")
         self._http = http
         self._urls = {
             region: {call: httpx.URL(f"{_base_url(region, url)}/{call}") for call in CALLS}

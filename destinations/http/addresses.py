@@ -6,13 +6,7 @@ line in a hosts file. So the address is checked when a connection is opened to i
 
 from __future__ import annotations
 
-import errno
 import ipaddress
-import socket
-
-from aiohttp.connector import AddrInfoType
-
-from destinations.http.errors import PrivateAddress
 
 # Of IPv6, what Python calls global although it leads elsewhere: IPv4-compatible addresses, NAT64 of
 # a network's own (RFC 8215), and site-local ones. Of IPv4, a range for protocols (RFC 6890), of
@@ -37,21 +31,6 @@ def names_own_network(host: str) -> bool:
         lowered = host.lower().rstrip(".")
         return "." not in lowered or lowered.endswith(_OWN_NETWORK)
     return not is_public(host.strip("[]"))
-
-
-def public_socket(address: AddrInfoType) -> socket.socket:
-    """Make the socket for a connection to `address`, unless that is not on the internet.
-
-    A connection is opened to exactly this address: a name is not looked up again in between, and an
-    address that stands in the URL itself comes here, too.
-
-    Raises:
-        PrivateAddress: the connection tries the name's next address, if there is one.
-    """
-    family, kind, protocol, _, (host, *_) = address
-    if not is_public(str(host)):
-        raise PrivateAddress(errno.EACCES, "the address is not public")
-    return socket.socket(family, kind, protocol)
 
 
 def is_public(address: str) -> bool:

@@ -71,7 +71,7 @@ class AddressRefused(NetworkFailed):
     def __init__(self, host: str) -> None:
         super().__init__(
             f"{host} led to an address in a private network, so nothing was sent: "
-            "check DNS and the hosts file"
+            "check DNS and the hosts file; EMITONCE_ALLOWED_PRIVATE_HOSTS allows such hosts"
         )
 
 

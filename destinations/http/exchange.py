@@ -7,22 +7,25 @@ proxies, certificates or passwords from the environment, or adds headers.
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from types import TracebackType
 
 import aiohttp
 import httpx
-from aiohttp.connector import SocketFactoryType
+from aiohttp.connector import AddrInfoType, SocketFactoryType
 from httpx_aiohttp import AiohttpTransport
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from pydantic import SecretStr
 
 from delivery.outcome import Reply
-from destinations.http.addresses import public_socket
-from destinations.http.errors import HTTP_ERRORS, AnswerTimeout, no_reply
+from destinations.http.addresses import is_public
+from destinations.http.errors import HTTP_ERRORS, AnswerTimeout, PrivateAddress, no_reply
 from destinations.http.redaction import redact
 
 CONNECT_TIMEOUT_SECONDS = 3.0
@@ -30,6 +33,9 @@ TOTAL_TIMEOUT_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 20.0
 MAX_RESPONSE_BYTES = 64 * 1024
 MAX_EXCERPT = 2_000
+# What is looked at for an excerpt, in characters, and for how many values: 40 ms at most.
+MAX_READ = 4 * MAX_EXCERPT
+MOST_VALUES = 5_000
 # A span for each request, where the process has a collector of traces; else nothing. The receiver
 # is told nothing of it.
 _TRACER = trace.get_tracer("emitonce.destinations")
@@ -57,9 +63,14 @@ class Answer:
         if encoding not in ("identity", ""):
             # Not asked for; unpacking 64 KiB could make anything of it.
             return "[packed answer, not shown]"
-        text = self.body.decode(errors="replace")
-        text = redact(text, secrets=secrets, sent=sent, cut=self.cut)
-        if len(text) > MAX_EXCERPT or self.cut:
+        values = tuple(islice(sent, MOST_VALUES + 1))
+        if len(values) > MOST_VALUES and self.body:
+            return "[answer not shown: the request has too many values to look for in it]"
+        whole = self.body.decode(errors="replace")
+        text = whole[:MAX_READ]
+        cut = self.cut or len(text) < len(whole)
+        text = redact(text, secrets=secrets, sent=values, cut=cut)
+        if len(text) > MAX_EXCERPT or cut:
             return text[: MAX_EXCERPT - 1] + "…"
         return text
 
@@ -71,10 +82,20 @@ class Http:
     Connections are aiohttp's, which takes a seventh of the CPU of httpx's own.
     """
 
-    def __init__(self, max_connections: int = 100, tls: ssl.SSLContext | None = None) -> None:
-        """`max_connections`, of each pool, should be no less than the requests in flight."""
+    def __init__(
+        self,
+        max_connections: int = 100,
+        *,
+        private_hosts: Collection[tuple[str, int]] = (),
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`max_connections`, of each pool, should be no less than the requests in flight.
+
+        `private_hosts` are hosts and ports that may have any address.
+        """
+        self._private_hosts = frozenset(private_hosts)
         self._tls = tls or httpx.create_ssl_context(trust_env=False)
-        self._public = self._pool(max_connections, public_socket)
+        self._public = self._pool(max_connections, _public_socket)
         self._anywhere = self._pool(max_connections)
 
     def _pool(
@@ -105,6 +126,11 @@ class Http:
     ) -> None:
         await self.aclose()
 
+    def is_allowed(self, url: httpx.URL) -> bool:
+        """Whether its host and port may have any address."""
+        port = url.port or (443 if url.scheme == "https" else 80)
+        return (url.host, port) in self._private_hosts
+
     async def aclose(self) -> None:
         await self._public.aclose()
         await self._anywhere.aclose()
@@ -124,7 +150,7 @@ class Http:
         breaks off or is cut at 64 KiB.
 
         `anywhere` is for hosts that an operator has named; without it the host's address must be
-        public. `name` says in traces what the request is for.
+        public, unless it is allowed. `name` says in traces what the request is for.
 
         Raises:
             NoReply: no status came within `seconds`, or the connection failed.
@@ -143,6 +169,7 @@ class Http:
             attributes={"http.request.method": method, "server.address": url.host},
             record_exception=False,
         ) as span:
+            anywhere = anywhere or self.is_allowed(url)
             answer = await _exchange(self._anywhere if anywhere else self._public, request, seconds)
             span.set_attribute("http.response.status_code", answer.status_code)
         return answer
@@ -172,3 +199,18 @@ async def _exchange(
         if response is not None:
             await response.aclose()
     return Answer(response.status_code, response.headers, bytes(body[:MAX_RESPONSE_BYTES]), cut)
+
+
+def _public_socket(address: AddrInfoType) -> socket.socket:
+    """Make the socket for a connection to `address`, unless that is not on the internet.
+
+    A connection is opened to exactly this address: a name is not looked up again in between, and an
+    address that stands in the URL itself comes here, too.
+
+    Raises:
+        PrivateAddress: the connection tries the name's next address, if there is one.
+    """
+    family, kind, protocol, _, (host, *_) = address
+    if not is_public(str(host)):
+        raise PrivateAddress(errno.EACCES, "the address is not public")
+    return socket.socket(family, kind, protocol)

@@ -51,7 +51,7 @@ class AlertClient:
         self, method: str, url: SecretStr, headers: Mapping[str, str] = {}, body: bytes = b""
     ) -> int:
         try:
-            async with Http(1, self._tls) as http:
+            async with Http(1, tls=self._tls) as http:
                 answer = await http.ask(
                     method,
                     read_url(url.get_secret_value()),

@@ -39,6 +39,7 @@ def demo(
         settings = Settings().model_copy(
             update={
                 "data_dir": Path(data_dir),
+                "base_urls": {},
                 "customerio_url_us": None,
                 "customerio_url_eu": None,
             }

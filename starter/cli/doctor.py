@@ -77,7 +77,7 @@ async def _examine() -> AsyncIterator[Finding]:
         yield finding
     async for finding in _temporal(settings, secrets):
         yield finding
-    for region, url in {**VENDOR_URLS, **settings.base_urls()["customer_io"]}.items():
+    for region, url in {**VENDOR_URLS, **settings.urls_by_type().get("customer_io", {})}.items():
         async for finding in _vendor(region, url):
             yield finding
 

@@ -48,7 +48,7 @@ def cli_settings() -> Settings:
         return settings
     os.environ.setdefault("TEMPORAL_ADDRESS", stack["temporal"])
     found = {"ui_url": settings.ui_url or stack["ui"]}
-    if stack["simulator"] and not (settings.customerio_url_us or settings.customerio_url_eu):
+    if stack["simulator"] and not settings.urls_by_type():
         found["customerio_url_us"] = f"{stack['simulator']}/v1"
         found["customerio_url_eu"] = f"{stack['simulator_eu']}/v1"
     return settings.model_copy(update=found)

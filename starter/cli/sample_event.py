@@ -98,7 +98,7 @@ async def _connection_with_rule(parts: Parts, workspace: str, region: str) -> No
 def _api_key(parts: Parts, region: str) -> str:
     if key := os.environ.get("CUSTOMERIO_CDP_API_KEY"):
         return key
-    if region not in parts.settings.base_urls()["customer_io"]:
+    if region not in parts.settings.urls_by_type().get("customer_io", {}):
         raise SettingsError(
             "CUSTOMERIO_CDP_API_KEY must hold the key of a Pipelines source "
             "(Customer.io: Data & Integrations, Sources, HTTP API)"

@@ -23,7 +23,7 @@ from delivery.message import Message
 from delivery.outcome import OutcomeCode
 from destinations.customerio.client import CustomerIOClient
 from destinations.customerio.destination import VENDOR_URLS
-from destinations.http import addresses
+from destinations.http import exchange
 from destinations.http.addresses import is_public, names_own_network
 from destinations.http.errors import AddressRefused, NoReply, TlsFailed
 from destinations.http.exchange import Http
@@ -92,7 +92,7 @@ async def test_nothing_is_sent_where_a_public_name_leads_into_a_private_network(
     assert not caught.value.request_made
     assert str(caught.value) == (
         "cdp.customer.io led to an address in a private network, so nothing was sent: "
-        "check DNS and the hosts file"
+        "check DNS and the hosts file; EMITONCE_ALLOWED_PRIVATE_HOSTS allows such hosts"
     )
 
 
@@ -155,7 +155,7 @@ async def test_what_a_name_meant_before_does_not_count(dns: Dns) -> None:
 async def test_of_several_addresses_only_public_ones_are_connected_to(
     dns: Dns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(addresses, "is_public", lambda address: address == "127.0.0.2")
+    monkeypatch.setattr(exchange, "is_public", lambda address: address == "127.0.0.2")
     dns(["127.0.0.1", "127.0.0.2", "127.0.0.3"])
     async with listener("0.0.0.0") as (port, received), Http() as http:
         assert await ask(http, f"http://mixed.example.com:{port}/") == 200
