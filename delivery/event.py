@@ -22,6 +22,10 @@ __all__ = ["Event", "iso_milliseconds", "read_event", "read_without_payload"]
 MAX_NAME_BYTES = 100
 MAX_RESOURCE_ID_BYTES = 255
 MAX_ONLY_RULES = 100
+# The header in which a webhook says how many of ours an event has come through with it. An event
+# that has come through more than so many is taken to go round in a circle.
+HOPS = "X-Emitonce-Hops"
+MAX_HOPS = 3
 # A redelivery's input holds the messages built of the payload, a few levels further in.
 MAX_PAYLOAD_DEPTH = MAX_DEPTH - 8
 
@@ -48,6 +52,7 @@ class Event(Value):
     identify_only: bool = False
     redelivery: Redelivery | None = None
     source: Source | None = None
+    hops: int = 0
 
 
 class _Beside(Value):
@@ -63,6 +68,7 @@ class _Beside(Value):
     identify_only: JsonValue = None
     redelivery: JsonValue = None
     source: JsonValue = None
+    hops: JsonValue = None
 
 
 def read_event(
@@ -98,6 +104,7 @@ def read_event(
         identify_only=_read_flag("identify_only", _optional(value, "identify_only", False)),
         redelivery=_read_redelivery(value.get("redelivery")),
         source=read_source(value.get("source")),
+        hops=_read_hops(value.get("hops")),
     )
 
 
@@ -230,6 +237,11 @@ def _read_flag(field: str, value: JsonValue) -> bool:
     if not isinstance(value, bool):
         raise InvalidEvent(field, f"must be true or false, not {kind(value)}")
     return value
+
+
+def _read_hops(value: JsonValue) -> int:
+    """How many webhooks the event has come through. What isn't a count is a field of others."""
+    return value if type(value) is int and 0 < value <= MAX_HOPS else 0
 
 
 def _read_redelivery(value: JsonValue) -> Redelivery | None:

@@ -96,6 +96,7 @@ class EventStarter:
         only_rules: list[str] | None = None,
         test: bool = False,
         created_by: str | None = None,
+        hops: int = 0,
     ) -> StartedEvent:
         """Start one event; when this returns, Temporal has stored it.
 
@@ -103,7 +104,7 @@ class EventStarter:
         else must be the same when an idempotency key comes again, such as all that came with the
         event. `source` says of an event that it is not a backend's. `only_rules` and `test` are for
         trying a rule: one attempt a step, no hold. `created_by` is kept with the event and shown in
-        lists: an id, no personal data.
+        lists: an id, no personal data. `hops` are the webhooks that the event has come through.
 
         Raises:
             NotAccepted, InvalidEvent, InvalidSetup: as `Emitter.emit` does.
@@ -135,6 +136,8 @@ class EventStarter:
                 event_id = event_id_for(secret, owner, idempotency_key, namespace=namespace.id)
         if source is not None:  # no part of what the key stands for: a key's rights may change
             body = body[:-1] + b',"source":' + encode(source) + b"}"
+        if hops:
+            body = body[:-1] + b',"hops":%d}' % hops
         try:
             await self.client.start_workflow(
                 WORKFLOW,

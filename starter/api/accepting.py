@@ -144,6 +144,7 @@ class Accepting:
                 source=_source(caller.publishable),
                 batch=batch,
                 created_by=caller.key,
+                hops=caller.hops,
             )
         except (NotAccepted, InvalidSetup) as err:
             # The caller can't do anything about it. Temporal's words hold nothing of the payload.

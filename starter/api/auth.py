@@ -25,7 +25,8 @@ class Caller:
     """A key at work: `workspace` is set for a publishable one, `organisation` for a machine's.
 
     `key` is the key's id: what stands as `created_by` of all it makes. `publishable` is what else
-    is known of a publishable one. `quota` is the key's own.
+    is known of a publishable one. `quota` is the key's own. `hops` are the webhooks of ours through
+    which the request came.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Caller:
     workspace: str | None = None
     publishable: PublishableCaller | None = None
     quota: Quota = field(default_factory=Quota)
+    hops: int = 0
 
 
 class Authentication:

@@ -251,3 +251,13 @@ async def test_revoked_key_emits_no_more(api: Api):
 async def test_emitting_at_once_gives_each_its_own_id(api: Api):
     made = await asyncio.gather(*(api.emitted() for _ in range(20)))
     assert len({one["id"] for one in made}) == 20
+
+
+async def test_an_event_that_came_through_too_many_webhooks_is_not_accepted(api: Api):
+    for path in ("/events", "/events/bulk"):
+        one = {"event": "user.signup", "payload": SAMPLE}
+        body = one if path == "/events" else [one]
+        assert (await api.emit(body, path=path, X_Emitonce_Hops="3")).status_code == 201
+        for count in ("4", "-1", "many", "9" * 5_000):
+            answer = await api.emit(body, path=path, X_Emitonce_Hops=count)
+            assert_error(answer, 400, "X-Emitonce-Hops")

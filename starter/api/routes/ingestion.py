@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Header, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from delivery.event import HOPS, MAX_HOPS
 from delivery.size import MOST_BESIDE, MOST_VALUES
 from starter.api.accepting import MOST_EVENTS, Accepting
 from starter.api.bodies import parse_body, read_bytes
@@ -19,6 +21,17 @@ from starter.api.routing import caller_of, ingestion_router
 from starter.api.schemas.events import BulkResult, CreatedEventBody, EventInput
 
 router = ingestion_router("Ingestion")
+
+Hops = Annotated[
+    int,
+    Header(
+        alias=HOPS,
+        ge=0,
+        le=MAX_HOPS,
+        description="How many webhooks of emitonce the event has come through. More than "
+        f"{MAX_HOPS} are taken for a circle.",
+    ),
+]
 
 IdempotencyKey = Annotated[
     str | None,
@@ -40,9 +53,11 @@ IdempotencyKey = Annotated[
     responses=errors(400, 403, 404, 409, 413),
     openapi_extra=body_of(EventInput),
 )
-async def emit_event(request: Request, idempotency_key: IdempotencyKey = None) -> Any:
+async def emit_event(
+    request: Request, idempotency_key: IdempotencyKey = None, hops: Hops = 0
+) -> Any:
     """Accept one event: when this is answered with 201, Temporal has stored it."""
-    caller, quotas = caller_of(request), quota_check(request)
+    caller, quotas = replace(caller_of(request), hops=hops), quota_check(request)
     parts: Parts = request.app.state.parts
     body = await read_bytes(request, parts.largest_payload)
     quotas.admit(caller, len(body))
@@ -63,9 +78,11 @@ async def emit_event(request: Request, idempotency_key: IdempotencyKey = None) -
     },
     openapi_extra=array_of(EventInput, most=MOST_EVENTS),
 )
-async def emit_events(request: Request, idempotency_key: IdempotencyKey = None) -> Any:
+async def emit_events(
+    request: Request, idempotency_key: IdempotencyKey = None, hops: Hops = 0
+) -> Any:
     """Accept a batch, each event by itself: 201 when all were accepted, 207 otherwise."""
-    caller, quotas = caller_of(request), quota_check(request)
+    caller, quotas = replace(caller_of(request), hops=hops), quota_check(request)
     body = await read_bytes(request)
     quotas.admit(caller, len(body))
     value = await parse_body(body)
