@@ -17,8 +17,9 @@ from delivery.source import EVENT_SOURCE
 from destinations.customerio.builds import build_of
 from destinations.customerio.destination import CUSTOMER_IO
 from destinations.destination import Action, Destination
+from destinations.webhook.destination import WEBHOOK
 
-BY_TYPE: dict[str, Destination] = {one.type: one for one in (CUSTOMER_IO,)}
+BY_TYPE: dict[str, Destination] = {one.type: one for one in (CUSTOMER_IO, WEBHOOK)}
 
 # Of 8c73900, whose workers don't say what they know.
 FIRST_RELEASE = Capabilities(builds=(1,), destination_types=(CUSTOMER_IO.type,))

@@ -54,13 +54,18 @@ def event(payload: dict[str, Any] | None = None, **changes: Any) -> Event:
 
 
 def rule(
-    *, id: str = RULE, mapping: MappingSchema | None = None, build: int = 1, **metadata: Any
+    *,
+    id: str = RULE,
+    mapping: MappingSchema | None = None,
+    build: int = 1,
+    type: str = "customer_io",
+    **metadata: Any,
 ) -> MatchedRule:
     return MatchedRule(
         id=id,
         connection=CONNECTION,
         connection_name="Production",
-        integration_type="customer_io",
+        integration_type=type,
         metadata=RuleMetadata.model_validate({"action": "track_event", **metadata}),
         mapping=mapping,
         build=build,

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from destinations.clients import make_clients
+from destinations.http.exchange import Http
 from settings import Settings, SettingsError, load_secrets
 
 
@@ -186,3 +188,56 @@ def test_damaged_secrets_are_named_with_the_remedy(tmp_path, content):
     (tmp_path / "secrets.json").write_text(content)
     with pytest.raises(SettingsError, match=r"secrets\.json is damaged"):
         load_secrets(settings)
+
+
+def test_base_urls_are_by_type_and_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMITONCE_CUSTOMERIO_URL_US", "http://127.0.0.1:1/v1")
+    monkeypatch.setenv("EMITONCE_CUSTOMERIO_URL_EU", "http://127.0.0.1:2/v1")
+    monkeypatch.setenv(
+        "EMITONCE_BASE_URLS", '{"customer_io.eu": "http://127.0.0.1:3/v1", "slack": "http://a"}'
+    )
+    assert Settings().urls_by_type() == {
+        "customer_io": {"us": "http://127.0.0.1:1/v1", "eu": "http://127.0.0.1:3/v1"},
+        "slack": {"": "http://a"},
+    }
+
+
+@pytest.mark.parametrize("text", ["[]", "http://secret@a", '{"customer_io.us": 1}'])
+def test_base_urls_that_are_none_are_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("EMITONCE_BASE_URLS", text)
+    with pytest.raises(SettingsError, match=r"(?i)base_urls") as caught:
+        Settings()
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("base_urls", "problem"),
+    [
+        ({"telegraph": {"": "https://a"}}, "there is no destination type 'telegraph'"),
+        ({"customer_io": {"mars": "https://a"}}, "region 'mars'"),
+        ({"webhook": {"": "https://a"}}, "a webhook has no base URL"),
+    ],
+)
+def test_a_base_url_that_nobody_would_use_is_refused(
+    base_urls: dict[str, dict[str, str]], problem: str
+) -> None:
+    with pytest.raises(ValueError, match=problem):
+        make_clients(Http(), base_urls, agent="emitonce")
+
+
+def test_private_hosts_are_hosts_and_ports() -> None:
+    given = "receiver.internal:8080, 10.0.0.5:443,[::1]:9000,"
+    assert Settings(allowed_private_hosts=given).private_hosts() == {
+        ("receiver.internal", 8080),
+        ("10.0.0.5", 443),
+        ("::1", 9000),
+    }
+    assert Settings().private_hosts() == frozenset()
+
+
+@pytest.mark.parametrize("given", ["receiver.internal", ":80", "a:0", "a:65536", "a:b", "a:1,b"])
+def test_what_is_no_private_host_is_refused(given: str) -> None:
+    with pytest.raises(SettingsError, match="EMITONCE_ALLOWED_PRIVATE_HOSTS: "):
+        Settings(allowed_private_hosts=given)

@@ -1,0 +1,53 @@
+"""A webhook as a destination: one signed request to the tenant's own URL."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from delivery.outcome import Outcome, OutcomeCode, Reply, Then, judge_reply
+from destinations.destination import Action, Destination
+from destinations.webhook.build import build
+from destinations.webhook.fields import FIELDS
+
+GONE = 410
+
+
+def judge(reply: Reply) -> Outcome:
+    """Judge an answer as for all destinations, but for what a receiver means by it.
+
+    A redirect is a permanent failure: Meshes once counted it as delivered, which it is not.
+    """
+    outcome = judge_reply(reply)
+    status = reply.status_code
+    if status == GONE:
+        return replace(
+            outcome,
+            then=Then.HOLD,
+            message="410: the receiver wants no more of it, so the connection is inactive",
+            inactive_reason="manually_inactivated",
+        )
+    if outcome.code is OutcomeCode.AUTH_FAILED:
+        return replace(outcome, message=f"{status}: the receiver refused the authentication")
+    if 300 <= status < 400:
+        return replace(outcome, message=f"{status}: a redirect, which is never followed")
+    return outcome
+
+
+WEBHOOK = Destination(
+    type="webhook",
+    label="Webhook",
+    client="destinations.webhook.client:WebhookClient",
+    fields=FIELDS,
+    authentication="none",
+    actions=(
+        Action(
+            key="send_webhook",
+            label="Send webhook",
+            noun="Webhook",
+            description="Send the event to your own URL.",
+            calls=("send",),
+            build=build,
+        ),
+    ),
+    judge=judge,
+)

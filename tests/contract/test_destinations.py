@@ -1,0 +1,216 @@
+"""What every destination promises, whatever its vendor: the suite that a new one has to pass."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from delivery.event import Event
+from delivery.message import Message
+from delivery.outcome import Reply, Then
+from delivery.rule import MatchedRule
+from destinations.clients import make_clients
+from destinations.customerio.simulator import US_KEY, Simulator
+from destinations.customerio.simulator.fault import Fault
+from destinations.destination import Client, Destination
+from destinations.http.errors import NoReply
+from destinations.http.exchange import Http
+from destinations.registry import BY_TYPE, build_messages
+from tests.contract.webhook_receiver import open_receiver
+from tests.integration.stack import eventually
+from tests.unit.delivery_samples import event, rule
+
+PERSONAL = ("usr_2048", "test@example.com", "Łódź")
+PAYLOAD = dict(zip(("userId", "email", "city"), PERSONAL, strict=True))
+TOKEN = "whsec_c2VjcmV0LXRoYXQtbm9ib2R5LW1heS1zZWU="
+
+
+@dataclass(frozen=True)
+class Connection:
+    settings: Mapping[str, str]
+    secrets: Mapping[str, SecretStr]
+
+
+@dataclass(frozen=True)
+class Stand:
+    """A destination, a double of its vendor, and a connection to that."""
+
+    destination: Destination
+    client: Client
+    connection: Connection
+    fail: Callable[[Fault], None]
+    received: Callable[[], list[bytes]]
+
+    @property
+    def secrets(self) -> list[str]:
+        return [secret.get_secret_value() for secret in self.connection.secrets.values()]
+
+    def messages(self) -> tuple[Message, ...]:
+        return build_messages(*sample(self.destination)).messages
+
+
+def sample(destination: Destination) -> tuple[Event, MatchedRule]:
+    action = destination.actions[0].key
+    return event(dict(PAYLOAD)), rule(type=destination.type, action=action)
+
+
+@asynccontextmanager
+async def customer_io() -> AsyncIterator[Stand]:
+    sim = await Simulator.start()
+    async with Http() as http:
+        yield Stand(
+            BY_TYPE["customer_io"],
+            make_clients(http, {"customer_io": sim.base_urls}, agent="emitonce")["customer_io"],
+            Connection({"region": "us"}, {"cdpApiKey": SecretStr(US_KEY)}),
+            lambda fault: sim.fail(fault=fault),
+            lambda: [request.raw for request in sim.requests],
+        )
+    await sim.stop()
+
+
+@asynccontextmanager
+async def webhook() -> AsyncIterator[Stand]:
+    async with open_receiver() as receiver, Http(private_hosts=[receiver.host]) as http:
+        settings = {"url": receiver.url, "auth_scheme": "bearer"}
+        secrets = {"auth_token": SecretStr(TOKEN[::-1]), "signing_secret": SecretStr(TOKEN)}
+        yield Stand(
+            BY_TYPE["webhook"],
+            make_clients(http, {}, agent="emitonce")["webhook"],
+            Connection(settings, secrets),
+            lambda fault: setattr(receiver, "fault", fault),
+            lambda: [request.content for request in receiver.requests],
+        )
+
+
+STANDS = {"customer_io": customer_io, "webhook": webhook}
+
+
+@pytest_asyncio.fixture(params=list(BY_TYPE))
+async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
+    async with STANDS[request.param]() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("destination", BY_TYPE.values(), ids=lambda one: one.type)
+def test_the_same_event_gives_the_same_bytes(destination: Destination) -> None:
+    first, second = (
+        [message.encode() for message in build_messages(*sample(destination)).messages]
+        for _ in range(2)
+    )
+    assert first == second
+    calls = [message.call for message in build_messages(*sample(destination)).messages]
+    assert tuple(calls) == destination.actions[0].calls
+
+
+@pytest.mark.parametrize("destination", BY_TYPE.values(), ids=lambda one: one.type)
+def test_every_answer_is_judged(destination: Destination) -> None:
+    for status in range(100, 600):
+        outcome = destination.judge(Reply(status, "body", "17"))
+        assert outcome.message
+        assert (outcome.status_code, outcome.retry_after) == (status, "17")
+        assert (outcome.then is Then.DONE) == (200 <= status < 300), status
+        if status in (408, 429) or status >= 500:
+            assert outcome.then is Then.RETRY, status
+
+
+@pytest.mark.parametrize("destination", BY_TYPE.values(), ids=lambda one: one.type)
+def test_what_a_form_asks_for_can_be_told_apart(destination: Destination) -> None:
+    keys = [field.key for field in destination.fields]
+    assert len(set(keys)) == len(keys)
+    for field in destination.fields:
+        assert field.label
+        if field.default is not None:
+            assert field.check(field.default) == field.default
+        if field.only_with is not None:
+            [other] = [one for one in destination.fields if one.key == field.only_with[0]]
+            assert {option.value for option in other.options} >= set(field.only_with[1])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(),
+        Fault(status=400),
+        Fault(status=401),
+        Fault(status=410),
+        Fault(status=429),
+        Fault(status=503),
+        Fault(status=307, headers={"Location": "/v1/identify"}),
+        Fault(status=301, headers={"Location": "http://169.254.169.254/"}),
+        Fault(kind="reset_before_headers"),
+        Fault(kind="raw"),
+        Fault(body_bytes=1_000_000),
+    ],
+    ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.body_bytes}",
+)
+async def test_one_send_makes_one_request_whatever_is_answered(stand: Stand, fault: Fault) -> None:
+    stand.fail(fault)
+    for count, message in enumerate(stand.messages(), 1):
+        try:
+            reply = await stand.client.send(message, stand.connection)
+        except NoReply:
+            assert fault.kind != "answer"
+        else:
+            assert reply.status_code == (fault.status or 200)
+            assert len(reply.body) <= 2_000
+        assert len(stand.received()) == count
+
+
+async def test_what_is_sent_is_what_was_built_again_and_again(stand: Stand) -> None:
+    for message in stand.messages():
+        for _ in range(2):
+            await stand.client.send(message, stand.connection)
+        assert stand.received()[-2:] == [message.encode()] * 2
+
+
+async def test_an_answer_that_quotes_everything_is_kept_without_it(stand: Stand) -> None:
+    for fault in (Fault(status=400, echo=True), Fault(status=500, body=" ".join(stand.secrets))):
+        stand.fail(fault)
+        for message in stand.messages():
+            reply = await stand.client.send(message, stand.connection)
+            for value in (*PERSONAL, *stand.secrets):
+                assert value not in f"{reply} {stand.destination.judge(reply)}"
+
+
+async def test_a_failure_tells_nothing_personal_however_it_is_printed(stand: Stand) -> None:
+    stand.fail(Fault(kind="reset_before_headers"))
+    for message in stand.messages():
+        with pytest.raises(NoReply) as failure:
+            await stand.client.send(message, stand.connection)
+        told = "".join(traceback.format_exception(failure.value))
+        for value in (*PERSONAL, *stand.secrets):
+            assert value not in told
+
+
+async def test_no_secret_is_in_what_prints_itself(stand: Stand) -> None:
+    for secret in stand.secrets:
+        assert secret not in repr((stand.client, stand.connection, stand.destination))
+
+
+async def arrived(stand: Stand) -> bool:
+    return bool(stand.received())
+
+
+async def test_a_canceled_send_leaves_no_request_behind(stand: Stand) -> None:
+    stand.fail(Fault(kind="stall"))
+    sending = asyncio.create_task(stand.client.send(stand.messages()[0], stand.connection))
+    await eventually(lambda: arrived(stand))
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert len(stand.received()) == 1
+
+
+async def test_a_connection_is_verified_by_at_most_one_request_that_writes_nothing_twice(
+    stand: Stand,
+) -> None:
+    verified = await stand.client.verify(stand.connection)
+    assert verified.verdict == "ok"
+    assert len(stand.received()) == 1
