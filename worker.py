@@ -60,17 +60,17 @@ from emitonce.ids import resource_id_hash
 from emitonce.keys_in_use import publish_keys_in_use
 from emitonce.version import __version__
 from engine.argument_check import ArgumentCheck
-from engine.backlog import measured_backlog
 from engine.connect import connect
-from engine.held_runs import HeldRuns
-from engine.lookout import Attention, Lookout
 from engine.namespace import prepare_namespace
-from engine.next_attempt import NextAttempts
 from engine.observed_worker import ObservedWorker
-from engine.redelivery_pages import RedeliveryPages
 from engine.telemetry import Telemetry, open_telemetry
 from engine.versioning import deployment_config
-from engine.watch import kept_watch
+from operations.alert_search import Attention, Lookout
+from operations.alert_watch import kept_watch
+from operations.backlog import measured_backlog
+from operations.held_runs import HeldRuns
+from operations.next_attempt import NextAttempts
+from operations.redelivery_pages import RedeliveryPages
 from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.logs import configure_logs
 from workflows.bring_forward import BringForward

@@ -25,11 +25,11 @@ from temporalio.client import Client
 from bench.facts import commit, machine
 from catalog.embedded import EmbeddedPostgres
 from destinations.customerio.simulator import EU_KEY, Fault
-from engine.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
 from engine.connect import connect
 from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
-from engine.steering import resume_connection
+from operations.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
+from operations.steering import resume_connection
 from tests.integration.stack import SAMPLE, Stack, open_stack
 from tests.operations.many import all_ended, emit_many, of_the_last_hour, visible
 from tests.operations.processes import worker_processes

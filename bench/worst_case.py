@@ -35,10 +35,10 @@ from destinations.registry import build_messages
 from engine.connect import connect
 from engine.converter import data_converter
 from engine.dev_server import DevServer
-from engine.event_log import describe_event, read_run_log
-from engine.export import Exported, Mark
-from engine.redelivery import redeliver
 from engine.search_attributes import register_search_attributes
+from eventlog.export import Exported, Mark
+from eventlog.fetch import describe_event, read_run_log
+from operations.redelivery import redeliver
 from starter.logs import configure_logs
 from tests.api.caller import Api, Machine
 from tests.console.site import Site, open_site, sign_in, token_in

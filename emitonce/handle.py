@@ -57,8 +57,8 @@ class EventHandle:
             CannotDecode: it was encrypted, and its key is missing here.
         """
         try:
-            from engine.event_log import EventNotFound as NoRun
-            from engine.event_log import read_event_log
+            from eventlog.fetch import EventNotFound as NoRun
+            from eventlog.fetch import read_event_log
         except ModuleNotFoundError:
             raise EmitError(
                 "the delivery log is read with the server's packages, which are not here: ask the "

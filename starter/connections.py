@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio.service import RPCError
 
 from catalog.connections import Connection
-from engine.steering import resume_connection
+from operations.steering import resume_connection
 from starter.api.errors import temporal_is_unavailable
 from starter.api.parts import Parts
 

@@ -8,7 +8,7 @@ from typing import Any
 from catalog import Catalog
 from catalog.errors import NotFound
 from delivery.bulk_redelivery import Selection
-from engine.bulk_redelivery import RedeliveryPlan, RedeliveryStatus
+from operations.bulk_redelivery import RedeliveryPlan, RedeliveryStatus
 from starter.shapes import listed_event_object, moment
 
 JsonObject = dict[str, Any]

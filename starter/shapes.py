@@ -16,7 +16,7 @@ from catalog.rules import Rule
 from catalog.workspaces import Workspace
 from delivery.delivery_log import CallLog, DeliveryLog
 from destinations.registry import unread_metadata
-from engine.listed_event import ListedEvent
+from eventlog.listed_event import ListedEvent
 from eventlog.log import EventLog
 
 JsonObject = dict[str, Any]

@@ -21,11 +21,11 @@ from delivery import errors as domain
 from delivery.cursor import InvalidCursor
 from delivery.validation import problem
 from emitonce.size import EventTooLarge
-from engine.bulk_redelivery import NothingSelected
-from engine.event_log import EventNotFound
 from engine.failing_fast import NotConnected
-from engine.steering import AlreadyEnded, AttemptImminent, Held
-from eventlog.redelivery_plan import NotRedeliverable
+from eventlog.fetch import EventNotFound
+from operations.bulk_redelivery import NothingSelected
+from operations.redelivery_plan import NotRedeliverable
+from operations.steering import AlreadyEnded, AttemptImminent, Held
 
 RETRY_AFTER_SECONDS = 2
 

@@ -14,8 +14,8 @@ from catalog.errors import NotFound
 from catalog.values import read_id
 from delivery.delivery_log import DeliveryLog
 from emitonce.start import WORKFLOW
-from engine.event_log import EventNotFound, describe_event, read_run_log
 from engine.links import run_url
+from eventlog.fetch import EventNotFound, describe_event, read_run_log
 from eventlog.log import EventLog
 from starter.api.errors import not_found
 from starter.api.parts import Parts

@@ -13,7 +13,7 @@ from destinations.customerio.destination import read_api_key
 from destinations.customerio.simulator import EU_KEY, US_KEY
 from destinations.destination import Verdict
 from engine.connect import TemporalUnreachable
-from engine.steering import resume_connection
+from operations.steering import resume_connection
 from settings import Settings
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json, print_table, say

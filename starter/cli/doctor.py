@@ -17,8 +17,8 @@ from catalog.key_use import KeyUse
 from catalog.migrate import newer, pending
 from destinations.customerio.destination import VENDOR_URLS
 from engine.connect import TemporalUnreachable, connect
-from engine.examine import examine_temporal
-from engine.finding import Finding, bad, fine, warn
+from operations.examine import examine_temporal
+from operations.finding import Finding, bad, fine, warn
 from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json

@@ -11,7 +11,7 @@ import typer
 from catalog.erasure import erase_workspace
 from catalog.errors import NotFound
 from engine.dev_server import namespace_retention
-from engine.erasure import erase_events, erase_events_of
+from operations.erasure import erase_events, erase_events_of
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json, say
 from starter.cli.parts import Parts, with_parts

@@ -9,18 +9,18 @@ import typer
 
 from delivery.result import Status
 from emitonce.ids import resource_id_hash
-from engine.event_list import EventPage, list_events
-from engine.event_log import describe_event, read_event_log
-from engine.event_query import EventQuery
 from engine.links import run_url
-from engine.redelivery import redeliver
-from engine.steering import (
+from eventlog.fetch import describe_event, read_event_log
+from eventlog.listing import EventPage, list_events
+from eventlog.log import EventLog
+from eventlog.query import EventQuery
+from operations.redelivery import redeliver
+from operations.steering import (
     AlreadyEnded,
     bring_forward,
     cancel_delivery,
     cancel_event,
 )
-from eventlog.log import EventLog
 from starter.cli.erase import events_erase
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import Parts, with_parts

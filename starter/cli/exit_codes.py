@@ -11,16 +11,16 @@ from delivery.bulk_redelivery import InvalidSelection
 from delivery.cursor import InvalidCursor
 from delivery.errors import InvalidEvent, MappingError
 from emitonce import errors as emit
-from engine.bulk_redelivery import RedeliveryNotFound
 from engine.connect import TemporalUnreachable
 from engine.dev_server import DevServerError
-from engine.erasure import NotErased
-from engine.event_log import EventNotFound
 from engine.namespace import NamespaceUnfit
 from engine.server_binary import NoServerBinary
-from engine.steering import AlreadyEnded, AttemptImminent, Held
 from engine.telemetry import TelemetryError
-from eventlog.redelivery_plan import NotRedeliverable
+from eventlog.fetch import EventNotFound
+from operations.bulk_redelivery import RedeliveryNotFound
+from operations.erasure import NotErased
+from operations.redelivery_plan import NotRedeliverable
+from operations.steering import AlreadyEnded, AttemptImminent, Held
 from settings import SettingsError
 from starter.cli.errors import Exit
 from starter.listening import AddressTaken

@@ -12,7 +12,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from engine.export import Mark, export_logs, read_mark
+from eventlog.export import Mark, export_logs, read_mark
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
 from starter.cli.output import say

@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from delivery.bulk_redelivery import EVENTS_PER_SECOND, MOST_PER_SECOND, Mode, Selection, select
-from engine.bulk_redelivery import (
+from operations.bulk_redelivery import (
     RedeliveryPlan,
     RedeliveryStatus,
     cancel_redelivery,
@@ -18,7 +18,7 @@ from engine.bulk_redelivery import (
     start_redelivery,
     watch_redelivery,
 )
-from engine.redelivery_result import RedeliveryResult
+from operations.redelivery_result import RedeliveryResult
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
 from starter.cli.output import Json, console, print_json, print_table, remarks, say

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from markupsafe import Markup
 
 from delivery.result import Status
-from engine.event_counts import Bucket
+from eventlog.counts import Bucket
 from starter.console import words
 
 WIDTH = 480

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from catalog.values import read_id
 from delivery.result import Status
-from engine.event_query import EventQuery
+from eventlog.query import EventQuery
 from starter.api.errors import bad_request
 
 # How far back, in how many bars, and how it is called.

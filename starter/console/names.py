@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from catalog import Catalog
 from catalog.connections import Connection
 from catalog.rules import Rule
-from engine.event_list import list_events
-from engine.event_log import EventNotFound, read_payload
-from engine.event_query import EventQuery
+from eventlog.fetch import EventNotFound, read_payload
+from eventlog.listing import list_events
+from eventlog.query import EventQuery
 from starter.api.errors import temporal_is_unavailable
 from starter.api.parts import Parts
 

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from catalog.errors import NotFound
 from catalog.workspaces import Workspace
-from engine.bulk_redelivery import RedeliveryNotFound
+from operations.bulk_redelivery import RedeliveryNotFound
 from starter.api.auth import Caller
 from starter.api.errors import ApiError, as_api_error
 from starter.api.middleware import logged_error

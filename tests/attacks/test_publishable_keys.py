@@ -14,8 +14,8 @@ from catalog.rule_change import RuleChange
 from delivery.bulk_redelivery import Mode, Selection
 from delivery.mapping_schema import MappingSchema
 from destinations.registry import FIRST_RELEASE
-from engine.redelivery import redeliver
-from engine.send_again import send_again
+from operations.redelivery import redeliver
+from operations.send_again import send_again
 from tests.api.caller import Api, assert_error
 from tests.integration.stack import SAMPLE
 

@@ -19,7 +19,7 @@ from temporalio.service import RPCError
 
 from emitonce import AsyncHTTPEmitter
 from emitonce.errors import NotAccepted
-from engine.event_log import EventNotFound, read_event_log
+from eventlog.fetch import EventNotFound, read_event_log
 from eventlog.log import EventLog
 from tests.chaos.oracle import Emitted, Facts, Received
 from tests.chaos.world import EVENT, World, until

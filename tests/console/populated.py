@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from catalog.key_rights import KeyRights
 from delivery.bulk_redelivery import Mode
 from destinations.customerio.simulator import EU_KEY, Fault
-from engine.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
 from eventlog.log import EventLog
+from operations.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
 from tests.integration.stack import SAMPLE, Stack
 from tests.operations.many import of_the_last_hour, visible
 

@@ -11,9 +11,9 @@ from temporalio.client import Client
 
 from delivery.steering import BringForward
 from destinations.customerio.simulator import Fault
-from engine.event_log import EventNotFound
-from engine.next_attempt import NextAttempts
-from engine.steering import AlreadyEnded, AttemptImminent, Held, bring_forward
+from eventlog.fetch import EventNotFound
+from operations.next_attempt import NextAttempts
+from operations.steering import AlreadyEnded, AttemptImminent, Held, bring_forward
 from tests.guarantees.worker_process import worker_process
 from tests.integration.stack import Stack, eventually, is_held, open_stack, waits
 
@@ -22,7 +22,7 @@ LATER = Fault(status=503, headers={"Retry-After": "600"})
 # A worker that dies between the two calls with which an attempt is brought forward.
 DIES_BETWEEN = """
 import asyncio, os, signal
-from engine.next_attempt import NextAttempts
+from operations.next_attempt import NextAttempts
 from settings import Settings
 from worker import run
 

@@ -9,8 +9,8 @@ import pytest
 from delivery.search_attributes import CANCELED, STATE
 from destinations.customerio.simulator import EU_KEY, Fault
 from emitonce import EventCanceled
-from engine.event_log import EventNotFound
-from engine.steering import AlreadyEnded, cancel_delivery, cancel_event
+from eventlog.fetch import EventNotFound
+from operations.steering import AlreadyEnded, cancel_delivery, cancel_event
 from tests.integration.stack import Stack, eventually, is_held, waits
 
 LATER = Fault(status=503, headers={"Retry-After": "600"})

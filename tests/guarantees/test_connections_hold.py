@@ -7,7 +7,7 @@ from datetime import timedelta
 from delivery.steering import CONNECTION_RESUMED
 from destinations.customerio.simulator import US_KEY, Fault
 from emitonce import EventHandle
-from engine.steering import resume_connection
+from operations.steering import resume_connection
 from tests.integration.stack import Stack, eventually, is_held, waits
 
 WRONG_KEY = "not-the-key"

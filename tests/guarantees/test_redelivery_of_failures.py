@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from destinations.customerio.simulator import EU_KEY, Fault
-from engine.event_log import EventNotFound
-from engine.redelivery import NotRedeliverable, redeliver
-from engine.steering import cancel_event
+from eventlog.fetch import EventNotFound
+from operations.redelivery import NotRedeliverable, redeliver
+from operations.steering import cancel_event
 from tests.integration.stack import Stack, waits
 
 LATER = Fault(status=503, headers={"Retry-After": "600"})

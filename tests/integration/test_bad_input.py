@@ -13,7 +13,7 @@ import pytest
 from destinations.customerio.simulator import Fault
 from emitonce import DeliveryFailed, EmitError, InvalidEvent
 from emitonce.event import is_uuid
-from engine.steering import cancel_delivery, cancel_event
+from operations.steering import cancel_delivery, cancel_event
 from tests.integration.run_history import task_failures
 from tests.integration.stack import SAMPLE, Stack
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from delivery.result import Status
-from engine import event_counts
-from engine.event_counts import count_over_time
-from engine.event_query import EventQuery
+from eventlog import counts as event_counts
+from eventlog.counts import count_over_time
+from eventlog.query import EventQuery
 from tests.integration.test_event_list import Runs
 
 NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)

@@ -28,9 +28,9 @@ from temporalio.worker import Worker
 
 from delivery import search_attributes as names
 from delivery.result import Status
-from engine.event_counts import count_events
-from engine.event_list import EventPage, ListedEvent, list_events
-from engine.event_query import EventQuery
+from eventlog.counts import count_events
+from eventlog.listing import EventPage, ListedEvent, list_events
+from eventlog.query import EventQuery
 from tests.integration.stack import eventually, listed
 
 NOBODYS = "nobody-works-here"

@@ -19,9 +19,9 @@ from temporalio.exceptions import ApplicationError
 
 from delivery.size import LARGEST_PAYLOAD, MOST_VALUES
 from destinations.customerio.simulator import Fault
-from engine.event_list import list_events
-from engine.event_query import EventQuery
-from engine.redelivery import redeliver
+from eventlog.listing import list_events
+from eventlog.query import EventQuery
+from operations.redelivery import redeliver
 from tests.integration.run_history import task_failures
 from tests.integration.stack import Stack, eventually, open_stack
 

@@ -17,10 +17,10 @@ from temporalio.client import Client, WorkflowHandle
 from delivery.alert import InactiveConnection, Known
 from destinations.customerio.simulator import US_KEY, Fault
 from destinations.webhook.signature import read_secret, signed
-from engine.held_runs import count_held
-from engine.lookout import Attention, Lookout
-from engine.steering import resume_connection
-from engine.watch import start_watch
+from operations.alert_search import Attention, Lookout
+from operations.alert_watch import start_watch
+from operations.held_runs import count_held
+from operations.steering import resume_connection
 from tests.contract.catalog_samples import psql
 from tests.integration.stack import SAMPLE, Stack, eventually, is_held, open_stack
 from tests.operations.alert_receiver import KEY, SECRET, Receiver, open_receiver
@@ -230,7 +230,7 @@ async def test_a_flood_of_failures_is_told_in_one(
 async def test_failures_beyond_those_that_are_listed_are_counted_once(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.lookout.MOST_LISTED", 15)
+    monkeypatch.setattr("operations.alert_search.MOST_LISTED", 15)
     lookout = lookout_of(stack)
     await stack.rule()
     stack.sim.fail("identify", fault=Fault(status=400))

@@ -18,7 +18,7 @@ from catalog.key_uses import KeyUses
 from catalog.key_watch import KeyWatch, Ring
 from catalog.workers import WorkerShare
 from emitonce.key_ring import KeyRing
-from engine.backlog import measured_backlog
+from operations.backlog import measured_backlog
 from tests.contract.catalog_samples import opened, psql
 from tests.integration.stack import eventually
 

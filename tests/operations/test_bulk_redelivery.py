@@ -10,7 +10,7 @@ import pytest
 from delivery.bulk_redelivery import EventOutcome, InvalidSelection, Mode, Progress, select
 from destinations.customerio.simulator import Fault
 from emitonce import EventHandle
-from engine.bulk_redelivery import (
+from operations.bulk_redelivery import (
     NothingSelected,
     RedeliveryNotFound,
     RedeliveryStatus,
@@ -20,7 +20,7 @@ from engine.bulk_redelivery import (
     start_redelivery,
     watch_redelivery,
 )
-from engine.redelivery import redeliver
+from operations.redelivery import redeliver
 from tests.integration.stack import Stack
 from tests.operations.many import (
     LONG,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from destinations.customerio.simulator import Fault
-from engine.export import Exported, export_logs, read_mark
-from engine.redelivery import redeliver
+from eventlog.export import Exported, export_logs, read_mark
+from operations.redelivery import redeliver
 from tests.integration.stack import Stack, waits
 from tests.operations.many import all_ended, emit_many, visible
 from tests.operations.processes import command
@@ -19,7 +19,7 @@ from tests.operations.processes import command
 @pytest.fixture(autouse=True)
 def lists_are_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test waits until they are; half a minute would be long."""
-    monkeypatch.setattr("engine.export.LISTED_WITHIN", timedelta(0))
+    monkeypatch.setattr("eventlog.export.LISTED_WITHIN", timedelta(0))
 
 
 async def exported(stack: Stack, **options: object) -> list[Exported]:
@@ -35,7 +35,7 @@ async def exported(stack: Stack, **options: object) -> list[Exported]:
 async def test_every_ended_run_is_there_once_oldest_end_first(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.export.MOST_AT_ONCE", 8)  # so that there are many windows
+    monkeypatch.setattr("eventlog.export.MOST_AT_ONCE", 8)  # so that there are many windows
     await stack.rule()
     stack.sim.fail("identify", fault=Fault(status=400), nth=[1])
     handles = await emit_many(stack, (f"person-{number}" for number in range(25)))

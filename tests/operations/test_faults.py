@@ -15,9 +15,9 @@ from destinations.customerio.simulator import Fault
 from emitonce import EventNotFound
 from engine.connect import connect
 from engine.dev_server import DevServer, Ports
-from engine.redelivery import redeliver
 from engine.search_attributes import register_search_attributes
 from eventlog.log import EventLog
+from operations.redelivery import redeliver
 from tests.api.line import DatabaseLine
 from tests.integration.stack import eventually, open_stack, waits
 from tests.unit.delivery_samples import path

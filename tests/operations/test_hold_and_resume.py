@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.steering import resume_connection
+from operations.steering import resume_connection
 from tests.integration.stack import SAMPLE, Stack, is_held
 from tests.operations.many import LONG, all_ended, calls_by_person, emit_many, visible
 
@@ -72,7 +72,7 @@ async def test_one_that_has_just_become_held_is_told_too(stack: Stack) -> None:
 async def test_thousands_are_told_at_a_pace_and_in_runs_that_stay_short(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.held_runs.PAGE_SECONDS", 0.02)  # a page is one event
+    monkeypatch.setattr("operations.held_runs.PAGE_SECONDS", 0.02)  # a page is one event
     connection = await stack.connection()
     await stack.rule(connection)
     await stack.catalog.connections.pause(stack.organisation, connection.id)

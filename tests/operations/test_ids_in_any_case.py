@@ -79,7 +79,7 @@ async def test_lists_are_narrowed_by_ids_of_either_case(stack: Stack) -> None:
 async def test_an_export_of_a_workspace_has_its_events_however_it_is_named(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.export.LISTED_WITHIN", timedelta(0))
+    monkeypatch.setattr("eventlog.export.LISTED_WITHIN", timedelta(0))
     for name, value in environment_of(stack).items():
         monkeypatch.setenv(name, value)
     handle = await stack.emit()

@@ -11,7 +11,9 @@ from delivery.bulk_redelivery import Mode
 from delivery.result import Status
 from destinations.customerio.simulator import Fault
 from emitonce import EventHandle
-from engine.bulk_redelivery import (
+from eventlog.listing import list_events
+from eventlog.query import EventQuery
+from operations.bulk_redelivery import (
     RedeliveryPlan,
     RedeliveryStatus,
     cancel_redelivery,
@@ -20,9 +22,7 @@ from engine.bulk_redelivery import (
     start_redelivery,
     watch_redelivery,
 )
-from engine.event_list import list_events
-from engine.event_query import EventQuery
-from engine.redelivery import redeliver
+from operations.redelivery import redeliver
 from tests.integration.stack import Stack, eventually, open_stack
 from tests.operations.many import all_ended, emit_many, of_the_last_hour, visible
 

@@ -21,7 +21,7 @@ from catalog.alert_targets import AlertTarget
 from catalog.errors import CatalogUnavailable
 from delivery.alert import Alert, AlertType, Known, Seen
 from destinations.customerio.simulator import Fault
-from engine.watch import kept_watch, start_watch
+from operations.alert_watch import kept_watch, start_watch
 from settings import Settings, SettingsError
 from tests.integration.stack import Stack, eventually, open_stack
 from tests.operations.alert_receiver import SECRET, Receiver, open_receiver
@@ -193,7 +193,7 @@ async def test_a_watch_that_an_older_worker_ended_goes_on_where_it_was(
     temporal: Client, database: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Or the minute for which each look goes back would cover for a watch that forgot.
-    monkeypatch.setattr("engine.lookout.LISTED_WITHIN", timedelta(0))
+    monkeypatch.setattr("operations.alert_search.LISTED_WITHIN", timedelta(0))
 
     async with fleet(temporal, database) as bare:
         named = naming(bare, receiver)

@@ -24,10 +24,10 @@ from destinations.customerio.build import DEFAULT_MAPPING
 from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
 from destinations.registry import FIRST_RELEASE, this_release
 from emitonce import Emitter, EventHandle
-from engine.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
-from engine.redelivery import redeliver
-from engine.steering import bring_forward, cancel_delivery, cancel_event, resume_connection
-from engine.watch import start_watch
+from operations.alert_watch import start_watch
+from operations.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
+from operations.redelivery import redeliver
+from operations.steering import bring_forward, cancel_delivery, cancel_event, resume_connection
 from tests.integration.stack import SAMPLE, SECRET, Stack, eventually, is_held, waits
 from tests.operations.alert_receiver import SECRET as ALERT_SECRET
 from tests.operations.alert_receiver import Receiver, open_receiver

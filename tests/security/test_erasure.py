@@ -18,10 +18,10 @@ from destinations.customerio.simulator import Fault
 from emitonce import EventHandle, EventNotFound, InvalidEvent
 from engine.connect import connect
 from engine.dev_server import DevServer
-from engine.erasure import erase_events
-from engine.redelivery import redeliver
 from engine.search_attributes import register_search_attributes
 from eventlog.log import EventLog
+from operations.erasure import erase_events
+from operations.redelivery import redeliver
 from tests.integration.stack import Stack, waits
 from tests.operations.processes import command
 

@@ -20,10 +20,10 @@ import yaml
 from temporalio.client import Client
 
 from destinations.customerio.simulator import Fault
-from engine.backlog import measured_backlog
 from engine.connect import connect
 from engine.dev_server import free_port
 from engine.telemetry import open_telemetry
+from operations.backlog import measured_backlog
 from tests.api.caller import open_api
 from tests.integration.stack import eventually, open_stack
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from delivery.attempt import Attempt
 from delivery.outcome import OutcomeCode
 from delivery.result import Status
-from engine.event_counts import Bucket, EventCounts
+from eventlog.counts import Bucket, EventCounts
 from starter.console import charts, words
 from starter.console.json_view import MORE, MOST_CHARACTERS, MOST_LINES, JsonView
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delivery.result import Status
-from engine.event_query import EventQuery
+from eventlog.query import EventQuery
 
 WORKSPACE = "0b2f4c3e-6a5d-4f0e-9a55-8d0c7d3f0001"
 

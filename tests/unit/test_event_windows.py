@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.event_cursor import EPOCH
-from engine.event_list import MOST_WINDOWS
-from engine.event_windows import FIRST, Windows
+from eventlog.cursor import EPOCH
+from eventlog.listing import MOST_WINDOWS
+from eventlog.windows import FIRST, Windows
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 MOST = 200

@@ -13,7 +13,7 @@ from delivery.event import MAX_PAYLOAD_DEPTH
 from delivery.redelivery import SHORTENED
 from delivery.result import Status
 from delivery.rule import MAX_RULES_PER_EVENT
-from eventlog.redelivery_plan import (
+from operations.redelivery_plan import (
     LARGEST_INPUT,
     LARGEST_REDELIVERY,
     NotRedeliverable,

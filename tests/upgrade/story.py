@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from destinations.registry import this_release
-from engine.event_log import describe_event, fetch_run
+from eventlog.fetch import describe_event, fetch_run
 from eventlog.history import read_history
 from tests.chaos.oracle import Emitted
 from tests.chaos.round import Round

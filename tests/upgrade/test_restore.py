@@ -20,7 +20,7 @@ import pytest_asyncio
 from delivery.result import Status
 from destinations.customerio.simulator import Fault
 from emitonce import AsyncHTTPEmitter
-from engine.event_log import EventNotFound, read_event_log
+from eventlog.fetch import EventNotFound, read_event_log
 from eventlog.log import EventLog
 from tests.chaos.oracle import Received
 from tests.chaos.world import World, open_world, until

@@ -16,10 +16,10 @@ from delivery.attempt import Attempt as Made
 from delivery.cursor import InvalidCursor, read_cursor, write_cursor
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.result import Status
-from engine.redelivery import redeliver
-from engine.steering import bring_forward
-from engine.steering import cancel_delivery as cancel_in_engine
 from eventlog.log import EventLog
+from operations.redelivery import redeliver
+from operations.steering import bring_forward
+from operations.steering import cancel_delivery as cancel_in_engine
 from starter.api.describing import errors
 from starter.api.errors import not_found, unavailable
 from starter.api.parts import Parts

@@ -11,10 +11,10 @@ from catalog.values import read_id
 from delivery.moments import read_iso, to_utc
 from delivery.result import Status
 from emitonce.ids import resource_id_hash
-from engine.event_list import EventPage as Listed
-from engine.event_list import list_events as list_from_engine
-from engine.event_query import EventQuery
-from engine.steering import cancel_event as cancel_in_engine
+from eventlog.listing import EventPage as Listed
+from eventlog.listing import list_events as list_from_engine
+from eventlog.query import EventQuery
+from operations.steering import cancel_event as cancel_in_engine
 from starter.api.describing import errors
 from starter.api.errors import bad_request
 from starter.api.parts import Parts

@@ -15,7 +15,7 @@ from delivery.outcome import (
     RETRY_AFTER_LONGEST,
     RETRY_AFTER_SHORTEST,
 )
-from engine.steering import IMMINENT
+from operations.steering import IMMINENT
 from starter.api.describing import errors
 from starter.api.queries import DEFAULT_LIMIT
 from starter.api.routing import management_router

@@ -10,14 +10,14 @@ from starlette.responses import JSONResponse
 
 from catalog.errors import NotFound
 from delivery.bulk_redelivery import InvalidSelection, Mode, Selection, select
-from engine.bulk_redelivery import (
+from operations.bulk_redelivery import (
     RedeliveryNotFound,
     RedeliveryStatus,
     plan_redelivery,
     read_redelivery,
     start_redelivery,
 )
-from engine.bulk_redelivery import cancel_redelivery as cancel_in_engine
+from operations.bulk_redelivery import cancel_redelivery as cancel_in_engine
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
 from starter.api.errors import bad_request, not_found

@@ -14,7 +14,7 @@ from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.errors import MappingError
 from delivery.event import Event
 from emitonce import EmitError
-from engine.event_log import read_event_log
+from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors

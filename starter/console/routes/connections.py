@@ -15,7 +15,7 @@ from catalog.connections import Connection
 from catalog.errors import Conflict, InvalidValue, NotFound
 from destinations.customerio.destination import API_KEY, REGION, read_api_key
 from destinations.destination import Verification
-from engine.held_runs import count_held
+from operations.held_runs import count_held
 from starter.connections import delete_connection as delete_and_tell
 from starter.connections import tell_held
 from starter.console.forms import Form

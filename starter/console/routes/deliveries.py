@@ -7,8 +7,9 @@ import asyncio
 from fastapi import Request
 from starlette.responses import Response
 
-from engine.redelivery import redeliver
-from engine.steering import (
+from operations.redelivery import redeliver
+from operations.redelivery_plan import NotRedeliverable
+from operations.steering import (
     AlreadyEnded,
     AttemptImminent,
     Held,
@@ -16,7 +17,6 @@ from engine.steering import (
     cancel_delivery,
     cancel_event,
 )
-from eventlog.redelivery_plan import NotRedeliverable
 from starter.api.reading import OwnEvent
 from starter.console.route import console_router, pages_of, parts_of, see_other
 from starter.console.routes.events import event_context, event_of

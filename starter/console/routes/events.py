@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from catalog.errors import NotFound
 from delivery.result import Status
-from engine.event_counts import count_events, count_over_time
-from engine.event_list import EventPage, list_events
 from engine.links import run_url
+from eventlog.counts import count_events, count_over_time
+from eventlog.listing import EventPage, list_events
 from starter.api.reading import OwnEvent, read_own_event
 from starter.console.charts import latency, over_time
 from starter.console.event_filter import RANGES, STATUSES, EventFilter, local

@@ -19,7 +19,7 @@ from delivery.bulk_redelivery import (
     Selection,
     select,
 )
-from engine.bulk_redelivery import (
+from operations.bulk_redelivery import (
     NothingSelected,
     RedeliveryNotFound,
     RedeliveryStatus,
@@ -28,7 +28,7 @@ from engine.bulk_redelivery import (
     read_redelivery,
     start_redelivery,
 )
-from engine.redelivery_list import list_redeliveries
+from operations.redelivery_list import list_redeliveries
 from starter.api.errors import ApiError
 from starter.console.event_filter import EventFilter, local, read_utc
 from starter.console.names import all_connections, known_names

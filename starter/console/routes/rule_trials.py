@@ -12,8 +12,8 @@ from starlette.responses import Response
 from catalog.mappings import Mapping
 from catalog.rules import Rule
 from emitonce import EmitError
-from engine.event_log import read_event_log
 from engine.links import run_url
+from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
 from starter.api.errors import ApiError
 from starter.api.routes.rule_trials import TEST_SECONDS

@@ -23,10 +23,10 @@ from delivery.outcome import DELIVERY_DEADLINE
 from delivery.result import DeliveryResult, Status
 from delivery.resume import RESUMED, TOLD_PER_SECOND, Resume
 from delivery.step import Carried, activity_id
-from engine.event_log import EventNotFound, describe_event, read_run_log
-from engine.next_attempt import is_scheduled, pending
+from eventlog.fetch import EventNotFound, describe_event, read_run_log
 from eventlog.history import moment
 from eventlog.log import DeliveryLog
+from operations.next_attempt import is_scheduled, pending
 
 # An attempt due so soon is left alone.
 IMMINENT = timedelta(seconds=5)

@@ -10,11 +10,11 @@ from temporalio.service import RPCError
 from delivery.bulk_redelivery import EventOutcome, Progress, Selection
 from delivery.result import Status
 from delivery.search_attributes import REDELIVERY
-from engine.event_counts import count_events
-from engine.event_query import EventQuery
-from engine.latest_runs import latest_runs
-from engine.listed_event import ListedEvent
 from engine.search_attributes import is_unregistered
+from eventlog.counts import count_events
+from eventlog.latest_runs import latest_runs
+from eventlog.listed_event import ListedEvent
+from eventlog.query import EventQuery
 
 
 @dataclass(frozen=True)

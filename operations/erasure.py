@@ -13,7 +13,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from delivery import search_attributes as names
-from engine.event_log import EventNotFound, describe_event
+from eventlog.fetch import EventNotFound, describe_event
 
 REASON = "erased by an operator"
 

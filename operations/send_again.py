@@ -22,11 +22,11 @@ from delivery import search_attributes as names
 from delivery.bulk_redelivery import Mode, Selection
 from delivery.moments import iso_milliseconds
 from delivery.result import Status
-from engine.event_log import describe_event, read_run_log
-from engine.redelivery import MARK
-from engine.selected_runs import AGAIN_OF
+from eventlog.fetch import describe_event, read_run_log
 from eventlog.log import EventLog
-from eventlog.redelivery_plan import NotRedeliverable
+from operations.redelivery import MARK
+from operations.redelivery_plan import NotRedeliverable
+from operations.selected_runs import AGAIN_OF
 
 _KEPT = (names.WORKSPACE, names.EVENT, names.RESOURCE, names.RESOURCE_ID)
 

@@ -19,8 +19,8 @@ from delivery.rule import MatchedRule
 from destinations.registry import build_messages, this_release
 from emitonce.errors import CannotDecode
 from engine.codec import decode_in_place
-from engine.finding import Finding, fine, warn
 from eventlog.history import read_history
+from operations.finding import Finding, fine, warn
 
 RECENT = timedelta(days=7)
 MOST_EVENTS = 200

@@ -19,12 +19,12 @@ from temporalio.service import RPCError
 
 from delivery import search_attributes as names
 from delivery.result import Status
-from engine.event_log import describe_event, fetch_run, while_others_run
-from engine.listed_event import status_of_run
 from engine.search_attributes import is_unregistered
+from eventlog.fetch import describe_event, fetch_run, while_others_run
 from eventlog.history import read_history
+from eventlog.listed_event import status_of_run
 from eventlog.log import EventLog, log_of
-from eventlog.redelivery_plan import NotRedeliverable, plan_redelivery, redelivered_input
+from operations.redelivery_plan import NotRedeliverable, plan_redelivery, redelivered_input
 
 __all__ = ["NotRedeliverable", "Redelivered", "redeliver"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from temporalio.client import Client, WorkflowExecution
 
-from engine.event_query import runs_of
+from eventlog.query import runs_of
 
 IDS_PER_QUERY = 200
 

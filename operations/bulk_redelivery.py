@@ -35,9 +35,9 @@ from delivery.bulk_redelivery import (
 )
 from delivery.result import Status
 from delivery.search_attributes import WORKSPACE
-from engine.listed_event import ListedEvent
-from engine.redelivery_result import RedeliveryResult, read_result, read_statuses
-from engine.selected_runs import count_left_out, count_runs, selected_page, selected_runs
+from eventlog.listed_event import ListedEvent
+from operations.redelivery_result import RedeliveryResult, read_result, read_statuses
+from operations.selected_runs import count_left_out, count_runs, selected_page, selected_runs
 
 WORKFLOW = "RedeliverEvents"
 SELECTION = "selection"

@@ -17,9 +17,9 @@ from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
 from delivery.search_attributes import WORKSPACE
-from engine.event_log import read_run_log
-from engine.event_query import ROUNDING
+from eventlog.fetch import read_run_log
 from eventlog.log import EventLog
+from eventlog.query import ROUNDING
 
 # Lists lag behind. What ended so recently is left for the next export, so that none is passed over.
 LISTED_WITHIN = timedelta(seconds=30)

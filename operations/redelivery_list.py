@@ -9,9 +9,9 @@ from temporalio.client import Client
 
 from delivery.bulk_redelivery import Selection
 from delivery.search_attributes import WORKSPACE
-from engine.bulk_redelivery import SELECTION, WORKFLOW, RedeliveryStatus, state_of
-from engine.event_counts import COUNTED_AT_ONCE
-from engine.redelivery_result import read_result
+from eventlog.counts import COUNTED_AT_ONCE
+from operations.bulk_redelivery import SELECTION, WORKFLOW, RedeliveryStatus, state_of
+from operations.redelivery_result import read_result
 
 MOST_ROWS = 200
 WITH_RESULT = 20

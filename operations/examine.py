@@ -14,10 +14,10 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from delivery.search_attributes import ALL
-from engine.build_changes import examine_build
 from engine.dev_server import RETENTION, namespace_retention
-from engine.finding import Finding, bad, fine, warn
 from engine.server_binary import OLDEST_SERVER
+from operations.build_changes import examine_build
+from operations.finding import Finding, bad, fine, warn
 
 # A worker polls at least once a minute; what has not for longer is gone.
 POLLED_WITHIN = timedelta(minutes=5)

@@ -25,7 +25,7 @@ from catalog.alert_targets import CurrentTarget
 from catalog.errors import CatalogError
 from delivery.alert import Known, Seen
 from emitonce.errors import CannotDecode
-from engine.event_log import fetch_run
+from eventlog.fetch import fetch_run
 
 KEEP_SECONDS = 60.0
 # A watch that starts again tells of what failed meanwhile, unless it was ended longer ago.

@@ -29,10 +29,10 @@ from delivery.labels import shown
 from delivery.result import Status
 from delivery.search_attributes import STATE, TEST, WORKSPACE
 from emitonce.errors import CannotDecode
-from engine.event_log import EventNotFound, read_event_log
-from engine.held_runs import held_for
 from engine.links import run_url
+from eventlog.fetch import EventNotFound, read_event_log
 from eventlog.log import EventLog
+from operations.held_runs import held_for
 
 LISTED_WITHIN = timedelta(minutes=1)
 TOLD_ONE_BY_ONE = 10

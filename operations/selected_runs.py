@@ -10,10 +10,10 @@ from temporalio.client import Client, WorkflowExecution
 from delivery import search_attributes as names
 from delivery.bulk_redelivery import Selection
 from delivery.result import Status
-from engine.event_query import EventQuery, accepted_around
-from engine.latest_runs import latest_runs
-from engine.paging import list_page
 from engine.search_attributes import count_marked
+from eventlog.latest_runs import latest_runs
+from eventlog.query import EventQuery, accepted_around
+from operations.runs_page import list_page
 
 LARGEST_PAGE = 1_000
 

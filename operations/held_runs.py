@@ -8,8 +8,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from delivery.resume import HeldPage, HeldTold
 from delivery.search_attributes import CONNECTIONS, HELD, STATE
 from delivery.steering import CONNECTION_RESUMED
-from engine.pace import Pace
-from engine.paging import list_page
+from operations.pace import Pace
+from operations.runs_page import list_page
 
 PAGE_SECONDS = 4
 LARGEST_PAGE = 1_000

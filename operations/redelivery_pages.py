@@ -7,11 +7,11 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from delivery.bulk_redelivery import EventOutcome, Page, PageDone, Selection
 from emitonce.errors import CannotDecode
-from engine.event_log import EventNotFound
-from engine.pace import Pace
-from engine.redelivery import NotRedeliverable, Redelivered, redeliver
-from engine.selected_runs import selected_page
-from engine.send_again import send_again
+from eventlog.fetch import EventNotFound
+from operations.pace import Pace
+from operations.redelivery import NotRedeliverable, Redelivered, redeliver
+from operations.selected_runs import selected_page
+from operations.send_again import send_again
 
 PAGE_SECONDS = 2
 LARGEST_PAGE = 100

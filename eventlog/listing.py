@@ -19,11 +19,11 @@ from temporalio.client import Client, WorkflowExecution
 
 from delivery import search_attributes as names
 from delivery.values import Value
-from engine.event_cursor import EPOCH, LATEST, MICROSECOND, Cursor, Key
-from engine.event_query import EventQuery, accepted_around
-from engine.event_windows import FIRST, Windows
-from engine.latest_runs import latest_runs
-from engine.listed_event import ListedEvent
+from eventlog.cursor import EPOCH, LATEST, MICROSECOND, Cursor, Key
+from eventlog.latest_runs import latest_runs
+from eventlog.listed_event import ListedEvent
+from eventlog.query import EventQuery, accepted_around
+from eventlog.windows import FIRST, Windows
 
 LARGEST_PAGE = 200
 

@@ -17,10 +17,10 @@ from temporalio.client import Client, WorkflowExecution
 
 from delivery import search_attributes as names
 from delivery.result import Status
-from engine.event_query import EventQuery, accepted_within
-from engine.latest_runs import latest_runs
-from engine.listed_event import ListedEvent, status_of
 from engine.search_attributes import count_marked
+from eventlog.latest_runs import latest_runs
+from eventlog.listed_event import ListedEvent, status_of
+from eventlog.query import EventQuery, accepted_within
 
 COUNTED_AT_ONCE = 6
 
