@@ -164,8 +164,8 @@ class Settings(BaseSettings):
     """0: any free one."""
 
     http_connections: int = Field(default=1_000, ge=10)
-    """How many connections one API process has open at a time. Beyond, those that have waited
-    longest for a request are closed; where all are at work, new ones are."""
+    """How many connections one API process has open at a time. Beyond, those whose callers have
+    been waited for longest are closed; where the process is at work for all, new ones are."""
 
     quota_key_events: int = Field(default=30_000, ge=1)
     """How many events one key may emit over HTTP a minute; a batch counts its events. A key's own

@@ -1,7 +1,8 @@
-"""One caller's connection: how long it may take to ask, and how many there may be at once.
+"""One caller's connection: how long it may take to ask and to read, and how many there may be.
 
 The server underneath limits how long a connection may be idle between two requests, and nothing
-before the first one: whoever connects and says nothing would be waited for, for ever.
+else: whoever connects and says nothing, goes on with a body that was answered long ago, or doesn't
+read the answers, would be waited for, for ever.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0
+READ_SECONDS = 30.0
+# Of a header; one of thousands of fields costs milliseconds wherever they are looked at.
+LARGEST_HEADER = 16 * 1024
+# Read at a time, before others have their turn: in chunks of one byte, 5 ms of work.
+BYTES_AT_A_TIME = 4 * 1024
 
 _TOO_SLOW = (
     b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n"
@@ -21,17 +27,20 @@ _TOO_SLOW = (
 )
 
 
-class BoundedConnection(H11Protocol):
-    """Closed when a request's header isn't there within `HEADER_SECONDS` of its first byte, or of
-    the connection's beginning.
+class BoundedConnection(H11Protocol, asyncio.BufferedProtocol):
+    """Closed when a request's header isn't there within `HEADER_SECONDS` of its first byte or of
+    the connection's beginning, when the rest of a request isn't there so long after its answer,
+    and when answers aren't read within `READ_SECONDS`.
 
-    Of more than `most` connections those give way that have waited longest for a request; where
-    all are at work, a new one is closed.
+    Of more than `most` connections those give way whose callers have been waited for longest;
+    where there are none, a new one is closed.
     """
 
     most = 1_000
     waiting: OrderedDict[BoundedConnection, None]
     _deadline: asyncio.TimerHandle | None = None
+    _read_deadline: asyncio.TimerHandle | None = None
+    _buffer = bytearray()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -43,26 +52,51 @@ class BoundedConnection(H11Protocol):
                 return
         self._wait()
 
+    def get_buffer(self, sizehint: int) -> bytearray:
+        self._buffer = bytearray(BYTES_AT_A_TIME)
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(memoryview(self._buffer)[:nbytes]))
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.transport.is_closing():
-            return
-        if self.conn.their_state is h11.IDLE:
+            self._closing()
+        elif self.conn.their_state is h11.IDLE or self.conn.our_state is h11.DONE:
             self._wait()
         else:
             self._stop_waiting()
+            if self.conn.their_state is h11.SEND_BODY:
+                self.waiting[self] = None
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.conn.their_state is not h11.IDLE or self.transport.is_closing():
-            return
-        if self.conn.trailing_data[0]:
+        if self.transport.is_closing():
+            self._closing()
+        elif self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]:
             self._wait()
-        else:  # idle, for as long as the server's own time limit allows
+        elif self.conn.their_state is h11.IDLE:  # for as long as the server's own limit allows
             self.waiting[self] = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._closing()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.waiting[self] = None
+        self._has_to_read()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self.waiting.pop(self, None)
+            self._stop_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._stop_reading()
         super().connection_lost(exc)
 
     def _wait(self) -> None:
@@ -77,10 +111,27 @@ class BoundedConnection(H11Protocol):
             self._deadline = None
 
     def _give_up(self) -> None:
-        self._stop_waiting()
-        if self.conn.trailing_data[0]:
+        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
             self.transport.write(_TOO_SLOW)
         self.transport.close()
+        self._closing()
+
+    def _closing(self) -> None:
+        """Wait no longer than for the caller to read what it was sent."""
+        self._stop_waiting()
+        if self not in self.connections:
+            return
+        self.waiting[self] = None
+        self._has_to_read()
+
+    def _has_to_read(self) -> None:
+        if self._read_deadline is None:
+            self._read_deadline = self.loop.call_later(READ_SECONDS, self.transport.abort)
+
+    def _stop_reading(self) -> None:
+        if self._read_deadline is not None:
+            self._read_deadline.cancel()
+            self._read_deadline = None
 
 
 def bounded(most: int) -> type[BoundedConnection]:

@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from starter.api.app import create_app
-from starter.api.connection import bounded
+from starter.api.connection import LARGEST_HEADER, bounded
 from starter.api.parts import Parts
 from starter.listening import listen
 
@@ -63,6 +63,7 @@ async def serve(
         lifespan="off",
         ws="none",
         http=bounded(max_connections),
+        h11_max_incomplete_event_size=LARGEST_HEADER,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -30,6 +30,8 @@ WORST: dict[str, bytes] = {
     "escapes": TEXT + b"\\u0041" * ((LARGEST_PAYLOAD - len(TEXT) - 3) // 6) + b'"}}',
     "deep": b'{"event":"a","payload":' + b'{"a":' * 200_000 + b"1" + b"}" * 200_001,
 }
+IN_CHUNKS = "chunks of one byte"
+CHUNKS = b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n"
 
 
 class Waits:
@@ -47,7 +49,7 @@ class Waits:
             await asyncio.sleep(0.005)
 
 
-@pytest.mark.parametrize("name", WORST)
+@pytest.mark.parametrize("name", [*WORST, IN_CHUNKS])
 async def test_others_are_answered_while_the_worst_bodies_arrive(
     attacked: Production, name: str, record_property: Callable[[str, Any], None]
 ) -> None:
@@ -67,7 +69,10 @@ async def test_others_are_answered_while_the_worst_bodies_arrive(
 
     async def send() -> None:
         for _ in range(BODIES // 2):
-            seen[(await attacked.emit(WORST[name])).status_code] += 1
+            if name == IN_CHUNKS:
+                seen[await _in_chunks(attacked)] += 1
+            else:
+                seen[(await attacked.emit(WORST[name])).status_code] += 1
 
     try:
         await asyncio.gather(send(), send())
@@ -81,3 +86,11 @@ async def test_others_are_answered_while_the_worst_bodies_arrive(
     record_property("answers", dict(seen))
     record_property("longest_wait_ms", round(max(looked.milliseconds), 1))
     record_property("longest_emit_ms", round(max(emitted.milliseconds), 1))
+
+
+async def _in_chunks(attacked: Production) -> int:
+    head = (
+        "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+        f"X-Meshes-Publishable-Key: {attacked.public_key}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    return int((await attacked.raw(head.encode() + CHUNKS)).split()[1])

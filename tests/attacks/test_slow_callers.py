@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import pytest
+import uvicorn
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from starter.api import connection, middleware, served
-from tests.api.caller import Api, parts_of
-from tests.console.site import Site
-from tests.integration.stack import Stack
+from starter.api import connection, middleware
+from tests.api.caller import Api
+from tests.console.site import Site, open_site
+from tests.integration.stack import Stack, eventually
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -84,17 +89,98 @@ async def test_form_without_a_session_is_answered_before_it_is_there(site: Site)
             assert (await reader.read(100)).startswith(b"HTTP/1.1 401 ")
 
 
-async def test_connections_are_few_and_those_that_wait_longest_give_way(stack: Stack) -> None:
-    async with served(parts_of(stack), host="127.0.0.1", port=0, max_connections=10) as url:
-        idle = [connected(url) for _ in range(10)]
+@pytest.mark.parametrize(
+    "asked",
+    [b"POST /api/v1/events HTTP/1.1", b"GET /healthz HTTP/1.1", b"POST /w/none/rules HTTP/1.1"],
+)
+async def test_body_that_was_answered_already_is_not_waited_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch, asked: bytes
+) -> None:
+    """However steadily it comes, a byte now and then."""
+    monkeypatch.setattr(connection, "HEADER_SECONDS", 0.2)
+    async with connected(site.url) as (reader, writer):
+        writer.write(asked + b"\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+        async with asyncio.timeout(20):
+            assert (await reader.read(100)).startswith(b"HTTP/1.1 ")
+            with contextlib.suppress(ConnectionError):
+                while not reader.at_eof():
+                    writer.write(b"x")
+                    await writer.drain()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(reader.read(100_000), 0.02)
+
+
+async def test_caller_who_does_not_read_the_answers_is_cut_off(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "READ_SECONDS", 0.2)
+    parts = urlsplit(api.url)
+    with socket.socket() as deaf:
+        deaf.connect((parts.hostname, parts.port))
+        deaf.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 500)  # 75 MB
+        looked_at = select.poll()
+        looked_at.register(deaf, 0)
+
+        async def reset() -> bool:
+            return bool(looked_at.poll(0))
+
+        await eventually(reset)
+
+
+async def test_others_have_their_turn_while_much_arrives_at_once() -> None:
+    """Of a body in chunks of one byte, little is read at a time."""
+    largest = 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal largest
+        more = True
+        while more:
+            message = await receive()
+            largest, more = max(largest, len(message["body"])), message["more_body"]
+        await Response()(scope, receive, send)
+
+    config = uvicorn.Config(
+        app, port=0, lifespan="off", log_config=None, http=connection.bounded(10)
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+
+    async def started() -> bool:
+        return server.started
+
+    await eventually(started)
+    host, port = server.servers[0].sockets[0].getsockname()
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\n"
+    async with connected(f"http://{host}:{port}") as stream:
+        assert (await answer(stream, head + b" " * 1_000_000)).startswith(b"HTTP/1.1 200 ")
+    server.should_exit = True
+    await serving
+    assert 0 < largest <= connection.BYTES_AT_A_TIME
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"POST /sign-in HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\ncsrf=",
+        b"POST /api/v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{",
+    ],
+    ids=["nothing", "half a form", "half an event"],
+)
+async def test_connections_are_few_and_those_that_wait_longest_give_way(
+    stack: Stack, sent: bytes
+) -> None:
+    """Wherever in a request their callers have stopped."""
+    async with open_site(stack, serving={"max_connections": 10}) as site:
+        idle = [connected(site.url) for _ in range(10)]
         streams = [await one.__aenter__() for one in idle]
         try:
-            async with connected(url) as stream:
+            for _, writer in streams:
+                writer.write(sent)
+                await writer.drain()
+            async with connected(site.url) as stream:
                 asked = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
                 assert (await answer(stream, asked)).startswith(b"HTTP/1.1 200 ")
-            async with asyncio.timeout(20):
-                with contextlib.suppress(ConnectionResetError):
-                    assert await streams[0][0].read() == b""
         finally:
             for one in idle:
                 await one.__aexit__(None, None, None)
