@@ -6,6 +6,7 @@ A machine's own addresses, private ones, and names that say so themselves (`post
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -19,20 +20,26 @@ _WITH_TLS = ("require", "verify-ca", "verify-full")
 
 def clear_url(url: str) -> bool:
     """Whether requests to a URL cross other networks without TLS."""
-    return not url.strip().lower().startswith("https://") and not _near(_authority(url.strip()))
+    # What comes after `#` or a backslash is no host, however much it looks like one.
+    before = re.split(r"[#\\]", url.strip(), maxsplit=1)[0]
+    return not before.lower().startswith("https://") and not _near(_authority(before))
 
 
 def clear_database(url: str, environ: Mapping[str, str]) -> bool:
     """Whether a connection to PostgreSQL may cross other networks without TLS.
 
-    What the URL leaves out, libpq's variables in `environ` complete.
+    What the URL leaves out, the file of the service that it names completes, which is not read
+    here, and else libpq's variables in `environ`.
     """
     before, _, query = url.partition("?")
     given = {name: values[-1] for name, values in parse_qs(query).items()}
-    mode = given.get("sslmode") or environ.get("PGSSLMODE", "prefer")
+    service = "service" in given
+    mode = given.get("sslmode") or ("" if service else environ.get("PGSSLMODE"))
     if mode in _WITH_TLS:
         return False
     named = [_authority(before), given.get("host", "")]
+    if service and not any(named):
+        return True
     hosts = ",".join(filter(None, named)) or environ.get("PGHOST", "")
     return not all(map(_near, hosts.split(",")))
 

@@ -7,18 +7,22 @@ line in a hosts file. So the address is checked when a connection is opened to i
 from __future__ import annotations
 
 import ipaddress
+import re
 
-# Of IPv6, what Python calls global although it leads elsewhere: IPv4-compatible addresses, NAT64 of
-# a network's own (RFC 8215), and site-local ones. Of IPv4, a range for protocols (RFC 6890), of
-# which Python's releases think differently.
-_NOT_PUBLIC = tuple(
-    map(ipaddress.ip_network, ("::/96", "64:ff9b:1::/48", "fec0::/10", "192.0.0.0/24"))
-)
+# Of IPv6 nothing else is given to networks on the internet (RFC 4291). Python calls more global:
+# IPv4-compatible addresses and translated ones, NAT64 of a network's own, site-local ones.
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+# Of which Python's releases think differently: ranges for protocols (RFC 6890), relays of 6to4 that
+# are no more (RFC 7526), and addresses for documentation (RFC 9637).
+_NOT_PUBLIC = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
 # Holds the IPv4 address that the translator connects to (RFC 6052).
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 # Names of the own network by convention: RFC 6761 and 6762, RFC 8375, and ICANN's `internal`.
 _OWN_NETWORK = (".internal", ".local", ".localhost", ".home.arpa", ".test")
+
+# A host that ends so is no name: resolvers read 134744072 as 8.8.8.8.
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 
 
 def names_own_network(host: str) -> bool:
@@ -29,6 +33,8 @@ def names_own_network(host: str) -> bool:
         ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         lowered = host.lower().rstrip(".")
+        if _NUMBER.fullmatch(lowered.rpartition(".")[2]):
+            return False
         return "." not in lowered or lowered.endswith(_OWN_NETWORK)
     return not is_public(host.strip("[]"))
 
@@ -45,6 +51,8 @@ def is_public(address: str) -> bool:
             embedded = ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)
         if embedded is not None:
             found = embedded
+        elif found not in _GLOBAL_UNICAST:
+            return False
     if any(found in network for network in _NOT_PUBLIC):
         return False
     return found.is_global and not found.is_multicast

@@ -269,6 +269,11 @@ def test_the_vendor_s_hosts_are_held_to_public_addresses() -> None:
         ("::127.0.0.1", False),
         ("::34.107.200.1", False),
         ("fec0::1", False),
+        ("::ffff:0:7f00:1", False),  # translated from 127.0.0.1 (RFC 7915)
+        ("5f00::1", False),
+        ("3fff::1", False),
+        ("4000::1", False),
+        ("192.88.99.1", False),
         ("192.0.0.8", False),
         ("192.0.0.9", False),
         ("::ffff:192.0.0.8", False),

@@ -134,7 +134,9 @@ def test_secrets_are_shown_nowhere(monkeypatch) -> None:
 ELSEWHERE = [
     ("EMITONCE_CUSTOMERIO_URL_US", "http://cdp.example.com/v1"),
     ("EMITONCE_CUSTOMERIO_URL_EU", "http://34.107.200.1/v1"),
+    ("EMITONCE_CUSTOMERIO_URL_EU", "http://580601857/v1"),  # 34.155.72.1
     ("EMITONCE_ALERT_URL", "http://hooks.example.com/hunter2"),
+    ("EMITONCE_ALERT_URL", "http://hooks.example.com#@postgres/hunter2"),
     ("EMITONCE_ALERT_HEARTBEAT_URL", "HTTP://hc-ping.example.com/hunter2"),
     ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@db.example.com/e"),
     ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@db.example.com/e?sslmode=prefer"),
@@ -142,6 +144,7 @@ ELSEWHERE = [
     ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@postgres,db.example.com:5432/e"),
     ("EMITONCE_DATABASE_URL", "postgresql:///e?host=db.example.com&sslmode=allow"),
     ("EMITONCE_DATABASE_URL", "postgresql:///e?host=2606:4700::1111"),
+    ("EMITONCE_DATABASE_URL", "postgresql:///e?service=production"),  # whose file says where
     ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2\uff0f@db.example.com/e"),
     ("TEMPORAL_ADDRESS", "temporal.example.com:7233"),
     ("TEMPORAL_ADDRESS", "[2606:4700::1111]:7233"),
@@ -155,6 +158,8 @@ OWN_OR_ENCRYPTED = [
     ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@[fd00::5]:5432/e?sslmode=disable"),
     ("EMITONCE_DATABASE_URL", "postgresql:///e?host=/var/run/postgresql"),
     ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@%2Fvar%2Frun%2Fpostgresql/e"),
+    ("EMITONCE_DATABASE_URL", "postgresql:///e?service=production&sslmode=require"),
+    ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@postgres/e?service=production"),
     ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@db.example.com/e?sslmode=require"),
     ("EMITONCE_DATABASE_URL", "postgresql://e:hunter2@db.example.com/e?sslmode=verify-full"),
     ("TEMPORAL_ADDRESS", "temporal:7233"),
