@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from engine.failing_fast import failing_fast
 from starter.api.accepting import Accepting
@@ -27,7 +27,7 @@ from starter.api.middleware import (
     SecurityHeaders,
     answer_to,
 )
-from starter.api.openapi import describe
+from starter.api.openapi import describe, document_of
 from starter.api.parts import Parts
 from starter.api.quotas import QuotaCheck
 from starter.api.routes import (
@@ -68,7 +68,7 @@ def create_app(parts: Parts, *, console: Callable[[FastAPI], None] | None = None
     app = FastAPI(
         title="emitonce",
         version="1.0.0",
-        openapi_url="/openapi.json",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
@@ -89,6 +89,7 @@ def create_app(parts: Parts, *, console: Callable[[FastAPI], None] | None = None
     for module in (ingestion, *MANAGEMENT):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)
+    app.add_api_route("/openapi.json", _openapi, include_in_schema=False)
     app.add_api_route("/docs", _docs, include_in_schema=False, response_class=HTMLResponse)
     for error in (RequestValidationError, HTTPException):
         app.add_exception_handler(error, _answer)
@@ -115,11 +116,15 @@ def _operation_id(route: APIRoute) -> str:
 async def _answer(request: Request, error: Exception) -> Response:
     answer = answer_to(error, request.scope)
     if answer.status_code == 405:
-        allowed = AllowedMethods(request.app.openapi()).of(request.url.path)
+        allowed = AllowedMethods(await document_of(request.app)).of(request.url.path)
         if allowed is not None:
             answer.headers["Allow"] = allowed
     return answer
 
 
+async def _openapi(request: Request) -> JSONResponse:
+    return JSONResponse(await document_of(request.app))
+
+
 async def _docs(request: Request) -> HTMLResponse:
-    return HTMLResponse(docs_page(request.app.openapi()), headers=DOCS_HEADERS)
+    return HTMLResponse(docs_page(await document_of(request.app)), headers=DOCS_HEADERS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -44,13 +46,21 @@ def describe(app: FastAPI) -> None:
     of_fastapi: Callable[[], JsonObject] = app.openapi
     app.description = DESCRIPTION
     made: list[JsonObject] = []
+    making = threading.Lock()
 
     def openapi() -> JsonObject:
-        if not made:
-            made.append(_completed(of_fastapi()))
-        return made[0]
+        with making:
+            if not made:
+                made.append(_completed(of_fastapi()))
+            return made[0]
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+async def document_of(app: FastAPI) -> JsonObject:
+    """The document; whoever asks first may be a stranger, and it takes a quarter of a second to
+    make, so that is done in a thread."""
+    return await asyncio.to_thread(app.openapi)
 
 
 def _completed(document: JsonObject) -> JsonObject:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import threading
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+import pytest
 from openapi_python_client import generate
 from openapi_python_client.config import Config, ConfigFile, MetaType
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from starter.api import openapi
 from tests.api.caller import Api
 
 METHODS = {"get", "put", "post", "patch", "delete"}
@@ -53,6 +57,25 @@ async def test_every_operation_has_a_valid_example(api: Api):
                 valid(document, content["schema"], content["example"])
             else:
                 assert not operation["requestBody"]["required"], (method, path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/openapi.json"), ("GET", "/docs"), ("PUT", "/api/v1/events")]
+)
+async def test_a_stranger_who_asks_first_makes_nobody_wait(
+    api: Api, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    """Making the document takes a while, so it is made apart from the event loop, once."""
+    threads = []
+
+    def completed(document: dict[str, Any]) -> dict[str, Any]:
+        threads.append(threading.current_thread())
+        return document
+
+    monkeypatch.setattr(openapi, "_completed", completed)
+    await asyncio.gather(*(api.http.request(method, path) for _ in range(3)))
+    [made_by] = threads
+    assert made_by is not threading.main_thread()
 
 
 async def test_the_document_is_valid_openapi(api: Api):
