@@ -6,11 +6,13 @@ embedded PostgreSQL and a Temporal server of the test run's own are started when
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -25,6 +27,12 @@ from engine.connect import connect
 from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
 from tests.integration.stack import Stack, open_stack
+
+# Schemathesis' pytest plugin imports this when a session ends, and pytest compiles it then. After
+# tests of very deep JSON, Python 3.11 may refuse to compile anything: "AST constructor recursion
+# depth mismatch". Imported here, it has been compiled before.
+with contextlib.suppress(ImportError):
+    import_module("schemathesis.reporting.allure")
 
 
 @pytest_asyncio.fixture(scope="session")
