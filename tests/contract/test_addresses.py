@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -168,6 +169,32 @@ async def test_a_connection_opened_for_an_operator_serves_nobody_else(dns: Dns) 
         assert await ask(http, f"http://alerts.example.com:{port}/", anywhere=True) == 200
         with pytest.raises(AddressRefused):
             await ask(http, f"http://alerts.example.com:{port}/")
+
+
+async def test_name_servers_that_never_answer_hold_up_no_other_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolve, released = socket.getaddrinfo, threading.Event()
+
+    def slow(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if str(host).startswith("slow"):
+            released.wait(20)
+        return resolve("127.0.0.1", *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    async with listener() as (port, received), Http() as http:
+        waiting = [
+            asyncio.create_task(ask(http, f"http://slow{number}.example.com:{port}/"))
+            for number in range(40)  # more than a machine's usual threads
+        ]
+        await asyncio.sleep(0)
+        try:
+            assert await ask(http, f"http://receiver:{port}/", anywhere=True, seconds=5) == 200
+        finally:
+            released.set()
+        ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(end, AddressRefused) for end in ended)
+    assert len(received) == 1
 
 
 def certificate(host: str, folder: Path) -> tuple[ssl.SSLContext, Path]:
