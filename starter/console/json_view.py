@@ -17,10 +17,6 @@ MORE = "… and more: GET /events/{id}/payload, or an export, has all of it"
 # Of one text; a page has room for several of these.
 LONGEST_TEXT = 16 * 1024
 
-_LINE = Markup("{indent}{before}{value}{after}")
-_KEY = Markup('<span class="k">{}</span>: ')
-_VALUE = {True: Markup('<span class="s">{}</span>'), False: Markup('<span class="n">{}</span>')}
-
 
 class JsonView:
     """Lays out the values of one page, as far as there is room for them."""
@@ -31,7 +27,7 @@ class JsonView:
 
     def __call__(self, value: Any) -> Markup:
         """The value as lines for a `<pre>`, with `<span>`s in them."""
-        lines: list[Markup] = []
+        lines: list[str] = []
         for line in _lines(value, "", "", ""):
             self._lines -= 1
             self._characters -= len(line)
@@ -39,25 +35,26 @@ class JsonView:
                 lines.append(escape(MORE))
                 break
             lines.append(line)
-        return Markup("\n").join(lines)
+        return Markup("\n".join(lines))  # noqa: S704  each of them is escaped
 
 
-def _lines(value: Any, indent: str, before: str, after: str) -> Iterator[Markup]:
+def _lines(value: Any, indent: str, before: str, after: str) -> Iterator[str]:
+    """Lines of HTML, `before` being one's beginning: `Markup` would look at each part again."""
     if not isinstance(value, dict | list) or not value:
-        shown = _VALUE[isinstance(value, str)].format(_text(value))
-        yield _LINE.format(indent=indent, before=before, value=shown, after=after)
+        kind = "s" if isinstance(value, str) else "n"
+        yield f'{indent}{before}<span class="{kind}">{escape(_text(value))}</span>{after}'
         return
     opening, closing = ("{", "}") if isinstance(value, dict) else ("[", "]")
-    yield _LINE.format(indent=indent, before=before, value=opening, after="")
+    yield f"{indent}{before}{opening}"
     inner = (
-        ((_KEY.format(_text(key)), item) for key, item in value.items())
+        ((f'<span class="k">{escape(_text(key))}</span>: ', item) for key, item in value.items())
         if isinstance(value, dict)
         else (("", item) for item in value)
     )
     for place, (key, item) in enumerate(inner):
         comma = "," if place < len(value) - 1 else ""
         yield from _lines(item, indent + "  ", key, comma)
-    yield _LINE.format(indent=indent, before="", value=closing, after=after)
+    yield f"{indent}{closing}{after}"
 
 
 def _text(value: Any) -> str:
