@@ -28,6 +28,7 @@ from bench.processes import TICKS
 from catalog import Catalog
 from catalog.cipher import CredentialCipher
 from catalog.embedded import EmbeddedPostgres
+from destinations import registry
 from emitonce.ids import resource_id_hash
 from engine.connect import connect
 from engine.dev_server import DevServer
@@ -168,7 +169,7 @@ def _env(address: str, dsn: str, keys: list[bytes]) -> dict[str, str]:
 
 async def _caller(dsn: str, keys: list[bytes], as_machine: bool) -> Caller:
     catalog = await Catalog.open(
-        dsn, CredentialCipher({"c1": keys[0]}), lambda id: resource_id_hash(keys[2], id)
+        dsn, CredentialCipher({"c1": keys[0]}), lambda id: resource_id_hash(keys[2], id), registry
     )
     try:
         organisation = (await catalog.organisations.default()).id
