@@ -28,13 +28,16 @@ from delivery.outcome import OutcomeCode
 
 
 class NoReply(Exception):
-    """No answer came. `outcome_code` is `timeout` or `network_error`; the text is one sentence.
-
-    `request_made` says whether the vendor may have received a request.
+    """No answer came from `host`. `outcome_code` is `timeout` or `network_error`; the text is one
+    sentence. `request_made` says whether the vendor may have received a request.
     """
 
     outcome_code: ClassVar[OutcomeCode] = OutcomeCode.NETWORK_ERROR
     request_made: ClassVar[bool] = False
+    text: ClassVar[str] = "no answer from {host}"
+
+    def __init__(self, host: str) -> None:
+        super().__init__(self.text.format(host=host))
 
 
 class TimedOut(NoReply):
@@ -42,15 +45,12 @@ class TimedOut(NoReply):
 
 
 class ConnectTimeout(TimedOut):
-    def __init__(self, host: str) -> None:
-        super().__init__(f"no connection to {host} in time")
+    text = "no connection to {host} in time"
 
 
 class AnswerTimeout(TimedOut):
     request_made = True
-
-    def __init__(self, host: str) -> None:
-        super().__init__(f"no answer from {host} in time; it may have received the request")
+    text = "no answer from {host} in time; it may have received the request"
 
 
 class NetworkFailed(NoReply):
@@ -58,47 +58,36 @@ class NetworkFailed(NoReply):
 
 
 class HostNotFound(NetworkFailed):
-    def __init__(self, host: str) -> None:
-        super().__init__(f"{host} was not found by DNS")
+    text = "{host} was not found by DNS"
 
 
 class ConnectFailed(NetworkFailed):
-    def __init__(self, host: str) -> None:
-        super().__init__(f"could not connect to {host}: refused or unreachable")
+    text = "could not connect to {host}: refused or unreachable"
 
 
 class AddressRefused(NetworkFailed):
-    def __init__(self, host: str) -> None:
-        super().__init__(
-            f"{host} led to an address in a private network, so nothing was sent: "
-            "check DNS and the hosts file; EMITONCE_ALLOWED_PRIVATE_HOSTS allows such hosts"
-        )
+    text = (
+        "{host} led to an address in a private network, so nothing was sent: "
+        "check DNS and the hosts file; EMITONCE_ALLOWED_PRIVATE_HOSTS allows such hosts"
+    )
 
 
 class TlsFailed(NetworkFailed):
-    def __init__(self, host: str) -> None:
-        super().__init__(f"no secure connection to {host}: its certificate or TLS was refused")
+    text = "no secure connection to {host}: its certificate or TLS was refused"
 
 
 class ConnectionLost(NetworkFailed):
     request_made = True
-
-    def __init__(self, host: str) -> None:
-        super().__init__(
-            f"the connection to {host} broke before an answer; it may have received the request"
-        )
+    text = "the connection to {host} broke before an answer; it may have received the request"
 
 
 class InvalidAnswer(NetworkFailed):
     request_made = True
-
-    def __init__(self, host: str) -> None:
-        super().__init__(f"{host} did not answer in HTTP")
+    text = "{host} did not answer in HTTP"
 
 
 class NotSent(NetworkFailed):
-    def __init__(self, host: str) -> None:
-        super().__init__(f"no request to {host} could be made; check the base URL")
+    text = "no request to {host} could be made; check the base URL"
 
 
 class PrivateAddress(OSError):
