@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 # Of IPv6 nothing else is given to networks on the internet (RFC 4291). Python calls more global:
 # IPv4-compatible addresses and translated ones, NAT64 of a network's own, site-local ones.
@@ -25,6 +26,7 @@ _OWN_NETWORK = (".internal", ".local", ".localhost", ".home.arpa", ".test")
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 
 
+@lru_cache
 def names_own_network(host: str) -> bool:
     """Whether a configured host says by itself that it isn't on the internet: an address, a name
     without dots such as a container's, or one of the suffixes for it.

@@ -67,8 +67,8 @@ class Answer:
         if encoding not in ("identity", ""):
             # Not asked for; unpacking 64 KiB could make anything of it.
             return "[packed answer, not shown]"
-        values = tuple(islice(sent, MOST_VALUES + 1))
-        if len(values) > MOST_VALUES and self.body:
+        values = tuple(islice(sent, MOST_VALUES + 1)) if self.body else ()
+        if len(values) > MOST_VALUES:
             return "[answer not shown: the request has too many values to look for in it]"
         whole = self.body.decode(errors="replace")
         text = whole[:MAX_READ]
@@ -133,6 +133,8 @@ class Http:
 
     def is_allowed(self, url: httpx.URL) -> bool:
         """Whether its host and port may have any address."""
+        if not self._private_hosts:
+            return False
         port = url.port or (443 if url.scheme == "https" else 80)
         return (url.host, port) in self._private_hosts
 
@@ -160,13 +162,14 @@ class Http:
         Raises:
             NoReply: no status came within `seconds`, or the connection failed.
         """
-        timeouts = httpx.Timeout(seconds, connect=min(CONNECT_TIMEOUT_SECONDS, seconds))
+        timeout = dict.fromkeys(("read", "write", "pool"), seconds)
+        timeout["connect"] = min(CONNECT_TIMEOUT_SECONDS, seconds)
         request = httpx.Request(
             method,
             url,
             headers={"Accept-Encoding": "identity", **headers},
             content=content,
-            extensions={"timeout": timeouts.as_dict()},
+            extensions={"timeout": timeout},
         )
         with _TRACER.start_as_current_span(
             f"{method} {name}" if name else method,
