@@ -100,7 +100,7 @@ class Catalog:
             key_lookup=KeyLookup(pool, changes, cipher, grace_seconds=key_grace_seconds),
             key_use=KeyUse(pool),
             rule_lookup=RuleLookup(pool, changes, hash_resource_id),
-            credentials=ConnectionLookup(pool, changes, cipher),
+            credentials=ConnectionLookup(pool, changes, cipher, destinations),
             workers=Workers(pool, destinations),
             alert_targets=AlertTargets(pool, cipher),
             quotas=Quotas(pool, changes),

@@ -12,28 +12,28 @@ from pydantic import SecretStr
 
 from catalog import values
 from catalog.changes import Changes
-from catalog.cipher import CredentialCipher, Encrypted
+from catalog.cipher import CredentialCipher
+from catalog.connection_fields import ConnectionFields, settings_of
 from catalog.database import Pool, Record, connection, transaction
 from catalog.destinations import Destinations
-from catalog.errors import Conflict, InvalidValue, NotFound
+from catalog.errors import Conflict, NotFound
+from catalog.older_releases import require_type
 from catalog.paging import DEFAULT_LIMIT, Page, Paging
 from delivery.alert import Refusal
-from delivery.errors import InvalidField
 from delivery.outcome import InactiveReason
 
-Region = Literal["us", "eu"]
 Status = Literal["active", "paused", "inactive"]
 
 
 @dataclass(frozen=True)
 class Connection:
-    """Without its credential, of which only the version is shown."""
+    """Without its secrets. `settings` are by the keys of its destination's fields."""
 
     id: str
     workspace: str
     type: str
     name: str
-    region: Region
+    settings: Mapping[str, str]
     status: Status
     inactive_reason: InactiveReason | None
     credential_version: int
@@ -88,34 +88,41 @@ class Connections:
     ) -> None:
         self._pool = pool
         self._changes = changes
-        self._cipher = cipher
-        self._destinations = destinations
+        self._fields = ConnectionFields(cipher, destinations)
+        self._releases = destinations
 
     async def create(
         self,
         organisation: str,
         *,
         workspace: str,
+        type: str,
         name: str,
-        region: str,
-        api_key: SecretStr | str,
-        type: str = "customer_io",
+        fields: Mapping[str, str],
         hidden: bool = False,
         created_by: str,
     ) -> Connection:
-        """Raises `InvalidValue`, and `NotFound` for a workspace that isn't the organisation's."""
-        if type != "customer_io":
-            raise InvalidValue("type", "must be 'customer_io', the only integration there is")
+        """Create one; `fields` are its destination's, by key.
+
+        Raises:
+            InvalidValue: one of the values.
+            NotFound: the workspace isn't the organisation's.
+            OlderRelease: a process that doesn't know the type runs, or may do so.
+        """
+        settings, secrets = self._fields.read(type, fields)
         owner = values.known_id("organisation", organisation)
         workspace_id = values.known_id("workspace", workspace)
         id = uuid.uuid4()
-        encrypted = self._encrypt(self._api_key(api_key), workspace_id, id)
-        async with connection(self._pool) as conn:
+        encrypted = self._fields.encrypt(
+            type, secrets, workspace=str(workspace_id), connection=str(id)
+        )
+        async with transaction(self._pool) as conn:
+            await require_type(conn, type, self._releases)
             row = await conn.fetchrow(
                 """
-                INSERT INTO connections (id, workspace_id, type, name, region,
+                INSERT INTO connections (id, workspace_id, type, name, region, settings,
                                          encrypted_key, key_id, hidden, created_by)
-                SELECT $1, w.id, $4, $5, $6, $7, $8, $9, $10
+                SELECT $1, w.id, $4, $5, $6, $7, $8, $9, $10, $11
                 FROM workspaces w WHERE w.id = $2 AND w.organisation_id = $3
                 RETURNING *
                 """,
@@ -124,7 +131,8 @@ class Connections:
                 owner,
                 type,
                 values.connection_name(name),
-                values.region(region),
+                settings.pop("region", ""),
+                settings,
                 encrypted.data,
                 encrypted.key_id,
                 hidden,
@@ -173,62 +181,57 @@ class Connections:
         id: str,
         *,
         name: str | None = None,
-        region: str | None = None,
-        api_key: SecretStr | str | None = None,
+        fields: Mapping[str, str] | None = None,
         hidden: bool | None = None,
         requests_per_second: int | None = None,
     ) -> Connection:
-        """Change what is given; what is None stays. A rate of 0 means the vendor's own limit.
+        """Change what is given; what is absent stays. A rate of 0 means the vendor's own limit.
 
-        A new key or region is a new version of the credential, and makes a connection active again
-        that was inactive because the former one was refused. Deliveries that wait for it have to
-        be told, or look by themselves within the hour.
+        A blank field is cleared. A secret that is given, even if it is the same, and a setting that
+        changes are a new version of the credential, and make a connection active again that was
+        inactive because the former one was refused. Deliveries that wait for it have to be told,
+        or look by themselves within the hour.
+
+        Raises:
+            CannotDecrypt: a stored secret stays that the key ring can't open.
         """
         connection_id, owner = _ids(organisation, id)
         name = None if name is None else values.connection_name(name)
-        region = None if region is None else values.region(region)
-        key = None if api_key is None else self._api_key(api_key)
         rate = None if requests_per_second is None else values.request_rate(requests_per_second)
         async with transaction(self._pool) as conn:
             current = _found(await conn.fetchrow(_LOCKED, connection_id, owner), id)
-            encrypted = (
-                Encrypted(current["key_id"], current["encrypted_key"])
-                if key is None
-                else self._encrypt(key, current["workspace_id"], connection_id)
-            )
-            renewed = key is not None or region not in (None, current["region"])
-            revived = renewed and current["inactive_reason"] == "authentication_invalid"
+            change = self._fields.change(current, fields or {})
+            revived = change.renewed and current["inactive_reason"] == "authentication_invalid"
             row = await conn.fetchrow(
                 """
                 UPDATE connections SET
                     name = coalesce($2, name),
-                    region = coalesce($3, region),
-                    hidden = coalesce($4, hidden),
-                    encrypted_key = $5,
-                    key_id = $6,
-                    credential_version = credential_version + CASE WHEN $7 THEN 1 ELSE 0 END,
-                    status = CASE WHEN $8 THEN 'active' ELSE status END,
-                    inactive_reason = CASE WHEN $8 THEN NULL ELSE inactive_reason END,
-                    refusal = CASE WHEN $8 THEN NULL ELSE refusal END,
-                    requests_per_second = nullif(coalesce($9, requests_per_second), 0),
+                    region = $3,
+                    settings = $4,
+                    hidden = coalesce($5, hidden),
+                    encrypted_key = $6,
+                    key_id = $7,
+                    credential_version = credential_version + CASE WHEN $8 THEN 1 ELSE 0 END,
+                    status = CASE WHEN $9 THEN 'active' ELSE status END,
+                    inactive_reason = CASE WHEN $9 THEN NULL ELSE inactive_reason END,
+                    refusal = CASE WHEN $9 THEN NULL ELSE refusal END,
+                    requests_per_second = nullif(coalesce($10, requests_per_second), 0),
                     updated_at = clock_timestamp()
                 WHERE id = $1
                 RETURNING *
                 """,
                 connection_id,
                 name,
-                region,
+                change.settings.pop("region", ""),
+                change.settings,
                 hidden,
-                encrypted.data,
-                encrypted.key_id,
-                renewed,
+                change.encrypted.data,
+                change.encrypted.key_id,
+                change.renewed,
                 revived,
                 rate,
             )
         return self._announced(row)
-
-    async def replace_key(self, organisation: str, id: str, api_key: SecretStr | str) -> Connection:
-        return await self.update(organisation, id, api_key=api_key)
 
     async def pause(self, organisation: str, id: str) -> Connection:
         """Hold its deliveries. Raises `Conflict` for an inactive connection: it holds already."""
@@ -296,16 +299,6 @@ class Connections:
             )
         return self._announced(row)
 
-    def _encrypt(self, key: SecretStr, workspace: uuid.UUID, connection: uuid.UUID) -> Encrypted:
-        return self._cipher.encrypt(key, workspace=str(workspace), connection=str(connection))
-
-    def _api_key(self, key: SecretStr | str) -> SecretStr:
-        text = key.get_secret_value() if isinstance(key, SecretStr) else key
-        try:
-            return SecretStr(self._destinations.read_field("customer_io", "cdpApiKey", text))
-        except InvalidField as err:
-            raise InvalidValue("api_key", err.problem) from None
-
     def _announced(self, row: Record) -> Connection:
         self._changes.announce(str(row["workspace_id"]))
         return read_connection(row)
@@ -317,7 +310,7 @@ def read_connection(row: Record) -> Connection:
         workspace=str(row["workspace_id"]),
         type=row["type"],
         name=row["name"],
-        region=row["region"],
+        settings=settings_of(row),
         status=row["status"],
         inactive_reason=row["inactive_reason"],
         credential_version=row["credential_version"],

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from catalog import values
 from catalog.cache import WorkspaceCache
 from catalog.changes import Changes
-from catalog.cipher import CredentialCipher, Encrypted
+from catalog.cipher import CredentialCipher
+from catalog.connection_fields import ConnectionFields, settings_of
 from catalog.connections import (
     Connection,
     ConnectionCredential,
@@ -16,6 +17,7 @@ from catalog.connections import (
     read_connection,
 )
 from catalog.database import Pool, connection
+from catalog.destinations import Destinations
 from catalog.errors import NotFound
 from catalog.slow_downs import SlowDowns
 from delivery.alert import Refusal
@@ -28,11 +30,13 @@ MOST_INACTIVE = 1_000  # of which one look takes note
 class ConnectionLookup:
     """Every attempt asks: without the cache each would cost a query and a decryption."""
 
-    def __init__(self, pool: Pool, changes: Changes, cipher: CredentialCipher) -> None:
+    def __init__(
+        self, pool: Pool, changes: Changes, cipher: CredentialCipher, destinations: Destinations
+    ) -> None:
         self._slow_downs = SlowDowns(pool, changes)
         self._pool = pool
         self._changes = changes
-        self._cipher = cipher
+        self._fields = ConnectionFields(cipher, destinations)
         self._cache: WorkspaceCache[str, ConnectionCredential] = WorkspaceCache(
             changes, capacity=CAPACITY
         )
@@ -150,14 +154,8 @@ class ConnectionLookup:
             type=row["type"],
             status=row["status"],
             inactive_reason=row["inactive_reason"],
-            settings={"region": row["region"]},
-            secrets={
-                "cdpApiKey": self._cipher.decrypt(
-                    Encrypted(row["key_id"], row["encrypted_key"]),
-                    workspace=workspace,
-                    connection=connection_id,
-                )
-            },
+            settings=settings_of(row),
+            secrets=self._fields.secrets(row),
             version=row["credential_version"],
             requests_per_second=row["requests_per_second"],
             slowed_until=_from_now(row["slowed"]),

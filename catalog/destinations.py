@@ -9,8 +9,16 @@ from catalog.workers import Releases
 
 
 class Destinations(Releases, Protocol):
-    def read_field(self, type: str, key: str, text: str) -> str:
-        """A connection's field as it is stored. Raises `InvalidField`."""
+    def read_fields(self, type: str, given: Mapping[str, str]) -> dict[str, str]:
+        """All fields of a connection as they are stored; a blank one counts as absent.
+
+        Raises:
+            InvalidField: a value, a missing field, or one that the destination doesn't have.
+        """
+        ...
+
+    def secret_keys(self, type: str) -> tuple[str, ...]:
+        """Those of its fields that are stored encrypted."""
         ...
 
     def read_metadata(self, type: str, metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ _PUBLISHABLE = """
         ) AS sharing,
         (
             SELECT extract(epoch FROM max(runs_until) - clock_timestamp())::float8 FROM older_api
+            WHERE lacks = 'sources'
         ) AS older_api_seconds
     FROM publishable_keys k
     WHERE k.public_key = $1 AND k.revoked_at IS NULL

@@ -18,8 +18,8 @@ from catalog.changes import Changes
 from catalog.cipher import CredentialCipher
 from catalog.database import Connection, ForeignKeyViolation, Pool, Record, connection, transaction
 from catalog.errors import InvalidValue, NotFound
-from catalog.event_sources import require_sources
 from catalog.key_rights import WIDEST, KeyRights, rights_of
+from catalog.older_releases import require_sources
 
 # In place of a workspace, what is announced when any key changes.
 KEYS = "keys"

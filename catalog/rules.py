@@ -13,8 +13,8 @@ from catalog.changes import Changes
 from catalog.database import Connection, ForeignKeyViolation, Pool, Record, connection, transaction
 from catalog.destinations import Destinations
 from catalog.errors import NotFound, TooManyRules
-from catalog.event_sources import require_sources
 from catalog.event_types import remember_names
+from catalog.older_releases import require_sources
 from catalog.paging import DEFAULT_LIMIT, Page, Paging
 from catalog.rule_change import RuleChange
 from catalog.rule_limit import RuleCount, most_matched

@@ -15,7 +15,7 @@ from catalog.destinations import Destinations
 from catalog.errors import InvalidValue, NotFound
 from delivery.errors import InvalidField
 
-EVENT_BYTES = 100  # customer.io's own limit for an event's name
+EVENT_BYTES = 100
 RESOURCE_BYTES = 100
 METADATA_BYTES = 16_384
 CREATED_BY_CHARACTERS = 200
@@ -25,8 +25,6 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _WORKSPACE_NAME = re.compile(r"[a-zA-Z0-9 _-]{3,50}")
 _CONNECTION_NAME = re.compile(r"[a-zA-Z0-9 _-]{1,128}")
 _RESOURCE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-
-REGIONS = ("us", "eu")
 
 
 def read_id(text: str) -> UUID | None:
@@ -76,12 +74,6 @@ def resource(text: str | None) -> str | None:
 def resource_id(text: str | None) -> str | None:
     if text is not None and not _RESOURCE_ID.fullmatch(text):
         raise InvalidValue("resource_id", "must be 1 to 64 letters, digits, or any of . _ : -")
-    return text
-
-
-def region(text: str) -> str:
-    if text not in REGIONS:
-        raise InvalidValue("region", f"must be one of {', '.join(REGIONS)}")
     return text
 
 

@@ -136,6 +136,17 @@ async def use_feature(conn: Connection, feature: str) -> bool:
     return True
 
 
+async def all_know(conn: Connection, type: str, releases: Releases) -> bool:
+    """Whether all live workers know a destination's type.
+
+    Until the transaction ends, no worker comes in that doesn't.
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+    return all(
+        type in (known or releases.FIRST_RELEASE).destination_types for known in await _known(conn)
+    )
+
+
 async def _known(conn: Connection) -> list[Capabilities | None]:
     """What each live worker knows; None for one of the first release, which doesn't say."""
     rows = await conn.fetch(

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, ConfigDict, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    ConfigDict,
+    StrictBool,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from delivery.errors import MappingError
 from delivery.mapping_schema import MappingSchema
@@ -13,6 +20,18 @@ from delivery.validation import problem
 from delivery.values import Value
 
 MAX_RULES_PER_EVENT = 100
+
+
+def _read_flag(value: Any) -> Any:
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+# Meshes' MCP server sends a rule's metadata as text.
+Flag = Annotated[
+    StrictBool,
+    BeforeValidator(_read_flag),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string", "enum": ["true", "false"]}]}),
+]
 
 
 class RuleMetadata(Value):

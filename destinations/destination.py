@@ -64,9 +64,12 @@ class Field:
         if allowed and text not in allowed:
             raise InvalidField(self.key, f"must be one of {', '.join(allowed)}")
         try:
-            return self.read(text)
+            value = self.read(text)
         except ValueError as err:
             raise InvalidField(self.key, str(err)) from None
+        if not value.strip():
+            raise InvalidField(self.key, "is blank: enter it")
+        return value
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ class Action:
     """What a rule has a destination do: its calls in order, and how their messages are built.
 
     `metadata` reads what a rule says about the action; `inputs` are the parts of it that a form
-    asks for. `build` is pure and raises `MappingError` where no valid message can be built.
+    asks for, and `options` those that it keeps apart. `build` is pure and raises `MappingError`
+    where no valid message can be built.
     """
 
     key: str
@@ -96,6 +100,7 @@ class Action:
     build: Build
     metadata: type[RuleMetadata] = RuleMetadata
     inputs: tuple[Field, ...] = ()
+    options: tuple[Field, ...] = ()
 
     def read_metadata(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
         """As stored: what is read has its type, everything else is kept. Raises `InvalidField`."""
@@ -118,6 +123,7 @@ class Destination:
 
     `requests_per_second` is what the vendor takes from one connection. `builds` are the versions of
     the builder (`MatchedRule.build`) at which its messages changed; all destinations count alike.
+    `unmapped` says what becomes of payload keys that aren't mapped.
     """
 
     type: str
@@ -127,12 +133,36 @@ class Destination:
     actions: tuple[Action, ...]
     authentication: Literal["api_key", "basic", "none"] = "api_key"
     mapping_fields: tuple[MappingField, ...] = ()
+    unmapped: str | None = None
     judge: Callable[[Reply], Outcome] = judge_reply
     requests_per_second: int = 100
     builds: tuple[int, ...] = (1,)
 
     def action(self, key: str) -> Action | None:
         return next((action for action in self.actions if action.key == key), None)
+
+    def read_fields(self, given: Mapping[str, str]) -> dict[str, str]:
+        """A connection's values as they are stored. A blank one counts as absent.
+
+        Those of fields that aren't entered with the others are left out. Raises `InvalidField`.
+        """
+        if unknown := given.keys() - {one.key for one in self.fields}:
+            keys = ", ".join(one.key for one in self.fields)
+            raise InvalidField(min(unknown), f"is not a field of {self.label}; it has {keys}")
+        read: dict[str, str] = {}
+        for one in self.fields:
+            if one.only_with is not None and read.get(one.only_with[0]) not in one.only_with[1]:
+                continue
+            text = given.get(one.key) or one.default or ""
+            if not text and one.required and one.key not in given:
+                raise InvalidField(one.key, "is missing: give it")
+            if text or one.required:
+                read[one.key] = one.check(text)
+        return read
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        return tuple(one.key for one in self.fields if one.secret)
 
     @property
     def default_mapping(self) -> MappingSchema:

@@ -51,9 +51,12 @@ def action_of(rule: MatchedRule) -> Action:
     return found
 
 
-def read_field(type: str, key: str, text: str) -> str:
-    """A connection's field as it is stored. Raises `InvalidField`."""
-    return next(one for one in BY_TYPE[type].fields if one.key == key).check(text)
+def read_fields(type: str, given: Mapping[str, str]) -> dict[str, str]:
+    return BY_TYPE[type].read_fields(given)
+
+
+def secret_keys(type: str) -> tuple[str, ...]:
+    return BY_TYPE[type].secret_keys
 
 
 def read_metadata(type: str, metadata: Mapping[str, Any]) -> dict[str, Any]:

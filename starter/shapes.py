@@ -55,13 +55,13 @@ def publishable_key_object(key: PublishableKey) -> JsonObject:
 
 
 def connection_object(connection: Connection) -> JsonObject:
-    """Without its key, of which nothing is ever shown."""
+    """Without its secrets, of which nothing is ever shown."""
     shown: JsonObject = {
         "id": connection.id,
         "workspace": connection.workspace,
         "type": connection.type,
         "name": connection.name,
-        "metadata": {"region": connection.region},
+        "metadata": dict(connection.settings),
         "active": connection.active,
         "status": connection.status,
         "hidden": connection.hidden,

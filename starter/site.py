@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from destinations.customerio.destination import VENDOR_URLS
 from destinations.destination import Client, Credential, Verification
 from settings import Settings
 from starter.api import Parts
@@ -29,5 +28,4 @@ def make_console(
     async def ask(type: str, credential: Credential) -> Verification:
         return await clients[type].verify(credential)
 
-    base_urls = VENDOR_URLS | settings.urls_by_type().get("customer_io", {})
-    return Console(parts, verify=ask, base_urls=base_urls, development=development)
+    return Console(parts, verify=ask, development=development)

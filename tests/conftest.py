@@ -17,16 +17,19 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
 from catalog.database import open_pool
 from catalog.embedded import EmbeddedPostgres
 from catalog.migrate import migrate
+from destinations.registry import BY_TYPE
 from engine.connect import connect
 from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
 from tests.integration.stack import Stack, open_stack
+from tests.tiny_destinations import TINY
 
 # Schemathesis' pytest plugin imports this when a session ends, and pytest compiles it then. After
 # tests of very deep JSON, Python 3.11 may refuse to compile anything: "AST constructor recursion
@@ -83,6 +86,13 @@ async def temporal(tmp_path_factory) -> AsyncIterator[Client]:
     await register_search_attributes(client)
     yield client
     await server.stop()
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three further destinations, known to everything in this process."""
+    for one in TINY:
+        monkeypatch.setitem(BY_TYPE, one.type, one)
 
 
 @pytest_asyncio.fixture

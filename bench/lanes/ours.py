@@ -84,8 +84,8 @@ async def _fill(env: dict[str, str], address: str, rules: int) -> str:
             organisation,
             workspace=workspace.id,
             name="Bench",
-            region="us",
-            api_key="bench-key",
+            type="customer_io",
+            fields={"region": "us", "cdpApiKey": "bench-key"},
             created_by="bench",
         )
         await catalog.rules.create(

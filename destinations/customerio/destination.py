@@ -86,6 +86,38 @@ CUSTOMER_IO = Destination(
                     read=read_event_name,
                 ),
             ),
+            options=(
+                Field(
+                    key="on_limit",
+                    label="When a field breaks one of Customer.io's limits",
+                    kind="select",
+                    default="fail",
+                    options=(
+                        Option("fail", "Fail the delivery"),
+                        Option("drop", "Leave the field out and warn"),
+                    ),
+                ),
+                Field(
+                    key="send_nulls",
+                    label="Values of null",
+                    kind="select",
+                    default="false",
+                    options=(
+                        Option("false", "Leave them out"),
+                        Option("true", "Send them: they delete attributes"),
+                    ),
+                ),
+                Field(
+                    key="allow_commands",
+                    label="Event names that are commands at Customer.io, such as Delete Person",
+                    kind="select",
+                    default="false",
+                    options=(
+                        Option("false", "Fail the delivery"),
+                        Option("true", "Send them"),
+                    ),
+                ),
+            ),
         ),
     ),
     mapping_fields=(
@@ -115,6 +147,7 @@ CUSTOMER_IO = Destination(
             largest=MAX_EVENT_NAME,
         ),
     ),
+    unmapped="All other top-level keys of the payload become traits.",
     requests_per_second=REQUESTS_PER_SECOND,
     builds=tuple(BUILDS),
 )

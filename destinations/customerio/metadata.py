@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from delivery.rule import RuleMetadata
+from delivery.rule import Flag, RuleMetadata
 
 # Payload keys of these names fill them where no mapping is stored. The last one is no trait.
 MAPPED_FIELDS = ("email", "userId", "anonymousId", "event_name_override")
@@ -18,5 +18,5 @@ class TrackEvent(RuleMetadata):
 
     event_name_override: str | None = None
     on_limit: Literal["fail", "drop"] = "fail"
-    allow_commands: bool = False
-    send_nulls: bool = False
+    allow_commands: Flag = False
+    send_nulls: Flag = False

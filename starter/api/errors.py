@@ -108,9 +108,6 @@ _PATH_PARAMS = {
     "key": "key_id",
 }
 
-# What the catalog calls otherwise than the API's bodies do.
-_BODY_PARAMS = {"api_key": "metadata.cdpApiKey", "region": "metadata.region"}
-
 
 def as_api_error(error: Exception) -> ApiError | None:
     """What `error` is answered with; None for one that nobody expected."""
@@ -125,7 +122,7 @@ def as_api_error(error: Exception) -> ApiError | None:
 
 def _of_ours(error: Exception) -> ApiError | None:
     if isinstance(error, catalog.InvalidValue):
-        return bad_request(_BODY_PARAMS.get(error.field, error.field), error.problem)
+        return bad_request(error.field, error.problem)
     if isinstance(error, domain.InvalidEvent):
         answer = too_large if isinstance(error, domain.EventTooLarge) else bad_request
         return answer("body" if error.field == "input" else error.field, error.reason)

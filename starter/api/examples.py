@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from starter.api.routes.integrations import ANSWERS, CUSTOMER_IO
-from starter.api.routes.mappings import CATALOG_VERSION, FIELDS
+from destinations.registry import BY_TYPE
+from starter.api.routes.integrations import ANSWERS, integration_object
+from starter.api.routes.mappings import catalog_version, field_objects
 from starter.api.routes.rule_trials import SAMPLE_PAYLOAD
 
 
@@ -18,6 +19,7 @@ class Example:
     request: Any = None
 
 
+FIELDS = field_objects(BY_TYPE["customer_io"])
 WORKSPACE = "3f8e1c52-6b0d-4f1a-9c37-5d2e8a4b7c61"
 CONNECTION = "b5b9f0f4-4f4e-4f0c-8d4b-0a2f6c1d9e73"
 RULE = "9d3a7c1e-2b64-4c8f-a1d5-7e0f3b9c6a28"
@@ -225,7 +227,7 @@ MAPPING = {
         "integration_type": "customer_io",
         "name": "Default mapping",
         "schema": SCHEMA,
-        "catalog_version": CATALOG_VERSION,
+        "catalog_version": catalog_version(FIELDS),
         "created_by": KEY,
         **STAMPS,
     },
@@ -235,7 +237,7 @@ FIELD_CATALOG = {
     "workspace_id": WORKSPACE,
     "connection_id": CONNECTION,
     "integration_type": "customer_io",
-    "catalog_version": CATALOG_VERSION,
+    "catalog_version": catalog_version(FIELDS),
     "refreshed_at": AT,
     "created_by": KEY,
     **STAMPS,
@@ -406,7 +408,7 @@ EXAMPLES: dict[str, Example] = {
     "update_workspace": Example({200: SHOWN_WORKSPACE}, {"name": "Acme app", "description": None}),
     "list_event_types": Example({200: [ENTRY]}),
     "list_resources": Example({200: [{**ENTRY, "key": "account", "label": "account"}]}),
-    "list_integrations": _page(CUSTOMER_IO),
+    "list_integrations": _page(integration_object(BY_TYPE["customer_io"])),
     "get_retry_policy": Example({200: RETRY_POLICY}),
     "healthz": Example({200: {"status": "ok"}}),
     "readyz": Example({200: {"status": "ok", "temporal": "ok", "database": "ok"}}),

@@ -31,7 +31,7 @@ INPUTS: tuple[type[BaseModel], ...] = (
 )
 
 DESCRIPTION = """\
-Emit a product event once; it reaches Customer.io durably, identify first, then track.
+Emit a product event once; it reaches its destinations durably, each call in order.
 
 Meshes' clients work against this API by changing their base URL. An event is accepted, 201, once
 Temporal has stored its start. Every answer has an `X-Request-Id`; every error has the form of

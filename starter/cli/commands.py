@@ -35,9 +35,7 @@ COMMANDS = {
     "redeliver": Place("redeliver", "redeliver", "Deliver again what failed in a time range."),
     "export": Place("export", "export", "Export the log of every event that has ended."),
     "workspaces": Place("workspaces", "workspaces", "Workspaces: own connections, rules, events."),
-    "connections": Place(
-        "connections", "connections", "Connections: to one Customer.io workspace."
-    ),
+    "connections": Place("connections", "connections", "Connections: to one destination each."),
     "rules": Place("rules", "rules", "Rules: which events go to which connection."),
     "events": Place("events", "events", "Events: what became of each, every attempt."),
     "alerts": Place("alerts", "alerts", "Alerts: where they are posted on failures."),

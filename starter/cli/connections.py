@@ -2,53 +2,48 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Annotated
 
 import typer
 
 from catalog.connections import Connection
-from destinations.customerio.destination import read_api_key
-from destinations.customerio.simulator import EU_KEY, US_KEY
 from destinations.destination import Verdict
+from destinations.registry import BY_TYPE
 from engine.connect import TemporalUnreachable
 from operations.steering import resume_connection
-from settings import Settings
 from starter.cli.errors import CommandFailed, Exit
+from starter.cli.fields import ApiKey, Region, SecretKeys, Sets, destination_of, read_fields
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import CREATED_BY, Parts, with_parts
 from starter.shapes import connection_object
 
-connections = typer.Typer(help="Connections: one Customer.io workspace each, with its key.")
+connections = typer.Typer(help="Connections: to one destination each, with its secrets.")
 
 Id = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's id.")]
-ApiKey = Annotated[
-    str | None,
-    typer.Option(
-        help="The CDP API key; - reads it from standard input. Absent: CUSTOMERIO_CDP_API_KEY, or "
-        "you are asked for it."
-    ),
-]
 
 
 @connections.command("create")
 def create(
     workspace: Annotated[str, typer.Option(help="The workspace's id.")],
     name: Annotated[str, typer.Option(help="1 to 128 letters, digits, blanks, _ or -.")],
-    region: Annotated[str, typer.Option(help="us or eu: where the Customer.io account is.")],
+    type: Annotated[str, typer.Option(help=f"One of {', '.join(BY_TYPE)}.")] = next(iter(BY_TYPE)),
+    settings: Sets = None,
+    secrets: SecretKeys = None,
+    region: Region = None,
     api_key: ApiKey = None,
     as_json: Json = False,
 ) -> None:
-    """Create a connection to Customer.io. The key is encrypted and never shown again."""
-    key = _read_key(api_key)
+    """Create a connection. Its secrets are encrypted and never shown again."""
+    fields = read_fields(
+        destination_of(type), settings, secrets, region=region, api_key=api_key, new=True
+    )
     made = with_parts(
         lambda parts: parts.catalog.connections.create(
             parts.organisation,
             workspace=workspace,
+            type=type,
             name=name,
-            region=region,
-            api_key=key,
+            fields=fields,
             created_by=CREATED_BY,
         )
     )
@@ -79,8 +74,8 @@ def list_all(
         print_json({"count": len(records), "limit": 200, "next_cursor": None, "records": records})
         return
     print_table(
-        ("id", "name", "region", "status", "why"),
-        [(c.id, c.name, c.region, c.status, c.inactive_reason or "") for c in found],
+        ("id", "name", "to", "status", "why"),
+        [(c.id, c.name, _where(c), c.status, c.inactive_reason or "") for c in found],
         empty="no connection yet: emitonce connections create --help",
     )
 
@@ -89,30 +84,34 @@ def list_all(
 def update(
     connection: Id,
     name: Annotated[str | None, typer.Option()] = None,
-    region: Annotated[str | None, typer.Option(help="us or eu.")] = None,
-    api_key: Annotated[
-        str | None, typer.Option(help="A new CDP API key; - reads it from standard input.")
-    ] = None,
+    settings: Sets = None,
+    secrets: SecretKeys = None,
+    region: Region = None,
+    api_key: ApiKey = None,
     requests_per_second: Annotated[
-        int | None, typer.Option(help="At most, over all workers; 0 for Customer.io's own limit.")
+        int | None, typer.Option(help="At most, over all workers; 0 for the vendor's own limit.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Change name, region, key or rate. A new key lets held deliveries go on."""
-    if (name, region, api_key, requests_per_second) == (None, None, None, None):
-        raise typer.BadParameter("give --name, --region, --api-key or --requests-per-second")
-    key = None if api_key is None else _read_key(api_key)
+    """Change what is given. A new secret or setting lets held deliveries go on."""
+    renewed = (settings, secrets, region, api_key) != (None, None, None, None)
+    if not renewed and (name, requests_per_second) == (None, None):
+        raise typer.BadParameter(
+            "give --name, --set, --secret, --region, --api-key or --requests-per-second"
+        )
 
     async def change(parts: Parts) -> Connection:
+        known = await parts.catalog.connections.get(parts.organisation, connection)
         changed = await parts.catalog.connections.update(
             parts.organisation,
             connection,
             name=name,
-            region=region,
-            api_key=key,
+            fields=read_fields(
+                destination_of(known.type), settings, secrets, region=region, api_key=api_key
+            ),
             requests_per_second=requests_per_second,
         )
-        if changed.active and (region is not None or key is not None):
+        if changed.active and renewed:
             await _tell_held(parts, changed)
         return changed
 
@@ -142,9 +141,9 @@ def resume(connection: Id, as_json: Json = False) -> None:
 
 @connections.command("verify")
 def check(connection: Id, as_json: Json = False) -> None:
-    """Ask Customer.io whether the key is right, and whether the region is. Writes nothing there.
+    """Ask the destination whether settings and secrets are right. Writes nothing there.
 
-    Exit code 1 for a wrong key or region.
+    Exit code 1 when they are wrong.
     """
 
     async def ask(parts: Parts) -> dict[str, object]:
@@ -179,31 +178,8 @@ async def _tell_held(parts: Parts, connection: Connection) -> None:
     say("deliveries that were held for it go on")
 
 
-def _read_key(given: str | None) -> str:
-    if given == "-":
-        text = sys.stdin.readline()
-    elif given is None:
-        text = os.environ.get("CUSTOMERIO_CDP_API_KEY") or _asked_key()
-    else:
-        text = given
-        if given not in (US_KEY, EU_KEY):
-            Settings().forbid_in_production(
-                "--api-key with the key itself, which every user of the machine can read in the "
-                "list of processes",
-                "give --api-key - and the key on standard input",
-            )
-            say("other users can read a key in a command line; --api-key - reads it from input")
-    try:
-        return read_api_key(text)
-    except ValueError as err:
-        raise typer.BadParameter(f"the API key {err}") from None
-
-
-def _asked_key() -> str:
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("give --api-key -, and the key on standard input")
-    asked: str = typer.prompt("CDP API key", hide_input=True, err=True)
-    return asked
+def _where(connection: Connection) -> str:
+    return " ".join(filter(None, (connection.type, connection.settings.get("region"))))
 
 
 def _print(connection: Connection, as_json: bool, *, wrapped: bool = False) -> None:
@@ -213,7 +189,7 @@ def _print(connection: Connection, as_json: bool, *, wrapped: bool = False) -> N
         return
     why = f" ({connection.inactive_reason})" if connection.inactive_reason else ""
     console.print(
-        f"connection {connection.id}  {connection.name}  {connection.region}  "
+        f"connection {connection.id}  {connection.name}  {_where(connection)}  "
         f"{connection.status}{why}",
         markup=False,
     )

@@ -13,6 +13,7 @@ from delivery.result import Status
 from destinations.registry import unread_metadata
 from eventlog.log import EventLog
 from starter.cli.errors import CommandFailed, Exit
+from starter.cli.fields import destination_of, read_pairs
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import CREATED_BY, Parts, log_when_ended, with_parts
 from starter.cli.payload import PayloadFile, read_payload
@@ -33,8 +34,17 @@ def create(
     event: Annotated[str, typer.Option(help="The event's name, such as user.signup.")],
     resource: Annotated[str | None, typer.Option(help="Absent: any resource.")] = None,
     resource_id: Annotated[str | None, typer.Option(help="Absent: any.")] = None,
+    action: Annotated[
+        str | None, typer.Option(help="Absent: the first that the connection's type has.")
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="What the action asks for, as text; repeatable."
+        ),
+    ] = None,
     event_name_override: Annotated[
-        str | None, typer.Option(help="The event's name at Customer.io, when it should differ.")
+        str | None, typer.Option(help="The same as --set event_name_override=…")
     ] = None,
     accept: Annotated[
         str | None,
@@ -47,24 +57,26 @@ def create(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Create a rule: identify the person, then track the event, for each event it matches."""
-    chosen = {"action": "track_event", **_object("--metadata", metadata)}
-    if event_name_override is not None:
-        chosen["event_name_override"] = event_name_override
-    if accept is not None:
-        chosen["accept"] = accept
-    made = with_parts(
-        lambda parts: parts.catalog.rules.create(
+    """Create a rule: what is done with each event that it matches."""
+    chosen = _object("--metadata", metadata) | read_pairs(inputs)
+    given = {"action": action, "event_name_override": event_name_override, "accept": accept}
+    chosen |= {name: value for name, value in given.items() if value is not None}
+
+    async def make(parts: Parts) -> Rule:
+        to = await parts.catalog.connections.get(parts.organisation, connection)
+        first = destination_of(to.type).actions[0].key
+        return await parts.catalog.rules.create(
             parts.organisation,
             workspace=workspace,
             connection=connection,
             event=event,
             resource=resource,
             resource_id=resource_id,
-            metadata=chosen,
+            metadata={"action": first, **chosen},
             created_by=CREATED_BY,
         )
-    )
+
+    made = with_parts(make)
     for warning in unread_metadata(made.type, made.metadata):
         say(warning)
     if as_json:
@@ -116,7 +128,7 @@ def list_all(
 
 @rules.command("preview")
 def preview(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
-    """Print the exact two requests that an event with this payload would make; send nothing."""
+    """Print the exact requests that an event with this payload would make; send nothing."""
     given = read_payload(payload)
 
     async def build(parts: Parts) -> Messages:
@@ -134,7 +146,7 @@ def preview(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
 
 @rules.command("test")
 def send_test(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
-    """Send a test event through this rule alone, and show what identify and track answered.
+    """Send a test event through this rule alone, and show what was answered.
 
     One attempt a call. Exit code 1 when it was not delivered.
     """

@@ -75,14 +75,14 @@ async def _workspace(parts: Parts) -> str:
 async def _connection_with_rule(parts: Parts, workspace: str, region: str) -> None:
     catalog, organisation = parts.catalog, parts.organisation
     page: Page[Connection] = await catalog.connections.list(organisation, workspace=workspace)
-    if any(connection.region == region for connection in page.records):
+    if any(connection.settings.get("region") == region for connection in page.records):
         return
     connection = await catalog.connections.create(
         organisation,
         workspace=workspace,
         name=f"Customer io {region}",
-        region=region,
-        api_key=_api_key(parts, region),
+        type="customer_io",
+        fields={"region": region, "cdpApiKey": _api_key(parts, region)},
         created_by=CREATED_BY,
     )
     await catalog.rules.create(

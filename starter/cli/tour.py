@@ -77,8 +77,8 @@ class Tour:
             organisation,
             workspace=workspace,
             name=f"Customer io {region}",
-            region=region,
-            api_key=key,
+            type="customer_io",
+            fields={"region": region, "cdpApiKey": key},
             created_by=CREATED_BY,
         )
         rule = await self.stack.catalog.rules.create(

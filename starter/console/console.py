@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
 from fastapi import FastAPI
@@ -51,7 +51,7 @@ Verify = Callable[[str, Credential], Awaitable[Verification]]
 class Console:
     """Called with the application to add it to.
 
-    `verify` asks a vendor about a credential; `base_urls` are what regions mean, by region;
+    `verify` asks a vendor about a credential;
     `development` is the key that may be signed in with by a link, None in production.
     """
 
@@ -60,14 +60,12 @@ class Console:
         parts: Parts,
         *,
         verify: Verify,
-        base_urls: Mapping[str, str],
         development: DevelopmentKey | None = None,
     ) -> None:
         self.pages = Pages(parts.catalog)
         self.sessions = Sessions(parts.instance_secret, public_url=parts.public_url)
         self.failed_sign_ins = FailedAttempts()
         self.verify = verify
-        self.base_urls = dict(base_urls)
         self.development = development
         self.development_link_used = False
 

@@ -7,9 +7,10 @@ A row's fields are `m.<row>.dest`, `.kind` (path or fixed), `.value`, `.on_error
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,8 +20,7 @@ from delivery.mapping_schema import (
     MappedField,
     MappingSchema,
 )
-from destinations.customerio.destination import CUSTOMER_IO
-from destinations.customerio.metadata import MAPPED_FIELDS
+from destinations.destination import MappingField
 from starter.console.forms import Form
 
 MOST_ROWS = 250
@@ -44,14 +44,6 @@ TRANSFORMS = {
     "default": ("Default", "value when empty"),
     "substring": ("Part of text", "start, length"),
 }
-HINTS = {
-    "userId": "Identifies the person",
-    "email": "Identifies where userId is empty; a trait, too",
-    "anonymousId": "Identifies a visitor",
-    "event_name_override": "Event name at Customer.io",
-}
-# As people look for them: what identifies first comes first.
-SHOWN_FIRST = ("userId", "email", "anonymousId", "event_name_override")
 
 
 @dataclass
@@ -64,23 +56,19 @@ class Step:
 
 @dataclass
 class Row:
-    """One field of the mapping as it is typed; one without a value maps nothing."""
+    """One field of the mapping as it is typed; one without a value maps nothing.
+
+    `field` is the destination's, None for one of the user's own.
+    """
 
     dest: str = ""
     kind: str = "path"
     value: str = ""
     on_error: str = "fail_action"
     notes: str = ""
-    steps: list[Step] = field(default_factory=list)
+    steps: list[Step] = dataclasses.field(default_factory=list)
     fault: str | None = None
-
-    @property
-    def vendors(self) -> bool:
-        return self.dest in MAPPED_FIELDS
-
-    @property
-    def hint(self) -> str:
-        return HINTS.get(self.dest, "")
+    field: MappingField | None = None
 
     @property
     def used(self) -> list[Step]:
@@ -93,19 +81,26 @@ class Row:
         return [*self.used, *(Step() for _ in range(free))]
 
 
-def rows_of(schema: MappingSchema) -> list[Row]:
-    """The schema's fields in their order; the vendor's that it leaves out as empty rows."""
+def rows_of(schema: MappingSchema, fields: Sequence[MappingField]) -> list[Row]:
+    """The destination's fields in their order, empty where the schema leaves them out; then the
+    schema's own.
+    """
     rows = [_row(mapped) for mapped in schema.fields]
     there = {row.dest for row in rows}
-    rows += [Row(dest=name) for name in SHOWN_FIRST if name not in there]
-    rows.sort(key=lambda row: SHOWN_FIRST.index(row.dest) if row.vendors else len(SHOWN_FIRST))
+    rows += [Row(dest=one.key) for one in fields if one.key not in there]
+    known = {one.key: one for one in fields}
+    for row in rows:
+        row.field = known.get(row.dest)
+    places = list(known)
+    rows.sort(key=lambda row: places.index(row.dest) if row.field else len(places))
     return rows
 
 
-def read_rows(form: Form) -> list[Row]:
-    """The table as it was sent, empty rows of one's own left out."""
+def read_rows(form: Form, fields: Sequence[MappingField]) -> list[Row]:
+    """The table as it was sent, empty rows of the user's own left out."""
     rows = []
-    for place in range(MOST_ROWS + 2 * len(MAPPED_FIELDS)):
+    known = {one.key: one for one in fields}
+    for place in range(MOST_ROWS + 2 * len(fields)):
         name = f"m.{place}"
         if not form.has(f"{name}.dest"):
             continue
@@ -120,6 +115,7 @@ def read_rows(form: Form) -> list[Row]:
                 for step in range(MOST_TRANSFORMS)
                 if form.has(f"{name}.t.{step}.type")
             ],
+            field=known.get(form.text(f"{name}.dest")),
         )
         if row.dest or row.value:
             rows.append(row)
@@ -137,7 +133,7 @@ def read_schema(rows: list[Row], meta: Mapping[str, Any] | None = None) -> Mappi
         document["meta"] = dict(meta)
     for row in rows:
         row.fault = "say which field it fills" if row.value and not row.dest else None
-        if row.dest and not row.value and not row.vendors:
+        if row.dest and not row.value and row.field is None:
             row.fault = "say where its value comes from"
     try:
         schema = MappingSchema.model_validate(document)
@@ -161,10 +157,6 @@ def same(one: MappingSchema, other: MappingSchema) -> bool:
         return groups
 
     return grouped(one) == grouped(other)
-
-
-def is_default(schema: MappingSchema) -> bool:
-    return same(schema, CUSTOMER_IO.default_mapping)
 
 
 def _row(mapped: MappedField) -> Row:

@@ -69,7 +69,7 @@ def preview(
             id=rule or NIL,
             connection=form.connection or NIL,
             connection_name="",
-            integration_type="customer_io",
+            integration_type=form.destination.type,
             metadata=RuleMetadata.model_validate(form.metadata()),
             mapping=schema,
             build=build,

@@ -10,31 +10,31 @@ from catalog.mappings import GENERATED_VERSION
 from catalog.mappings import Mapping as StoredMapping
 from catalog.rules import Rule
 from delivery.mapping_schema import MappingSchema
-from destinations.customerio.destination import CUSTOMER_IO
+from destinations.destination import Action, Destination
+from destinations.registry import BY_TYPE
 from starter.console.forms import Form
-from starter.console.mapping_form import SHOWN_FIRST, Row, read_rows, read_schema, rows_of
-
-ACTION = "track_event"
-# Metadata that the form shows; other keys are kept as they are.
-_FLAGS = ("allow_commands", "send_nulls")
+from starter.console.mapping_form import Row, read_rows, read_schema, rows_of
 
 
 @dataclass
 class RuleForm:
-    """As it is typed. `faults` are told beside their fields, by name."""
+    """As it is typed. `faults` are told beside their fields, by name.
 
+    `given` is what stands in the fields of the action, by key. `destination` is its connection's.
+    """
+
+    destination: Destination
     event: str = ""
     resource: str = ""
     resource_id: str = ""
     connection: str = ""
-    event_name_override: str = ""
-    on_limit: str = "fail"
+    action_key: str = ""
+    given: dict[str, str] = field(default_factory=dict)
     accept: str = "all"
-    flags: frozenset[str] = frozenset()
     active: bool = True
     payload: str = ""
     payload_note: str = ""
-    rows: list[Row] = field(default_factory=lambda: rows_of(CUSTOMER_IO.default_mapping))
+    rows: list[Row] = field(default_factory=list)
     mapping_version: int = GENERATED_VERSION
     free_rows: int = 1
     faults: dict[str, str] = field(default_factory=dict)
@@ -42,66 +42,90 @@ class RuleForm:
     @classmethod
     def of(cls, rule: Rule, mapping: StoredMapping | None, payload: str) -> RuleForm:
         metadata = rule.metadata
-        return cls(
+        form = cls(
+            BY_TYPE[rule.type],
             event=rule.event,
             resource=rule.resource or "",
             resource_id=rule.resource_id or "",
             connection=rule.connection,
-            event_name_override=str(metadata.get("event_name_override") or ""),
-            on_limit=str(metadata.get("on_limit") or "fail"),
+            action_key=str(metadata.get("action")),
+            given={key: _text(value) for key, value in metadata.items()},
             accept=str(metadata.get("accept") or "all"),
-            flags=frozenset(name for name in _FLAGS if metadata.get(name) is True),
             active=rule.active,
             payload=payload,
-            rows=rows_of(mapping.schema if mapping else CUSTOMER_IO.default_mapping),
-            mapping_version=mapping.version if mapping else GENERATED_VERSION,
         )
+        form.take_mapping(mapping)
+        return form
 
     @classmethod
-    def read(cls, form: Form) -> RuleForm:
+    def read(cls, form: Form, destination: Destination) -> RuleForm:
         version, free = form.text("mapping_version", "0"), form.text("free_rows", "1")
+        fields = [name for name in form.names() if name.startswith("i.")]
         return cls(
+            destination,
             event=form.text("event"),
             resource=form.text("resource"),
             resource_id=form.text("resource_id"),
             connection=form.text("connection"),
-            event_name_override=form.text("event_name_override"),
-            on_limit=form.text("on_limit") or "fail",
+            action_key=form.text("action"),
+            given={name.removeprefix("i."): form.text(name) for name in fields},
             accept=form.text("accept") or "all",
-            flags=frozenset(name for name in _FLAGS if form.has(name)),
             active=form.has("active"),
             payload=form.raw("payload"),
-            rows=read_rows(form),
+            rows=read_rows(form, destination.mapping_fields),
             mapping_version=int(version) if version.isdecimal() and len(version) < 10 else 0,
             free_rows=int(free) if free in ("1", "2", "3", "4", "5") else 1,
         )
 
+    @property
+    def action(self) -> Action:
+        return self.destination.action(self.action_key) or self.destination.actions[0]
+
+    @property
+    def options_used(self) -> bool:
+        general = self.resource_id or self.accept != "all" or not self.active
+        return bool(general) or any(
+            self.given.get(one.key, "") not in ("", one.default) for one in self.action.options
+        )
+
     def take_mapping(self, mapping: StoredMapping | None) -> None:
         """Show this one in the table."""
-        self.rows = rows_of(mapping.schema if mapping else CUSTOMER_IO.default_mapping)
+        schema = mapping.schema if mapping else self.destination.default_mapping
+        self.rows = rows_of(schema, self.destination.mapping_fields)
         self.mapping_version = mapping.version if mapping else GENERATED_VERSION
 
     def metadata(self, stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """What the rule is stored with; keys that the form doesn't show are kept."""
-        merged = {**(stored or {}), "action": ACTION}
-        for name in ("event_name_override", "on_limit", "accept", *_FLAGS):
-            merged.pop(name, None)
-        if self.event_name_override:
-            merged["event_name_override"] = self.event_name_override
-        if self.on_limit != "fail":
-            merged["on_limit"] = self.on_limit
+        fields = (*self.action.inputs, *self.action.options)
+        shown = {"accept", *(one.key for one in fields)}
+        merged = {key: value for key, value in (stored or {}).items() if key not in shown}
+        merged["action"] = self.action.key
+        for one in fields:
+            if (value := self.given.get(one.key, "")) not in ("", one.default):
+                merged[one.key] = value
         if self.accept != "all":
             merged["accept"] = self.accept
-        return merged | dict.fromkeys(sorted(self.flags), True)
+        return merged
 
     def schema(self, stored: StoredMapping | None = None) -> MappingSchema | None:
         """None when a row is at fault, which says so itself."""
+        if not self.destination.mapping_fields:
+            return stored.schema if stored else self.destination.default_mapping
         meta = stored.schema.meta if stored else None
         return read_schema(self.rows, meta.model_dump(exclude_none=True) if meta else None)
 
     def shown_rows(self) -> list[Row]:
-        """All the vendor's fields, one's own, and free rows."""
+        """All the destination's fields, one's own, and free rows."""
         meant = [row for row in self.rows if row.dest or row.value]
         there = {row.dest for row in meant}
-        missing = [Row(dest=name) for name in SHOWN_FIRST if name not in there]
+        missing = [
+            Row(dest=one.key, field=one)
+            for one in self.destination.mapping_fields
+            if one.key not in there
+        ]
         return [*meant, *missing, *(Row() for _ in range(self.free_rows))]
+
+
+def _text(value: Any) -> str:
+    """As a field of the form holds it."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

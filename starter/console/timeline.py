@@ -1,4 +1,4 @@
-"""A delivery's story as the page tells it: both calls, every attempt, the waits between."""
+"""A delivery's story as the page tells it: its calls, every attempt, the waits between."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from delivery.attempt import Attempt
+from delivery.attempt import Attempt, Call
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.result import Status
 from eventlog.log import EventLog
@@ -69,10 +69,7 @@ def _story(delivery: DeliveryLog, rules: Mapping[str, str], ended: bool, now: da
     return Story(
         delivery=delivery,
         rule_name=rules.get(delivery.rule, ""),
-        calls=(
-            _call("identify", delivery.identify, delivery),
-            _call("track", delivery.track, delivery),
-        ),
+        calls=tuple(_call(name, delivery) for name in words.calls_of(delivery)),
         can=_can(delivery, ended),
         strip=strip([_stroke(attempt) for attempt in attempts], until) if attempts else None,
         first=first,
@@ -80,7 +77,8 @@ def _story(delivery: DeliveryLog, rules: Mapping[str, str], ended: bool, now: da
     )
 
 
-def _call(name: str, call: CallLog | None, delivery: DeliveryLog) -> CallStory:
+def _call(name: Call, delivery: DeliveryLog) -> CallStory:
+    call = delivery.call(name)
     if call is None:
         return CallStory(name, None, (), *_unsent(name, delivery), path=f"/{name}")
     attempts = call.attempts
@@ -112,12 +110,15 @@ def _state(call: CallLog, delivery: DeliveryLog) -> tuple[str, str]:
     return words.attempt(call.attempts[-1]), tone
 
 
-def _unsent(name: str, delivery: DeliveryLog) -> tuple[str, str, str]:
+def _unsent(name: Call, delivery: DeliveryLog) -> tuple[str, str, str]:
+    names = words.calls_of(delivery)
+    before = names[: names.index(name)][-1:]
     if delivery.status in OPEN:
-        why = "Sent once identify is accepted." if name == "track" else "About to be sent."
+        why = f"Sent once {before[0]} is accepted." if before else "About to be sent."
         return "Not sent yet", "quiet", why
-    if name == "track" and delivery.identify is not None:
-        return "Not sent", "quiet", "Identify was not accepted, so track is not sent."
+    if before and delivery.calls:
+        why = f"{before[0].capitalize()} was not accepted, so {name} is not sent."
+        return "Not sent", "quiet", why
     return "Not sent", "quiet", "No request was made."
 
 

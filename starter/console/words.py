@@ -7,9 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from catalog.connections import Connection
-from delivery.attempt import Attempt
+from catalog.rules import Rule
+from delivery.attempt import Attempt, Call
+from delivery.delivery_log import DeliveryLog
 from delivery.outcome import OutcomeCode
 from delivery.result import Status
+from destinations.destination import Destination, Field
+from destinations.registry import BY_TYPE
 
 STATUS = {
     Status.PENDING: "Pending",
@@ -42,12 +46,10 @@ OUTCOME = {
 }
 
 INACTIVE = {
-    "authentication_invalid": "Customer.io refused the key: wrong key, or wrong region. "
-    "Enter the right one, and waiting deliveries go on by themselves.",
+    "authentication_invalid": "The destination refused the credentials. Enter the right ones, and "
+    "waiting deliveries continue.",
     "manually_inactivated": "It was taken out of use by hand. Resume it to deliver again.",
 }
-
-REGIONS = {"us": "US", "eu": "EU"}
 
 # What a page says after a form was sent; only these codes are ever shown.
 DONE = {
@@ -124,6 +126,42 @@ def connection_status(connection: Connection) -> str:
 
 def connection_tone(connection: Connection) -> str:
     return {"active": "good", "paused": "warn", "inactive": "bad"}[connection.status]
+
+
+def destination_word(connection: Connection) -> str:
+    """`Customer.io EU`."""
+    region = connection.settings.get("region", "")
+    known = BY_TYPE.get(connection.type)
+    return f"{known.label if known else connection.type} {region.upper()}".strip()
+
+
+def action(rule: Rule) -> str:
+    """`Track event: Signed Up`: what a rule does, with what it asks for."""
+    known = BY_TYPE.get(rule.type)
+    done = known.action(str(rule.metadata.get("action"))) if known else None
+    if done is None:
+        return str(rule.metadata.get("action"))
+    given = [str(value) for one in done.inputs if (value := rule.metadata.get(one.key))]
+    return ": ".join([done.label, *given[:1]])
+
+
+def condition(field: Field, destination: Destination) -> str:
+    """`Authentication: Basic`: what a field is entered with; empty where it always is."""
+    if field.only_with is None:
+        return ""
+    key, values = field.only_with
+    other = next(one for one in destination.fields if one.key == key)
+    chosen = [option.label for option in other.options if option.value in values]
+    return f"{other.label}: {' or '.join(chosen)}"
+
+
+def calls_of(delivery: DeliveryLog) -> tuple[Call, ...]:
+    """The calls that it consists of, made or not, in order."""
+    made = tuple(call.call for call in delivery.calls)
+    known = BY_TYPE.get(delivery.integration_type)
+    return next(
+        (one.calls for one in (known.actions if known else ()) if {*made} <= {*one.calls}), made
+    )
 
 
 def sentence(text: str) -> str:
@@ -219,6 +257,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "span": span,
     "count_of": count,
     "short_id": short_id,
-    "region_word": lambda region: REGIONS.get(region, region),
+    "destination_word": destination_word,
+    "condition": condition,
+    "action_word": action,
+    "calls_of": calls_of,
     "inactive_word": lambda reason: INACTIVE.get(reason, reason or ""),
 }

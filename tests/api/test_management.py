@@ -389,13 +389,36 @@ async def test_field_catalog(api: Api):
 
 async def test_integrations_and_retry_policy(api: Api):
     page = (await api.get("/integrations")).json()
-    [integration] = page["records"]
-    assert integration["type"] == "customer_io"
-    assert [field["key"] for field in integration["authentication"]["fields"]] == [
-        "region",
-        "cdpApiKey",
-    ]
+    integration, webhook = page["records"]
+    assert integration["authentication"] == {
+        "type": "api_key",
+        "fields": [
+            {
+                "label": "Region",
+                "key": "region",
+                "type": "select",
+                "helpText": "Where the Customer.io account is.",
+                "required": True,
+                "options": [
+                    {"label": "United States", "value": "us"},
+                    {"label": "European Union", "value": "eu"},
+                ],
+            },
+            {
+                "label": "CDP API key",
+                "key": "cdpApiKey",
+                "type": "password",
+                "helpText": "Of an HTTP or server source in Customer.io's Data & Integrations.",
+                "required": True,
+            },
+        ],
+    }
     assert list(integration["actions"]) == ["track_event"]
+    assert webhook["actions"]["send_webhook"]["fields"] == []
+    password = next(
+        field for field in webhook["authentication"]["fields"] if field["key"] == "auth_password"
+    )
+    assert password["dependsOn"] == {"field": "auth_scheme", "value": ["basic"]}
     policy = (await api.get("/retry-policy")).json()
     assert policy["waits_seconds"][:4] == [1, 2, 4, 8]
     assert policy["waits_seconds"][-1] == policy["backoff"]["longest_seconds"] == 900

@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import SecretStr
 from temporalio.client import Client
 
 from catalog import Catalog
@@ -146,8 +145,8 @@ async def _with_tenants(http: httpx.AsyncClient, client: Client, catalog: Catalo
         ours,
         workspace=workspace,
         name="Customer io",
-        region="us",
-        api_key=SecretStr("planted-secret-of-the-vendor"),
+        type="customer_io",
+        fields={"region": "us", "cdpApiKey": "planted-secret-of-the-vendor"},
         created_by="test",
     )
     rule = await catalog.rules.create(

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError
@@ -212,8 +211,8 @@ async def round_of(world: World, name: str) -> AsyncIterator[Round]:
                 organisation,
                 workspace=workspace,
                 name=f"Customer io {region}",
-                region=region,
-                api_key=SecretStr(world.planted["api key"]),
+                type="customer_io",
+                fields={"region": region, "cdpApiKey": world.planted["api key"]},
                 created_by="chaos",
             )
             await catalog.rules.create(

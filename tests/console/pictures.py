@@ -12,7 +12,6 @@ from playwright.async_api import Page
 
 from catalog.embedded import EmbeddedPostgres
 from catalog.migrate import migrate
-from destinations.customerio.destination import VENDOR_URLS
 from engine.connect import connect
 from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
@@ -41,7 +40,7 @@ async def main(folder: Path) -> None:
         client = await connect(server.address)
         await register_search_attributes(client)
         stack = await parts.enter_async_context(open_stack(client, postgres.dsn))
-        site = await parts.enter_async_context(open_site(stack, base_urls=VENDOR_URLS))
+        site = await parts.enter_async_context(open_site(stack))
         browser = await parts.enter_async_context(open_browser())
         pages = (await populate(stack, rounds=3)).pages()
         async with site.stranger(browser) as page:

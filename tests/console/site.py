@@ -95,7 +95,6 @@ async def open_site(
     stack: Stack,
     *,
     development: DevelopmentKey | None = None,
-    base_urls: Mapping[str, str] | None = None,
     serving: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> AsyncIterator[Site]:
@@ -105,9 +104,7 @@ async def open_site(
         return await stack.clients[type].verify(credential)
 
     parts = parts_of(stack, **changes)
-    console = Console(
-        parts, verify=asked, base_urls=base_urls or stack.sim.base_urls, development=development
-    )
+    console = Console(parts, verify=asked, development=development)
     made = await stack.catalog.machine_keys.create(
         stack.organisation, name="Ada", created_by="test"
     )

@@ -46,7 +46,7 @@ async def test_a_mapping_is_kept_as_it_was_made(site: Site, browser: Browser, st
     async with site.visitor(browser) as page:
         await page.goto(site.at("/rules/new"))
         await page.get_by_label("Event type").fill("user.signup")
-        await page.locator("tr", has_text="Identifies where userId").locator("summary").click()
+        await page.locator("tr", has_text="where userId is absent").locator("summary").click()
         await page.get_by_label("email: step 1").select_option("lower")
         await page.get_by_label("Name of a further field").fill("source")
         await page.get_by_label("Further field: kind of source").select_option("fixed")
@@ -88,7 +88,7 @@ async def test_another_connection_brings_its_own_mapping(
     await stack.catalog.mappings.put_default(stack.organisation, second.id, schema=schema)
     async with site.visitor(browser) as page:
         await page.goto(site.at("/rules/new"))
-        await page.get_by_label("Connection").select_option("Second (US)")
+        await page.get_by_label("Connection").select_option("Second (Customer.io US)")
         await expect(page.get_by_label("userId: path in the payload")).to_have_value("account.id")
 
 
@@ -137,7 +137,7 @@ async def test_a_test_event_tells_what_failed_and_wants_a_saved_rule(
         result = page.locator("#test-result")
         await expect(result).to_contain_text("wrong key or wrong region")
         await expect(result).to_contain_text("Not sent, since identify was not accepted")
-        await page.get_by_label("Event name at Customer.io").fill("Changed")
+        await page.get_by_label("Event name", exact=True).fill("Changed")
         await send.click()
         await expect(result).to_contain_text("has changes that are not saved")
 

@@ -70,8 +70,8 @@ class Tenant:
             organisation,
             workspace=workspace,
             name="Customer io",
-            region="us",
-            api_key="cdp-key-1",
+            type="customer_io",
+            fields={"region": "us", "cdpApiKey": "cdp-key-1"},
             created_by="test",
         )
         return cls(catalog, organisation, workspace, connection)

@@ -110,7 +110,9 @@ async def test_replaced_key_is_the_next_ones_in_this_process_and_others(tenant, 
         assert (await credential(there)).version == 1
 
         connections = tenant.catalog.connections
-        await connections.replace_key(tenant.organisation, tenant.connection.id, "cdp-key-2")
+        await connections.update(
+            tenant.organisation, tenant.connection.id, fields={"cdpApiKey": "cdp-key-2"}
+        )
         found = await credential(tenant)
         assert (found.version, found.secrets["cdpApiKey"].get_secret_value()) == (2, "cdp-key-2")
 
@@ -132,7 +134,7 @@ async def test_deactivate_holds_only_for_the_credential_that_was_refused(tenant)
     connection = tenant.connection.id
     await credential(tenant)
 
-    await connections.replace_key(tenant.organisation, connection, "cdp-key-2")
+    await connections.update(tenant.organisation, connection, fields={"cdpApiKey": "cdp-key-2"})
     assert not await credentials.deactivate(connection, version=1)
     assert (await credential(tenant)).status == "active"
 
@@ -141,7 +143,9 @@ async def test_deactivate_holds_only_for_the_credential_that_was_refused(tenant)
     assert (found.status, found.inactive_reason) == ("inactive", "authentication_invalid")
     assert not await credentials.deactivate(connection, version=2)
 
-    revived = await connections.replace_key(tenant.organisation, connection, "cdp-key-3")
+    revived = await connections.update(
+        tenant.organisation, connection, fields={"cdpApiKey": "cdp-key-3"}
+    )
     assert (revived.status, revived.inactive_reason, revived.credential_version) == (
         "active",
         None,
@@ -157,7 +161,7 @@ async def test_the_refusal_is_kept_until_the_connection_is_active_again(tenant):
     )
     refusal = Refusal(event_id="e1", rule="r1", response=response)
     revived = (
-        lambda: connections.replace_key(*owned, "cdp-key-2"),
+        lambda: connections.update(*owned, fields={"cdpApiKey": "cdp-key-2"}),
         lambda: connections.resume(*owned),
     )
     for version, revive in enumerate(revived, start=1):
@@ -209,9 +213,9 @@ async def test_new_region_is_a_new_credential_and_revives(tenant):
     """Key and region belong together: a refusal may come from either being wrong."""
     await tenant.catalog.credentials.deactivate(tenant.connection.id, version=1)
     updated = await tenant.catalog.connections.update(
-        tenant.organisation, tenant.connection.id, region="eu", name="Renamed"
+        tenant.organisation, tenant.connection.id, fields={"region": "eu"}, name="Renamed"
     )
-    assert (updated.region, updated.name) == ("eu", "Renamed")
+    assert (updated.settings, updated.name) == ({"region": "eu"}, "Renamed")
     assert (updated.status, updated.credential_version) == ("active", 2)
     assert (await credential(tenant)).secrets["cdpApiKey"].get_secret_value() == "cdp-key-1"
 
@@ -219,7 +223,11 @@ async def test_new_region_is_a_new_credential_and_revives(tenant):
 async def test_new_name_alone_neither_revives_nor_counts_as_new_credential(tenant):
     await tenant.catalog.credentials.deactivate(tenant.connection.id, version=1)
     updated = await tenant.catalog.connections.update(
-        tenant.organisation, tenant.connection.id, name="Renamed", region="us", hidden=True
+        tenant.organisation,
+        tenant.connection.id,
+        name="Renamed",
+        fields={"region": "us"},
+        hidden=True,
     )
     assert (updated.status, updated.credential_version, updated.hidden) == ("inactive", 1, True)
 
@@ -228,10 +236,12 @@ async def test_new_key_leaves_a_pause_and_a_manual_inactivation_alone(tenant):
     connections = tenant.catalog.connections
     owned = (tenant.organisation, tenant.connection.id)
     await connections.pause(*owned)
-    assert (await connections.replace_key(*owned, "cdp-key-2")).status == "paused"
+    assert (await connections.update(*owned, fields={"cdpApiKey": "cdp-key-2"})).status == "paused"
     inactive = await connections.inactivate(*owned)
     assert inactive.inactive_reason == "manually_inactivated"
-    assert (await connections.replace_key(*owned, "cdp-key-3")).status == "inactive"
+    assert (
+        await connections.update(*owned, fields={"cdpApiKey": "cdp-key-3"})
+    ).status == "inactive"
 
 
 async def test_pause_and_resume(tenant):
@@ -275,7 +285,7 @@ async def test_another_organisation_finds_nothing(tenant):
     for attempt in (
         connections.get(*foreign),
         connections.update(*foreign, name="Stolen"),
-        connections.replace_key(*foreign, "stolen"),
+        connections.update(*foreign, fields={"cdpApiKey": "stolen"}),
         connections.pause(*foreign),
         connections.resume(*foreign),
         connections.inactivate(*foreign),
@@ -286,8 +296,8 @@ async def test_another_organisation_finds_nothing(tenant):
             other.organisation,
             workspace=tenant.workspace,
             name="Intruder",
-            region="us",
-            api_key="key",
+            type="customer_io",
+            fields={"region": "us", "cdpApiKey": "key"},
             created_by="test",
         ),
     ):
@@ -309,12 +319,12 @@ async def test_another_organisation_finds_nothing(tenant):
         ("name", "ünïcode"),
         ("name", "line\n"),
         ("name", "nul\0"),
-        ("region", "ap"),
-        ("api_key", ""),
-        ("api_key", "two words"),
-        ("api_key", "user:password"),
-        ("api_key", "nul\0"),
-        ("api_key", "x" * 257),
+        ("metadata.region", "ap"),
+        ("metadata.cdpApiKey", ""),
+        ("metadata.cdpApiKey", "two words"),
+        ("metadata.cdpApiKey", "user:password"),
+        ("metadata.cdpApiKey", "nul\0"),
+        ("metadata.cdpApiKey", "x" * 257),
         ("type", "hubspot"),
         ("created_by", "nul\0"),
     ],
@@ -322,21 +332,23 @@ async def test_another_organisation_finds_nothing(tenant):
 async def test_wrong_value_is_refused_by_its_field(tenant, field, value):
     given = {
         "workspace": tenant.workspace,
+        "type": "customer_io",
         "name": "A name",
-        "region": "us",
-        "api_key": "key",
+        "fields": {"region": "us", "cdpApiKey": "key"},
         "created_by": "test",
     }
+    key = field.removeprefix("metadata.")
+    given |= {field: value} if key == field else {"fields": given["fields"] | {key: value}}
     with pytest.raises(InvalidValue) as caught:
-        await tenant.catalog.connections.create(tenant.organisation, **given | {field: value})
+        await tenant.catalog.connections.create(tenant.organisation, **given)
     assert caught.value.field == field
-    if field == "api_key" and value:
+    if key == "cdpApiKey" and value:
         assert value not in str(caught.value)
 
 
 async def test_key_is_stored_without_the_blanks_that_came_with_copying(tenant):
-    await tenant.catalog.connections.replace_key(
-        tenant.organisation, tenant.connection.id, SecretStr(" cdp-key-2\n")
+    await tenant.catalog.connections.update(
+        tenant.organisation, tenant.connection.id, fields={"cdpApiKey": " cdp-key-2\n"}
     )
     assert (await credential(tenant)).secrets["cdpApiKey"].get_secret_value() == "cdp-key-2"
 
@@ -393,7 +405,7 @@ async def test_lookup_without_database_is_unavailable_not_wrong(tenant, database
     changes = Changes(connect)
     await changes.start()
     try:
-        lookup = ConnectionLookup(tenant.catalog.pool, changes, CIPHER)
+        lookup = ConnectionLookup(tenant.catalog.pool, changes, CIPHER, registry)
         assert (await lookup.credential(tenant.workspace, tenant.connection.id)).version == 1
         await tenant.catalog.close()
         with pytest.raises(CatalogUnavailable):

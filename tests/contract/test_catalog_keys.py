@@ -144,7 +144,11 @@ async def test_rule_is_changed_where_asked_and_nowhere_else(catalog: Catalog, or
     workspace = await catalog.workspaces.create(organisation, name="Acme app")
     owned = {"workspace": workspace.id, "created_by": "test"}
     to = await catalog.connections.create(
-        organisation, name="cio", region="us", api_key="key", **owned
+        organisation,
+        type="customer_io",
+        name="cio",
+        fields={"region": "us", "cdpApiKey": "key"},
+        **owned,
     )
     rule = await catalog.rules.create(
         organisation,

@@ -236,7 +236,7 @@ async def test_own_write_is_read_though_its_notification_is_late(tenant):
     connections = Connections(pool, changes, CIPHER, registry)
     rules, mappings = Rules(pool, changes, registry), Mappings(pool, changes)
     lookup = RuleLookup(pool, changes, hash_resource_id)
-    credentials = ConnectionLookup(pool, changes, CIPHER)
+    credentials = ConnectionLookup(pool, changes, CIPHER, registry)
     organisation, connection = tenant.organisation, tenant.connection.id
     owned = (organisation, connection)
 
@@ -274,7 +274,7 @@ async def test_own_write_is_read_though_its_notification_is_late(tenant):
     assert (await credential()).status == "active"
     assert await credentials.deactivate(connection, version=1)
     assert (await credential()).status == "inactive"
-    await connections.replace_key(*owned, "cdp-key-2")
+    await connections.update(*owned, fields={"cdpApiKey": "cdp-key-2"})
     assert ((await credential()).status, (await credential()).version) == ("active", 2)
 
     await rules.delete(organisation, rule.id)

@@ -238,8 +238,8 @@ async def test_rule_and_deletion_of_its_connection_at_once_leave_no_orphan(tenan
             tenant.organisation,
             workspace=tenant.workspace,
             name="Short-lived",
-            region="us",
-            api_key="key",
+            type="customer_io",
+            fields={"region": "us", "cdpApiKey": "key"},
             created_by="test",
         )
         results = await asyncio.gather(

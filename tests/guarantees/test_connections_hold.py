@@ -46,7 +46,9 @@ async def test_a_refused_key_holds_the_delivery_until_it_is_replaced(stack: Stac
     assert [request.status for request in stack.calls()] == [401]
     await stack.log_when(handle, is_held)
 
-    await stack.catalog.connections.replace_key(stack.organisation, connection.id, US_KEY)
+    await stack.catalog.connections.update(
+        stack.organisation, connection.id, fields={"cdpApiKey": US_KEY}
+    )
     await resume(stack, connection.id)
     assert (await handle.result())["status"] == "completed"
     assert [request.status for request in stack.calls()] == [401, 200, 200]
@@ -130,7 +132,9 @@ async def test_a_key_replaced_meanwhile_is_used_by_the_next_attempt(stack: Stack
     handle = await stack.emit()
     await stack.log_when(handle, waits)
     stack.sim.set_keys(us=["the-new-key"])
-    await stack.catalog.connections.replace_key(stack.organisation, connection.id, "the-new-key")
+    await stack.catalog.connections.update(
+        stack.organisation, connection.id, fields={"cdpApiKey": "the-new-key"}
+    )
     assert (await handle.result())["status"] == "completed"
     assert [request.status for request in stack.calls()] == [503, 200, 200]
 
@@ -142,7 +146,9 @@ async def test_a_key_replaced_while_the_old_one_is_refused_stays_active(stack: S
     stack.sim.fail("identify", fault=Fault(status=401, delay=1), times=1)
     handle = await stack.emit()
     await stack.sim.until(lambda: len(stack.calls()) == 1)
-    await stack.catalog.connections.replace_key(stack.organisation, connection.id, US_KEY)
+    await stack.catalog.connections.update(
+        stack.organisation, connection.id, fields={"cdpApiKey": US_KEY}
+    )
     assert (await handle.result())["status"] == "completed"
     assert [request.status for request in stack.calls()] == [401, 200, 200]
     found = await stack.catalog.connections.get(stack.organisation, connection.id)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -88,8 +87,8 @@ class Stack:
             self.organisation,
             workspace=self.workspace,
             name=name,
-            region=region,
-            api_key=SecretStr(api_key),
+            type="customer_io",
+            fields={"region": region, "cdpApiKey": api_key},
             created_by="test",
         )
 

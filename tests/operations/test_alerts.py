@@ -78,7 +78,9 @@ async def test_a_connection_that_goes_inactive_and_one_that_recovers(
         }
         assert inactive["url"].startswith(f"{UI}/namespaces/default/workflows/{handle.id}")
 
-        await stack.catalog.connections.replace_key(stack.organisation, connection.id, US_KEY)
+        await stack.catalog.connections.update(
+            stack.organisation, connection.id, fields={"cdpApiKey": US_KEY}
+        )
         await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
         [recovered] = await receiver.until("connection.recovered")
         assert recovered["connection"] == connection.id
@@ -181,7 +183,9 @@ async def test_alerts_name_what_they_are_about(
         await stack.rule(connection)
         held = await stack.emit()
         [inactive] = await receiver.until("connection.inactive")
-        await stack.catalog.connections.replace_key(stack.organisation, connection.id, US_KEY)
+        await stack.catalog.connections.update(
+            stack.organisation, connection.id, fields={"cdpApiKey": US_KEY}
+        )
         await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
         [recovered] = await receiver.until("connection.recovered")
         await held.result()

@@ -47,7 +47,9 @@ async def test_a_refused_key_holds_them_all_until_it_is_replaced(stack: Stack) -
     assert early == {"told": 0, "stopped": True}
     assert len(stack.calls()) == refused
 
-    await stack.catalog.connections.replace_key(stack.organisation, connection.id, "sim-us-key")
+    await stack.catalog.connections.update(
+        stack.organisation, connection.id, fields={"cdpApiKey": "sim-us-key"}
+    )
     await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
     await all_ended(stack, handles.values())
     assert len(stack.sim.events) == 30

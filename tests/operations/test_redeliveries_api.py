@@ -133,8 +133,8 @@ async def test_bad_requests_get_a_clear_answer(api: Api) -> None:
         stack.organisation,
         workspace=other,
         name="Elsewhere",
-        region="us",
-        api_key="a-key",
+        type="customer_io",
+        fields={"region": "us", "cdpApiKey": "a-key"},
         created_by="test",
     )
     future = (datetime.now(UTC) + timedelta(hours=1)).isoformat()

@@ -173,7 +173,9 @@ async def held_and_resumed(stack: Stack) -> Recorded:
     await stack.rule(connection)
     handle = await stack.emit()
     await stack.log_when(handle, is_held)
-    await stack.catalog.connections.replace_key(stack.organisation, connection.id, US_KEY)
+    await stack.catalog.connections.update(
+        stack.organisation, connection.id, fields={"cdpApiKey": US_KEY}
+    )
     resuming = await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
     await handle.result()
     await stack.client.get_workflow_handle(resuming).result()

@@ -89,8 +89,8 @@ async def test_app_role_runs_the_catalog(dsn: str) -> None:
         organisation,
         workspace=workspace,
         name="Customer io",
-        region="us",
-        api_key="sim-us-key",
+        type="customer_io",
+        fields={"region": "us", "cdpApiKey": "sim-us-key"},
         created_by="test",
     )
     await catalog.rules.create(

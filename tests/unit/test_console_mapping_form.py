@@ -17,9 +17,11 @@ from delivery.mapping_schema import (
     ToDate,
 )
 from destinations.customerio.build import DEFAULT_MAPPING
+from destinations.customerio.destination import CUSTOMER_IO
 from starter.console.forms import Form
-from starter.console.mapping_form import Row, is_default, read_rows, read_schema, rows_of, same
+from starter.console.mapping_form import Row, read_rows, read_schema, rows_of, same
 
+FIELDS = CUSTOMER_IO.mapping_fields
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 VALUE = st.one_of(
     TEXT, st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.none()
@@ -66,18 +68,20 @@ def sent(rows: list[Row]) -> Form:
 @given(st.lists(FIELD, max_size=8).map(tuple))
 def test_what_is_shown_and_sent_back_is_the_same_mapping(fields: tuple[MappedField, ...]):
     schema = MappingSchema(fields=fields)
-    again = read_schema(read_rows(sent(rows_of(schema))))
+    again = read_schema(read_rows(sent(rows_of(schema, FIELDS)), FIELDS))
     assert again is not None
     assert same(again, schema)
 
 
 def test_the_generated_mapping_is_told_from_a_stored_one():
-    assert is_default(read_schema(read_rows(sent(rows_of(DEFAULT_MAPPING)))))
-    rows = rows_of(DEFAULT_MAPPING)
+    rows = rows_of(DEFAULT_MAPPING, FIELDS)
+    shown = read_schema(read_rows(sent(rows), FIELDS))
+    assert shown is not None
+    assert same(shown, DEFAULT_MAPPING)
     rows[0].value = "user.id"
     changed = read_schema(rows)
     assert changed is not None
-    assert not is_default(changed)
+    assert not same(changed, DEFAULT_MAPPING)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +110,8 @@ def test_a_transform_that_can_t_be_says_why():
                 ("m.0.t.0.type", "substring"),
                 ("m.0.t.0.arg", "-1"),
             ]
-        )
+        ),
+        FIELDS,
     )
     assert read_schema([row]) is None
     assert "start and a length" in str(row.fault)

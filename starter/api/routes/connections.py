@@ -1,7 +1,8 @@
-"""Connections: one Customer.io workspace each. Keys go in and never come out."""
+"""Connections: one configured destination each. Secrets go in and never come out."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Request
@@ -10,8 +11,11 @@ from starlette.responses import JSONResponse
 from catalog.connections import Connection as Stored
 from catalog.connections import Connections
 from catalog.paging import Page as Found
+from delivery.labels import kind
+from destinations.registry import BY_TYPE
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
+from starter.api.errors import bad_request
 from starter.api.queries import DEFAULT_LIMIT, ConnectionId, Cursor, Limit, WorkspaceId
 from starter.api.routing import authentication, caller_of, management_router, organisation_of
 from starter.api.schemas.management import (
@@ -75,15 +79,14 @@ async def list_workspace_connections(
     openapi_extra=body_of(ConnectionInput),
 )
 async def create_connection(request: Request) -> Any:
-    """The key is encrypted. It isn't tried: a wrong one is found by the first delivery."""
+    """Secrets are encrypted. They aren't tried: a wrong one is found by the first delivery."""
     given = await read_model(request, ConnectionInput)
     made = await _connections(request).create(
         organisation_of(request),
         workspace=given.workspace,
         type=given.type,
         name=given.name,
-        region=given.metadata.region,
-        api_key=given.metadata.cdp_api_key,
+        fields=_fields(given.type, given.metadata),
         hidden=given.hidden,
         created_by=caller_of(request).key,
     )
@@ -112,18 +115,18 @@ async def get_connection(request: Request, connection_id: ConnectionId) -> Any:
     openapi_extra=body_of(ChangedConnection),
 )
 async def update_connection(request: Request, connection_id: ConnectionId) -> Any:
-    """Without `cdpApiKey` the stored key stays.
+    """Fields that are left out stay as they are; an empty one is cleared.
 
-    A new key or region is used by the next attempt, makes a connection active again that was
-    inactive because the former key was refused, and lets its held deliveries go on.
+    A new secret or setting is used by the next attempt, makes a connection active again that was
+    inactive because the former secret was refused, and lets its held deliveries go on.
     """
     given = await read_model(request, ChangedConnection)
+    stored = await _connections(request).get(organisation_of(request), connection_id)
     changed = await _connections(request).update(
         organisation_of(request),
         connection_id,
         name=given.name,
-        region=given.metadata.region,
-        api_key=given.metadata.cdp_api_key,
+        fields=_fields(stored.type, given.metadata),
         hidden=given.hidden,
     )
     told = not changed.active or await tell_held(request.app.state.parts, changed)
@@ -185,9 +188,19 @@ async def resume_connection(request: Request, connection_id: ConnectionId) -> An
     responses=errors(404),
 )
 async def get_connection_actions(request: Request, connection_id: ConnectionId) -> Any:
-    """Customer.io's one action has none: no lists or tags to choose from."""
-    await _connections(request).get(organisation_of(request), connection_id)
-    return {"track_event": {}}
+    """None has any yet: no lists or tags to choose from."""
+    found = await _connections(request).get(organisation_of(request), connection_id)
+    return {action.key: {} for action in BY_TYPE[found.type].actions}
+
+
+def _fields(type: str, metadata: Mapping[str, Any]) -> dict[str, str]:
+    """What the destination has a field for; clients send keys of their own besides."""
+    fields = BY_TYPE[type].fields if type in BY_TYPE else ()
+    given = {one.key: metadata[one.key] for one in fields if metadata.get(one.key) is not None}
+    for key, value in given.items():
+        if not isinstance(value, str):
+            raise bad_request(f"metadata.{key}", f"must be a string, not {kind(value)}")
+    return given
 
 
 def _connections(request: Request) -> Connections:

@@ -15,63 +15,14 @@ from delivery.outcome import (
     RETRY_AFTER_LONGEST,
     RETRY_AFTER_SHORTEST,
 )
+from destinations.destination import Action, Destination, Field
+from destinations.registry import BY_TYPE
 from operations.steering import IMMINENT
 from starter.api.describing import errors
 from starter.api.queries import DEFAULT_LIMIT
 from starter.api.routing import management_router
 from starter.api.schemas.integrations import Integration, RetryPolicy
 from starter.api.schemas.shared import Page
-
-CUSTOMER_IO: dict[str, Any] = {
-    "name": "Customer.io",
-    "type": "customer_io",
-    "authentication": {
-        "type": "api_key",
-        "fields": [
-            {
-                "label": "Region",
-                "key": "region",
-                "type": "select",
-                "helpText": "Where the Customer.io account is.",
-                "required": True,
-                "options": [
-                    {"label": "United States", "value": "us"},
-                    {"label": "European Union", "value": "eu"},
-                ],
-            },
-            {
-                "label": "CDP API key",
-                "key": "cdpApiKey",
-                "type": "password",
-                "helpText": "Of an HTTP or server source in Customer.io's Data & Integrations.",
-                "required": True,
-            },
-        ],
-    },
-    "actions": {
-        "track_event": {
-            "key": "track_event",
-            "label": "Track event",
-            "noun": "Event",
-            "data": [
-                {
-                    "kind": "field",
-                    "key": "event_name_override",
-                    "field": "event_name_override",
-                    "label": "Event name",
-                    "type": "text",
-                    "description": "The event's name at Customer.io, when it should differ.",
-                    "required": False,
-                }
-            ],
-            "fields": ["email", "userId", "anonymousId", "event_name_override"],
-            "display": {
-                "label": "Track event",
-                "description": "Identify the person, then track the event.",
-            },
-        }
-    },
-}
 
 SHOWN_ATTEMPTS = 15
 
@@ -86,7 +37,75 @@ router = management_router("Integrations")
     responses=errors(),
 )
 async def list_integrations(request: Request) -> Any:
-    return {"count": 1, "limit": DEFAULT_LIMIT, "next_cursor": None, "records": [CUSTOMER_IO]}
+    """Those that every running worker can deliver to."""
+    fleet = await request.app.state.parts.catalog.workers.fleet()
+    records = [
+        integration_object(one) for one in BY_TYPE.values() if one.type in fleet.destination_types
+    ]
+    return {
+        "count": len(records),
+        "limit": DEFAULT_LIMIT,
+        "next_cursor": None,
+        "records": records,
+    }
+
+
+def integration_object(destination: Destination) -> dict[str, Any]:
+    return {
+        "name": destination.label,
+        "type": destination.type,
+        "authentication": {
+            "type": destination.authentication,
+            "fields": [_field(one) for one in destination.fields],
+        },
+        "actions": {action.key: _action(action, destination) for action in destination.actions},
+    }
+
+
+def _field(field: Field) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "label": field.label,
+        "key": field.key,
+        "type": "text" if field.kind == "textarea" else field.kind,
+        **({"helpText": field.help} if field.help else {}),
+        **_value(field),
+    }
+    if field.only_with is not None:
+        other, values = field.only_with
+        shown["dependsOn"] = {"field": other, "value": list(values)}
+    return shown
+
+
+def _value(field: Field) -> dict[str, Any]:
+    shown: dict[str, Any] = {"required": field.required}
+    if field.default is not None:
+        shown["defaultValue"] = field.default
+    if field.options:
+        shown["options"] = [{"label": one.label, "value": one.value} for one in field.options]
+    return shown
+
+
+def _action(action: Action, destination: Destination) -> dict[str, Any]:
+    return {
+        "key": action.key,
+        "label": action.label,
+        "noun": action.noun,
+        "data": [_input(one) for one in action.inputs],
+        "fields": [one.key for one in destination.mapping_fields],
+        "display": {"label": action.label, "description": action.description},
+    }
+
+
+def _input(field: Field) -> dict[str, Any]:
+    return {
+        "kind": "field",
+        "key": field.key,
+        "field": field.key,
+        "label": field.label,
+        "type": field.kind,
+        **({"description": field.help} if field.help else {}),
+        **_value(field),
+    }
 
 
 @router.get(

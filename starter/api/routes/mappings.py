@@ -1,4 +1,4 @@
-"""A connection's fields and the default mapping onto them."""
+"""The fields of a connection's destination and the default mapping onto them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from catalog.connections import Connection
 from catalog.mappings import DEFAULT_NAME, GENERATED_VERSION
 from catalog.mappings import Mapping as Stored
 from delivery.mapping_schema import MappingSchema
-from destinations.customerio.destination import CUSTOMER_IO
+from destinations.destination import Destination
+from destinations.registry import BY_TYPE
 from starter.api.bodies import as_model, read_json
 from starter.api.describing import body_of, errors
 from starter.api.errors import ApiError, not_found
@@ -24,39 +25,6 @@ from starter.api.schemas.management import FieldCatalog, MappingInput, MappingRe
 from starter.shapes import moment
 
 router = management_router("Mappings")
-
-FIELDS: list[dict[str, Any]] = [
-    {
-        "key": "email",
-        "label": "E-mail address",
-        "type": "string",
-        "description": "Identifies the person where userId is absent, and is a trait besides.",
-        "constraints": {"format": "email", "required": False, "max_length": 150},
-    },
-    {
-        "key": "userId",
-        "label": "User id",
-        "type": "string",
-        "description": "Identifies the person.",
-        "constraints": {"required": False, "max_length": 150},
-    },
-    {
-        "key": "anonymousId",
-        "label": "Anonymous id",
-        "type": "string",
-        "description": "Identifies a visitor; beside a person's id it merges the two.",
-        "constraints": {"required": False, "max_length": 150},
-    },
-    {
-        "key": "event_name_override",
-        "label": "Event name",
-        "type": "string",
-        "description": "The event's name at Customer.io; a rule's own override comes first.",
-        "constraints": {"required": False, "max_length": 100},
-    },
-]
-
-CATALOG_VERSION = hashlib.sha256(json.dumps(FIELDS, sort_keys=True).encode()).hexdigest()[:16]
 
 Refresh = Annotated[
     Literal["true", "false"],
@@ -80,13 +48,38 @@ async def get_connection_fields(
         "workspace_id": connection.workspace,
         "connection_id": connection.id,
         "integration_type": connection.type,
-        "catalog_version": CATALOG_VERSION,
+        "catalog_version": _version(connection.type),
         "refreshed_at": moment(connection.created_at),
         "created_by": connection.created_by,
         "created_at": moment(connection.created_at),
         "updated_at": moment(connection.created_at),
-        "fields": FIELDS,
+        "fields": field_objects(BY_TYPE[connection.type]),
     }
+
+
+def field_objects(destination: Destination) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": one.key,
+            "label": one.label,
+            "type": "string",
+            "description": one.description,
+            "constraints": {
+                **({"format": one.format} if one.format else {}),
+                "required": False,
+                **({"max_length": one.largest} if one.largest else {}),
+            },
+        }
+        for one in destination.mapping_fields
+    ]
+
+
+def catalog_version(fields: list[dict[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _version(type: str) -> str:
+    return catalog_version(field_objects(BY_TYPE[type]))
 
 
 @router.get(
@@ -129,7 +122,7 @@ async def put_default_mapping(request: Request, connection_id: ConnectionId) -> 
         name=given.name,
         mapping_id=given.mapping_id,
         expected_version=given.expected_version,
-        catalog_version=CATALOG_VERSION,
+        catalog_version=_version(connection.type),
         created_by=caller_of(request).key,
     )
     return _stored(stored)
@@ -161,8 +154,8 @@ def _generated(connection: Connection) -> dict[str, Any]:
             "connection_id": connection.id,
             "integration_type": connection.type,
             "name": DEFAULT_NAME,
-            "schema": _document(CUSTOMER_IO.default_mapping),
-            "catalog_version": CATALOG_VERSION,
+            "schema": _document(BY_TYPE[connection.type].default_mapping),
+            "catalog_version": _version(connection.type),
             "created_at": moment(connection.created_at),
             "updated_at": moment(connection.created_at),
         },
@@ -179,7 +172,7 @@ def _stored(mapping: Stored) -> dict[str, Any]:
         "integration_type": mapping.type,
         "name": mapping.name,
         "schema": _document(mapping.schema),
-        "catalog_version": mapping.catalog_version or CATALOG_VERSION,
+        "catalog_version": mapping.catalog_version or _version(mapping.type),
         "created_at": moment(mapping.created_at),
         "updated_at": moment(mapping.updated_at),
     }

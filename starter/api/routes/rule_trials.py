@@ -1,4 +1,4 @@
-"""Trying a rule: its two requests without sending them, or a test event through it alone."""
+"""Trying a rule: its requests without sending them, or a test event through it alone."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_rule(request: Request, rule_id: RuleId) -> Any:
     "/rules/{rule_id}/preview",
     response_model=Preview,
     response_model_exclude_unset=True,
-    summary="The two requests that an event would make, without sending them",
+    summary="The requests that an event would make, without sending them",
     responses=errors(400, 404, 413),
     openapi_extra=body_of(RuleTrial, required=False),
 )

@@ -105,7 +105,7 @@ async def create_rule(request: Request) -> Any:
         workspace=given.workspace,
         connection=given.connection,
         event=given.event,
-        metadata=given.metadata.model_dump(exclude_unset=True),
+        metadata=given.metadata,
         resource=given.resource,
         resource_id=given.resource_id,
         active=given.active is not False,
@@ -137,13 +137,7 @@ async def get_rule(request: Request, rule_id: RuleId) -> Any:
 async def update_rule(request: Request, rule_id: RuleId) -> Any:
     """Events that matched it already are delivered by the rule as it was."""
     given = await read_model(request, ChangedRule)
-    change = RuleChange(
-        **{
-            name: value.model_dump(exclude_unset=True) if name == "metadata" else value
-            for name, value in given
-            if name in given.model_fields_set
-        }
-    )
+    change = RuleChange(**{name: value for name, value in given if name in given.model_fields_set})
     return rule_object(await _rules(request).update(organisation_of(request), rule_id, change))
 
 

@@ -79,7 +79,7 @@ class BulkResult(Answer):
 
 
 class CallView(Answer):
-    """One of the two calls of a delivery, by its last attempt."""
+    """One call of a delivery, by its last attempt."""
 
     outcome_code: OutcomeCode | None
     status_code: int | None
@@ -90,7 +90,10 @@ class CallView(Answer):
 
 
 class RuleEvent(Answer):
-    """One delivery: one event × one rule. `identify` and `track` are null when never sent."""
+    """One delivery: one event × one rule.
+
+    `identify` and `track` are null when never sent; `send` is only there when it was.
+    """
 
     id: Id
     type: Literal["rule"]
@@ -112,6 +115,7 @@ class RuleEvent(Answer):
     warnings: list[str]
     identify: CallView | None
     track: CallView | None
+    send: Maybe[CallView] = None
     created_by: str
     created_at: Moment
 
@@ -228,7 +232,7 @@ class Exchange(Answer):
 class TestResult(Answer):
     """`finished` is false when no end was seen within 30 seconds; the event goes on all the same.
 
-    `identify` and `track` are null when they were not sent.
+    `identify` and `track` are null when they were not sent; `send` is only there when it was.
     """
 
     event_id: Id
@@ -237,11 +241,12 @@ class TestResult(Answer):
     rule_event: RuleEvent | None
     identify: Exchange | None
     track: Exchange | None
+    send: Maybe[Exchange] = None
     error: Maybe[str] = None
 
 
 class Preview(Answer):
-    """The two requests as they would be sent, or why none would.
+    """The requests as they would be sent, or why none would.
 
     Ids and times in them are examples unless the event gives them.
     """
@@ -249,5 +254,6 @@ class Preview(Answer):
     matches: Annotated[bool, Field(description="Whether the rule is active and meant for it.")]
     identify: dict[str, Any] | None
     track: dict[str, Any] | None
+    send: Maybe[dict[str, Any]] = None
     warnings: list[str]
     error: Maybe[str] = None

@@ -14,13 +14,22 @@ class Option(Answer):
     value: str
 
 
+class DependsOn(Answer):
+    """The field is only entered where the other one has one of these values."""
+
+    field: str
+    value: list[str]
+
+
 class AuthenticationField(Answer):
     label: str
     key: str
     type: Literal["text", "password", "select"]
     helpText: Maybe[str] = None  # noqa: N815  Meshes' own spelling
     required: Maybe[bool] = None
+    defaultValue: Maybe[str] = None  # noqa: N815
     options: Maybe[list[Option]] = None
+    dependsOn: Maybe[DependsOn] = None  # noqa: N815
 
 
 class IntegrationAuthentication(Answer):
@@ -36,6 +45,8 @@ class ActionInput(Answer):
     type: Literal["text", "password", "textarea", "select"]
     description: Maybe[str] = None
     required: Maybe[bool] = None
+    defaultValue: Maybe[str] = None  # noqa: N815
+    options: Maybe[list[Option]] = None
 
 
 class Display(Answer):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field
 
 from catalog.key_rights import MOST_NAMED
 from catalog.keys import NAME_CHARACTERS
 from delivery.mapping_schema import MappingSchema
-from destinations.customerio.destination import LONGEST_API_KEY
+from starter.api.schemas.destinations import ChangedMetadata, ConnectionMetadata, RuleMetadata
 from starter.api.schemas.shared import (
     Answer,
     Flag,
@@ -24,25 +24,9 @@ from starter.api.schemas.shared import (
     Whole,
 )
 
-# Documented here, checked by the catalog.
-ApiKey = Annotated[
-    Text, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_API_KEY})
-]
 WorkspaceName = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9 _-]{3,50}$")]
 ConnectionName = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9 _-]{1,128}$")]
 ResourceId = Annotated[Text, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
-
-
-def _read_flag(value: Any) -> Any:
-    """Meshes' MCP server sends a rule's metadata as text."""
-    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
-
-
-MetadataFlag = Annotated[
-    Flag,
-    BeforeValidator(_read_flag),
-    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "string", "enum": ["true", "false"]}]}),
-]
 
 
 def _without_defaults(schema: JsonObject) -> None:
@@ -151,24 +135,6 @@ class CatalogEntry(Answer):
     updated_at: Moment
 
 
-class ConnectionMetadata(Input):
-    region: Literal["us", "eu"]
-    cdp_api_key: Annotated[
-        ApiKey,
-        Field(
-            alias="cdpApiKey",
-            description="The CDP API key of an HTTP or server source; never returned.",
-        ),
-    ]
-
-
-class ChangedMetadata(Input):
-    """What is left out stays as it is."""
-
-    region: Literal["us", "eu"] | None = None
-    cdp_api_key: ApiKey | None = Field(default=None, alias="cdpApiKey")
-
-
 class ConnectionInput(Input):
     workspace: Annotated[Text, Field(json_schema_extra={"format": "uuid"})]
     type: IntegrationType
@@ -187,20 +153,16 @@ class DeleteConnection(Input):
     force_delete: Flag = False
 
 
-class ShownMetadata(Answer):
-    """Without the key, of which nothing is shown."""
-
-    region: Literal["us", "eu"]
-
-
 class Connection(Answer):
-    """`warnings` comes with a change of which held deliveries could not be told yet."""
+    """`metadata` is without secrets, of which nothing is shown.
+
+    `warnings` comes with a change of which held deliveries could not be told yet."""
 
     id: Id
     workspace: Id
     type: IntegrationType
     name: str
-    metadata: ShownMetadata
+    metadata: dict[str, str]
     active: bool
     status: Literal["active", "paused", "inactive"]
     inactive_reason: Maybe[
@@ -228,29 +190,13 @@ class DeletedConnection(Answer):
     warnings: Maybe[list[str]] = None
 
 
-class RuleMetadataInput(Input):
-    """`action` is `track_event`; other keys are kept, and the rule's `warnings` name them."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    action: Literal["track_event"]
-    event_name_override: Annotated[Text, Field(max_length=100)] | None = None
-    on_limit: Literal["fail", "drop"] = "fail"
-    allow_commands: MetadataFlag = False
-    send_nulls: MetadataFlag = False
-    accept: Annotated[
-        Literal["all", "backend"],
-        Field(description="`backend`: events that came with a publishable key don't match."),
-    ] = "all"
-
-
 class RuleInput(Input):
     """Without `resource` or `resource_id` the rule is for any."""
 
     workspace: Annotated[Text, Field(json_schema_extra={"format": "uuid"})]
     connection: Annotated[Text, Field(json_schema_extra={"format": "uuid"})]
     event: RuleEventName
-    metadata: RuleMetadataInput
+    metadata: RuleMetadata
     resource: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
     resource_id: ResourceId | None = None
     active: Flag | None = None
@@ -263,7 +209,7 @@ class ChangedRule(StrictInput):
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=_without_defaults)
 
     event: RuleEventName = ""
-    metadata: RuleMetadataInput = RuleMetadataInput(action="track_event")
+    metadata: RuleMetadata = Field(default_factory=dict)
     resource: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
     resource_id: ResourceId | None = None
     active: Flag = True

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Generic, Literal, TypeVar, Union
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+)
 from pydantic.json_schema import SkipJsonSchema
+
+from destinations.registry import BY_TYPE
 
 T = TypeVar("T")
 
@@ -21,7 +31,7 @@ Flag = StrictBool
 Whole = StrictInt
 JsonObject = dict[str, Any]
 
-IntegrationType = Literal["customer_io"]
+IntegrationType = Annotated[Text, WithJsonSchema({"type": "string", "enum": list(BY_TYPE)})]
 EventStatus = Literal["pending", "processing", "retrying", "completed", "failed", "canceled"]
 OutcomeCode = Literal[
     "delivered",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,10 @@ from pydantic import SecretStr
 from starlette.responses import Response
 
 from catalog.connections import Connection
-from catalog.errors import Conflict, InvalidValue, NotFound
-from destinations.customerio.destination import API_KEY, REGION, read_api_key
-from destinations.destination import Verification
+from catalog.errors import Conflict, InvalidValue, NotFound, OlderRelease
+from delivery.errors import InvalidField
+from destinations.destination import Destination, Verdict, Verification
+from destinations.registry import BY_TYPE
 from operations.held_runs import count_held
 from starter.connections import delete_connection as delete_and_tell
 from starter.connections import tell_held
@@ -30,7 +32,7 @@ from starter.console.route import (
     session_of,
     workspace_of,
 )
-from starter.console.words import REGIONS, sentence
+from starter.console.words import sentence
 
 router = console_router()
 
@@ -67,35 +69,49 @@ async def list_connections(request: Request, workspace_id: str) -> Response:
 @router.get("/w/{workspace_id}/connections/new")
 async def new_connection(request: Request, workspace_id: str) -> Response:
     await workspace_of(request, workspace_id)
-    return await _form_page(request, {"name": "Customer io", "region": "us"})
+    offered = await _offered(request)
+    asked = request.query_params.get("type")
+    destination = next((one for one in offered if one.type == asked), offered[0])
+    values = {
+        one.key: one.default or next((option.value for option in one.options), "")
+        for one in destination.fields
+    }
+    name = re.sub(r"[^a-zA-Z0-9 _-]", " ", destination.label)
+    return await _form_page(request, destination, {"name": name, **values})
 
 
 @router.post("/w/{workspace_id}/connections")
 async def create_connection(request: Request, workspace_id: str) -> Response:
     workspace = await workspace_of(request, workspace_id)
     form, session = form_of(request), session_of(request)
-    values = {"name": form.text("name"), "region": form.text("region")}
+    destination = _destination(form.text("type"))
+    given = _given(form, destination)
+    values = {"name": form.text("name"), **given}
     if form.has("verify"):
-        return await _form_page(request, values, check=await _check(request, form))
+        check = await _check(request, destination, given)
+        return await _form_page(request, destination, values, check=check)
     try:
         made = await parts_of(request).catalog.connections.create(
             session.organisation,
             workspace=workspace.id,
+            type=destination.type,
             name=values["name"],
-            region=values["region"],
-            api_key=SecretStr(form.raw("api_key")),
+            fields=given,
             created_by=session.key,
         )
-    except InvalidValue as err:
-        return await _form_page(request, values, faults=_faults(err), status=400)
+    except (InvalidValue, OlderRelease) as err:
+        faults = _faults(err, destination)
+        return await _form_page(request, destination, values, faults=faults, status=400)
     return see_other(f"/w/{workspace.id}/connections/{made.id}", "connection")
 
 
 @router.post("/w/{workspace_id}/connections/verify")
-async def verify_key(request: Request, workspace_id: str) -> Response:
-    """A key that isn't stored yet; the answer is put beside its field."""
+async def verify_entered(request: Request, workspace_id: str) -> Response:
+    """What isn't stored yet; the answer is put beside it."""
     await workspace_of(request, workspace_id)
-    check = await _check(request, form_of(request))
+    form = form_of(request)
+    destination = _destination(form.text("type"))
+    check = await _check(request, destination, _given(form, destination))
     return pages_of(request).part(request, "connections/verdict.html", check=check)
 
 
@@ -107,27 +123,27 @@ async def show_connection(request: Request, workspace_id: str, connection_id: st
 
 @router.post("/w/{workspace_id}/connections/{connection_id}")
 async def update_connection(request: Request, workspace_id: str, connection_id: str) -> Response:
-    """Without a key the stored one stays."""
+    """Secrets that are left empty stay."""
     connection = await _connection(request, workspace_id, connection_id)
-    form = form_of(request)
-    key = form.text("api_key")
-    values = {"name": form.text("name"), "region": form.text("region")}
+    form, destination = form_of(request), _destination(connection.type)
+    given = _given(form, destination, stored=True)
+    values = {"name": form.text("name"), **given}
     try:
         changed = await parts_of(request).catalog.connections.update(
             session_of(request).organisation,
             connection.id,
             name=values["name"],
-            region=values["region"],
-            api_key=SecretStr(key) if key else None,
+            fields=given,
         )
     except InvalidValue as err:
-        return await _page(request, connection, values=values, faults=_faults(err), status=400)
+        faults = _faults(err, destination)
+        return await _page(request, connection, values=values, faults=faults, status=400)
     told = not changed.active or await tell_held(parts_of(request), changed)
     return see_other(_path(connection), "changed" if told else "changed-later")
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/verify")
-async def verify_stored_key(request: Request, workspace_id: str, connection_id: str) -> Response:
+async def verify_stored(request: Request, workspace_id: str, connection_id: str) -> Response:
     connection = await _connection(request, workspace_id, connection_id)
     found = await parts_of(request).catalog.credentials.credential(
         connection.workspace, connection.id
@@ -200,18 +216,18 @@ async def _page(
         "connections/one.html",
         status=status,
         connection=connection,
-        values=values or {"name": connection.name, "region": connection.region},
+        values=values or {"name": connection.name, **connection.settings},
+        destination=_destination(connection.type),
         faults=faults or {},
         check=check,
         rules=[rule for rule in rules if rule.connection == connection.id],
         waiting=await if_answered(count_held(parts.client, connection.id)),
-        base_urls=request.app.state.console.base_urls,
-        regions=REGIONS,
     )
 
 
 async def _form_page(
     request: Request,
+    destination: Destination,
     values: dict[str, str],
     *,
     faults: dict[str, str] | None = None,
@@ -225,33 +241,57 @@ async def _form_page(
         values=values,
         faults=faults or {},
         check=check,
-        base_urls=request.app.state.console.base_urls,
-        regions=REGIONS,
+        destination=destination,
+        destinations=await _offered(request),
     )
 
 
-async def _check(request: Request, form: Form) -> dict[str, Any]:
-    key, region = form.text("api_key"), form.text("region")
-    if region not in REGIONS:
-        return _unchecked("Choose a region first.")
-    if not key:
-        return _unchecked("Enter the key first.")
+async def _offered(request: Request) -> list[Destination]:
+    """Those that every running worker can deliver to."""
+    fleet = await parts_of(request).catalog.workers.fleet()
+    return [one for one in BY_TYPE.values() if one.type in fleet.destination_types]
+
+
+def _destination(type: str) -> Destination:
+    """Raises `NotFound`."""
+    if type not in BY_TYPE:
+        raise NotFound("destination", type)
+    return BY_TYPE[type]
+
+
+def _given(form: Form, destination: Destination, *, stored: bool = False) -> dict[str, str]:
+    """The fields by key; of a stored connection, without the secrets that stay."""
+    given = {one.key: form.text(f"f.{one.key}") for one in destination.fields}
+    for key in destination.secret_keys if stored else ():
+        if form.has(f"clear.{key}"):
+            given[key] = ""
+        elif not given[key]:
+            del given[key]
+    return given
+
+
+async def _check(
+    request: Request, destination: Destination, given: dict[str, str]
+) -> dict[str, Any]:
     try:
-        api_key = read_api_key(key)
-    except ValueError as err:
-        return _unchecked(f"The key {err}.")
-    credential = _Entered({REGION: region}, {API_KEY: SecretStr(api_key)})
-    check = await request.app.state.console.verify("customer_io", credential)
-    return _told(check)
+        read = destination.read_fields(given)
+    except InvalidField as err:
+        return _unchecked(_fault(err.field, err.problem, destination))
+    secret = destination.secret_keys
+    credential = _Entered(
+        {key: value for key, value in read.items() if key not in secret},
+        {key: SecretStr(value) for key, value in read.items() if key in secret},
+    )
+    return _told(await request.app.state.console.verify(destination.type, credential))
 
 
 def _told(check: Verification) -> dict[str, Any]:
     told = {
-        "ok": ("good", "Right key"),
-        "wrong_key": ("bad", "Wrong key"),
-        "wrong_region": ("warn", "Right key, other region"),
+        Verdict.RIGHT: ("good", "Right"),
+        Verdict.WRONG_KEY: ("bad", "Wrong"),
+        Verdict.WRONG_REGION: ("warn", "Other region"),
     }
-    tone, word = told.get(str(check.verdict), ("quiet", "Not checked"))
+    tone, word = told.get(check.verdict, ("quiet", "Not checked"))
     return {"tone": tone, "word": word, "message": sentence(check.message)}
 
 
@@ -259,14 +299,17 @@ def _unchecked(message: str) -> dict[str, Any]:
     return {"tone": "quiet", "word": "Not checked", "message": message}
 
 
-def _key_fault(error: InvalidValue) -> str:
-    return f"The key {error.problem}."
+def _faults(error: InvalidValue | OlderRelease, destination: Destination) -> dict[str, str]:
+    if isinstance(error, OlderRelease):
+        return {"type": sentence(str(error))}
+    key = error.field.removeprefix("metadata.")
+    name = key if key == error.field else f"f.{key}"
+    return {name: _fault(key, error.problem, destination)}
 
 
-def _faults(error: InvalidValue) -> dict[str, str]:
-    if error.field == "api_key":
-        return {"api_key": _key_fault(error)}
-    return {error.field: f"{error.field.capitalize()} {error.problem}."}
+def _fault(key: str, problem: str, destination: Destination) -> str:
+    label = next((one.label for one in destination.fields if one.key == key), key)
+    return sentence(f"{label} {problem}")
 
 
 def _path(connection: Connection) -> str:

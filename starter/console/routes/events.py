@@ -120,7 +120,6 @@ async def event_context(request: Request, own: OwnEvent) -> dict[str, Any]:
         "stories": stories(log, rule_names(rules), datetime.now(UTC)),
         "known_rules": {rule.id for rule in rules},
         "run_url": run_url(parts.ui_url, parts.client, log.event_id),
-        "base_urls": request.app.state.console.base_urls,
         "can_redeliver": not own.open and len(failed) > 1,
         "can_cancel": own.open and len(ongoing) != 1,
         "failed": failed,

@@ -1,4 +1,4 @@
-"""A rule being typed: its two requests live, and a test event through a stored one."""
+"""A rule being typed: its requests live, and a test event through a stored one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
 from starter.api.errors import ApiError
 from starter.api.routes.rule_trials import TEST_SECONDS
-from starter.console.mapping_form import ON_ERROR, TRANSFORMS, is_default, same
+from starter.console.mapping_form import ON_ERROR, TRANSFORMS, same
 from starter.console.preview import UnreadablePayload, read_payload
 from starter.console.route import (
     console_router,
@@ -29,7 +29,7 @@ from starter.console.route import (
     workspace_of,
 )
 from starter.console.routes.rules import (
-    mapping_of,
+    read_form,
     rule_of,
     sharing_of,
     show_form,
@@ -62,17 +62,25 @@ async def preview_rule(request: Request, workspace_id: str, rule_id: str) -> Res
     return await _preview(request, await rule_of(request, workspace_id, rule_id))
 
 
+@router.post("/w/{workspace_id}/rules/form/destination")
+async def show_destination(request: Request, workspace_id: str) -> Response:
+    """What is asked for once another connection or action is chosen."""
+    return await _part(request, workspace_id, "rules/destination.html")
+
+
 @router.post("/w/{workspace_id}/rules/form/mapping")
 async def show_mapping(request: Request, workspace_id: str) -> Response:
-    """The table once another connection is chosen, or another row is wanted."""
+    """The table with another row."""
+    return await _part(request, workspace_id, "rules/mapping.html")
+
+
+async def _part(request: Request, workspace_id: str, template: str) -> Response:
     await workspace_of(request, workspace_id)
-    form = RuleForm.read(form_of(request))
-    mapping = await mapping_of(request, form.connection)
-    if not await without_saving(request, form):
-        form.take_mapping(mapping)
+    form, mapping = await read_form(request, form_of(request).text("connection"))
+    await without_saving(request, form, mapping)
     return pages_of(request).part(
         request,
-        "rules/mapping.html",
+        template,
         form=form,
         rows=form.shown_rows(),
         sharing=await sharing_of(request, form, form_of(request).text("rule") or None),
@@ -84,8 +92,8 @@ async def show_mapping(request: Request, workspace_id: str) -> Response:
 @router.post("/w/{workspace_id}/rules/form/payload")
 async def show_payload(request: Request, workspace_id: str) -> Response:
     await workspace_of(request, workspace_id)
-    form = RuleForm.read(form_of(request))
-    await without_saving(request, form)
+    form, mapping = await read_form(request, form_of(request).text("connection"))
+    await without_saving(request, form, mapping)
     response = pages_of(request).part(request, "rules/payload.html", form=form)
     response.headers["HX-Trigger"] = "payload-loaded"
     return response
@@ -95,8 +103,7 @@ async def show_payload(request: Request, workspace_id: str) -> Response:
 async def send_test_event(request: Request, workspace_id: str, rule_id: str) -> Response:
     """By the rule as it is stored, so what is typed but not saved has to be saved first."""
     rule = await rule_of(request, workspace_id, rule_id)
-    form = RuleForm.read(form_of(request))
-    mapping = await mapping_of(request, rule.connection)
+    form, mapping = await read_form(request, rule.connection)
     result, fault = None, _unsaved(form, rule, mapping)
     if fault is None:
         try:
@@ -113,8 +120,8 @@ async def send_test_event(request: Request, workspace_id: str, rule_id: str) -> 
 
 
 async def _preview(request: Request, rule: Rule | None) -> Response:
-    form = RuleForm.read(form_of(request))
-    mapping = await mapping_of(request, rule.connection if rule else form.connection)
+    connection = rule.connection if rule else form_of(request).text("connection")
+    form, mapping = await read_form(request, connection)
     return pages_of(request).part(
         request,
         "rules/preview.html",
@@ -127,7 +134,8 @@ def _unsaved(form: RuleForm, rule: Rule, mapping: Mapping | None) -> str | None:
     stored = RuleForm.of(rule, mapping, form.payload)
     if schema is None:
         return "A row of the mapping can't be read. Put it right and save the rule first."
-    same_mapping = same(schema, mapping.schema) if mapping else is_default(schema)
+    in_force = mapping.schema if mapping else form.destination.default_mapping
+    same_mapping = same(schema, in_force)
     fields = ("event", "resource", "resource_id", "active")
     if (
         same_mapping

@@ -18,8 +18,9 @@ from catalog.errors import (
 from catalog.mappings import Mapping
 from catalog.rule_change import RuleChange
 from catalog.rules import Rule
+from destinations.registry import BY_TYPE
 from starter.api.routes.rule_trials import SAMPLE_PAYLOAD
-from starter.console.mapping_form import ON_ERROR, TRANSFORMS, is_default, same
+from starter.console.mapping_form import ON_ERROR, TRANSFORMS, same
 from starter.console.names import (
     all_connections,
     all_rules,
@@ -73,25 +74,19 @@ async def new_rule(request: Request, workspace_id: str) -> Response:
         return await pages_of(request).page(request, "rules/no_connection.html")
     event = asked.get("event", "")
     payload = await if_answered(last_payload(parts, workspace.id, event)) or SAMPLE_PAYLOAD
-    known = {connection.id for connection in connections}
-    chosen = asked.get("connection")
-    form = RuleForm(
-        event=event,
-        connection=chosen if chosen in known else connections[0].id,
-        payload=written(payload),
-    )
+    to = next((one for one in connections if one.id == asked.get("connection")), connections[0])
+    form = RuleForm(BY_TYPE[to.type], event=event, connection=to.id, payload=written(payload))
     mapping = await mapping_of(request, form.connection)
-    if mapping is not None:
-        form.take_mapping(mapping)
+    form.take_mapping(mapping)
     return await show_form(request, form, None, mapping)
 
 
 @router.post("/w/{workspace_id}/rules")
 async def create_rule(request: Request, workspace_id: str) -> Response:
     workspace = await workspace_of(request, workspace_id)
-    form, session = RuleForm.read(form_of(request)), session_of(request)
-    mapping = await mapping_of(request, form.connection)
-    if await without_saving(request, form):
+    session = session_of(request)
+    form, mapping = await read_form(request, form_of(request).text("connection"))
+    if await without_saving(request, form, mapping):
         return await show_form(request, form, None, mapping)
     if not await _store_mapping(request, form, mapping):
         return await show_form(request, form, None, mapping, status=400)
@@ -108,7 +103,7 @@ async def create_rule(request: Request, workspace_id: str) -> Response:
             created_by=session.key,
         )
     except (InvalidValue, TooManyRules, OlderRelease) as err:
-        form.faults |= faults_of(err)
+        form.faults |= faults_of(err, form)
         return await show_form(request, form, None, mapping, status=400)
     return see_other(f"/w/{workspace.id}/rules/{made.id}", "rule")
 
@@ -126,10 +121,8 @@ async def show_rule(request: Request, workspace_id: str, rule_id: str) -> Respon
 @router.post("/w/{workspace_id}/rules/{rule_id}")
 async def update_rule(request: Request, workspace_id: str, rule_id: str) -> Response:
     rule = await rule_of(request, workspace_id, rule_id)
-    form = RuleForm.read(form_of(request))
-    form.connection = rule.connection
-    mapping = await mapping_of(request, rule.connection)
-    if await without_saving(request, form):
+    form, mapping = await read_form(request, rule.connection)
+    if await without_saving(request, form, mapping):
         return await show_form(request, form, rule, mapping)
     if not await _store_mapping(request, form, mapping):
         return await show_form(request, form, rule, mapping, status=400)
@@ -146,7 +139,7 @@ async def update_rule(request: Request, workspace_id: str, rule_id: str) -> Resp
             ),
         )
     except (InvalidValue, TooManyRules, OlderRelease) as err:
-        form.faults |= faults_of(err)
+        form.faults |= faults_of(err, form)
         return await show_form(request, form, rule, mapping, status=400)
     return see_other(f"/w/{rule.workspace}/rules/{rule.id}", "changed")
 
@@ -200,17 +193,28 @@ async def show_form(
         sharing=await sharing_of(request, form, rule.id if rule else None),
         names=await known_names(parts, organisation, workspace.id),
         preview=await shown_preview(request, form, rule, schema),
-        base_urls=request.app.state.console.base_urls,
         transforms=TRANSFORMS,
         on_error=ON_ERROR,
         **{"result": None, "test_fault": None} | context,
     )
 
 
-async def without_saving(request: Request, form: RuleForm) -> bool:
+async def read_form(request: Request, connection: str) -> tuple[RuleForm, Mapping | None]:
+    """What is typed, for a connection and its mapping. Raises `NotFound`."""
+    to = await parts_of(request).catalog.connections.get(
+        session_of(request).organisation, connection
+    )
+    form = RuleForm.read(form_of(request), BY_TYPE[to.type])
+    form.connection = to.id
+    return form, await mapping_of(request, to.id)
+
+
+async def without_saving(request: Request, form: RuleForm, mapping: Mapping | None) -> bool:
     """Whether a button asks for something else than to save; the form is then as it wants it."""
     pressed = form_of(request)
-    if pressed.has("add_row"):
+    if pressed.text("of", form.connection) != form.connection:  # what is typed is another's
+        form.take_mapping(mapping)
+    elif pressed.has("add_row"):
         form.free_rows += 1
     elif pressed.has("load_payload"):
         workspace = request.state.workspace
@@ -243,14 +247,16 @@ async def sharing_of(request: Request, form: RuleForm, rule: str | None) -> int:
     return sum(one.connection == form.connection and one.id != rule for one in rules)
 
 
-def faults_of(error: InvalidValue | TooManyRules | OlderRelease) -> dict[str, str]:
+def faults_of(error: InvalidValue | TooManyRules | OlderRelease, form: RuleForm) -> dict[str, str]:
     if isinstance(error, OlderRelease):
         return {"accept": f"{error}."}
     if isinstance(error, TooManyRules):
         return {"event": f"{error}."}
-    field = error.field.removeprefix("metadata.")
-    known = ("event", "resource", "resource_id", "event_name_override")
-    return {field if field in known else "form": f"It {error.problem}."}
+    key = error.field.removeprefix("metadata.")
+    of_action = {one.key for one in (*form.action.inputs, *form.action.options)}
+    name = f"i.{key}" if key in of_action else key
+    known = name != key or key in ("event", "resource", "resource_id", "accept")
+    return {name if known else "form": f"It {error.problem}."}
 
 
 async def mapping_of(request: Request, connection: str) -> Mapping | None:
@@ -265,7 +271,8 @@ async def _store_mapping(request: Request, form: RuleForm, stored: Mapping | Non
     if schema is None:
         form.faults["mapping"] = "A row can't be read: see below."
         return False
-    unchanged = same(schema, stored.schema) if stored else is_default(schema)
+    in_force = stored.schema if stored else form.destination.default_mapping
+    unchanged = same(schema, in_force)
     if unchanged:
         return True
     session = session_of(request)

@@ -1,4 +1,4 @@
-"""A worker's catalog by the first release's own code, in a process of its own.
+"""A worker's catalog by an older release's own code, in a process of its own.
 
 Run in a folder that holds that code. Migrates its database as far as it knows, then answers one
 line of JSON with each line that it reads.
@@ -31,11 +31,17 @@ async def main(dsn: str) -> None:
     await catalog.close()
 
 
-async def answer(catalog: Catalog, asked: str, *arguments: Any) -> float:
+async def answer(catalog: Catalog, asked: str, *arguments: Any) -> Any:
     if asked == "slow down":
         await catalog.credentials.slow_down(*arguments)
-        return 0.0
+        return None
+    if asked == "replace":
+        organisation, connection, region, key = arguments
+        await catalog.connections.update(organisation, connection, region=region, api_key=key)
+        return None
     found = await catalog.credentials.credential(*arguments)
+    if asked == "credential":
+        return [found.region, found.api_key.get_secret_value(), found.version]
     if found.slowed_until is None:
         return 0.0
     return (found.slowed_until - datetime.now(UTC)).total_seconds()
