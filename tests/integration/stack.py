@@ -175,8 +175,8 @@ async def open_stack(
     hashed = lambda resource_id: resource_id_hash(SECRET, resource_id)  # noqa: E731
     catalog = await Catalog.open(database, cipher, hashed, registry, max_connections=5)
     sim = await Simulator.start()
-    http = Http()
     settings = Settings(task_queue=f"deliveries-{uuid.uuid4()}", workflow_sandbox=True, **overrides)
+    http = Http(private_hosts=settings.private_hosts())
     organisation = (await catalog.organisations.default()).id
     stack = Stack(
         client=client,

@@ -1,0 +1,207 @@
+"""An event on its way to a tenant's receiver: signed, once for whoever drops repetitions, and held
+while the receiver is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from standardwebhooks import Webhook
+from temporalio.client import Client, WorkflowExecutionStatus
+
+from catalog.connections import Connection
+from catalog.rules import Rule
+from delivery.result import Status
+from destinations.customerio.simulator.fault import Fault
+from destinations.webhook.fields import FIELDS
+from engine.dev_server import free_port
+from eventlog.fetch import read_event_log
+from operations.redelivery import redeliver
+from operations.steering import resume_connection
+from starter.api import served
+from tests.api.caller import parts_of
+from tests.contract.test_webhook_client import FIRST
+from tests.contract.webhook_receiver import Receiver, open_receiver
+from tests.integration.stack import SAMPLE, Stack, eventually, is_held, open_stack
+
+
+@pytest_asyncio.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with open_receiver() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def stack(temporal: Client, database: str, receiver: Receiver) -> AsyncIterator[Stack]:
+    host, port = receiver.host
+    async with open_stack(temporal, database, allowed_private_hosts=f"{host}:{port}") as opened:
+        yield opened
+
+
+async def webhook(stack: Stack, url: str, fields: Mapping[str, str] = {}) -> Connection:
+    return await stack.catalog.connections.create(
+        stack.organisation,
+        workspace=stack.workspace,
+        type="webhook",
+        name="Receiver",
+        fields={"url": url, "signing_secret": FIRST, **fields},
+        created_by="test",
+    )
+
+
+async def rule(stack: Stack, connection: Connection) -> Rule:
+    return await stack.rule(connection, action="send_webhook")
+
+
+async def test_an_event_is_delivered_and_its_log_shows_the_message(
+    stack: Stack, receiver: Receiver
+) -> None:
+    made = await rule(stack, await webhook(stack, receiver.url))
+    log = await stack.ended(await stack.emit())
+    [request] = receiver.requests
+    body = Webhook(FIRST).verify(request.content, request.headers)
+    assert body["payload"] == SAMPLE
+    assert (body["uuid"], body["rule"]) == (log.event_id, made.id)
+    [delivery] = log.deliveries
+    assert delivery.status is Status.COMPLETED
+    assert (delivery.identify, delivery.track) == (None, None)
+    assert delivery.send is not None
+    assert delivery.send.request == body
+    assert not stack.calls()
+
+
+async def test_what_failed_on_the_way_is_sent_again_under_the_same_id(
+    stack: Stack, receiver: Receiver
+) -> None:
+    receiver.fault = Fault(status=503)
+    await rule(stack, await webhook(stack, receiver.url))
+    handle = await stack.emit()
+    await eventually(lambda: arrived(receiver, 1))
+    receiver.fault = Fault(status=400)
+    log = await stack.ended(handle)
+    assert log.status is Status.FAILED
+
+    receiver.fault = None
+    await redeliver(stack.client, log.event_id)
+    assert (await stack.ended(handle)).status is Status.COMPLETED
+    ids = {request.headers["webhook-id"] for request in receiver.requests}
+    assert len(ids) == 1
+    assert len({request.content for request in receiver.requests}) == 1
+    assert len(receiver.requests) == 3
+
+
+async def arrived(receiver: Receiver, count: int) -> bool:
+    return len(receiver.requests) >= count
+
+
+async def test_a_receiver_that_is_gone_gets_what_waited_once_it_is_resumed(
+    stack: Stack, receiver: Receiver
+) -> None:
+    receiver.fault = Fault(status=410)
+    connection = await webhook(stack, receiver.url)
+    await rule(stack, connection)
+    handles = [await stack.emit()]
+    await stack.log_when(handles[0], is_held)
+    stored = await stack.catalog.connections.get(stack.organisation, connection.id)
+    assert (stored.status, stored.inactive_reason) == ("inactive", "manually_inactivated")
+
+    handles.append(await stack.emit())
+    await stack.log_when(handles[1], is_held)
+    assert len(receiver.requests) == 1  # nothing is sent while it is inactive
+
+    receiver.fault = None
+    await stack.catalog.connections.resume(stack.organisation, connection.id)
+    await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
+    for handle in handles:
+        assert (await stack.ended(handle)).status is Status.COMPLETED
+    assert len(receiver.requests) == 3
+
+
+async def test_what_waits_for_a_connection_that_is_deleted_ends_without_a_request(
+    stack: Stack, receiver: Receiver
+) -> None:
+    connection = await webhook(stack, receiver.url)
+    await rule(stack, connection)
+    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    handle = await stack.emit()
+    await stack.log_when(handle, is_held)
+    await stack.catalog.connections.delete(stack.organisation, connection.id, force=True)
+    await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
+    log = await stack.ended(handle)
+    assert log.status is Status.FAILED
+    assert "deleted" in str(log.deliveries[0].last_error)
+    assert not receiver.requests
+
+
+async def test_a_private_receiver_that_nobody_has_allowed_gets_nothing(
+    temporal: Client, database: str, receiver: Receiver
+) -> None:
+    async with open_stack(temporal, database) as stack:
+        await rule(stack, await webhook(stack, receiver.url.replace("http:", "https:")))
+        handle = await stack.emit(test=True)
+        log = await stack.ended(handle)
+        [delivery] = log.deliveries
+        assert "led to an address in a private network" in str(delivery.last_error)
+    assert not receiver.connections
+
+
+async def test_nothing_that_is_entered_as_a_secret_is_on_record(
+    stack: Stack, receiver: Receiver
+) -> None:
+    secrets = {
+        "auth_scheme": "basic",
+        "auth_username": "usr",
+        "auth_password": "never-to-be-seen",
+        "hmac_secret": "never-to-be-seen-either",
+    }
+    receiver.fault = Fault(status=400, body=" ".join(secrets.values()))
+    connection = await webhook(stack, receiver.url, secrets)
+    await rule(stack, connection)
+    handle = await stack.emit()
+    log = await stack.ended(handle)
+    history = await stack.client.get_workflow_handle(handle.id).fetch_history()
+    stored = await stack.catalog.connections.get(stack.organisation, connection.id)
+    for text in (repr(stored), log.model_dump_json(), history.to_json()):
+        for secret in ("never-to-be-seen", FIRST):
+            assert secret not in text
+    assert {field.key for field in FIELDS if field.secret}.isdisjoint(stored.settings)
+
+
+@pytest.mark.parametrize("mode", ["wrapped", "raw"])
+async def test_a_webhook_into_our_own_api_does_not_circle(
+    temporal: Client, database: str, mode: str
+) -> None:
+    port = free_port()
+    async with (
+        open_stack(temporal, database, allowed_private_hosts=f"127.0.0.1:{port}") as stack,
+        served(parts_of(stack), host="127.0.0.1", port=port) as url,
+    ):
+        key = await stack.catalog.publishable_keys.current(stack.organisation, stack.workspace)
+        assert key is not None
+        fields = {
+            "auth_scheme": "header",
+            "auth_header_name": "X-Meshes-Publishable-Key",
+            "auth_header_value": key.public_key,
+            "payload_mode": mode,
+        }
+        await rule(stack, await webhook(stack, f"{url}/api/v1/events", fields))
+        payload: dict[str, Any] = dict(SAMPLE)
+        for _ in range(10):  # raw: each event is what the one before had as its payload
+            payload = {"event": "user.signup", "payload": payload}
+        await stack.emit(payload=payload)
+        await stack.listed(4)
+        mine = f"EmitonceWorkspace = '{stack.workspace}'"
+
+        async def ended() -> bool:
+            running = f"{mine} AND ExecutionStatus = 'Running'"
+            return (await stack.client.count_workflows(running)).count == 0
+
+        await eventually(ended)
+        found = [run async for run in stack.client.list_workflows(mine)]
+        assert len(found) == 4
+        [last] = [run for run in found if run.status is WorkflowExecutionStatus.FAILED]
+        log = await read_event_log(stack.client, last.id)
+        assert "400" in str(log.deliveries[0].last_error)
