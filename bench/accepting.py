@@ -15,16 +15,15 @@ import asyncio
 import base64
 import json
 import secrets
-import statistics
 import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.facts import commit, machine
-from bench.processes import TICKS
+from bench.alternating import Side, alternate, keep
 from catalog import Catalog
 from catalog.cipher import CredentialCipher
 from catalog.embedded import EmbeddedPostgres
@@ -58,34 +57,17 @@ class Caller:
     header: Callable[[], str]
 
 
-@dataclass
-class Side:
-    """The API process of one commit."""
-
-    name: str
-    child: Child
-
-    @property
-    def cpu(self) -> float:
-        """Seconds, of all its threads."""
-        stat = Path(f"/proc/{self.child.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(stat[11]) + int(stat[12])) / TICKS
-
-    async def accept(self, events: int, caller: Caller) -> float:
-        """Emit so many; milliseconds of CPU for each."""
-        host, _, port = self.child.ready["http"].removeprefix("http://").partition(":")
-        body = json.dumps(caller.event).encode()
-        head = (
-            f"POST {BASE}/events HTTP/1.1\r\nHost: events.example.com\r\n{caller.header()}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        before = self.cpu
-        async with asyncio.TaskGroup() as group:
-            for _ in range(CONNECTIONS):
-                group.create_task(
-                    _emit(host, int(port), head.encode() + body, events // CONNECTIONS)
-                )
-        return 1000 * (self.cpu - before) / (events // CONNECTIONS * CONNECTIONS)
+async def accept(side: Side, events: int, caller: Caller) -> None:
+    """Emit so many, on connections side by side."""
+    host, _, port = side.child.ready["http"].removeprefix("http://").partition(":")
+    body = json.dumps(caller.event).encode()
+    head = (
+        f"POST {BASE}/events HTTP/1.1\r\nHost: events.example.com\r\n{caller.header()}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CONNECTIONS):
+            group.create_task(_emit(host, int(port), head.encode() + body, events // CONNECTIONS))
 
 
 async def _emit(host: str, port: int, request: bytes, times: int) -> None:
@@ -125,31 +107,10 @@ async def main(earlier: str, pairs: int, events: int, as_machine: bool) -> None:
             stack.push_async_callback(child.terminate)
             sides.append(Side(name, child))
         caller = await _caller(postgres.dsn, keys, as_machine)
-        figures = await _pairs(sides[0], sides[1], pairs, events, caller)
-    kind = "machine" if as_machine else "publishable"
-    stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    stored[kind] = {"machine": machine(), "commit": commit(), "earlier": earlier, **figures}
-    RESULTS.write_text(json.dumps(stored, indent=1) + "\n")
-    print(json.dumps(stored[kind], indent=1))
-
-
-async def _pairs(
-    earlier: Side, this: Side, pairs: int, events: int, caller: Caller
-) -> dict[str, Any]:
-    found: dict[str, list[float]] = {earlier.name: [], this.name: []}
-    for number in range(-1, pairs):  # the first is dropped
-        order = (earlier, this) if number % 2 else (this, earlier)
-        for side in order:
-            taken = await side.accept(events, caller)
-            if number >= 0:
-                found[side.name].append(round(taken, 3))
-    ratios = [b / a for a, b in zip(found[earlier.name], found[this.name], strict=True)]
-    return {
-        "events": events,
-        "cpu_ms": found,
-        "ratios": [round(one, 3) for one in ratios],
-        "ratio": round(statistics.median(ratios), 3),
-    }
+        events -= events % CONNECTIONS
+        work = partial(accept, caller=caller)
+        figures = await alternate(sides[0], sides[1], pairs, events, work)
+    keep(RESULTS, "machine" if as_machine else "publishable", earlier, figures)
 
 
 def _env(address: str, dsn: str, keys: list[bytes]) -> dict[str, str]:
@@ -168,9 +129,8 @@ def _env(address: str, dsn: str, keys: list[bytes]) -> dict[str, str]:
 
 
 async def _caller(dsn: str, keys: list[bytes], as_machine: bool) -> Caller:
-    catalog = await Catalog.open(
-        dsn, CredentialCipher({"c1": keys[0]}), lambda id: resource_id_hash(keys[2], id), registry
-    )
+    hashed = partial(resource_id_hash, keys[2])
+    catalog = await Catalog.open(dsn, CredentialCipher({"c1": keys[0]}), hashed, registry)
     try:
         organisation = (await catalog.organisations.default()).id
         workspace = (await catalog.workspaces.create(organisation, name="Acme app")).id

@@ -9,7 +9,16 @@ from pathlib import Path
 
 from tests.chaos.processes import ROOT
 
-RUN_BY_WORKERS = ("workflows", "activities", "delivery", "destinations", "engine", "worker.py")
+RUN_BY_WORKERS = (
+    "workflows",
+    "activities",
+    "delivery",
+    "destinations",
+    "engine",
+    "eventlog",
+    "operations",
+    "worker.py",
+)
 
 
 def before_last_change() -> str:

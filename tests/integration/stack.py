@@ -35,6 +35,7 @@ from settings import Settings
 from worker import make_worker
 
 SECRET = b"s" * 32
+CREDENTIAL_KEY = b"1" * 32
 SAMPLE: dict[str, Any] = {
     "userId": "usr_2048",
     "email": "test@example.com",
@@ -171,7 +172,7 @@ async def open_stack(
     client: Client, database: str, *, working: bool = True, **overrides: Any
 ) -> AsyncIterator[Stack]:
     """`working=False` starts no worker; `overrides` are settings."""
-    cipher = CredentialCipher({"k1": b"1" * 32})
+    cipher = CredentialCipher({"k1": CREDENTIAL_KEY})
     hashed = lambda resource_id: resource_id_hash(SECRET, resource_id)  # noqa: E731
     catalog = await Catalog.open(database, cipher, hashed, registry, max_connections=5)
     sim = await Simulator.start()
