@@ -34,10 +34,10 @@ SYNC := UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 $(UV) sync --frozen --qu
 
 # What it runs on; the packages that tests and checks need come with the first of them.
 setup: $(BIN)/.runtime
-	@$(BIN)/python -m engine.server_binary
+	@$(BIN)/python -m starter.dev.server_binary
 
 setup-dev: $(BIN)/.synced
-	@$(BIN)/python -m engine.server_binary
+	@$(BIN)/python -m starter.dev.server_binary
 
 .tools/bin/uv:
 	@echo "fetching uv $(UV_VERSION) into .tools/"

@@ -27,7 +27,7 @@ from bench.measure import Sample, StandIn, measure, settle
 from bench.processes import Process, python
 from bench.ratios import ratios
 from bench.workload import Workload
-from engine.dev_server import free_port
+from starter.dev.temporal_server import free_port
 
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 

@@ -26,18 +26,18 @@ from typing import Any
 from bench.alternating import Side, alternate, keep
 from catalog import Catalog
 from catalog.cipher import CredentialCipher
-from catalog.embedded import EmbeddedPostgres
 from destinations import registry
 from emitonce.ids import resource_id_hash
 from engine.connect import connect
-from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
+from process import migrate_database
+from starter.dev.postgres import EmbeddedPostgres
+from starter.dev.temporal_server import DevServer
 from starter.logs import configure_logs
 from tests.api.caller import BASE, Machine
 from tests.chaos.older_code import check_out
 from tests.chaos.processes import ROOT, Child
 from tests.integration.stack import SAMPLE
-from worker import migrate_database
 
 RESULTS = Path(__file__).parent / "results" / "accepting.json"
 CONNECTIONS = 4

@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from catalog.embedded import EmbeddedPostgres
+from starter.dev.postgres import EmbeddedPostgres
 
 
 async def main(directory: Path) -> None:

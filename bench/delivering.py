@@ -18,16 +18,16 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from bench.alternating import Side, alternate, keep
-from catalog.embedded import EmbeddedPostgres
 from emitonce import Emitter
 from engine.connect import connect
-from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
+from process import migrate_database
+from starter.dev.postgres import EmbeddedPostgres
+from starter.dev.temporal_server import DevServer
 from starter.logs import configure_logs
 from tests.chaos.older_code import check_out
 from tests.chaos.processes import ROOT, Child
 from tests.integration.stack import CREDENTIAL_KEY, SAMPLE, SECRET, Stack, open_stack
-from worker import migrate_database
 
 RESULTS = Path(__file__).parent / "results" / "delivering.json"
 

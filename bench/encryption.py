@@ -22,15 +22,16 @@ from typing import Any
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import WorkflowSerializationContext
 
-from catalog.embedded import EmbeddedPostgres
 from emitonce.codec import EncryptionCodec
 from emitonce.key_ring import KeyRing
 from engine.connect import connect
-from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
+from process import migrate_database
+from starter.dev.postgres import EmbeddedPostgres
+from starter.dev.temporal_server import DevServer
 from starter.logs import configure_logs
 from tests.integration.stack import SAMPLE, Stack, open_stack
-from worker import migrate_database, open_worker
+from worker import open_worker
 
 RESULTS = Path(__file__).parent / "results" / "encryption.json"
 KEYS = {"k1": bytes(range(32))}

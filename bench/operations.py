@@ -23,17 +23,17 @@ from typing import Any
 from temporalio.client import Client
 
 from bench.facts import commit, machine
-from catalog.embedded import EmbeddedPostgres
 from destinations.customerio.simulator import EU_KEY, Fault
 from engine.connect import connect
-from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
 from operations.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
 from operations.steering import resume_connection
+from process import migrate_database
+from starter.dev.postgres import EmbeddedPostgres
+from starter.dev.temporal_server import DevServer
 from tests.integration.stack import SAMPLE, Stack, open_stack
 from tests.operations.many import all_ended, emit_many, of_the_last_hour, visible
 from tests.operations.processes import worker_processes
-from worker import migrate_database
 
 RESULTS = Path(__file__).parent / "results" / "operations.json"
 HELD = "EmitonceState = 'held'"

@@ -22,12 +22,12 @@ from temporalio.common import MetricMeter
 
 from catalog import Catalog
 from catalog.cipher import CredentialCipher
-from catalog.embedded import EmbeddedPostgres
 from destinations import registry
+from process import migrate_database
 from starter.api.auth import Caller
 from starter.api.quotas import QuotaCheck, Quotas
 from starter.api.token_buckets import TokenBuckets
-from worker import migrate_database
+from starter.dev.postgres import EmbeddedPostgres
 
 RESULTS = Path(__file__).parent / "results" / "quotas.json"
 MANY = Quotas(*[10**12] * 4)

@@ -10,8 +10,8 @@ from temporalio.client import Client
 
 from bench.processes import Process
 from engine.connect import TemporalUnreachable, connect
-from engine.dev_server import free_port, server_flags
-from engine.server_binary import find_server_binary
+from starter.dev.server_binary import find_server_binary
+from starter.dev.temporal_server import free_port, server_flags
 
 # What `temporal server start-dev` has unless told otherwise; our own server's defaults differ.
 DEFAULTS = (

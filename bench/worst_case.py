@@ -27,7 +27,6 @@ import httpx
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowInstance
 
-from catalog.embedded import EmbeddedPostgres
 from delivery.event import read_event, read_without_payload
 from delivery.rule import MatchedRule, RuleMetadata
 from delivery.size import LARGEST_PAYLOAD, MOST_VALUES, is_small
@@ -35,17 +34,19 @@ from destinations.customerio.simulator import Fault
 from destinations.registry import build_messages
 from engine.connect import connect
 from engine.converter import data_converter
-from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
 from eventlog.export import Exported, Mark
 from eventlog.fetch import describe_event, read_run_log
 from operations.redelivery import redeliver
+from process import keep_what_is_loaded
+from starter.dev.postgres import EmbeddedPostgres
+from starter.dev.temporal_server import DevServer
 from starter.logs import configure_logs
 from tests.api.caller import Api, Machine
 from tests.console.site import Site, open_site, sign_in, token_in
 from tests.integration.stack import Stack, open_stack
 from tests.replay.record import new_database
-from worker import WORKFLOWS, keep_what_is_loaded, make_interceptors
+from worker import WORKFLOWS, make_interceptors
 
 ID = "5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e44"
 USER = {"userId": "usr_2048"}

@@ -17,6 +17,7 @@ from emitonce.key_ring import KeyRing
 from engine.converter import data_converter
 
 DEFAULT_ADDRESS = "localhost:7233"
+OLDEST_SERVER = (1, 32)  # with which this is tested
 
 
 class TemporalUnreachable(RuntimeError):

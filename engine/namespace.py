@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import structlog
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from engine.dev_server import RETENTION, namespace_retention
 from engine.search_attributes import register_search_attributes
 
 log = structlog.get_logger("emitonce.namespace")
+
+# How long the delivery log, de-duplication by idempotency key and redelivery last. The server's
+# own default for development is one day.
+RETENTION = timedelta(days=30)
 
 _NO_SUCH_NAMESPACE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 _REFUSED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED)
@@ -60,3 +66,11 @@ async def prepare_namespace(client: Client) -> None:
             f"namespace {client.namespace} lacks search attributes, and they can't be registered "
             f"with these credentials ({err.message}): create them by hand, see docs/production.md"
         ) from err
+
+
+async def namespace_retention(client: Client) -> timedelta:
+    """How long the namespace keeps closed runs."""
+    described = await client.workflow_service.describe_namespace(
+        DescribeNamespaceRequest(namespace=client.namespace)
+    )
+    return described.config.workflow_execution_retention_ttl.ToTimedelta()

@@ -14,8 +14,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from delivery.search_attributes import ALL
-from engine.dev_server import RETENTION, namespace_retention
-from engine.server_binary import OLDEST_SERVER
+from engine.connect import OLDEST_SERVER
+from engine.namespace import RETENTION, namespace_retention
 from operations.build_changes import examine_build
 from operations.finding import Finding, bad, fine, warn
 

@@ -7,14 +7,7 @@ import contextlib
 
 import structlog
 
-from settings import Settings, load_secrets
-from starter.api import Parts, serve
-from starter.api.codec import CodecAccess, ui_origins
-from starter.api.quotas import Quotas
-from starter.cli.output import console, print_line
-from starter.console import Console
-from starter.site import make_console
-from worker import (
+from process import (
     connect_observed,
     keep_what_is_loaded,
     observed,
@@ -23,6 +16,13 @@ from worker import (
     open_clients,
     watched_keys,
 )
+from settings import Settings, load_secrets
+from starter.api import Parts, serve
+from starter.api.codec import CodecAccess, ui_origins
+from starter.api.quotas import Quotas
+from starter.cli.output import console, print_line
+from starter.console import Console
+from starter.site import make_console
 
 log = structlog.get_logger()
 

@@ -22,12 +22,12 @@ import pytest_asyncio
 from temporalio.client import Client
 
 from catalog.database import open_pool
-from catalog.embedded import EmbeddedPostgres
 from catalog.migrate import migrate
 from destinations.registry import BY_TYPE
 from engine.connect import connect
-from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
+from starter.dev.postgres import EmbeddedPostgres
+from starter.dev.temporal_server import DevServer
 from tests.integration.stack import Stack, open_stack
 from tests.tiny_destinations import TINY
 

@@ -17,8 +17,8 @@ from bench.temporal_server import describe_runs, start_server
 from emitonce import Emitter
 from engine.connect import connect
 from engine.search_attributes import register_search_attributes
+from process import migrate_database, open_catalog
 from settings import Settings, load_secrets
-from worker import migrate_database, open_catalog
 
 EVENT = "user.signup"
 

@@ -14,9 +14,10 @@ from bench.lane import Lane
 from bench.lanes import ours
 from emitonce import Emitter
 from engine.connect import connect
+from process import open_catalog, open_clients
 from settings import Settings, load_secrets
 from starter.logs import configure_logs
-from worker import open_catalog, open_clients, open_worker
+from worker import open_worker
 
 
 def start(directory: Path, vendor: str) -> Lane:

@@ -22,7 +22,7 @@ import httpx
 from bench.emitter import Accept
 from bench.lane import Lane, Unavailable
 from bench.processes import ROOT, Process, python
-from engine.dev_server import free_port
+from starter.dev.temporal_server import free_port
 
 SERVER = ROOT / ".tools" / "restate" / "bin" / "restate-server"
 

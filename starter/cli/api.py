@@ -9,6 +9,7 @@ import typer
 
 from starter.cli.output import Json
 from starter.cli.parts import cli_settings, require_temporal
+from starter.dev.database import with_database
 
 
 def api(
@@ -30,4 +31,8 @@ def api(
     given = {name: value for name, value in chosen.items() if value is not None}
     from starter.api_process import run_api  # a second of imports that other commands don't need
 
-    asyncio.run(run_api(settings.model_copy(update=given), as_json=as_json))
+    async def serve() -> None:
+        async with with_database(settings.model_copy(update=given)) as complete:
+            await run_api(complete, as_json=as_json)
+
+    asyncio.run(serve())

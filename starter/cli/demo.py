@@ -12,14 +12,14 @@ import typer
 
 from destinations.customerio.destination import read_api_key
 from destinations.customerio.simulator import EU_KEY, US_KEY
+from process import on_signals
 from settings import Settings, SettingsError
 from starter.cli import tour_view
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, print_json, say
 from starter.cli.tour import Tour, Vendor
+from starter.dev.running_stack import DevPorts
 from starter.logs import configure_logs
-from starter.running_stack import DevPorts
-from worker import on_signals
 
 
 def demo(
@@ -48,7 +48,7 @@ def demo(
 
 
 async def _demo(settings: Settings, vendor: Vendor | None, *, once: bool, as_json: bool) -> None:
-    from starter.dev_stack import open_dev_stack  # imports that other commands don't need
+    from starter.dev.stack import open_dev_stack  # imports that other commands don't need
 
     ports = DevPorts(temporal=0, ui=0, simulator=0, http=0)
     stop = asyncio.Event()

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from process import on_signals
 from settings import Settings
 from starter.cli.output import Json, console, print_line, say
-from starter.running_stack import DevPorts
-from worker import on_signals
+from starter.dev.running_stack import DevPorts
 
 if TYPE_CHECKING:
-    from starter.dev_stack import DevStack
+    from starter.dev.stack import DevStack
 
 TemporalPort = Annotated[int, typer.Option(help="Port of the Temporal server; 0: any free one.")]
 UiPort = Annotated[int, typer.Option(help="Port of the Temporal Web UI; 0: any free one.")]
@@ -50,7 +50,7 @@ def dev(
 
 
 async def _dev(settings: Settings, ports: DevPorts, *, as_json: bool) -> None:
-    from starter.dev_stack import open_dev_stack  # imports that other commands don't need
+    from starter.dev.stack import open_dev_stack  # imports that other commands don't need
 
     stop = asyncio.Event()
     with on_signals(stop):

@@ -23,7 +23,7 @@ from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json
 from starter.cli.parts import cli_settings, require_temporal
-from worker import database_url
+from starter.dev.database import database_url
 
 REACH_SECONDS = 5.0
 # Signatures and deadlines bear more; the vendor's answers to events from the future are published

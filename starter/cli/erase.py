@@ -10,7 +10,7 @@ import typer
 
 from catalog.erasure import erase_workspace
 from catalog.errors import NotFound
-from engine.dev_server import namespace_retention
+from engine.namespace import namespace_retention
 from operations.erasure import erase_events, erase_events_of
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json, say

@@ -5,16 +5,13 @@ from __future__ import annotations
 from temporalio.service import RPCError
 
 from catalog import errors as catalog
-from catalog.embedded import EmbeddedPostgresError
 from catalog.key_watch import WrongKeys
 from delivery.bulk_redelivery import InvalidSelection
 from delivery.cursor import InvalidCursor
 from delivery.errors import InvalidEvent, MappingError
 from emitonce import errors as emit
 from engine.connect import TemporalUnreachable
-from engine.dev_server import DevServerError
 from engine.namespace import NamespaceUnfit
-from engine.server_binary import NoServerBinary
 from engine.telemetry import TelemetryError
 from eventlog.fetch import EventNotFound
 from operations.bulk_redelivery import RedeliveryNotFound
@@ -23,6 +20,9 @@ from operations.redelivery_plan import NotRedeliverable
 from operations.steering import AlreadyEnded, AttemptImminent, Held
 from settings import SettingsError
 from starter.cli.errors import Exit
+from starter.dev.postgres import EmbeddedPostgresError
+from starter.dev.server_binary import NoServerBinary
+from starter.dev.temporal_server import DevServerError
 from starter.listening import AddressTaken
 
 _CODES: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (

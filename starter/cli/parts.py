@@ -20,9 +20,10 @@ from emitonce import DeliveryFailed, Emitter, EventCanceled, EventHandle, Invali
 from emitonce.start import EventStarter
 from engine.connect import connect
 from eventlog.log import EventLog
+from process import key_watch, open_catalog, open_clients
 from settings import Secrets, Settings, SettingsError, load_secrets
-from starter.running_stack import running_stack
-from worker import key_watch, open_catalog, open_clients
+from starter.dev.database import with_database
+from starter.dev.running_stack import running_stack
 
 T = TypeVar("T")
 
@@ -113,6 +114,7 @@ async def open_parts(*, check_keys: bool = True) -> AsyncIterator[Parts]:
     settings = cli_settings().model_copy(update={"connect_timeout_seconds": CONNECT_SECONDS})
     secrets = load_secrets(settings)
     async with AsyncExitStack() as exits:
+        settings = await exits.enter_async_context(with_database(settings))
         catalog = await exits.enter_async_context(open_catalog(settings, secrets))
         if check_keys:
             await KeyWatch(

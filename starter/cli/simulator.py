@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from destinations.customerio.simulator import EU_KEY, US_KEY, Simulator, run_simulator
+from process import on_signals
 from settings import SettingsError
 from starter.cli.output import Json, console, print_line
-from worker import on_signals
 
 
 def simulator(

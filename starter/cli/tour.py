@@ -18,7 +18,7 @@ from starter.cli import tour_view
 from starter.cli.parts import CREATED_BY
 
 if TYPE_CHECKING:
-    from starter.dev_stack import DevStack
+    from starter.dev.stack import DevStack
 
 EVENT = "user.signup"
 OVERRIDE = "Signed Up"

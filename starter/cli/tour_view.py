@@ -22,7 +22,7 @@ from starter.cli.output import console
 
 if TYPE_CHECKING:
     from starter.cli.tour import Tour
-    from starter.dev_stack import DevStack
+    from starter.dev.stack import DevStack
 
 COLOURS = {
     Status.COMPLETED: "green",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from process import migrate_database
 from settings import Settings
 from starter.cli.output import Json, console, print_json, print_line
 from starter.cli.parts import cli_settings, require_temporal
-from worker import database_url, migrate_database, run
+from starter.dev.database import database_url, with_database
+from worker import run
 
 
 def worker(as_json: Json = False) -> None:
@@ -17,7 +19,12 @@ def worker(as_json: Json = False) -> None:
     """
     settings = cli_settings()
     require_temporal(settings)
-    asyncio.run(run(settings, ready=lambda: print_line({"ready": True}) if as_json else None))
+
+    async def work() -> None:
+        async with with_database(settings) as complete:
+            await run(complete, ready=lambda: print_line({"ready": True}) if as_json else None)
+
+    asyncio.run(work())
 
 
 def migrate(as_json: Json = False) -> None:

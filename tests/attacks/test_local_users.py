@@ -17,8 +17,8 @@ from settings import Settings, SettingsError, load_secrets
 from starter.api import failed_attempts
 from starter.api.codec import CodecAccess
 from starter.cli.connections import create
-from starter.codec_server import listen, serve_codec
-from starter.running_stack import alone
+from starter.dev.codec_server import listen, serve_codec
+from starter.dev.running_stack import alone
 from tests.security.test_codec_server import TOKEN, codec_server
 
 ANOTHER_USER = 65_534

@@ -17,6 +17,7 @@ RUN_BY_WORKERS = (
     "engine",
     "eventlog",
     "operations",
+    "process.py",
     "worker.py",
 )
 

@@ -19,14 +19,14 @@ from temporalio.client import Client
 
 from catalog import Catalog
 from catalog.cipher import CredentialCipher
-from catalog.embedded import EmbeddedPostgres
 from destinations import registry
 from destinations.customerio.simulator import Fault
 from emitonce.ids import resource_id_hash
 from emitonce.key_ring import KeyRing
 from engine.connect import connect
-from engine.dev_server import DevServer, Ports, free_port
 from engine.namespace import prepare_namespace
+from starter.dev.postgres import EmbeddedPostgres
+from starter.dev.temporal_server import DevServer, Ports, free_port
 from tests.chaos.processes import ROOT, Child, Ended, run_command
 
 EVENT = "user.signup"

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine.dev_server import free_port
+from starter.dev.temporal_server import free_port
 from tests.api.caller import Api
 from tests.clients.conftest import ROOT, installed, machine_key, run
 from tests.integration.stack import Stack, eventually

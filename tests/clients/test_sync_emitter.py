@@ -16,7 +16,7 @@ from socket import create_server
 import pytest
 
 from emitonce import NotAccepted, SyncEmitter
-from engine.dev_server import free_port
+from starter.dev.temporal_server import free_port
 from tests.clients.conftest import ROOT, run
 from tests.integration.stack import SAMPLE, Stack
 

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.dev_server import free_port
+from starter.dev.temporal_server import free_port
 
 ROOT = Path(__file__).parents[2]
 BUILT_COMPOSE = (

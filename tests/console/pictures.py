@@ -10,11 +10,11 @@ from pathlib import Path
 
 from playwright.async_api import Page
 
-from catalog.embedded import EmbeddedPostgres
 from catalog.migrate import migrate
 from engine.connect import connect
-from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
+from starter.dev.postgres import EmbeddedPostgres
+from starter.dev.temporal_server import DevServer
 from starter.logs import configure_logs
 from tests.conftest import open_pool
 from tests.console.chromium import open_browser

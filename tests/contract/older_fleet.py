@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from catalog.workers import WorkerShare
+from process import migrate_database
 from tests.conftest import database_url, on_server
 from tests.contract.catalog_samples import Tenant, opened
-from worker import migrate_database
 
 
 class OlderWorker:

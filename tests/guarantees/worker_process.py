@@ -41,7 +41,7 @@ class WorkerProcess:
 
 @asynccontextmanager
 async def worker_process(stack: Stack, *command: str) -> AsyncIterator[WorkerProcess]:
-    """`worker.py` on the test's servers and task queue; killed in the end if it still runs.
+    """`emitonce worker` on the test's servers and task queue; killed in the end if it still runs.
 
     `command` is what Python runs instead.
     """
@@ -55,7 +55,7 @@ async def worker_process(stack: Stack, *command: str) -> AsyncIterator[WorkerPro
         "EMITONCE_INSTANCE_SECRET": base64.b64encode(SECRET).decode(),
         "EMITONCE_PAYLOAD_ENCRYPTION": "false",  # as for the test, which reads along
     }
-    worker = WorkerProcess(_start(command or ("worker.py",), environment))
+    worker = WorkerProcess(_start(command or ("-m", "starter.cli.main", "worker"), environment))
     try:
         yield worker
     finally:

@@ -17,11 +17,11 @@ from catalog.rules import Rule
 from delivery.result import Status
 from destinations.customerio.simulator.fault import Fault
 from destinations.webhook.fields import FIELDS
-from engine.dev_server import free_port
 from eventlog.fetch import read_event_log
 from operations.redelivery import redeliver
 from operations.steering import resume_connection
 from starter.api import served
+from starter.dev.temporal_server import free_port
 from tests.api.caller import parts_of
 from tests.contract.test_webhook_client import FIRST
 from tests.contract.webhook_receiver import Receiver, open_receiver

@@ -23,7 +23,9 @@ async def worker_processes(stack: Stack, count: int, **settings: str) -> AsyncIt
     """So many, all known to each other; yields their process ids. They are ended in the end."""
     environment = environment_of(stack) | settings
     processes = [
-        await asyncio.create_subprocess_exec(sys.executable, "worker.py", cwd=ROOT, env=environment)
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "starter.cli.main", "worker"), cwd=ROOT, env=environment
+        )
         for _ in range(count)
     ]
 

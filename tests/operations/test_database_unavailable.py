@@ -11,14 +11,14 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
-from catalog.embedded import EmbeddedPostgres
 from delivery.result import Status
+from process import migrate_database
+from starter.dev.postgres import EmbeddedPostgres
 from tests.api.caller import Api, assert_error, open_api
 from tests.api.line import DatabaseLine
 from tests.contract.catalog_samples import all_changes_heard, opened
 from tests.integration.stack import SAMPLE, Stack, eventually, open_stack
 from tests.operations.processes import command
-from worker import migrate_database
 
 EVENT = {"event": "user.signup", "payload": SAMPLE}
 

@@ -14,10 +14,10 @@ from destinations.customerio.build import DEFAULT_MAPPING
 from destinations.customerio.simulator import Fault
 from emitonce import EventNotFound
 from engine.connect import connect
-from engine.dev_server import DevServer, Ports
 from engine.search_attributes import register_search_attributes
 from eventlog.log import EventLog
 from operations.redelivery import redeliver
+from starter.dev.temporal_server import DevServer, Ports
 from tests.api.line import DatabaseLine
 from tests.integration.stack import eventually, open_stack, waits
 from tests.unit.delivery_samples import path

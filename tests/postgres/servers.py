@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.connect import connect
-from engine.dev_server import free_port
-from engine.server_binary import build_server_binary
+from starter.dev.server_binary import build_server_binary
+from starter.dev.temporal_server import free_port
 
 OLDEST = 15
 HOST = "127.0.0.1"

@@ -17,14 +17,14 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 from temporalio.client import Client
 
-from catalog.embedded import EmbeddedPostgres
 from destinations.registry import this_release
 from engine.connect import connect
-from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
+from process import migrate_database
+from starter.dev.postgres import EmbeddedPostgres
+from starter.dev.temporal_server import DevServer
 from tests.integration.stack import open_stack
 from tests.replay.scenarios import SCENARIOS, Scenario
-from worker import migrate_database
 
 HISTORIES = Path(__file__).parent / "histories" / f"build_{this_release().newest_build}"
 ROOT = Path(__file__).resolve().parent.parent.parent

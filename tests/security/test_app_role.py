@@ -16,9 +16,9 @@ import pytest_asyncio
 
 from catalog import Catalog
 from catalog.database import open_pool
-from catalog.embedded import EmbeddedPostgres
 from catalog.migrate import MIGRATIONS, migrate
 from destinations import registry
+from starter.dev.postgres import EmbeddedPostgres
 from tests.conftest import database_url, on_server
 from tests.contract.catalog_samples import CIPHER, hash_resource_id
 

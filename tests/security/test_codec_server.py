@@ -16,7 +16,7 @@ from temporalio.converter import WorkflowSerializationContext
 from emitonce.codec import EncryptionCodec
 from emitonce.key_ring import KeyRing
 from starter.api.codec import LARGEST_BODY, CodecAccess, ui_origins
-from starter.codec_server import listen, serve_codec
+from starter.dev.codec_server import listen, serve_codec
 
 KEYS = {"k2": b"n" * 32, "k1": b"o" * 32}
 UI = "http://127.0.0.1:8233"

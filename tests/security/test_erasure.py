@@ -17,11 +17,11 @@ from delivery.result import Status
 from destinations.customerio.simulator import Fault
 from emitonce import EventHandle, EventNotFound, InvalidEvent
 from engine.connect import connect
-from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
 from eventlog.log import EventLog
 from operations.erasure import erase_events
 from operations.redelivery import redeliver
+from starter.dev.temporal_server import DevServer
 from tests.integration.stack import Stack, waits
 from tests.operations.processes import command
 

@@ -26,9 +26,10 @@ from emitonce import EmitError, Emitter, EventHandle
 from emitonce.codec import KEY_ID
 from emitonce.ids import resource_id_hash
 from emitonce.keys_in_use import keys_in_use
+from process import watched_keys
 from tests.integration.stack import SECRET, Stack, eventually
 from tests.security.conftest import NEW_KEY, OLD_KEY, ring_of, sealing_client
-from worker import open_worker, watched_keys
+from worker import open_worker
 
 OLD_CREDENTIAL, NEW_CREDENTIAL = {"k1": b"1" * 32}, {"c2": b"2" * 32}
 EVENTS, RULES = 67, 3

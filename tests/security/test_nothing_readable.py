@@ -24,8 +24,8 @@ from temporalio.client import Client
 from destinations.customerio.simulator import US_KEY, Fault
 from emitonce.key_ring import KeyRing
 from engine.connect import connect
-from engine.dev_server import DevServer, free_port
 from engine.search_attributes import register_search_attributes
+from starter.dev.temporal_server import DevServer, free_port
 from tests.api.caller import Api, open_api
 from tests.integration.stack import SECRET, Stack, is_held, open_stack, waits
 from tests.security import markers

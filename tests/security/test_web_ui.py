@@ -18,10 +18,10 @@ import pytest
 from emitonce.codec import EncryptionCodec
 from emitonce.key_ring import KeyRing
 from engine.connect import connect
-from engine.dev_server import DevServer
 from engine.search_attributes import register_search_attributes
 from starter.api.codec import CodecAccess, ui_origins
-from starter.codec_server import listen, serve_codec
+from starter.dev.codec_server import listen, serve_codec
+from starter.dev.temporal_server import DevServer
 from tests.integration.stack import open_stack
 from tests.security import markers
 from tests.security.conftest import OLD_KEY

@@ -12,9 +12,9 @@ from temporalio.client import Client
 
 from destinations.customerio.simulator import Fault
 from engine.connect import connect
-from engine.dev_server import free_port
 from engine.telemetry import TelemetryError, open_telemetry
 from operations.backlog import measured_backlog
+from starter.dev.temporal_server import free_port
 from tests.integration.stack import SAMPLE, Stack, eventually, is_held, open_stack, waits
 from tests.ship.scrape import Metrics, scrape
 

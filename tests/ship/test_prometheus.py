@@ -21,9 +21,9 @@ from temporalio.client import Client
 
 from destinations.customerio.simulator import Fault
 from engine.connect import connect
-from engine.dev_server import free_port
 from engine.telemetry import open_telemetry
 from operations.backlog import measured_backlog
+from starter.dev.temporal_server import free_port
 from tests.api.caller import open_api
 from tests.integration.stack import eventually, open_stack
 

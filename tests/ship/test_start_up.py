@@ -17,10 +17,10 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from engine.connect import connect
-from engine.dev_server import free_port
 from engine.namespace import NamespaceUnfit, prepare_namespace
 from settings import Settings
 from starter.cli.exit_codes import exit_code
+from starter.dev.temporal_server import free_port
 from tests.integration.stack import Stack, eventually
 from tests.operations.processes import ROOT, environment_of
 from worker import run

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import SecretStr
 from temporalio.client import Client
 
 from catalog import Catalog
@@ -20,18 +21,20 @@ from destinations.destination import Client as DestinationClient
 from emitonce import Emitter
 from emitonce.codec import EncryptionCodec
 from engine.connect import connect
-from engine.dev_server import DevServer, Ports
 from engine.links import run_url
 from engine.search_attributes import register_search_attributes
-from engine.server_binary import Say
+from process import migrate_database, open_catalog, open_clients
 from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.api import Parts, served
 from starter.api.codec import CodecAccess, ui_origins
-from starter.codec_server import listen, serve_codec
 from starter.console import development_key
-from starter.running_stack import DevPorts, alone, announced
+from starter.dev.codec_server import listen, serve_codec
+from starter.dev.database import database_url
+from starter.dev.running_stack import DevPorts, alone, announced
+from starter.dev.server_binary import Say
+from starter.dev.temporal_server import DevServer, Ports
 from starter.site import make_console
-from worker import database_url, migrate_database, open_catalog, open_clients, open_worker
+from worker import open_worker
 
 HOST = "127.0.0.1"
 
@@ -113,6 +116,7 @@ async def open_dev_stack(
         settings = settings.model_copy(update={"ui_url": ui})
         database = await parts.enter_async_context(database_url(settings))
         await migrate_database(database)
+        settings = settings.model_copy(update={"database_url": SecretStr(database)})
         catalog = await parts.enter_async_context(open_catalog(settings, secrets))
         clients = await parts.enter_async_context(open_clients(settings))
         client = await connect(

@@ -13,24 +13,20 @@ import socket
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, UpdateNamespaceRequest
+from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import Client
 
 from delivery.search_attributes import ALL
 from engine.connect import TemporalUnreachable, connect
-from engine.server_binary import Say, find_server_binary
+from engine.namespace import RETENTION, namespace_retention
+from starter.dev.server_binary import Say, find_server_binary
 
 HOST = "127.0.0.1"
 START_SECONDS = 60
 STOP_SECONDS = 20
-
-# How long the delivery log, de-duplication by idempotency key and redelivery last. The server's
-# own default for development is one day.
-RETENTION = timedelta(days=30)
 
 # One node, one database: partitions would only cost forwarding, and eager tasks save a third of
 # the way. `tools/temporal-dev` has these as defaults, the official tool doesn't.
@@ -163,7 +159,7 @@ class DevServer:
                         f"the Temporal server ended at once:\n{_last_words(self.log)}"
                     )
                 await asyncio.wait([connecting], timeout=0.05)
-            await ensure_retention(await connecting)
+            await _ensure_retention(await connecting)
         except TemporalUnreachable as err:
             raise DevServerError(
                 f"the Temporal server does not answer:\n{_last_words(self.log)}"
@@ -174,23 +170,11 @@ class DevServer:
                 await connecting
 
 
-async def ensure_retention(client: Client, retention: timedelta = RETENTION) -> bool:
-    """Raise the namespace's retention where it is shorter; True when it was."""
-    found = await namespace_retention(client)
-    if found >= retention:
-        return False
-    request = UpdateNamespaceRequest(namespace=client.namespace)
-    request.config.workflow_execution_retention_ttl.FromTimedelta(retention)
-    await client.workflow_service.update_namespace(request)
-    return True
-
-
-async def namespace_retention(client: Client) -> timedelta:
-    """How long the namespace keeps closed runs."""
-    described = await client.workflow_service.describe_namespace(
-        DescribeNamespaceRequest(namespace=client.namespace)
-    )
-    return described.config.workflow_execution_retention_ttl.ToTimedelta()
+async def _ensure_retention(client: Client) -> None:
+    if await namespace_retention(client) < RETENTION:
+        request = UpdateNamespaceRequest(namespace=client.namespace)
+        request.config.workflow_execution_retention_ttl.FromTimedelta(RETENTION)
+        await client.workflow_service.update_namespace(request)
 
 
 def server_flags() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from catalog.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from starter.dev.postgres import EmbeddedPostgres, EmbeddedPostgresError
 from tests.contract.catalog_samples import eventually
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root's runs as another user")
@@ -62,7 +62,7 @@ async def test_last_one_to_leave_stops_it(tmp_path):
 IN_ANOTHER_PROCESS = """
 import asyncio, sys
 from pathlib import Path
-from catalog.embedded import EmbeddedPostgres
+from starter.dev.postgres import EmbeddedPostgres
 
 async def main():
     server = await EmbeddedPostgres.start(Path(sys.argv[1]))

@@ -21,9 +21,10 @@ from pathlib import Path
 
 from temporalio.testing import WorkflowEnvironment
 
-OLDEST_SERVER = (1, 32)
+from engine.connect import OLDEST_SERVER
+
 OLDEST_GO = (1, 26)
-SOURCES = Path(__file__).resolve().parent.parent / "tools" / "temporal-dev"
+SOURCES = Path(__file__).resolve().parents[2] / "tools" / "temporal-dev"
 DOWNLOAD_SECONDS = 120
 BUILD_SECONDS = 1_800
 # Google Storage's own way to leave out its gRPC transport (Envoy's protocol, with 136 packages):

@@ -37,7 +37,7 @@ from urllib.parse import quote
 
 import asyncpg  # type: ignore[import-untyped]
 
-from catalog.passing import let_pass
+from starter.dev.directory_access import let_pass
 
 VERSION = 18
 SUPERUSER = "postgres"
