@@ -39,7 +39,6 @@ class CallStory:
     state: str
     tone: str
     not_sent: str | None = None
-    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def _story(delivery: DeliveryLog, rules: Mapping[str, str], ended: bool, now: da
 def _call(name: Call, delivery: DeliveryLog) -> CallStory:
     call = delivery.call(name)
     if call is None:
-        return CallStory(name, None, (), *_unsent(name, delivery), path=f"/{name}")
+        return CallStory(name, None, (), *_unsent(name, delivery))
     attempts = call.attempts
     made = []
     for place, attempt in enumerate(attempts):
@@ -94,7 +93,7 @@ def _call(name: Call, delivery: DeliveryLog) -> CallStory:
             )
         )
     state, tone = _state(call, delivery)
-    return CallStory(name, call, tuple(made), state, tone, path=f"/{name}")
+    return CallStory(name, call, tuple(made), state, tone)
 
 
 def _state(call: CallLog, delivery: DeliveryLog) -> tuple[str, str]:

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from catalog.workers import WorkerShare
 from destinations.customerio.metadata import MAPPED_FIELDS
+from destinations.registry import FIRST_RELEASE
 from tests.api.caller import Api, assert_error, is_uuid
 from tests.integration.stack import SAMPLE
 
@@ -344,6 +346,15 @@ async def test_what_is_wrong_is_said_in_plain_words(api: Api):
     }
     of_limit = (await api.get("/events", limit="many")).json()["error"]["message"]
     assert of_limit == "limit: must be a whole number"
+
+
+async def test_what_a_running_worker_does_not_know_is_neither_offered_nor_made(api: Api):
+    body = new_connection(api, type="webhook", metadata={"url": "https://example.com/hook"})
+    async with WorkerShare(api.stack.catalog.workers, knows=FIRST_RELEASE).kept():
+        offered = (await api.get("/integrations")).json()
+        assert [one["type"] for one in offered["records"]] == ["customer_io"]
+        assert_error(await api.post("/connections", body), 409)
+    assert (await api.post("/connections", body)).status_code == 201
 
 
 async def test_stored_mapping_is_delivered_by(api: Api):

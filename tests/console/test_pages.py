@@ -47,7 +47,8 @@ async def test_no_page_keeps_anybody_out(shared_site: Site, there: Populated, br
         await shared_site.sign_in(page)
         await page.goto(f"{shared_site.url}/workspaces")
         await look(page, "workspaces")
-        for name, path in there.pages().items():
+        pages = there.pages() | {"new-webhook": "/connections/new?type=webhook"}
+        for name, path in pages.items():
             await page.goto(shared_site.at(path))
             await look(page, name)
     assert {where: what for where, what in found.items() if what} == {}
