@@ -99,7 +99,7 @@ fuzz: setup-dev
 
 # The attacks of docs/security.md, its table and tests/attacks/reports/latest.json: on loopback,
 # bounded in number and time. `make test` makes them too, with fewer bodies.
-attack: setup
+attack: setup-dev
 	@$(BIN)/python -m tests.attacks
 
 # Real servers, workers, API and vendor as processes, and what can go wrong with each; one oracle.
