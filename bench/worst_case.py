@@ -146,7 +146,6 @@ async def main(rounds: int, rules: int) -> None:
         try:
             client = await connect(server.address)
             await register_search_attributes(client)
-            keep_what_is_loaded()
             for shape, payload in shapes().items():
                 tables[shape] = {name: {"ms": took} for name, took in pure(payload, rounds).items()}
                 database = await new_database(postgres.dsn, f"worst_{shape}")
@@ -169,6 +168,7 @@ async def opened(client: Client, database: str) -> AsyncIterator[tuple[Stack, Si
         assert key is not None
         machine = Machine(stack.organisation, site.access_key, site.secret_key)
         await sign_in(http, site.access_key, site.secret_key)
+        keep_what_is_loaded()
         yield stack, site, Api(stack, site.url, http, machine, key.public_key)
 
 
