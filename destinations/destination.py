@@ -118,12 +118,21 @@ class Action:
 
 
 @dataclass(frozen=True)
+class Entered:
+    """What was entered of a connection, settings and secrets by the keys of its fields."""
+
+    settings: Mapping[str, str]
+    secrets: Mapping[str, SecretStr]
+
+
+@dataclass(frozen=True)
 class Destination:
     """`client` names the class that makes the requests, as `module:class`; see `clients.py`.
 
     `requests_per_second` is what the vendor takes from one connection. `builds` are the versions of
     the builder (`MatchedRule.build`) at which its messages changed; all destinations count alike.
-    `unmapped` says what becomes of payload keys that aren't mapped.
+    `unmapped` says what becomes of payload keys that aren't mapped. `tested_before_saving`: a
+    connection is verified first, unless whoever saves it skips that.
     """
 
     type: str
@@ -137,6 +146,7 @@ class Destination:
     judge: Callable[[Reply], Outcome] = judge_reply
     requests_per_second: int = 100
     builds: tuple[int, ...] = (1,)
+    tested_before_saving: bool = False
 
     def action(self, key: str) -> Action | None:
         return next((action for action in self.actions if action.key == key), None)
@@ -159,6 +169,14 @@ class Destination:
             if text or one.required:
                 read[one.key] = one.check(text)
         return read
+
+    def enter(self, given: Mapping[str, str]) -> Entered:
+        """Read what isn't stored yet. Raises `InvalidField`."""
+        read = self.read_fields(given)
+        return Entered(
+            {key: value for key, value in read.items() if key not in self.secret_keys},
+            {key: SecretStr(value) for key, value in read.items() if key in self.secret_keys},
+        )
 
     @property
     def secret_keys(self) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ async def run_api(settings: Settings, *, as_json: bool) -> None:
         parts = Parts(
             client=client,
             catalog=catalog,
+            clients=clients,
             instance_secret=secrets.instance_secret,
             task_queue=settings.task_queue,
             ui_url=settings.ui_url,

@@ -50,4 +50,5 @@ WEBHOOK = Destination(
         ),
     ),
     judge=judge,
+    tested_before_saving=True,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from temporalio.client import Client
@@ -9,6 +10,7 @@ from temporalio.common import MetricMeter
 
 from catalog import Catalog
 from delivery.size import LARGEST_PAYLOAD
+from destinations.destination import Client as DestinationClient
 from emitonce.start import TASK_QUEUE, EventStarter
 from starter.api.codec import CodecAccess
 from starter.api.quotas import Quotas
@@ -20,7 +22,8 @@ class Parts:
     `public_url` where they open this, when it isn't where it listens. An event's payload has at
     most `largest_payload` bytes.
 
-    `quotas` are for keys and workspaces that have none of their own.
+    `quotas` are for keys and workspaces that have none of their own. `clients` are those of
+    destinations, by type.
 
     With `codec`, `/codec` decodes for that Web UI and for Temporal's command line.
     """
@@ -35,6 +38,7 @@ class Parts:
     quotas: Quotas = field(default_factory=Quotas)
     meter: MetricMeter = MetricMeter.noop
     largest_payload: int = LARGEST_PAYLOAD
+    clients: Mapping[str, DestinationClient] = field(default_factory=dict)
 
     def event_starter(self) -> EventStarter:
         return EventStarter(

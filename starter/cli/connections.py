@@ -15,10 +15,14 @@ from starter.cli.errors import CommandFailed, Exit
 from starter.cli.fields import ApiKey, Region, SecretKeys, Sets, destination_of, read_fields
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import CREATED_BY, Parts, with_parts
+from starter.connection_test import failed_test
 from starter.shapes import connection_object
 
 connections = typer.Typer(help="Connections: to one destination each, with its secrets.")
 
+SkipTest = Annotated[
+    bool, typer.Option("--skip-test", help="Save a webhook without a test message to it.")
+]
 Id = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's id.")]
 
 
@@ -31,14 +35,18 @@ def create(
     secrets: SecretKeys = None,
     region: Region = None,
     api_key: ApiKey = None,
+    skip_test: SkipTest = False,
     as_json: Json = False,
 ) -> None:
     """Create a connection. Its secrets are encrypted and never shown again."""
     fields = read_fields(
         destination_of(type), settings, secrets, region=region, api_key=api_key, new=True
     )
-    made = with_parts(
-        lambda parts: parts.catalog.connections.create(
+
+    async def make(parts: Parts) -> Connection:
+        if not skip_test:
+            await _test(parts, type, fields)
+        return await parts.catalog.connections.create(
             parts.organisation,
             workspace=workspace,
             type=type,
@@ -46,8 +54,8 @@ def create(
             fields=fields,
             created_by=CREATED_BY,
         )
-    )
-    _print(made, as_json, wrapped=True)
+
+    _print(with_parts(make), as_json, wrapped=True)
 
 
 @connections.command("list")
@@ -91,6 +99,7 @@ def update(
     requests_per_second: Annotated[
         int | None, typer.Option(help="At most, over all workers; 0 for the vendor's own limit.")
     ] = None,
+    skip_test: SkipTest = False,
     as_json: Json = False,
 ) -> None:
     """Change what is given. A new secret or setting lets held deliveries go on."""
@@ -102,13 +111,16 @@ def update(
 
     async def change(parts: Parts) -> Connection:
         known = await parts.catalog.connections.get(parts.organisation, connection)
+        fields = read_fields(
+            destination_of(known.type), settings, secrets, region=region, api_key=api_key
+        )
+        if renewed and not skip_test:
+            await _test(parts, known.type, fields, known)
         changed = await parts.catalog.connections.update(
             parts.organisation,
             connection,
             name=name,
-            fields=read_fields(
-                destination_of(known.type), settings, secrets, region=region, api_key=api_key
-            ),
+            fields=fields,
             requests_per_second=requests_per_second,
         )
         if changed.active and renewed:
@@ -193,3 +205,10 @@ def _print(connection: Connection, as_json: bool, *, wrapped: bool = False) -> N
         f"{connection.status}{why}",
         markup=False,
     )
+
+
+async def _test(
+    parts: Parts, type: str, fields: dict[str, str], stored: Connection | None = None
+) -> None:
+    if failure := await failed_test(await parts.clients(), parts.catalog, type, fields, stored):
+        raise CommandFailed(Exit.BAD, f"{failure}; --skip-test saves it all the same")

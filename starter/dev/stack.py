@@ -129,6 +129,7 @@ async def open_dev_stack(
         api = Parts(
             client=client,
             catalog=catalog,
+            clients=clients,
             instance_secret=secrets.instance_secret,
             task_queue=settings.task_queue,
             ui_url=ui,

@@ -160,6 +160,7 @@ def parts_of(stack: Stack, **changes: Any) -> Parts:
     fields: dict[str, Any] = {
         "client": stack.client,
         "catalog": stack.catalog,
+        "clients": stack.clients,
         "instance_secret": SECRET,
         "task_queue": stack.task_queue,
         "ui_url": "http://127.0.0.1:8233",

@@ -4,13 +4,18 @@ while the receiver is gone.
 
 from __future__ import annotations
 
+import asyncio
+import base64
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from standardwebhooks import Webhook
 from temporalio.client import Client, WorkflowExecutionStatus
+from typer.testing import CliRunner
 
 from catalog.connections import Connection
 from catalog.rules import Rule
@@ -21,11 +26,14 @@ from eventlog.fetch import read_event_log
 from operations.redelivery import redeliver
 from operations.steering import resume_connection
 from starter.api import served
+from starter.cli.connections import connections
+from starter.cli.errors import CommandFailed
 from starter.dev.temporal_server import free_port
-from tests.api.caller import parts_of
+from tests.api.caller import assert_error, open_api, parts_of
+from tests.console.site import open_site, sign_in, token_in
 from tests.contract.test_webhook_client import FIRST
 from tests.contract.webhook_receiver import Receiver, open_receiver
-from tests.integration.stack import SAMPLE, Stack, eventually, is_held, open_stack
+from tests.integration.stack import SAMPLE, SECRET, Stack, eventually, is_held, open_stack
 
 
 @pytest_asyncio.fixture
@@ -205,3 +213,104 @@ async def test_a_webhook_into_our_own_api_does_not_circle(
         [last] = [run for run in found if run.status is WorkflowExecutionStatus.FAILED]
         log = await read_event_log(stack.client, last.id)
         assert "400" in str(log.deliveries[0].last_error)
+
+
+async def test_a_webhook_is_saved_when_a_test_message_is_accepted_or_skipped(
+    stack: Stack, receiver: Receiver
+) -> None:
+    async with open_api(stack) as api:
+        metadata = {"url": receiver.url, "signing_secret": FIRST}
+        new = {
+            "workspace": stack.workspace,
+            "type": "webhook",
+            "name": "Receiver",
+            "metadata": metadata,
+        }
+        receiver.fault = Fault(status=404)
+        refused = await api.post("/connections", new)
+        assert_error(refused, 400, "metadata")
+        assert "a test message was answered with 404" in refused.text
+        assert (await api.get("/connections")).json()["count"] == 0
+
+        receiver.fault = None
+        made = await api.post("/connections", new)
+        assert made.status_code == 201
+        assert len(receiver.requests) == 2
+        test = receiver.requests[-1]
+        assert Webhook(FIRST).verify(test.content, test.headers)["event"] == "emitonce.test"
+
+        at = f"/connections/{made.json()['connection']['id']}"
+        receiver.fault = Fault(status=500)
+        changed = {"name": "Receiver", "metadata": {"payload_mode": "raw"}}
+        assert_error(await api.call("PUT", at, changed), 400, "metadata")
+        test = receiver.requests[-1]  # with the stored secret
+        assert Webhook(FIRST).verify(test.content, test.headers) == {"test": True}
+        count = len(receiver.requests)
+        assert (await api.call("PUT", at, changed | {"skip_test": True})).status_code == 200
+        assert (await api.call("PUT", at, {"name": "Other", "metadata": {}})).status_code == 200
+        assert len(receiver.requests) == count
+        shown = (await api.get(at)).json()
+        assert shown["metadata"]["payload_mode"] == "raw"
+        assert FIRST not in str(shown)
+
+
+async def test_the_console_tests_a_webhook_before_it_is_saved(
+    stack: Stack, receiver: Receiver
+) -> None:
+    async with (
+        open_site(stack) as site,
+        httpx.AsyncClient(base_url=site.url, follow_redirects=True) as http,
+    ):
+        await sign_in(http, site.access_key, site.secret_key)
+        base = f"/w/{stack.workspace}/connections"
+        page = await http.get(f"{base}/new", params={"type": "webhook"})
+        form = {
+            "csrf": token_in(page),
+            "type": "webhook",
+            "name": "Receiver",
+            "f.url": receiver.url,
+            "f.signing_secret": FIRST,
+        }
+        receiver.fault = Fault(status=500)
+        told = await http.post(base, data=form)
+        assert told.status_code == 400
+        assert "A test message was answered with 500" in told.text
+        saved = await http.post(base, data=form | {"skip_test": "on"})
+        assert "The connection is saved" in saved.text
+        assert len(receiver.requests) == 1
+        changed = {"csrf": token_in(saved), "name": "Receiver", "f.url": f"{receiver.url}/new"}
+        told = await http.post(saved.url.path, data=changed)
+        assert "A test message was answered with 500" in told.text
+        receiver.fault = None
+        assert "Saved." in (await http.post(saved.url.path, data=changed)).text
+        assert [request.target for request in receiver.requests][1:] == ["/hooks/new"] * 2
+        test = receiver.requests[-1]  # with the secret that is stored
+        assert Webhook(FIRST).verify(test.content, test.headers)["event"] == "emitonce.test"
+
+
+async def test_the_command_line_tests_a_webhook_before_it_is_saved(
+    stack: Stack, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    host, port = receiver.host
+    for name, value in {
+        "EMITONCE_ALLOWED_PRIVATE_HOSTS": f"{host}:{port}",
+        "EMITONCE_DATABASE_URL": stack.database,
+        "EMITONCE_DATA_DIR": str(tmp_path),
+        "EMITONCE_CREDENTIAL_KEYS": f"k1:{base64.b64encode(b'1' * 32).decode()}",
+        "EMITONCE_INSTANCE_SECRET": base64.b64encode(SECRET).decode(),
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    async def create(*more: str) -> Any:
+        command = ["create", "--workspace", stack.workspace, "--name", "Receiver", *more]
+        command += ["--type", "webhook", "--set", f"url={receiver.url}"]
+        return await asyncio.to_thread(CliRunner().invoke, connections, command)
+
+    receiver.fault = Fault(status=404)
+    refused = await create()
+    assert isinstance(refused.exception, CommandFailed)
+    assert "answered with 404" in str(refused.exception)
+    assert (await create("--skip-test")).exit_code == 0
+    receiver.fault = None
+    assert (await create()).exit_code == 0
+    assert len(receiver.requests) == 2

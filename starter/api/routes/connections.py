@@ -16,6 +16,7 @@ from destinations.registry import BY_TYPE
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
 from starter.api.errors import bad_request
+from starter.api.parts import Parts
 from starter.api.queries import DEFAULT_LIMIT, ConnectionId, Cursor, Limit, WorkspaceId
 from starter.api.routing import authentication, caller_of, management_router, organisation_of
 from starter.api.schemas.management import (
@@ -27,6 +28,7 @@ from starter.api.schemas.management import (
     DeletedConnection,
 )
 from starter.api.schemas.shared import Page
+from starter.connection_test import failed_test
 from starter.connections import delete_connection as delete_and_tell
 from starter.connections import tell_held
 from starter.shapes import connection_object
@@ -79,14 +81,19 @@ async def list_workspace_connections(
     openapi_extra=body_of(ConnectionInput),
 )
 async def create_connection(request: Request) -> Any:
-    """Secrets are encrypted. They aren't tried: a wrong one is found by the first delivery."""
+    """Secrets are encrypted. Only webhooks are tried, by a test message; a wrong secret of another
+    destination is found by the first delivery.
+    """
     given = await read_model(request, ConnectionInput)
+    fields = _fields(given.type, given.metadata)
+    if not given.skip_test:
+        await _test(request, given.type, fields)
     made = await _connections(request).create(
         organisation_of(request),
         workspace=given.workspace,
         type=given.type,
         name=given.name,
-        fields=_fields(given.type, given.metadata),
+        fields=fields,
         hidden=given.hidden,
         created_by=caller_of(request).key,
     )
@@ -122,11 +129,14 @@ async def update_connection(request: Request, connection_id: ConnectionId) -> An
     """
     given = await read_model(request, ChangedConnection)
     stored = await _connections(request).get(organisation_of(request), connection_id)
+    fields = _fields(stored.type, given.metadata)
+    if not given.skip_test:
+        await _test(request, stored.type, fields, stored)
     changed = await _connections(request).update(
         organisation_of(request),
         connection_id,
         name=given.name,
-        fields=_fields(stored.type, given.metadata),
+        fields=fields,
         hidden=given.hidden,
     )
     told = not changed.active or await tell_held(request.app.state.parts, changed)
@@ -201,6 +211,14 @@ def _fields(type: str, metadata: Mapping[str, Any]) -> dict[str, str]:
         if not isinstance(value, str):
             raise bad_request(f"metadata.{key}", f"must be a string, not {kind(value)}")
     return given
+
+
+async def _test(
+    request: Request, type: str, fields: Mapping[str, str], stored: Stored | None = None
+) -> None:
+    parts: Parts = request.app.state.parts
+    if failure := await failed_test(parts.clients, parts.catalog, type, fields, stored):
+        raise bad_request("metadata", f"{failure}; set skip_test to save it all the same")
 
 
 def _connections(request: Request) -> Connections:

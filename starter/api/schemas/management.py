@@ -135,18 +135,25 @@ class CatalogEntry(Answer):
     updated_at: Moment
 
 
+SkipTest = Annotated[
+    Flag, Field(description="A webhook is sent a test message before it is saved, unless so.")
+]
+
+
 class ConnectionInput(Input):
     workspace: Annotated[Text, Field(json_schema_extra={"format": "uuid"})]
     type: IntegrationType
     name: ConnectionName
     metadata: ConnectionMetadata
     hidden: Flag = False
+    skip_test: SkipTest = False
 
 
 class ChangedConnection(Input):
     name: ConnectionName
     metadata: ChangedMetadata
     hidden: Flag | None = None
+    skip_test: SkipTest = False
 
 
 class DeleteConnection(Input):

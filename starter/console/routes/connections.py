@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
-from pydantic import SecretStr
 from starlette.responses import Response
 
 from catalog.connections import Connection
@@ -18,6 +15,7 @@ from delivery.errors import InvalidField
 from destinations.destination import Destination, Verdict, Verification
 from destinations.registry import BY_TYPE
 from operations.held_runs import count_held
+from starter.connection_test import failed_test
 from starter.connections import delete_connection as delete_and_tell
 from starter.connections import tell_held
 from starter.console.forms import Form
@@ -35,14 +33,6 @@ from starter.console.route import (
 from starter.console.words import sentence
 
 router = console_router()
-
-
-@dataclass(frozen=True)
-class _Entered:
-    """What stands in the form."""
-
-    settings: Mapping[str, str]
-    secrets: Mapping[str, SecretStr]
 
 
 @router.get("/w/{workspace_id}/connections")
@@ -90,6 +80,8 @@ async def create_connection(request: Request, workspace_id: str) -> Response:
     if form.has("verify"):
         check = await _check(request, destination, given)
         return await _form_page(request, destination, values, check=check)
+    if faults := await _failed_test(request, destination, given):
+        return await _form_page(request, destination, values, faults=faults, status=400)
     try:
         made = await parts_of(request).catalog.connections.create(
             session.organisation,
@@ -128,6 +120,8 @@ async def update_connection(request: Request, workspace_id: str, connection_id: 
     form, destination = form_of(request), _destination(connection.type)
     given = _given(form, destination, stored=True)
     values = {"name": form.text("name"), **given}
+    if faults := await _failed_test(request, destination, given, connection):
+        return await _page(request, connection, values=values, faults=faults, status=400)
     try:
         changed = await parts_of(request).catalog.connections.update(
             session_of(request).organisation,
@@ -274,15 +268,23 @@ async def _check(
     request: Request, destination: Destination, given: dict[str, str]
 ) -> dict[str, Any]:
     try:
-        read = destination.read_fields(given)
+        credential = destination.enter(given)
     except InvalidField as err:
         return _unchecked(_fault(err.field, err.problem, destination))
-    secret = destination.secret_keys
-    credential = _Entered(
-        {key: value for key, value in read.items() if key not in secret},
-        {key: SecretStr(value) for key, value in read.items() if key in secret},
-    )
     return _told(await request.app.state.console.verify(destination.type, credential))
+
+
+async def _failed_test(
+    request: Request,
+    destination: Destination,
+    given: dict[str, str],
+    stored: Connection | None = None,
+) -> dict[str, str]:
+    if form_of(request).has("skip_test"):
+        return {}
+    parts = parts_of(request)
+    failure = await failed_test(parts.clients, parts.catalog, destination.type, given, stored)
+    return {"skip_test": sentence(failure)} if failure else {}
 
 
 def _told(check: Verification) -> dict[str, Any]:

@@ -1,0 +1,42 @@
+"""A test message before a connection is saved, where its destination wants one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from catalog import Catalog
+from catalog.connections import Connection
+from delivery.errors import InvalidField
+from destinations.destination import Client, Verdict
+from destinations.registry import BY_TYPE
+
+
+async def failed_test(
+    clients: Mapping[str, Client],
+    catalog: Catalog,
+    type: str,
+    given: Mapping[str, str],
+    stored: Connection | None = None,
+) -> str | None:
+    """Say how the test failed of a connection that is made of `given`, or changed to it.
+
+    None where it was passed, where its destination wants none, and where nothing can be sent
+    because of a value: saving it says which.
+
+    Raises:
+        CannotDecrypt: the stored secrets, with which it would be sent.
+    """
+    destination = BY_TYPE.get(type)
+    if destination is None or not destination.tested_before_saving or not given:
+        return None
+    kept: dict[str, str] = {}
+    if stored is not None:
+        found = await catalog.credentials.credential(stored.workspace, stored.id)
+        secrets = {key: secret.get_secret_value() for key, secret in found.secrets.items()}
+        kept = {**found.settings, **secrets}
+    try:
+        entered = destination.enter({**kept, **given})
+    except InvalidField:
+        return None
+    checked = await clients[type].verify(entered)
+    return None if checked.verdict is Verdict.RIGHT else checked.message
