@@ -22,7 +22,6 @@ from starter.api.codec import CodecAccess, ui_origins
 from starter.api.quotas import Quotas
 from starter.cli.output import console, print_line
 from starter.console import Console
-from starter.site import make_console
 
 log = structlog.get_logger()
 
@@ -61,7 +60,7 @@ async def run_api(settings: Settings, *, as_json: bool) -> None:
             else None,
         )
         async with watched_keys(client, catalog, settings, role="api"):
-            pages = make_console(parts, clients, settings)
+            pages = Console(parts)
             await _serve_until_told(parts, pages, settings, as_json=as_json)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
 from fastapi import FastAPI
@@ -10,7 +9,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from destinations.destination import Credential, Verification
 from starter.api.failed_attempts import FailedAttempts
 from starter.api.parts import Parts
 from starter.console.development import DevelopmentKey
@@ -44,14 +42,9 @@ MODULES = (
 )
 
 
-# Asks a type's vendor about a credential.
-Verify = Callable[[str, Credential], Awaitable[Verification]]
-
-
 class Console:
     """Called with the application to add it to.
 
-    `verify` asks a vendor about a credential;
     `development` is the key that may be signed in with by a link, None in production.
     """
 
@@ -59,13 +52,11 @@ class Console:
         self,
         parts: Parts,
         *,
-        verify: Verify,
         development: DevelopmentKey | None = None,
     ) -> None:
         self.pages = Pages(parts.catalog)
         self.sessions = Sessions(parts.instance_secret, public_url=parts.public_url)
         self.failed_sign_ins = FailedAttempts()
-        self.verify = verify
         self.development = development
         self.development_link_used = False
 

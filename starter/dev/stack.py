@@ -27,13 +27,12 @@ from process import migrate_database, open_catalog, open_clients
 from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.api import Parts, served
 from starter.api.codec import CodecAccess, ui_origins
-from starter.console import development_key
+from starter.console import Console, development_key
 from starter.dev.codec_server import listen, serve_codec
 from starter.dev.database import database_url
 from starter.dev.running_stack import DevPorts, alone, announced
 from starter.dev.server_binary import Say
 from starter.dev.temporal_server import DevServer, Ports
-from starter.site import make_console
 from worker import open_worker
 
 HOST = "127.0.0.1"
@@ -136,13 +135,14 @@ async def open_dev_stack(
             largest_payload=settings.largest_event_kib * 1024,
         )
         organisation = (await catalog.organisations.default()).id
+        settings.forbid_in_production("a development key", "sign in with a machine key")
         key = await development_key(catalog, organisation, settings.data_dir)
         http = await parts.enter_async_context(
             served(
                 api,
                 host=settings.http_host,
                 port=ports.http,
-                console=make_console(api, clients, settings, development=key),
+                console=Console(api, development=key),
             )
         )
         stack = DevStack(

@@ -142,7 +142,7 @@ async def verify_stored(request: Request, workspace_id: str, connection_id: str)
     found = await parts_of(request).catalog.credentials.credential(
         connection.workspace, connection.id
     )
-    check = await request.app.state.console.verify(found.type, found)
+    check = await parts_of(request).clients[found.type].verify(found)
     if in_place(request):
         return pages_of(request).part(request, "connections/verdict.html", check=_told(check))
     return await _page(request, connection, check=_told(check))
@@ -271,7 +271,7 @@ async def _check(
         credential = destination.enter(given)
     except InvalidField as err:
         return _unchecked(_fault(err.field, err.problem, destination))
-    return _told(await request.app.state.console.verify(destination.type, credential))
+    return _told(await parts_of(request).clients[destination.type].verify(credential))
 
 
 async def _failed_test(
