@@ -12,10 +12,9 @@ import structlog
 from temporalio.client import Client
 
 from catalog import Catalog
-from catalog.cipher import CredentialCipher
 from catalog.database import close_pool, open_pool
+from catalog.encryption.cipher import CredentialCipher
 from catalog.errors import CatalogUnavailable
-from catalog.key_watch import KeyWatch
 from catalog.migrate import migrate
 from destinations import registry
 from destinations.clients import make_clients
@@ -23,11 +22,12 @@ from destinations.destination import Client as DestinationClient
 from destinations.http.exchange import Http
 from emitonce.codec import EncryptionCodec
 from emitonce.ids import resource_id_hash
-from emitonce.keys_in_use import publish_keys_in_use
+from emitonce.published_keys import publish_keys_in_use
 from emitonce.version import __version__
 from engine.connect import connect
 from engine.namespace import prepare_namespace
 from engine.telemetry import Telemetry, open_telemetry
+from operations.key_watch import KeyWatch
 from settings import Secrets, Settings, SettingsError
 
 log = structlog.get_logger()

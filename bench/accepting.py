@@ -25,7 +25,7 @@ from typing import Any
 
 from bench.alternating import Side, alternate, keep
 from catalog import Catalog
-from catalog.cipher import CredentialCipher
+from catalog.encryption.cipher import CredentialCipher
 from destinations import registry
 from emitonce.ids import resource_id_hash
 from engine.connect import connect

@@ -21,7 +21,7 @@ from pathlib import Path
 from temporalio.common import MetricMeter
 
 from catalog import Catalog
-from catalog.cipher import CredentialCipher
+from catalog.encryption.cipher import CredentialCipher
 from destinations import registry
 from process import migrate_database
 from starter.api.auth import Caller
@@ -62,7 +62,7 @@ async def measured(catalog: Catalog, keys: int, rounds: int) -> dict[str, float]
         TokenBuckets(catalog.quotas).shared() as buckets,
         TokenBuckets(catalog.quotas).shared(),
     ):
-        check = QuotaCheck(buckets, MANY, catalog.key_lookup, MetricMeter.noop)
+        check = QuotaCheck(buckets, MANY, catalog.api_key_lookup, MetricMeter.noop)
         await once(check, callers, 1)
         for _ in range(rounds):
             figures["one"].append(await once(check, callers, 1))

@@ -33,7 +33,7 @@ from delivery.size import LARGEST_PAYLOAD, MOST_VALUES, is_small
 from destinations.customerio.simulator import Fault
 from destinations.registry import build_messages
 from engine.connect import connect
-from engine.converter import data_converter
+from engine.data_converter import data_converter
 from engine.search_attributes import register_search_attributes
 from eventlog.export import Exported, Mark
 from eventlog.fetch import describe_event, read_run_log

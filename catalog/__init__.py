@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from catalog.alert_targets import AlertTargets
+from catalog.api_key_lookup import GRACE_SECONDS, KeyLookup
+from catalog.api_keys import MachineKeys, PublishableKeys
 from catalog.changes import Changes
-from catalog.cipher import CredentialCipher
 from catalog.connections import Connections
 from catalog.credentials import ConnectionLookup
 from catalog.database import Pool, close_pool, open_connection, open_pool
 from catalog.destinations import Destinations
+from catalog.encryption.cipher import CredentialCipher
+from catalog.encryption.keys_in_use import KeyUse
 from catalog.errors import SchemaMismatch
 from catalog.event_types import EventTypes, Resources
-from catalog.key_lookup import GRACE_SECONDS, KeyLookup
-from catalog.key_use import KeyUse
-from catalog.keys import MachineKeys, PublishableKeys
 from catalog.mappings import Mappings
 from catalog.migrate import pending
 from catalog.organisations import Organisations
@@ -45,7 +45,7 @@ class Catalog:
     resources: Resources
     publishable_keys: PublishableKeys
     machine_keys: MachineKeys
-    key_lookup: KeyLookup
+    api_key_lookup: KeyLookup
     key_use: KeyUse
     rule_lookup: RuleLookup
     credentials: ConnectionLookup
@@ -97,7 +97,7 @@ class Catalog:
             resources=Resources(pool),
             publishable_keys=PublishableKeys(pool, changes),
             machine_keys=MachineKeys(pool, changes, cipher),
-            key_lookup=KeyLookup(pool, changes, cipher, grace_seconds=key_grace_seconds),
+            api_key_lookup=KeyLookup(pool, changes, cipher, grace_seconds=key_grace_seconds),
             key_use=KeyUse(pool),
             rule_lookup=RuleLookup(pool, changes, hash_resource_id),
             credentials=ConnectionLookup(pool, changes, cipher, destinations),

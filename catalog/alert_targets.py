@@ -9,8 +9,8 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-from catalog.cipher import CredentialCipher, Encrypted
 from catalog.database import Pool, connection
+from catalog.encryption.cipher import CredentialCipher, Encrypted
 
 # There is at most one target. Its row's id is also what its encryption is bound to.
 _ID = UUID(int=1)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from catalog import values
-from catalog.cipher import CredentialCipher, Encrypted
 from catalog.database import Record
 from catalog.destinations import Destinations
+from catalog.encryption.cipher import CredentialCipher, Encrypted
 from catalog.errors import InvalidValue
 from delivery.errors import InvalidField
 

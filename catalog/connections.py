@@ -12,10 +12,10 @@ from pydantic import SecretStr
 
 from catalog import values
 from catalog.changes import Changes
-from catalog.cipher import CredentialCipher
 from catalog.connection_fields import ConnectionFields, settings_of
 from catalog.database import Pool, Record, connection, transaction
 from catalog.destinations import Destinations
+from catalog.encryption.cipher import CredentialCipher
 from catalog.errors import Conflict, NotFound
 from catalog.older_releases import require_type
 from catalog.paging import DEFAULT_LIMIT, Page, Paging

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from catalog import values
 from catalog.cache import WorkspaceCache
 from catalog.changes import Changes
-from catalog.cipher import CredentialCipher
 from catalog.connection_fields import ConnectionFields, settings_of
 from catalog.connections import (
     Connection,
@@ -18,6 +17,7 @@ from catalog.connections import (
 )
 from catalog.database import Pool, connection
 from catalog.destinations import Destinations
+from catalog.encryption.cipher import CredentialCipher
 from catalog.errors import NotFound
 from catalog.slow_downs import SlowDowns
 from delivery.alert import Refusal

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from catalog import values
+from catalog.api_keys import KEYS
 from catalog.changes import Changes
 from catalog.database import Pool, transaction
 from catalog.errors import NotFound
-from catalog.keys import KEYS
 
 # Each before what it refers to.
 TABLES = (

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from catalog import values
+from catalog.api_keys import KEYS
 from catalog.changes import Changes
 from catalog.database import Pool, Record, connection, transaction
 from catalog.errors import InvalidValue, NotFound
-from catalog.keys import KEYS
 
 WINDOW_SECONDS = 60
 

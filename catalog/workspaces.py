@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from catalog import values
+from catalog.api_keys import insert_publishable_key
 from catalog.changes import Changes
 from catalog.database import (
     ForeignKeyViolation,
@@ -16,7 +17,6 @@ from catalog.database import (
     transaction,
 )
 from catalog.errors import Conflict, NotFound
-from catalog.keys import insert_publishable_key
 from catalog.paging import DEFAULT_LIMIT, Page, Paging
 
 DESCRIPTION_CHARACTERS = 1024

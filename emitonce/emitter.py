@@ -20,9 +20,9 @@ from emitonce.event import NewEvent, check_idempotency_key, checked_fields, own_
 from emitonce.forked import connect_also_when_forked
 from emitonce.handle import EventHandle, StartedEvent
 from emitonce.ids import decode_secret
-from emitonce.keys_in_use import use_key_in_use
 from emitonce.many import emit_each_async
 from emitonce.protocol import workspace_may_be_first
+from emitonce.published_keys import use_key_in_use
 from emitonce.rpc import no_connection
 from emitonce.sealing import payload_ring, sealing_converter
 from emitonce.start import TASK_QUEUE, WORKFLOW, EventStarter

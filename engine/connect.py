@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from emitonce.address import compression
 from emitonce.at_exit import leave_in_order
 from emitonce.key_ring import KeyRing
-from engine.converter import data_converter
+from engine.data_converter import data_converter
 
 DEFAULT_ADDRESS = "localhost:7233"
 OLDEST_SERVER = (1, 32)  # with which this is tested

@@ -12,7 +12,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError, RPCStatusCode
 
-from engine.codec import decode_in_place
+from engine.decoding import decode_in_place
 from eventlog.log import EventLog, delivery_log, payload_of
 
 # Others wait while a larger history is read, so that is done in a thread.

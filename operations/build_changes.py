@@ -18,7 +18,7 @@ from delivery.message import Messages
 from delivery.rule import MatchedRule
 from destinations.registry import build_messages, this_release
 from emitonce.errors import CannotDecode
-from engine.codec import decode_in_place
+from engine.decoding import decode_in_place
 from eventlog.history import read_history
 from operations.finding import Finding, fine, warn
 

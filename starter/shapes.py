@@ -10,8 +10,8 @@ import uuid
 from datetime import datetime
 from typing import Any
 
+from catalog.api_keys import PublishableKey
 from catalog.connections import Connection
-from catalog.keys import PublishableKey
 from catalog.rules import Rule
 from catalog.workspaces import Workspace
 from delivery.delivery_log import CallLog, DeliveryLog

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from pydantic import JsonValue
 
-from catalog.key_lookup import PublishableCaller
+from catalog.api_key_lookup import PublishableCaller
 from delivery.errors import InvalidEvent
 from delivery.event import read_event
 from emitonce import EmitError, EventHandle, InvalidSetup, NotAccepted

@@ -80,10 +80,10 @@ def create_app(parts: Parts, *, console: Callable[[FastAPI], None] | None = None
     )
     parts = replace(parts, client=failing_fast(parts.client))
     app.state.parts = parts
-    app.state.authentication = Authentication(parts.catalog.key_lookup, FailedAttempts())
+    app.state.authentication = Authentication(parts.catalog.api_key_lookup, FailedAttempts())
     app.state.buckets = TokenBuckets(parts.catalog.quotas)
     app.state.quotas = QuotaCheck(
-        app.state.buckets, parts.quotas, parts.catalog.key_lookup, parts.meter
+        app.state.buckets, parts.quotas, parts.catalog.api_key_lookup, parts.meter
     )
     app.state.accepting = Accepting(parts, app.state.authentication, app.state.quotas)
     for module in (ingestion, *MANAGEMENT):

@@ -8,8 +8,8 @@ from functools import partial
 
 from starlette.requests import Request
 
+from catalog.api_key_lookup import KeyLookup, PublishableCaller
 from catalog.errors import NotFound
-from catalog.key_lookup import KeyLookup, PublishableCaller
 from catalog.quotas import Quota
 from starter.api.errors import forbidden, not_found, too_many_failures, unauthorized
 from starter.api.failed_attempts import FailedAttempts

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from temporalio.common import MetricMeter
 
-from catalog.key_lookup import KeyLookup
+from catalog.api_key_lookup import KeyLookup
 from catalog.quotas import WINDOW_SECONDS
 from engine.metric_names import QUOTA_REFUSALS
 from starter.api.auth import Caller

@@ -46,7 +46,7 @@ async def read_own_event(parts: Parts, organisation: str, event_id: str) -> OwnE
     described = await _describe(parts.client, event_id)
     log = await read_run_log(parts.client, described)
     try:
-        await parts.catalog.key_lookup.require_workspace(organisation, log.workspace or "")
+        await parts.catalog.api_key_lookup.require_workspace(organisation, log.workspace or "")
     except NotFound:
         raise not_found("event_id", "event") from None
     return OwnEvent(log, open=described.close_time is None)

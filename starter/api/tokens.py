@@ -11,9 +11,9 @@ from typing import Any
 
 import jwt
 
+from catalog.api_key_lookup import MachineCaller
+from catalog.api_keys import ACCESS_KEY
 from catalog.errors import NotFound
-from catalog.key_lookup import MachineCaller
-from catalog.keys import ACCESS_KEY
 
 ALGORITHM = "HS256"
 AUDIENCE = "meshes-api"

@@ -12,8 +12,8 @@ import httpx
 from temporalio.service import RPCError
 
 from catalog.database import Pool, close_pool, connection, open_pool
+from catalog.encryption.keys_in_use import KeyUse
 from catalog.errors import CatalogError, CatalogUnavailable, SchemaMismatch
-from catalog.key_use import KeyUse
 from catalog.migrate import newer, pending
 from destinations.customerio.destination import VENDOR_URLS
 from engine.connect import TemporalUnreachable, connect

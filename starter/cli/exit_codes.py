@@ -5,7 +5,6 @@ from __future__ import annotations
 from temporalio.service import RPCError
 
 from catalog import errors as catalog
-from catalog.key_watch import WrongKeys
 from delivery.bulk_redelivery import InvalidSelection
 from delivery.cursor import InvalidCursor
 from delivery.errors import InvalidEvent, MappingError
@@ -16,6 +15,7 @@ from engine.telemetry import TelemetryError
 from eventlog.fetch import EventNotFound
 from operations.bulk_redelivery import RedeliveryNotFound
 from operations.erasure import NotErased
+from operations.key_watch import WrongKeys
 from operations.redelivery_plan import NotRedeliverable
 from operations.steering import AlreadyEnded, AttemptImminent, Held
 from settings import SettingsError

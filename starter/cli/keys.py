@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from catalog.api_key_rights import KeyRights
+from catalog.api_keys import MachineKey, NewMachineKey, PublishableKey
 from catalog.errors import NotFound
-from catalog.key_rights import KeyRights
-from catalog.keys import MachineKey, NewMachineKey, PublishableKey
+from starter.cli.encryption_keys import keys
 from starter.cli.errors import CommandFailed, Exit
-from starter.cli.key_rotation import keys
 from starter.cli.moments import read_moment
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import CREATED_BY, Parts, with_parts

@@ -14,12 +14,12 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
 
 from catalog import Catalog
-from catalog.key_watch import KeyWatch
 from destinations.destination import Client as DestinationClient
 from emitonce import DeliveryFailed, Emitter, EventCanceled, EventHandle, InvalidEvent
 from emitonce.start import EventStarter
 from engine.connect import connect
 from eventlog.log import EventLog
+from operations.key_watch import KeyWatch
 from process import key_watch, open_catalog, open_clients
 from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.dev.database import with_database

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog import Catalog
+from catalog.api_key_lookup import MachineCaller
 from catalog.errors import NotFound
-from catalog.key_lookup import MachineCaller
 
 FILE = "development-key.json"
 NAME = "Development"
@@ -51,7 +51,7 @@ async def _kept(catalog: Catalog, organisation: str, path: Path) -> tuple[str, s
     try:
         stored = json.loads(path.read_text())  # noqa: ASYNC240 (a few bytes, once)
         access_key, secret_key = str(stored["access_key"]), str(stored["secret_key"])
-        known: MachineCaller = await catalog.key_lookup.machine(access_key)
+        known: MachineCaller = await catalog.api_key_lookup.machine(access_key)
     except (OSError, ValueError, KeyError, TypeError, NotFound):
         return None
     right = known.organisation == organisation and secrets.compare_digest(

@@ -139,12 +139,12 @@ def see_other(path: str, done: str | None = None) -> RedirectResponse:
 async def _session(request: Request) -> Session:
     session = sessions_of(request).read(request)
     try:
-        known = await parts_of(request).catalog.key_lookup.machine(session.access_key)
+        known = await parts_of(request).catalog.api_key_lookup.machine(session.access_key)
     except NotFound:
         raise NoSession(ended=True) from None
     if (known.key, known.organisation) != (session.key, session.organisation):
         raise NoSession(ended=True)
-    parts_of(request).catalog.key_lookup.uses.note(known.key)
+    parts_of(request).catalog.api_key_lookup.uses.note(known.key)
     return session
 
 

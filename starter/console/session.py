@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from catalog.key_lookup import MachineCaller
+from catalog.api_key_lookup import MachineCaller
 
 COOKIE = "emitonce_session"
 FORM_COOKIE = "emitonce_form"

@@ -21,8 +21,8 @@ import httpx
 from temporalio.client import Client
 
 from catalog import Catalog
-from catalog.cipher import CredentialCipher
 from catalog.connections import Connection
+from catalog.encryption.cipher import CredentialCipher
 from catalog.rules import Rule
 from destinations import registry
 from emitonce.ids import resource_id_hash

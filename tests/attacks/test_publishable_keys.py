@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from catalog.api_key_rights import KeyRights
+from catalog.api_keys import PublishableKey
 from catalog.errors import InvalidValue, OlderRelease
-from catalog.key_rights import KeyRights
-from catalog.keys import PublishableKey
 from catalog.rule_change import RuleChange
 from delivery.bulk_redelivery import Mode, Selection
 from delivery.mapping_schema import MappingSchema

@@ -18,7 +18,7 @@ import httpx
 from temporalio.client import Client
 
 from catalog import Catalog
-from catalog.cipher import CredentialCipher
+from catalog.encryption.cipher import CredentialCipher
 from destinations import registry
 from destinations.customerio.simulator import Fault
 from emitonce.ids import resource_id_hash

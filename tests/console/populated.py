@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from catalog.key_rights import KeyRights
+from catalog.api_key_rights import KeyRights
 from delivery.bulk_redelivery import Mode
 from destinations.customerio.simulator import EU_KEY, Fault
 from eventlog.log import EventLog

@@ -87,7 +87,7 @@ async def test_a_changed_cookie_is_worth_nothing(site: Site, change):
 
 
 async def test_a_session_ends_by_itself(site: Site, stack: Stack):
-    known = await stack.catalog.key_lookup.machine(site.access_key)
+    known = await stack.catalog.api_key_lookup.machine(site.access_key)
     long_ago = Sessions(SECRET, now=lambda: 1_000_000.0)
     carrier = Response()
     long_ago.begin(_request(), carrier, known, site.access_key)
@@ -103,7 +103,7 @@ async def test_a_key_that_signed_in_shows_when_it_was_last_used(stack: Stack):
     async with open_site(stack) as site, visiting(site) as http:
         await sign_in(http, site.access_key, site.secret_key)
         assert (await http.get("/workspaces")).status_code == 200
-        await stack.catalog.key_lookup.uses.written()
+        await stack.catalog.api_key_lookup.uses.written()
         keys = await stack.catalog.machine_keys.list(stack.organisation)
         [own] = [key for key in keys if key.access_key == site.access_key]
         assert own.last_used_at is not None

@@ -15,8 +15,8 @@ import asyncpg
 
 from catalog import Catalog
 from catalog.changes import CHANNEL, Changes
-from catalog.cipher import CredentialCipher
 from catalog.connections import Connection
+from catalog.encryption.cipher import CredentialCipher
 from catalog.rules import Rule
 from delivery.rule import MatchRequest
 from destinations import registry

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from catalog import Catalog
 from catalog.changes import Changes
-from catalog.cipher import CredentialCipher
 from catalog.credentials import ConnectionLookup
+from catalog.encryption.cipher import CredentialCipher
 from catalog.errors import (
     CannotDecrypt,
     CatalogUnavailable,

@@ -64,7 +64,7 @@ async def test_revoked_keys_are_unknown_at_once(catalog: Catalog, organisation: 
     workspace = await catalog.workspaces.create(organisation, name="Acme app")
     public = await catalog.publishable_keys.current(organisation, workspace.id)
     made = await catalog.machine_keys.create(organisation, name="ci", created_by="test")
-    lookup = catalog.key_lookup
+    lookup = catalog.api_key_lookup
     assert public is not None
     assert (await lookup.publishable(public.public_key)).workspace == workspace.id
     assert (await lookup.machine(made.key.access_key)).organisation == organisation
@@ -80,7 +80,7 @@ async def test_revoked_keys_are_unknown_at_once(catalog: Catalog, organisation: 
 async def test_lookups_ask_the_database_once(catalog: Catalog, organisation: str, database: str):
     workspace = await catalog.workspaces.create(organisation, name="Acme app")
     made = await catalog.machine_keys.create(organisation, name="ci", created_by="test")
-    lookup = catalog.key_lookup
+    lookup = catalog.api_key_lookup
     first = await lookup.machine(made.key.access_key)
     await lookup.require_workspace(organisation, workspace.id)
     assert await lookup.machine(made.key.access_key) is first
@@ -96,13 +96,13 @@ async def test_change_by_another_process_is_heard(
     catalog: Catalog, organisation: str, database: str
 ):
     made = await catalog.machine_keys.create(organisation, name="ci", created_by="test")
-    await catalog.key_lookup.machine(made.key.access_key)
+    await catalog.api_key_lookup.machine(made.key.access_key)
     async with opened(database) as elsewhere:
         await elsewhere.machine_keys.revoke(organisation, made.key.id)
 
     async def unknown() -> bool:
         try:
-            await catalog.key_lookup.machine(made.key.access_key)
+            await catalog.api_key_lookup.machine(made.key.access_key)
         except NotFound:
             return True
         return False
@@ -120,9 +120,9 @@ async def test_keys_of_others_are_not_found(catalog: Catalog, organisation: str)
         catalog.machine_keys.revoke(other, made.key.id),
         catalog.publishable_keys.revoke(other, public.id),
         catalog.publishable_keys.create(other, workspace=workspace.id, name="x", created_by="test"),
-        catalog.key_lookup.require_workspace(other, workspace.id),
-        catalog.key_lookup.require_workspace(organisation, str(uuid.uuid4())),
-        catalog.key_lookup.require_workspace(organisation, "no uuid"),
+        catalog.api_key_lookup.require_workspace(other, workspace.id),
+        catalog.api_key_lookup.require_workspace(organisation, str(uuid.uuid4())),
+        catalog.api_key_lookup.require_workspace(organisation, "no uuid"),
         catalog.machine_keys.create(str(uuid.uuid4()), name="ci", created_by="test"),
     ):
         with pytest.raises(NotFound):

@@ -159,7 +159,7 @@ async def test_a_key_and_a_workspace_have_quotas_of_their_own(
     assert page is not None
     machine = await catalog.machine_keys.create(tenant.organisation, name="x", created_by="test")
     async with opened(database) as elsewhere:
-        lookup = elsewhere.key_lookup
+        lookup = elsewhere.api_key_lookup
         assert (await lookup.publishable(page.public_key)).quota == Quota()
         assert await lookup.quota_of_workspace(tenant.workspace) == Quota()
         own = Quota(5, 6)

@@ -30,14 +30,14 @@ async def test_an_expired_key_is_unknown_even_where_it_is_held(
     made = await catalog.machine_keys.create(
         organisation, name="ci", created_by="test", expires_at=ends
     )
-    assert (await catalog.key_lookup.machine(made.key.access_key)).expires_at == ends
+    assert (await catalog.api_key_lookup.machine(made.key.access_key)).expires_at == ends
     conn = await asyncpg.connect(database)
     await conn.execute("UPDATE machine_keys SET expires_at = clock_timestamp()")
     await conn.close()
 
     async def unknown() -> bool:
         try:
-            await catalog.key_lookup.machine(made.key.access_key)
+            await catalog.api_key_lookup.machine(made.key.access_key)
         except NotFound:
             return True
         return False
@@ -59,7 +59,7 @@ async def test_the_last_use_is_noted_once_an_hour_and_empties_no_cache(
     assert (await catalog.machine_keys.list(organisation))[0].last_used_at is None
     announced: list[str] = []
     catalog.changes.subscribe(announced.append)
-    uses = catalog.key_lookup.uses
+    uses = catalog.api_key_lookup.uses
     uses.note(made.key.id)
     await uses.written()
     [first] = await catalog.machine_keys.list(organisation)

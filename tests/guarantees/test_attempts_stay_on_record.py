@@ -17,7 +17,7 @@ from activities.call import CALL_POLICY
 from activities.carried import unknown_activity
 from activities.match_rules import MatchRules
 from catalog import Catalog
-from catalog.cipher import CredentialCipher
+from catalog.encryption.cipher import CredentialCipher
 from catalog.workers import since_ever
 from delivery.delivery_log import CallLog
 from destinations import registry

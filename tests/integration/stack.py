@@ -15,8 +15,8 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from catalog import Catalog
-from catalog.cipher import CredentialCipher
 from catalog.connections import Connection
+from catalog.encryption.cipher import CredentialCipher
 from catalog.rules import Rule
 from catalog.workers import since_ever
 from delivery import search_attributes as names

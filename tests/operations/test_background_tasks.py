@@ -13,12 +13,12 @@ from temporalio.client import Client
 from temporalio.common import MetricMeter
 
 from catalog import Catalog
-from catalog.key_use import KEYS_IN_USE, Kind
-from catalog.key_uses import KeyUses
-from catalog.key_watch import KeyWatch, Ring
+from catalog.api_key_uses import KeyUses
+from catalog.encryption.keys_in_use import KEYS_IN_USE, Kind
 from catalog.workers import WorkerShare
 from emitonce.key_ring import KeyRing
 from operations.backlog import measured_backlog
+from operations.key_watch import KeyWatch, Ring
 from tests.contract.catalog_samples import opened, psql
 from tests.integration.stack import eventually
 

@@ -38,7 +38,7 @@ class Outage:
     async def begin(self) -> None:
         if self.stack.catalog.changes.hearing:
             await all_changes_heard(self.stack.catalog, self.beside)
-        await self.stack.catalog.key_lookup.settled()
+        await self.stack.catalog.api_key_lookup.settled()
         await self.line.cut()
 
         async def noticed() -> bool:

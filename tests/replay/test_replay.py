@@ -28,7 +28,7 @@ from destinations.customerio.simulator import EU_KEY, US_KEY
 from destinations.customerio.traits import collect_traits
 from destinations.registry import build_messages
 from emitonce.key_ring import KeyRing
-from engine.converter import data_converter
+from engine.data_converter import data_converter
 from engine.replay import InputChanged, replay
 from tests.integration.run_history import readable
 from tests.replay.scenarios import WRONG_KEY

@@ -16,16 +16,16 @@ from temporalio.client import Client
 
 from catalog import Catalog
 from catalog.alert_targets import AlertTarget
-from catalog.cipher import CredentialCipher
-from catalog.key_use import KeyNotEverywhere, Kind
-from catalog.key_watch import WrongKeys
-from catalog.reencryption import Reencryption
+from catalog.encryption.cipher import CredentialCipher
+from catalog.encryption.keys_in_use import KeyNotEverywhere, Kind
+from catalog.encryption.stored_secrets import Reencryption
 from destinations import registry
 from destinations.customerio.simulator import US_KEY, Fault
 from emitonce import EmitError, Emitter, EventHandle
 from emitonce.codec import KEY_ID
 from emitonce.ids import resource_id_hash
-from emitonce.keys_in_use import keys_in_use
+from emitonce.published_keys import keys_in_use
+from operations.key_watch import WrongKeys
 from process import watched_keys
 from tests.integration.stack import SECRET, Stack, eventually
 from tests.security.conftest import NEW_KEY, OLD_KEY, ring_of, sealing_client
@@ -212,7 +212,7 @@ async def test_reencryption_goes_on_where_it_was_stopped(sealed: Stack) -> None:
             found = await catalog.credentials.credential(sealed.workspace, connection.id)
             assert found.secrets["cdpApiKey"].get_secret_value() == US_KEY
             assert found.version == 1  # it is the same credential still
-        caller = await catalog.key_lookup.machine(machine.key.access_key)
+        caller = await catalog.api_key_lookup.machine(machine.key.access_key)
         assert caller.secret_key == machine.secret_key
 
 

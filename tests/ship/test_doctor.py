@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from catalog.key_rights import WIDEST, KeyRights
+from catalog.api_key_rights import WIDEST, KeyRights
 from destinations.customerio.identity import NOT_AN_ADDRESS
 from destinations.registry import FIRST_RELEASE, this_release
 from tests.conftest import database_url, on_server

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from catalog.cipher import CredentialCipher
+from catalog.encryption.cipher import CredentialCipher
 from catalog.errors import CannotDecrypt
 
 SECRET = SecretStr("cdp-key-ünïcode")

@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 
 from emitonce.codec import ENCODING, EVENT, KEY_ID, CannotDecode, EncryptionCodec
 from emitonce.key_ring import KeyRing
-from engine.converter import data_converter
+from engine.data_converter import data_converter
 
 EVENT_ID = "5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e44"
 OTHER_EVENT_ID = "5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e45"
@@ -131,7 +131,7 @@ async def test_failures_are_sealed_and_put_back() -> None:
 
 
 async def test_whole_histories_are_decoded_but_search_attributes_left_alone() -> None:
-    from engine.codec import decode_in_place
+    from engine.decoding import decode_in_place
 
     class Client:
         namespace = "default"

@@ -56,7 +56,7 @@ async def readyz(request: Request) -> Any:
     parts: Parts = request.app.state.parts
     temporal, database = await asyncio.gather(_temporal(parts), _database(parts.catalog.pool))
     answer: dict[str, Any] = {"status": "ok", "temporal": temporal, "database": database}
-    seconds = parts.catalog.key_lookup.usable_for()
+    seconds = parts.catalog.api_key_lookup.usable_for()
     if temporal == "ok" and database == "away" and seconds > 0:
         until = moment(datetime.now(UTC) + timedelta(seconds=seconds))
         answer |= {"status": "degraded", "accepts_until": until}

@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import JSONResponse
 
-from catalog.key_rights import KeyRights
-from catalog.keys import PublishableKeys
+from catalog.api_key_rights import KeyRights
+from catalog.api_keys import PublishableKeys
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
 from starter.api.queries import KeyId, WorkspaceId

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from catalog.key_rights import MOST_NAMED
-from catalog.keys import NAME_CHARACTERS
+from catalog.api_key_rights import MOST_NAMED
+from catalog.api_keys import NAME_CHARACTERS
 from delivery.mapping_schema import MappingSchema
 from starter.api.schemas.destinations import ChangedMetadata, ConnectionMetadata, RuleMetadata
 from starter.api.schemas.shared import (

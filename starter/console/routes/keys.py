@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import Request
 from starlette.responses import Response
 
+from catalog.api_key_rights import KeyRights
+from catalog.api_keys import NewMachineKey
 from catalog.errors import InvalidValue, OlderRelease
-from catalog.key_rights import KeyRights
-from catalog.keys import NewMachineKey
 from starter.console.forms import Form
 from starter.console.route import (
     console_router,

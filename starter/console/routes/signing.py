@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
+from catalog.api_key_lookup import MachineCaller
+from catalog.api_keys import ACCESS_KEY
 from catalog.errors import NotFound
-from catalog.key_lookup import MachineCaller
-from catalog.keys import ACCESS_KEY
 from starter.api.errors import not_found
 from starter.console.development import DevelopmentKey
 from starter.console.route import (
@@ -75,7 +75,7 @@ async def sign_in_by_link(request: Request, token: str) -> Response:
         # The browser that has used it is signed in; others are asked for the key.
         return RedirectResponse("/", status_code=303)
     console.development_link_used = True
-    known = await parts_of(request).catalog.key_lookup.machine(development.access_key)
+    known = await parts_of(request).catalog.api_key_lookup.machine(development.access_key)
     return _begun(request, known, development.access_key, "/")
 
 
@@ -93,7 +93,7 @@ async def _known(request: Request, access_key: str, secret_key: str) -> MachineC
     if not ACCESS_KEY.fullmatch(access_key) or not 0 < len(secret_key) <= LONGEST_SECRET:
         return None
     try:
-        known = await parts_of(request).catalog.key_lookup.machine(access_key)
+        known = await parts_of(request).catalog.api_key_lookup.machine(access_key)
     except NotFound:
         return None
     right = hmac.compare_digest(known.secret_key.get_secret_value().encode(), secret_key.encode())

@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from catalog import values
+from catalog.api_key_rights import WIDEST, KeyRights, rights_of
 from catalog.changes import Changes
-from catalog.cipher import CredentialCipher
 from catalog.database import Connection, ForeignKeyViolation, Pool, Record, connection, transaction
+from catalog.encryption.cipher import CredentialCipher
 from catalog.errors import InvalidValue, NotFound
-from catalog.key_rights import WIDEST, KeyRights, rights_of
 from catalog.older_releases import require_sources
 
 # In place of a workspace, what is announced when any key changes.

@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from pydantic import SecretStr
 
 from catalog import values
+from catalog.api_key_rights import KeyRights, rights_of
+from catalog.api_key_uses import KeyUses
+from catalog.api_keys import KEYS
 from catalog.changes import Changes
-from catalog.cipher import CredentialCipher, Encrypted
 from catalog.database import Pool, connection
+from catalog.encryption.cipher import CredentialCipher, Encrypted
 from catalog.errors import CatalogUnavailable, NotFound
-from catalog.key_rights import KeyRights, rights_of
-from catalog.key_uses import KeyUses
-from catalog.keys import KEYS
 from catalog.last_known import LastKnown
 from catalog.quotas import Quota, quota_of
 

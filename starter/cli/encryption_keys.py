@@ -24,11 +24,11 @@ from typing import Annotated, Any
 
 import typer
 
-from catalog.key_use import KINDS, SETTING, Holder, Kind
-from catalog.key_watch import PAYLOAD_KEY_NEEDED, Ring, key_needed
-from catalog.reencryption import Reencryption
+from catalog.encryption.keys_in_use import KINDS, SETTING, Holder, Kind
+from catalog.encryption.stored_secrets import Reencryption
 from emitonce.key_ring import KEY_BYTES
-from emitonce.keys_in_use import publish_keys_in_use
+from emitonce.published_keys import publish_keys_in_use
+from operations.key_watch import PAYLOAD_KEY_NEEDED, Ring, key_needed
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json, print_table, say
 from starter.cli.parts import Parts, with_parts

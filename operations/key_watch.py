@@ -14,8 +14,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from catalog.changes import EVERY_WORKSPACE, Changes
+from catalog.encryption.keys_in_use import (
+    KEYS_IN_USE,
+    KINDS,
+    SETTING,
+    Holder,
+    KeyInUse,
+    KeyUse,
+    Kind,
+)
 from catalog.errors import CatalogError, CatalogUnavailable
-from catalog.key_use import KEYS_IN_USE, KINDS, SETTING, Holder, KeyInUse, KeyUse, Kind
 
 BEAT_SECONDS = 10.0
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from catalog.cipher import CredentialCipher, Encrypted
 from catalog.database import Pool, transaction
+from catalog.encryption.cipher import CredentialCipher, Encrypted
 from catalog.errors import CannotDecrypt
 
 BATCH = 100
