@@ -20,14 +20,11 @@ from destinations import registry
 from destinations.clients import make_clients
 from destinations.destination import Client as DestinationClient
 from destinations.http.exchange import Http
-from emitonce.codec import EncryptionCodec
 from emitonce.ids import resource_id_hash
-from emitonce.published_keys import publish_keys_in_use
 from emitonce.version import __version__
 from engine.connect import connect
 from engine.namespace import prepare_namespace
 from engine.telemetry import Telemetry, open_telemetry
-from operations.key_watch import KeyWatch
 from settings import Secrets, Settings, SettingsError
 
 log = structlog.get_logger()
@@ -120,35 +117,6 @@ async def connect_observed(settings: Settings, secrets: Secrets, telemetry: Tele
     )
     await prepare_namespace(client)
     return client
-
-
-@asynccontextmanager
-async def watched_keys(
-    client: Client, catalog: Catalog, settings: Settings, *, role: str
-) -> AsyncIterator[None]:
-    """Tell the others which keys this process has, and encrypt with those that all have.
-
-    Emitters that have no catalog find on the namespace which payload keys are in use.
-
-    Raises:
-        WrongKeys: this process lacks a key that is in use.
-    """
-    async with key_watch(client, catalog, role=role).kept() as watch:
-        used = [(key.key_id, key.check_value) for key in (await watch.settle())["payload"]]
-        if not await publish_keys_in_use(client, settings.task_queue, used):
-            log.warning("the namespace can't be changed: emitters can't see which keys are in use")
-        yield
-
-
-def key_watch(client: Client, catalog: Catalog, *, role: str) -> KeyWatch:
-    codec = client.data_converter.payload_codec
-    assert isinstance(codec, EncryptionCodec)  # `connect` has seen to it
-    return KeyWatch(
-        catalog.key_use,
-        catalog.changes,
-        {"credential": catalog.cipher, "payload": codec.ring},
-        role=role,
-    )
 
 
 def keep_what_is_loaded() -> None:

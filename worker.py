@@ -51,6 +51,7 @@ from operations.alert_search import Attention, Lookout
 from operations.alert_watch import kept_watch
 from operations.backlog import measured_backlog
 from operations.held_runs import HeldRuns
+from operations.key_watch import watched_keys
 from operations.next_attempt import NextAttempts
 from operations.redelivery_pages import RedeliveryPages
 from process import (
@@ -60,7 +61,6 @@ from process import (
     on_signals,
     open_catalog,
     open_clients,
-    watched_keys,
 )
 from settings import Settings, SettingsError, load_secrets
 from workflows.bring_forward import BringForward
@@ -100,7 +100,7 @@ async def open_worker(
         ReleaseTooOld: events were recorded with what it doesn't know.
     """
     async with (
-        watched_keys(client, catalog, settings, role="worker"),
+        watched_keys(client, catalog, settings.task_queue, role="worker"),
         WorkerShare(catalog.workers, release=settings.release).kept() as share,
         make_worker(
             client,

@@ -14,7 +14,7 @@ from catalog.credentials import ConnectionLookup
 from catalog.database import Pool, close_pool, open_connection, open_pool
 from catalog.destinations import Destinations
 from catalog.encryption.cipher import CredentialCipher
-from catalog.encryption.keys_in_use import KeyUse
+from catalog.encryption.keys_in_use import KeysInUse
 from catalog.errors import SchemaMismatch
 from catalog.event_types import EventTypes, Resources
 from catalog.mappings import Mappings
@@ -46,7 +46,7 @@ class Catalog:
     publishable_keys: PublishableKeys
     machine_keys: MachineKeys
     api_key_lookup: KeyLookup
-    key_use: KeyUse
+    keys_in_use: KeysInUse
     rule_lookup: RuleLookup
     credentials: ConnectionLookup
     workers: Workers
@@ -98,7 +98,7 @@ class Catalog:
             publishable_keys=PublishableKeys(pool, changes),
             machine_keys=MachineKeys(pool, changes, cipher),
             api_key_lookup=KeyLookup(pool, changes, cipher, grace_seconds=key_grace_seconds),
-            key_use=KeyUse(pool),
+            keys_in_use=KeysInUse(pool),
             rule_lookup=RuleLookup(pool, changes, hash_resource_id),
             credentials=ConnectionLookup(pool, changes, cipher, destinations),
             workers=Workers(pool, destinations),

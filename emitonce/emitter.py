@@ -15,19 +15,23 @@ from temporalio.envconfig import ClientConfig
 from emitonce.accepted import AcceptedEvent
 from emitonce.address import compression
 from emitonce.at_exit import leave_in_order
+from emitonce.codec import EncryptionCodec
+from emitonce.converter import ContextConverter, PydanticConverter
 from emitonce.errors import EmitError, InvalidSetup
 from emitonce.event import NewEvent, check_idempotency_key, checked_fields, own_workspace
 from emitonce.forked import connect_also_when_forked
 from emitonce.handle import EventHandle, StartedEvent
 from emitonce.ids import decode_secret
+from emitonce.key_ring import KeyRing, parse_keys
 from emitonce.many import emit_each_async
 from emitonce.protocol import workspace_may_be_first
-from emitonce.published_keys import use_key_in_use
+from emitonce.published_keys import use_published_key
 from emitonce.rpc import no_connection
-from emitonce.sealing import payload_ring, sealing_converter
 from emitonce.start import TASK_QUEUE, WORKFLOW, EventStarter
 
 __all__ = ["TASK_QUEUE", "WORKFLOW", "Emitter", "EventHandle"]
+
+PAYLOAD_KEYS = "EMITONCE_PAYLOAD_KEYS"
 
 
 class Emitter:
@@ -90,8 +94,11 @@ class Emitter:
             config["namespace"] = namespace
         config.setdefault("target_host", "localhost:7233")
         config.update(compression(config["target_host"]))
-        keys = payload_ring(payload_keys)
-        config.setdefault("data_converter", sealing_converter(keys))
+        keys = _payload_ring(payload_keys)
+        converter = ContextConverter(
+            payload_converter_class=PydanticConverter, payload_codec=EncryptionCodec(keys)
+        )
+        config.setdefault("data_converter", converter)
         if instance_secret is None and (encoded := os.environ.get("EMITONCE_INSTANCE_SECRET")):
             try:
                 instance_secret = decode_secret("EMITONCE_INSTANCE_SECRET", encoded)
@@ -104,7 +111,7 @@ class Emitter:
             raise InvalidSetup(f"TEMPORAL_ADDRESS: {err}") from None
         except RuntimeError as err:
             raise no_connection(err, config["target_host"]) from err
-        await use_key_in_use(client, keys, task_queue)
+        await use_published_key(client, keys, task_queue)
         return cls(
             client,
             workspace=workspace or os.environ.get("EMITONCE_WORKSPACE"),
@@ -157,3 +164,18 @@ class Emitter:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+def _payload_ring(keys: Mapping[str, bytes] | None) -> KeyRing:
+    """A ring of `keys`, or of `EMITONCE_PAYLOAD_KEYS`; an empty one where there is neither.
+
+    Raises:
+        InvalidSetup: a key is malformed; no part of it is shown.
+    """
+    try:
+        if keys is None:
+            text = os.environ.get(PAYLOAD_KEYS)
+            keys = parse_keys(PAYLOAD_KEYS, text) if text else {}
+        return KeyRing(keys)
+    except ValueError as err:
+        raise InvalidSetup(str(err)) from None

@@ -1,7 +1,7 @@
-"""Keys for what is stored: any of them opens, one of them seals.
+"""Encrypt what is stored with one of several keys, and decrypt it with any of them.
 
-A key reaches every process before any process uses it, so a ring may hold keys that it doesn't seal
-with yet. Which one does is said by `use`; until then it is the first, the newest.
+A key reaches every process before any process encrypts with it, so a ring may hold keys newer than
+its current one. `use` chooses the current one; until then it is the first, the newest.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class UnknownKey(LookupError):
 
 
 class NotAuthentic(ValueError):
-    """Changed, cut short, sealed with another key of the same id, or meant for another place."""
+    """It was changed, cut short, encrypted with another key of the same id, or bound elsewhere."""
 
 
 class KeyRing:
-    """AES-256-GCM under several keys. A ring without keys seals nothing and opens nothing."""
+    """AES-256-GCM under several keys. An empty ring encrypts nothing and decrypts nothing."""
 
     def __init__(self, keys: Mapping[str, bytes], *, sealing: bool = True) -> None:
-        """`keys`: 32 bytes by id, the newest first. `sealing=False` opens, but never seals.
+        """`keys`: 32 bytes by id, the newest first. `sealing=False`: it decrypts only.
 
         Raises:
             ValueError: a key has another size.
@@ -49,25 +49,20 @@ class KeyRing:
         self._current = next(iter(keys), None) if sealing else None
 
     @property
-    def ids(self) -> tuple[str, ...]:
-        """As they were given: the newest first."""
-        return tuple(self._ciphers)
-
-    @property
     def current(self) -> str | None:
-        """The id of the key that seals; None for a ring that doesn't."""
+        """The id of the key that encrypts; None for a ring that never does."""
         return self._current
 
     def use(self, key_id: str) -> None:
-        """Seal with this one from now on. Raises `UnknownKey`."""
+        """Encrypt with this key from now on. Raises `UnknownKey`."""
         if key_id not in self._ciphers:
             raise UnknownKey(key_id)
         self._current = key_id
 
     def seal(self, plain: bytes, bound_to: bytes | None) -> tuple[str, bytes]:
-        """The key's id, and nonce, cipher text and tag in one.
+        """Return the current key's id, and nonce, cipher text and tag as one.
 
-        `bound_to` says where it belongs: it doesn't open anywhere else.
+        `bound_to` names the place where it belongs: with another it can't be opened.
         """
         if self._current is None:
             raise UnknownKey("")
@@ -76,7 +71,7 @@ class KeyRing:
         return self._current, nonce + sealed
 
     def open(self, key_id: str, sealed: bytes, bound_to: bytes | None) -> bytes:
-        """Raises `UnknownKey`, and `NotAuthentic`, which doesn't say what was wrong."""
+        """Undo `seal`. Raises `UnknownKey`, or `NotAuthentic`, which doesn't say what was wrong."""
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise UnknownKey(key_id)
@@ -87,15 +82,15 @@ class KeyRing:
 
 
 def check_value(key: bytes) -> str:
-    """Tells two keys of the same id apart without giving away anything of either."""
+    """Tell two keys of the same id apart, without revealing anything of either."""
     return hmac.new(key, b"emitonce key check", hashlib.sha256).hexdigest()[:16]
 
 
 def parse_keys(setting: str, text: str) -> dict[str, bytes]:
-    """Keys by id from `id:base64 of 32 bytes`, several separated by commas.
+    """Read keys by id from `id:base64 of 32 bytes`, several separated by commas.
 
     Raises:
-        ValueError: names `setting` and what is wrong; never holds a part of a key.
+        ValueError: names `setting` and what is wrong; never quotes a part of a key.
     """
     keys: dict[str, bytes] = {}
     for entry in text.split(","):
@@ -106,12 +101,12 @@ def parse_keys(setting: str, text: str) -> dict[str, bytes]:
             # Not repeated: somebody may have put the key where its id belongs.
             raise ValueError(f"{setting}: an id is 1 to 64 letters, digits or any of . _ -")
         if key_id in keys:
-            raise ValueError(f"{setting}: the id {key_id!r} stands twice")
+            raise ValueError(f"{setting}: the id {key_id!r} is there twice")
         key = _decode(setting, key_id, value)
         if len(key) != KEY_BYTES:
             raise ValueError(f"{setting}: key {key_id!r} has {len(key)} bytes, needs {KEY_BYTES}")
         if key in keys.values():
-            raise ValueError(f"{setting}: key {key_id!r} is the same as one before; make a new one")
+            raise ValueError(f"{setting}: key {key_id!r} repeats an earlier one; make a new one")
         keys[key_id] = key
     return keys
 

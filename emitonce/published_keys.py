@@ -1,7 +1,7 @@
-"""Which payload keys are in use, written where every emitter can read it: on the namespace.
+"""Publish on the namespace which payload keys are in use, for emitters that have no catalog.
 
-The catalog decides and has the record; this is a copy for those who have no catalog. An emitter
-that was given a new key early goes on with the former one until all workers have the new one.
+The catalog has the record, and this is a copy. An emitter that was given a new key early goes on
+with the former one until all workers have the new one.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from emitonce.rpc import refusal
 _REFUSED = (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
 
 
-async def keys_in_use(client: Client, task_queue: str) -> tuple[str, ...]:
-    """Ids with their check values, `id:check`, the newest first; empty where none is known."""
+async def published_keys(client: Client, task_queue: str) -> tuple[str, ...]:
+    """Ids with their check values, `id:check`, the newest first; empty when none is published."""
     described = await client.workflow_service.describe_namespace(
         DescribeNamespaceRequest(namespace=client.namespace)
     )
@@ -29,13 +29,13 @@ async def keys_in_use(client: Client, task_queue: str) -> tuple[str, ...]:
     return tuple(written.split(",")) if written else ()
 
 
-async def publish_keys_in_use(
+async def publish_keys(
     client: Client, task_queue: str, check_values: Sequence[tuple[str, str]]
 ) -> bool:
-    """Write them down, newest first; False when the server does not let us."""
+    """Publish ids and check values, newest first; False when Temporal doesn't allow it."""
     wanted = tuple(f"{key_id}:{check}" for key_id, check in check_values)
     try:
-        if await keys_in_use(client, task_queue) != wanted:
+        if await published_keys(client, task_queue) != wanted:
             request = UpdateNamespaceRequest(namespace=client.namespace)
             request.update_info.data[_entry(task_queue)] = ",".join(wanted)
             await client.workflow_service.update_namespace(request)
@@ -46,19 +46,19 @@ async def publish_keys_in_use(
     return True
 
 
-async def use_key_in_use(client: Client, ring: KeyRing, task_queue: str) -> None:
-    """Make `ring` seal with the newest of its keys that is in use.
+async def use_published_key(client: Client, ring: KeyRing, task_queue: str) -> None:
+    """Let `ring` encrypt with the newest of its keys that is published.
 
-    Where the namespace names none, or can't be read, the ring's own order stands.
+    Where none is published, or the namespace can't be read, the ring's own order stands.
 
     Raises:
-        InvalidSetup: none of its keys is in use, or one is another than that of the same id.
-        NotAccepted: Temporal could not be asked.
+        InvalidSetup: none of its keys is in use, or one differs from that of the same id.
+        NotAccepted: Temporal gave no answer.
     """
     if ring.current is None:
         return
     try:
-        known = await keys_in_use(client, task_queue)
+        known = await published_keys(client, task_queue)
     except RPCError as err:
         if err.status in _REFUSED:
             return
@@ -74,8 +74,8 @@ def _newest(held: Mapping[str, str], known: Sequence[str]) -> str:
             continue
         if held[key_id] != check:
             raise InvalidSetup(
-                f"the payload key {key_id!r} is another than the one in use by that id: "
-                "set EMITONCE_PAYLOAD_KEYS to the server's own"
+                f"the payload key {key_id!r} is not the one in use by that id: set "
+                "EMITONCE_PAYLOAD_KEYS to the server's own"
             )
         return key_id
     raise InvalidSetup(

@@ -7,7 +7,6 @@ as one of an older release without a target does, ends it for a minute at most.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +25,7 @@ from catalog.errors import CatalogError
 from delivery.alert import Known, Seen
 from emitonce.errors import CannotDecode
 from eventlog.fetch import fetch_run
+from operations.background import in_background
 
 KEEP_SECONDS = 60.0
 # A watch that starts again tells of what failed meanwhile, unless it was ended longer ago.
@@ -39,13 +39,8 @@ async def kept_watch(
     client: Client, task_queue: str, target: CurrentTarget, *, keep_seconds: float = KEEP_SECONDS
 ) -> AsyncIterator[None]:
     """Keep the watch running in the background, whenever there is a target."""
-    keeping = asyncio.create_task(_keep(client, task_queue, target, keep_seconds), name="watch")
-    try:
+    async with in_background(_keep(client, task_queue, target, keep_seconds), name="watch"):
         yield
-    finally:
-        keeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeping
 
 
 async def _keep(

@@ -7,7 +7,6 @@ leaves them out, which an alert has to mean too.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,6 +20,7 @@ from temporalio.service import RPCError
 
 from delivery.search_attributes import HELD, STATE
 from engine import metric_names as names
+from operations.background import in_background
 
 EVERY_SECONDS = 15.0
 
@@ -40,15 +40,9 @@ async def measured_backlog(
     client: Client, task_queue: str, meter: MetricMeter, every_seconds: float = EVERY_SECONDS
 ) -> AsyncIterator[None]:
     """Measure in the background for as long as the context is open."""
-    measuring = asyncio.create_task(
-        _measure_again_and_again(client, task_queue, meter, every_seconds), name="backlog"
-    )
-    try:
+    measuring = _measure_again_and_again(client, task_queue, meter, every_seconds)
+    async with in_background(measuring, name="backlog"):
         yield
-    finally:
-        measuring.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await measuring
 
 
 async def _measure_again_and_again(

@@ -7,6 +7,7 @@ import contextlib
 
 import structlog
 
+from operations.key_watch import watched_keys
 from process import (
     connect_observed,
     keep_what_is_loaded,
@@ -14,7 +15,6 @@ from process import (
     on_signals,
     open_catalog,
     open_clients,
-    watched_keys,
 )
 from settings import Settings, load_secrets
 from starter.api import Parts, serve
@@ -59,7 +59,7 @@ async def run_api(settings: Settings, *, as_json: bool) -> None:
             if settings.codec_token
             else None,
         )
-        async with watched_keys(client, catalog, settings, role="api"):
+        async with watched_keys(client, catalog, settings.task_queue, role="api"):
             pages = Console(parts)
             await _serve_until_told(parts, pages, settings, as_json=as_json)
 

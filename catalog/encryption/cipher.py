@@ -1,86 +1,50 @@
-"""Stored credentials: AES-256-GCM under a ring of keys."""
+"""Encrypt stored credentials. Each is bound to its row: copied into another, it doesn't decrypt."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
 from catalog.errors import CannotDecrypt
-
-KEY_BYTES = 32
-NONCE_BYTES = 12  # the size that GCM is made for: NIST SP 800-38D, 8.2.2, random nonces
-
-_FORMAT = "emitonce.credential.1"
+from emitonce.key_ring import KeyRing, NotAuthentic, UnknownKey
 
 
 @dataclass(frozen=True)
 class Encrypted:
-    """`data` is nonce, cipher text and tag; `key_id` names the key of the ring that opens it."""
+    """`data` is nonce, cipher text and tag; `key_id` names the key that encrypted it."""
 
     key_id: str
     data: bytes
 
 
 class CredentialCipher:
-    """Every key decrypts; one encrypts: the first, until `use` names another.
-
-    What is encrypted is bound to its workspace and connection: copied into another row, it doesn't
-    open there.
-    """
+    """Every key of `ring` decrypts; its current one encrypts."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
-        """`keys`: 32 bytes by id, in order. Raises ValueError for none or one of another size."""
+        """`keys`: 32 bytes by id, the newest first.
+
+        Raises:
+            ValueError: there is none, or one has another size.
+        """
         if not keys:
             raise ValueError("a credential cipher needs at least one key")
-        for key_id, key in keys.items():
-            if len(key) != KEY_BYTES:
-                raise ValueError(f"key {key_id!r} has {len(key)} bytes, needs {KEY_BYTES}")
-        self._ring = {key_id: AESGCM(key) for key_id, key in keys.items()}
-        self._current = next(iter(keys))
-        self.check_values = {key_id: _check_value(key) for key_id, key in keys.items()}
-
-    @property
-    def current(self) -> str:
-        """The id of the key that encrypts."""
-        return self._current
-
-    def use(self, key_id: str) -> None:
-        """Encrypt with this one from now on; one that the ring has."""
-        if key_id not in self._ring:
-            raise CannotDecrypt
-        self._current = key_id
+        self.ring = KeyRing(keys)
 
     def encrypt(self, secret: SecretStr, *, workspace: str, connection: str) -> Encrypted:
-        nonce = os.urandom(NONCE_BYTES)
-        sealed = self._ring[self._current].encrypt(
-            nonce, secret.get_secret_value().encode(), _bound_to(workspace, connection)
-        )
-        return Encrypted(key_id=self._current, data=nonce + sealed)
+        plain = secret.get_secret_value().encode()
+        return Encrypted(*self.ring.seal(plain, _bound_to(workspace, connection)))
 
     def decrypt(self, encrypted: Encrypted, *, workspace: str, connection: str) -> SecretStr:
-        """Raises `CannotDecrypt`; it doesn't say whether key, bytes or place were wrong."""
-        key = self._ring.get(encrypted.key_id)
-        if key is None:
-            raise CannotDecrypt
-        nonce, sealed = encrypted.data[:NONCE_BYTES], encrypted.data[NONCE_BYTES:]
+        """Raises `CannotDecrypt`, which doesn't say whether key, bytes or place were wrong."""
+        bound_to = _bound_to(workspace, connection)
         try:
-            plain = key.decrypt(nonce, sealed, _bound_to(workspace, connection))
-        except (InvalidTag, ValueError):  # ValueError: fewer bytes than a nonce
+            plain = self.ring.open(encrypted.key_id, encrypted.data, bound_to)
+        except (UnknownKey, NotAuthentic):
             raise CannotDecrypt from None
         return SecretStr(plain.decode())
 
 
-def _check_value(key: bytes) -> str:
-    """Tells two keys of the same id apart without giving away anything of either."""
-    return hmac.new(key, b"emitonce key check", hashlib.sha256).hexdigest()[:16]
-
-
 def _bound_to(workspace: str, connection: str) -> bytes:
-    return f"{_FORMAT}|{workspace}|{connection}".encode()
+    return f"emitonce.credential.1|{workspace}|{connection}".encode()

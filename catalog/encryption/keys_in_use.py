@@ -1,16 +1,23 @@
-"""Which keys encrypt, and which processes have them: a new key is used only once all have it."""
+"""Record which keys encrypt, and which running processes hold which keys.
+
+A new key reaches every process first and is put to use afterwards, so that what one process
+encrypts every other can decrypt. The record refuses a key that a running process lacks.
+"""
 
 from __future__ import annotations
 
+import os
+import socket
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from catalog.database import Connection, Pool, connection, transaction
-from catalog.errors import Conflict
+from catalog.encryption.stored_secrets import SECRETS
+from catalog.errors import CatalogError, Conflict
+from emitonce.key_ring import KeyRing
 
 Kind = Literal["credential", "payload"]
 KINDS: tuple[Kind, ...] = ("credential", "payload")
@@ -20,42 +27,48 @@ SETTING: Mapping[Kind, str] = {
     "payload": "EMITONCE_PAYLOAD_KEYS",
 }
 
-# What is announced, in place of a workspace, when another key is put to use.
+Rings = Mapping[Kind, KeyRing]
+
+# What the database announces, in place of a workspace, when another key is put to use.
 KEYS_IN_USE = "keys in use"
 
-# A process that has not been heard of for so long has ended.
+# A process that has not reported for so long has ended.
 ALIVE_SECONDS = 60.0
 
-_LOCK = 7_166_480_114  # any constant of our own: who takes it decides about keys alone
+# An event is under way for 72 hours at most and kept for 30 days more; a day is for slow clocks.
+PAYLOAD_KEY_NEEDED = timedelta(days=34)
+
+_LOCK = 7_166_480_114  # a constant of our own: who holds it may change which keys are in use
 
 
 @dataclass(frozen=True)
 class KeyInUse:
-    """A key that encrypts, or did before the one that is first in the list."""
+    """`since` is when it was put to use. A former key is needed while something is, or may be,
+    encrypted with it.
+    """
 
-    kind: Kind
     key_id: str
     check_value: str
     since: datetime
+    state: Literal["in use", "former", "not needed"]
 
 
 @dataclass(frozen=True)
 class Holder:
-    """A running process. Its keys are check values by id; `sealing` are ids by kind."""
+    """A running process. `keys` are check values by id, `encrypts_with` ids; both by kind."""
 
-    process: uuid.UUID
     role: str
     host: str
     pid: int
     keys: Mapping[Kind, Mapping[str, str]]
-    sealing: Mapping[Kind, str | None]
+    encrypts_with: Mapping[Kind, str | None]
 
     def __str__(self) -> str:
         return f"{self.role} (host {self.host}, process {self.pid})"
 
 
 class KeyNotEverywhere(Conflict):
-    """Some process lacks the key; the message names them."""
+    """A running process lacks the key. The message names each that does."""
 
     def __init__(self, kind: Kind, key_id: str, lacking: Iterable[Holder]) -> None:
         names = ", ".join(sorted(str(holder) for holder in lacking))
@@ -65,26 +78,35 @@ class KeyNotEverywhere(Conflict):
         )
 
 
-@dataclass(frozen=True)
-class StoredSecrets:
-    """`count` secrets of one sort, encrypted with the credential key `key_id`."""
-
-    what: str
-    key_id: str
-    count: int
+class WrongKeys(CatalogError):
+    """This process lacks a key that is needed, or has another of the same id."""
 
 
-class KeyUse:
+class KeysInUse:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def in_use(self, kind: Kind) -> list[KeyInUse]:
+    async def of(self, kind: Kind) -> list[KeyInUse]:
         """Newest first: the first encrypts, the others did before."""
         async with connection(self._pool) as conn:
             return await _in_use(conn, kind)
 
-    async def begin(self, kind: Kind, key_id: str, check_value: str) -> bool:
-        """Put a key to use; False when it is the one in use already.
+    async def settle(self, rings: Rings) -> None:
+        """Let each ring encrypt with the key in use. One that never encrypts stays so.
+
+        Raises:
+            WrongKeys: see there.
+        """
+        for kind, ring in rings.items():
+            used = await self.of(kind)
+            for key in used:
+                if key.state != "not needed":
+                    _require(kind, key, ring.check_values.get(key.key_id))
+            if used and ring.current is not None:
+                ring.use(used[0].key_id)
+
+    async def put_to_use(self, kind: Kind, key_id: str, check_value: str) -> bool:
+        """Let every process encrypt with this key; False when it is the one in use already.
 
         Raises:
             KeyNotEverywhere: a running process lacks it.
@@ -93,34 +115,22 @@ class KeyUse:
         async with transaction(self._pool) as conn:
             await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
             used = await _in_use(conn, kind)
-            for key in used:
-                if key.key_id == key_id and key.check_value != check_value:
-                    raise Conflict(f"another {kind} key was used as {key_id!r}: give it a new id")
+            if any(key.key_id == key_id and key.check_value != check_value for key in used):
+                raise Conflict(f"another {kind} key was used as {key_id!r}: give it a new id")
             if used and used[0].key_id == key_id:
                 return False
-            lacking = [
-                holder
-                for holder in await _holders(conn)
-                if holder.keys[kind].get(key_id) != check_value
-            ]
+            holders = await _holders(conn)
+            lacking = [one for one in holders if one.keys[kind].get(key_id) != check_value]
             if lacking:
                 raise KeyNotEverywhere(kind, key_id, lacking)
-            await conn.execute(
-                """
-                INSERT INTO keys_in_use (kind, key_id, check_value) VALUES ($1, $2, $3)
-                ON CONFLICT (kind, key_id) DO UPDATE SET since = clock_timestamp()
-                """,
-                kind,
-                key_id,
-                check_value,
-            )
+            await _put_to_use(conn, kind, key_id, check_value)
             return True
 
-    async def report(self, holder: Holder, first: Mapping[Kind, str | None]) -> None:
-        """Say that a process runs and what it has; of a kind with no key in use, use its `first`.
+    async def report(self, process: uuid.UUID, role: str, rings: Rings) -> None:
+        """Record that a process runs, and its keys. The first one to report puts its own to use.
 
-        Whoever reports and then reads what is in use has either been counted by `begin`, or sees
-        the new key.
+        A process that reports and then settles either was counted by `put_to_use` or sees the new
+        key. `role` names the process to people: `worker`, `api`.
         """
         async with transaction(self._pool) as conn:
             await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
@@ -134,23 +144,20 @@ class KeyUse:
                     sealing_payload = excluded.sealing_payload,
                     seen_at = clock_timestamp()
                 """,
-                holder.process,
-                holder.role,
-                holder.host,
-                holder.pid,
-                _written(holder.keys["credential"]),
-                _written(holder.keys["payload"]),
-                holder.sealing["credential"],
-                holder.sealing["payload"],
+                process,
+                role,
+                socket.gethostname(),
+                os.getpid(),
+                *(
+                    [f"{key_id}:{check}" for key_id, check in rings[kind].check_values.items()]
+                    for kind in KINDS
+                ),
+                *(rings[kind].current for kind in KINDS),
             )
-            for kind, key_id in first.items():
-                if key_id is not None and not await _in_use(conn, kind):
-                    await conn.execute(
-                        "INSERT INTO keys_in_use (kind, key_id, check_value) VALUES ($1, $2, $3)",
-                        kind,
-                        key_id,
-                        holder.keys[kind][key_id],
-                    )
+            for kind, ring in rings.items():
+                if ring.current is not None and not await _in_use(conn, kind):
+                    check_value = ring.check_values[ring.current]
+                    await _put_to_use(conn, kind, ring.current, check_value)
 
     async def leave(self, process: uuid.UUID) -> None:
         async with connection(self._pool) as conn:
@@ -161,34 +168,50 @@ class KeyUse:
         async with connection(self._pool) as conn:
             return await _holders(conn)
 
-    async def credentials_by_key(self) -> dict[str, int]:
-        """How many stored secrets each credential key is needed for."""
-        counts: Counter[str] = Counter()
-        for stored in await self.stored_secrets():
-            counts[stored.key_id] += stored.count
-        return dict(counts)
 
-    async def stored_secrets(self) -> list[StoredSecrets]:
-        """What credential keys are needed for, by what it is and then by key."""
-        async with connection(self._pool) as conn:
-            rows = await conn.fetch(
-                """
-                SELECT what, key_id, count(*) AS count FROM (
-                    SELECT 'Customer.io keys' AS what, key_id FROM connections
-                    UNION ALL SELECT 'alert targets', key_id FROM alert_targets
-                    UNION ALL SELECT 'machine keys', key_id FROM machine_keys
-                        WHERE key_id IS NOT NULL
-                ) AS stored GROUP BY what, key_id ORDER BY what COLLATE "C", key_id
-                """
-            )
-        return [StoredSecrets(row["what"], row["key_id"], row["count"]) for row in rows]
+def _require(kind: Kind, key: KeyInUse, held: str | None) -> None:
+    if held is None:
+        raise WrongKeys(
+            f"this process lacks the {kind} key {key.key_id!r}, which has been in use since "
+            f"{key.since:%Y-%m-%d %H:%M} UTC: add it to {SETTING[kind]}"
+        )
+    if held != key.check_value:
+        raise WrongKeys(
+            f"{SETTING[kind]}: the key {key.key_id!r} is not the one in use by that id: give this "
+            "process the same key, or give the new one an id of its own"
+        )
 
 
 async def _in_use(conn: Connection, kind: Kind) -> list[KeyInUse]:
     rows = await conn.fetch(
-        "SELECT * FROM keys_in_use WHERE kind = $1 ORDER BY since DESC, key_id", kind
+        f"""
+        SELECT key_id, check_value, since, CASE
+            WHEN replaced_at IS NULL THEN 'in use'
+            WHEN kind = 'payload' AND replaced_at > clock_timestamp() - $2::interval THEN 'former'
+            WHEN kind = 'credential' AND key_id IN (SELECT key_id FROM ({SECRETS}) AS secrets)
+                THEN 'former'
+            ELSE 'not needed' END AS state
+        FROM (
+            SELECT *, lag(since) OVER (ORDER BY since DESC, key_id) AS replaced_at
+            FROM keys_in_use WHERE kind = $1
+        ) AS used ORDER BY since DESC, key_id
+        """,  # noqa: S608 (a constant of our own)
+        kind,
+        PAYLOAD_KEY_NEEDED,
     )
-    return [KeyInUse(kind, row["key_id"], row["check_value"], row["since"]) for row in rows]
+    return [KeyInUse(**row) for row in rows]
+
+
+async def _put_to_use(conn: Connection, kind: Kind, key_id: str, check_value: str) -> None:
+    await conn.execute(
+        """
+        INSERT INTO keys_in_use (kind, key_id, check_value) VALUES ($1, $2, $3)
+        ON CONFLICT (kind, key_id) DO UPDATE SET since = clock_timestamp()
+        """,
+        kind,
+        key_id,
+        check_value,
+    )
 
 
 async def _holders(conn: Connection) -> list[Holder]:
@@ -199,26 +222,11 @@ async def _holders(conn: Connection) -> list[Holder]:
     )
     return [
         Holder(
-            process=row["process"],
             role=row["role"],
             host=row["host"],
             pid=row["pid"],
-            keys={
-                "credential": _read(row["credential_keys"]),
-                "payload": _read(row["payload_keys"]),
-            },
-            sealing={
-                "credential": row["sealing_credential"],
-                "payload": row["sealing_payload"],
-            },
+            keys={kind: dict(e.split(":", 1) for e in row[f"{kind}_keys"]) for kind in KINDS},
+            encrypts_with={kind: row[f"sealing_{kind}"] for kind in KINDS},
         )
         for row in rows
     ]
-
-
-def _written(keys: Mapping[str, str]) -> list[str]:
-    return [f"{key_id}:{check}" for key_id, check in keys.items()]
-
-
-def _read(written: Iterable[str]) -> dict[str, str]:
-    return dict(entry.split(":", 1) for entry in written)

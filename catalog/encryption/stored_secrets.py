@@ -1,12 +1,13 @@
-"""Stored secrets are encrypted anew, under the key now in use, while deliveries go on."""
+"""Count what is encrypted with each credential key, and encrypt it again under the one in use."""
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from catalog.database import Pool, transaction
+from catalog.database import Pool, connection, transaction
 from catalog.encryption.cipher import CredentialCipher, Encrypted
 from catalog.errors import CannotDecrypt
 
@@ -17,54 +18,75 @@ _FIRST = UUID(int=0)
 
 @dataclass(frozen=True)
 class _Table:
+    """A secret is bound to the ids of its owner and of its own row."""
+
     name: str
     secret: str
     owner: str
     noun: str
 
 
-# The ids that a secret is bound to are those of its owner and of its own row.
 _TABLES = (
     _Table("connections", "encrypted_key", "workspace_id", "connection"),
     _Table("machine_keys", "encrypted_secret", "organisation_id", "machine key"),
     _Table("alert_targets", "encrypted_target", "id", "alert target"),
 )
 
+# A query of what is stored now; a revoked machine key has neither secret nor key_id.
+SECRETS = " UNION ALL ".join(
+    f"SELECT '{table.noun}s' AS what, key_id FROM {table.name} WHERE key_id IS NOT NULL"  # noqa: S608
+    for table in _TABLES
+)
+
 
 @dataclass(frozen=True)
 class Batch:
-    """What one transaction did. `unreadable` names rows that no key of the ring opens."""
+    """What one transaction did. `unreadable` names rows that no key of the ring decrypts."""
 
     done: int
     unreadable: tuple[str, ...]
 
 
-class Reencryption:
-    """Can be stopped at any time and begun again: what is done carries its new key's id."""
-
-    def __init__(self, pool: Pool, cipher: CredentialCipher) -> None:
+class StoredSecrets:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._cipher = cipher
 
-    async def run(self, *, batch: int = BATCH) -> AsyncIterator[Batch]:
-        """Batch by batch. A delivery that reads a credential meanwhile gets the old or the new
-        form, and opens either.
+    async def by_key(self) -> dict[str, Counter[str]]:
+        """How many secrets of each sort a credential key is needed for, by the key's id."""
+        async with connection(self._pool) as conn:
+            rows = await conn.fetch(
+                f"SELECT what, key_id, count(*) AS count FROM ({SECRETS}) AS secrets "  # noqa: S608
+                'GROUP BY what, key_id ORDER BY what COLLATE "C", key_id'
+            )
+        found: dict[str, Counter[str]] = defaultdict(Counter)
+        for row in rows:
+            found[row["key_id"]][row["what"]] = row["count"]
+        return dict(found)
+
+    async def reencrypt(
+        self, cipher: CredentialCipher, *, batch: int = BATCH
+    ) -> AsyncIterator[Batch]:
+        """Encrypt with the cipher's current key whatever another key has encrypted, in batches.
+
+        Can be stopped at any time and run again. A delivery that reads a credential meanwhile gets
+        the old or the new form, and decrypts either.
         """
         for table in _TABLES:
             after: UUID | None = _FIRST
             while after is not None:
-                done, after = await self._batch(table, after, batch)
+                done, after = await self._batch(cipher, table, after, batch)
                 yield done
 
-    async def _batch(self, table: _Table, after: UUID, size: int) -> tuple[Batch, UUID | None]:
-        current = self._cipher.current
+    async def _batch(
+        self, cipher: CredentialCipher, table: _Table, after: UUID, size: int
+    ) -> tuple[Batch, UUID | None]:
         async with transaction(self._pool) as conn:
             # The names are our own constants. Locked, so that a key replaced just now isn't undone.
             rows = await conn.fetch(
                 f"SELECT id, {table.owner} AS owner, key_id, {table.secret} AS secret "  # noqa: S608
                 f"FROM {table.name} WHERE key_id <> $1 AND id > $2 "
                 "ORDER BY id LIMIT $3 FOR UPDATE",
-                current,
+                cipher.ring.current,
                 after,
                 size,
             )
@@ -72,11 +94,11 @@ class Reencryption:
             for row in rows:
                 place = {"workspace": str(row["owner"]), "connection": str(row["id"])}
                 try:
-                    secret = self._cipher.decrypt(Encrypted(row["key_id"], row["secret"]), **place)
+                    secret = cipher.decrypt(Encrypted(row["key_id"], row["secret"]), **place)
                 except CannotDecrypt:
                     unreadable.append(f"{table.noun} {row['id']}")
                     continue
-                encrypted = self._cipher.encrypt(secret, **place)
+                encrypted = cipher.encrypt(secret, **place)
                 renewed.append((row["id"], encrypted.data, encrypted.key_id))
             await conn.executemany(
                 f"UPDATE {table.name} SET {table.secret} = $2, key_id = $3 WHERE id = $1",  # noqa: S608

@@ -12,7 +12,7 @@ import httpx
 from temporalio.service import RPCError
 
 from catalog.database import Pool, close_pool, connection, open_pool
-from catalog.encryption.keys_in_use import KeyUse
+from catalog.encryption.stored_secrets import StoredSecrets
 from catalog.errors import CatalogError, CatalogUnavailable, SchemaMismatch
 from catalog.migrate import newer, pending
 from destinations.customerio.destination import VENDOR_URLS
@@ -141,21 +141,23 @@ async def _catalog(pool: Pool, secrets: Secrets) -> AsyncIterator[Finding]:
 
 
 async def _credential_keys(pool: Pool, secrets: Secrets) -> Finding:
-    stored = await KeyUse(pool).stored_secrets()
-    lost = [one for one in stored if one.key_id not in secrets.credential_keys]
+    stored = await StoredSecrets(pool).by_key()
+    lost = ", ".join(
+        f"{what} with {key_id} ({count})"
+        for key_id, counts in stored.items()
+        for what, count in counts.items()
+        if key_id not in secrets.credential_keys
+    )
     if lost:
-        named = ", ".join(f"{one.what} with {one.key_id} ({one.count})" for one in lost)
         return bad(
             "credential keys",
-            f"secrets are encrypted with keys that are not here: {named}",
-            "add them to EMITONCE_CREDENTIAL_KEYS; without them enter Customer.io keys and alert "
-            "targets again, and make new machine keys",
+            f"secrets are encrypted with keys that are not here: {lost}",
+            "add them to EMITONCE_CREDENTIAL_KEYS; without them enter the secrets of connections "
+            "and alert targets again, and make new machine keys",
         )
-    counts: Counter[str] = Counter()
-    for one in stored:
-        counts[one.what] += one.count
-    told = ", ".join(f"{what} ({count})" for what, count in counts.items())
-    return fine("credential keys", f"decrypt all that is stored: {told or 'nothing yet'}")
+    counted = sum(stored.values(), Counter[str]())
+    said = ", ".join(f"{what} ({count})" for what, count in sorted(counted.items()))
+    return fine("credential keys", f"decrypt all that is stored: {said or 'nothing yet'}")
 
 
 async def _publishable_keys(pool: Pool) -> Finding:

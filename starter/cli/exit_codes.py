@@ -5,6 +5,7 @@ from __future__ import annotations
 from temporalio.service import RPCError
 
 from catalog import errors as catalog
+from catalog.encryption.keys_in_use import WrongKeys
 from delivery.bulk_redelivery import InvalidSelection
 from delivery.cursor import InvalidCursor
 from delivery.errors import InvalidEvent, MappingError
@@ -15,7 +16,6 @@ from engine.telemetry import TelemetryError
 from eventlog.fetch import EventNotFound
 from operations.bulk_redelivery import RedeliveryNotFound
 from operations.erasure import NotErased
-from operations.key_watch import WrongKeys
 from operations.redelivery_plan import NotRedeliverable
 from operations.steering import AlreadyEnded, AttemptImminent, Held
 from settings import SettingsError

@@ -1,4 +1,4 @@
-"""`emitonce keys create`, `list`, `revoke`: keys of the HTTP API, beside those that encrypt."""
+"""`emitonce keys`: keys of the HTTP API, and those that encrypt what is stored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from catalog.api_key_rights import KeyRights
 from catalog.api_keys import MachineKey, NewMachineKey, PublishableKey
 from catalog.errors import NotFound
-from starter.cli.encryption_keys import keys
+from starter.cli.encryption_keys import generate, rotate, status
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
 from starter.cli.output import Json, console, print_json, print_table, say
@@ -19,7 +19,10 @@ from starter.cli.parts import CREATED_BY, Parts, with_parts
 from starter.cli.quotas import key_quota
 from starter.shapes import moment, publishable_key_object
 
-__all__ = ["keys"]
+keys = typer.Typer(help="Keys of the HTTP API, and those that encrypt what is stored.")
+keys.command("generate")(generate)
+keys.command("rotate")(rotate)
+keys.command("status")(status)
 
 Name = Annotated[str, typer.Option(help="What it is for, such as the service that has it.")]
 

@@ -19,8 +19,7 @@ from emitonce import DeliveryFailed, Emitter, EventCanceled, EventHandle, Invali
 from emitonce.start import EventStarter
 from engine.connect import connect
 from eventlog.log import EventLog
-from operations.key_watch import KeyWatch
-from process import key_watch, open_catalog, open_clients
+from process import open_catalog, open_clients
 from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.dev.database import with_database
 from starter.dev.running_stack import running_stack
@@ -86,8 +85,9 @@ class Parts:
 
     async def temporal(self) -> Client:
         require_temporal(self.settings)
-        client = await connect(timeout_seconds=CONNECT_SECONDS, keys=self.secrets.payload_ring())
-        await key_watch(client, self.catalog, role="cli").settle()
+        keys = self.secrets.payload_ring()
+        client = await connect(timeout_seconds=CONNECT_SECONDS, keys=keys)
+        await self.catalog.keys_in_use.settle({"payload": keys})
         return client
 
     async def emitter(self) -> Emitter:
@@ -117,9 +117,7 @@ async def open_parts(*, check_keys: bool = True) -> AsyncIterator[Parts]:
         settings = await exits.enter_async_context(with_database(settings))
         catalog = await exits.enter_async_context(open_catalog(settings, secrets))
         if check_keys:
-            await KeyWatch(
-                catalog.key_use, catalog.changes, {"credential": catalog.cipher}, role="cli"
-            ).settle()
+            await catalog.keys_in_use.settle({"credential": catalog.cipher.ring})
         organisation = await catalog.organisations.default()
         yield Parts(settings, secrets, catalog, organisation.id, exits)
 

@@ -14,13 +14,13 @@ from temporalio.common import MetricMeter
 
 from catalog import Catalog
 from catalog.api_key_uses import KeyUses
-from catalog.encryption.keys_in_use import KEYS_IN_USE, Kind
+from catalog.encryption.keys_in_use import KEYS_IN_USE
 from catalog.workers import WorkerShare
-from emitonce.key_ring import KeyRing
 from operations.backlog import measured_backlog
-from operations.key_watch import KeyWatch, Ring
+from operations.key_watch import watched_keys
 from tests.contract.catalog_samples import opened, psql
 from tests.integration.stack import eventually
+from tests.security.conftest import sealing_client
 
 
 @pytest.fixture
@@ -67,10 +67,10 @@ async def test_a_workers_share_is_kept_up(
 
 
 async def test_a_process_keeps_reporting_its_keys(
-    catalog: Catalog, database: str, caplog: pytest.LogCaptureFixture
+    catalog: Catalog, temporal: Client, database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rings: dict[Kind, Ring] = {"credential": catalog.cipher, "payload": KeyRing({"p1": b"2" * 32})}
-    async with KeyWatch(catalog.key_use, catalog.changes, rings, role="api").kept():
+    client = await sealing_client(temporal, {"p1": b"2" * 32})
+    async with watched_keys(client, catalog, "nobodys-queue", role="api"):
         async with table_missing(database, "key_holders"):
             catalog.changes.announce(KEYS_IN_USE)
             await eventually(logged(caplog, "which keys are in use"))
@@ -79,7 +79,7 @@ async def test_a_process_keeps_reporting_its_keys(
         catalog.changes.announce(KEYS_IN_USE)
 
         async def reported_again() -> bool:
-            return [holder.role for holder in await catalog.key_use.holders()] == ["api"]
+            return [holder.role for holder in await catalog.keys_in_use.holders()] == ["api"]
 
         await eventually(reported_again)
 

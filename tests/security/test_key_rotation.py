@@ -17,16 +17,16 @@ from temporalio.client import Client
 from catalog import Catalog
 from catalog.alert_targets import AlertTarget
 from catalog.encryption.cipher import CredentialCipher
-from catalog.encryption.keys_in_use import KeyNotEverywhere, Kind
-from catalog.encryption.stored_secrets import Reencryption
+from catalog.encryption.keys_in_use import KeyNotEverywhere, Kind, WrongKeys
+from catalog.encryption.stored_secrets import StoredSecrets
 from destinations import registry
 from destinations.customerio.simulator import US_KEY, Fault
 from emitonce import EmitError, Emitter, EventHandle
 from emitonce.codec import KEY_ID
 from emitonce.ids import resource_id_hash
-from emitonce.published_keys import keys_in_use
-from operations.key_watch import WrongKeys
-from process import watched_keys
+from emitonce.key_ring import KeyRing
+from emitonce.published_keys import published_keys
+from operations.key_watch import watched_keys
 from tests.integration.stack import SECRET, Stack, eventually
 from tests.security.conftest import NEW_KEY, OLD_KEY, ring_of, sealing_client
 from worker import open_worker
@@ -68,9 +68,8 @@ async def process_catalog(stack: Stack, keys: Mapping[str, bytes]) -> AsyncItera
 
 async def put_to_use(stack: Stack, kind: Kind, keys: Mapping[str, bytes]) -> None:
     """As `emitonce keys rotate` does."""
-    ring = CredentialCipher(keys)
-    [(key_id, check)] = ring.check_values.items()
-    await stack.catalog.key_use.begin(kind, key_id, check)
+    [(key_id, check)] = KeyRing(keys).check_values.items()
+    await stack.catalog.keys_in_use.put_to_use(kind, key_id, check)
 
 
 async def test_both_kinds_change_while_deliveries_are_under_way(
@@ -99,7 +98,10 @@ async def test_both_kinds_change_while_deliveries_are_under_way(
             for kind, keys in (("payload", NEW_KEY), ("credential", NEW_CREDENTIAL)):
                 with pytest.raises(KeyNotEverywhere, match="worker"):
                     await put_to_use(sealed, kind, keys)
-            assert (ring_of(second.client).current, second.catalog.cipher.current) == ("k1", "k1")
+            assert (ring_of(second.client).current, second.catalog.cipher.ring.current) == (
+                "k1",
+                "k1",
+            )
             leaving = asyncio.create_task(emit(second, EVENTS // 4))
         await leaving
         # Step two: they are put to use, and credentials encrypted anew, one at a time.
@@ -118,17 +120,23 @@ async def test_both_kinds_change_while_deliveries_are_under_way(
     delivered = Counter(r.body["messageId"] for r in sealed.calls() if r.status == 200)
     assert len(delivered) == 2 * EVENTS * RULES
     assert set(delivered.values()) == {1}
-    assert await sealed.catalog.key_use.credentials_by_key() == {"c2": RULES}
+    assert await _stored(sealed) == {"c2": RULES}
+
+
+async def _stored(stack: Stack) -> dict[str, int]:
+    """How many secrets are encrypted with each key."""
+    stored = await StoredSecrets(stack.catalog.pool).by_key()
+    return {key_id: counts.total() for key_id, counts in stored.items()}
 
 
 async def _writes_with(stack: Stack, *, payload: str, credential: str) -> bool:
-    used = (ring_of(stack.client).current, stack.catalog.cipher.current)
+    used = (ring_of(stack.client).current, stack.catalog.cipher.ring.current)
     return used == (payload, credential)
 
 
 async def _reencrypt(stack: Stack) -> int:
     done = 0
-    async for batch in Reencryption(stack.catalog.pool, stack.catalog.cipher).run(batch=1):
+    async for batch in StoredSecrets(stack.catalog.pool).reencrypt(stack.catalog.cipher, batch=1):
         assert batch.unreadable == ()
         done += batch.done
     return done
@@ -159,7 +167,7 @@ async def test_a_process_that_lacks_a_key_in_use_does_not_start(
     with pytest.raises(WrongKeys, match="EMITONCE_CREDENTIAL_KEYS"):
         async with process(sealed, temporal, NEW_KEY, {"c9": b"9" * 32}):
             pass
-    assert await sealed.catalog.key_use.holders() == []
+    assert await sealed.catalog.keys_in_use.holders() == []
 
 
 async def test_another_key_of_the_same_id_is_noticed_at_the_start(
@@ -167,7 +175,7 @@ async def test_another_key_of_the_same_id_is_noticed_at_the_start(
 ) -> None:
     async with process(sealed, temporal, OLD_KEY, OLD_CREDENTIAL):
         pass
-    with pytest.raises(WrongKeys, match="'k1' is another than the one in use"):
+    with pytest.raises(WrongKeys, match="'k1' is not the one in use"):
         async with process(sealed, temporal, {"k1": b"x" * 32}, OLD_CREDENTIAL):
             pass
 
@@ -198,14 +206,14 @@ async def test_reencryption_goes_on_where_it_was_stopped(sealed: Stack) -> None:
         sealed.organisation, name="ci", created_by="test"
     )
     cipher = CredentialCipher(NEW_CREDENTIAL | OLD_CREDENTIAL)
-    renewing = Reencryption(sealed.catalog.pool, cipher).run(batch=2)
+    renewing = StoredSecrets(sealed.catalog.pool).reencrypt(cipher, batch=2)
     assert (await anext(renewing)).done == 2
     await renewing.aclose()
-    assert await sealed.catalog.key_use.credentials_by_key() == {"c2": 2, "k1": 4}
-    batches = [b.done async for b in Reencryption(sealed.catalog.pool, cipher).run(batch=2)]
+    assert await _stored(sealed) == {"c2": 2, "k1": 4}
+    batches = [b.done async for b in StoredSecrets(sealed.catalog.pool).reencrypt(cipher, batch=2)]
     assert sum(batches) == 4  # of the 6, what was not done before
     assert max(batches) == 2
-    assert await sealed.catalog.key_use.credentials_by_key() == {"c2": 6}
+    assert await _stored(sealed) == {"c2": 6}
 
     async with process_catalog(sealed, NEW_CREDENTIAL) as catalog:
         for connection in made:
@@ -224,10 +232,10 @@ async def test_the_alert_target_is_encrypted_anew_as_credentials_are(sealed: Sta
     async with sealed.catalog.pool.acquire() as conn:
         [row] = await conn.fetch("SELECT * FROM alert_targets")
     assert b"team-secret" not in row["encrypted_target"]
-    assert await sealed.catalog.key_use.credentials_by_key() == {"k1": 1}
+    assert await _stored(sealed) == {"k1": 1}
     cipher = CredentialCipher(NEW_CREDENTIAL | OLD_CREDENTIAL)
-    assert sum([b.done async for b in Reencryption(sealed.catalog.pool, cipher).run()]) == 1
-    assert await sealed.catalog.key_use.credentials_by_key() == {"c2": 1}
+    assert sum([b.done async for b in StoredSecrets(sealed.catalog.pool).reencrypt(cipher)]) == 1
+    assert await _stored(sealed) == {"c2": 1}
     async with process_catalog(sealed, NEW_CREDENTIAL) as catalog:
         assert await catalog.alert_targets.get() == target
 
@@ -242,7 +250,7 @@ async def test_a_credential_that_no_key_opens_is_named_and_the_rest_goes_on(seal
             found.id,
         )
     cipher = CredentialCipher(NEW_CREDENTIAL | OLD_CREDENTIAL)
-    batches = [batch async for batch in Reencryption(sealed.catalog.pool, cipher).run()]
+    batches = [batch async for batch in StoredSecrets(sealed.catalog.pool).reencrypt(cipher)]
     assert sum(batch.done for batch in batches) == 1
     assert [name for batch in batches for name in batch.unreadable] == [f"connection {lost.id}"]
 
@@ -252,8 +260,8 @@ async def test_emitters_without_a_catalog_use_the_key_in_use(
 ) -> None:
     async with process(sealed, temporal, NEW_KEY | OLD_KEY, OLD_CREDENTIAL) as both:
         await put_to_use(sealed, "payload", OLD_KEY)
-        async with watched_keys(both.client, both.catalog, sealed.settings, role="again"):
-            [newest, _] = await keys_in_use(temporal, sealed.task_queue)
+        async with watched_keys(both.client, both.catalog, sealed.task_queue, role="again"):
+            [newest, _] = await published_keys(temporal, sealed.task_queue)
     assert newest.startswith("k1:")
     address = temporal.service_client.config.target_host
 
@@ -265,7 +273,7 @@ async def test_emitters_without_a_catalog_use_the_key_in_use(
     assert await _key_of(sealed, event) == "k1"
     with pytest.raises(EmitError, match=r"none of the payload keys given \(k9\) is in use yet"):
         await emitter({"k9": b"9" * 32})
-    with pytest.raises(EmitError, match="another than the one in use"):
+    with pytest.raises(EmitError, match="is not the one in use"):
         await emitter({"k1": b"9" * 32})
 
     monkeypatch.setenv("EMITONCE_PAYLOAD_KEYS", f"k1:{base64.b64encode(OLD_KEY['k1']).decode()}")

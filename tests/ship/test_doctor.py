@@ -69,7 +69,7 @@ async def test_secrets_are_counted_by_what_they_are(stack: Stack) -> None:
         await stack.catalog.machine_keys.create(stack.organisation, name=name, created_by="test")
     _, found = await examined(stack)
     said = found["credential keys"]["said"]
-    assert said == "decrypt all that is stored: Customer.io keys (1), machine keys (2)"
+    assert said == "decrypt all that is stored: connections (1), machine keys (2)"
 
 
 async def test_wide_publishable_keys_are_a_warning_until_narrowed_or_kept_wide(
@@ -106,7 +106,7 @@ async def test_keys_that_nothing_here_decrypts_are_told(
     monkeypatch.setattr(processes, "environment_of", lambda _: settings)
     ended, found = await examined(stack)
     assert ended.code == 1
-    assert "Customer.io keys with k1 (1)" in found["credential keys"]["said"]
+    assert "connections with k1 (1)" in found["credential keys"]["said"]
     assert found["Customer.io eu"]["state"] == "warning"
 
 

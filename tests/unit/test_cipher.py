@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
-from catalog.encryption.cipher import CredentialCipher
+from catalog.encryption.cipher import CredentialCipher, Encrypted
 from catalog.errors import CannotDecrypt
 
 SECRET = SecretStr("cdp-key-ünïcode")
@@ -78,3 +80,18 @@ def test_missing_key_and_wrong_key_fail_alike():
 def test_ring_with_a_wrong_key_is_refused(keys):
     with pytest.raises(ValueError):
         CredentialCipher(keys)
+
+
+def test_the_first_release_reads_and_wrote_the_same_form():
+    place = {
+        "workspace": "0c8f0d5e-0000-4000-8000-000000000001",
+        "connection": "0c8f0d5e-0000-4000-8000-000000000002",
+    }
+    cipher = CredentialCipher({"k1": OLD})
+    written = b64decode("X1ZTb8N3tVMCias0JyQHEaDdKymwHf8lc7oRgHWZtT1IpXq16xF7khRCBErO")
+    assert cipher.decrypt(Encrypted("k1", written), **place) == SECRET
+
+    data = cipher.encrypt(SECRET, **place).data
+    bound_to = f"emitonce.credential.1|{place['workspace']}|{place['connection']}".encode()
+    plain = AESGCM(OLD).decrypt(data[:12], data[12:], bound_to)
+    assert plain.decode() == SECRET.get_secret_value()

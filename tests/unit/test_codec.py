@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from temporalio.api.common.v1 import Payload, Payloads, SearchAttributes
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
@@ -101,6 +104,31 @@ async def test_a_tampered_payload_is_refused_and_nothing_revealed() -> None:
             assert str(caught.value) == (
                 "a payload can't be decrypted: it was changed, cut short, or belongs elsewhere"
             )
+
+
+async def test_the_first_release_reads_and_wrote_the_same_form() -> None:
+    event_id = "0c8f0d5e-0000-4000-8000-000000000003"
+    keys = {"k1": b"o" * 32}
+    written = Payload.FromString(
+        b64decode(
+            "CjYKDmVtaXRvbmNlLWV2ZW50EiQwYzhmMGQ1ZS0wMDAwLTQwMDAtODAwMC0wMDAwMDAwMDAwMDMKFwoR"
+            "ZW5jcnlwdGlvbi1rZXktaWQSAmsxChwKCGVuY29kaW5nEhBiaW5hcnkvZW5jcnlwdGVkEkS+zXhsdNwu"
+            "VoNBKucvQhsopqAhPe34v9Qbw69Hr3sDcMltWwIqfu36COPxypw+vCv2Uooxi63jSnf8M/9EPQwX2tRb"
+            "vQ=="
+        )
+    )
+    plain_text = Payload(metadata={"encoding": b"json/plain"}, data=b'{"plan":"pro"}')
+    assert await codec(event_id, keys).decode([written]) == [plain_text]
+
+    [sealed] = await codec(event_id, keys).encode([plain_text])
+    assert {**sealed.metadata} == {
+        "encoding": b"binary/encrypted",
+        "encryption-key-id": b"k1",
+        "emitonce-event": event_id.encode(),
+    }
+    bound_to = f"emitonce.payload.1|{event_id}".encode()
+    opened = AESGCM(keys["k1"]).decrypt(sealed.data[:12], sealed.data[12:], bound_to)
+    assert Payload.FromString(opened) == plain_text
 
 
 async def test_a_payload_of_another_event_is_refused() -> None:

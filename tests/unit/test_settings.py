@@ -76,7 +76,7 @@ def test_production_makes_no_secret_of_its_own(monkeypatch, tmp_path, empty):
         (f":{key(1)}", "must read id:base64"),
         ("k1:", "must read id:base64"),
         (f"k1:{key(1)},", "must read id:base64"),
-        (f"k1:{key(1)},k1:{key(2)}", "'k1' stands twice"),
+        (f"k1:{key(1)},k1:{key(2)}", "'k1' is there twice"),
         (f"k1:{key(1, 16)}", "16 bytes"),
         (f"k1:{key(1, 31)}", "31 bytes"),
         (f"k1:{key(1, 33)}", "33 bytes, needs 32"),
