@@ -79,7 +79,7 @@ class Settings(BaseSettings):
 
     credential_keys: SecretStr | None = None
     """`id:base64 of 32 bytes`, several separated by commas; the first encrypts, all decrypt.
-    Losing them loses every stored Customer.io key."""
+    Losing them loses the stored secrets of every connection."""
 
     payload_keys: SecretStr | None = None
     """`id:base64 of 32 bytes`, several separated by commas, the newest first. Encrypt what Temporal
