@@ -55,7 +55,7 @@ def configure_logs(default: str = "info") -> None:
 
 
 def _without_expected_traceback(record: logging.LogRecord) -> bool:
-    """A refusal by Customer.io is an outcome, not a fault of the code: one line tells it."""
+    """A refusal by a destination is an outcome, not a fault of the code: one line tells it."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, ApplicationError):
         record.msg, record.args = f"{record.getMessage()}: {error}", ()

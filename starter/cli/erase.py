@@ -105,7 +105,7 @@ def remains(retention: timedelta, *, workspace: bool) -> list[dict[str, str | No
     until = (datetime.now(UTC) + retention).date().isoformat()
     found: list[dict[str, str | None]] = [
         {
-            "where": "Customer.io",
+            "where": "the destinations",
             "what": "the people and events that were delivered; delete them there",
             "until": None,
         },

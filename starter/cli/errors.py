@@ -7,7 +7,7 @@
 | 2    | the command line can't be read                                         |
 | 3    | no such thing                                                          |
 | 4    | refused: the value, or the state of things, does not allow it          |
-| 5    | Temporal, PostgreSQL or Customer.io is away; try again                 |
+| 5    | Temporal, PostgreSQL or a destination is unavailable; try again        |
 | 6    | settings, keys or schema are wrong; an operator has to act             |
 """
 

@@ -80,7 +80,7 @@ def create(
     """Create a key of the HTTP API. A machine key's secret is shown this once.
 
     Whoever looks at a page can use its publishable key. Without --event or --identify anonymous it
-    may rewrite any person at Customer.io.
+    may rewrite any person at the destinations.
     """
     if kind is Kind.MACHINE:
         ends = None if expires_in is None else _in(expires_in)
@@ -236,7 +236,7 @@ def _show_publishable_key(made: PublishableKey, as_json: bool) -> None:
         console.print(made.public_key, markup=False, soft_wrap=True)
     if made.needs_narrowing:
         say(
-            "whoever looks at a page with this key may rewrite any person at Customer.io: "
+            "whoever looks at a page with this key may rewrite any person at the destinations: "
             f"emitonce keys narrow {made.id} --event … --identify anonymous, or --keep-wide"
         )
 

@@ -30,7 +30,7 @@ def emitonce(
         bool, typer.Option("--version", is_eager=True, help="Print which release this is.")
     ] = False,
 ) -> None:
-    """Emit a product event once; it reaches Customer.io durably, identify first, then track."""
+    """Emit a product event once; it reaches its destinations durably, each call in order."""
     if version:
         console.print(f"emitonce {__version__}", markup=False, highlight=False)
         raise typer.Exit

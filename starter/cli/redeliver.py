@@ -25,10 +25,7 @@ from starter.cli.output import Json, console, print_json, print_table, remarks, 
 from starter.cli.parts import Parts, with_parts
 from starter.redelivery import plan_object, status_object, within
 
-CAMPAIGNS = (
-    "they are sent to Customer.io as new calls: campaigns, messages to people among them, "
-    "may start again"
-)
+CAMPAIGNS = "they are sent as new calls: campaigns, messages to people among them, may start again"
 
 
 def redeliver(

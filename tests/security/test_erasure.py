@@ -77,7 +77,7 @@ async def test_what_is_erased_is_gone_and_nothing_else(stack: Stack) -> None:
 
     said = json.loads(events.out)
     assert (events.code, said["erased"], said["unknown"]) == (3, chosen, [UNKNOWN])
-    assert {"Customer.io", "exports"} <= {place["where"] for place in said["remains"]}
+    assert {"the destinations", "exports"} <= {place["where"] for place in said["remains"]}
     assert workspace.code == 0, workspace.err
     said = json.loads(workspace.out)
     assert said["events"] == len(ended) + 1

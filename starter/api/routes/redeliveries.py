@@ -58,7 +58,7 @@ async def create_redelivery(request: Request) -> Any:
     if selection.mode.sends_delivered_ones and not given.campaigns_may_start:
         raise bad_request(
             "campaigns_may_start",
-            f"must be true for mode {selection.mode}: for Customer.io these are new calls, "
+            f"must be true for mode {selection.mode}: destinations treat these as new calls, so "
             "campaigns may start again",
         )
     status = await start_redelivery(

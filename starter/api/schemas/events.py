@@ -185,7 +185,7 @@ class Attempt(Answer):
     outcome_code: OutcomeCode
     request_made: Annotated[
         bool | None,
-        Field(description="Whether a request may have reached Customer.io; null: unknown."),
+        Field(description="Whether a request may have reached the destination; null: unknown."),
     ]
     status_code: Maybe[int] = None
     message: str

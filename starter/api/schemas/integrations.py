@@ -80,7 +80,7 @@ class Backoff(Answer):
 
 
 class RetryAfter(Answer):
-    """A `Retry-After` of Customer.io's is kept to within these bounds."""
+    """A destination's `Retry-After` is kept within these bounds."""
 
     shortest_seconds: float
     longest_seconds: float

@@ -49,8 +49,8 @@ class RedeliveryInput(StrictInput):
     campaigns_may_start: Annotated[
         Flag,
         Field(
-            description="Must be true for `again` and `identify_only`: for Customer.io they are "
-            "new calls, which may start campaigns again."
+            description="Must be true for `again` and `identify_only`: destinations treat "
+            "them as new calls, so campaigns may start again."
         ),
     ] = False
     per_second: Annotated[float, Field(gt=0, le=MOST_PER_SECOND)] = EVENTS_PER_SECOND

@@ -53,7 +53,7 @@ MODES = {
     ),
     Mode.AGAIN: (
         "Everything, as new events",
-        "Delivered events are sent once more. For Customer.io they are new: campaigns may start.",
+        "Delivered events are sent once more. Destinations treat them as new: campaigns may start.",
     ),
     Mode.IDENTIFY_ONLY: (
         "People only",
