@@ -16,7 +16,7 @@ from catalog.destinations import Destinations
 from catalog.encryption.cipher import CredentialCipher
 from catalog.encryption.keys_in_use import KeysInUse
 from catalog.errors import SchemaMismatch
-from catalog.event_types import EventTypes, Resources
+from catalog.event_types import Names
 from catalog.mappings import Mappings
 from catalog.migrate import pending
 from catalog.organisations import Organisations
@@ -41,8 +41,8 @@ class Catalog:
     connections: Connections
     rules: Rules
     mappings: Mappings
-    event_types: EventTypes
-    resources: Resources
+    event_types: Names
+    resources: Names
     publishable_keys: PublishableKeys
     machine_keys: MachineKeys
     api_key_lookup: KeyLookup
@@ -64,7 +64,7 @@ class Catalog:
         max_connections: int = 10,
         key_grace_seconds: float = GRACE_SECONDS,
     ) -> Catalog:
-        """Connect to a migrated database and begin to listen for changes.
+        """Connect to a migrated database and start to listen for changes.
 
         Raises:
             CatalogUnavailable: the database can't be reached.
@@ -93,8 +93,8 @@ class Catalog:
             connections=Connections(pool, changes, cipher, destinations),
             rules=Rules(pool, changes, destinations),
             mappings=Mappings(pool, changes),
-            event_types=EventTypes(pool),
-            resources=Resources(pool),
+            event_types=Names(pool, "event_types"),
+            resources=Names(pool, "resources"),
             publishable_keys=PublishableKeys(pool, changes),
             machine_keys=MachineKeys(pool, changes, cipher),
             api_key_lookup=KeyLookup(pool, changes, cipher, grace_seconds=key_grace_seconds),

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
-from catalog.database import Pool, connection
+from catalog.database import Pool, execute, fetchrow
 from catalog.encryption.cipher import CredentialCipher, Encrypted
 
 # There is at most one target. Its row's id is also what its encryption is bound to.
@@ -40,10 +40,9 @@ class AlertTargets:
 
         Raises:
             CannotDecrypt: the key ring lacks its key.
-            CatalogUnavailable: the database is away.
+            CatalogUnavailable: the database is unavailable.
         """
-        async with connection(self._pool) as conn:
-            row = await conn.fetchrow("SELECT * FROM alert_targets WHERE id = $1", _ID)
+        row = await fetchrow(self._pool, "SELECT * FROM alert_targets WHERE id = $1", _ID)
         if row is None:
             return None
         stored = Encrypted(row["key_id"], row["encrypted_target"])
@@ -64,22 +63,21 @@ class AlertTargets:
             "heartbeat_url": heartbeat.get_secret_value() if heartbeat else None,
         }
         encrypted = self._cipher.encrypt(SecretStr(json.dumps(values)), **_PLACE)
-        async with connection(self._pool) as conn:
-            await conn.execute(
-                """
-                INSERT INTO alert_targets (id, encrypted_target, key_id) VALUES ($1, $2, $3)
-                ON CONFLICT (id) DO UPDATE SET
-                    encrypted_target = excluded.encrypted_target,
-                    key_id = excluded.key_id,
-                    updated_at = clock_timestamp()
-                """,
-                _ID,
-                encrypted.data,
-                encrypted.key_id,
-            )
+        await execute(
+            self._pool,
+            """
+            INSERT INTO alert_targets (id, encrypted_target, key_id) VALUES ($1, $2, $3)
+            ON CONFLICT (id) DO UPDATE SET
+                encrypted_target = excluded.encrypted_target,
+                key_id = excluded.key_id,
+                updated_at = clock_timestamp()
+            """,
+            _ID,
+            encrypted.data,
+            encrypted.key_id,
+        )
 
     async def remove(self) -> bool:
         """Delete it; False when none is stored."""
-        async with connection(self._pool) as conn:
-            removed: str = await conn.execute("DELETE FROM alert_targets WHERE id = $1", _ID)
+        removed = await execute(self._pool, "DELETE FROM alert_targets WHERE id = $1", _ID)
         return removed != "DELETE 0"

@@ -17,10 +17,11 @@ from catalog.api_key_rights import KeyRights, rights_of
 from catalog.api_key_uses import KeyUses
 from catalog.api_keys import KEYS
 from catalog.changes import Changes
-from catalog.database import Pool, connection
+from catalog.database import Pool, fetchrow
 from catalog.encryption.cipher import CredentialCipher, Encrypted
 from catalog.errors import CatalogUnavailable, NotFound
 from catalog.last_known import LastKnown
+from catalog.ownership import found
 from catalog.quotas import Quota, quota_of
 
 CAPACITY = 10_000  # keys of each kind, and workspaces
@@ -132,18 +133,18 @@ class KeyLookup:
 
     async def machine(self, access_key: str, *, unchecked: bool = False) -> MachineCaller:
         """Raises `NotFound` for a key that is unknown, revoked or expired, and `CannotDecrypt`."""
-        found = await self._machine.get(KEYS, access_key, unchecked=unchecked)
-        if found.expires_at is not None and found.expires_at <= datetime.now(UTC):
+        caller = await self._machine.get(KEYS, access_key, unchecked=unchecked)
+        if caller.expires_at is not None and caller.expires_at <= datetime.now(UTC):
             raise NotFound("access key", "")
-        return found
+        return caller
 
     async def require_workspace(
         self, organisation: str, workspace: str, *, unchecked: bool = False
     ) -> str:
         """The workspace's id in lower case. Raises `NotFound` when it isn't the organisation's."""
         id = str(values.known_id("workspace", workspace))
-        found = await self._workspaces.get(id, id, unchecked=unchecked)
-        if found.organisation != organisation:
+        owned = await self._workspaces.get(id, id, unchecked=unchecked)
+        if owned.organisation != organisation:
             raise NotFound("workspace", workspace)
         return id
 
@@ -165,10 +166,7 @@ class KeyLookup:
         )
 
     async def _read_publishable(self, public_key: str) -> PublishableCaller:
-        async with connection(self._pool) as conn:
-            row = await conn.fetchrow(_PUBLISHABLE, public_key)
-        if row is None:
-            raise NotFound("publishable key", "")
+        row = found(await fetchrow(self._pool, _PUBLISHABLE, public_key), "publishable key", "")
         seconds = row["older_api_seconds"]
         return PublishableCaller(
             key=str(row["id"]),
@@ -181,13 +179,8 @@ class KeyLookup:
         )
 
     async def _read_machine(self, access_key: str) -> MachineCaller:
-        async with connection(self._pool) as conn:
-            row = await conn.fetchrow(
-                "SELECT * FROM machine_keys WHERE access_key = $1 AND revoked_at IS NULL",
-                access_key,
-            )
-        if row is None:
-            raise NotFound("access key", "")
+        query = "SELECT * FROM machine_keys WHERE access_key = $1 AND revoked_at IS NULL"
+        row = found(await fetchrow(self._pool, query, access_key), "access key", "")
         id, organisation = str(row["id"]), str(row["organisation_id"])
         return MachineCaller(
             key=id,
@@ -202,8 +195,6 @@ class KeyLookup:
         )
 
     async def _read_workspace(self, workspace: str) -> _OwnedWorkspace:
-        async with connection(self._pool) as conn:
-            row = await conn.fetchrow("SELECT * FROM workspaces WHERE id = $1", workspace)
-        if row is None:
-            raise NotFound("workspace", workspace)
+        stored = await fetchrow(self._pool, "SELECT * FROM workspaces WHERE id = $1", workspace)
+        row = found(stored, "workspace", workspace)
         return _OwnedWorkspace(str(row["organisation_id"]), quota_of(row))

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 
-from catalog.database import Pool, connection
+from catalog.database import Pool, execute
 from catalog.errors import CatalogUnavailable
 
 # How exact `last_used_at` is: one write a key, process and hour.
@@ -47,15 +47,15 @@ class KeyUses:
 
     async def _write(self, key: str) -> None:
         try:
-            async with connection(self._pool) as conn:
-                await conn.execute(
-                    """
-                    INSERT INTO machine_key_uses (key_id, last_used_at)
-                    SELECT id, clock_timestamp() FROM machine_keys WHERE id = $1::uuid
-                    ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at
-                    """,
-                    key,
-                )
+            await execute(
+                self._pool,
+                """
+                INSERT INTO machine_key_uses (key_id, last_used_at)
+                SELECT id, clock_timestamp() FROM machine_keys WHERE id = $1::uuid
+                ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at
+                """,
+                key,
+            )
         except CatalogUnavailable as err:
             self._try_again(key)
             log.info("a key's use could not be noted: %s", err)

@@ -16,10 +16,19 @@ from pydantic import SecretStr
 from catalog import values
 from catalog.api_key_rights import WIDEST, KeyRights, rights_of
 from catalog.changes import Changes
-from catalog.database import Connection, ForeignKeyViolation, Pool, Record, connection, transaction
+from catalog.database import (
+    Connection,
+    ForeignKeyViolation,
+    Pool,
+    Record,
+    fetch,
+    fetchrow,
+    transaction,
+)
 from catalog.encryption.cipher import CredentialCipher
 from catalog.errors import InvalidValue, NotFound
 from catalog.older_releases import require_sources
+from catalog.ownership import found, own_workspace, owned_ids
 
 # In place of a workspace, what is announced when any key changes.
 KEYS = "keys"
@@ -107,17 +116,9 @@ class PublishableKeys:
             NotFound: the workspace isn't the organisation's, or has no key `replaces`.
             OlderRelease: it is narrowed, and a process that heeds no rights may still run.
         """
-        owner = values.known_id("organisation", organisation)
-        workspace_id = values.known_id("workspace", workspace)
         name, created_by = _name(name), values.created_by(created_by)
         async with transaction(self._pool) as conn:
-            known = await conn.fetchval(
-                "SELECT true FROM workspaces WHERE id = $1 AND organisation_id = $2",
-                workspace_id,
-                owner,
-            )
-            if not known:
-                raise NotFound("workspace", workspace)
+            workspace_id = await own_workspace(conn, organisation, workspace)
             namespace = None
             if replaces is not None:
                 replaced = await _key_of(conn, workspace_id, replaces)
@@ -136,70 +137,60 @@ class PublishableKeys:
         self, organisation: str, id: str, rights: KeyRights, *, kept_wide: bool = False
     ) -> PublishableKey:
         """Let it do just this from now on. Raises as `create` does."""
-        owner, key_id = values.known_id("organisation", organisation), values.known_id("key", id)
         async with transaction(self._pool) as conn:
-            known = await conn.fetchval(
-                "SELECT true FROM publishable_keys k JOIN workspaces w ON w.id = k.workspace_id "
+            stored = await conn.fetchrow(
+                "SELECT k.id FROM publishable_keys k JOIN workspaces w ON w.id = k.workspace_id "
                 "WHERE k.id = $1 AND w.organisation_id = $2",
-                key_id,
-                owner,
+                *owned_ids("key", id, organisation),
             )
-            if not known:
-                raise NotFound("key", id)
-            row = await _set_rights(conn, key_id, rights, kept_wide)
+            row = await _set_rights(conn, found(stored, "key", id)["id"], rights, kept_wide)
         self._changes.announce(KEYS)
         return _publishable_key(row)
 
     async def current(self, organisation: str, workspace: str) -> PublishableKey | None:
         """The workspace's newest key that is not revoked; None when it has none."""
-        owner = values.known_id("organisation", organisation)
-        workspace_id = values.known_id("workspace", workspace)
-        async with connection(self._pool) as conn:
-            row = await conn.fetchrow(
-                """
-                SELECT k.* FROM publishable_keys k JOIN workspaces w ON w.id = k.workspace_id
-                WHERE w.id = $1 AND w.organisation_id = $2 AND k.revoked_at IS NULL
-                ORDER BY k.created_at DESC, k.id DESC LIMIT 1
-                """,
-                workspace_id,
-                owner,
-            )
+        row = await fetchrow(
+            self._pool,
+            """
+            SELECT k.* FROM publishable_keys k JOIN workspaces w ON w.id = k.workspace_id
+            WHERE w.id = $1 AND w.organisation_id = $2 AND k.revoked_at IS NULL
+            ORDER BY k.created_at DESC, k.id DESC LIMIT 1
+            """,
+            *owned_ids("workspace", workspace, organisation),
+        )
         return None if row is None else _publishable_key(row)
 
     async def list(self, organisation: str) -> list[PublishableKey]:
         """All of them, newest first, revoked ones too."""
         owner = values.known_id("organisation", organisation)
-        async with connection(self._pool) as conn:
-            rows = await conn.fetch(
-                """
-                SELECT k.* FROM publishable_keys k JOIN workspaces w ON w.id = k.workspace_id
-                WHERE w.organisation_id = $1
-                ORDER BY k.created_at DESC, k.id DESC LIMIT $2
-                """,
-                owner,
-                LARGEST_LIST,
-            )
+        rows = await fetch(
+            self._pool,
+            """
+            SELECT k.* FROM publishable_keys k JOIN workspaces w ON w.id = k.workspace_id
+            WHERE w.organisation_id = $1
+            ORDER BY k.created_at DESC, k.id DESC LIMIT $2
+            """,
+            owner,
+            LARGEST_LIST,
+        )
         return [_publishable_key(row) for row in rows]
 
     async def revoke(self, organisation: str, id: str) -> PublishableKey:
         """Take it out of use for good; revoking it again changes nothing."""
-        owner, key_id = values.known_id("organisation", organisation), values.known_id("key", id)
-        async with connection(self._pool) as conn:
-            row = await conn.fetchrow(
-                """
-                UPDATE publishable_keys k
-                SET revoked_at = coalesce(k.revoked_at, clock_timestamp())
-                FROM workspaces w
-                WHERE k.id = $1 AND w.id = k.workspace_id AND w.organisation_id = $2
-                RETURNING k.*
-                """,
-                key_id,
-                owner,
-            )
-        if row is None:
-            raise NotFound("key", id)
+        row = await fetchrow(
+            self._pool,
+            """
+            UPDATE publishable_keys k
+            SET revoked_at = coalesce(k.revoked_at, clock_timestamp())
+            FROM workspaces w
+            WHERE k.id = $1 AND w.id = k.workspace_id AND w.organisation_id = $2
+            RETURNING k.*
+            """,
+            *owned_ids("key", id, organisation),
+        )
+        revoked = _publishable_key(found(row, "key", id))
         self._changes.announce(KEYS)
-        return _publishable_key(row)
+        return revoked
 
 
 class MachineKeys:
@@ -229,22 +220,22 @@ class MachineKeys:
         secret = SecretStr(secrets.token_urlsafe(32))
         encrypted = self._cipher.encrypt(secret, workspace=str(owner), connection=str(id))
         try:
-            async with connection(self._pool) as conn:
-                row = await conn.fetchrow(
-                    """
-                    INSERT INTO machine_keys (id, organisation_id, access_key, encrypted_secret,
-                                              key_id, name, created_by, expires_at)
-                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *
-                    """,
-                    id,
-                    owner,
-                    f"mk_{secrets.token_urlsafe(18)}",
-                    encrypted.data,
-                    encrypted.key_id,
-                    _name(name),
-                    values.created_by(created_by),
-                    expires_at,
-                )
+            row = await fetchrow(
+                self._pool,
+                """
+                INSERT INTO machine_keys (id, organisation_id, access_key, encrypted_secret,
+                                          key_id, name, created_by, expires_at)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *
+                """,
+                id,
+                owner,
+                f"mk_{secrets.token_urlsafe(18)}",
+                encrypted.data,
+                encrypted.key_id,
+                _name(name),
+                values.created_by(created_by),
+                expires_at,
+            )
         except ForeignKeyViolation:
             raise NotFound("organisation", organisation) from None
         self._changes.announce(KEYS)
@@ -253,34 +244,31 @@ class MachineKeys:
     async def list(self, organisation: str) -> list[MachineKey]:
         """All of them, newest first, revoked ones too."""
         owner = values.known_id("organisation", organisation)
-        async with connection(self._pool) as conn:
-            rows = await conn.fetch(
-                "SELECT k.*, u.last_used_at FROM machine_keys k "
-                "LEFT JOIN machine_key_uses u ON u.key_id = k.id WHERE organisation_id = $1 "
-                "ORDER BY created_at DESC, id DESC LIMIT $2",
-                owner,
-                LARGEST_LIST,
-            )
+        rows = await fetch(
+            self._pool,
+            "SELECT k.*, u.last_used_at FROM machine_keys k "
+            "LEFT JOIN machine_key_uses u ON u.key_id = k.id WHERE organisation_id = $1 "
+            "ORDER BY created_at DESC, id DESC LIMIT $2",
+            owner,
+            LARGEST_LIST,
+        )
         return [_machine_key(row) for row in rows]
 
     async def revoke(self, organisation: str, id: str) -> MachineKey:
         """Take it out of use and forget its secret; revoking it again changes nothing."""
-        owner, key_id = values.known_id("organisation", organisation), values.known_id("key", id)
-        async with connection(self._pool) as conn:
-            row = await conn.fetchrow(
-                """
-                UPDATE machine_keys
-                SET revoked_at = coalesce(revoked_at, clock_timestamp()),
-                    encrypted_secret = NULL, key_id = NULL
-                WHERE id = $1 AND organisation_id = $2 RETURNING *
-                """,
-                key_id,
-                owner,
-            )
-        if row is None:
-            raise NotFound("key", id)
+        row = await fetchrow(
+            self._pool,
+            """
+            UPDATE machine_keys
+            SET revoked_at = coalesce(revoked_at, clock_timestamp()),
+                encrypted_secret = NULL, key_id = NULL
+            WHERE id = $1 AND organisation_id = $2 RETURNING *
+            """,
+            *owned_ids("key", id, organisation),
+        )
+        revoked = _machine_key(found(row, "key", id))
         self._changes.announce(KEYS)
-        return _machine_key(row)
+        return revoked
 
 
 async def insert_publishable_key(
@@ -309,9 +297,7 @@ async def _key_of(conn: Connection, workspace: uuid.UUID, id: str) -> Record:
         values.known_id("key", id),
         workspace,
     )
-    if row is None:
-        raise NotFound("key", id)
-    return row
+    return found(row, "key", id)
 
 
 async def _set_rights(

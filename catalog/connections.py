@@ -13,11 +13,12 @@ from pydantic import SecretStr
 from catalog import values
 from catalog.changes import Changes
 from catalog.connection_fields import ConnectionFields, settings_of
-from catalog.database import Pool, Record, connection, transaction
+from catalog.database import Pool, Record, fetch, fetchrow, transaction
 from catalog.destinations import Destinations
 from catalog.encryption.cipher import CredentialCipher
-from catalog.errors import Conflict, NotFound
+from catalog.errors import Conflict
 from catalog.older_releases import require_type
+from catalog.ownership import OWNED_CONNECTION, found, own_connection, owned_ids
 from catalog.paging import DEFAULT_LIMIT, Page, Paging
 from delivery.alert import Refusal
 from delivery.outcome import InactiveReason
@@ -73,13 +74,6 @@ class ConnectionCredential:
     """Nobody sends before; by this process's clock. None when nothing slows it."""
 
 
-_OWNED = """
-    SELECT c.* FROM connections c JOIN workspaces w ON w.id = c.workspace_id
-    WHERE c.id = $1 AND w.organisation_id = $2
-"""
-_LOCKED = _OWNED + "FOR UPDATE OF c"
-
-
 class Connections:
     """Methods that take an organisation find only what is its own; else they raise `NotFound`."""
 
@@ -110,8 +104,7 @@ class Connections:
             OlderRelease: a process that doesn't know the type runs, or may do so.
         """
         settings, secrets = self._fields.read(type, fields)
-        owner = values.known_id("organisation", organisation)
-        workspace_id = values.known_id("workspace", workspace)
+        workspace_id, owner = owned_ids("workspace", workspace, organisation)
         id = uuid.uuid4()
         encrypted = self._fields.encrypt(
             type, secrets, workspace=str(workspace_id), connection=str(id)
@@ -138,14 +131,12 @@ class Connections:
                 hidden,
                 values.created_by(created_by),
             )
-        if row is None:
-            raise NotFound("workspace", workspace)
-        return self._announced(row)
+        return self._announced(found(row, "workspace", workspace))
 
     async def get(self, organisation: str, id: str) -> Connection:
-        async with connection(self._pool) as conn:
-            row = await conn.fetchrow(_OWNED, *_ids(organisation, id))
-        return read_connection(_found(row, id))
+        ids = owned_ids("connection", id, organisation)
+        row = await fetchrow(self._pool, OWNED_CONNECTION, *ids)
+        return read_connection(found(row, "connection", id))
 
     async def list(
         self,
@@ -159,20 +150,20 @@ class Connections:
         owner = values.known_id("organisation", organisation)
         workspace_id = None if workspace is None else values.known_id("workspace", workspace)
         paging = Paging(limit, cursor)
-        async with connection(self._pool) as conn:
-            rows = await conn.fetch(
-                """
-                SELECT c.* FROM connections c JOIN workspaces w ON w.id = c.workspace_id
-                WHERE w.organisation_id = $1
-                  AND ($2::uuid IS NULL OR c.workspace_id = $2)
-                  AND ($3::timestamptz IS NULL OR (c.created_at, c.id) < ($3, $4::uuid))
-                ORDER BY c.created_at DESC, c.id DESC
-                LIMIT $5
-                """,
-                owner,
-                workspace_id,
-                *paging.parameters(),
-            )
+        rows = await fetch(
+            self._pool,
+            """
+            SELECT c.* FROM connections c JOIN workspaces w ON w.id = c.workspace_id
+            WHERE w.organisation_id = $1
+              AND ($2::uuid IS NULL OR c.workspace_id = $2)
+              AND ($3::timestamptz IS NULL OR (c.created_at, c.id) < ($3, $4::uuid))
+            ORDER BY c.created_at DESC, c.id DESC
+            LIMIT $5
+            """,
+            owner,
+            workspace_id,
+            *paging.parameters(),
+        )
         return paging.page(rows, read_connection)
 
     async def update(
@@ -195,11 +186,10 @@ class Connections:
         Raises:
             CannotDecrypt: a stored secret stays that the key ring can't open.
         """
-        connection_id, owner = _ids(organisation, id)
         name = None if name is None else values.connection_name(name)
         rate = None if requests_per_second is None else values.request_rate(requests_per_second)
         async with transaction(self._pool) as conn:
-            current = _found(await conn.fetchrow(_LOCKED, connection_id, owner), id)
+            current = await own_connection(conn, organisation, id)
             change = self._fields.change(current, fields or {})
             revived = change.renewed and current["inactive_reason"] == "authentication_invalid"
             row = await conn.fetchrow(
@@ -220,7 +210,7 @@ class Connections:
                 WHERE id = $1
                 RETURNING *
                 """,
-                connection_id,
+                current["id"],
                 name,
                 change.settings.pop("region", ""),
                 change.settings,
@@ -235,26 +225,15 @@ class Connections:
 
     async def pause(self, organisation: str, id: str) -> Connection:
         """Hold its deliveries. Raises `Conflict` for an inactive connection: it holds already."""
-        paused = await self._set_status(organisation, id, "paused", among=("active", "paused"))
-        if paused is None:
-            raise Conflict(
-                f"connection {id!r} is inactive: replace its key, or resume it, before pausing it"
-            )
-        return paused
+        return await self._set_status(organisation, id, "paused")
 
     async def resume(self, organisation: str, id: str) -> Connection:
         """Let it deliver, whether it was paused or inactive."""
-        resumed = await self._set_status(organisation, id, "active")
-        assert resumed is not None
-        return resumed
+        return await self._set_status(organisation, id, "active")
 
     async def inactivate(self, organisation: str, id: str) -> Connection:
         """Take it out of use by hand, whatever its status."""
-        inactive = await self._set_status(
-            organisation, id, "inactive", reason="manually_inactivated"
-        )
-        assert inactive is not None
-        return inactive
+        return await self._set_status(organisation, id, "inactive", "manually_inactivated")
 
     async def delete(self, organisation: str, id: str, *, force: bool = False) -> Connection:
         """Delete it, its rules and its mapping; returns what it was.
@@ -262,18 +241,17 @@ class Connections:
         Raises:
             Conflict: it has active rules, and `force` isn't given.
         """
-        connection_id, owner = _ids(organisation, id)
         async with transaction(self._pool) as conn:
             # Locked against a rule that is being created: its foreign key has to wait or to fail.
-            row = _found(await conn.fetchrow(_LOCKED, connection_id, owner), id)
+            row = await own_connection(conn, organisation, id)
             active = await conn.fetchval(
-                "SELECT count(*) FROM rules WHERE connection_id = $1 AND active", connection_id
+                "SELECT count(*) FROM rules WHERE connection_id = $1 AND active", row["id"]
             )
             if active and not force:
                 raise Conflict(
                     f"connection {id!r} has {active} active rules: delete them first, or force it"
                 )
-            await conn.execute("DELETE FROM connections WHERE id = $1", connection_id)
+            await conn.execute("DELETE FROM connections WHERE id = $1", row["id"])
         return self._announced(row)
 
     async def _set_status(
@@ -281,15 +259,15 @@ class Connections:
         organisation: str,
         id: str,
         status: Status,
-        *,
         reason: InactiveReason | None = None,
-        among: tuple[Status, ...] = ("active", "paused", "inactive"),
-    ) -> Connection | None:
-        """None when its status is not `among` those; `NotFound` when it isn't there."""
+    ) -> Connection:
         async with transaction(self._pool) as conn:
-            current = _found(await conn.fetchrow(_LOCKED, *_ids(organisation, id)), id)
-            if current["status"] not in among:
-                return None
+            current = await own_connection(conn, organisation, id)
+            if status == "paused" and current["status"] == "inactive":
+                raise Conflict(
+                    f"connection {id!r} is inactive: replace its key, or resume it, "
+                    "before pausing it"
+                )
             row = await conn.fetchrow(
                 "UPDATE connections SET status = $2, inactive_reason = $3, refusal = NULL, "
                 "updated_at = clock_timestamp() WHERE id = $1 RETURNING *",
@@ -322,13 +300,3 @@ def read_connection(row: Record) -> Connection:
         refusal=Refusal.model_validate(row["refusal"]) if row["refusal"] else None,
         inactive_since=row["inactive_since"],
     )
-
-
-def _ids(organisation: str, id: str) -> tuple[uuid.UUID, uuid.UUID]:
-    return values.known_id("connection", id), values.known_id("organisation", organisation)
-
-
-def _found(row: Record | None, id: str) -> Record:
-    if row is None:
-        raise NotFound("connection", id)
-    return row

@@ -1,4 +1,4 @@
-"""What sending needs of a connection, read anew only when something has changed."""
+"""What sending needs of a connection, read again only when something has changed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from catalog.connections import (
     Status,
     read_connection,
 )
-from catalog.database import Pool, connection
+from catalog.database import Pool, fetch, fetchrow
 from catalog.destinations import Destinations
 from catalog.encryption.cipher import CredentialCipher
-from catalog.errors import NotFound
+from catalog.ownership import found
 from catalog.slow_downs import SlowDowns
 from delivery.alert import Refusal
 from delivery.outcome import InactiveReason
@@ -47,17 +47,17 @@ class ConnectionLookup:
         Raises:
             NotFound: no such connection in this workspace.
             CannotDecrypt: the key ring lacks its key.
-            CatalogUnavailable: it isn't held, and the database is away.
+            CatalogUnavailable: it isn't held, and the database is unavailable.
         """
         workspace = str(values.known_id("workspace", workspace))
         connection_id = str(values.known_id("connection", connection_id))
-        found = await self._cache.get(
+        held = await self._cache.get(
             workspace, connection_id, lambda: self._read(workspace, connection_id)
         )
         heard = self._slow_downs.until(connection_id)
-        if heard is None or (found.slowed_until and found.slowed_until >= heard):
-            return found
-        return replace(found, slowed_until=heard)
+        if heard is None or (held.slowed_until and held.slowed_until >= heard):
+            return held
+        return replace(held, slowed_until=heard)
 
     async def deactivate(
         self,
@@ -74,23 +74,23 @@ class ConnectionLookup:
         False when somebody has replaced the credential, or changed the status, in the meantime.
         """
         id = values.known_id("connection", connection_id)
-        async with connection(self._pool) as conn:
-            workspace = await conn.fetchval(
-                """
-                UPDATE connections
-                SET status = 'inactive', inactive_reason = $3, refusal = $4,
-                    updated_at = clock_timestamp()
-                WHERE id = $1 AND credential_version = $2 AND status = 'active'
-                RETURNING workspace_id
-                """,
-                id,
-                version,
-                reason,
-                refusal.model_dump(mode="json") if refusal else None,
-            )
-        if workspace is None:
+        row = await fetchrow(
+            self._pool,
+            """
+            UPDATE connections
+            SET status = 'inactive', inactive_reason = $3, refusal = $4,
+                updated_at = clock_timestamp()
+            WHERE id = $1 AND credential_version = $2 AND status = 'active'
+            RETURNING workspace_id
+            """,
+            id,
+            version,
+            reason,
+            refusal.model_dump(mode="json") if refusal else None,
+        )
+        if row is None:
             return False
-        self._changes.announce(str(workspace))
+        self._changes.announce(str(row["workspace_id"]))
         return True
 
     async def status(self, connection_id: str) -> Status:
@@ -98,56 +98,47 @@ class ConnectionLookup:
 
         Raises:
             NotFound: no such connection.
-            CatalogUnavailable: the database is away.
+            CatalogUnavailable: the database is unavailable.
         """
         id = values.known_id("connection", connection_id)
-        async with connection(self._pool) as conn:
-            status: Status | None = await conn.fetchval(
-                "SELECT status FROM connections WHERE id = $1", id
-            )
-        if status is None:
-            raise NotFound("connection", connection_id)
+        row = await fetchrow(self._pool, "SELECT status FROM connections WHERE id = $1", id)
+        status: Status = found(row, "connection", connection_id)["status"]
         return status
 
     async def inactive(self) -> list[Connection]:
         """All that are inactive, whosever they are, in the order of their ids."""
-        async with connection(self._pool) as conn:
-            rows = await conn.fetch(
-                "SELECT * FROM connections WHERE status = 'inactive' ORDER BY id LIMIT $1",
-                MOST_INACTIVE,
-            )
-        return [read_connection(row) for row in rows]
+        inactive = "SELECT * FROM connections WHERE status = 'inactive' ORDER BY id LIMIT $1"
+        return [read_connection(row) for row in await fetch(self._pool, inactive, MOST_INACTIVE)]
 
     async def names(
         self, workspace: str | None, connection_id: str | None
     ) -> tuple[str | None, str | None]:
         """What a workspace and a connection are called now; None for what isn't there."""
-        async with connection(self._pool) as conn:
-            row = await conn.fetchrow(
-                "SELECT (SELECT name FROM workspaces WHERE id = $1) AS workspace, "
-                "(SELECT name FROM connections WHERE id = $2) AS connection",
-                values.read_id(workspace or ""),
-                values.read_id(connection_id or ""),
-            )
-        return row["workspace"], row["connection"]
+        [row] = await fetch(
+            self._pool,
+            "SELECT (SELECT name FROM workspaces WHERE id = $1), "
+            "(SELECT name FROM connections WHERE id = $2)",
+            values.read_id(workspace or ""),
+            values.read_id(connection_id or ""),
+        )
+        return row[0], row[1]
 
     async def slow_down(self, connection_id: str, seconds: float) -> None:
         """Let no worker send to it for so long; one that has longer to wait keeps waiting."""
         await self._slow_downs.slow_down(connection_id, seconds)
 
     async def _read(self, workspace: str, connection_id: str) -> ConnectionCredential:
-        async with connection(self._pool) as conn:
-            row = await conn.fetchrow(
-                # Workers of an older release know of slowed_until alone.
-                "SELECT c.*, extract(epoch FROM greatest(s.until, c.slowed_until) "
-                "- clock_timestamp())::float8 AS slowed "
-                "FROM connections c LEFT JOIN slow_downs s ON s.connection_id = c.id "
-                "WHERE c.id = $1 AND c.workspace_id = $2",
-                connection_id,
-                workspace,
-            )
-        if row is None:
-            raise NotFound("connection", connection_id)
+        # Workers of an older release know only of slowed_until.
+        stored = await fetchrow(
+            self._pool,
+            "SELECT c.*, extract(epoch FROM greatest(s.until, c.slowed_until) "
+            "- clock_timestamp())::float8 AS slowed "
+            "FROM connections c LEFT JOIN slow_downs s ON s.connection_id = c.id "
+            "WHERE c.id = $1 AND c.workspace_id = $2",
+            connection_id,
+            workspace,
+        )
+        row = found(stored, "connection", connection_id)
         return ConnectionCredential(
             connection=connection_id,
             workspace=workspace,

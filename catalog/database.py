@@ -1,4 +1,4 @@
-"""The pool of connections, and the one place that decides what "the database is away" means."""
+"""The pool of connections, and the one place that decides when the database is unavailable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Record: TypeAlias = asyncpg.Record
 UniqueViolation: TypeAlias = asyncpg.UniqueViolationError
 ForeignKeyViolation: TypeAlias = asyncpg.ForeignKeyViolationError
 
-# Together under the 10 s of one try of `match_rules`, so that the reason is told, not a timeout.
+# Together under the 10 s of one try of `match_rules`, so that it reports the reason, not a timeout.
 CONNECT_SECONDS = 3.0
 ACQUIRE_SECONDS = 3.0
 STATEMENT_SECONDS = 5.0
@@ -35,7 +35,7 @@ _SERVER_SETTINGS = {
 }
 
 # Each passes by itself or when an operator acts; none says anything about what was asked.
-_AWAY = (
+_UNAVAILABLE = (
     OSError,  # also TimeoutError
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # shutting down, starting up, statement timeout
@@ -102,6 +102,25 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
             yield acquired
 
 
+async def fetch(pool: Pool, query: str, *arguments: Any) -> list[Record]:
+    """The rows of one statement. Raises as `connection` does."""
+    async with connection(pool) as conn:
+        rows: list[Record] = await conn.fetch(query, *arguments)
+    return rows
+
+
+async def fetchrow(pool: Pool, query: str, *arguments: Any) -> Record | None:
+    """The first row of one statement; None when there is none. Raises as `connection` does."""
+    async with connection(pool) as conn:
+        return await conn.fetchrow(query, *arguments)
+
+
+async def execute(pool: Pool, query: str, *arguments: Any) -> str:
+    """Run one statement; returns its tag, such as `DELETE 1`. Raises as `connection` does."""
+    async with connection(pool) as conn:
+        return str(await conn.execute(query, *arguments))
+
+
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """A connection within a transaction: committed at the end, rolled back on any error."""
@@ -111,10 +130,10 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns "the database is away" in all its forms into `CatalogUnavailable`."""
+    """Turn every form of "the database is unavailable" into `CatalogUnavailable`."""
     try:
         yield
-    except _AWAY as err:
+    except _UNAVAILABLE as err:
         raise CatalogUnavailable(_reason(err)) from err
     except asyncpg.InterfaceError as err:
         # The same class also reports misuse of the client, which must not look like an outage.

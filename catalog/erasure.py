@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from catalog import values
 from catalog.api_keys import KEYS
 from catalog.changes import Changes
 from catalog.database import Pool, transaction
-from catalog.errors import NotFound
+from catalog.ownership import own_workspace
 
 # Each before what it refers to.
 TABLES = (
@@ -29,16 +28,10 @@ async def erase_workspace(
     Raises:
         NotFound: no such workspace, or another organisation's.
     """
-    id = values.known_id("workspace", workspace)
-    owner = values.known_id("organisation", organisation)
     rows: dict[str, int] = {}
     async with transaction(pool) as conn:
         # Locked against a connection or rule that is being created in it.
-        found = await conn.fetchval(
-            "SELECT id FROM workspaces WHERE id = $1 AND organisation_id = $2 FOR UPDATE", id, owner
-        )
-        if found is None:
-            raise NotFound("workspace", workspace)
+        id = await own_workspace(conn, organisation, workspace, locked=True)
         for table in TABLES:
             deleted = await conn.execute(
                 f"DELETE FROM {table} WHERE workspace_id = $1",  # noqa: S608  our own names

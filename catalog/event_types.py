@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
-from catalog import values
 from catalog.database import Connection, Pool, Record, connection
-from catalog.errors import NotFound
+from catalog.ownership import own_workspace
 
 LARGEST_LIST = 10_000
 
@@ -25,72 +25,37 @@ class CatalogueEntry:
     updated_at: datetime
 
 
-class EventTypes:
-    """Entries come into being with the first rule that names them, and stay when it goes."""
+class Names:
+    """Event types, or resources; a rule for any resource names none.
 
-    def __init__(self, pool: Pool) -> None:
+    Entries are made with the first rule that names them, and stay when it goes.
+    """
+
+    def __init__(self, pool: Pool, table: Literal["event_types", "resources"]) -> None:
         self._pool = pool
+        self._entries = f"SELECT * FROM {table} WHERE workspace_id = $1 ORDER BY key LIMIT $2"  # noqa: S608
 
     async def list(self, organisation: str, workspace: str) -> list[CatalogueEntry]:
-        """By key. Raises `NotFound` for a workspace that isn't the organisation's."""
-        return await _list(
-            self._pool,
-            "SELECT * FROM event_types WHERE workspace_id = $1 ORDER BY key LIMIT $2",
-            organisation,
-            workspace,
-        )
-
-
-class Resources:
-    """As `EventTypes`; a rule for any resource names none."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-
-    async def list(self, organisation: str, workspace: str) -> list[CatalogueEntry]:
-        """By key. Raises `NotFound` for a workspace that isn't the organisation's."""
-        return await _list(
-            self._pool,
-            "SELECT * FROM resources WHERE workspace_id = $1 ORDER BY key LIMIT $2",
-            organisation,
-            workspace,
-        )
+        """By key. Raises `NotFound` for a workspace that isn't the organization's."""
+        async with connection(self._pool) as conn:
+            id = await own_workspace(conn, organisation, workspace)
+            rows = await conn.fetch(self._entries, id, LARGEST_LIST)
+        return [_entry(row) for row in rows]
 
 
 async def remember_names(
     conn: Connection, workspace: UUID, *, event: str, resource: str | None, created_by: str
 ) -> None:
     """Enter what a new rule names, in that rule's transaction."""
-    await conn.execute(
-        "INSERT INTO event_types (workspace_id, key, label, created_by) VALUES ($1, $2, $2, $3) "
-        "ON CONFLICT (workspace_id, key) DO NOTHING",
-        workspace,
-        event,
-        created_by,
-    )
-    if resource is not None:
-        await conn.execute(
-            "INSERT INTO resources (workspace_id, key, label, created_by) VALUES ($1, $2, $2, $3) "
-            "ON CONFLICT (workspace_id, key) DO NOTHING",
-            workspace,
-            resource,
-            created_by,
-        )
-
-
-async def _list(
-    pool: Pool, entries_of: str, organisation: str, workspace: str
-) -> list[CatalogueEntry]:
-    owner = values.known_id("organisation", organisation)
-    id = values.known_id("workspace", workspace)
-    async with connection(pool) as conn:
-        known = await conn.fetchval(
-            "SELECT true FROM workspaces WHERE id = $1 AND organisation_id = $2", id, owner
-        )
-        if not known:
-            raise NotFound("workspace", workspace)
-        rows = await conn.fetch(entries_of, id, LARGEST_LIST)
-    return [_entry(row) for row in rows]
+    for table, key in (("event_types", event), ("resources", resource)):
+        if key is not None:
+            await conn.execute(
+                f"INSERT INTO {table} (workspace_id, key, label, created_by) "  # noqa: S608
+                "VALUES ($1, $2, $2, $3) ON CONFLICT (workspace_id, key) DO NOTHING",
+                workspace,
+                key,
+                created_by,
+            )
 
 
 def _entry(row: Record) -> CatalogueEntry:

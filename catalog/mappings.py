@@ -8,8 +8,9 @@ from datetime import datetime
 
 from catalog import values
 from catalog.changes import Changes
-from catalog.database import Pool, Record, connection, transaction
-from catalog.errors import Conflict, NotFound, VersionConflict
+from catalog.database import Pool, Record, fetchrow, transaction
+from catalog.errors import Conflict, VersionConflict
+from catalog.ownership import found, own_connection, owned_ids
 from delivery.mapping_schema import MappingSchema
 
 DEFAULT_NAME = "Default mapping"
@@ -46,21 +47,17 @@ class Mappings:
 
     async def default(self, organisation: str, connection_id: str) -> Mapping | None:
         """The connection's mapping; None when none is stored and the generated one applies."""
-        id = values.known_id("connection", connection_id)
-        owner = values.known_id("organisation", organisation)
-        async with connection(self._pool) as conn:
-            row = await conn.fetchrow(
-                """
-                SELECT m.*, c.type FROM connections c
-                JOIN workspaces w ON w.id = c.workspace_id
-                LEFT JOIN mappings m ON m.connection_id = c.id
-                WHERE c.id = $1 AND w.organisation_id = $2
-                """,
-                id,
-                owner,
-            )
-        if row is None:
-            raise NotFound("connection", connection_id)
+        stored = await fetchrow(
+            self._pool,
+            """
+            SELECT m.*, c.type FROM connections c
+            JOIN workspaces w ON w.id = c.workspace_id
+            LEFT JOIN mappings m ON m.connection_id = c.id
+            WHERE c.id = $1 AND w.organisation_id = $2
+            """,
+            *owned_ids("connection", connection_id, organisation),
+        )
+        row = found(stored, "connection", connection_id)
         return None if row["id"] is None else _mapping(row)
 
     async def put_default(
@@ -84,8 +81,6 @@ class Mappings:
             VersionConflict: `expected_version` isn't the stored one's.
             Conflict: `mapping_id` is given and isn't the stored one's.
         """
-        id = values.known_id("connection", connection_id)
-        owner = values.known_id("organisation", organisation)
         lineage = None if mapping_id is None else values.known_id("mapping", mapping_id)
         # What the client left out stays out; a literal null that it gave stays in.
         written = {
@@ -102,19 +97,10 @@ class Mappings:
         async with transaction(self._pool) as conn:
             # The connection's row is the lock: of two first writers, the second one finds the
             # first one's mapping.
-            owned = await conn.fetchrow(
-                """
-                SELECT c.workspace_id, c.type FROM connections c
-                JOIN workspaces w ON w.id = c.workspace_id
-                WHERE c.id = $1 AND w.organisation_id = $2
-                FOR UPDATE OF c
-                """,
-                id,
-                owner,
+            owned = await own_connection(conn, organisation, connection_id)
+            stored = await conn.fetchrow(
+                "SELECT * FROM mappings WHERE connection_id = $1", owned["id"]
             )
-            if owned is None:
-                raise NotFound("connection", connection_id)
-            stored = await conn.fetchrow("SELECT * FROM mappings WHERE connection_id = $1", id)
             _check_expectations(connection_id, stored, lineage, expected_version)
             row = await conn.fetchrow(
                 """
@@ -133,7 +119,7 @@ class Mappings:
                 """,
                 lineage,
                 owned["workspace_id"],
-                id,
+                owned["id"],
                 name,
                 DEFAULT_NAME,
                 document,

@@ -1,4 +1,4 @@
-"""Organisations: the accounts that own workspaces. One of them at first."""
+"""Organizations: the accounts that own workspaces. An installation starts with one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from catalog import values
-from catalog.database import Pool, Record, connection
-from catalog.errors import NotFound
+from catalog.database import Pool, Record, connection, fetchrow
+from catalog.ownership import found
 
 NAME_CHARACTERS = 100
 
@@ -35,19 +35,16 @@ class Organisations:
 
     async def create(self, name: str) -> Organisation:
         name = values.free_text("name", name, shortest=1, longest=NAME_CHARACTERS)
-        async with connection(self._pool) as conn:
-            row = await conn.fetchrow(
-                "INSERT INTO organisations (name) VALUES ($1) RETURNING *", name
+        return _organisation(
+            await fetchrow(
+                self._pool, "INSERT INTO organisations (name) VALUES ($1) RETURNING *", name
             )
-        return _organisation(row)
+        )
 
     async def get(self, organisation: str) -> Organisation:
         id = values.known_id("organisation", organisation)
-        async with connection(self._pool) as conn:
-            row = await conn.fetchrow("SELECT * FROM organisations WHERE id = $1", id)
-        if row is None:
-            raise NotFound("organisation", organisation)
-        return _organisation(row)
+        row = await fetchrow(self._pool, "SELECT * FROM organisations WHERE id = $1", id)
+        return _organisation(found(row, "organisation", organisation))
 
 
 def _organisation(row: Record) -> Organisation:

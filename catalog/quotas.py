@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from catalog import values
 from catalog.api_keys import KEYS
 from catalog.changes import Changes
-from catalog.database import Pool, Record, connection, transaction
+from catalog.database import Pool, Record, execute, fetchrow, transaction
 from catalog.errors import InvalidValue, NotFound
+from catalog.ownership import found, owned_ids
 
 WINDOW_SECONDS = 60
 
@@ -66,8 +66,8 @@ class Quotas:
             InvalidValue: a number out of range.
             NotFound: the organisation has no such key, or it is revoked.
         """
-        owner, id = values.known_id("organisation", organisation), values.known_id("key", key)
-        events, bytes_ = _checked(quota)
+        ids = owned_ids("key", key, organisation)
+        limits = _checked(quota)
         async with transaction(self._pool) as conn:
             for statement in (
                 "UPDATE machine_keys SET events_per_minute = $3, bytes_per_minute = $4 "
@@ -76,7 +76,7 @@ class Quotas:
                 "FROM workspaces w WHERE k.id = $1 AND w.id = k.workspace_id "
                 "AND w.organisation_id = $2 AND k.revoked_at IS NULL RETURNING true",
             ):
-                if await conn.fetchval(statement, id, owner, events, bytes_):
+                if await conn.fetchval(statement, *ids, *limits):
                     break
             else:
                 raise NotFound("key", key)
@@ -84,21 +84,14 @@ class Quotas:
 
     async def set_of_workspace(self, organisation: str, workspace: str, quota: Quota) -> None:
         """Give a workspace a quota of its own. Raises as `set_of_key`."""
-        owner = values.known_id("organisation", organisation)
-        id = values.known_id("workspace", workspace)
-        events, bytes_ = _checked(quota)
-        async with connection(self._pool) as conn:
-            known = await conn.fetchval(
-                "UPDATE workspaces SET events_per_minute = $3, bytes_per_minute = $4 "
-                "WHERE id = $1 AND organisation_id = $2 RETURNING true",
-                id,
-                owner,
-                events,
-                bytes_,
-            )
-        if not known:
-            raise NotFound("workspace", workspace)
-        self._changes.announce(str(id))
+        row = await fetchrow(
+            self._pool,
+            "UPDATE workspaces SET events_per_minute = $3, bytes_per_minute = $4 "
+            "WHERE id = $1 AND organisation_id = $2 RETURNING id",
+            *owned_ids("workspace", workspace, organisation),
+            *_checked(quota),
+        )
+        self._changes.announce(str(found(row, "workspace", workspace)["id"]))
 
     async def share(self, process: uuid.UUID, uses: Sequence[Use]) -> Shared:
         """Say that `process` is alive and what it has let through; hear what is left."""
@@ -141,16 +134,15 @@ class Quotas:
 
     async def leave(self, process: uuid.UUID) -> None:
         """Take no part in sharing any more."""
-        async with connection(self._pool) as conn:
-            await conn.execute("DELETE FROM api_processes WHERE id = $1", process)
+        await execute(self._pool, "DELETE FROM api_processes WHERE id = $1", process)
 
     async def forget_unused(self) -> None:
         """Forget quotas that nobody has used for long."""
-        async with connection(self._pool) as conn:
-            await conn.execute(
-                "DELETE FROM quota_levels WHERE at < clock_timestamp() - $1::interval",
-                FORGOTTEN_AFTER,
-            )
+        await execute(
+            self._pool,
+            "DELETE FROM quota_levels WHERE at < clock_timestamp() - $1::interval",
+            FORGOTTEN_AFTER,
+        )
 
 
 def _checked(quota: Quota) -> tuple[int | None, int | None]:

@@ -9,7 +9,7 @@ from uuid import UUID
 from catalog import values
 from catalog.cache import WorkspaceCache
 from catalog.changes import Changes
-from catalog.database import Pool, Record, connection
+from catalog.database import Pool, Record, fetch
 from delivery.mapping_schema import MappingSchema
 from delivery.rule import (
     MAX_RULES_PER_EVENT,
@@ -89,7 +89,7 @@ class RuleLookup:
         Nothing in the request is an error: what can't be the name of anything matches nothing.
 
         Raises:
-            CatalogUnavailable: they aren't held, and the database is away.
+            CatalogUnavailable: they aren't held, and the database is unavailable.
         """
         workspace = values.read_id(request.workspace)
         if workspace is None:
@@ -111,28 +111,18 @@ class RuleLookup:
         return self._result(request, _Candidates(held.workspace_known, matched))
 
     async def _of_event(self, workspace: UUID, event: str) -> _Candidates:
-        async with connection(self._pool) as conn:
-            rows = await conn.fetch(OF_EVENT, workspace, event)
+        rows = await fetch(self._pool, OF_EVENT, workspace, event)
         if len(rows) > LARGEST_HELD:
             return _Candidates(workspace_known=True, rules=None)
         return _candidates(rows)
 
     async def _matching(self, workspace: UUID, event: str, request: MatchRequest) -> _Candidates:
-        async with connection(self._pool) as conn:
-            rows = await conn.fetch(
-                MATCHING,
-                workspace,
-                event,
-                _any_or(request.resource),
-                _any_or(request.resource_id),
-            )
-        return _candidates(rows)
+        resources, ids = _any_or(request.resource), _any_or(request.resource_id)
+        return _candidates(await fetch(self._pool, MATCHING, workspace, event, resources, ids))
 
     async def _by_id(self, workspace: UUID, ids: Iterable[str]) -> _Candidates:
         known = [id for id in map(values.read_id, ids) if id is not None]
-        async with connection(self._pool) as conn:
-            rows = await conn.fetch(BY_ID, workspace, known)
-        return _candidates(rows)
+        return _candidates(await fetch(self._pool, BY_ID, workspace, known))
 
     def _result(self, request: MatchRequest, candidates: _Candidates) -> MatchResult:
         resource_id = request.resource_id

@@ -10,14 +10,23 @@ from typing import Any
 
 from catalog import values
 from catalog.changes import Changes
-from catalog.database import Connection, ForeignKeyViolation, Pool, Record, connection, transaction
+from catalog.database import (
+    Connection,
+    ForeignKeyViolation,
+    Pool,
+    Record,
+    fetch,
+    fetchrow,
+    transaction,
+)
 from catalog.destinations import Destinations
 from catalog.errors import NotFound, TooManyRules
 from catalog.event_types import remember_names
 from catalog.older_releases import require_sources
+from catalog.ownership import found, own_workspace, owned_ids
 from catalog.paging import DEFAULT_LIMIT, Page, Paging
 from catalog.rule_change import RuleChange
-from catalog.rule_limit import RuleCount, most_matched
+from catalog.rule_limit import most_matched
 from delivery.rule import MAX_RULES_PER_EVENT
 
 
@@ -46,7 +55,6 @@ _OWNED = """
     JOIN workspaces w ON w.id = r.workspace_id
     WHERE r.id = $1 AND w.organisation_id = $2
 """
-_LOCKED = _OWNED + "FOR UPDATE OF r"
 
 
 class Rules:
@@ -79,8 +87,6 @@ class Rules:
             TooManyRules: with it, one event could match more than `MAX_RULES_PER_EVENT`.
             OlderRelease: it refuses public events, and an older release may still be running.
         """
-        owner = values.known_id("organisation", organisation)
-        workspace_id = values.known_id("workspace", workspace)
         connection_id = values.known_id("connection", connection)
         event = values.event_name(event)
         resource = values.resource(resource)
@@ -88,13 +94,7 @@ class Rules:
         created_by = values.created_by(created_by)
         try:
             async with transaction(self._pool) as conn:
-                known = await conn.fetchval(
-                    "SELECT true FROM workspaces WHERE id = $1 AND organisation_id = $2",
-                    workspace_id,
-                    owner,
-                )
-                if not known:
-                    raise NotFound("workspace", workspace)
+                workspace_id = await own_workspace(conn, organisation, workspace)
                 type = await conn.fetchval(
                     "SELECT type FROM connections WHERE id = $1 AND workspace_id = $2",
                     connection_id,
@@ -132,9 +132,8 @@ class Rules:
         return self._announced(row)
 
     async def get(self, organisation: str, id: str) -> Rule:
-        async with connection(self._pool) as conn:
-            row = await conn.fetchrow(_OWNED, *_ids(organisation, id))
-        return _rule(_found(row, id))
+        row = await fetchrow(self._pool, _OWNED, *owned_ids("rule", id, organisation))
+        return _rule(found(row, "rule", id))
 
     async def list(
         self,
@@ -155,26 +154,26 @@ class Rules:
         filters = (event, resource, resource_id)
         if not all(text is None or values.storable(text) for text in filters):
             return Page(records=(), next_cursor=None)
-        async with connection(self._pool) as conn:
-            rows = await conn.fetch(
-                """
-                SELECT r.*, c.type FROM rules r
-                JOIN connections c ON c.id = r.connection_id
-                JOIN workspaces w ON w.id = r.workspace_id
-                WHERE w.organisation_id = $1
-                  AND ($2::uuid IS NULL OR r.workspace_id = $2)
-                  AND ($3::text IS NULL OR r.event = $3)
-                  AND ($4::text IS NULL OR r.resource = $4)
-                  AND ($5::text IS NULL OR r.resource_id = $5)
-                  AND ($6::timestamptz IS NULL OR (r.created_at, r.id) < ($6, $7::uuid))
-                ORDER BY r.created_at DESC, r.id DESC
-                LIMIT $8
-                """,
-                owner,
-                workspace_id,
-                *filters,
-                *paging.parameters(),
-            )
+        rows = await fetch(
+            self._pool,
+            """
+            SELECT r.*, c.type FROM rules r
+            JOIN connections c ON c.id = r.connection_id
+            JOIN workspaces w ON w.id = r.workspace_id
+            WHERE w.organisation_id = $1
+              AND ($2::uuid IS NULL OR r.workspace_id = $2)
+              AND ($3::text IS NULL OR r.event = $3)
+              AND ($4::text IS NULL OR r.resource = $4)
+              AND ($5::text IS NULL OR r.resource_id = $5)
+              AND ($6::timestamptz IS NULL OR (r.created_at, r.id) < ($6, $7::uuid))
+            ORDER BY r.created_at DESC, r.id DESC
+            LIMIT $8
+            """,
+            owner,
+            workspace_id,
+            *filters,
+            *paging.parameters(),
+        )
         return paging.page(rows, _rule)
 
     async def set_active(self, organisation: str, id: str, active: bool) -> Rule:
@@ -190,7 +189,7 @@ class Rules:
         """
         given = change.checked()
         async with transaction(self._pool) as conn:
-            stored = dict(_found(await conn.fetchrow(_LOCKED, *_ids(organisation, id)), id))
+            stored = dict(await _locked(conn, organisation, id))
             rule = stored | given
             if "metadata" in given:
                 rule["metadata"] = values.rule_metadata(
@@ -206,11 +205,11 @@ class Rules:
                     apart_from=rule["id"],
                 )
             await _ensure_accept(conn, rule["metadata"])
-            await conn.execute(
+            row = await conn.fetchrow(
                 """
                 UPDATE rules SET event = $2, resource = $3, resource_id = $4, metadata = $5,
                     active = $6, hidden = $7, updated_at = clock_timestamp()
-                WHERE id = $1
+                WHERE id = $1 RETURNING *, $8::text AS type
                 """,
                 rule["id"],
                 rule["event"],
@@ -219,6 +218,7 @@ class Rules:
                 rule["metadata"],
                 rule["active"],
                 rule["hidden"],
+                rule["type"],
             )
             await remember_names(
                 conn,
@@ -227,13 +227,12 @@ class Rules:
                 resource=rule["resource"],
                 created_by=rule["created_by"],
             )
-            row = _found(await conn.fetchrow(_OWNED, *_ids(organisation, id)), id)
         return self._announced(row)
 
     async def delete(self, organisation: str, id: str) -> Rule:
         """Returns what it was. Events that matched it already are delivered all the same."""
         async with transaction(self._pool) as conn:
-            row = _found(await conn.fetchrow(_LOCKED, *_ids(organisation, id)), id)
+            row = await _locked(conn, organisation, id)
             await conn.execute("DELETE FROM rules WHERE id = $1", row["id"])
         return self._announced(row)
 
@@ -241,6 +240,11 @@ class Rules:
         rule = _rule(row)
         self._changes.announce(rule.workspace)
         return rule
+
+
+async def _locked(conn: Connection, organisation: str, id: str) -> Record:
+    row = await conn.fetchrow(_OWNED + "FOR UPDATE OF r", *owned_ids("rule", id, organisation))
+    return found(row, "rule", id)
 
 
 async def _ensure_room(
@@ -272,7 +276,7 @@ async def _ensure_room(
         resource_id,
         apart_from,
     )
-    counts = [RuleCount(row["resource"], row["resource_id"], row["number"]) for row in rows]
+    counts = {(row["resource"], row["resource_id"]): row["number"] for row in rows}
     if most_matched(counts) >= MAX_RULES_PER_EVENT:
         raise TooManyRules(event, MAX_RULES_PER_EVENT)
 
@@ -299,13 +303,3 @@ def _rule(row: Record) -> Rule:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
-
-
-def _ids(organisation: str, id: str) -> tuple[uuid.UUID, uuid.UUID]:
-    return values.known_id("rule", id), values.known_id("organisation", organisation)
-
-
-def _found(row: Record | None, id: str) -> Record:
-    if row is None:
-        raise NotFound("rule", id)
-    return row

@@ -13,14 +13,16 @@ from catalog.database import (
     Pool,
     Record,
     UniqueViolation,
-    connection,
+    fetch,
+    fetchrow,
     transaction,
 )
 from catalog.errors import Conflict, NotFound
+from catalog.ownership import found, owned_ids
 from catalog.paging import DEFAULT_LIMIT, Page, Paging
 
 DESCRIPTION_CHARACTERS = 1024
-FIRST_KEY = "Default"  # the name of the publishable key that every workspace begins with
+FIRST_KEY = "Default"  # the name of the publishable key that every workspace starts with
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Workspace:
 
 
 class Workspaces:
-    """Every method takes the organisation that asks; what belongs to another one is `NotFound`."""
+    """Every method takes the organisation that asks; what belongs to another is `NotFound`."""
 
     def __init__(self, pool: Pool, changes: Changes) -> None:
         self._pool = pool
@@ -75,67 +77,60 @@ class Workspaces:
         return workspace
 
     async def get(self, organisation: str, workspace: str) -> Workspace:
-        id = values.known_id("workspace", workspace)
-        owner = values.known_id("organisation", organisation)
-        async with connection(self._pool) as conn:
-            row = await conn.fetchrow(
-                "SELECT * FROM workspaces WHERE id = $1 AND organisation_id = $2", id, owner
-            )
-        if row is None:
-            raise NotFound("workspace", workspace)
-        return _workspace(row)
+        ids = owned_ids("workspace", workspace, organisation)
+        row = await fetchrow(
+            self._pool, "SELECT * FROM workspaces WHERE id = $1 AND organisation_id = $2", *ids
+        )
+        return _workspace(found(row, "workspace", workspace))
 
     async def list(
         self, organisation: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
     ) -> Page[Workspace]:
         owner = values.known_id("organisation", organisation)
         paging = Paging(limit, cursor)
-        async with connection(self._pool) as conn:
-            rows = await conn.fetch(
-                """
-                SELECT * FROM workspaces
-                WHERE organisation_id = $1
-                  AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid))
-                ORDER BY created_at DESC, id DESC
-                LIMIT $4
-                """,
-                owner,
-                *paging.parameters(),
-            )
+        rows = await fetch(
+            self._pool,
+            """
+            SELECT * FROM workspaces
+            WHERE organisation_id = $1
+              AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3::uuid))
+            ORDER BY created_at DESC, id DESC
+            LIMIT $4
+            """,
+            owner,
+            *paging.parameters(),
+        )
         return paging.page(rows, _workspace)
 
     async def ids(self, organisation: str) -> tuple[str, ...]:
         """Of all the organisation's workspaces."""
         owner = values.known_id("organisation", organisation)
-        async with connection(self._pool) as conn:
-            rows = await conn.fetch(
-                "SELECT id FROM workspaces WHERE organisation_id = $1 ORDER BY created_at", owner
-            )
+        rows = await fetch(
+            self._pool,
+            "SELECT id FROM workspaces WHERE organisation_id = $1 ORDER BY created_at",
+            owner,
+        )
         return tuple(str(row["id"]) for row in rows)
 
     async def update(
         self, organisation: str, workspace: str, *, name: str, description: str | None = None
     ) -> Workspace:
         """Replace name and description. Raises `Conflict` when the name is taken."""
-        id = values.known_id("workspace", workspace)
-        owner = values.known_id("organisation", organisation)
+        ids = owned_ids("workspace", workspace, organisation)
         name, description = values.workspace_name(name), _description(description)
         try:
-            async with connection(self._pool) as conn:
-                row = await conn.fetchrow(
-                    "UPDATE workspaces SET name = $3, description = $4, "
-                    "updated_at = clock_timestamp() "
-                    "WHERE id = $1 AND organisation_id = $2 RETURNING *",
-                    id,
-                    owner,
-                    name,
-                    description,
-                )
+            row = await fetchrow(
+                self._pool,
+                "UPDATE workspaces SET name = $3, description = $4, "
+                "updated_at = clock_timestamp() "
+                "WHERE id = $1 AND organisation_id = $2 RETURNING *",
+                *ids,
+                name,
+                description,
+            )
         except UniqueViolation:
             raise _name_taken(name) from None
-        if row is None:
-            raise NotFound("workspace", workspace)
-        return _workspace(row)
+        return _workspace(found(row, "workspace", workspace))
 
 
 def _name_taken(name: str) -> Conflict:
