@@ -1,1 +1,1 @@
-"""Side effects: each activity with its declared retry policy and timeouts."""
+"""The activities: side effects, each declared with its timeouts and retry policy."""

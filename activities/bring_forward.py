@@ -12,8 +12,8 @@ from activities.policy import Policy
 from delivery.outcome import DELIVERY_DEADLINE
 from delivery.steering import BringForward as Asked
 
-# A few calls of the engine. What a worker has paused and not resumed when it dies waits for the
-# next try, so that is tried for as long as there is something to bring forward.
+# A few calls to Temporal. If a worker dies between pausing and resuming, the step stays paused
+# until the next try, so this is retried for as long as there can be something to bring forward.
 BRING_FORWARD = Policy(
     start_to_close=timedelta(seconds=10),
     schedule_to_close=DELIVERY_DEADLINE,

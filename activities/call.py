@@ -1,4 +1,4 @@
-"""What `identify`, `track` and `send` have in common: their policy, and who makes the request."""
+"""What `identify`, `track` and `send` share: the policy, and the protocol of their sender."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from activities.policy import Policy
 from delivery.outcome import BACKOFF_FACTOR, BACKOFF_FIRST, BACKOFF_LONGEST, OutcomeCode
 from delivery.step import CONNECTION_HELD, Step, StepResult
 
-# `schedule_to_close` is what is left of the delivery's 72 h, known only to the workflow. The
-# intervals here hold where a try ended without a word (a lost worker); otherwise the activity
-# names the wait itself, with jitter, by `next_retry_delay`.
+# `schedule_to_close` is what is left of the delivery's 72 h, which only the workflow knows. These
+# intervals apply if a try ends without a report (its worker was lost); otherwise the activity sets
+# the wait itself, with jitter, as `next_retry_delay`.
 CALL_POLICY = Policy(
     start_to_close=timedelta(seconds=30),
     retry=RetryPolicy(
@@ -31,6 +31,6 @@ CALL_POLICY = Policy(
 
 
 class CallSender(Protocol):
-    """Makes one try of a call, see `activities.sender`."""
+    """Tries a call once, see `activities.sender`."""
 
     async def send(self, step: Step | RawValue) -> StepResult: ...

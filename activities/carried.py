@@ -1,7 +1,7 @@
-"""What one try of a step hands on to the next, in the activity's heartbeat details.
+"""What one try of a step passes on to the next, in the activity's heartbeat details.
 
-The first detail is a `Carried`: all attempts so far. A try that can't read what it is given, and so
-makes no request, hands that on as it is, sealed or not, and adds a second detail with its reason.
+The first detail is a `Carried`: all attempts so far. A try that can't read its input makes no
+request, passes the first detail on unchanged, encrypted or not, and adds a second with its reason.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ CANNOT_DECODE = "CannotDecode"
 
 
 def readable(step: Step | RawValue) -> Step:
-    """The step that this try was given.
+    """Return the step that this try was given.
 
     Raises:
-        ApplicationError: this worker can't read it, but another one may.
+        ApplicationError: this worker can't read it; another one may.
     """
     if isinstance(step, RawValue):
         raise unsent(_why("its message", step), type=CANNOT_DECODE)
@@ -33,16 +33,16 @@ def readable(step: Step | RawValue) -> Step:
 
 
 def carried_so_far(step: Step) -> Carried:
-    """What was tried before this try: before a hold, and by earlier tries of this activity.
+    """Return what was tried before: before a hold, and by earlier tries of this activity.
 
     Raises:
-        ApplicationError: this worker can't read it, but another one may.
+        ApplicationError: this worker can't read it; another one may.
     """
     info = activity.info()
     carried = Carried(tries=0, attempts=step.attempts)
     if info.heartbeat_details:
         carried = _read(info.heartbeat_details[0])
-        if carried.attempts.count < step.attempts.count:  # of a try that could read neither
+        if carried.attempts.count < step.attempts.count:  # from a try that could read neither
             carried = carried.model_copy(update={"attempts": step.attempts})
     notes = _notes(info.heartbeat_details)
     attempts = carried.attempts
@@ -58,7 +58,7 @@ def carried_so_far(step: Step) -> Carried:
 
 
 def unsent(reason: str, *, type: str) -> ApplicationError:
-    """The error of this try, which made no request; noted, so that the next one knows that."""
+    """Make the error of a try without a request, and note in a heartbeat that it made none."""
     info = activity.info()
     details = info.heartbeat_details
     carried = details[0] if details else Carried(tries=0, attempts=AttemptList())
@@ -69,7 +69,7 @@ def unsent(reason: str, *, type: str) -> ApplicationError:
 
 @activity.defn(dynamic=True)
 async def unknown_activity(arguments: Sequence[RawValue]) -> None:
-    """Takes what newer releases ask for and this one doesn't know: another worker will do it.
+    """Fail activities of newer releases that this one doesn't know: another worker runs them.
 
     Raises:
         ApplicationError: always.
@@ -86,7 +86,7 @@ def _read(details: Any) -> Carried:
 
 
 def _notes(details: Sequence[Any]) -> Notes:
-    """Those that can't be read are left out: then it is unknown how those tries ended."""
+    """Read the notes. If they can't be read, how those tries ended is unknown."""
     try:
         return Notes.model_validate(details[1]) if len(details) > 1 else Notes()
     except ValidationError:

@@ -13,7 +13,7 @@ IDENTIFY: Policy = CALL_POLICY
 
 
 class Identify:
-    """The activity `identify`; one try makes one writing request."""
+    """The activity `identify`. One try makes at most one writing request."""
 
     def __init__(self, sender: CallSender) -> None:
         self._sender = sender

@@ -1,46 +1,46 @@
-"""One connection's way through one worker: how many requests at once, and how many a second.
+"""Limits one connection in one worker: its requests in flight, and its requests per second.
 
-A pure decision over a monotonic clock in seconds, so that it is tested without one.
+Decides only by the times that it is given, in seconds of a monotonic clock; it never waits itself.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# A request that finds no permit within this time gives its place in the worker back.
+# A request that gets no permit within this time frees its slot in the worker.
 LONGEST_WAIT = 1.0
-# Tries that were sent away come back at the latest then, as those that failed do.
-LONGEST_AWAY = 900.0
-SHORTEST_AWAY = 0.05
+# A request that was sent back is retried after this time at the latest, as after a failure.
+LONGEST_DELAY = 900.0
+SHORTEST_DELAY = 0.05
 
-# Where "too many requests" is a tenth of the answers or more, the rate is halved; it doubles again
-# in every such time without. Fewer are no sign of a limit: halved at each, only a trickle is left.
+# If "too many requests" is a tenth of the answers or more, the rate is halved. It doubles again in
+# every RECOVERY seconds without. If fewer refusals halved it too, hardly any rate would be left.
 RECOVERY = 10.0
 SLOWEST = 1 / 64
 TOO_MANY = 0.1
-_OF_THE_LATEST = 50  # answers; then both counts are halved, so that older ones weigh less
-# How much more is called back than can be taken: places are left free by chance.
+_OF_THE_LATEST = 50  # answers; then both counts are halved, so that older ones count less
+# More requests are called back than slots are expected to be free, since some free up early.
 OVERBOOKING = 1.25
 
-_FIRST_GUESS = 0.2  # seconds that a request takes, before any has been seen
+_FIRST_GUESS = 0.2  # seconds per request, until one has ended
 _WEIGHT_OF_LATEST = 0.2
 
 
 @dataclass
 class Lane:
-    """`per_second` is this worker's share of the connection's rate, `places` its part of slots.
+    """Limits one connection to `places` requests in flight and `per_second` requests per second.
 
-    Requests that must wait longer than `LONGEST_WAIT` are sent away, each with a turn of its own
-    to come back at; where all turns within `LONGEST_AWAY` are taken, to ask for one then. Half of
-    what the lane can take is kept for those: who comes in for the first time while others are away
-    gets the other half or queues up behind them.
+    A request that would wait longer than `LONGEST_WAIT` is sent back with a delay, so that each has
+    a turn of its own; if all turns within `LONGEST_DELAY` are assigned, it comes back then to get
+    one. While requests wait for their turns, half of the capacity is reserved for them: new ones
+    share the other half, or queue up behind.
     """
 
     places: int
     per_second: float = 1.0
     typical: float = _FIRST_GUESS
     last_used: float = 0.0
-    _begun: list[float] = field(default_factory=list)
+    _in_flight: list[float] = field(default_factory=list)
     _next_free: float = 0.0
     _queued_until: float = 0.0
     _slowed_at: float = float("-inf")
@@ -50,12 +50,12 @@ class Lane:
 
     @property
     def in_use(self) -> int:
-        return len(self._begun)
+        return len(self._in_flight)
 
     def enter(
         self, now: float, *, came_back: bool, longest_wait: float = LONGEST_WAIT
     ) -> Go | Away:
-        """Take a place, or be sent away. Whoever gets `Go` must `leave`."""
+        """Admit a request or send it back. After `Go`, the caller must call `leave`."""
         self.last_used = now
         if self.per_second <= 0:
             return Away(2 * LONGEST_WAIT)
@@ -67,22 +67,22 @@ class Lane:
         if self.in_use >= places or starts_at - now > longest_wait:
             return self._send_away(now, starts_at, spacing)
         self._next_free = starts_at + spacing
-        self._begun.append(starts_at)
+        self._in_flight.append(starts_at)
         return Go(starts_at)
 
     def leave(self, now: float, began: float) -> None:
-        """The request that began then has ended."""
+        """Note that the request which started at `began` has ended."""
         self.last_used = now
-        self._begun.remove(began)
+        self._in_flight.remove(began)
         self._answers += 1
         if self._answers >= _OF_THE_LATEST:
             self._answers, self._refusals = self._answers / 2, self._refusals / 2
         self.typical += _WEIGHT_OF_LATEST * (max(now - began, 0.0) - self.typical)
 
     def slow_down(self, now: float, began: float, seconds: float) -> bool:
-        """ "Too many requests": nothing for so long; then at half the rate, if many say so.
+        """Send nothing for `seconds`, then at half the rate if "too many requests" is frequent.
 
-        Once for all requests that were under way together; False when it is known already.
+        Returns False for a request that started before the last slow-down: it is only counted.
         """
         self._refusals += 1
         if began < self._slowed_at:
@@ -95,36 +95,36 @@ class Lane:
         return True
 
     def wait_until(self, moment: float) -> None:
-        """Nothing is sent before."""
+        """Send nothing before `moment`."""
         self._next_free = max(self._next_free, moment)
 
     def slowness(self, now: float) -> float:
-        """The part of the rate that is used: 1, or less for a while after a slow-down."""
+        """Return the fraction of the rate in use: 1, or less for a while after a slow-down."""
         if self._slowness >= 1:
             return 1.0
         doublings = min((now - self._slowed_at) / RECOVERY, 60.0)
         return float(min(self._slowness * 2**doublings, 1.0))
 
     def _send_away(self, now: float, starts_at: float, spacing: float) -> Away:
-        # Those under way may tell more than those that have ended: none may end for a long time.
-        longest = now - min(self._begun, default=now)
+        # Requests in flight count too: they may already be slower than any that has ended.
+        longest = now - min(self._in_flight, default=now)
         by_places = max(self.typical, longest) / self.places / OVERBOOKING
         turn = max(self._queued_until, starts_at) + max(spacing, by_places)
-        if turn - now > LONGEST_AWAY:  # no turn yet: it comes back to ask for one
-            return Away(LONGEST_AWAY)
+        if turn - now > LONGEST_DELAY:  # no turn yet: it comes back to get one
+            return Away(LONGEST_DELAY)
         self._queued_until = turn
-        return Away(max(turn - now, SHORTEST_AWAY))
+        return Away(max(turn - now, SHORTEST_DELAY))
 
 
 @dataclass(frozen=True)
 class Go:
-    """Send at that moment, `LONGEST_WAIT` from now at most."""
+    """Send at this moment, at most `LONGEST_WAIT` from now."""
 
     begins: float
 
 
 @dataclass(frozen=True)
 class Away:
-    """Come back after so many seconds."""
+    """Come back after this many seconds."""
 
     seconds: float

@@ -1,4 +1,4 @@
-"""Look at what an operator should know of, and say what is new."""
+"""Find what needs an alert: problems that are new since the last search."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from catalog.alert_targets import AlertTarget, CurrentTarget
 from delivery.alert import Known, Seen
 from destinations.webhook.alerts import AlertClient, AlertFailed
 
-# Temporal or the catalog may be unavailable for as long as they like: then there is nothing to see.
+# Retried for ever: while Temporal or the catalog is unavailable there is nothing to find.
 LOOK = Policy(
     start_to_close=timedelta(minutes=1),
     retry=RetryPolicy(
@@ -25,7 +25,7 @@ LOOK = Policy(
     ),
 )
 
-# A worker without a target leaves a look to the others: soon, and as long as there may be one.
+# A worker without an alert target leaves the search to others, until it seems that none has one.
 LEFT_TO_OTHERS = timedelta(seconds=5)
 NOBODY_AFTER = timedelta(minutes=5)
 
@@ -44,18 +44,18 @@ class Look:
 
     @activity.defn(name="look")
     async def look(self, known: Known) -> Seen:
-        """Look once, and say by the heartbeat that somebody looks.
+        """Search once, then call the heartbeat URL to show that the watch is alive.
 
         Raises:
-            ApplicationError: `NoAlertTarget`, retried. After five minutes in which no worker had a
-                target, nobody wants alerts, and the watch ends.
+            ApplicationError: `NoAlertTarget`, retried. After five minutes without any worker that
+                has a target, the watch ends instead.
         """
         target = await self._target()
         if target is None:
             if datetime.now(UTC) - activity.info().scheduled_time > NOBODY_AFTER:
                 return Seen(known=known)
             raise ApplicationError(
-                "this worker has no alert target: see `emitonce alerts set`",
+                "this worker has no alert target; set one: emitonce alerts set",
                 type="NoAlertTarget",
                 next_retry_delay=LEFT_TO_OTHERS,
                 category=ApplicationErrorCategory.BENIGN,
@@ -65,10 +65,10 @@ class Look:
         return seen
 
     async def _beat(self, target: AlertTarget) -> None:
-        """A heartbeat that fails doesn't undo the look; who waits for it raises the alarm."""
+        """Call the heartbeat URL. A failure is only logged: whoever expects the call notices."""
         if target.heartbeat_url is None:
             return
         try:
             await self._client.ping(target.heartbeat_url)
         except (AlertFailed, ValueError) as err:
-            log.warning("the heartbeat's URL was not reached: %s", err)
+            log.warning("the heartbeat URL could not be reached: %s", err)

@@ -1,4 +1,4 @@
-"""Which rules does an event match? The answer in history is the snapshot that is delivered by."""
+"""Find the rules that an event matches. The recorded result is the snapshot for its delivery."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from delivery.rule import MatchRequest, MatchResult
 from delivery.size import SIZE_LIMIT
 from delivery.source import EVENT_SOURCE
 
-# First as a local activity: a lookup takes milliseconds and needs no place in the task queue. Once
-# only: a worker that stops waits for local retries, and would wait for the database with them.
+# First as a local activity: a lookup takes milliseconds and needs no task of its own. Only once: a
+# stopping worker waits for local retries, so it would wait for the database too.
 MATCH_RULES_LOCALLY = Policy(
     schedule_to_close=timedelta(seconds=5), retry=RetryPolicy(maximum_attempts=1)
 )
 
-# Then, when the database is away, as an ordinary one for as long as it takes: waits grow to a
-# minute, and tries of an ordinary activity leave no trace in history until one succeeds.
+# Then, if the database is unavailable, as an ordinary activity without a limit: the waits grow to a
+# minute, and its tries add nothing to the history until one succeeds.
 MATCH_RULES = Policy(
     start_to_close=timedelta(seconds=10),
     retry=RetryPolicy(
@@ -44,9 +44,10 @@ class RuleLookup(Protocol):
 
 
 class MatchRules:
-    """`fleet` says what every live worker knows: only that may be recorded with a run.
+    """The activity `match_rules`.
 
-    `limited_since` says since when events are held to the limits of size, where that is known.
+    `fleet` returns what every live worker knows: nothing else may be recorded with a run.
+    `limited_since` returns when the limits of size came into force, if that is known.
     """
 
     def __init__(
@@ -64,8 +65,8 @@ class MatchRules:
         """Find the rules of one event.
 
         Raises:
-            ApplicationError: `CatalogUnavailable` while the database is away (retried);
-                `MatchTooLarge` when rules and mappings don't fit into history (permanent).
+            ApplicationError: `CatalogUnavailable` while the database is unavailable (retried);
+                `MatchTooLarge` if rules and mappings don't fit into history (permanent).
         """
         try:
             result = await self._lookup.match(request)
@@ -94,7 +95,7 @@ class MatchRules:
         }
         features = fleet.features
         if recorded["anonymous_only"] and EVENT_SOURCE not in features:
-            # Whoever doesn't know it must leave this run to a worker that does.
+            # A worker that doesn't know this feature must leave the run to one that does.
             features = (*features, EVENT_SOURCE)
         return result.model_copy(
             update={

@@ -1,4 +1,4 @@
-"""The shape in which an activity declares its timeouts and retry policy, beside its definition."""
+"""The timeouts and retry policy of an activity, declared beside its definition."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from temporalio.common import RetryPolicy
 
 @dataclass(frozen=True)
 class Policy:
-    """`start_to_close` bounds one try, `schedule_to_close` all tries with the waits between."""
+    """A retry policy with timeouts: `start_to_close` for one try, `schedule_to_close` for all."""
 
     retry: RetryPolicy
     start_to_close: timedelta | None = None
     schedule_to_close: timedelta | None = None
 
     def once(self) -> Policy:
-        """The same, tried a single time: for test events."""
+        """Return the same policy without retries, for test events."""
         return replace(self, retry=replace(self.retry, maximum_attempts=1))

@@ -1,7 +1,7 @@
-"""Keeps every connection within its rate, and within its part of this worker.
+"""Keeps every connection within its rate, and within its share of this worker's slots.
 
-The rate holds over all workers: each takes its share of it (`catalog.workers`). Eager activities
-pass by the engine's own rate limits, so this is done where the request is made.
+The rate applies to all workers together: each uses a share of it (`catalog.workers`). Eager
+activities bypass Temporal's own rate limits, so the limit is applied where requests are made.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from activities.lane import LONGEST_AWAY, LONGEST_WAIT, Away, Lane
+from activities.lane import LONGEST_DELAY, LONGEST_WAIT, Away, Lane
 
-# One connection holds at most this part of a worker's slots, however slow its answers are.
+# One connection occupies at most a fifth of a worker's slots, however slow its answers are.
 PART_OF_SLOTS = 5
 
 _MOST_LANES = 10_000
@@ -24,7 +24,7 @@ _JITTER = 0.2
 
 
 class Throttled(Exception):
-    """No permit now: give the place back and come again after `seconds`."""
+    """There is no permit now: free the slot and come back after `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"no permit within the next {seconds:.1f} s")
@@ -33,7 +33,7 @@ class Throttled(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """A connection's rate in requests, and the moment before which nothing is sent."""
+    """A connection's requests per second, and the time before which nothing may be sent."""
 
     per_second: int
     slowed_until: datetime | None = None
@@ -41,18 +41,18 @@ class Limits:
 
 @dataclass(frozen=True)
 class Permit:
-    """To send one request now. `began` is of the monotonic clock."""
+    """Permission to send one request now. `began` is a time of the monotonic clock."""
 
     lane: Lane
     began: float
 
     def slow_down(self, seconds: float) -> bool:
-        """The vendor said "too many requests"; False when others have said so just before."""
+        """Slow down after "too many requests"; False if another answer just did so."""
         return self.lane.slow_down(time.monotonic(), self.began, seconds)
 
 
 class RateLimit:
-    """All connections of one worker. `slots` are its activity slots, `share` its part of a rate."""
+    """Limits all connections of a worker with `slots` activity slots and its `share` of rates."""
 
     def __init__(self, *, slots: int, share: Callable[[], float]) -> None:
         self._places = max(slots // PART_OF_SLOTS, 1)
@@ -68,12 +68,12 @@ class RateLimit:
         came_back: bool,
         longest_wait: float = LONGEST_WAIT,
     ) -> AsyncIterator[Permit]:
-        """Wait for a permit, `longest_wait` seconds at most.
+        """Wait for a permit, at most `longest_wait` seconds.
 
-        `came_back` says that this try was sent away before, so it goes before others.
+        `came_back` says that this step was throttled before, so it goes ahead of new ones.
 
         Raises:
-            Throttled: there is none so soon.
+            Throttled: there will be no permit within that time.
         """
         lane = self._lane(connection)
         now = time.monotonic()
@@ -99,14 +99,14 @@ class RateLimit:
         return lane
 
     def _forget_idle(self) -> None:
-        idle_since = time.monotonic() - LONGEST_AWAY
+        idle_since = time.monotonic() - LONGEST_DELAY
         for id, lane in list(self._lanes.items()):
             if lane.in_use == 0 and lane.last_used < idle_since:
                 del self._lanes[id]
 
 
 def _spread(seconds: float) -> float:
-    """Those sent away for the longest time would otherwise all come back together."""
-    if seconds < LONGEST_AWAY:
+    """Vary the longest delay: otherwise all who got it would come back together."""
+    if seconds < LONGEST_DELAY:
         return seconds
     return seconds * (1 - _JITTER * random.random())  # noqa: S311  spreading, not keeping secrets

@@ -11,8 +11,8 @@ from temporalio.common import RetryPolicy
 from activities.policy import Policy
 from delivery.bulk_redelivery import Page, PageDone
 
-# A page takes a few seconds at its pace. Events of it that were begun before a failure are
-# recognized by the next try, so it may be tried for as long as it takes.
+# A page takes a few seconds at its rate. The next try recognizes the events that a failed one has
+# started, so it is safe to retry for ever.
 REDELIVER_PAGE = Policy(
     start_to_close=timedelta(minutes=2),
     retry=RetryPolicy(

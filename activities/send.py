@@ -1,4 +1,4 @@
-"""Send one message, to a destination that knows no persons."""
+"""Send one message to a destination without people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEND: Policy = CALL_POLICY
 
 
 class Send:
-    """The activity `send`; one try makes one writing request."""
+    """The activity `send`. One try makes at most one writing request."""
 
     def __init__(self, sender: CallSender) -> None:
         self._sender = sender

@@ -14,7 +14,7 @@ from catalog.errors import CatalogError
 from delivery.alert import Alert
 from destinations.webhook.alerts import AlertClient, AlertFailed
 
-# One request of at most 10 s a try. After a day an alert is news no more.
+# Each try makes one request of at most 10 s. After a day, an alert is no longer news.
 SEND_ALERT = Policy(
     start_to_close=timedelta(seconds=30),
     schedule_to_close=timedelta(days=1),
@@ -26,7 +26,7 @@ SEND_ALERT = Policy(
     ),
 )
 
-# A worker that can't send leaves the alert to the others, who may be many times as many.
+# A worker that can't send leaves the alert to others. The wait suits a fleet where few can.
 LEFT_TO_OTHERS = timedelta(seconds=10)
 
 
@@ -37,7 +37,7 @@ class SendAlert:
 
     @activity.defn(name="send_alert")
     async def send_alert(self, alert: Alert) -> int:
-        """Try once; returns the status.
+        """Try once; return the receiver's status code.
 
         Raises:
             ApplicationError: `AlertNotTaken`. It is retried unless the receiver has answered that
@@ -52,7 +52,7 @@ class SendAlert:
             )
         except AlertFailed as err:
             raise ApplicationError(
-                f"the alert was not taken: {err}",
+                f"the alert was not accepted: {err}",
                 type="AlertNotTaken",
                 non_retryable=err.permanent,
             ) from None

@@ -1,7 +1,7 @@
-"""One try of one call: a single HTTP request, judged, recorded, and either done or raised.
+"""Try one call once: make a single HTTP request, judge and record it, return or raise.
 
-Waiting is the engine's: nothing here sleeps or tries twice. What has been tried so far travels in
-the activity's heartbeat details, because the engine keeps only the last failure.
+Nothing here retries or waits between tries: Temporal does. All attempts so far travel in the
+activity's heartbeat details, because Temporal keeps only the last failure.
 """
 
 from __future__ import annotations
@@ -41,31 +41,31 @@ from destinations.destination import Client, Destination
 from destinations.http.errors import NoReply
 from destinations.registry import BY_TYPE
 
-# What a try consists of, in seconds: getting ready, one request, and telling others what its
-# answer means for them. With the request's own 10 s there are 5 to spare in `start_to_close`: of a
-# try that the engine cuts off nobody would hear the answer.
+# The limits of a try's parts, in seconds: getting ready, and storing in the catalog what the answer
+# means for other tries. With 10 s for the request, 5 s of `start_to_close` are to spare: if
+# Temporal timed a try out, its answer would be lost.
 READY_SECONDS = 12.0
-TELL_SECONDS = 3.0
+STORE_SECONDS = 3.0
 
 # A test event has one try, which waits longer for its permit than others may.
 TEST_WAIT = 10.0
 
-# How long nothing is sent after "too many requests" without a word for how long.
+# How long nothing is sent after "too many requests" without a `Retry-After`.
 SLOW_DOWN_SECONDS = 1.0
 
 UNREADABLE_KEY = (
     "the connection's key can't be decrypted, so no request was made: give every worker the key "
-    "it was stored with (EMITONCE_CREDENTIAL_KEYS), or enter the connection's key anew"
+    "it was stored with (EMITONCE_CREDENTIAL_KEYS), or enter the connection's key again"
 )
 
-# Expected: logged at debug level, not counted as a failure of the worker.
+# Expected failures: Temporal logs them at debug level and doesn't count them.
 _BENIGN = ApplicationErrorCategory.BENIGN
 
 log = structlog.get_logger("emitonce.delivery")
 
 
 class Connections(Protocol):
-    """What sending has to know of the catalog."""
+    """The part of the catalog that sending needs."""
 
     async def credential(self, workspace: str, connection: str) -> ConnectionCredential: ...
 
@@ -82,12 +82,12 @@ class Connections(Protocol):
 
 
 class Sender:
-    """Makes the request of a step and says, by result or error, what came of it."""
+    """Makes the request of a step, and reports by result or error how it ended."""
 
     def __init__(
         self, clients: Mapping[str, Client], connections: Connections, rate_limit: RateLimit
     ) -> None:
-        """`clients` by destination type."""
+        """Make a sender; `clients` by destination type."""
         self._clients = clients
         self._connections = connections
         self._rate_limit = rate_limit
@@ -96,9 +96,9 @@ class Sender:
         """Try once. `step` is raw where this worker can't read it.
 
         Raises:
-            ApplicationError: typed by outcome code. Retryable ones carry `next_retry_delay`;
-                `ConnectionHeld` and refusals are not retried. `Throttled` is, and was no attempt.
-                The first detail is a `StepResult`.
+            ApplicationError: its type is the outcome code, and its first detail a `StepResult`.
+                Retryable ones have a `next_retry_delay`; `ConnectionHeld` and refusals are not
+                retried. `Throttled` is retried and doesn't count as an attempt.
         """
         step = readable(step)
         carried = carried_so_far(step)
@@ -149,7 +149,7 @@ class Sender:
                     came_back=carried.throttled,
                     longest_wait=TEST_WAIT if step.test else LONGEST_WAIT,
                 ) as permit:
-                    # Read again: it may have been paused, or its key replaced, during the wait.
+                    # Read it again: it may have been paused during the wait, or its key replaced.
                     connection = await self._usable(step, carried.attempts)
                     getting_ready.reschedule(None)
                     outcome = await self._request(step, connection, destination)
@@ -166,7 +166,7 @@ class Sender:
         except CannotDecrypt:
             return _not_sent(UNREADABLE_KEY, Then.RETRY)
         if outcome.then is Then.HOLD and not await self._deactivated(step, connection, outcome):
-            # Somebody has replaced the key meanwhile: the next attempt uses the new one.
+            # The key was replaced meanwhile: the next attempt uses the new one.
             return replace(outcome, then=Then.RETRY)
         return outcome
 
@@ -190,7 +190,7 @@ class Sender:
         except NoReply as err:
             return judge_no_reply(err.outcome_code, str(err), request_made=err.request_made)
         except Exception:
-            log.exception("a request failed in a way of our own", connection=step.connection)
+            log.exception("a request failed by an error of ours", connection=step.connection)
             return Outcome(
                 code=OutcomeCode.INTERNAL_ERROR,
                 then=Then.RETRY,
@@ -199,18 +199,18 @@ class Sender:
         return _judge(destination, reply)
 
     async def _slow_down(self, step: Step, permit: Permit, outcome: Outcome) -> None:
-        """Slow the connection for everyone: here at once, then for all other workers."""
+        """Slow the connection down: in this worker at once, then in all others."""
         asked = parse_retry_after(outcome.retry_after, datetime.now(UTC))
         seconds = asked.total_seconds() if asked else SLOW_DOWN_SECONDS
-        if permit.slow_down(seconds):  # those who can't be told are told by the vendor
-            await _tell(self._connections.slow_down(step.connection, seconds))
+        if permit.slow_down(seconds):
+            await _store(self._connections.slow_down(step.connection, seconds))
 
     async def _deactivated(
         self, step: Step, connection: ConnectionCredential, refused: Outcome
     ) -> bool:
-        """Mark the connection inactive; False when the credential just used is no longer its own.
+        """Mark the connection inactive; False if its credential was replaced meanwhile.
 
-        While the catalog is unavailable the refusal stands and is met again by the next attempt.
+        While the catalog is unavailable, the next attempt will be refused again and retry this.
         """
         response = LastResponse(
             call=step.message.call,
@@ -220,7 +220,7 @@ class Sender:
         )
         refusal = Refusal(event_id=activity.info().workflow_id, rule=step.rule, response=response)
         return bool(
-            await _tell(
+            await _store(
                 self._connections.deactivate(
                     connection.connection,
                     version=connection.version,
@@ -231,23 +231,23 @@ class Sender:
         )
 
 
-async def _tell(telling: Awaitable[bool | None]) -> bool | None:
-    """Tell the catalog what an answer means for others; None where that can't be done in time.
+async def _store(storing: Awaitable[bool | None]) -> bool | None:
+    """Store what an answer means for other tries; None if the catalog can't do it in time.
 
-    Whatever comes of it, the answer is there and will be recorded.
+    The attempt itself is recorded either way.
     """
     try:
-        async with asyncio.timeout(TELL_SECONDS):
-            return await telling
+        async with asyncio.timeout(STORE_SECONDS):
+            return await storing
     except (CatalogUnavailable, NotFound, TimeoutError):
         return None
     except Exception:
-        log.exception("an answer can't be told to the catalog")
+        log.exception("what an answer means could not be stored in the catalog")
         return None
 
 
 def _throttled(step: Step, attempts: AttemptList, seconds: float) -> ApplicationError:
-    """No attempt was made, and what was made before is carried on unchanged."""
+    """Make the error of a try that got no permit; earlier attempts are carried on unchanged."""
     message = "waiting for its turn: the connection is used to its limit"
     tries = activity.info().attempt
     activity.heartbeat(Carried(tries=tries, attempts=attempts, throttled=True))
@@ -288,7 +288,7 @@ def _judge(destination: Destination, reply: Reply) -> Outcome:
 
 
 def _destination(connection: ConnectionCredential) -> Destination:
-    """Raises `ApplicationError`: this worker's release lacks its type, but another's may not."""
+    """Return the connection's destination. Raises `ApplicationError` if this release lacks it."""
     if (found := BY_TYPE.get(connection.type)) is None:
         raise unsent(
             f"this worker's release doesn't know the type {connection.type!r}",

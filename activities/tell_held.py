@@ -1,4 +1,4 @@
-"""Tell one page of the runs that are held for a connection to go on."""
+"""Signal one page of the runs held for a connection to continue."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from activities.policy import Policy
 from catalog.errors import NotFound
 from delivery.resume import HeldPage, HeldTold
 
-# A page takes as long as its pace says, seconds; what stands in its way is temporary, and telling a
-# run twice does no harm.
+# A page takes some seconds at its rate. Every failure is temporary, and signaling a run twice does
+# no harm.
 TELL_HELD = Policy(
     start_to_close=timedelta(minutes=2),
     retry=RetryPolicy(
@@ -39,14 +39,14 @@ class TellHeld:
 
     @activity.defn(name="tell_held")
     async def tell_held(self, page: HeldPage) -> HeldTold:
-        """Tell them, unless the connection is out of use again.
+        """Signal them, unless the connection is paused or inactive again.
 
-        Each would only look, find that it is, and wait on: for ten thousand that is a lot of work.
+        Otherwise each would only try, find the connection unusable, and be held again.
         """
         try:
             status = await self._connections.status(page.connection)
         except NotFound:
-            status = "active"  # deleted: those that wait for it have to learn that
+            status = "active"  # deleted: the runs that wait for it have to find that out
         if status != "active":
             return HeldTold(active=False)
         return await self._runs.tell(page)

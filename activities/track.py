@@ -13,7 +13,7 @@ TRACK: Policy = CALL_POLICY
 
 
 class Track:
-    """The activity `track`; one try makes one writing request."""
+    """The activity `track`. One try makes at most one writing request."""
 
     def __init__(self, sender: CallSender) -> None:
         self._sender = sender

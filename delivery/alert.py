@@ -1,4 +1,4 @@
-"""What an operator is told without asking. No personal data: ids, codes and one sentence each."""
+"""Alerts: what an operator is notified of. No personal data: ids, codes and one sentence each."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class AlertType(StrEnum):
     CONNECTION_RECOVERED = "connection.recovered"
     DELIVERY_FAILED = "delivery.failed"
     DELIVERIES_FAILED = "deliveries.failed"
-    """Many at once: so many more than those told of one by one."""
+    """Further failures of the same search, counted in one alert instead of one alert each."""
     BACKLOG_OLD = "backlog.old"
     TEST = "alert.test"
-    """Sent by hand; no look finds it."""
+    """Sent by hand, to try out the receiver."""
 
 
 class LastResponse(Value):
-    """The last attempt of the event that stands for the alert. What Customer.io wrote itself is
-    left to the log: it may repeat what was sent."""
+    """The last attempt of the alert's event. The vendor's own words stay in the log, since they may
+    repeat what was sent."""
 
     call: str
     outcome_code: OutcomeCode
@@ -34,7 +34,7 @@ class LastResponse(Value):
 
 
 class Refusal(Value):
-    """The answer that made a connection inactive, and whose delivery it was."""
+    """The answer that made a connection inactive, and the delivery that received it."""
 
     event_id: str
     rule: str
@@ -42,10 +42,10 @@ class Refusal(Value):
 
 
 class Alert(Value):
-    """`id` is the same however often the same is found. `url` leads into the Web UI.
+    """One alert. Finding the same problem again gives the same `id`. `url` opens the Web UI.
 
-    `event` is the name of the event, by which its rule is known too. A name is as it is when the
-    alert is written; None where what it named is gone.
+    `event` is the event's name. Names are those in use when the alert is written, or None for
+    what has been deleted.
     """
 
     id: str
@@ -64,7 +64,7 @@ class Alert(Value):
     url: str | None = None
 
     def encode(self) -> bytes:
-        """The body: `{"type", "timestamp", "data"}`, the shape that Standard Webhooks advise."""
+        """Encode the body: `{"type", "timestamp", "data"}`, as Standard Webhooks recommends."""
         data = self.model_dump(mode="json", exclude_none=True, exclude={"type", "occurred_at"})
         body = {
             "type": self.type,
@@ -75,7 +75,7 @@ class Alert(Value):
 
 
 class InactiveConnection(Value):
-    """A connection that was found inactive, and since when."""
+    """A connection that was found inactive, and when it became so."""
 
     id: str
     workspace: str
@@ -83,11 +83,11 @@ class InactiveConnection(Value):
 
 
 class Known(Value):
-    """What the last look has found, so that the next one tells only what is new.
+    """What the last search found, so that the next one reports only what is new.
 
-    `failed_until` is how far failures were looked for, `seen` the runs found close to it, of
-    which there may be more than are listed: `recent` counts those of its last minute. None by a
-    release that didn't count.
+    Failures were searched until `failed_until`. `seen` lists runs that failed shortly before it, up
+    to a limit; `recent` counts all that failed in its last minute, or is None in what an older
+    release recorded.
     """
 
     failed_until: AwareDatetime
@@ -98,9 +98,9 @@ class Known(Value):
 
 
 class Seen(Value):
-    """What one look has found, and in how many seconds to look again.
+    """What one search found, and in how many seconds to search again.
 
-    `look_again` is None where nobody is left to tell: then the watch ends.
+    `look_again` is None when no alert target is left: then the watch ends.
     """
 
     known: Known

@@ -1,4 +1,4 @@
-"""One try of one call, and the list of tries that an activity carries along."""
+"""One attempt at one call, and the list of attempts that an activity carries along."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 from delivery.outcome import OutcomeCode
 from delivery.values import Value
 
-# Who it is; what happened; one message, for a destination that knows no persons. In this order.
+# Who it is; what happened; one message for a destination without people. Sent in this order.
 Call = Literal["identify", "track", "send"]
 CALLS: tuple[Call, ...] = ("identify", "track", "send")
 
@@ -23,12 +23,12 @@ UNREPORTED = "unknown: nobody has reported how this attempt ended; a request may
 
 
 class Attempt(Value):
-    """One request made, or one that could not be made, and how it ended.
+    """One request, made or not, and how it ended.
 
-    `request_made` says whether a request may have reached the vendor; None where that is unknown,
-    and in what releases before it have recorded.
-    `next_attempt_at` is set while another attempt is planned. `response_excerpt` is at most 2,000
-    characters (500 between the first and the last attempt), already free of secrets.
+    `request_made` says whether a request may have reached the vendor. It is None where that is
+    unknown, and in what older releases recorded. `next_attempt_at` is set while another attempt is
+    planned. `response_excerpt` has at most 2,000 characters (500 between the first and the last
+    attempt) and no secrets.
     """
 
     number: int
@@ -44,10 +44,10 @@ class Attempt(Value):
 
 
 class AttemptList(Value):
-    """The attempts of one call, bounded: the first 10 and the last 40 are kept.
+    """The attempts of one call, of which the first 10 and the last 40 are kept.
 
-    An activity's heartbeat and result carry this list, so it must stay far below the server's
-    limit for one payload (2 MiB) after days of retries.
+    An activity's heartbeats and result carry this list, so even after days of retries it must stay
+    far below Temporal's limit for one payload (2 MiB).
     """
 
     count: int = 0
@@ -55,7 +55,7 @@ class AttemptList(Value):
 
     @property
     def left_out(self) -> int:
-        """How many attempts were made that are no longer in `kept`."""
+        """The number of attempts that were made but are no longer in `kept`."""
         return self.count - len(self.kept)
 
     @property
@@ -67,7 +67,7 @@ class AttemptList(Value):
         return self.kept[-1] if self.kept else None
 
     def add(self, attempt: Attempt) -> AttemptList:
-        """This list with `attempt` at its end, excerpts shortened and the middle left out."""
+        """Return this list with `attempt` at its end, excerpts shortened, the middle left out."""
         kept = [*self.kept, _with_excerpt(attempt, EXCERPT_ENDS)]
         if len(kept) > 2:
             kept[-2] = _with_excerpt(kept[-2], EXCERPT_BETWEEN)
@@ -87,7 +87,7 @@ def _with_excerpt(attempt: Attempt, limit: int) -> Attempt:
 
 
 def lost_attempt(number: int, call: Call, at: datetime) -> Attempt:
-    """A try that the engine counted and nobody reported: its worker was lost, or told no one.
+    """Make the record of a try that Temporal counted but no worker reported.
 
     Whether a request was made is unknown; messageId makes the next one safe.
     """
@@ -103,7 +103,7 @@ def lost_attempt(number: int, call: Call, at: datetime) -> Attempt:
 
 
 def unsent_attempt(number: int, call: Call, at: datetime, reason: str) -> Attempt:
-    """A try that is known to have ended before it made its request."""
+    """Make the record of a try that is known to have ended before its request."""
     return Attempt(
         number=number,
         call=call,

@@ -1,4 +1,4 @@
-"""Deliver many events again: which ones, how far it has come, and what became of each."""
+"""Bulk redelivery: which events, its progress, and what became of each event."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from delivery.values import Value
 
 PROGRESS = "progress"
 
-# Of every redelivery the latest outcomes are kept, and apart from them the latest that were not
-# delivered again: a list of all would outgrow one payload.
+# Only the latest outcomes are kept, and as many of the latest skipped ones: a list of all would
+# outgrow one payload.
 KEPT_OUTCOMES = 100
 
 EVENTS_PER_SECOND = 20
@@ -23,14 +23,16 @@ MOST_PER_SECOND = 500
 
 
 class InvalidSelection(ValueError):
-    """What was asked for can't be selected; the message names the field."""
+    """The selection is not valid; the message names the field."""
 
 
 class Mode(StrEnum):
-    """`failed`: what failed of an event, under the same ids, so that nothing counts twice.
+    """What is delivered again.
 
-    `again`: delivered events as new ones that name the original. `identify_only`: the same with
-    the person alone. For Customer.io both are new calls, which may start campaigns again.
+    `failed`: an event's failed deliveries, under the same message ids, so that nothing counts
+    twice. `again`: delivered events, as new events that name the original. `identify_only`: the
+    same, but only identify. Vendors see the last two as new messages, which may start campaigns
+    again.
     """
 
     FAILED = "failed"
@@ -43,9 +45,9 @@ class Mode(StrEnum):
 
 
 class Selection(Value):
-    """Which events: accepted in [`accepted_from`, `accepted_to`), ended by `as_of`.
+    """Which events: accepted in [`accepted_from`, `accepted_to`) and ended by `as_of`.
 
-    Frozen: what ends later, such as an event that fails once more, is not selected.
+    A selection is frozen: what ends after `as_of`, such as an event that fails again, is not in it.
     """
 
     workspace: str
@@ -59,11 +61,11 @@ class Selection(Value):
 
     @property
     def id(self) -> str:
-        """A UUID that stands for exactly this selection: starting it twice starts it once."""
+        """A UUID made of the selection: starting the same selection twice starts it once."""
         return _uuid_of(f"redelivery|{self.model_dump_json()}")
 
     def new_event_id(self, original: str) -> str:
-        """Under which a delivered event is sent anew, once however often it is tried."""
+        """Make the id under which a delivered event is sent again: the same on every retry."""
         return _uuid_of(f"again|{self.id}|{original}")
 
 
@@ -79,10 +81,10 @@ def select(
     event: str | None = None,
     mode: Mode = Mode.FAILED,
 ) -> Selection:
-    """Freeze a selection. Without `accepted_to` it reaches until now; `as_of` is now by default.
+    """Freeze a selection. `accepted_to` and `as_of` are `now` by default.
 
     Raises:
-        InvalidSelection: the time range is empty, the wrong way round, or lies in the future.
+        InvalidSelection: the time range is empty, reversed or in the future, or a time has no zone.
     """
     upper = accepted_to if accepted_to is not None else now
     for name, moment in (
@@ -91,12 +93,12 @@ def select(
         ("as_of", as_of or now),
     ):
         if moment.tzinfo is None:
-            raise InvalidSelection(f"{name}: has no time zone, such as Z at its end")
+            raise InvalidSelection(f"{name}: has no time zone; add one, such as Z at its end")
     if accepted_from > now:
         raise InvalidSelection(f"accepted_from: {accepted_from.isoformat()} lies in the future")
     if accepted_from >= upper:
         raise InvalidSelection(
-            f"accepted_to: the time range is empty, {accepted_from.isoformat()} is not before "
+            f"accepted_to: the time range is empty: {accepted_from.isoformat()} is not before "
             f"{upper.isoformat()}"
         )
     as_of = min(as_of, now) if as_of is not None else now
@@ -113,7 +115,7 @@ def select(
 
 
 def _uuid_of(text: str) -> str:
-    """Version 8 of RFC 9562: custom."""
+    """Make a UUID of version 8 (RFC 9562, custom) from a hash of `text`."""
     octets = bytearray(hashlib.sha256(text.encode()).digest()[:16])
     octets[6] = octets[6] & 0x0F | 0x80
     octets[8] = octets[8] & 0x3F | 0x80
@@ -125,9 +127,10 @@ def _in_milliseconds(moment: datetime) -> datetime:
 
 
 class EventOutcome(Value):
-    """`redelivered` began a new run (`run_id`), `sent_again` a new event (`new_event_id`).
+    """What became of one event.
 
-    `skipped` says in `reason` why nothing was sent.
+    `redelivered` started a new run (`run_id`), `sent_again` a new event (`new_event_id`). For
+    `skipped`, `reason` says why nothing was sent.
     """
 
     event_id: str
@@ -142,7 +145,7 @@ class EventOutcome(Value):
 
 
 class Page(Value):
-    """The part of a selection that one activity delivers again."""
+    """The part of a selection that one activity delivers again, from `cursor` on."""
 
     selection: Selection
     per_second: float
@@ -155,10 +158,10 @@ class PageDone(Value):
 
 
 class Progress(Value):
-    """In events. `planned` is how many there were when it was started, about so many unless exact.
+    """Progress, in events. `planned` is the number selected at the start, an estimate unless exact.
 
-    The redelivery goes through the selection as it was frozen, an event once: `planned` is reached,
-    whatever was redelivered since, or was begun before it was canceled and started again.
+    Every event of the frozen selection is visited once, so `planned` is reached even when some
+    were redelivered meanwhile, or by an earlier start that was canceled.
     """
 
     planned: int
@@ -185,7 +188,7 @@ class Progress(Value):
 
 
 class BulkRedelivery(Value):
-    """Input of `RedeliverEvents`; `progress` and `cursor` as they stand when it continues."""
+    """The input of `RedeliverEvents`. A run that continues as new hands on progress and cursor."""
 
     selection: Selection
     per_second: float

@@ -1,8 +1,8 @@
-"""What a release knows, so that several releases side by side use only what all of them know.
+"""What a release knows, so that releases running side by side use only what all of them know.
 
-Whatever changes in what is sent or recorded gets a name here. It is used once every live worker
-knows it, and recorded with the run that uses it; a release that reads a name it doesn't know
-fails the workflow task, which is retried until a worker that knows it takes it.
+Every change in what is sent or recorded gets a name. It is used once every live worker knows it,
+and recorded with the run that uses it. A release that reads a name it doesn't know fails the
+workflow task, which Temporal retries until a worker that knows the name runs it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class UnknownToThisRelease(Exception):
-    """Recorded by a newer release. Not a failure of the event: another worker can go on."""
+    """A newer release recorded this run. The event has not failed: another worker can continue."""
 
 
 class Capabilities(Value):
@@ -31,7 +31,7 @@ class Capabilities(Value):
         return max(self.builds)
 
     def common(self, other: Capabilities) -> Capabilities:
-        """What both know."""
+        """Return what both know."""
         return Capabilities(
             builds=_both(self.builds, other.builds),
             destination_types=_both(self.destination_types, other.destination_types),
@@ -39,7 +39,7 @@ class Capabilities(Value):
         )
 
     def lacks(self, used: Capabilities) -> tuple[str, ...]:
-        """What of `used` isn't known, in words."""
+        """Describe, in words, what in `used` is unknown here."""
         return (
             *(f"build {build}" for build in used.builds if build not in self.builds),
             *(
@@ -51,12 +51,12 @@ class Capabilities(Value):
         )
 
     def check(self, matched: MatchResult, carried: tuple[int, ...] = ()) -> None:
-        """Make sure that a run can be gone on with here.
+        """Check that this release can continue a run.
 
         `carried` are the builds of messages that are sent again.
 
         Raises:
-            UnknownToThisRelease: it was recorded by a release that knows more.
+            UnknownToThisRelease: a release that knows more recorded the run.
         """
         used = Capabilities(
             builds=tuple({rule.build for rule in matched.rules}.union(carried)),
@@ -65,8 +65,8 @@ class Capabilities(Value):
         )
         if unknown := self.lacks(used):
             raise UnknownToThisRelease(
-                f"recorded by a newer release, with {', '.join(unknown)}: a worker of that "
-                "release must go on with this run"
+                f"recorded by a newer release, with {', '.join(unknown)}: only a worker of that "
+                "release can continue this run"
             )
 
 

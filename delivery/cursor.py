@@ -1,14 +1,14 @@
-"""Where a list goes on: an opaque, URL-safe token. What it holds is each list's own affair."""
+"""Cursors of lists: opaque, URL-safe tokens. Each list decides what its tokens hold."""
 
 from __future__ import annotations
 
 import base64
 
-UNKNOWN = "is not one that this list has given out; start without one"
+UNKNOWN = "was not given out by this list; start without one"
 
 
 class InvalidCursor(ValueError):
-    """The cursor is not one that a list has given out."""
+    """The cursor was not given out by a list of ours."""
 
     def __init__(self) -> None:
         super().__init__(f"cursor: {UNKNOWN}")
@@ -19,15 +19,15 @@ def write_cursor(text: str) -> str:
 
 
 def read_cursor(token: str) -> str:
-    """What `write_cursor` was given.
+    """Return the text that `write_cursor` was given.
 
     Raises:
-        InvalidCursor: it didn't make this token.
+        InvalidCursor: `write_cursor` didn't make this token.
     """
     try:
         padded = token.encode("ascii") + b"=" * (-len(token) % 4)
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
-    except ValueError:  # of which binascii.Error and UnicodeError are kinds
+    except ValueError:  # also binascii.Error and UnicodeError
         raise InvalidCursor from None
     if write_cursor(text) != token:
         raise InvalidCursor

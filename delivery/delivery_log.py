@@ -1,4 +1,4 @@
-"""One delivery in the log: its calls and every attempt kept."""
+"""One delivery in the log: its calls, each with the attempts that were kept."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from delivery.values import JsonObject, Value
 
 
 class CallLog(Value):
-    """One call of a delivery: what was sent, what came back, every attempt kept.
+    """One call of a delivery: what was sent, what came back, the attempts that were kept.
 
-    `build` is the version of the builder that made `request`; None where the release that wrote
-    this did not say. `never_sent` when no request of it can have left: it was held all the time.
+    `build` is the version of the builder that made `request`, or None in what older releases
+    wrote. `never_sent` means that no request can have left, since the call was held all the time.
     """
 
     call: Call
@@ -37,7 +37,7 @@ class CallLog(Value):
 
     @property
     def step_result(self) -> StepResult | None:
-        """How the call last ended; None when no attempt of it was made."""
+        """How the call last ended; None when no attempt was made."""
         last = self.attempt_list.last
         if last is None:
             return None
@@ -51,9 +51,9 @@ class CallLog(Value):
 
 
 class DeliveryLog(Value):
-    """One event × one rule. `held` says why it waits for its connection, None when it doesn't.
+    """One delivery: event × rule. `held` says why it waits for its connection, or is None.
 
-    `integration_type` is blank in a redelivery's input by a release that had one destination only.
+    `integration_type` is blank in inputs of redeliveries that older releases wrote.
     """
 
     rule: str
@@ -73,7 +73,7 @@ class DeliveryLog(Value):
 
     @property
     def calls(self) -> tuple[CallLog, ...]:
-        """Those that were scheduled, in order."""
+        """The calls that were scheduled, in order."""
         return tuple(log for call in CALLS if (log := self.call(call)) is not None)
 
     def call(self, call: Call) -> CallLog | None:
@@ -82,12 +82,12 @@ class DeliveryLog(Value):
 
     @property
     def builds(self) -> dict[Call, int]:
-        """Of each call that may have been sent, the build that made its message, if known."""
+        """By call, the build of each message that may have been sent, where it is known."""
         return {call.call: call.build for call in self.calls if call.build and not call.never_sent}
 
     @property
     def result(self) -> DeliveryResult:
-        """The same in short, as it stands in a run's result."""
+        """The summary of this delivery, as a run's result has it."""
         return DeliveryResult(
             rule=self.rule,
             connection=self.connection,

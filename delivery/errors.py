@@ -1,8 +1,8 @@
-"""What the domain refuses, typed by what follows from it."""
+"""The domain's errors, typed by what follows from them."""
 
 
 class InvalidEvent(Exception):
-    """The event itself can't be read: no delivery is made. Names the field and the reason."""
+    """The event itself can't be read, so nothing is delivered. Names the field and the reason."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
@@ -11,13 +11,13 @@ class InvalidEvent(Exception):
 
 
 class EventTooLarge(InvalidEvent):
-    """The event has more bytes or JSON values than one may hold."""
+    """The event has more bytes or JSON values than an event may have."""
 
 
 class MappingError(Exception):
-    """No valid message can be built of this event for this rule; permanent for this delivery.
+    """No valid message can be built from this event for this rule. The delivery has failed.
 
-    Names field, size or kind, limit and remedy; never a value.
+    Names the field, its size or kind, the limit and what to do; never a value.
     """
 
     def __init__(self, field: str, reason: str) -> None:
@@ -27,7 +27,7 @@ class MappingError(Exception):
 
 
 class InvalidField(ValueError):
-    """What can't be stored of a connection or a rule. The message shows no value."""
+    """A field of a connection or rule that can't be stored. The message shows no value."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")

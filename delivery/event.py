@@ -1,4 +1,4 @@
-"""An event as accepted, read from what any backend may have sent."""
+"""An event, and how it is read from whatever a backend sent."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["Event", "iso_milliseconds", "read_event", "read_without_payload"]
 MAX_NAME_BYTES = 100
 MAX_RESOURCE_ID_BYTES = 255
 MAX_ONLY_RULES = 100
-# The header in which a webhook says how many of ours an event has come through with it. An event
-# that has come through more than so many is taken to go round in a circle.
+# The header in which a webhook says how many of our webhooks its event has passed. An event that
+# has passed more than MAX_HOPS is assumed to be in a loop.
 HOPS = "X-Emitonce-Hops"
 MAX_HOPS = 3
-# A redelivery's input holds the messages built of the payload, a few levels further in.
+# A redelivery's input holds messages built from the payload, nested a few levels deeper.
 MAX_PAYLOAD_DEPTH = MAX_DEPTH - 8
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -36,8 +36,8 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 class Event(Value):
     """A product event. `id` is a UUID and the workflow's id; `timestamp` says when it happened.
 
-    In its canonical form, which `read_event` gives, ids are lower-case, names carry no blanks
-    around them and the timestamp is in UTC.
+    `read_event` gives the canonical form: ids in lower case, names without surrounding blanks, the
+    timestamp in UTC.
     """
 
     id: str
@@ -56,7 +56,7 @@ class Event(Value):
 
 
 class _Beside(Value):
-    """All fields of an input but the payload, as they are."""
+    """All fields of an input except the payload, not validated yet."""
 
     workspace: JsonValue = None
     event: JsonValue = None
@@ -74,11 +74,11 @@ class _Beside(Value):
 def read_event(
     data: bytes | JsonValue, *, event_id: str, started_at: datetime, checked: bool = False
 ) -> Event:
-    """Read a workflow's input: JSON as bytes, or the value it was parsed to.
+    """Read a workflow's input: JSON as bytes, or the value parsed from it.
 
-    `event_id` is the workflow's id; `started_at`, aware, stands in for an absent timestamp.
-    `checked` says that the value comes from `strict_json.parse`. Unknown fields are ignored. `null`
-    counts as absent in every optional field.
+    `event_id` is the workflow's id; `started_at`, aware, is the default timestamp. `checked` says
+    that the value comes from `strict_json.parse`. Unknown fields are ignored. `null` counts as
+    absent in every optional field.
 
     Raises:
         InvalidEvent: names the field and what to do; never holds a value of the event.
@@ -109,18 +109,18 @@ def read_event(
 
 
 def read_without_payload(data: bytes, *, event_id: str, started_at: datetime) -> Event:
-    """Read a large input quickly: the event with an empty payload, whatever its payload is.
+    """Read a large input quickly: the event with an empty payload instead of its own.
 
-    A payload takes most of the time that reading takes, so here it is skipped.
+    Most of the time of reading goes into the payload, so it is skipped.
 
     Raises:
-        InvalidEvent: as `read_event` does, but for what is wrong with the payload.
+        InvalidEvent: as `read_event` does, except for faults of the payload.
     """
     try:
         beside = _Beside.model_validate_json(data)
     except ValidationError as err:
         if err.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
-            parse(data)  # it has the words for what is wrong
+            parse(data)  # raises with the better message
             raise InvalidEvent("input", "is not JSON in UTF-8") from None
         raise InvalidEvent("input", "must be one JSON object") from None
     fields = {name: getattr(beside, name) for name in beside.model_fields_set}
@@ -142,14 +142,12 @@ def _read_uuid(field: str, value: JsonValue) -> str:
     if not isinstance(value, str):
         raise InvalidEvent(field, f"must be a UUID as a string, not {kind(value)}")
     if not _UUID.fullmatch(value):
-        raise InvalidEvent(
-            field, "must be a UUID such as 5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e44; this is none"
-        )
+        raise InvalidEvent(field, "must be a UUID such as 5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e44")
     return value.lower()
 
 
 def _read_label(field: str, value: JsonValue) -> str:
-    """A name that becomes a search attribute, stored in clear text."""
+    """Read a name that becomes a search attribute, which is stored in clear text."""
     name = _read_name(field, value)
     if holds_email(name):
         raise InvalidEvent(
@@ -160,7 +158,7 @@ def _read_label(field: str, value: JsonValue) -> str:
 
 
 def _read_name(field: str, value: JsonValue) -> str:
-    """Blanks around a name are cut off, as the vendor does, so that a rule still matches it."""
+    """Read a name without surrounding blanks, so that a rule matches it all the same."""
     text = _read_string(field, value).strip()
     if not text:
         raise InvalidEvent(field, "must not be blank")
@@ -207,7 +205,7 @@ def _read_payload(value: JsonValue) -> dict[str, JsonValue]:
 
 
 def _read_timestamp(value: JsonValue, started_at: datetime) -> datetime:
-    """RFC 3339. Before 1970 no messageId could carry it; such a time is a fault of the sender."""
+    """Read an RFC 3339 time from 1970 on: messageIds can't hold earlier ones."""
     if value is None:
         return started_at.astimezone(UTC)
     if not isinstance(value, str):
@@ -229,7 +227,10 @@ def _read_only_rules(value: JsonValue) -> tuple[str, ...] | None:
     if not isinstance(value, list):
         raise InvalidEvent("only_rules", f"must be a list of rule ids or null, not {kind(value)}")
     if len(value) > MAX_ONLY_RULES:
-        raise InvalidEvent("only_rules", f"names {len(value):,} rules, limit {MAX_ONLY_RULES}")
+        raise InvalidEvent(
+            "only_rules",
+            f"names {len(value):,} rules, limit {MAX_ONLY_RULES}; name fewer",
+        )
     return tuple(dict.fromkeys(_read_uuid("only_rules", rule) for rule in value))
 
 
@@ -240,7 +241,7 @@ def _read_flag(field: str, value: JsonValue) -> bool:
 
 
 def _read_hops(value: JsonValue) -> int:
-    """How many webhooks the event has come through. What isn't a count is a field of others."""
+    """Read how many webhooks the event has passed; anything but such a count is ignored."""
     return value if type(value) is int and 0 < value <= MAX_HOPS else 0
 
 
@@ -249,5 +250,5 @@ def _read_redelivery(value: JsonValue) -> Redelivery | None:
         return Redelivery.model_validate(value) if value is not None else None
     except ValidationError:
         raise InvalidEvent(
-            "redelivery", "is set by the service alone when it redelivers an event; leave it out"
+            "redelivery", "is set only by the service when it redelivers an event; leave it out"
         ) from None

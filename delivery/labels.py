@@ -1,7 +1,7 @@
-"""How names and kinds of values are told to a person, in errors, warnings and lists.
+"""Text for people: how names and kinds of values appear in errors, warnings and lists.
 
-Values themselves are never shown: they are personal data. Names are, since whoever mends the event
-or the mapping has to find them, but shortened and without e-mail addresses.
+Values are personal data and are never shown. Names are shown, since whoever fixes the event or the
+mapping has to find them, but they are shortened and never contain an e-mail address.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import re
 SHOWN_CHARACTERS = 60
 
 CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# Anchored at the @ so that a long text without an address is searched in linear time.
+# Anchored at the @, so that searching a long text without an address takes linear time.
 _EMAIL = re.compile(r"[^\s@]@[^\s@]*\.[^\s@]")
 
 
 def shown(name: str) -> str:
-    """`name` fit to be shown: at most 60 characters, one line, no e-mail address."""
+    """Make `name` presentable: at most 60 characters, one line, no e-mail address."""
     if holds_email(name):
         return "[a name that holds an e-mail address]"
     name = name[: SHOWN_CHARACTERS + 1]
@@ -26,12 +26,12 @@ def shown(name: str) -> str:
 
 
 def holds_email(text: str) -> bool:
-    """Whether `text` holds what looks like an e-mail address."""
+    """Say whether `text` contains what looks like an e-mail address."""
     return "@" in text and _EMAIL.search(text) is not None
 
 
 def kind(value: object) -> str:
-    """The JSON kind of a value, with its article: `a list`, `null`."""
+    """Name the JSON kind of a value, with its article: `a list`, `null`."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -44,9 +44,9 @@ def kind(value: object) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list"
-    return "no JSON"
+    return "a value that JSON doesn't have"
 
 
 def utf8_size(text: str) -> int:
-    """Length in UTF-8 bytes, the unit of all of Customer.io's limits."""
+    """Return the length in UTF-8 bytes, the unit of most limits here and at vendors."""
     return len(text.encode())

@@ -1,4 +1,4 @@
-"""A mapping applied to a payload: destination fields with their values, and what went wrong."""
+"""Apply a mapping to a payload: destination fields with their values, and warnings."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from delivery.labels import shown
 from delivery.mapping_schema import LiteralSource, MappedField, MappingSchema
 from delivery.transforms import TransformError, apply
 
-# Characters that go into and come out of one mapping's transforms, all together. Customer.io takes
-# 32,000 bytes for a call; without an end, 250 fields of ten transforms each could keep a large
-# payload's workflow busy for longer than the engine waits.
+# All characters that go into and come out of one mapping's transforms. Without a limit, 250 fields
+# with ten transforms each could keep a large event's workflow task busy for longer than Temporal
+# waits.
 MAX_TRANSFORMED = 4_000_000
 
 
 @dataclass(frozen=True)
 class Mapped:
-    """`values` by destination field; only those that have one. `consumed` are the payload's
-    top-level keys that were mapped whole, and so are no traits of their own.
+    """A mapped payload: `values` by destination field, without those that have no value.
+
+    `consumed` are the payload's top-level keys that were mapped whole, so they don't become traits
+    as well.
     """
 
     values: dict[str, JsonValue] = field(default_factory=dict)
@@ -29,14 +31,14 @@ class Mapped:
 
 
 def map_fields(schema: MappingSchema, payload: dict[str, JsonValue]) -> Mapped:
-    """Apply every field in order; of several with one destination the first with a value holds.
+    """Apply every field in order; of several for one destination, the first with a value wins.
 
-    A path that leads nowhere gives null, which is no error: `on_error` is for transforms that
-    can't take their value.
+    A path that leads nowhere gives null and is not an error: `on_error` is for transforms that
+    can't convert their value.
 
     Raises:
         MappingError: a field marked `fail_action` could not be mapped, or the transforms have
-            more text to handle than `MAX_TRANSFORMED`.
+            to handle more text than `MAX_TRANSFORMED`.
     """
     left = MAX_TRANSFORMED
     values: dict[str, JsonValue] = {}
@@ -52,7 +54,7 @@ def map_fields(schema: MappingSchema, payload: dict[str, JsonValue]) -> Mapped:
                     raise MappingError(
                         shown(mapped.dest),
                         f"the mapping's transforms have more than {MAX_TRANSFORMED:,} characters "
-                        "to handle; map smaller values, or cut them with substring first",
+                        "to handle; map smaller values, or shorten them with substring first",
                     )
         except TransformError as err:
             if mapped.on_error == "fail_action":
@@ -84,7 +86,7 @@ def _length(value: JsonValue) -> int:
 
 
 def _at(path: str, payload: dict[str, JsonValue]) -> JsonValue:
-    """Follow a dotted path through objects; a number in it picks from a list."""
+    """Follow a dotted path through objects; a number in it is an index into a list."""
     value: JsonValue = payload
     for part in path.split("."):
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The stored field mapping, version 1, as Meshes' API and its clients write it."""
+"""The stored field mapping, version 1, in the format of Meshes' API and its clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OnError = Literal["skip_field", "warn_action", "fail_action"]
 
 
 class _Part(BaseModel):
-    """Strict: a mapping with a misspelt key is refused when it is stored, not misread later."""
+    """A strict part: a mapping with a misspelled key is refused on saving, not misread later."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -95,7 +95,7 @@ Transform = Annotated[
 
 
 class MappedField(_Part):
-    """One destination field, where its value comes from and what happens when that fails."""
+    """One destination field: where its value comes from, and what to do when that fails."""
 
     dest: Annotated[StrictStr, Field(min_length=1, max_length=128)]
     source: Annotated[PathSource | LiteralSource, Field(discriminator="type")]

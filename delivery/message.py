@@ -11,10 +11,9 @@ from delivery.values import JsonObject, Value
 
 
 class Message(Value):
-    """One request: the call and its JSON body. Bytes are the same on every attempt.
+    """One request: the call and its JSON body. Its bytes are the same on every attempt.
 
-    `build` is the version of the builder that made it; recorded messages without one are of the
-    first.
+    `build` is the version of the builder that made it; a recorded message without one has 1.
     """
 
     call: Call
@@ -22,17 +21,17 @@ class Message(Value):
     build: int = 1
 
     def encode(self) -> bytes:
-        """The body as sent: UTF-8 JSON without blanks, keys in the order they were built."""
+        """Encode the body as it is sent: compact UTF-8 JSON, keys in the order they were built."""
         return encode_value(self.body).encode()
 
 
 def encode_value(value: JsonValue) -> str:
-    """Compact JSON, the only form in which values are sent and measured."""
+    """Encode as compact JSON, the only form in which values are sent and measured."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 class Messages(Value):
-    """All messages of one delivery in order, and what was left out or noticed on the way."""
+    """All messages of one delivery, in order, with warnings about what was left out of them."""
 
     messages: tuple[Message, ...]
     warnings: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Points in time as they are written: ISO 8601 read strictly, and written in one form."""
+"""Timestamps as text: ISO 8601, read strictly and written in one form."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _ISO = re.compile(
 def read_iso(text: str, zone: tzinfo | None = None) -> datetime:
     """Read `YYYY-MM-DD`, optionally with a time and an offset; the result is aware.
 
-    What has no offset is taken in `zone`, and refused when that is None. Digits beyond the
-    microsecond are cut off.
+    `zone` applies to a text without an offset; without a zone such a text is refused. Digits beyond
+    microseconds are dropped.
 
     Raises:
-        ValueError: another form, a moment that does not exist, or no offset and no zone. Its text
-            is one for people and holds no value.
+        ValueError: another form, a time that does not exist, or neither offset nor zone. The
+            message is for people and holds no value.
     """
     match = _ISO.fullmatch(text)
     if match is None:
-        raise ValueError("is no ISO 8601 date or time such as 2026-11-23T18:00:00Z")
+        raise ValueError("is not an ISO 8601 date or time such as 2026-11-23T18:00:00Z")
     year, month, day, hour, minute, second, fraction, offset = match.groups()
     read_zone = _read_offset(offset) if offset else zone
     if read_zone is None:
@@ -56,10 +56,10 @@ def _read_offset(offset: str) -> tzinfo:
 
 
 def to_utc(moment: datetime) -> datetime:
-    """`moment` in UTC.
+    """Convert `moment` to UTC.
 
     Raises:
-        ValueError: it falls outside the years 1 to 9999.
+        ValueError: in UTC it is outside the years 1 to 9999.
     """
     try:
         return moment.astimezone(UTC)
@@ -68,12 +68,12 @@ def to_utc(moment: datetime) -> datetime:
 
 
 def iso_milliseconds(moment: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds and `Z`, the form that both calls carry."""
+    """Write `moment` in UTC with milliseconds and `Z`, as it is sent everywhere."""
     utc = moment.astimezone(UTC)
     # %Y does not pad years before 1000 on every platform.
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z".rjust(24, "0")
 
 
 def epoch_milliseconds(moment: datetime) -> int:
-    """Whole milliseconds since 1970, rounded down."""
+    """Return whole milliseconds since 1970, rounded down."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)

@@ -1,4 +1,6 @@
-"""What an answer means and what happens next. Decided here and nowhere else.
+"""What an answer means and what happens next.
+
+Destinations may override rows of this table, in one place of their own; nothing else decides it.
 
 | answer                                  | outcome               | then  |
 | --------------------------------------- | --------------------- | ----- |
@@ -7,7 +9,7 @@
 | 429                                     | rate_limited          | retry |
 | 401, 403                                | auth_failed           | hold  |
 | any other status                        | rejected_client_error | stop  |
-| no answer: timeout, connection trouble  | timeout, network_error| retry |
+| no answer: timeout, network failure     | timeout, network_error| retry |
 """
 
 from __future__ import annotations
@@ -58,8 +60,8 @@ BACKOFF_JITTER = 0.2
 RETRY_AFTER_SHORTEST = timedelta(seconds=1)
 RETRY_AFTER_LONGEST = timedelta(hours=1)
 
-# Older events start no campaign at Customer.io ("Events with a timestamp in the past 72 hours can
-# trigger campaigns", Track API reference), so trying for longer would deliver to no effect.
+# Customer.io starts no campaigns for older events ("Events with a timestamp in the past 72 hours
+# can trigger campaigns", Track API reference), so a later delivery would have no effect.
 DELIVERY_DEADLINE = timedelta(hours=72)
 
 RETRYABLE_STATUS = frozenset({408, 429})
@@ -68,7 +70,7 @@ AUTH_STATUS = frozenset({401, 403})
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back over HTTP. `body` is cut to what is kept, already free of secrets."""
+    """An HTTP answer. `body` is cut to the part that is kept, and holds no secrets."""
 
     status_code: int
     body: str = ""
@@ -77,10 +79,10 @@ class Reply:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One attempt, judged. `message` is one sentence for a person, without personal data.
+    """How one attempt ended. `message` is one sentence for people, without personal data.
 
-    `request_made` is False only where no request can have reached the vendor. `inactive_reason` is
-    why the connection becomes inactive where `then` is to hold.
+    `request_made` is False only if no request can have reached the vendor. When `then` is `hold`,
+    `inactive_reason` says why the connection becomes inactive.
     """
 
     code: OutcomeCode
@@ -94,7 +96,7 @@ class Outcome:
 
 
 def judge_reply(reply: Reply) -> Outcome:
-    """Judge an HTTP answer by its status alone: bodies differ between the vendor's own surfaces."""
+    """Judge an HTTP answer only by its status: the bodies of vendors differ too much."""
     code, then, message = _judge_status(reply.status_code)
     return Outcome(
         code=code,
@@ -136,12 +138,12 @@ def judge_no_reply(code: OutcomeCode, message: str, *, request_made: bool) -> Ou
 def retry_delay(
     failures: int, *, retry_after: str | None, now: datetime, random: float
 ) -> timedelta:
-    """How long to wait after the `failures`-th failed attempt (1-based) before the next.
+    """Return how long to wait after failed attempt number `failures` (from 1) before the next.
 
     `retry_after` is the header as received: seconds or an HTTP date (RFC 9110 §10.2.3), clamped to
-    1 s … 1 h; anything else is ignored. `random` is in [0, 1) and spreads the wait by ±20 %: the
-    server adds no jitter of its own, so a herd that failed together would return together.
-    A `Retry-After` is only ever stretched, never undercut, and never beyond an hour.
+    1 s … 1 h; anything else is ignored. `random`, in [0, 1), varies the wait by ±20 %, since
+    Temporal adds no jitter and requests that failed together would come back together. The wait
+    that `Retry-After` asks for is only lengthened, to an hour at most.
     """
     asked = parse_retry_after(retry_after, now)
     if asked is not None:

@@ -1,7 +1,7 @@
-"""What a new run of an event is told of its earlier runs.
+"""What a redelivery's run knows of the event's earlier runs.
 
-It stands in the run's own input, so that the new run's history alone holds the whole log: what
-earlier runs delivered, and every attempt that they made.
+It is part of the new run's input, so that the history of the latest run holds the whole log: what
+earlier runs delivered, and every attempt they made.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ SHORTENED = "what earlier runs sent and received is not kept in full: it was too
 
 
 class Redelivery(Value):
-    """`rules` are delivered again; of all others, what stands in `earlier` holds.
+    """What is delivered again, and what earlier runs delivered.
 
-    `accepted_at` is when the event was first accepted. `earlier` has every delivery of the event,
-    in order. Without `rules` no earlier run came as far as matching them: the new one does.
+    Only the deliveries of `rules` are made again. `rules` is empty if no earlier run got as far as
+    matching: then the new run does. `earlier` has every delivery of the event, in order.
+    `accepted_at` is when the event was first accepted.
     """
 
     accepted_at: AwareDatetime
@@ -38,14 +39,14 @@ class Redelivery(Value):
 
     @property
     def builds(self) -> tuple[int, ...]:
-        """The builds of the messages that are sent again as they may have been sent before."""
+        """The builds of messages that may have been sent before and are sent again."""
         again = [delivery for delivery in self.earlier if delivery.rule in self.rules]
         return tuple({build for delivery in again for build in delivery.builds.values()})
 
     def complete(self, made: dict[str, T], read: Callable[[DeliveryLog], T]) -> tuple[T, ...]:
-        """All deliveries of the event in order: those `made` now, the others as they were.
+        """Return all deliveries of the event in order: those `made` now, the others as they were.
 
-        One that should be made again, but whose rule is gone, has failed.
+        A delivery that was to be made again, but whose rule was deleted, has failed.
         """
         earlier = {
             delivery.rule: read(
@@ -58,9 +59,9 @@ class Redelivery(Value):
         return tuple((earlier | made)[rule] for rule in order | dict.fromkeys(made))
 
     def shortened_until(self, fits: Callable[[Redelivery], bool]) -> Redelivery | None:
-        """This, leaving out what matters least until it fits; None when it never does.
+        """Shorten this until it `fits`, what matters least first; None when it never does.
 
-        First what the service answered goes, then what was sent, then the attempts between the
+        Left out are, in this order: the vendor's answers, what was sent, the attempts between the
         first and the last.
         """
         shortened = self

@@ -1,4 +1,4 @@
-"""What an event came to: the workflow's result, and the details of its failure."""
+"""The outcome of an event: the workflow's result, and the details of its failure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from delivery.values import Value
 
 
 class Status(StrEnum):
-    """Of an event and of each of its deliveries."""
+    """The status of an event, and of each of its deliveries."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -23,10 +23,10 @@ class Status(StrEnum):
 
 
 class CallResult(Value):
-    """A call in short: the first and the last attempt stand for all.
+    """The summary of a call, with its first and last attempt only.
 
-    Every attempt is in the activity's own result or failure; repeating them here for a hundred
-    rules would near the server's limit for one payload.
+    The activity's own result or failure has every attempt; repeating them here for a hundred rules
+    would come near Temporal's limit for one payload.
     """
 
     status_code: int | None
@@ -47,7 +47,7 @@ class CallResult(Value):
 
 
 class DeliveryResult(Value):
-    """One event × one rule. A call that was never sent is None."""
+    """The result of one delivery. A call that was never sent is None."""
 
     rule: str
     connection: str
@@ -82,11 +82,10 @@ class EventResult(Value):
 
 
 def roll_up(statuses: Sequence[Status]) -> Status:
-    """The event's status from those of its deliveries.
+    """Derive an event's status from those of its deliveries.
 
-    While one is open the event is (retrying before processing before pending). Then one failure
-    makes it failed; an event whose every delivery was canceled is canceled; else it is completed,
-    also when no rule matched.
+    The first of these that any delivery has: retrying, processing, pending, failed. Otherwise the
+    event is canceled if all its deliveries were, and else completed, also when no rule matched.
     """
     for status in (Status.RETRYING, Status.PROCESSING, Status.PENDING, Status.FAILED):
         if status in statuses:

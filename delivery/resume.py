@@ -1,18 +1,18 @@
-"""What `ResumeConnection` is told and what it finds."""
+"""The inputs and results of `ResumeConnection` and its activity."""
 
 from __future__ import annotations
 
 from delivery.values import Value
 
-# Sent with every start, so that a run under way looks once more.
+# The signal that comes with every start, so that a run under way looks for held events again.
 RESUMED = "resumed"
 
-# Held deliveries are told at this pace, so that ten thousand don't arrive at once.
+# Held events are signaled at this rate, so that ten thousand don't continue at once.
 TOLD_PER_SECOND = 50
 
 
 class Resume(Value):
-    """`told` and `cursor` are carried on when a long run continues as a new one."""
+    """The input of `ResumeConnection`. A run that continues as new hands on `told` and cursor."""
 
     connection: str
     per_second: float = TOLD_PER_SECOND
@@ -21,7 +21,7 @@ class Resume(Value):
 
 
 class HeldPage(Value):
-    """Which held runs to tell: those of `connection`, from `cursor` on."""
+    """The held runs to signal: those of `connection`, from `cursor` on."""
 
     connection: str
     per_second: float
@@ -29,7 +29,7 @@ class HeldPage(Value):
 
 
 class HeldTold(Value):
-    """`active` is False when the connection takes no deliveries (again): nobody was told then."""
+    """How many runs were signaled: none when the connection is not `active` after all."""
 
     active: bool
     told: int = 0
@@ -37,7 +37,7 @@ class HeldTold(Value):
 
 
 class Resumed(Value):
-    """How often a run was told; `stopped` when the connection went out of use meanwhile."""
+    """How many signals were sent; `stopped` if the connection went out of use meanwhile."""
 
     told: int
     stopped: bool = False

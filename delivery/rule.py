@@ -1,4 +1,4 @@
-"""A rule as the workflow sees it: the snapshot that `match_rules` leaves in history."""
+"""A rule as the workflow sees it: the snapshot that `match_rules` records in history."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ Flag = Annotated[
 
 
 class RuleMetadata(Value):
-    """What every rule says. What its action reads besides is the destination's, see `Action`.
+    """What every rule has. A destination's action may read further keys, see `Action`.
 
-    Unknown keys are kept: clients store their own. With `accept` of `backend` it matches no event
-    that came with a publishable key.
+    Unknown keys are kept, since clients store their own. A rule whose `accept` is `backend`
+    ignores events that were sent with a publishable key.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -48,7 +48,7 @@ class RuleMetadata(Value):
 
     @classmethod
     def of(cls, rule: MatchedRule) -> Self:
-        """What the rule's action reads. Raises `MappingError`: it was stored with other types."""
+        """Read what the action needs. Raises `MappingError` when it was stored with other types."""
         try:
             return cls.model_validate(rule.metadata.model_dump())
         except ValidationError as err:
@@ -57,12 +57,12 @@ class RuleMetadata(Value):
 
 
 class MatchedRule(Value):
-    """One rule that an event matched, with the mapping in force at that moment.
+    """A rule that an event matched, with the mapping as it was then.
 
-    `mapping` is None when the connection has no stored mapping and the default one applies.
-    `build` is the version of the builder that makes its messages, the same on every attempt,
-    worker and release; runs recorded before builders had versions have none, which means 1.
-    With `anonymous_only` no message is built that names a person.
+    `mapping` is None when the connection has no stored mapping and the default applies. `build` is
+    the version of the builder that makes its messages, on every attempt, worker and release; runs
+    recorded before builders had versions have none, which means 1. With `anonymous_only`, no
+    message may name a person.
     """
 
     id: str
@@ -76,7 +76,7 @@ class MatchedRule(Value):
 
 
 class MatchRequest(Value):
-    """What `match_rules` is asked. With `only_rules` those alone are considered."""
+    """The input of `match_rules`. With `only_rules`, no other rules are considered."""
 
     workspace: str
     event: str
@@ -85,19 +85,19 @@ class MatchRequest(Value):
     only_rules: tuple[str, ...] | None = None
     source: Source | None = None
     exact: bool = False
-    """Take `only_rules` as they are, whether or not event, resource, source and activity match.
+    """Use `only_rules` even if they are inactive or event, resource or source don't match.
 
-    A test event or a redelivery names its rules; it isn't matched anew.
+    Test events and redeliveries name their rules and are not matched again.
     """
 
 
 class MatchResult(Value):
     """The rules that matched, in a stable order (creation time, id).
 
-    `resource_id_hash` is a keyed hash of the resource id, fit for a search attribute, where no
-    personal data may stand. `workspace_known` is False for a workspace that does not exist.
-    `features` are those of `delivery.capabilities` that the run uses from here on. Events accepted
-    at `limited_since` or later are held to the limits of `delivery.size`; absent, none is.
+    `resource_id_hash` is a keyed hash for a search attribute, which must not hold personal data.
+    `workspace_known` is False for a workspace that does not exist. `features` are those of
+    `delivery.capabilities` that the run uses from here on. The limits of `delivery.size` apply to
+    events accepted at `limited_since` or later, and to none when it is None.
     """
 
     workspace_known: bool

@@ -1,7 +1,7 @@
 """The search attributes of a `DeliverEvent` run: all of them, in one place.
 
-They are stored in clear text by the engine and shown in lists, so none ever holds personal data:
-the resource id stands here as a keyed hash.
+Temporal stores them in clear text and shows them in lists, so none of them holds personal data:
+the resource id is a keyed hash.
 """
 
 from temporalio.common import SearchAttributeKey
@@ -24,8 +24,8 @@ HELD = "held"
 TEST = "test"
 CANCELED = "canceled"
 
-# Values of REDELIVERY begin with how the run ended that this one supersedes, or with `again` where
-# a delivered event was sent anew; the id of the bulk redelivery that began it follows, if one did.
+# A value of REDELIVERY starts with how the superseded run ended, or with `again` if a delivered
+# event was sent again; the id of the bulk redelivery follows, if it was one.
 AFTER_FAILED = "failed"
 AFTER_CANCELED = "canceled"
 SENT_AGAIN = "again"

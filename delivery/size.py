@@ -1,8 +1,7 @@
-"""How large an event may be, and what that is held against: bytes and JSON values, cheaply.
+"""How large an event may be, in bytes and in JSON values, checked cheaply.
 
-Bytes bound what is stored and moved, values what is computed: of a megabyte of empty lists every
-process that touches it has 340,000 values to make. `emitonce/size.py` has the same limits for
-clients.
+Bytes limit what is stored and moved, values what is computed: a megabyte of empty lists is 340,000
+values in every process that parses it. `emitonce/size.py` has the same limits for clients.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from collections.abc import Mapping
 from delivery.errors import EventTooLarge
 from delivery.strict_json import outside_strings, without_escapes
 
-# Events accepted since this feature is in use are held to these limits, see `capabilities`.
+# The feature by which a fleet starts to apply these limits, see `capabilities`.
 SIZE_LIMIT = "size_limit"
 
 LARGEST_PAYLOAD = 256 * 1024
 MOST_VALUES = 10_000
-# For all else in an input: names, ids, up to a hundred rules, and some that nothing reads.
+# For everything else in an input: names, ids, up to a hundred rules, a few unknown fields.
 LARGEST_BESIDE = 16 * 1024
 MOST_BESIDE = 200
 
@@ -28,14 +27,14 @@ _TOO_MANY_VALUES = (
 
 
 def holds_more_values(data: bytes, limit: int) -> bool:
-    """Whether the JSON text in `data` holds more than `limit` values, keys not counted.
+    """Say whether the JSON text in `data` holds more than `limit` values, not counting keys.
 
-    Takes a few milliseconds a megabyte at most. What isn't JSON gives either answer.
+    Takes a few milliseconds per megabyte at most. For what isn't JSON, either answer may come.
     """
     if 1 + data.count(b",") + data.count(b"[") + data.count(b"{") <= limit:
         return False
     data = without_escapes(data)
-    if data.count(b'"') > 4 * limit:  # a string is a value, or the key of one
+    if data.count(b'"') > 4 * limit:  # every string is a value or the key of one
         return True
     text = b'"'.join(outside_strings(data)).translate(None, b" \t\r\n")
     values = 1 + text.count(b",") + text.count(b"[") + text.count(b"{")
@@ -43,15 +42,15 @@ def holds_more_values(data: bytes, limit: int) -> bool:
 
 
 def is_small(data: bytes) -> bool:
-    """Whether an event's input is within the limits whatever it holds."""
+    """Say whether an event's input is within the limits, whichever part of it is large."""
     return len(data) <= LARGEST_PAYLOAD and not holds_more_values(data, MOST_VALUES)
 
 
 def check_input(data: bytes) -> None:
-    """Hold an input to the limits before it is parsed: what is far beyond is not worth it.
+    """Check an input before it is parsed, so that no time is spent on one that is far too large.
 
     Raises:
-        EventTooLarge: the payload, or what stands beside it, is too large.
+        EventTooLarge: the payload, or everything else together, is too large.
     """
     if len(data) > LARGEST_PAYLOAD + LARGEST_BESIDE:
         raise EventTooLarge(
@@ -64,7 +63,7 @@ def check_input(data: bytes) -> None:
 
 
 def check_payload_size(payload: Mapping[str, object]) -> None:
-    """Hold a payload to the limits, as our own clients would store it.
+    """Check a payload's size in the form in which our own clients would send it.
 
     Raises:
         EventTooLarge: it has too many bytes or values.
@@ -73,8 +72,8 @@ def check_payload_size(payload: Mapping[str, object]) -> None:
     if len(data) > LARGEST_PAYLOAD:
         raise EventTooLarge(
             "payload",
-            f"is {len(data):,} bytes, limit {LARGEST_PAYLOAD:,}; send less, such as a link to "
-            "what is large (Customer.io takes 32,000 for one call)",
+            f"is {len(data):,} bytes, limit {LARGEST_PAYLOAD:,}; send less, such as a link "
+            "to what is large (Customer.io accepts 32,000 for one call)",
         )
     if holds_more_values(data, MOST_VALUES):
         raise EventTooLarge("payload", _TOO_MANY_VALUES)

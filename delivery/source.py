@@ -1,6 +1,6 @@
-"""Where an event came from, as its start input says; without a word it is a backend's.
+"""The source of an event, as its start input names it: a backend, unless it says otherwise.
 
-What is written there can only narrow: who may start workflows may do all that a backend may.
+A source can only narrow what is allowed: whoever may start workflows may do what a backend may.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from pydantic import JsonValue
 
 from delivery.values import Value
 
-# Known to workers that heed an event's source, see `delivery.capabilities`.
+# The feature of workers that respect an event's source, see `delivery.capabilities`.
 EVENT_SOURCE = "event_source"
 
 
 class Source(Value):
-    """A publishable key: public, so anybody may have sent the event.
+    """A publishable key: it is public, so anybody may have sent the event.
 
-    With `identify` of `anonymous` the event may name no person, neither by id nor by e-mail.
+    If `identify` is `anonymous`, the event must not name a person, by id or by e-mail.
     """
 
     kind: Literal["publishable"] = "publishable"
@@ -27,9 +27,9 @@ class Source(Value):
 
 
 def read_source(value: JsonValue) -> Source | None:
-    """Read the field; anything that speaks of no publishable key is a field of the sender's own.
+    """Read the field; a value that names no publishable key is the sender's own and is ignored.
 
-    An `identify` that only a newer release knows is read as the narrowest.
+    An `identify` that this release doesn't know is read as the narrowest.
     """
     if not isinstance(value, dict) or value.get("kind") != "publishable":
         return None

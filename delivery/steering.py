@@ -1,4 +1,4 @@
-"""What people and other workflows may ask of a running delivery."""
+"""The signals and updates by which a running delivery is steered."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ CANCEL_DELIVERY = "cancel_delivery"
 class KeepAttempts(Value):
     """The attempts of activities that are about to be canceled, by activity id.
 
-    The engine forgets the heartbeat details of an activity that it cancels between two tries, so
-    whoever cancels reads them first and hands them in.
+    Temporal drops the heartbeat details of an activity that it cancels between two tries, so
+    whoever cancels reads them first and sends them along.
     """
 
     attempts: dict[str, AttemptList] = Field(default_factory=dict)
@@ -29,7 +29,7 @@ class CancelDelivery(KeepAttempts):
 
 
 class BringForward(Value):
-    """Make the step's next attempt now, if the engine still waits for its try number `attempt`."""
+    """Make the step's next attempt now, if Temporal is still waiting for its try `attempt`."""
 
     event_id: str
     run_id: str

@@ -1,4 +1,4 @@
-"""One call of one delivery: what its activity is given and what it gives back."""
+"""One call of one delivery: its activity's input, result and heartbeat details."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from delivery.message import Message
 from delivery.outcome import OutcomeCode
 from delivery.values import Value
 
-# Type of the error with which an activity says that its connection takes no deliveries now.
+# The type of the error by which an activity says that its connection is paused or inactive.
 CONNECTION_HELD = "ConnectionHeld"
 
-# Type of the error with which it gives its place in the worker back: no request was made, because
-# the connection's rate or its part of the worker is used up for now.
+# The type of the error by which an activity frees its slot: it made no request, because the
+# connection's rate, or its share of this worker, is used up for now.
 THROTTLED = "Throttled"
 
 
 class Step(Value):
-    """Input of `identify` and `track`: the exact message and the connection it goes to.
+    """The input of `identify`, `track` and `send`: the exact message and its connection.
 
-    `attempts` are those made before a hold; `deadline` is when the delivery is given up. A `test`
-    is tried once and never held.
+    `attempts` were made before a hold or in earlier runs. At `deadline` the delivery is given up. A
+    `test` is tried once and never held.
     """
 
     workspace: str
@@ -36,8 +36,8 @@ class Step(Value):
 class StepResult(Value):
     """How a step ended, with every attempt.
 
-    It is the activity's result when delivered, and the first detail of its error otherwise.
-    `message` is one sentence for a person, without personal data.
+    It is the activity's result when delivered, and otherwise the first detail of its error.
+    `message` is one sentence for people, without personal data.
     """
 
     outcome_code: OutcomeCode
@@ -50,9 +50,9 @@ class StepResult(Value):
 class Carried(Value):
     """Heartbeat details: what the next try of the same activity has to know.
 
-    `tries` is the engine's attempt number when this was written; a later try that finds a gap
-    between it and its own number knows that a worker was lost in between. `throttled` says that
-    the try which wrote it made no attempt, for want of a permit.
+    `tries` is Temporal's attempt number of the try that wrote this. A later try that finds a gap
+    between `tries` and its own number knows that a worker was lost in between. `throttled` says
+    that the try got no permit, so it made no attempt.
     """
 
     tries: int
@@ -61,7 +61,7 @@ class Carried(Value):
 
 
 class Unsent(Value):
-    """Tries in a row that made no request, by the engine's numbers, and the reason of all."""
+    """Consecutive tries, by Temporal's numbers, that made no request for the same reason."""
 
     first: int
     last: int
@@ -70,16 +70,16 @@ class Unsent(Value):
 
 
 class Notes(Value):
-    """Beside `Carried`, of tries that could not read it, or could not tell what they are to do."""
+    """Notes beside `Carried`, left by tries that could not read it, or their own input."""
 
     unsent: tuple[Unsent, ...] = ()
 
     def of(self, attempt: int) -> Unsent | None:
-        """The note of the try with the engine's number `attempt`."""
+        """Return the note on the try to which Temporal gave the number `attempt`."""
         return next((note for note in self.unsent if note.first <= attempt <= note.last), None)
 
     def add(self, note: Unsent) -> Notes:
-        """These and `note`; it extends the one before where that has the same reason."""
+        """Return these with `note` added, or the last one extended if its reason is the same."""
         before = self.unsent[-1] if self.unsent else None
         if before is None or (before.reason, before.last + 1) != (note.reason, note.first):
             return Notes(unsent=(*self.unsent, note))
@@ -88,5 +88,5 @@ class Notes(Value):
 
 
 def activity_id(rule: str, call: str) -> str:
-    """The id by which one step of one delivery is found, paused or brought forward."""
+    """Return the id by which one step of one delivery is found, paused or brought forward."""
     return f"{rule}/{call}"

@@ -1,9 +1,9 @@
-"""JSON read strictly, so that every reader of an event sees the same one.
+"""Read JSON strictly, so that every reader of an event sees the same values.
 
 What JSON readers are known to disagree about is refused: duplicate keys, NaN and infinities,
-numbers beyond a double's range, half surrogate pairs, a byte order mark, absurd depth. What is left
-survives any number of round trips through the engine's payloads unchanged: integers stay integers
-with all their digits, and a fraction keeps its shortest decimal form.
+numbers beyond a double's range, half surrogate pairs, a byte order mark, extreme depth. Everything
+else survives any number of round trips through Temporal's payloads unchanged: integers keep all
+their digits, and a fraction keeps its shortest decimal form.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def parse(data: bytes) -> JsonValue:
     """Read one JSON text.
 
     Raises:
-        InvalidEvent: the text is not JSON in UTF-8, or is JSON that readers may take differently.
+        InvalidEvent: the text is not JSON in UTF-8, or is JSON that readers disagree about.
     """
     if data.startswith(_BYTE_ORDER_MARK):
         raise _refuse("starts with a byte order mark; send UTF-8 without one")
@@ -62,10 +62,10 @@ def parse(data: bytes) -> JsonValue:
 
 
 def check(value: object) -> None:
-    """Hold a value that was parsed elsewhere to the same rules, as far as it still shows.
+    """Check a value that was parsed elsewhere by the same rules, as far as it still shows them.
 
     Raises:
-        InvalidEvent: it holds what `parse` would have refused, or what JSON does not know.
+        InvalidEvent: it holds what `parse` would have refused, or what JSON does not have.
     """
     left: list[tuple[object, int]] = [(value, 0)]
     while left:
@@ -90,23 +90,25 @@ def check(value: object) -> None:
                 raise _too_large()
         elif isinstance(item, float):
             if not math.isfinite(item):
-                raise _refuse("holds NaN or an infinity, which JSON does not know; send null")
+                raise _refuse("holds NaN or an infinity, which JSON does not have; send null")
         else:
-            raise _refuse(f"holds a value of type {type(item).__name__}, which is no JSON")
+            raise _refuse(
+                f"holds a value of type {type(item).__name__}, which JSON does not have; convert it"
+            )
 
 
 def without_escapes(data: bytes) -> bytes:
-    """A JSON text in which every quote begins or ends a string."""
+    """Remove escapes from a JSON text, so that every quote opens or closes a string."""
     return data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
 
 
 def outside_strings(data: bytes) -> list[bytes]:
-    """What stands before, between and after the strings of a JSON text without escapes."""
+    """Return what is before, between and after the strings of a JSON text without escapes."""
     return data.split(b'"')[::2]
 
 
 def nesting(value: JsonValue) -> int:
-    """How many objects and lists lie within one another: 0 for a plain value, 1 for `{}`."""
+    """Count how deep objects and lists are nested: 0 for a plain value, 1 for `{}`."""
     depth = 0
     level = [value] if isinstance(value, dict | list) else []
     while level:
@@ -121,7 +123,7 @@ def nesting(value: JsonValue) -> int:
 
 
 def _check_depth(data: bytes) -> None:
-    """Count brackets outside strings: a parser's recursion is no limit to rely on."""
+    """Count brackets outside strings, since a parser's recursion limit can't be relied on."""
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return
     brackets = b"".join(outside_strings(without_escapes(data))).translate(None, _NO_BRACKETS)
@@ -135,7 +137,7 @@ def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _refuse("holds half of a surrogate pair, which is no text; repair it") from None
+        raise _refuse("holds half of a surrogate pair, which is not text; repair it") from None
 
 
 def _read_integer(digits: str) -> int:
@@ -147,8 +149,8 @@ def _read_integer(digits: str) -> int:
 def _read_fraction(digits: str) -> float:
     if len(digits) > MAX_NUMBER_CHARACTERS:
         raise _refuse(
-            f"holds a number of {len(digits):,} characters, limit {MAX_NUMBER_CHARACTERS:,};"
-            " send it as a string"
+            f"holds a number of {len(digits):,} characters, limit "
+            f"{MAX_NUMBER_CHARACTERS:,}; send it as a string"
         )
     if math.isinf(number := float(digits)):
         raise _too_large()
@@ -156,7 +158,7 @@ def _read_fraction(digits: str) -> float:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise _refuse(f"holds {name}, which JSON does not know; send null")
+    raise _refuse(f"holds {name}, which JSON does not have; send null")
 
 
 def _read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""The mapping's transforms: each takes a JSON value and gives one, or says why it can't.
+"""The mapping's transforms: each converts one JSON value into another, or says why it can't.
 
-| transform          | takes                             | gives                                   |
+| transform          | accepts                           | gives                                   |
 | ------------------ | --------------------------------- | --------------------------------------- |
 | to_string          | anything                          | text; objects and lists as compact JSON |
 | to_number          | numbers; text as `12`, `-1.5e3`   | a number                                |
@@ -11,10 +11,10 @@
 | trim, lower, upper | text, numbers, booleans           | text                                    |
 | substring          | the same                          | text; counts code points                |
 
-`null` passes every transform but `default` unchanged, and blank text becomes null where a number, a
-boolean or a time is asked for: there is nothing to convert. A number from 1e11 on is taken for
-milliseconds: in seconds it would lie beyond the year 5138. `timezone` (default UTC) is the zone in
-which a time without an offset is read and in which a day is told.
+`null` passes every transform except `default` unchanged, and blank text becomes null where a
+number, a boolean or a time is wanted: there is nothing to convert. A number of 1e11 or more is read
+as milliseconds: as seconds it would be later than the year 5138. `timezone` (default UTC) applies
+to a time without an offset, and decides which day `to_date` gives.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ _EXACT_INTEGERS = 2**53
 
 
 class TransformError(Exception):
-    """A value that a transform can't take. The text is for people and holds no value."""
+    """A transform can't convert a value. The message is for people and holds no value."""
 
 
 def apply(transform: Transform, value: JsonValue) -> JsonValue:
-    """Apply one transform; an absent value is given as null.
+    """Apply one transform; pass None for an absent value.
 
     Raises:
-        TransformError: the value is of a kind or form that the transform does not take.
+        TransformError: the transform does not accept this kind or form of value.
     """
     if isinstance(transform, Default):
         return transform.value if value is None or is_blank(value) else value
@@ -97,7 +97,7 @@ def is_blank(value: JsonValue) -> bool:
 
 
 def to_string(value: JsonValue) -> str:
-    """Text as it is; a whole number without a fraction (`2048.0` is `2048`); the rest as JSON."""
+    """Keep text, write whole numbers without a fraction (`2048.0` → `2048`), the rest as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_INTEGERS:
@@ -106,11 +106,11 @@ def to_string(value: JsonValue) -> str:
 
 
 def zone(name: str | None) -> tzinfo:
-    """The time zone of an IANA name such as `Europe/Berlin`; UTC for None.
+    """Return the time zone of an IANA name such as `Europe/Berlin`; UTC for None.
 
-    Read from the pinned `tzdata` package, whatever zones the machine has, so that every worker
-    builds the same bytes. Names whose meaning depends on the machine (`localtime`) or that count
-    leap seconds (`right/…`) are refused.
+    It comes from the pinned `tzdata` package, not from the machine, so that every worker builds the
+    same bytes. Names whose meaning depends on the machine (`localtime`) or that count leap seconds
+    (`right/…`) are refused.
 
     Raises:
         TransformError: no zone of that name is known.
@@ -134,8 +134,8 @@ def _read_zone(name: str) -> ZoneInfo:
 def _text(transform: Transform, value: JsonValue) -> str:
     if isinstance(value, dict | list):
         raise TransformError(
-            f"{transform.type} can't take {kind(value)}; map a value inside it,"
-            " or put to_string before"
+            f"{transform.type} can't convert {kind(value)}; map a value inside it,"
+            " or put to_string before it"
         )
     return to_string(value)
 
@@ -148,10 +148,10 @@ def _to_number(value: JsonValue) -> JsonValue:
     text = value.strip()
     match = _NUMBER.fullmatch(text)
     if match is None or len(text) > MAX_NUMBER_CHARACTERS:
-        raise TransformError("to_number can't read this text; it takes digits such as 12 or -1.5")
+        raise TransformError("to_number can't read this text; use digits such as 12 or -1.5")
     number = float(text)
     if not math.isfinite(number):
-        raise TransformError("to_number can't take a number beyond ±1.8e308")
+        raise TransformError("to_number can't read a number beyond ±1.8e308")
     return number if match[1] or match[2] else int(text)
 
 
@@ -163,7 +163,7 @@ def _to_boolean(value: JsonValue) -> bool:
     if isinstance(value, str) and (known := _BOOLEANS.get(value.strip().lower())) is not None:
         return known
     raise TransformError(
-        f"to_boolean can't read this, {kind(value)}; it takes true/false, yes/no, y/n, on/off, 1/0"
+        f"to_boolean can't read this, {kind(value)}; use true/false, yes/no, y/n, on/off or 1/0"
     )
 
 
@@ -176,7 +176,7 @@ def _to_time(transform: ToDate | ToDatetime, value: JsonValue) -> str:
         return moment.astimezone(local).date().isoformat()
     except (ValueError, OverflowError):
         raise TransformError(
-            f"{transform.type} can't read this, {kind(value)}; it takes ISO 8601"
+            f"{transform.type} can't read this, {kind(value)}; use ISO 8601"
             " or Unix time in the years 1 to 9999"
         ) from None
 
@@ -188,4 +188,4 @@ def _read_moment(value: JsonValue, local: tzinfo) -> datetime:
         if abs(value) < _FIRST_MILLISECONDS:
             return _EPOCH + timedelta(seconds=value)
         return _EPOCH + timedelta(milliseconds=value)
-    raise ValueError("is no time")
+    raise ValueError("is not a time")

@@ -1,4 +1,4 @@
-"""What is wrong with a value that a model refused, said in our words instead of the framework's."""
+"""Say in our words, instead of the framework's, why a model refused a value."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _DETAIL = re.compile(r" after validation|(?<=a )valid |(?<=an )valid |, unable t
 
 
 def problem(found: Found) -> str:
-    """One fault as a clause that follows a field's name. Shows nothing of the value but its kind.
+    """Describe one fault, as a clause that follows a field's name. Only the value's kind is shown.
 
     `found` may come with or without `include_input`.
     """
@@ -49,5 +49,5 @@ def problem(found: Found) -> str:
 
 
 def _not(found: Found) -> str:
-    """What it is instead, where that is known."""
+    """Say what the value is instead, where that is known."""
     return f", not {kind(found['input'])}" if "input" in found else ""

@@ -1,4 +1,4 @@
-"""The base of every value that crosses a boundary: a frozen model."""
+"""The frozen base model of every value that crosses a boundary."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 if TYPE_CHECKING:
     JsonObject = dict[str, JsonValue]
 else:
-    # What it holds was parsed from JSON or built of what was. Pydantic would ask Python once for
-    # each value, ten thousand times for a large event, wherever one is handed on.
+    # The values were parsed from JSON, or built from such. To validate them, Pydantic would call
+    # back into Python once for each: ten thousand times for a large event, at every step.
     JsonObject = dict[str, Any]
 
 
 class Value(BaseModel):
-    """Immutable; unknown fields are ignored, so that a newer writer can be read by an older reader.
+    """An immutable value. Unknown fields are ignored, so that older releases read newer data.
 
-    Histories live for weeks: what was recorded by one version is replayed by another.
+    Histories live for weeks: what one release recorded, another replays.
     """
 
-    # What could not be read is personal data, so errors do not repeat it.
+    # A value that can't be read may be personal data, so errors must not repeat it.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)

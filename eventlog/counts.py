@@ -1,9 +1,9 @@
-"""How many events there are: by status, and over the time of their acceptance.
+"""Count events by status, and over the time when they were accepted.
 
-Visibility counts runs, and an event has one for each time that it was redelivered. A run that was
-redelivered has failed or was canceled, so it is these that are looked at: up to a limit each, to
-see whether it still is its event's latest. Beyond that, what redeliveries have marked in the runs
-that they began is subtracted; runs of earlier versions have no mark, so the count says "about".
+Visibility counts runs, and a redelivered event has several. Only failed or canceled runs can have
+been superseded. Up to a limit, each of them is checked for whether it still is its event's latest.
+Beyond the limit, the runs that redeliveries have started and marked are subtracted instead. Runs of
+older releases have no mark, so such a count is an estimate.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from eventlog.query import EventQuery, accepted_within
 
 COUNTED_AT_ONCE = 6
 
-# Up to so many runs, reading them all asks the server for less than counting bucket by bucket.
+# Reading up to this many runs costs the server less than counting bucket by bucket.
 LISTED = 500
-# Up to so many failed and canceled runs are looked at one by one: what the server lists at once.
+# Up to this many failed and canceled runs are checked one by one: the server's largest page.
 LOOKED_AT = 1_000
 
 COUNTED = (Status.PROCESSING, Status.COMPLETED, Status.FAILED, Status.CANCELED)
@@ -36,10 +36,10 @@ _MARKS = {Status.FAILED: names.AFTER_FAILED, Status.CANCELED: names.AFTER_CANCEL
 
 @dataclass(frozen=True)
 class EventCounts:
-    """Events by status, `processing` for all open ones.
+    """Events by status; all open ones count as `processing`.
 
-    Unless `exact`, those of `failed` and `canceled` are about so many. `superseded` is how many
-    runs were left out because their events were redelivered since.
+    Unless `exact`, the counts of `failed` and `canceled` are estimates. `superseded` is the number
+    of runs left out because their events were redelivered since.
     """
 
     by_status: dict[Status, int]
@@ -64,10 +64,10 @@ class Bucket:
 
 
 async def count_events(client: Client, query: EventQuery) -> EventCounts:
-    """How many events there are by status, each counted once, by its latest run.
+    """Count events by status, each once, by its latest run.
 
     Raises:
-        ValueError: a name holds quotes or backslashes, for which the server can't count.
+        ValueError: a name has quotes or backslashes, by which the server can't count.
     """
     runs = await _count_runs(client, query)
     gone = await _superseded(client, query, runs)
@@ -77,15 +77,15 @@ async def count_events(client: Client, query: EventQuery) -> EventCounts:
 async def count_over_time(
     client: Client, query: EventQuery, *, buckets: int, width: timedelta
 ) -> list[Bucket]:
-    """`buckets` of `width` each, oldest first, that end with the query's `accepted_to`.
+    """Count in `buckets` of `width` each, oldest first, the last ending at `accepted_to`.
 
-    The query names no status.
+    The query must not name a status.
 
     Raises:
         ValueError: the query has no `accepted_to`, or names that can't be counted.
     """
     if query.accepted_to is None:
-        raise ValueError("accepted_to: must be given, buckets are counted back from it")
+        raise ValueError("accepted_to: is missing; buckets are counted back from it")
     first = query.accepted_to - buckets * width
     starts = [first + place * width for place in range(buckets)]
     whole = replace(query, accepted_from=first)
@@ -127,7 +127,7 @@ async def _listed(
 
 
 async def _count_runs(client: Client, query: EventQuery) -> Counter[Status]:
-    """Runs by status. Raises `ValueError` as `count_events` does."""
+    """Count runs by status. Raises `ValueError` as `count_events` does."""
     if not query.is_plain:
         raise ValueError("event, resource: names with quotes or backslashes can't be counted")
     asked = _asked(query)
@@ -145,7 +145,7 @@ async def _count_runs(client: Client, query: EventQuery) -> Counter[Status]:
 async def _superseded(
     client: Client, query: EventQuery, runs: Counter[Status]
 ) -> list[WorkflowExecution] | None:
-    """Runs whose events were redelivered since; None when there are too many to look at."""
+    """Find the runs whose events were redelivered since; None if there are too many to check."""
     if not 0 < (number := runs[Status.FAILED] + runs[Status.CANCELED]) <= LOOKED_AT:
         return [] if not number else None
     ended = ", ".join(f"'{status}'" for status in _MAY_BE_SUPERSEDED)
@@ -175,9 +175,9 @@ async def _without(
 
 
 async def _marked(client: Client, query: EventQuery, status: Status) -> int:
-    """How many redelivered runs say that they supersede one of that status.
+    """Count the runs marked as superseding one of that status.
 
-    Those of one bulk redelivery may have been superseded by any other, so of them it's unknown.
+    For the runs of one bulk redelivery that is unknown: any other redelivery may supersede them.
     """
     if query.redelivery is not None:
         return 0

@@ -1,8 +1,8 @@
-"""Where a list of events goes on: an opaque, URL-safe token.
+"""The cursor of a list of events: an opaque, URL-safe token.
 
-Events are ordered by a key that never changes, the time of first acceptance and the id. So the
-token needs no more than the last key shown: what arrives later stands above it and shifts nothing,
-what closes or is redelivered stays where it was.
+Events are ordered by a key that never changes: the time of first acceptance, then the id. So the
+token only needs the last key shown. New events come before it and shift nothing; events that end
+or are redelivered keep their place.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Cursor:
-    """`after` was shown last. `width` is how long a window held about a page's worth of events."""
+    """A place in a list: `after` is the last key shown, `width` the width of a suitable window."""
 
     after: Key
     width: timedelta
@@ -46,7 +46,7 @@ class Cursor:
         """Read a token.
 
         Raises:
-            InvalidCursor: it was not made by `encode`.
+            InvalidCursor: `encode` did not make this token.
         """
         try:
             accepted_at, event_id, width = json.loads(read_cursor(token))

@@ -1,8 +1,8 @@
-"""All delivery logs in the order in which their runs ended, for a record that outlives retention.
+"""Export delivery logs in the order in which their runs ended, to keep them beyond retention.
 
-A run that has ended changes no more and ends once. So the order of ends is one that can be gone on
-with: what was exported stays exported, and what is still under way comes when it has ended. An
-event that is redelivered comes again with each of its runs, the later one telling all of it.
+A run ends once and doesn't change afterwards, so an export in this order can be continued: what was
+exported stays exported, and what is still open follows when it has ended. A redelivered event is
+exported once for each of its runs; the log of the last one is complete.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from eventlog.fetch import read_run_log
 from eventlog.log import EventLog
 from eventlog.query import ROUNDING
 
-# Lists lag behind. What ended so recently is left for the next export, so that none is passed over.
+# Lists lag behind. What ended more recently is left for the next export, so that none is missed.
 LISTED_WITHIN = timedelta(seconds=30)
 
 FIRST_WINDOW = timedelta(hours=1)
@@ -32,7 +32,7 @@ READ_AT_ONCE = 8
 
 @dataclass(frozen=True, order=True)
 class Mark:
-    """How far an export has come."""
+    """The run at which an export stopped."""
 
     closed_at: datetime
     run_id: str
@@ -40,26 +40,26 @@ class Mark:
 
 @dataclass(frozen=True)
 class Exported:
-    """One run. `log` is None where retention took it away while it was being read."""
+    """One run. `log` is None if retention deleted the run while it was being read."""
 
     mark: Mark
     event_id: str
     log: EventLog | None
 
     def line(self) -> str:
-        """One line of JSON, without its end."""
+        """Write one line of JSON, without a line break."""
         fields = {
             "closed_at": self.mark.closed_at.isoformat(),
             "run_id": self.mark.run_id,
             "event_id": self.event_id,
         }
-        told = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+        head = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
         log = self.log.model_dump_json() if self.log else "null"
-        return f'{told[:-1]},"log":{log}}}'
+        return f'{head[:-1]},"log":{log}}}'
 
 
 def read_mark(line: str | bytes) -> Mark:
-    """Where an export goes on that ended with this line.
+    """Read the mark in an export's last line, from which the next export continues.
 
     Raises:
         ValueError: it isn't a line of an export.
@@ -68,7 +68,7 @@ def read_mark(line: str | bytes) -> Mark:
         fields = json.loads(line)
         return Mark(datetime.fromisoformat(fields["closed_at"]), str(fields["run_id"]))
     except (ValueError, TypeError, KeyError):
-        raise ValueError("the last line is not one of an export") from None
+        raise ValueError("the last line is not a line of an export") from None
 
 
 async def export_logs(
@@ -79,12 +79,12 @@ async def export_logs(
     after: Mark | None = None,
     workspace: str | None = None,
 ) -> AsyncIterator[Exported]:
-    """Every run that ended in [`ended_from`, `ended_to`), oldest end first, each once.
+    """Export every run that ended in [`ended_from`, `ended_to`) once, in the order of their ends.
 
-    `after` is the mark of the last one exported before; it takes the place of `ended_from`.
+    `after` is the mark of the last run exported before; it replaces `ended_from`.
 
     Raises:
-        CannotDecode: this process lacks a key. A record with a gap would be none.
+        CannotDecode: this process lacks a key. It stops, since a record must have no gaps.
     """
     settled = datetime.now(UTC) - LISTED_WITHIN
     end = min(ended_to, settled) if ended_to is not None else settled
@@ -110,7 +110,7 @@ async def export_logs(
 async def _runs(
     client: Client, lower: datetime, upper: datetime, workspace: str | None
 ) -> Sequence[WorkflowExecution]:
-    """Those of a window, in order; the store rounds, so it is asked for a little more."""
+    """List the runs of a window in order. The store rounds, so the filter is a little wider."""
     query = _ended(lower - ROUNDING, upper + ROUNDING, workspace)
     runs = [run async for run in client.list_workflows(query, page_size=MOST_AT_ONCE)]
     found = {run.run_id: run for run in runs if run.close_time and lower <= run.close_time < upper}
@@ -129,7 +129,7 @@ async def _read(client: Client, run: WorkflowExecution) -> Exported:
 
 
 def _mark(run: WorkflowExecution) -> Mark:
-    assert run.close_time is not None  # only such are asked for
+    assert run.close_time is not None  # the filter asks for closed runs only
     return Mark(run.close_time, run.run_id)
 
 

@@ -15,34 +15,34 @@ from temporalio.service import RPCError, RPCStatusCode
 from engine.decoding import decode_in_place
 from eventlog.log import EventLog, delivery_log, payload_of
 
-# Others wait while a larger history is read, so that is done in a thread.
+# A larger history is read in a thread, so that the event loop isn't blocked.
 READ_AT_ONCE = 64 * 1024
 
 T = TypeVar("T")
 
 
 class EventNotFound(LookupError):
-    """No run of that event is known: a wrong id, or older than the namespace's retention."""
+    """No run of the event is known: the id is wrong, or older than the namespace's retention."""
 
 
 async def read_event_log(client: Client, event_id: str) -> EventLog:
-    """The log of the latest run of `event_id`.
+    """Read the log of the latest run of `event_id`.
 
     Raises:
-        EventNotFound: see there.
-        CannotDecode: this process lacks a key that it was written with.
+        EventNotFound: no run of the event is known.
+        CannotDecode: this process lacks a key with which the run was written.
     """
     return await read_run_log(client, await describe_event(client, event_id))
 
 
 async def describe_event(client: Client, event_id: str) -> WorkflowExecutionDescription:
-    """The latest run of `event_id`, as it stands.
+    """Describe the latest run of `event_id`.
 
-    Temporal tells upper case from lower, and other SDKs start events under ids of either. So an id
-    is looked up as it is given, and then in lower case, as our own emitters make them.
+    Temporal's ids are case-sensitive, and other SDKs may start events under ids in upper case. So
+    an id is looked up as it is given, and then in lower case, as our own clients make them.
 
     Raises:
-        EventNotFound: see there.
+        EventNotFound: no run of the event is known.
     """
     for id in dict.fromkeys((event_id, event_id.lower())):
         try:
@@ -50,16 +50,16 @@ async def describe_event(client: Client, event_id: str) -> WorkflowExecutionDesc
         except RPCError as err:
             if err.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
                 raise
-    raise EventNotFound(f"no event {event_id} is known here: wrong id, or past its retention")
+    raise EventNotFound(f"event {event_id} is not known here: wrong id, or past its retention")
 
 
 async def read_payload(client: Client, event_id: str) -> dict[str, JsonValue] | None:
-    """The payload of `event_id`, without what became of it; None when it can't be read, or its
-    run was started with more than an event may hold, such as the record of many deliveries.
+    """Read only the payload of `event_id`; None when it can't be read, or when the run's input is
+    larger than an event may be, such as with a record of many deliveries.
 
     Raises:
-        EventNotFound: see there.
-        CannotDecode: this process lacks a key that it was written with.
+        EventNotFound: no run of the event is known.
+        CannotDecode: this process lacks a key with which the run was written.
     """
     found = client.get_workflow_handle(event_id).fetch_history_events(page_size=1)
     try:
@@ -67,7 +67,7 @@ async def read_payload(client: Client, event_id: str) -> dict[str, JsonValue] | 
     except RPCError as err:
         if err.status is not RPCStatusCode.NOT_FOUND:
             raise
-        raise EventNotFound(f"no event {event_id} is known here: past its retention") from None
+        raise EventNotFound(f"event {event_id} is not known here: past its retention") from None
     await decode_in_place(client, event_id, started)
     return await while_others_run([started], lambda: payload_of(event_id, started))
 
@@ -80,7 +80,7 @@ async def read_run_log(client: Client, described: WorkflowExecutionDescription) 
 
 
 async def while_others_run(history: Sequence[HistoryEvent], read: Callable[[], T]) -> T:
-    """What `read` makes of this history, in a thread where that takes long."""
+    """Return what `read` returns; run it in a thread if the history is large."""
     if sum(event.ByteSize() for event in history) > READ_AT_ONCE:
         return await asyncio.to_thread(read)
     return read()
@@ -89,10 +89,10 @@ async def while_others_run(history: Sequence[HistoryEvent], read: Callable[[], T
 async def fetch_run(
     client: Client, described: WorkflowExecutionDescription
 ) -> tuple[Sequence[HistoryEvent], Sequence[PendingActivityInfo]]:
-    """One run's history and its pending activities, decoded.
+    """Fetch one run's history and its pending activities, decoded.
 
     Raises:
-        CannotDecode: this process lacks a key that they were written with.
+        CannotDecode: this process lacks a key with which they were written.
     """
     handle = client.get_workflow_handle(described.id, run_id=described.run_id)
     events = (await handle.fetch_history()).events

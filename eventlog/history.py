@@ -1,7 +1,7 @@
-"""What a run's history and its pending activities say, as plain facts.
+"""Read a run's history and its pending activities into plain facts.
 
-Payloads must be decoded already (a codec, where one is in use, is undone by whoever fetches them).
-What can't be read is passed over: a log with a gap is better than no log.
+Payloads must be decoded already; whoever fetches them undoes the codec, if there is one. What can't
+be read is skipped: a log with a gap is better than no log.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from delivery.search_attributes import ACCEPTED_AT
 from delivery.steering import CANCEL_DELIVERY, KEEP_ATTEMPTS, CancelDelivery, KeepAttempts
 from delivery.step import CONNECTION_HELD, Carried, Step, StepResult
 
-# The memo in which a starter says who emitted an event.
+# The memo in which a starter records who emitted an event.
 CREATED_BY = "created_by"
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -36,9 +36,9 @@ JsonObject = dict[str, Any]
 
 @dataclass
 class StepFacts:
-    """One scheduling of a call. `end` is None while it is open.
+    """One scheduling of a call.
 
-    `end` is one of delivered, held, failed, timed_out, canceled.
+    `end` is delivered, held, failed, timed_out or canceled, or None while it is open.
     """
 
     step: Step
@@ -56,9 +56,9 @@ class StepFacts:
 
 @dataclass
 class RunFacts:
-    """One run of `DeliverEvent`. `closed` is None while it is open.
+    """One run of `DeliverEvent`.
 
-    `closed` is one of completed, failed, canceled, terminated, timed_out, continued.
+    `closed` is completed, failed, canceled, terminated or timed_out, or None while it is open.
     """
 
     started_at: datetime
@@ -153,7 +153,7 @@ def _read_event(
 
 
 def _accepted_at(started: HistoryEvent) -> datetime:
-    """As the starter set it, or else the run's start, as the workflow does for lists."""
+    """Read when the event was accepted: as the starter set it, otherwise when the run started."""
     attributes = started.workflow_execution_started_event_attributes.search_attributes
     payload = attributes.indexed_fields.get(ACCEPTED_AT.name)
     try:
@@ -163,7 +163,7 @@ def _accepted_at(started: HistoryEvent) -> datetime:
 
 
 def _created_by(started: HistoryEvent) -> str | None:
-    """Who emitted the event, where its starter has said so."""
+    """Read who emitted the event, if its starter recorded that."""
     memo = started.workflow_execution_started_event_attributes.memo.fields
     said = _json(memo[CREATED_BY]) if CREATED_BY in memo else None
     return said if isinstance(said, str) else None
@@ -199,7 +199,7 @@ def _read_pending(info: PendingActivityInfo, step: StepFacts) -> None:
 
 
 def _carry(step: StepFacts, details: Payloads) -> None:
-    """What a try has handed on, unless it could not read what it was given."""
+    """Use the attempts that a try passed on, unless more are known already."""
     carried = read(Carried, details)
     if carried is not None and carried.attempts.count > step.attempts.count:
         step.attempts = carried.attempts
@@ -212,7 +212,7 @@ def _end(step: StepFacts, end: str, at: datetime, result: StepResult | None) -> 
 
 
 def failure_result(failure: Failure) -> StepResult | None:
-    """The `StepResult` in a failure or in what caused it."""
+    """Find the `StepResult` in a failure or its causes."""
     result = read(StepResult, failure.application_failure_info.details)
     if result is None and failure.HasField("cause"):
         return failure_result(failure.cause)
@@ -224,14 +224,14 @@ def moment(stamp: Timestamp) -> datetime:
 
 
 def first(payloads: Payloads) -> Any:
-    """The first payload as JSON; None when absent or not JSON."""
+    """Read the first payload as JSON; None when it is absent or not JSON."""
     for payload in payloads.payloads:
         return _json(payload)
     return None
 
 
 def read(model: type[Model], payloads: Payloads) -> Model | None:
-    """The first payload as `model`; None when absent or something else."""
+    """Read the first payload as `model`; None when it is absent or something else."""
     for payload in payloads.payloads:
         if payload.metadata.get("encoding") != b"json/plain":
             return None

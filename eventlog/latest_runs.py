@@ -1,4 +1,4 @@
-"""The latest run of each event: one that was redelivered has several."""
+"""Find the latest run of each event: a redelivered event has several."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def latest_runs(
     *,
     among: Callable[[WorkflowExecution], bool] = lambda run: True,
 ) -> dict[str, WorkflowExecution]:
-    """By event id, the latest run of those that `among` admits; an event may have none."""
+    """Return, by event id, the latest of the runs that `among` admits; an event may have none."""
     latest: dict[str, WorkflowExecution] = {}
     distinct = list(dict.fromkeys(event_ids))
     for start in range(0, len(distinct), IDS_PER_QUERY):

@@ -1,4 +1,4 @@
-"""One line of a list of events: what visibility knows of an event's latest run."""
+"""One row of a list of events: what visibility knows about an event's latest run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _STATUS = {
 class ListedEvent(Value):
     """One event, by its latest run.
 
-    An open event is `retrying` when it is held for a connection and else `processing`; reading the
-    event itself tells more. `event` and `resource` are None for a name unfit to be listed.
+    An open event is `retrying` if it is held for a connection, and `processing` otherwise; its own
+    log says more. `event` and `resource` are None if the name can't be a search attribute.
     """
 
     event_id: str
@@ -43,7 +43,7 @@ class ListedEvent(Value):
 
     @classmethod
     async def of(cls, run: WorkflowExecution) -> ListedEvent:
-        """Read a run that has a workspace and an acceptance time."""
+        """Read a run, which must have a workspace and an acceptance time."""
         created_by = await run.memo_value(CREATED_BY, None)
         found = run.typed_search_attributes
         state = found.get(names.STATE)
@@ -71,10 +71,10 @@ class ListedEvent(Value):
 
 
 def status_of_run(run: WorkflowExecution) -> Status:
-    """As Temporal has it: a run that its own work marks as canceled or held is not told apart."""
+    """Return the status that Temporal gives the run, whatever the run's own state says."""
     return status_of(run.status.name.title().replace("_", "") if run.status else "Running")
 
 
 def status_of(execution_status: str) -> Status:
-    """From an execution status as list filters write it: `Running`, `TimedOut` …"""
+    """Read an execution status as list filters write it: `Running`, `TimedOut` …"""
     return _STATUS.get(execution_status, Status.PROCESSING)

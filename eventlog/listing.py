@@ -1,13 +1,13 @@
-"""List events, newest first, from Temporal's visibility: pages that nothing shifts.
+"""List events, newest first, from Temporal's visibility, in pages that stay stable.
 
-Visibility over SQL allows no ORDER BY and puts open runs before closed ones, so its own pages
-repeat and skip what closes meanwhile. Here events are ordered by when they were first accepted
-(`EmitonceAcceptedAt`), which no closing and no redelivery changes: all runs of an event stand in
-the same window of that time, and the latest one stands for them.
+Visibility over SQL has no ORDER BY and lists open runs before closed ones, so its own pages repeat
+or skip runs that close meanwhile. Here, events are ordered by when they were first accepted
+(`EmitonceAcceptedAt`), which never changes: all runs of an event are in the same window of that
+time, and the latest one represents the event.
 
-Not listed: a run that nobody has given a workspace and an acceptance time yet. A starter other
-than ours sets neither, so its events show up with their first workflow task, and those refused as
-`InvalidEvent` never do; the Web UI lists them by `ExecutionStatus = 'Failed'`.
+A run without a workspace and an acceptance time isn't listed. Starters other than ours set neither,
+so their events appear after the first workflow task. Events refused as `InvalidEvent` never appear;
+the Web UI lists them by `ExecutionStatus = 'Failed'`.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ LARGEST_PAGE = 200
 MOST_ROWS = 1_000
 FEWEST_ROWS = 200
 
-# After so many windows a page is given out short, with a cursor to go on from.
+# After this many windows a page is returned short, with a cursor to continue from.
 MOST_WINDOWS = 48
 
 OPEN_NOTE = (
-    "lists can't tell pending, processing and retrying apart: these are all events still open; "
+    "lists can't distinguish pending, processing and retrying: these are all open events; "
     "read one event for its exact status"
 )
 
 
 class EventPage(Value):
-    """`next_cursor` is None on the last page. A page may be short and still have a next one.
+    """A page of events. It may be short and still have a next page; `next_cursor` says so.
 
-    `note` says so where the status asked for could not be told apart from others.
+    `note` is set if lists can't distinguish the requested status from others.
     """
 
     events: tuple[ListedEvent, ...]
@@ -54,10 +54,10 @@ class EventPage(Value):
 async def list_events(
     client: Client, query: EventQuery, *, limit: int, cursor: str | None = None
 ) -> EventPage:
-    """One page of at most `limit` events (1 to 200), newest accepted first, then by id.
+    """List at most `limit` events (1 to 200), newest accepted first, then by id.
 
     Raises:
-        InvalidCursor: `cursor` is not one of a page before.
+        InvalidCursor: `cursor` does not come from an earlier page.
         ValueError: `limit` is out of range.
     """
     if not 1 <= limit <= LARGEST_PAGE:
@@ -89,7 +89,7 @@ async def list_events(
 def _windows(query: EventQuery, start: Cursor | None) -> Windows:
     upper = min(query.accepted_to, LATEST) if query.accepted_to is not None else None
     if start is not None:
-        below = start.after.accepted_at + MICROSECOND  # others may share its microsecond
+        below = start.after.accepted_at + MICROSECOND  # other events may share its microsecond
         upper = min(upper, below) if upper is not None else below
     return Windows(
         upper=upper,
@@ -104,22 +104,22 @@ def _next_cursor(keys: list[Key], limit: int, windows: Windows, width: timedelta
         return Cursor(keys[limit - 1], width).encode()
     if windows.exhausted or windows.upper is None:
         return None
-    return Cursor(Key(windows.upper, ""), windows.width).encode()  # below all accepted from then
+    return Cursor(Key(windows.upper, ""), windows.width).encode()  # "" sorts before every id
 
 
 @dataclass(frozen=True)
 class _Window:
-    """The latest run of every event in a window, and how many rows were read for it."""
+    """The latest run of every event in a window, and the number of rows read for it."""
 
     latest: dict[Key, WorkflowExecution]
     rows: int
 
 
 async def _read(client: Client, query: EventQuery, windows: Windows, most: int) -> _Window | None:
-    """Read a window whole, or None when it holds more than `most` rows.
+    """Read a whole window, or return None when it holds more than `most` rows.
 
-    The narrowest window is read page by page, however many it holds. A run that closes meanwhile
-    moves down the server's order, so it may be met twice but is not missed.
+    The narrowest window is read page by page, however many rows it holds. A run that closes
+    meanwhile moves down in the server's order, so it may appear twice but is not missed.
     """
     lower, upper = windows.lower, windows.upper
     listing = client.list_workflows(
@@ -145,7 +145,7 @@ async def _read(client: Client, query: EventQuery, windows: Windows, most: int) 
 async def _without_superseded(
     client: Client, found: dict[Key, WorkflowExecution]
 ) -> dict[Key, WorkflowExecution]:
-    """Leave out events that were redelivered since: their latest run has another status."""
+    """Leave out runs whose events were redelivered since: their latest run may not match."""
     newest = await latest_runs(client, [key.event_id for key in found])
     return {
         key: run

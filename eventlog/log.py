@@ -1,4 +1,4 @@
-"""The delivery log: what became of one event, read from its run's history and nothing else."""
+"""The delivery log: what became of one event, read only from its run's history."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from eventlog.history import RunFacts, StepFacts, read_history
 __all__ = ["CallLog", "DeliveryLog", "EventLog", "delivery_log"]
 
 
-# How much input, counted once for each mapping, messages are built of for one log.
+# For one log, messages are built from this many bytes of input, counted once for each mapping.
 BUILT_FOR_A_LOG = 512 * 1024
 
 
 class EventLog(Value):
-    """One event, the latest run of it; of earlier runs it holds every delivery and attempt."""
+    """The log of one event, by its latest run, with the deliveries and attempts of earlier runs."""
 
     event_id: str
     run_id: str
@@ -62,13 +62,13 @@ def delivery_log(
     history: Sequence[HistoryEvent],
     pending_activities: Iterable[PendingActivityInfo] = (),
 ) -> EventLog:
-    """The log of one run. Payloads in `history` and `pending_activities` must be decoded."""
+    """Read the log of one run. Payloads in `history`, `pending_activities` must be decoded."""
     return log_of(event_id, run_id, read_history(history, pending_activities))
 
 
 def payload_of(event_id: str, started: HistoryEvent) -> JsonObject | None:
-    """The payload by the first event of a run's history; None when it can't be read, or is large
-    together with all that stands beside it.
+    """Read the payload from the first event of a run's history; None when it can't be read, or
+    when the whole input is large.
     """
     given = started.workflow_execution_started_event_attributes.input
     if not all(is_small(payload.data) for payload in given.payloads):
@@ -78,7 +78,7 @@ def payload_of(event_id: str, started: HistoryEvent) -> JsonObject | None:
 
 
 def log_of(event_id: str, run_id: str, facts: RunFacts) -> EventLog:
-    """The log of a run whose history was read already."""
+    """Make the log of a run whose history was read already."""
     event = _event_of(event_id, facts)
     deliveries = _deliveries(facts, event)
     statuses = [delivery.status for delivery in deliveries]
@@ -109,7 +109,7 @@ def log_of(event_id: str, run_id: str, facts: RunFacts) -> EventLog:
 
 def _event_of(event_id: str, facts: RunFacts) -> Event | None:
     if facts.error_type == "InvalidEvent" and facts.input_size > LARGEST_PAYLOAD:
-        return None  # refused for its size, so it isn't read here either
+        return None  # it was refused for its size, so it isn't read here either
     try:
         event = read_event(facts.input, event_id=event_id, started_at=facts.started_at)
         return with_types_and_builds(event)
@@ -193,11 +193,11 @@ def _delivery(
 
 
 class _Built:
-    """Warnings, or the mapping error, of deliveries whose run has not ended yet.
+    """The warnings or the mapping error of deliveries, while their run is open.
 
-    A delivery that can't be built schedules nothing, so its history says nothing of it until the
-    run ends; building is pure, so it is built again: once for all rules that differ in nothing but
-    ids, and of a large event for a few of them.
+    A delivery that can't be built schedules nothing, so until the run ends, its history says
+    nothing about it. Building is pure, so the messages are built again here: once for all rules
+    that differ only in ids, and for a large event only for some of them.
     """
 
     def __init__(self, event: Event | None, input_size: int) -> None:
@@ -240,7 +240,7 @@ def _ended_as(facts: RunFacts, rule: str) -> DeliveryResult | None:
 
 
 def _unless_closed(facts: RunFacts, status: Status) -> Status:
-    """What is still open when its run was ended from outside was canceled with it."""
+    """Return `canceled` for a delivery that was open when its run was ended from outside."""
     if facts.closed is None or status in (Status.COMPLETED, Status.FAILED):
         return status
     return Status.CANCELED
@@ -267,7 +267,7 @@ def _last_call(rule: MatchedRule) -> Call | None:
 
 
 def _error_of(latest: StepFacts) -> str | None:
-    # To be held is no error: what the last attempt met may be one.
+    # Being held is not an error; the last attempt may have ended with one.
     ended = latest.attempts.last if latest.end == "held" else latest.result or latest.attempts.last
     if ended is None or ended.outcome_code is OutcomeCode.DELIVERED:
         return None
@@ -289,7 +289,7 @@ def _completed_at(
 
 
 def _call(facts: RunFacts, steps: list[StepFacts]) -> CallLog | None:
-    """A call over all its schedulings: after a hold the same call is scheduled anew."""
+    """Combine all schedulings of a call: after a hold, the same call is scheduled again."""
     if not steps:
         return None
     latest = steps[-1]

@@ -1,9 +1,9 @@
-"""Which events to list, and how that is said in Temporal's list filter.
+"""Which events to list, and the list filter of Temporal that selects them.
 
-A value never reaches the filter unless every character of it is plain: server 1.32 re-escapes
-quotes and backslashes the MySQL way, which SQLite and PostgreSQL read as something else, so an
-escaped value is not found or breaks the statement. What isn't plain is asked for by its plain
-beginning, and compared here.
+A value goes into the filter only if all its characters are plain: server 1.32 escapes quotes and
+backslashes again in MySQL's way, which SQLite and PostgreSQL read differently, so an escaped value
+is not found or breaks the statement. Of any other value, only the plain start goes into the filter,
+and the rest is compared here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from delivery.result import Status
 # The visibility store may keep fewer digits than were sent: SQLite rounds to milliseconds.
 ROUNDING = timedelta(milliseconds=1)
 
-# What a bulk redelivery marks its runs with; it leaves canceled events alone.
+# The marks of runs of bulk redeliveries, which don't redeliver canceled events.
 _BULK = (names.AFTER_FAILED, names.SENT_AGAIN)
 
 OPEN = (Status.PENDING, Status.PROCESSING, Status.RETRYING)
@@ -36,13 +36,12 @@ _STATUS = {
 
 @dataclass(frozen=True)
 class EventQuery:
-    """What to list. At least one workspace; the other fields narrow it down. Ids of workspaces,
-    connections and rules may be of either case.
+    """What to list: events of at least one workspace; the other fields narrow it down.
 
-    `resource_id_hash` is `emitonce.ids.resource_id_hash`. `redelivery` is the id of a bulk
-    redelivery: the events that it began. `accepted_from` is included,
-    `accepted_to` is not. Of the open statuses each gives all events that are open: see
-    `status_is_exact`.
+    Ids of workspaces, connections and rules may be in either case. `resource_id_hash` comes from
+    `emitonce.ids`. `redelivery` is the id of a bulk redelivery and selects the events that it
+    started. `accepted_from` is included, `accepted_to` is not. Each open status selects all open
+    events: see `status_is_exact`.
     """
 
     workspaces: tuple[str, ...]
@@ -59,28 +58,28 @@ class EventQuery:
 
     def __post_init__(self) -> None:
         if not self.workspaces:
-            raise ValueError("workspaces: name at least one, events are listed by workspace")
+            raise ValueError("workspaces: none is named; name at least one")
         for name, moment in (("from", self.accepted_from), ("to", self.accepted_to)):
             if moment is not None and moment.tzinfo is None:
-                raise ValueError(f"accepted_{name}: has no time zone")
+                raise ValueError(f"accepted_{name}: has no time zone; add one")
 
     @property
     def status_is_exact(self) -> bool:
-        """False where lists can't tell statuses apart: pending, processing and retrying."""
+        """False for pending, processing and retrying, which lists can't distinguish."""
         return self.status not in OPEN
 
     @property
     def may_be_superseded(self) -> bool:
-        """Whether a run that matches may have been redelivered since, by a run that does not."""
+        """Whether a later run, which doesn't match, may have superseded a run that matches."""
         return self.status in (Status.FAILED, Status.CANCELED) or self.redelivery is not None
 
     @property
     def is_plain(self) -> bool:
-        """Whether `conditions` says it all; otherwise `admits` has to look at each run."""
+        """Whether `conditions` is enough; otherwise `admits` has to check each run."""
         return all(_is_plain(value) for value in (self.event, self.resource) if value is not None)
 
     def conditions(self) -> str:
-        """The list filter, without a time window."""
+        """Write the list filter, without a time window."""
         parts = [
             "WorkflowType = 'DeliverEvent'",
             f"{names.WORKSPACE.name} IN ({_literals([id.lower() for id in self.workspaces])})",
@@ -105,7 +104,7 @@ class EventQuery:
         return " AND ".join(parts)
 
     def admits(self, run: WorkflowExecution) -> bool:
-        """Whether a run that met `conditions` has exactly the names asked for."""
+        """Say whether a run that met `conditions` has exactly the requested names."""
         found = run.typed_search_attributes
         return all(
             value is None or found.get(key) == value
@@ -114,7 +113,7 @@ class EventQuery:
 
 
 def accepted_within(lower: datetime | None, upper: datetime | None) -> str:
-    """Further conditions: accepted in [lower, upper), as precisely as the store keeps it."""
+    """Write further conditions: accepted in [lower, upper), as precisely as the store keeps it."""
     name = names.ACCEPTED_AT.name
     parts = [f" AND {name} IS NOT NULL"]
     if lower is not None:
@@ -125,7 +124,7 @@ def accepted_within(lower: datetime | None, upper: datetime | None) -> str:
 
 
 def accepted_around(lower: datetime | None, upper: datetime | None) -> str:
-    """The same with what stands just outside, so that no rounding loses an event."""
+    """Write the same a little wider, so that rounding loses no event."""
     return accepted_within(
         lower - ROUNDING if lower is not None else None,
         upper + 2 * ROUNDING if upper is not None else None,
@@ -133,23 +132,23 @@ def accepted_around(lower: datetime | None, upper: datetime | None) -> str:
 
 
 def runs_of(event_ids: list[str]) -> str:
-    """Every run of these events, superseded ones too."""
+    """Write the list filter for every run of these events, including superseded ones."""
     return f"WorkflowType = 'DeliverEvent' AND WorkflowId IN ({_literals(event_ids)})"
 
 
 def _text_condition(name: str, value: str) -> list[str]:
     if _is_plain(value):
         return [f"{name} = '{value}'"]
-    beginning = "".join(itertools.takewhile(_is_plain, value))
-    return [f"{name} STARTS_WITH '{beginning}'"] if beginning else []
+    start = "".join(itertools.takewhile(_is_plain, value))
+    return [f"{name} STARTS_WITH '{start}'"] if start else []
 
 
 def _literals(values: tuple[str, ...] | list[str]) -> str:
-    """Ids, quoted; one that is not plain is nobody's, and so is what stands for it here."""
+    """Quote ids. An id that is not plain can't exist, so `-` replaces it, which doesn't either."""
     return ", ".join(f"'{value if _is_plain(value) else '-'}'" for value in values)
 
 
 def _is_plain(text: str) -> bool:
-    """What can stand in a filter. On PostgreSQL, server 1.32 takes a `?`, in quotes too, for a
-    parameter that it then misses, and the list fails."""
+    """Say whether `text` can go into a filter. With PostgreSQL, server 1.32 reads a `?`, even in
+    quotes, as a parameter without a value, and the list fails."""
     return text.isprintable() and not any(mark in text for mark in "'\"\\?")

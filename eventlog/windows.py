@@ -1,8 +1,8 @@
-"""Which stretch of time to ask for next, going back from the newest event.
+"""Choose which window of time to list next, going back from the newest event.
 
-A list of runs comes unsorted and only so many at a time, so it is read in windows small enough to
-be had whole and sorted here. How small depends on how densely events were accepted: a window that
-holds too many is narrowed, the ones after an empty one are widened.
+Temporal lists runs unsorted and a limited number at a time, so they are read in windows that fit
+into one page and are sorted here. The width adapts to how densely events were accepted: a window
+that holds too many is narrowed, and the windows after an empty one are widened.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 FIRST = timedelta(hours=1)
 NARROWEST = timedelta(milliseconds=1)
-# A wider one reaches down to the floor: with it the oldest event has been seen.
+# A wider window reaches down to the floor, so it includes the oldest event.
 WIDEST = timedelta(days=64)
 WIDEN = 8
 NARROW = 8
@@ -20,9 +20,9 @@ NARROW = 8
 
 @dataclass
 class Windows:
-    """The next window is [lower, upper), `upper` None for an open end.
+    """The next window is [lower, upper). If `upper` is None, its end is open.
 
-    `now` is where an open-ended window is measured from. Nothing before `floor` is asked for.
+    The width of an open window counts back from `now`. Nothing before `floor` is listed.
     """
 
     upper: datetime | None
@@ -48,12 +48,12 @@ class Windows:
         return self.width > NARROWEST
 
     def narrow(self) -> None:
-        """The window holds more than can be had at once: ask for its newest part first."""
+        """Narrow a window that holds too many runs, to its newest part."""
         self._crowded = self.lower
         self.width = max(min(self.width, WIDEST) / NARROW, NARROWEST)
 
     def advance(self, rows: int, wanted: int) -> None:
-        """The window was read and held `rows` runs; the next ones should hold about `wanted`."""
+        """Go on after a window that held `rows` runs; the next should hold about `wanted`."""
         lower = self.lower
         if lower <= self.floor:
             self.exhausted = True
@@ -62,5 +62,5 @@ class Windows:
         factor = min(wanted / rows, WIDEN) if rows else WIDEN
         self.width = max(min(self.width, WIDEST) * max(factor, 1 / NARROW), NARROWEST)
         if self._crowded is not None and lower > self._crowded:
-            # Up to there it was too much; half of it may be less.
+            # The rest of a window that held too many: try half of it.
             self.width = max(min(self.width, (lower - self._crowded) / 2), NARROWEST)

@@ -1,7 +1,7 @@
-"""Finds what an operator should know of: in visibility and in the catalog, never in deliveries.
+"""Find what an operator should know about, in lists and in the catalog.
 
-It compares with what the last look has found, so nothing is told twice and nothing is missed that
-lasts until the next look. Failures are looked for a while back, because lists lag behind.
+Each search compares with what the last one found, so that nothing is reported twice, and nothing is
+missed that lasts until the next search. It goes a while back, because lists lag behind.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from operations.held_runs import held_for
 
 LISTED_WITHIN = timedelta(minutes=1)
 TOLD_ONE_BY_ONE = 10
-MOST_LISTED = 1_000  # what lies beyond is counted
+MOST_LISTED = 1_000  # further ones are only counted
 
 _NOT_A_TEST = f"({STATE.name} IS NULL OR {STATE.name} != '{TEST}')"
 _FAILED = (
@@ -57,7 +57,7 @@ class Connections(Protocol):
 
 @dataclass(frozen=True)
 class Attention:
-    """What to look at, how often, and what counts as old. `ui_url` is for links."""
+    """What to search, how often, and what counts as old. `ui_url` is for links."""
 
     task_queue: str
     every_seconds: float
@@ -91,7 +91,7 @@ class Lookout:
 
 @dataclass(frozen=True)
 class _Failures:
-    """Those that the next look finds again: listed, and counted."""
+    """The recent failures, which the next search finds again: listed, and counted."""
 
     seen: tuple[str, ...]
     recent: int
@@ -124,7 +124,7 @@ class _Look:
             return False
 
     async def _went_inactive(self, connection: Connection) -> Alert:
-        """By the answer that was refused; without one, by an event that waits for it."""
+        """Make the alert from the answer that caused it, or else from an event that is held."""
         refusal, since = connection.refusal, _inactive(connection).since
         event_id = refusal.event_id if refusal else None
         if refusal is None:
@@ -136,8 +136,8 @@ class _Look:
             id=_id(AlertType.CONNECTION_INACTIVE, connection.id, since.isoformat()),
             type=AlertType.CONNECTION_INACTIVE,
             occurred_at=since,
-            message="the connection takes no deliveries; they wait until its key is replaced or it "
-            "is resumed",
+            message="the connection is inactive; its deliveries wait until its key is replaced or "
+            "it is resumed",
             workspace=connection.workspace,
             connection=connection.id,
             rule=refusal.rule if refusal else delivery.rule if delivery else None,
@@ -154,10 +154,10 @@ class _Look:
         if len(runs) < MOST_LISTED:
             recent, count = len(_closed_since(self.now - LISTED_WITHIN, runs)), len(new)
         else:
-            # The recent ones first: what is listed in between is told twice, not never.
+            # Count the recent ones first: what lists add in between is reported twice, not never.
             recent = await self._count(self._failed_since(self.now - LISTED_WITHIN))
-            told = len(known.seen) if known.recent is None else known.recent
-            count = max(await self._count(self._failed_since(since)) - told, len(new))
+            reported = len(known.seen) if known.recent is None else known.recent
+            count = max(await self._count(self._failed_since(since)) - reported, len(new))
         alerts = [await self._failed_event(run) for run in new[:TOLD_ONE_BY_ONE]]
         if more := new[TOLD_ONE_BY_ONE:]:
             alerts.append(_failed_too(more, count - TOLD_ONE_BY_ONE, self.now))
@@ -215,7 +215,7 @@ class _Look:
         return True, [alert]
 
     async def named(self, alert: Alert) -> Alert:
-        """The same with names beside ids, for people."""
+        """Add names to the ids of an alert, for people."""
         workspace, connection = await self._connections.names(alert.workspace, alert.connection)
         return alert.model_copy(update={"workspace_name": workspace, "connection_name": connection})
 
@@ -244,7 +244,7 @@ def _recovered(connection: InactiveConnection, now: datetime) -> Alert:
         id=_id(AlertType.CONNECTION_RECOVERED, connection.id, connection.since.isoformat()),
         type=AlertType.CONNECTION_RECOVERED,
         occurred_at=now,
-        message="the connection takes deliveries again",
+        message="the connection accepts deliveries again",
         workspace=connection.workspace,
         connection=connection.id,
     )
@@ -259,9 +259,9 @@ def _inactive(connection: Connection) -> InactiveConnection:
 
 
 def _again(connection: Connection, before: InactiveConnection) -> bool:
-    """Whether it has taken deliveries since it was found inactive.
+    """Say whether the connection was active again after it was found inactive before.
 
-    An older release may have found it with the moment of a later change, such as a new name.
+    An older release may have recorded the time of a later change, such as a new name.
     """
     return connection.inactive_since is not None and connection.inactive_since > before.since
 
@@ -307,5 +307,5 @@ def _last_response(delivery: DeliveryLog | None) -> LastResponse | None:
 
 
 def _id(*parts: str) -> str:
-    """The same for the same occurrence, so that it is told once whoever finds it."""
+    """Make the same id for the same occurrence, so that it is reported once."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, "|".join(parts)))

@@ -1,7 +1,7 @@
-"""Keeps the watch over a task queue's deliveries running, the workflow `WatchDeliveries`.
+"""Keep `WatchDeliveries`, the watch over a task queue's deliveries, running.
 
-Every worker that knows an alert target asserts each minute that it runs, so a worker that ends it,
-as one of an older release without a target does, ends it for a minute at most.
+Every worker that has an alert target checks each minute that the watch runs. So if a worker without
+a target ends it, as workers of an older release do, it is started again within a minute.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from eventlog.fetch import fetch_run
 from operations.background import in_background
 
 KEEP_SECONDS = 60.0
-# A watch that starts again tells of what failed meanwhile, unless it was ended longer ago.
+# A watch that starts again reports what failed meanwhile, but nothing older than this.
 REMEMBERED = timedelta(hours=1)
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 async def kept_watch(
     client: Client, task_queue: str, target: CurrentTarget, *, keep_seconds: float = KEEP_SECONDS
 ) -> AsyncIterator[None]:
-    """Keep the watch running in the background, whenever there is a target."""
+    """Keep the watch running in the background while there is an alert target."""
     async with in_background(_keep(client, task_queue, target, keep_seconds), name="watch"):
         yield
 
@@ -51,14 +51,14 @@ async def _keep(
             if await target() is not None:
                 await start_watch(client, task_queue)
         except (CatalogError, RPCError) as err:
-            log.warning("can't see whether deliveries are watched: %s", err)
-        except Exception:  # whatever it was: without the watch nobody is alerted, so try again
-            log.exception("can't see whether deliveries are watched")
+            log.warning("can't check that the watch runs: %s", err)
+        except Exception:  # try again after any error: without the watch, nobody is alerted
+            log.exception("can't check that the watch runs")
         await asyncio.sleep(keep_seconds)
 
 
 async def start_watch(client: Client, task_queue: str) -> None:
-    """Have the watch run, from where it last ended on; harmless where it runs already."""
+    """Start the watch where its last run ended; do nothing if it is running."""
     id = f"watch-{task_queue}"
     last = await _described(client, id)
     if last is not None and last.status is WorkflowExecutionStatus.RUNNING:
@@ -69,7 +69,7 @@ async def start_watch(client: Client, task_queue: str) -> None:
         id=id,
         task_queue=task_queue,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        static_summary="looks for what an operator should know of",
+        static_summary="searches for what an operator should know about",
     )
 
 
@@ -83,14 +83,14 @@ async def _described(client: Client, id: str) -> WorkflowExecutionDescription | 
 
 
 async def _known(client: Client, last: WorkflowExecutionDescription | None) -> Known:
-    """What the last look of the ended run had found; nothing where there was none lately."""
+    """Read what the last search of the ended run found; nothing if that was long ago."""
     now = datetime.now(UTC)
     if last is None:
         return Known(failed_until=now)
     try:
         events, _ = await fetch_run(client, last)
     except CannotDecode as err:
-        log.warning("what the last watch knew can't be read: %s", err)
+        log.warning("what the last run of the watch knew can't be read: %s", err)
         return Known(failed_until=now)
     known = Known(failed_until=now)
     read = client.data_converter.payload_converter.from_payloads
@@ -98,7 +98,7 @@ async def _known(client: Client, last: WorkflowExecutionDescription | None) -> K
         if event.HasField("workflow_execution_started_event_attributes"):
             started = event.workflow_execution_started_event_attributes
             [known] = read(started.input.payloads, [Known])
-        elif event.HasField("activity_task_completed_event_attributes"):  # only looks are
+        elif event.HasField("activity_task_completed_event_attributes"):  # it has no others
             looked = event.activity_task_completed_event_attributes
             [seen] = read(looked.result.payloads, [Seen])
             known = seen.known

@@ -1,7 +1,7 @@
-"""Asks the engine again and again what waits: tasks without a worker, events without a connection.
+"""Measure at intervals what waits: tasks for a worker, events for a connection.
 
-Every worker does it, so the figures are there as long as one of them lives. A worker that is gone
-leaves them out, which an alert has to mean too.
+Every worker measures, so the metrics exist as long as one of them is alive. An alert on them must
+also fire when they are absent.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ async def _measure_again_and_again(
             held.set(counted.count, {"task_queue": task_queue})
         except RPCError as err:
             log.warning("the backlog can't be measured", error=err.message)
-        except Exception:  # whatever it was: the next measurement may succeed
+        except Exception:  # after any error, the next measurement may succeed
             log.exception("the backlog can't be measured")
         await asyncio.sleep(every_seconds)
 

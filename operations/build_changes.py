@@ -1,4 +1,4 @@
-"""Which rules' recent events would be sent otherwise by the newest build of this release."""
+"""Find the rules whose recent events this release's newest build would send differently."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ MOST_RULES = 20
 MOST_CHANGES = 5
 
 REMEDY = (
-    "change payload or mapping if that isn't meant, before all workers know the build; see "
+    "if that isn't wanted, change payload or mapping before all workers know the build; see "
     "docs/mapping.md"
 )
 
 
 @dataclass
 class _RuleChanges:
-    """Of one rule: its event's name, how many were looked at, how many would be sent otherwise."""
+    """One rule: its event, how many events were compared, how many would be sent differently."""
 
     event: str
     total: int = 0
@@ -44,9 +44,9 @@ class _RuleChanges:
 
 
 async def examine_build(client: Client, task_queue: str) -> AsyncIterator[Finding]:
-    """One finding for each rule, or one that says that there is none.
+    """Report one finding for each such rule, or one that there is none.
 
-    Recent events that were matched with an older build are built by both, and compared.
+    Recent events that were matched with an older build are built with both builds and compared.
     """
     newest = this_release().newest_build
     matter = f"build {newest}"
@@ -58,17 +58,17 @@ async def examine_build(client: Client, task_queue: str) -> AsyncIterator[Findin
     changed = {rule_id: found for rule_id, found in rules.items() if found.changed}
     if not changed:
         events = sum(found.total for found in rules.values())
-        yield fine(matter, f"sends all {events} recent deliveries of older builds alike")
+        yield fine(matter, f"sends all {events} recent deliveries just as older builds did")
     for rule_id, found in list(changed.items())[:MOST_RULES]:
         yield warn(
             matter,
             f"rule {rule_id} ({shown(found.event)}): would send {found.changed} of {found.total} "
-            f"recent events otherwise: {'; '.join(list(found.changes)[:MOST_CHANGES])}",
+            f"recent events differently: {'; '.join(list(found.changes)[:MOST_CHANGES])}",
             REMEDY,
         )
     if len(changed) > MOST_RULES:
         more = len(changed) - MOST_RULES
-        yield warn(matter, f"would send recent events of {more} more rules otherwise", REMEDY)
+        yield warn(matter, f"would send recent events of {more} more rules differently", REMEDY)
 
 
 def _recent(task_queue: str) -> str:
@@ -77,7 +77,7 @@ def _recent(task_queue: str) -> str:
 
 
 async def _matched(client: Client, run: WorkflowExecution) -> list[tuple[Event, MatchedRule]]:
-    """The event with each rule it matched; none for a run that is gone or can't be read."""
+    """Read the event with each rule it matched; none if the run was deleted or can't be read."""
     try:
         handle = client.get_workflow_handle(run.id, run_id=run.run_id)
         history = (await handle.fetch_history()).events
@@ -106,7 +106,7 @@ def _compare(event: Event, rule: MatchedRule, newest: int, found: _RuleChanges) 
 
 
 def _built(event: Event, rule: MatchedRule) -> Messages | str:
-    """The messages, or why there are none."""
+    """Build the messages, or return why that is impossible."""
     try:
         return build_messages(event, rule)
     except MappingError as err:
@@ -114,15 +114,15 @@ def _built(event: Event, rule: MatchedRule) -> Messages | str:
 
 
 def _changes(before: Messages | str, after: Messages | str) -> list[str]:
-    """What differs, in words and without values; the context is another in each build."""
+    """Describe what differs, without values and without the context, which always differs."""
     if isinstance(before, str) or isinstance(after, str):
         return [] if before == after else [after if isinstance(after, str) else "no mapping error"]
-    told = [warning for warning in after.warnings if warning not in before.warnings]
-    return [*_fields(before, after), *told]
+    new = [warning for warning in after.warnings if warning not in before.warnings]
+    return [*_fields(before, after), *new]
 
 
 def _fields(before: Messages, after: Messages) -> list[str]:
-    """The names of the fields, and of what an object in them holds, that are sent otherwise."""
+    """Name the fields and traits that would be sent differently."""
     old, new = _flat(before), _flat(after)
     changed = [name for name in old | new if old.get(name) != new.get(name)]
     return [f"{', '.join(changed)} would differ"] if changed else []

@@ -1,4 +1,4 @@
-"""Deliver many events again: plan, start, watch, cancel."""
+"""Plan, start, watch and cancel bulk redeliveries."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from operations.selected_runs import count_left_out, count_runs, selected_page, 
 WORKFLOW = "RedeliverEvents"
 SELECTION = "selection"
 
-# Up to so many runs are looked at one by one. Planning is done while somebody waits for it.
+# Up to this many runs are checked one by one; more would keep the person who plans waiting.
 LOOKED_AT = 1_000
 SAMPLE = 10
 SAMPLED = 200
@@ -58,7 +58,7 @@ _STATE = {
 
 
 class RedeliveryNotFound(LookupError):
-    """No redelivery of that id: never started, or older than the namespace's retention."""
+    """No redelivery has this id: it was never started, or is older than the retention."""
 
 
 class NothingSelected(InvalidSelection):
@@ -67,7 +67,7 @@ class NothingSelected(InvalidSelection):
 
 @dataclass(frozen=True)
 class RedeliveryPlan:
-    """What a redelivery would do. `matched` is about so many events where it isn't `exact`."""
+    """What a redelivery would do. `matched` is the number of events, an estimate unless `exact`."""
 
     selection: Selection
     matched: int
@@ -81,10 +81,10 @@ class RedeliveryPlan:
 
 @dataclass(frozen=True)
 class RedeliveryStatus:
-    """`state` is running, completed, canceled or failed.
+    """How a redelivery stands. `state` is running, completed, canceled or failed.
 
-    `progress` is None while no worker can be asked for it; `result` and `statuses`, which say what
-    became of the events, come from lists. `statuses` are those of `progress.latest`, by event id.
+    `progress` is None while no worker can answer. `result` and `statuses` say what became of the
+    events, according to lists. `statuses` are those of `progress.latest`, by event id.
     """
 
     id: str
@@ -102,9 +102,9 @@ class RedeliveryStatus:
 
 
 async def plan_redelivery(client: Client, selection: Selection) -> RedeliveryPlan:
-    """How many events are selected, and the latest of them. Sends nothing.
+    """Count the selected events and read the latest ones. Sends nothing.
 
-    Of a frozen selection the number stays the same, however many of them are redelivered since.
+    A selection is frozen, so redelivering its events does not change their number.
     """
     runs = await count_runs(client, selection)
     if runs <= LOOKED_AT:
@@ -126,27 +126,27 @@ async def start_redelivery(
     task_queue: str,
     per_second: float = EVENTS_PER_SECOND,
 ) -> RedeliveryStatus:
-    """Start it, and say how it stands.
+    """Start a redelivery and return its status.
 
-    Started twice it runs once: a second start finds the first, running or completed. One that was
-    canceled goes on where events are left, however often it was.
+    Starting it twice runs it once: the second start finds the first, running or completed. After a
+    cancellation, a start continues with the events that are left.
 
     Raises:
         NothingSelected: no event matches.
-        InvalidSelection: the pace is out of range.
+        InvalidSelection: `per_second` is out of range.
     """
     if not 0 < per_second <= MOST_PER_SECOND:
         raise InvalidSelection(
             f"per_second: is {per_second}, must be more than 0 and at most {MOST_PER_SECOND}"
         )
     if not plan.matched and not await _is_known(client, plan.id):
-        raise NothingSelected("no event is selected: nothing was started")
+        raise NothingSelected("no event is selected, so nothing was started")
     work = BulkRedelivery(
         selection=plan.selection,
         per_second=per_second,
         progress=Progress(planned=plan.matched, planned_exact=plan.exact),
     )
-    with suppress(WorkflowAlreadyStartedError):  # and completed: its status says so
+    with suppress(WorkflowAlreadyStartedError):  # it has completed, as its status will say
         await client.start_workflow(
             WORKFLOW,
             work,
@@ -164,7 +164,7 @@ async def start_redelivery(
 
 
 async def read_redelivery(client: Client, id: str) -> RedeliveryStatus:
-    """How it stands.
+    """Read the status of a redelivery.
 
     Raises:
         RedeliveryNotFound: no such redelivery.
@@ -185,12 +185,12 @@ async def read_redelivery(client: Client, id: str) -> RedeliveryStatus:
 
 
 def state_of(status: WorkflowExecutionStatus | None) -> str:
-    """As `RedeliveryStatus` has it. One that continues in a new run is still running."""
+    """Return the `state` of `RedeliveryStatus`. One that continues as new is still running."""
     return _STATE.get(status or WorkflowExecutionStatus.RUNNING, "failed")
 
 
 async def watch_redelivery(client: Client, id: str) -> AsyncIterator[RedeliveryStatus]:
-    """How it stands, again and again until it has ended. Raises as `read_redelivery`."""
+    """Read the status at intervals until the redelivery has ended. Raises as `read_redelivery`."""
     pause = 0.2
     while True:
         status = await read_redelivery(client, id)
@@ -202,9 +202,9 @@ async def watch_redelivery(client: Client, id: str) -> AsyncIterator[RedeliveryS
 
 
 async def cancel_redelivery(client: Client, id: str) -> RedeliveryStatus:
-    """Begin no more events than those of the page it is at; what was begun is delivered.
+    """Stop after the current page; events that were started are still delivered.
 
-    Of one that has ended it only says so.
+    If the redelivery has ended, only return its status.
 
     Raises:
         RedeliveryNotFound: no such redelivery.
@@ -223,7 +223,7 @@ async def _progress(client: Client, described: WorkflowExecutionDescription) -> 
     handle = client.get_workflow_handle(described.id, result_type=Progress)
     progress: Progress
     try:
-        if described.status is WorkflowExecutionStatus.COMPLETED:  # no worker has to be asked
+        if described.status is WorkflowExecutionStatus.COMPLETED:  # then no worker is needed
             progress = await handle.result(rpc_timeout=_QUERY_TIMEOUT)
         else:
             progress = await handle.query(

@@ -1,4 +1,4 @@
-"""Erase events: what is open is ended, every run deleted, and it is made sure that all are gone."""
+"""Erase events: end the open ones, delete every run, and wait until all are gone."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from eventlog.fetch import EventNotFound, describe_event
 
 REASON = "erased by an operator"
 
-# The server deletes a run once it has nothing left to do for it, which it looks after every 30
-# seconds.
+# The server deletes a run when no work is left for it, which it checks every 30 seconds.
 LONGEST_WAIT = 180.0
 POLL_SECONDS = 0.5
 
@@ -26,17 +25,17 @@ _GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
 
 class NotErased(RuntimeError):
-    """The server has not deleted it in time; what was asked for is safe to ask again."""
+    """The server has not deleted all runs in time. It is safe to erase them again."""
 
 
 async def erase_events(client: Client, event_ids: Iterable[str]) -> dict[str, bool]:
-    """End events where they are open, delete every run of them; returns once all are gone.
+    """End events that are open, delete every run of theirs, and return when all are gone.
 
-    The answer says of each id whether there was such an event. A request in flight may still reach
-    Customer.io: it ends within 10 seconds.
+    The result says for each id whether there was such an event. A request in flight may still reach
+    the vendor within 10 seconds.
 
     Raises:
-        NotErased: see there.
+        NotErased: the server has not deleted all runs in time.
     """
     asked: set[str] = set()
     known: dict[str, bool] = {}
@@ -52,17 +51,17 @@ async def erase_events(client: Client, event_ids: Iterable[str]) -> dict[str, bo
                 await _end_and_delete(client, event_id, run_id)
                 asked.add(run_id)
         if left and time.monotonic() > deadline:
-            raise NotErased(f"the server is still deleting {len(left)} events: run it again")
+            raise NotErased(f"the server is still deleting {len(left)} events; try again later")
         if left:
             await asyncio.sleep(POLL_SECONDS)
     return known
 
 
 async def erase_events_of(client: Client, workspace: str) -> int:
-    """Erase every event that lists know of a workspace; returns how many there were.
+    """Erase every listed event of a workspace; return how many there were.
 
     Raises:
-        NotErased: see there.
+        NotErased: the server has not deleted all runs in time.
     """
     query = f"{names.WORKSPACE.name} = '{_plain(workspace)}'"
     asked: set[str] = set()
@@ -81,14 +80,14 @@ async def erase_events_of(client: Client, workspace: str) -> int:
         if fewest is None or listed < fewest:
             fewest, deadline = listed, time.monotonic() + LONGEST_WAIT
         if time.monotonic() > deadline:
-            raise NotErased(f"the server still lists {listed} runs of it: run it again")
+            raise NotErased(f"the server still lists {listed} of its runs; try again later")
         await asyncio.sleep(POLL_SECONDS)
     await erase_events(client, events)  # lists forget a run before it is gone
     return len(events)
 
 
 async def _runs(client: Client, event_id: str) -> set[str]:
-    """The latest run, as the server has it, and all that lists know of."""
+    """Find the latest run, which the server knows at once, and all runs that lists know."""
     query = f"WorkflowId = '{_plain(event_id)}'"
     found = {run.run_id async for run in client.list_workflows(query)}
     with suppress(EventNotFound):
@@ -109,10 +108,10 @@ async def _end_and_delete(client: Client, event_id: str, run_id: str) -> None:
         try:
             await asking
         except RPCError as err:
-            if err.status not in _GONE:  # ended, or deleted, already
+            if err.status not in _GONE:  # then it has already ended, or was deleted
                 raise
 
 
 def _plain(text: str) -> str:
-    """Ids of ours hold no quotes; one that does names nothing."""
+    """Return an id that is safe in a filter; our ids have no quotes, so any other is replaced."""
     return text if text.isascii() and "'" not in text and "\\" not in text else ""

@@ -1,4 +1,4 @@
-"""Looks at a namespace as deliveries need it, and says what is amiss and what to do."""
+"""Check that a namespace has what deliveries need; say what is wrong and how to fix it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.namespace import RETENTION, namespace_retention
 from operations.build_changes import examine_build
 from operations.finding import Finding, bad, fine, warn
 
-# A worker polls at least once a minute; what has not for longer is gone.
+# Workers poll at least once a minute, so one that hasn't polled for longer has stopped.
 POLLED_WITHIN = timedelta(minutes=5)
 
 
@@ -45,12 +45,12 @@ async def examine_temporal(client: Client, task_queue: str) -> AsyncIterator[Fin
 
 async def _server(client: Client) -> Finding:
     info = await client.workflow_service.get_system_info(GetSystemInfoRequest())
-    told = re.match(r"(\d+)\.(\d+)", info.server_version)
+    version = re.match(r"(\d+)\.(\d+)", info.server_version)
     oldest = ".".join(map(str, OLDEST_SERVER))
-    if told and (int(told[1]), int(told[2])) < OLDEST_SERVER:
+    if version and (int(version[1]), int(version[2])) < OLDEST_SERVER:
         return warn(
             "temporal",
-            f"server {info.server_version} is older than {oldest}, which this is tested with",
+            f"server {info.server_version} is older than {oldest}, the oldest that is tested",
             f"upgrade the cluster to {oldest} or newer",
         )
     return fine("temporal", f"server {info.server_version or 'of Temporal Cloud'} answers")
@@ -113,7 +113,7 @@ async def _workers(client: Client, task_queue: str) -> Finding:
     if not polling:
         return bad(
             "workers",
-            f"none works on task queue {task_queue}; {waiting} tasks wait",
+            f"no worker polls task queue {task_queue}; {waiting} tasks wait",
             "start one: emitonce worker",
         )
     return fine("workers", f"{len(polling)} on task queue {task_queue}; {waiting} tasks wait")

@@ -1,4 +1,4 @@
-"""What an examination found of one matter, and what to do about it."""
+"""The finding of one check, and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ State = Literal["ok", "warning", "error"]
 
 
 class Finding(Value):
-    """`said` is one sentence without secrets or personal data; `remedy` is for what is not ok."""
+    """The result of checking one `matter`.
+
+    `said` is one sentence without secrets or personal data. `remedy` says what to do if it's not
+    ok.
+    """
 
     matter: str
     state: State

@@ -1,4 +1,4 @@
-"""The runs that are held for a connection, and how they are told to go on."""
+"""Find the runs that are held for a connection, and signal them to continue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class HeldRuns:
         self._client = client
 
     async def tell(self, page: HeldPage) -> HeldTold:
-        """Tell one page of them, which takes some seconds at the pace asked for."""
+        """Signal one page of held runs, which takes some seconds at its rate."""
         size = max(1, min(round(page.per_second * PAGE_SECONDS), LARGEST_PAGE))
         runs, cursor = await list_page(
             self._client, held_for(page.connection), size=size, cursor=page.cursor
@@ -43,12 +43,12 @@ class HeldRuns:
 
 
 async def count_held(client: Client, connection: str) -> int:
-    """How many events wait for that connection."""
+    """Count the events that wait for a connection."""
     return (await client.count_workflows(held_for(connection))).count
 
 
 def held_for(connection: str) -> str:
-    """The list filter; a run that goes on leaves this list a moment later."""
+    """Write the list filter. A run that continues leaves the list a moment later."""
     return (
         f"WorkflowType = 'DeliverEvent' AND ExecutionStatus = 'Running' "
         f"AND {STATE.name} = '{HELD}' AND {CONNECTIONS.name} = '{connection}'"

@@ -1,4 +1,4 @@
-"""The next attempt of a step, and how it is made earlier than it is due."""
+"""Make the next attempt of a step before it is due."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class NextAttempts:
         self._client = client
 
     async def bring_forward(self, asked: BringForward) -> None:
-        """Pause the step, which drops its timer, and resume it, which finds it overdue.
+        """Pause the step, which drops its timer, then resume it, so that it runs at once.
 
-        May be called again after it was interrupted anywhere. It leaves an attempt alone that has
-        begun or was made meanwhile, but resumes a step that anyone left paused.
+        Safe to repeat after an interruption at any point. If the attempt has started meanwhile,
+        nothing is done; but a step that is paused is resumed, whoever paused it.
         """
         try:
             handle = self._client.get_workflow_handle(asked.event_id, run_id=asked.run_id)
@@ -33,7 +33,7 @@ class NextAttempts:
                 await self._pause(asked)
             await self._resume(asked)
         except RPCError as err:
-            if err.status is not RPCStatusCode.NOT_FOUND:  # it ended, or went on to its next step
+            if err.status is not RPCStatusCode.NOT_FOUND:  # the step or the run has ended
                 raise
 
     async def _pause(self, asked: BringForward) -> None:
@@ -61,7 +61,7 @@ class NextAttempts:
 def pending(
     described: WorkflowExecutionDescription, *activity_ids: str
 ) -> PendingActivityInfo | None:
-    """The first open activity with one of these ids."""
+    """Find the first open activity with one of these ids."""
     for info in described.raw_description.pending_activities:
         if info.activity_id in activity_ids:
             return info
@@ -69,7 +69,7 @@ def pending(
 
 
 def is_scheduled(info: PendingActivityInfo) -> bool:
-    """Whether it waits for its time or for a worker."""
+    """Say whether an activity waits for its time or for a worker."""
     return info.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
 
 

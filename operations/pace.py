@@ -1,4 +1,4 @@
-"""So many a second, and no more, however fast each of them is."""
+"""Limit operations to a number per second."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 
 class Pace:
-    """`await pace()` before each; the first goes at once."""
+    """Await the instance before each operation; the first does not wait."""
 
     def __init__(self, per_second: float) -> None:
         self._interval = 1 / per_second

@@ -1,4 +1,4 @@
-"""Redeliver a failed event: a new run under the same workflow id, for what has failed."""
+"""Redeliver a failed event: start a new run under the same workflow id for what failed."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from operations.redelivery_plan import NotRedeliverable, plan_redelivery, redeli
 
 __all__ = ["NotRedeliverable", "Redelivered", "redeliver"]
 
-# In the memo of a run: the bulk redelivery that began it.
+# The memo in which a run names the bulk redelivery that started it.
 MARK = "redelivery"
 
 
 class Redelivered(NotRedeliverable):
-    """The event was redelivered since the run that is meant; `mark` says by what."""
+    """The event was redelivered after the given run. `mark` names the bulk redelivery, if any."""
 
     def __init__(self, run_id: str, mark: str | None) -> None:
         super().__init__("the event was redelivered since")
@@ -50,17 +50,17 @@ async def redeliver(
     latest_run: str | None = None,
     mark: str | None = None,
 ) -> str:
-    """Deliver again what has failed of an event, or of `rules` alone; returns the new run's id.
+    """Redeliver an event's failed deliveries, or only those of `rules`; return the new run's id.
 
-    The messages carry the same ids as before, so what did arrive is not counted twice. Today's
-    mappings and credentials are used. The new run has 72 hours of its own. With `connection` only
-    what failed there is delivered again, with `latest_run` only if that is the event's latest run
-    still; `mark` is kept in the new run's memo.
+    The messages have the same ids as before, so what did arrive is not counted twice. They use the
+    current mappings and credentials, and the new run has 72 hours of its own. `connection` selects
+    only what failed there. With `latest_run`, the event is redelivered only if that still is its
+    latest run. `mark` goes into the new run's memo.
 
     Raises:
-        EventNotFound: no such event, or past its retention.
-        NotRedeliverable: nothing of it has failed, it is still being delivered, or it can't be
-            read; or one of `rules` has no failed delivery. The message says which.
+        EventNotFound: the event does not exist, or is past its retention.
+        NotRedeliverable: nothing has failed, the event is still open or can't be read, or one of
+            `rules` has no failed delivery. The message says which.
         Redelivered: there is a later run than `latest_run`.
     """
     described = await describe_event(client, event_id)
@@ -98,7 +98,7 @@ async def _start(
     listing: TypedSearchAttributes,
 ) -> str:
     try:
-        # The server itself refuses it while a run is open and once one has completed.
+        # The server itself refuses it while a run is open or when one has completed.
         started = await client.start_workflow(
             "DeliverEvent",
             RawValue(Payload(metadata={"encoding": b"json/plain"}, data=data)),
@@ -126,9 +126,9 @@ def _failed_at(connection: str, log: EventLog, failed: Sequence[str]) -> list[st
 def _listing(
     described: WorkflowExecutionDescription, log: EventLog, mark: str | None
 ) -> TypedSearchAttributes:
-    """As the earlier run stood in lists, but neither held nor canceled, and marked as following it.
+    """Copy the earlier run's search attributes, without its state, and mark what is superseded.
 
-    A run that has ended can't be changed, so the one that supersedes it says so.
+    A run that has ended can't be changed, so the run that supersedes it has the mark.
     """
     present = described.typed_search_attributes
     pairs: list[SearchAttributePair[Any]] = [

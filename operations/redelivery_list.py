@@ -1,4 +1,4 @@
-"""The redeliveries of a workspace, latest first."""
+"""List the bulk redeliveries of a workspace, latest first."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ WITH_RESULT = 20
 async def list_redeliveries(
     client: Client, workspace: str, *, limit: int = 50
 ) -> list[RedeliveryStatus]:
-    """Without their progress, which only each one's own workflow knows. `workspace` is a UUID.
+    """List at most `limit` redeliveries; `workspace` is a UUID.
 
-    The latest ones come with their result.
+    The latest ones have their result. None has its progress, which only its own workflow knows.
     """
     query = f"WorkflowType = '{WORKFLOW}' AND {WORKSPACE.name} = '{workspace}'"
     latest: dict[str, RedeliveryStatus] = {}

@@ -1,4 +1,4 @@
-"""One page of a bulk redelivery: each event delivered again, or the reason why not."""
+"""Redeliver one page of a bulk redelivery: each event, or the reason why not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RedeliveryPages:
         self._client = client
 
     async def page(self, page: Page) -> PageDone:
-        """A few seconds' worth of events. Safe to repeat: what it began is recognized."""
+        """Redeliver a few seconds' worth of events. Safe to repeat: events it started are found."""
         size = max(1, min(round(page.per_second * PAGE_SECONDS), LARGEST_PAGE))
         runs, following = await selected_page(
             self._client, page.selection, size=size, cursor=page.cursor
@@ -63,5 +63,5 @@ class RedeliveryPages:
             )
         except Redelivered as err:
             if err.mark == selection.id:
-                return err.run_id  # by an earlier try, or before this was canceled
+                return err.run_id  # started by an earlier try, or before a cancellation
             raise

@@ -1,4 +1,4 @@
-"""Which deliveries of an ended run are made again, and the input of the run that makes them."""
+"""Decide which deliveries of an ended run are made again, and write the new run's input."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from delivery.result import Status
 from eventlog.history import RunFacts
 from eventlog.log import EventLog
 
-# Of the server's 2 MiB for one payload, so that the event has room beside what was done with it.
+# Of the 2 MiB that the server allows for one payload, half is left for the event itself.
 LARGEST_REDELIVERY = 1024 * 1024
 LARGEST_INPUT = 2 * 1024 * 1024 - 4096
 
-# A run ended from outside leaves deliveries that nobody decided to end.
+# The ends of a run that nobody asked for: its open deliveries count as failed.
 ENDED_FROM_OUTSIDE = ("terminated", "timed_out")
 
 
 class NotRedeliverable(Exception):
-    """Nothing of the event can be delivered again; the message says why."""
+    """The event can't be redelivered; the message says why."""
 
 
 def plan_redelivery(
     log: EventLog, facts: RunFacts, rules: Sequence[str] | None = None
 ) -> Redelivery:
-    """What a new run is told: the failed deliveries of `rules`, or all failed ones, are made again.
+    """Plan to make all failed deliveries again, or only those of `rules`.
 
-    `log` and `facts` are of the same run, the event's latest. In a run that was terminated or timed
-    out, a delivery that was still open counts as failed; one canceled before does not.
+    `log` and `facts` are of the event's latest run. If that was terminated or timed out, its open
+    deliveries count as failed, but not those canceled before.
 
     Raises:
         NotRedeliverable: the run is open, was delivered or canceled, or can't be read; or one of
@@ -59,12 +59,11 @@ def plan_redelivery(
 
 
 def redelivered_input(log: EventLog, facts: RunFacts, redelivery: Redelivery) -> bytes:
-    """The new run's input: the event as it came, its resolved timestamp, what was done with it.
+    """Write the new run's input: the event as it came, its resolved timestamp, the earlier runs.
 
     Raises:
-        NotRedeliverable: it can't be made to fit into one payload.
+        NotRedeliverable: it doesn't fit into one payload, even shortened.
     """
-
     timestamp = iso_milliseconds(log.timestamp) if log.timestamp else None
     fields = {**facts.input, "timestamp": timestamp}
     fields.pop("redelivery", None)
@@ -73,19 +72,20 @@ def redelivered_input(log: EventLog, facts: RunFacts, redelivery: Redelivery) ->
 
     def fits(redelivery: Redelivery) -> bool:
         nonlocal data
-        told = redelivery.model_dump_json(exclude_defaults=True).encode()
-        data = event[:-1] + b',"redelivery":' + told + b"}"
-        if len(told) > LARGEST_REDELIVERY or len(data) > LARGEST_INPUT:
+        earlier = redelivery.model_dump_json(exclude_defaults=True).encode()
+        data = event[:-1] + b',"redelivery":' + earlier + b"}"
+        if len(earlier) > LARGEST_REDELIVERY or len(data) > LARGEST_INPUT:
             return False
         try:
             read_event(data, event_id=log.event_id, started_at=facts.started_at)
         except InvalidEvent:
-            return False  # a request that was sent is nested deeper here than it was in the event
+            return False  # a recorded request is nested deeper here than it was in the event
         return True
 
     if redelivery.shortened_until(fits) is None:
         raise NotRedeliverable(
-            "the event is too large to be started again with the record of its deliveries"
+            "the event is too large to start again with the record of its deliveries; emit it as a "
+            "new one"
         )
     return data
 
@@ -116,7 +116,7 @@ def _has_failed(delivery: DeliveryLog, facts: RunFacts) -> bool:
 
 
 def _made_by(facts: RunFacts) -> set[str]:
-    """The rules for which this run made deliveries, others than earlier runs settled."""
+    """Return the rules for which this run, and not an earlier one, made deliveries."""
     return {rule.id for rule in facts.matched.rules} if facts.matched else set()
 
 
@@ -131,7 +131,7 @@ def _why_not(log: EventLog, rule: str) -> str:
 
 
 def _at_rest(delivery: DeliveryLog, failed: bool) -> DeliveryLog:
-    """With nothing planned or under way: its run has ended."""
+    """Return the delivery with nothing planned or in flight, since its run has ended."""
     return delivery.model_copy(
         update={
             "status": Status.FAILED if failed else delivery.status,

@@ -1,4 +1,4 @@
-"""What became of the events that a bulk redelivery has begun."""
+"""Read what became of the events that a bulk redelivery has started."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from eventlog.query import EventQuery
 
 @dataclass(frozen=True)
 class RedeliveryResult:
-    """Events, each by how it stands now; about so many have failed or were canceled unless `exact`.
+    """The number of events by how they stand now.
 
-    `redelivered_since` were redelivered by something else after this. `unknown` were begun without
-    a mark by which lists find them: by an earlier version, or a moment ago.
+    Unless `exact`, `failed_again` and `canceled` are estimates. `redelivered_since` counts events
+    that something else redelivered afterwards, `unknown` those that lists can't find yet, or that
+    an older release started without a mark.
     """
 
     delivered: int
@@ -34,7 +35,7 @@ class RedeliveryResult:
     exact: bool
 
     @property
-    def begun(self) -> int:
+    def started(self) -> int:
         known = self.delivered + self.failed_again + self.canceled + self.under_way
         return known + self.redelivered_since + self.unknown
 
@@ -42,7 +43,7 @@ class RedeliveryResult:
 async def read_result(
     client: Client, selection: Selection, progress: Progress | None
 ) -> RedeliveryResult | None:
-    """As lists know it, a moment late. None where no run can be marked yet."""
+    """Read the result from lists, which are a moment late. None if runs can't be marked yet."""
     query = EventQuery((selection.workspace,), redelivery=selection.id)
     try:
         counts = await count_events(client, query)
@@ -50,20 +51,20 @@ async def read_result(
         if is_unregistered(err, REDELIVERY):
             return None
         raise
-    begun = progress.redelivered if progress is not None else 0
+    started = progress.redelivered if progress is not None else 0
     return RedeliveryResult(
         delivered=counts.by_status[Status.COMPLETED],
         failed_again=counts.by_status[Status.FAILED],
         canceled=counts.by_status[Status.CANCELED],
         under_way=counts.by_status[Status.PROCESSING],
         redelivered_since=counts.superseded,
-        unknown=max(begun - counts.total - counts.superseded, 0),
+        unknown=max(started - counts.total - counts.superseded, 0),
         exact=counts.exact,
     )
 
 
 async def read_statuses(client: Client, outcomes: tuple[EventOutcome, ...]) -> dict[str, Status]:
-    """How the events that were begun stand now, by the id of the event that was sent."""
+    """Read how the events that were started stand now, by the id under which each was sent."""
     ids = [one.sent_event_id for one in outcomes if one.outcome != "skipped"]
     latest = await latest_runs(client, ids)
     return {id: (await ListedEvent.of(run)).status for id, run in latest.items()}

@@ -1,4 +1,4 @@
-"""One page of a list of runs, with a cursor that can be kept for as long as it takes."""
+"""List one page of runs, with a cursor that can be stored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from temporalio.client import Client, WorkflowExecution
 async def list_page(
     client: Client, query: str, *, size: int, cursor: str | None
 ) -> tuple[Sequence[WorkflowExecution], str | None]:
-    """The runs from `cursor` on, at most `size`, and the cursor of the next page."""
+    """Return at most `size` runs from `cursor` on, and the cursor of the next page."""
     token = base64.b64decode(cursor) if cursor is not None else None
     listing = client.list_workflows(query, page_size=size, next_page_token=token)
     await listing.fetch_next_page()

@@ -1,4 +1,4 @@
-"""The runs that a selection selects, as visibility lists them."""
+"""List and count the runs that a selection selects."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from operations.runs_page import list_page
 
 LARGEST_PAGE = 1_000
 
-# In the memo of an event that was sent anew: the original's id.
+# The memo in which an event that was sent again names its original.
 AGAIN_OF = "again_of"
 
 
 async def selected_page(
     client: Client, selection: Selection, *, size: int, cursor: str | None
 ) -> tuple[list[WorkflowExecution], str | None]:
-    """One page, latest ended first, an event once however many of its runs have failed.
+    """Return one page, latest ended first, and each event once, even if several runs failed.
 
-    Runs that have ended stay in their places between pages.
+    Runs that have ended keep their places between pages.
     """
     query = _query(selection)
     runs, following = await list_page(client, conditions(selection), size=size, cursor=cursor)
     admitted = [run for run in runs if query.admits(run) and _accepted(run, selection)]
     if selection.mode.sends_delivered_ones:
-        # What was sent again before stands for an original, which is what would be sent anew.
+        # What was itself sent again is left out: its original is what would be sent.
         return [run for run in admitted if AGAIN_OF not in await run.memo()], following
     return await _latest_of(client, admitted, selection), following
 
 
 async def selected_runs(client: Client, selection: Selection) -> AsyncIterator[WorkflowExecution]:
-    """All of them."""
+    """Go through all pages."""
     cursor = None
     while True:
         runs, cursor = await selected_page(client, selection, size=LARGEST_PAGE, cursor=cursor)
@@ -49,12 +49,12 @@ async def selected_runs(client: Client, selection: Selection) -> AsyncIterator[W
 
 
 async def count_runs(client: Client, selection: Selection) -> int:
-    """How many runs meet `conditions`: an event counts with each."""
+    """Count the runs that meet `conditions`: an event counts once for each of its runs."""
     return (await client.count_workflows(conditions(selection))).count
 
 
 async def count_left_out(client: Client, selection: Selection) -> int:
-    """About how many of these runs `selected_page` leaves out: as far as runs are marked."""
+    """Estimate, by the marks of runs, how many of these `selected_page` leaves out."""
     if selection.mode.sends_delivered_ones:
         again = f" AND {names.REDELIVERY.name} STARTS_WITH '{names.SENT_AGAIN}'"
         return await count_marked(client, conditions(selection) + again)
@@ -68,7 +68,7 @@ async def count_left_out(client: Client, selection: Selection) -> int:
 
 
 def conditions(selection: Selection) -> str:
-    """The list filter, a little wider than the selection: stores round what they keep."""
+    """Write the list filter, a little wider than the selection, since stores round times."""
     ended = f" AND CloseTime <= '{selection.as_of.isoformat()}'"
     accepted = accepted_around(selection.accepted_from, selection.accepted_to)
     return _query(selection).conditions() + accepted + ended
@@ -92,15 +92,15 @@ def _accepted(run: WorkflowExecution, selection: Selection) -> bool:
 async def _latest_of(
     client: Client, runs: Sequence[WorkflowExecution], selection: Selection
 ) -> list[WorkflowExecution]:
-    """Those that were their event's latest run when the selection was frozen.
+    """Keep the runs that were their event's latest when the selection was frozen.
 
-    What this redelivery itself has begun doesn't supersede them, whatever the clocks say.
+    Runs that this redelivery itself has started don't supersede them, whatever the clocks say.
     """
     own = names.redelivery_mark(names.AFTER_FAILED, selection.id)
 
     def before(run: WorkflowExecution) -> bool:
-        begun_by_this = run.typed_search_attributes.get(names.REDELIVERY) == own
-        return run.start_time <= selection.as_of and not begun_by_this
+        started_by_this = run.typed_search_attributes.get(names.REDELIVERY) == own
+        return run.start_time <= selection.as_of and not started_by_this
 
     latest = await latest_runs(client, [run.id for run in runs], among=before)
     return [run for run in runs if run.id in latest and latest[run.id].run_id == run.run_id]

@@ -1,4 +1,4 @@
-"""Send a delivered event anew: as a new event, which names the original."""
+"""Send a delivered event again, as a new event that names the original."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _KEPT = (names.WORKSPACE, names.EVENT, names.RESOURCE, names.RESOURCE_ID)
 
 
 async def send_again(client: Client, event_id: str, selection: Selection) -> str:
-    """Start it, for the rules by which it was delivered; returns the new event's id.
+    """Start the new event for the rules that delivered the original; return the new event's id.
 
-    The id is made of selection and original: sent twice by the same selection it starts once.
+    The id is made of selection and original, so the same selection starts it only once.
 
     Raises:
-        EventNotFound: no such event, or past its retention.
+        EventNotFound: the event does not exist, or is past its retention.
         NotRedeliverable: nothing of it was delivered by what the selection names.
     """
     described = await describe_event(client, event_id)
@@ -53,7 +53,7 @@ async def send_again(client: Client, event_id: str, selection: Selection) -> str
         raise NotRedeliverable("nothing of this event was delivered")
     new_id = selection.new_event_id(event_id)
     data = _input(log, rules, selection)
-    with suppress(WorkflowAlreadyStartedError):  # by an earlier try
+    with suppress(WorkflowAlreadyStartedError):  # an earlier try has started it
         await client.start_workflow(
             "DeliverEvent",
             RawValue(Payload(metadata={"encoding": b"json/plain"}, data=data)),

@@ -1,5 +1,5 @@
-"""Steer running deliveries: cancel an event or one rule's delivery, tell held ones to go on,
-bring a delivery's next attempt forward.
+"""Steer running deliveries: cancel an event or one delivery, continue held ones, bring a
+delivery's next attempt forward.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from eventlog.history import moment
 from eventlog.log import DeliveryLog
 from operations.next_attempt import is_scheduled, pending
 
-# An attempt due so soon is left alone.
+# An attempt that is due within this time is not brought forward.
 IMMINENT = timedelta(seconds=5)
 
 
 class AlreadyEnded(RuntimeError):
-    """There is nothing left to steer: the event or the delivery has ended."""
+    """The event or the delivery has ended, so there is nothing left to steer."""
 
 
 class AttemptImminent(RuntimeError):
-    """An attempt is in flight or due within seconds: there is nothing to bring forward."""
+    """An attempt is in flight or due within seconds, so there is nothing to bring forward."""
 
 
 class Held(RuntimeError):
-    """The delivery waits for its connection, not for a time: resume the connection instead."""
+    """The delivery waits for its connection, not for a time. Resume the connection instead."""
 
 
 async def cancel_event(client: Client, event_id: str) -> None:
-    """Cancel every delivery of an event that has not ended; requests in flight finish.
+    """Cancel every open delivery of an event; requests in flight finish.
 
     Raises:
         EventNotFound: no such event.
@@ -61,7 +61,7 @@ async def cancel_event(client: Client, event_id: str) -> None:
 
 
 async def cancel_delivery(client: Client, event_id: str, rule_id: str) -> DeliveryResult:
-    """Cancel one rule's delivery; answers with how it ended.
+    """Cancel one rule's delivery and return how it ended.
 
     Raises:
         EventNotFound: no such event, or no delivery of it for that rule.
@@ -92,7 +92,7 @@ async def cancel_delivery(client: Client, event_id: str, rule_id: str) -> Delive
 async def bring_forward(client: Client, event_id: str, rule_id: str, *, task_queue: str) -> None:
     """Make the next attempt of a waiting delivery now; its number and earlier attempts are kept.
 
-    A workflow of its own does so, so that nothing stays paused when a process dies meanwhile.
+    A separate workflow does it, so that nothing stays paused if a process dies meanwhile.
 
     Raises:
         EventNotFound: no such event, or no delivery of it for that rule.
@@ -129,11 +129,11 @@ async def resume_connection(
     task_queue: str,
     per_second: float = TOLD_PER_SECOND,
 ) -> str:
-    """Tell every run held for a connection that it is back; returns the id of what does so.
+    """Signal every run held for a connection to continue; return the id of the workflow doing it.
 
-    That is a workflow of its own, which tells `per_second` of them. Called again while it runs, it
-    looks again; so it does no harm to call this twice. One that is missed looks for itself within
-    the hour. The connection must have been made active before.
+    The connection must be active already. The workflow signals `per_second` runs a second. Calling
+    this twice does no harm: a workflow that is running searches once more. A run that is missed
+    tries by itself within an hour.
     """
     handle = await client.start_workflow(
         "ResumeConnection",
@@ -141,7 +141,7 @@ async def resume_connection(
         id=f"resume-{connection_id}",
         task_queue=task_queue,
         start_signal=RESUMED,
-        static_summary="deliveries held for a connection go on",
+        static_summary="deliveries held for a connection continue",
     )
     return handle.id
 
@@ -149,7 +149,7 @@ async def resume_connection(
 async def attempts_underway(
     client: Client, described: WorkflowExecutionDescription
 ) -> dict[str, AttemptList]:
-    """The attempts that pending activities carry, by activity id."""
+    """Read the attempts that pending activities carry, by activity id."""
     underway: dict[str, AttemptList] = {}
     for info in described.raw_description.pending_activities:
         if not info.heartbeat_details.payloads:
@@ -177,7 +177,7 @@ async def _why_none_waits(
     if found is None:
         return EventNotFound("no delivery of this event is for that rule")
     if found.held is not None:
-        return Held(f"{found.held}; resume the connection and the delivery goes on")
+        return Held(f"{found.held}; resume the connection, and the delivery continues")
     if found.status in (Status.COMPLETED, Status.FAILED, Status.CANCELED):
         return AlreadyEnded("this delivery has already ended")
     return AttemptImminent("the delivery is under way")

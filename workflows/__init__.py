@@ -1,1 +1,1 @@
-"""Deterministic code only: what happens to an event, step by step."""
+"""The workflows: deterministic code that decides what happens, step by step."""

@@ -1,4 +1,4 @@
-"""A waiting step's next attempt is made now, whoever dies meanwhile."""
+"""Bring a waiting step's next attempt forward, even if a worker dies meanwhile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="BringForward")
 class BringForward:
-    """It takes two calls of the engine; this is the record that both have to be made."""
+    """Makes sure that both calls to Temporal are made: pausing the activity and resuming it."""
 
     @workflow.run
     async def run(self, asked: Asked) -> None:

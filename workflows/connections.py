@@ -1,4 +1,4 @@
-"""What a run knows of its connections: which came back, and which of its deliveries they hold."""
+"""What a run knows of its connections: which were resumed, and which deliveries they hold."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 
 class Connections:
-    """Told by signals that a connection was resumed, and by deliveries that they are held.
+    """Counts the resumptions of each connection, and knows which deliveries are held.
 
     `on_change` is called with True when the first delivery becomes held and with False when the
-    last one goes on.
+    last one continues.
     """
 
     def __init__(self, on_change: Callable[[bool], None]) -> None:
@@ -22,7 +22,7 @@ class Connections:
         self._resumed[connection] += 1
 
     def times_resumed(self, connection: str) -> int:
-        """A count to compare with: taken before a try, so that no signal is missed during it."""
+        """Count the resumptions. Read it before a try, to notice a signal that comes during it."""
         return self._resumed[connection]
 
     def hold(self, rule: str, connection: str) -> None:

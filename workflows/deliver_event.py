@@ -1,4 +1,4 @@
-"""Match an event with rules; for each, identify the person, then track the event."""
+"""Match an event with rules; for each rule, identify the person, then track the event."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ with workflow.unsafe.imports_passed_through():
     from workflows.listing import listing_updates
 
 
-# Code that computes for more than two seconds is taken for hung, and its task tried again for ever.
-# Messages of so much input, counted once for each rule, are built in half of one, however odd.
+# A workflow task that computes for more than two seconds counts as deadlocked and is retried for
+# ever. Building messages from this many bytes, counted once for each rule, takes half a second at
+# most.
 BUILT_AT_ONCE = 1024 * 1024
-# Of events held to the limits of size: two of the largest, which take some 80 ms.
+# The same for events within the limits of size: two of the largest, about 80 ms.
 BUILT_IN_A_TASK = 512 * 1024
 BETWEEN = timedelta(milliseconds=1)
 
 
 @workflow.defn(name="DeliverEvent")
 class DeliverEvent:
-    """Delivers one event. The workflow's id is the event's id; its history is the delivery log."""
+    """Delivers one event. The workflow id is the event's id; the history is the delivery log."""
 
     def __init__(self) -> None:
         self._deliveries: dict[str, Delivery] = {}
@@ -74,7 +75,7 @@ class DeliverEvent:
     async def _deliver(self, event: Event, matched: MatchResult, *, at_once: int) -> EventResult:
         """Run the deliveries side by side, each isolated from the others.
 
-        In a redelivered event's result stand those too that earlier runs have made.
+        The result of a redelivery includes the deliveries that earlier runs made.
         """
         deadline = workflow.info().workflow_start_time + DELIVERY_DEADLINE
         earlier = event.redelivery
@@ -104,7 +105,7 @@ class DeliverEvent:
     async def _start_deliveries(
         self, tasks: list[asyncio.Task[DeliveryResult]], at_once: int
     ) -> None:
-        """Start those that `tasks` lacks; of a large event with many rules, a few at a time."""
+        """Start the deliveries missing in `tasks`: a few at a time if event and rules are many."""
         for number, delivery in enumerate(self._deliveries.values()):
             if number < len(tasks):
                 continue
@@ -114,17 +115,17 @@ class DeliverEvent:
 
     @workflow.signal(name=steering.CONNECTION_RESUMED)
     def connection_resumed(self, connection: str) -> None:
-        """The connection takes deliveries again: those held for it go on."""
+        """Continue the deliveries held for this connection, which accepts deliveries again."""
         self._connections.resume(connection)
 
     @workflow.signal(name=steering.KEEP_ATTEMPTS)
     def keep_attempts(self, kept: steering.KeepAttempts) -> None:
-        """Sent before the run is canceled, so that earlier attempts stay on record."""
+        """Remember attempts. Sent before the run is canceled, so that they stay on record."""
         self._kept = kept
 
     @workflow.update(name=steering.CANCEL_DELIVERY)
     async def cancel_delivery(self, request: steering.CancelDelivery) -> DeliveryResult:
-        """Cancel one rule's delivery and answer with how it ended."""
+        """Cancel one rule's delivery and return how it ended."""
         delivery = self._deliveries[request.rule]
         delivery.keep(request.attempts)
         delivery.cancel()
@@ -142,9 +143,9 @@ class DeliverEvent:
 
 
 def _read(raw: RawValue, *, with_payload: bool) -> Event:
-    """The event in the one argument; anything else fails the run, never the workflow task.
+    """Read the event from the argument. What can't be read fails the run, not the workflow task.
 
-    A large one may have to be refused, and reading its payload may take a second.
+    Without the payload at first if it is large: the event may be refused, and reading it is slow.
     """
     encoding = raw.payload.metadata.get("encoding", b"").decode(errors="replace")
     read = read_event if with_payload else read_without_payload
@@ -162,7 +163,7 @@ def _read(raw: RawValue, *, with_payload: bool) -> Event:
 
 
 def _read_large(raw: RawValue, event: Event, matched: MatchResult) -> Event:
-    """The whole event, unless it was accepted under the limits of size and is beyond them."""
+    """Read the whole event, unless the limits of size apply to it and it exceeds them."""
     accepted_at = workflow.info().workflow_start_time
     if event.redelivery is not None:
         accepted_at = event.redelivery.accepted_at
@@ -174,13 +175,13 @@ def _read_large(raw: RawValue, event: Event, matched: MatchResult) -> Event:
         if limited:
             check_payload_size(event.payload)
     except EventTooLarge as err:
-        _list(event, matched.model_copy(update={"rules": ()}))  # to be found in its workspace
+        _list(event, matched.model_copy(update={"rules": ()}))  # so that its workspace lists it
         raise _invalid(err) from None
     return event
 
 
 def _at_once(raw: RawValue, matched: MatchResult) -> int:
-    """How many deliveries of this event may be started in one task."""
+    """Return how many deliveries of this event may be started in one workflow task."""
     limited = matched.limited_since is not None
     most = BUILT_IN_A_TASK if limited else BUILT_AT_ONCE
     return max(1, most // max(1, len(raw.payload.data)))
@@ -214,7 +215,7 @@ async def _match(event: Event) -> MatchResult:
             retry_policy=MATCH_RULES_LOCALLY.retry,
         )
     except (ActivityError, ApplicationError) as err:
-        # What a local activity raised comes as it is, without an `ActivityError` around it.
+        # An error of a local activity arrives without an `ActivityError` around it.
         if is_cancelled_exception(err):
             raise
         matched = await workflow.execute_activity_method(
@@ -222,7 +223,7 @@ async def _match(event: Event) -> MatchResult:
             request,
             start_to_close_timeout=MATCH_RULES.start_to_close,
             retry_policy=MATCH_RULES.retry,
-            summary="match rules: the catalog was away",
+            summary="match rules: the catalog was unavailable",
         )
     this_release().check(matched, event.redelivery.builds if event.redelivery else ())
     if not matched.workspace_known:
@@ -231,7 +232,7 @@ async def _match(event: Event) -> MatchResult:
 
 
 def _list(event: Event, matched: MatchResult) -> None:
-    """Make the run findable: one upsert at most, of what the starter did not set."""
+    """Make the run findable: upsert, at most once, the attributes that the starter did not set."""
     info = workflow.info()
     accepted_at = event.redelivery.accepted_at if event.redelivery else info.workflow_start_time
     updates = listing_updates(event, matched, accepted_at, info.typed_search_attributes)

@@ -1,4 +1,4 @@
-"""One event × one rule: its calls in order (identify, then track); held while it has to wait."""
+"""One delivery, event × rule: its calls in order, and the waiting while it is held."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ ACTIVITIES: dict[Call, tuple[CallMethod, Policy]] = {
     "send": (Send.send, SEND),
 }
 
-# A held delivery looks for itself once an hour, should nobody tell it of its connection's return.
+# A held delivery tries again once an hour, in case it gets no signal that its connection is back.
 LOOK_AGAIN = timedelta(hours=1)
 
-# Of an error that isn't ours; how long they get is anybody's choice.
+# Longer messages, of errors that aren't ours, are cut.
 LONGEST_MESSAGE = 500
 
 CANCELED_BEFORE = "canceled before this call was made"
 
 
 class StepFailed(Exception):
-    """A step ended without being delivered."""
+    """A step that ended without being delivered."""
 
     def __init__(self, call: Call, result: StepResult, *, canceled: bool = False) -> None:
         super().__init__(result.message)
@@ -58,10 +58,10 @@ class StepFailed(Exception):
 
 
 class Delivery:
-    """Runs the calls in order and answers for this rule alone: it never raises.
+    """Runs the calls of one rule in order. It never raises, so it can't affect other rules.
 
-    All of them are made again when the event is redelivered; `earlier` is what runs before made of
-    them, whose attempts are carried along.
+    In a redelivery, `earlier` is what earlier runs did for this rule: all calls are made again, and
+    the earlier attempts are carried along.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Delivery:
         self._deadline = deadline
         self._connections = connections
         self._earlier = earlier
-        self._begun = False
+        self._started = False
         self._canceled = False
         self._kept: dict[str, AttemptList] = {}
         self._task: asyncio.Task[DeliveryResult] | None = None
@@ -90,15 +90,15 @@ class Delivery:
     def cancel(self) -> None:
         """Make no new attempt; a request in flight finishes and is recorded."""
         self._canceled = True
-        if self._task is not None and self._begun:  # else it would end without a result
+        if self._task is not None and self._started:  # otherwise it would end without a result
             self._task.cancel()
 
     def keep(self, attempts: dict[str, AttemptList]) -> None:
-        """Remember attempts that the engine forgets when it cancels an activity."""
+        """Remember attempts that Temporal drops when it cancels an activity."""
         self._kept.update(attempts)
 
     async def _run(self) -> DeliveryResult:
-        self._begun = True
+        self._started = True
         self.result = await self._deliver()
         return self.result
 
@@ -126,7 +126,7 @@ class Delivery:
         return self._ended(Status.COMPLETED, ended, warnings)
 
     def _ended_earlier(self) -> dict[Call, StepResult]:
-        """How the calls ended in runs before; empty for an event that is not redelivered."""
+        """Return how the calls ended in earlier runs; empty unless the event is redelivered."""
         calls = self._earlier.calls if self._earlier else ()
         return {call.call: result for call in calls if (result := call.step_result)}
 
@@ -173,7 +173,7 @@ class Delivery:
         )
 
     async def _hold(self, step: Step, result: StepResult, seen: int) -> None:
-        """Wait, without a request, until the connection is back or an hour has passed."""
+        """Wait, without a request, until the connection is resumed or an hour has passed."""
         wait = min(LOOK_AGAIN, self._deadline - workflow.now())
         self._connections.hold(self.rule.id, step.connection)
         try:
@@ -188,14 +188,14 @@ class Delivery:
         except asyncio.CancelledError:
             self._connections.release(self.rule.id)
             raise StepFailed(step.message.call, result, canceled=True) from None
-        # Not in a `finally`: that runs, too, when a worker that stops drops this coroutine, and
-        # then the engine can't be called.
+        # Not in a `finally`: that also runs when a stopping worker drops this coroutine, and then
+        # no workflow API can be called.
         self._connections.release(self.rule.id)
         if workflow.now() >= self._deadline:
             raise StepFailed(step.message.call, _given_up(step, result.message))
 
     def _result_of(self, err: ActivityError, step: Step) -> StepResult:
-        """What the activity said of its end, and its attempts, wherever the engine left them."""
+        """Read how the activity ended, and its attempts, wherever Temporal kept them."""
         cause = err.cause
         result = _told(cause) if isinstance(cause, ApplicationError) else None
         if result is None:
@@ -214,7 +214,7 @@ class Delivery:
                 message, code = _described(cause), OutcomeCode.INTERNAL_ERROR
             result = StepResult(outcome_code=code, message=message, attempts=attempts)
         if err.retry_state is RetryState.TIMEOUT:
-            # The next try would come after the deadline: the cause is the last refusal.
+            # The next try would be after the deadline: the cause is the last try's error.
             message = f"given up after 72 hours; last: {result.message}"
             return result.model_copy(update={"message": message})
         return result
@@ -242,7 +242,7 @@ def _is_hold(err: ActivityError) -> bool:
 
 
 def _told(cause: ApplicationError) -> StepResult | None:
-    """None for an error that doesn't say it as ours do."""
+    """Read the result in an error's details; None for an error that isn't ours."""
     try:
         return StepResult.model_validate(cause.details[0]) if cause.details else None
     except ValidationError:
@@ -250,7 +250,7 @@ def _told(cause: ApplicationError) -> StepResult | None:
 
 
 def _carried(cause: BaseException | None) -> AttemptList | None:
-    """The attempts that the last try handed on without a result of its own."""
+    """Read the attempts that the last try handed on, if it left no result."""
     details: Sequence[Any] = ()
     if isinstance(cause, ActivityTimeoutError):
         details = cause.last_heartbeat_details
@@ -283,5 +283,5 @@ def _last_code(attempts: AttemptList) -> OutcomeCode:
 
 
 def _in_short(step: StepResult) -> CallResult | None:
-    """None for a step of which no request was ever made."""
+    """Summarize a step; None if it made no attempt."""
     return CallResult.of(step) if step.attempts.count else None

@@ -1,4 +1,4 @@
-"""Which search attributes a run still lacks."""
+"""The search attributes that a run still lacks."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from delivery import search_attributes as names
 from delivery.event import Event
 from delivery.rule import MatchResult
 
-# The server ends a run that sets a search attribute of more than 2,048 bytes. An id takes 39, so of
-# the hundred rules that may match an event, half are listed.
+# The server ends a run that sets a search attribute of more than 2,048 bytes. An id needs 39, so
+# only half of the hundred rules that may match an event are listed.
 MOST_IDS = 50
 
 
 def listing_updates(
     event: Event, matched: MatchResult, accepted_at: datetime, present: TypedSearchAttributes
 ) -> list[SearchAttributeUpdate[Any]]:
-    """The updates that make an event findable, whoever started it.
+    """Return the updates that make an event findable, whoever started it.
 
-    A starter that knows them has set most already; a plain Temporal client has set none.
+    Our own starters have set most attributes already; a plain Temporal client has set none.
     """
     wanted: list[SearchAttributeUpdate[Any]] = [
         names.WORKSPACE.value_set(event.workspace),
@@ -43,7 +43,7 @@ def listing_updates(
 
 
 def _rules_and_connections(event: Event, matched: MatchResult) -> tuple[list[str], list[str]]:
-    """Of the event, those too of which a redelivery makes no delivery; the first 50 of each."""
+    """Return the ids, also of deliveries that a redelivery doesn't make again: 50 of each."""
     earlier = event.redelivery.earlier if event.redelivery else ()
     rules = [rule.id for rule in matched.rules]
     connections = {rule.connection for rule in matched.rules}

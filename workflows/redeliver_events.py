@@ -1,4 +1,4 @@
-"""Selected events are delivered again, page by page, at a pace."""
+"""Deliver selected events again, page by page, at a limited rate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST_HISTORY = 500
 
 @workflow.defn(name="RedeliverEvents")
 class RedeliverEvents:
-    """Its id is made of the selection, so one runs at a time for each."""
+    """A bulk redelivery. Its id is made of the selection, so only one runs for each."""
 
     @workflow.init
     def __init__(self, work: BulkRedelivery) -> None:
@@ -25,7 +25,7 @@ class RedeliverEvents:
 
     @workflow.run
     async def run(self, work: BulkRedelivery) -> Progress:
-        """Go through all pages. Canceled, it finishes the page it is at and ends."""
+        """Go through all pages. When canceled, finish the current page and end."""
         while True:
             page = asyncio.create_task(self._redeliver())
             try:

@@ -1,4 +1,4 @@
-"""A connection takes deliveries again: those held for it are told, page by page."""
+"""Signal the runs held for a connection to continue, page by page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.tell_held import TELL_HELD, TellHeld
     from delivery.resume import RESUMED, HeldPage, HeldTold, Resume, Resumed
 
-# What became held a moment ago shows in lists a moment later; longer each time, for a backlog.
+# Lists show a moment late what was just held. The waits double, in case lists lag far behind.
 LOOK_AGAIN = timedelta(seconds=2)
 LOOKS = 5
 LONGEST_HISTORY = 500
@@ -18,7 +18,7 @@ LONGEST_HISTORY = 500
 
 @workflow.defn(name="ResumeConnection")
 class ResumeConnection:
-    """One runs at a time for a connection; resuming it again makes that one look again."""
+    """Signals the runs held for a connection. If it runs already, it is made to search again."""
 
     @workflow.init
     def __init__(self, resume: Resume) -> None:
@@ -28,9 +28,9 @@ class ResumeConnection:
 
     @workflow.run
     async def run(self, resume: Resume) -> Resumed:
-        """Tell all that are held, then look again, at least once, until nobody is.
+        """Signal all held runs, then search again, at least once, until none is found.
 
-        One that is missed all the same looks for itself within the hour.
+        A run that is missed nevertheless tries by itself within an hour.
         """
         while self._asked:
             self._asked = False
@@ -54,7 +54,7 @@ class ResumeConnection:
         return True
 
     async def _tell_all(self) -> bool:
-        """Page by page; whether there was anybody to tell."""
+        """Signal all held runs, page by page; return whether there were any."""
         before = self._progress.told
         while True:
             page = await self._tell()
@@ -77,5 +77,5 @@ class ResumeConnection:
             ),
             start_to_close_timeout=TELL_HELD.start_to_close,
             retry_policy=TELL_HELD.retry,
-            summary=f"{self._progress.told} told so far",
+            summary=f"{self._progress.told} signaled so far",
         )

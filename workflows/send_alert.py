@@ -1,4 +1,4 @@
-"""One alert is delivered, durably. Of an alert that fails nobody is alerted."""
+"""Send one alert durably. An alert that can't be sent raises no further alert."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="SendAlert")
 class SendAlert:
-    """Its id is the alert's, so the same alert is sent once however often it is found."""
+    """Sends one alert. The workflow id is made of the alert's, so each is sent only once."""
 
     @workflow.run
     async def run(self, alert: Alert) -> int:

@@ -1,4 +1,4 @@
-"""Looks at the whole from time to time, and has alerts sent of what is new."""
+"""Search for problems at intervals, and send an alert for each new one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_HISTORY = 1_000
 
 @workflow.defn(name="WatchDeliveries")
 class WatchDeliveries:
-    """One for a task queue. Deliveries know nothing of it, so it costs them nothing."""
+    """One per task queue. It reads lists and the catalog, so it costs deliveries nothing."""
 
     @workflow.run
     async def run(self, known: Known) -> None:
@@ -39,11 +39,11 @@ class WatchDeliveries:
         workflow.continue_as_new(known)
 
 
-# It never ends: pinned to the build that it began with, that build could never be taken away. The
-# server takes a behaviour from versioned workers alone, so those have a definition of their own.
+# A watch never ends, so a build that it were pinned to could never be retired. The server accepts a
+# versioning behavior only from versioned workers, so those have a definition of their own.
 @workflow.defn(name="WatchDeliveries", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class WatchDeliveriesOnAnyBuild(WatchDeliveries):
-    """The same for workers that name a deployment."""
+    """The same workflow for workers that name a deployment."""
 
     @workflow.run
     async def run(self, known: Known) -> None:
@@ -51,7 +51,7 @@ class WatchDeliveriesOnAnyBuild(WatchDeliveries):
 
 
 async def _send(alert: Alert) -> None:
-    """Begin to; how it ends is its own affair."""
+    """Start sending an alert, without waiting for the end."""
     with suppress(WorkflowAlreadyStartedError):
         await workflow.start_child_workflow(
             SendAlert.run,

@@ -166,7 +166,7 @@ async def test_an_answer_is_on_record_whatever_the_catalog_does(
             raise LookupError("not an error of the catalog's own")
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("activities.sender.TELL_SECONDS", 0.2)
+    monkeypatch.setattr("activities.sender.STORE_SECONDS", 0.2)
     monkeypatch.setattr(stack.catalog.credentials, telling, in_trouble)
     stack.sim.fail("identify", fault=Fault(status=status, headers={"Retry-After": "600"}))
     call = await waiting_call(stack)
@@ -193,7 +193,7 @@ async def test_a_catalog_that_does_not_answer_costs_no_request(
 
 
 def test_a_try_fits_into_its_time_with_room_to_spare() -> None:
-    longest = sender.READY_SECONDS + TOTAL_TIMEOUT_SECONDS + sender.TELL_SECONDS
+    longest = sender.READY_SECONDS + TOTAL_TIMEOUT_SECONDS + sender.STORE_SECONDS
     assert CALL_POLICY.start_to_close is not None
     assert timedelta(seconds=longest + 5) <= CALL_POLICY.start_to_close
     assert sender.TEST_WAIT < sender.READY_SECONDS

@@ -84,7 +84,7 @@ async def test_a_file_that_was_cut_off_is_completed(stack: Stack, tmp_path: Path
     file.write_text("hello\n")
     refused = await command(stack, "export", "--output", str(file))
     assert refused.code == 4
-    assert "not one of an export" in refused.err
+    assert "not a line of an export" in refused.err
 
 
 async def test_lines_hold_the_whole_log(stack: Stack) -> None:
@@ -100,5 +100,5 @@ async def test_lines_hold_the_whole_log(stack: Stack) -> None:
 
 @pytest.mark.parametrize("line", ["", "{}", "[]", "null", '{"closed_at": "x", "run_id": "y"}'])
 def test_what_is_no_line_of_an_export_is_refused(line: str) -> None:
-    with pytest.raises(ValueError, match="not one of an export"):
+    with pytest.raises(ValueError, match="not a line of an export"):
         read_mark(line)

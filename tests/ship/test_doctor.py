@@ -138,7 +138,7 @@ async def test_rules_are_listed_whose_recent_events_the_newest_build_would_send_
     ]
     assert len(said) == 2
     [about_padded] = [text for text in said if padded.id in text]
-    assert "would send 1 of 2 recent events otherwise: userId would differ" in about_padded
+    assert "would send 1 of 2 recent events differently: userId would differ" in about_padded
     [about_refused] = [text for text in said if refused.id in text]
     assert f"trait email would differ; {NOT_AN_ADDRESS}" in about_refused
     assert alike.id not in ended.out

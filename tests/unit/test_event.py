@@ -114,8 +114,8 @@ def test_a_missing_field_is_named(name):
         ("only_rules", [RULE] * 101, "names 101 rules, limit 100"),
         ("test", "true", "must be true or false"),
         ("test", 1, "must be true or false"),
-        ("redelivery", {}, "service alone"),
-        ("redelivery", "yes", "service alone"),
+        ("redelivery", {}, "only by the service"),
+        ("redelivery", "yes", "only by the service"),
     ],
 )
 def test_what_can_not_be_read_is_refused_by_field_and_reason(name, value, reason):

@@ -61,7 +61,7 @@ def test_an_address_is_known_by_its_form(text, holds):
         ("", "a string"),
         ([], "a list"),
         ({}, "an object"),
-        (b"", "no JSON"),
+        (b"", "a value that JSON doesn't have"),
     ],
 )
 def test_a_kind_is_called_as_json_calls_it(value, name):

@@ -8,7 +8,7 @@ from bisect import bisect_left
 
 import pytest
 
-from activities.lane import LONGEST_AWAY, LONGEST_WAIT, RECOVERY, Away, Go, Lane
+from activities.lane import LONGEST_DELAY, LONGEST_WAIT, RECOVERY, Away, Go, Lane
 
 
 def sent(lane: Lane, arrivals: list[float], *, takes: float = 0.01) -> list[float]:
@@ -87,7 +87,7 @@ def test_idle_lane_takes_whoever_comes_though_many_are_away():
     lane = Lane(places=4, per_second=900)
     for _ in range(100):
         lane.enter(0.0, came_back=False)
-    for began in list(lane._begun):
+    for began in list(lane._in_flight):
         lane.leave(0.2, began)
     assert isinstance(lane.enter(0.2, came_back=False), Go)
 
@@ -100,7 +100,7 @@ def test_each_is_sent_away_for_longer_than_the_one_before_but_not_for_ever():
     assert len(aways) == 200
     assert aways == sorted(aways)
     assert aways[0] >= 10
-    assert aways[-1] == LONGEST_AWAY
+    assert aways[-1] == LONGEST_DELAY
 
 
 @pytest.mark.parametrize("count", [3_000, 10_000])

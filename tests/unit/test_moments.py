@@ -63,7 +63,7 @@ def test_iso_8601_is_read_in_the_zone_where_it_names_none(text, expected):
     ],
 )
 def test_any_other_form_and_what_does_not_exist_is_refused(text):
-    with pytest.raises(ValueError, match=r"is no ISO|does not exist"):
+    with pytest.raises(ValueError, match=r"is not an ISO|does not exist"):
         read_iso(text, UTC)
 
 

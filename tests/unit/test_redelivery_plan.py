@@ -206,7 +206,7 @@ def test_a_large_event_leaves_less_room_and_one_too_large_is_refused():
     facts.input = event_fields(payload={"bio": "x" * (LARGEST_INPUT - 900_000)})
     assert len(redelivered(log, facts)[0]) <= LARGEST_INPUT
     facts.input = event_fields(payload={"bio": "x" * (LARGEST_INPUT - 1_000)})
-    with pytest.raises(NotRedeliverable, match="too large to be started again"):
+    with pytest.raises(NotRedeliverable, match="too large to start again"):
         redelivered(log, facts)
 
 
