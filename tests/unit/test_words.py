@@ -1,0 +1,46 @@
+"""The check for words finds them where prose stands, and nowhere else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools.words import findings
+
+PROSE = {
+    "docstring": '"""Deliver it anew."""\n',
+    "docstring over two lines": '"""Tell the\nworker."""\n',
+    "comment": "x = 1  # while the vendor is away\n",
+    "comment over two lines": "# the text is\n# no JSON\n",
+    "text": 'raise ValueError("the behaviour is unknown")\n',
+    "joined text": 'x = f"{x} is " "no UUID"\n',
+}
+
+
+@pytest.mark.parametrize("source", PROSE.values(), ids=PROSE)
+def test_a_word_to_avoid_is_found(tmp_path: Path, source: str) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(source)
+    assert len(list(findings(path))) == 1
+
+
+def test_a_word_to_avoid_is_found_in_a_template(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text('<p class="away">{{ begin }}</p>\n<p>Mend it.</p>\n')
+    [found] = findings(path)
+    assert f"{path}:2: “Mend”" in found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""Read `told` right away; there is no limit, and it stands alone."""\n',
+        'fields = {"begin": tell, "told": alone}\n',
+        "def away(begin: str) -> None: ...\n",
+    ],
+)
+def test_names_and_idioms_are_left_in_peace(tmp_path: Path, source: str) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(source)
+    assert list(findings(path)) == []
