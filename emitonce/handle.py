@@ -1,9 +1,9 @@
-"""An event that was emitted before: how it ended, and its log."""
+"""An event that was emitted before, and how it ended."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError
@@ -12,9 +12,6 @@ from temporalio.service import RPCError, RPCStatusCode
 from emitonce.accepted import AcceptedEvent
 from emitonce.errors import DeliveryFailed, EmitError, EventCanceled, EventNotFound, InvalidEvent
 from emitonce.rpc import refusal
-
-if TYPE_CHECKING:
-    from eventlog.log import EventLog
 
 
 class EventHandle:
@@ -46,29 +43,6 @@ class EventHandle:
             raise _failure(self.id, err.cause) from err
         except RPCError as err:
             raise _unknown(self.id, err) from err
-
-    async def log(self) -> EventLog:
-        """The event's delivery log as it stands now, every attempt on record.
-
-        Reads Temporal's history with the server's own reader, so it needs the server's packages.
-
-        Raises:
-            EventNotFound: it is unknown, or past its retention.
-            CannotDecode: it was encrypted, and its key is missing here.
-        """
-        try:
-            from eventlog.fetch import EventNotFound as NoRun
-            from eventlog.fetch import read_event_log
-        except ModuleNotFoundError:
-            raise EmitError(
-                "the delivery log is read with the server's packages, which are not here: ask the "
-                f"HTTP API, GET /api/v1/events/{self.id}"
-            ) from None
-
-        try:
-            return await read_event_log(self._client, self.id)
-        except NoRun as err:
-            raise EventNotFound(str(err)) from None
 
 
 class StartedEvent(AcceptedEvent, EventHandle):

@@ -51,7 +51,7 @@ def emit(
         )
         if not wait:
             return handle, None
-        return handle, await log_when_ended(handle)
+        return handle, await log_when_ended(emitter.client, handle)
 
     handle, log = with_parts(run)
     if log is None:

@@ -18,6 +18,7 @@ from destinations.destination import Client as DestinationClient
 from emitonce import DeliveryFailed, Emitter, EventCanceled, EventHandle, InvalidEvent
 from emitonce.start import EventStarter
 from engine.connect import connect
+from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
 from process import open_catalog, open_clients
 from settings import Secrets, Settings, SettingsError, load_secrets
@@ -122,11 +123,11 @@ async def open_parts(*, check_keys: bool = True) -> AsyncIterator[Parts]:
         yield Parts(settings, secrets, catalog, organisation.id, exits)
 
 
-async def log_when_ended(handle: EventHandle) -> EventLog:
+async def log_when_ended(client: Client, handle: EventHandle) -> EventLog:
     """Wait until every delivery has ended; how is in the log."""
     with contextlib.suppress(DeliveryFailed, InvalidEvent, EventCanceled):
         await handle.result()
-    return await handle.log()
+    return await read_event_log(client, handle.id)
 
 
 def with_parts(command: Callable[[Parts], Awaitable[T]], *, check_keys: bool = True) -> T:

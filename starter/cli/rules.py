@@ -158,7 +158,7 @@ def send_test(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
         handle = await starter.start(
             known.workspace, known.event, given, only_rules=[known.id], test=True
         )
-        return await log_when_ended(handle)
+        return await log_when_ended(starter.client, handle)
 
     log = with_parts(run)
     if as_json:

@@ -56,7 +56,7 @@ async def _deliver(parts: Parts, region: str) -> EventLog:
     emitter = await parts.emitter()
     handle = await emitter.emit(EVENT, PAYLOAD, workspace=workspace)
     say(f"accepted as event {handle.id}; waiting for its deliveries")
-    return await log_when_ended(handle)
+    return await log_when_ended(emitter.client, handle)
 
 
 async def _workspace(parts: Parts) -> str:

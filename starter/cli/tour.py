@@ -13,6 +13,7 @@ from destinations.customerio.simulator import US_KEY, Fault
 from destinations.destination import Verdict
 from emitonce import EventHandle
 from emitonce.errors import DeliveryFailed
+from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
 from starter.cli import tour_view
 from starter.cli.parts import CREATED_BY
@@ -156,7 +157,7 @@ class Tour:
             await handle.result()
         except DeliveryFailed as failed:
             self._tell(str(failed))
-        log = await handle.log()
+        log = await read_event_log(self.stack.client, handle.id)
         self.events.append(log)
         if not self.quiet:
             tour_view.show_event(self.stack, log)

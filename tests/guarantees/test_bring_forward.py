@@ -42,7 +42,7 @@ async def test_the_next_attempt_is_made_at_once(stack: Stack, call: str) -> None
     await stack.log_when(handle, waits)
     await bring_forward(stack.client, handle.id, rule.id, task_queue=stack.task_queue)
     assert (await handle.result())["status"] == "completed"
-    log = (await handle.log()).deliveries[0].call(call)  # type: ignore[arg-type]
+    log = (await stack.log(handle)).deliveries[0].call(call)  # type: ignore[arg-type]
     assert log is not None
     assert [(a.number, a.status_code) for a in log.attempts] == [(1, 503), (2, 200)]
     first, again = [request for request in stack.calls() if request.call == call]
@@ -60,7 +60,7 @@ async def test_again_and_again(stack: Stack) -> None:
         )
         await bring_forward(stack.client, handle.id, rule.id, task_queue=stack.task_queue)
     await handle.result()
-    [delivery] = (await handle.log()).deliveries
+    [delivery] = (await stack.log(handle)).deliveries
     assert delivery.identify is not None
     assert [attempt.number for attempt in delivery.identify.attempts] == [1, 2, 3]
 
@@ -123,7 +123,7 @@ async def test_no_crash_between_the_calls_strands_it(temporal: Client, database:
         async with stack.make_worker():
             async with asyncio.timeout(60):
                 await handle.result()
-        [delivery] = (await handle.log()).deliveries
+        [delivery] = (await stack.log(handle)).deliveries
         assert delivery.identify is not None
         assert [(a.number, a.status_code) for a in delivery.identify.attempts] == [
             (1, 503),

@@ -36,7 +36,7 @@ async def test_a_request_in_flight_finishes_and_is_recorded(stack: Stack) -> Non
     assert stack.calls()[0].answered is None
     with pytest.raises(EventCanceled):
         await handle.result()
-    log = await handle.log()
+    log = await stack.log(handle)
     [delivery] = log.deliveries
     assert log.status == delivery.status == "canceled"
     assert delivery.identify is not None
@@ -104,7 +104,7 @@ async def test_one_rule_s_delivery_is_canceled_and_the_other_goes_on(stack: Stac
     result = await handle.result()
     assert result["status"] == "completed"
     assert result["completed_count"] == 1
-    log = await handle.log()
+    log = await stack.log(handle)
     by_rule = {delivery.rule: delivery for delivery in log.deliveries}
     assert by_rule[waiting.id].status == "canceled"
     assert by_rule[other.id].status == "completed"

@@ -54,7 +54,7 @@ async def test_a_refused_key_holds_the_delivery_until_it_is_replaced(stack: Stac
     assert [request.status for request in stack.calls()] == [401, 200, 200]
     assert stack.calls()[0].raw == stack.calls()[1].raw
 
-    [delivery] = (await handle.log()).deliveries
+    [delivery] = (await stack.log(handle)).deliveries
     assert delivery.held is None
     assert delivery.identify is not None
     assert [attempt.outcome_code for attempt in delivery.identify.attempts] == [

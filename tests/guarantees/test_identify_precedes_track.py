@@ -40,7 +40,7 @@ async def test_failed_identify_stops_track(stack: Stack, status: int) -> None:
     assert delivery["identify"]["status_code"] == status
     assert delivery["identify"]["outcome_code"] == "rejected_client_error"
     assert delivery["track"] is None
-    assert (await handle.log()).deliveries[0].track is None
+    assert (await stack.log(handle)).deliveries[0].track is None
 
 
 async def test_failed_track_leaves_identify_on_record(stack: Stack) -> None:

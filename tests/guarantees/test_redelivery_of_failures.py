@@ -27,7 +27,7 @@ async def test_it_sends_the_same_messages_and_keeps_earlier_attempts(stack: Stac
     assert [request.call for request in stack.calls()] == ["identify", "track"] * 2
     ids = [str(request.body["messageId"]) for request in stack.calls()]
     assert ids[:2] == ids[2:]
-    log = await handle.log()
+    log = await stack.log(handle)
     assert (log.event_id, log.run_id, log.accepted_at) == (handle.id, run, failed.accepted_at)
     [delivery] = log.deliveries
     assert delivery.identify is not None

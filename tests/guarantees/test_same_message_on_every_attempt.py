@@ -26,7 +26,7 @@ async def test_identical_bytes_and_message_id_on_every_attempt(stack: Stack) -> 
     assert made(stack, "identify")[0].body["messageId"] != made(stack, "track")[0].body["messageId"]
 
     # And every one is told with its answer.
-    [told] = (await handle.log()).deliveries
+    [told] = (await stack.log(handle)).deliveries
     assert told.attempt_count == 5
     assert told.identify is not None
     attempts = told.identify.attempts

@@ -25,7 +25,7 @@ async def test_it_is_the_moment_of_acceptance_even_when_no_worker_was_there(
             await handle.result()
         accepted = iso_milliseconds(described.start_time)
         assert {request.body["timestamp"] for request in stack.calls()} == {accepted}
-        log = await handle.log()
+        log = await stack.log(handle)
         assert log.timestamp is not None
         assert iso_milliseconds(log.timestamp) == accepted
 

@@ -15,7 +15,7 @@ async def test_it_runs_the_rule_named_and_no_other(stack: Stack) -> None:
     result = await handle.result()
     assert [delivery["rule"] for delivery in result["deliveries"]] == [rule.id]
     assert [event.name for event in stack.sim.events] == ["Tried"]
-    assert (await handle.log()).test
+    assert (await stack.log(handle)).test
     described = await stack.client.get_workflow_handle(handle.id).describe()
     assert described.typed_search_attributes[STATE] == TEST
 

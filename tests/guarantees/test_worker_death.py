@@ -57,7 +57,7 @@ async def test_a_worker_killed_between_identify_and_track_loses_nothing(
             first, again = calls(stack, user, call)
             assert first.raw == again.raw
 
-        [delivery] = (await handles["at_track"].log()).deliveries
+        [delivery] = (await stack.log(handles["at_track"])).deliveries
         assert delivery.track is not None
         lost, delivered = delivery.track.attempts
         assert lost.outcome_code == "internal_error"
@@ -80,12 +80,12 @@ async def test_a_worker_that_is_stopped_lets_its_request_finish(
         assert stack.calls()[0].status == 200
 
         async def recorded() -> bool:
-            [delivery] = (await handle.log()).deliveries
+            [delivery] = (await stack.log(handle)).deliveries
             return delivery.identify is not None and delivery.identify.status_code == 200
 
         await eventually(recorded)
         async with worker_process(stack):
             await handle.result()
         assert [request.call for request in stack.calls()] == ["identify", "track"]
-        [delivery] = (await handle.log()).deliveries
+        [delivery] = (await stack.log(handle)).deliveries
         assert delivery.attempt_count == 2

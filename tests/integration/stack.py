@@ -30,6 +30,7 @@ from destinations.registry import this_release
 from emitonce import Emitter, EventHandle
 from emitonce.ids import resource_id_hash
 from emitonce.start import EventStarter
+from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
 from settings import Settings
 from worker import make_worker
@@ -125,6 +126,9 @@ class Stack:
             self.workspace, event, SAMPLE if payload is None else payload, **fields
         )
 
+    async def log(self, handle: EventHandle) -> EventLog:
+        return await read_event_log(self.client, handle.id)
+
     async def ended(self, handle: EventHandle) -> EventLog:
         """The log once the run has ended, whichever way."""
         run = self.client.get_workflow_handle(handle.id)
@@ -133,8 +137,8 @@ class Stack:
         except TimeoutError:
             raise
         except Exception:  # how it ended is in the log
-            return await handle.log()
-        return await handle.log()
+            return await self.log(handle)
+        return await self.log(handle)
 
     async def log_when(
         self, handle: EventHandle, condition: Callable[[EventLog], bool], *, within: float = 20
@@ -144,11 +148,11 @@ class Stack:
         Raises:
             AssertionError: it isn't within so many seconds.
         """
-        log = await handle.log()
+        log = await self.log(handle)
 
         async def holds() -> bool:
             nonlocal log
-            log = await handle.log()
+            log = await self.log(handle)
             return condition(log)
 
         await eventually(holds, within=within)

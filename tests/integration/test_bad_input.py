@@ -119,7 +119,7 @@ async def test_what_nobody_checked_ends_the_run(shared_stack: Stack, case: str) 
     with pytest.raises(InvalidEvent, match=re.escape(message)) as refused:
         await handle.result()
     assert "test@example.com" not in str(refused.value)
-    log = await handle.log()
+    log = await shared_stack.log(handle)
     assert log.status == "failed"
     assert log.error == str(refused.value)
     assert not await task_failures(shared_stack.client, handle.id)

@@ -124,7 +124,7 @@ async def test_a_proper_start_is_delivered(foreign: Client, stack: Stack) -> Non
     assert result["status"] == "completed"
     assert [request.call for request in stack.calls()] == ["identify", "track"]
     assert [stored.name for stored in stack.sim.events] == ["Signed Up"]
-    log = await stack.emitter.get(run.id).log()
+    log = await stack.log(stack.emitter.get(run.id))
     assert (log.status, log.payload) == ("completed", PAYLOAD)
 
 
@@ -149,7 +149,7 @@ async def test_a_wrong_start_ends_the_run_in_words(
     assert cause.details[0].keys() == {"field", "reason"}
     assert not await task_failures(foreign, run.id)
     assert not shared_stack.calls()
-    log = await shared_stack.emitter.get(run.id).log()
+    log = await shared_stack.log(shared_stack.emitter.get(run.id))
     assert (log.status, log.error) == ("failed", cause.message)
 
 
@@ -202,7 +202,7 @@ async def test_a_wrong_signal_leaves_the_delivery_alone(
 
     await eventually(seen)
     assert not await task_failures(foreign, run.id)
-    assert waits(await handle.log())
+    assert waits(await stack.log(handle))
     await run.terminate()
 
 
@@ -217,5 +217,5 @@ async def test_a_wrong_update_is_refused(foreign: Client, stack: Stack) -> None:
         with pytest.raises(WorkflowUpdateFailedError):
             await run.execute_update("cancel_delivery", args=args)
     assert not await task_failures(foreign, run.id)
-    assert is_held(await handle.log())
+    assert is_held(await stack.log(handle))
     await run.terminate()

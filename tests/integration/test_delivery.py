@@ -17,7 +17,7 @@ async def test_identify_then_track(stack: Stack) -> None:
     assert list(identify.body["traits"]) == ["email", "first_name", "last_name", "plan"]
     assert track.body["event"] == "Signed Up"
     assert "properties" not in track.body
-    log = await handle.log()
+    log = await stack.log(handle)
     assert log.payload == SAMPLE
     [delivery] = log.deliveries
     assert delivery.rule == rule.id

@@ -64,7 +64,7 @@ async def test_too_large_an_event_ends_as_invalid_and_is_found_in_its_workspace(
     assert (cause.type, cause.message[: len(told)]) == ("InvalidEvent", told)
     assert not await task_failures(stack.client, run.id)
     assert not stack.calls()
-    log = await stack.emitter.get(run.id).log()
+    log = await stack.log(stack.emitter.get(run.id))
     assert (log.status, log.error) == ("failed", cause.message)
 
     async def listed() -> bool:

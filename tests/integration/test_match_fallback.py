@@ -28,7 +28,7 @@ async def test_a_failed_lookup_is_repeated_as_an_ordinary_activity(
     handle = await stack.emitter.emit("user.signup", {"userId": "usr_1"}, workspace=stack.workspace)
     await handle.result()
     assert failed
-    assert (await handle.log()).status is Status.COMPLETED
+    assert (await stack.log(handle)).status is Status.COMPLETED
     scheduled = [
         event.activity_task_scheduled_event_attributes.activity_type.name
         async for event in stack.client.get_workflow_handle(handle.id).fetch_history_events()

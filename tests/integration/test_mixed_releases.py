@@ -84,5 +84,5 @@ async def test_redelivery_of_what_a_newer_release_sent_waits_for_that_release(
     failure = (await task_failures(stack.client, handle.id))[0]
     assert "build 99" in failure.workflow_task_failed_event_attributes.failure.message
     assert len(stack.calls()) == 2  # nothing since
-    assert (await handle.log()).status == "pending"
+    assert (await stack.log(handle)).status == "pending"
     await stack.client.get_workflow_handle(handle.id).terminate()

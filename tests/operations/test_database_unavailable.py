@@ -93,7 +93,7 @@ async def test_events_are_accepted_without_postgresql_and_delivered_when_it_is_b
         server = await EmbeddedPostgres.start(data_dir, durable=False)
         run = stack.client.get_workflow_handle(created["id"])
         await run.result()
-        log = await stack.emitter.get(created["id"]).log()
+        log = await stack.log(stack.emitter.get(created["id"]))
         assert log.status is Status.COMPLETED
         assert len(stack.calls(user="usr_meanwhile")) == 2
     await server.stop()

@@ -40,7 +40,7 @@ async def test_every_ended_run_is_there_once_oldest_end_first(
     stack.sim.fail("identify", fault=Fault(status=400), nth=[1])
     handles = await emit_many(stack, (f"person-{number}" for number in range(25)))
     await all_ended(stack, handles.values())
-    [failed] = [handle for handle in handles.values() if (await handle.log()).status == "failed"]
+    [failed] = [h for h in handles.values() if (await stack.log(h)).status == "failed"]
     await redeliver(stack.client, failed.id)
     await all_ended(stack, [failed])
     stack.sim.fail("identify", fault=Fault(status=503))
@@ -54,7 +54,7 @@ async def test_every_ended_run_is_there_once_oldest_end_first(
     assert {one.event_id for one in found} == {handle.id for handle in handles.values()}
     of_failed = [one.log for one in found if one.event_id == failed.id]
     assert [log.status for log in of_failed if log] == ["failed", "completed"]
-    assert of_failed[-1] == await failed.log()
+    assert of_failed[-1] == await stack.log(failed)
     await stack.client.get_workflow_handle(under_way.id).terminate()
 
 
@@ -95,7 +95,7 @@ async def test_lines_hold_the_whole_log(stack: Stack) -> None:
     [one] = await exported(stack)
     fields = json.loads(one.line())
     assert fields["event_id"] == handle.id
-    assert fields["log"] == (await handle.log()).model_dump(mode="json")
+    assert fields["log"] == (await stack.log(handle)).model_dump(mode="json")
 
 
 @pytest.mark.parametrize("line", ["", "{}", "[]", "null", '{"closed_at": "x", "run_id": "y"}'])

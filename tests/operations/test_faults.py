@@ -12,9 +12,9 @@ from delivery.mapping_schema import MappingSchema
 from delivery.result import Status
 from destinations.customerio.build import DEFAULT_MAPPING
 from destinations.customerio.simulator import Fault
-from emitonce import EventNotFound
 from engine.connect import connect
 from engine.search_attributes import register_search_attributes
+from eventlog.fetch import EventNotFound
 from eventlog.log import EventLog
 from operations.redelivery import redeliver
 from starter.dev.temporal_server import DevServer, Ports
@@ -69,7 +69,7 @@ async def test_events_wait_while_no_worker_runs(temporal: Client, database: str)
     async with open_stack(temporal, database, working=False) as stack:
         await stack.rule()
         handle = await stack.emit()
-        assert (await handle.log()).status is Status.PENDING
+        assert (await stack.log(handle)).status is Status.PENDING
         async with stack.make_worker():
             assert (await handle.result())["status"] == "completed"
         assert [request.call for request in stack.calls()] == ["identify", "track"]
@@ -113,7 +113,7 @@ async def test_after_its_retention_an_event_is_unknown_and_its_key_free(
 
         async def forgotten() -> bool:
             try:
-                await first.log()
+                await stack.log(first)
             except EventNotFound:
                 return True
             return False

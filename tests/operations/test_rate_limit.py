@@ -63,7 +63,7 @@ async def test_waiting_for_a_turn_is_no_attempt(stack: Stack) -> None:
     await all_ended(stack, handles.values())
     throttled = 0
     for handle in handles.values():
-        [delivery] = (await handle.log()).deliveries
+        [delivery] = (await stack.log(handle)).deliveries
         assert delivery.identify is not None
         assert delivery.track is not None
         for call in (delivery.identify, delivery.track):

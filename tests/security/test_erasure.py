@@ -15,9 +15,10 @@ from catalog.erasure import TABLES, erase_workspace
 from catalog.errors import NotFound
 from delivery.result import Status
 from destinations.customerio.simulator import Fault
-from emitonce import EventHandle, EventNotFound, InvalidEvent
+from emitonce import EventHandle, InvalidEvent
 from engine.connect import connect
 from engine.search_attributes import register_search_attributes
+from eventlog.fetch import EventNotFound
 from eventlog.log import EventLog
 from operations.erasure import erase_events
 from operations.redelivery import redeliver
@@ -69,7 +70,7 @@ async def test_what_is_erased_is_gone_and_nothing_else(stack: Stack) -> None:
     for asking in (("events", "erase", *chosen), ("workspaces", "erase", going.workspace)):
         asked = await command(stack, *asking)
         assert (asked.code, "--yes" in asked.err) == (4, True)
-    assert (await redelivered.log()).status is Status.COMPLETED
+    assert (await stack.log(redelivered)).status is Status.COMPLETED
     events, workspace = await asyncio.gather(
         command(stack, "events", "erase", *chosen, UNKNOWN, "--yes", "--json"),
         command(stack, "workspaces", "erase", going.workspace, "--yes", "--json"),
@@ -91,7 +92,7 @@ async def test_what_is_erased_is_gone_and_nothing_else(stack: Stack) -> None:
     for handle in (redelivered, *waiting[:2], *ended):
         await _assert_gone(stack, handle)
     await _assert_no_attempt_comes_but_of(stack, waiting[2])
-    assert (await kept.log()).status is Status.COMPLETED
+    assert (await stack.log(kept)).status is Status.COMPLETED
     assert (await command(stack, "workspaces", "erase", going.workspace, "--yes")).code == 3
     with pytest.raises(InvalidEvent, match="workspace: is unknown"):
         await (await going.emit()).result()
@@ -109,7 +110,7 @@ async def _redelivered_event(stack: Stack) -> EventHandle:
 
 async def _assert_gone(stack: Stack, handle: EventHandle) -> None:
     with pytest.raises(EventNotFound):
-        await handle.log()
+        await stack.log(handle)
     query = f"WorkflowId = '{handle.id}'"
     assert [run async for run in stack.client.list_workflows(query)] == []
 
@@ -117,7 +118,7 @@ async def _assert_gone(stack: Stack, handle: EventHandle) -> None:
 async def _assert_no_attempt_comes_but_of(stack: Stack, waiting: EventHandle) -> None:
     """While this event, with the same waits as others had, makes two more of its own."""
     made = len(stack.calls())
-    before = _attempts(await waiting.log())
+    before = _attempts(await stack.log(waiting))
     await stack.log_when(waiting, lambda log: _attempts(log) >= before + 2)
     assert {request.body["userId"] for request in stack.calls()[made:]} == {"kept"}
 
@@ -131,7 +132,7 @@ def _attempts(log: EventLog) -> int:
 async def test_an_unknown_event_is_said_to_be_unknown(stack: Stack, event_id: str) -> None:
     handle = await stack.emit()
     assert await erase_events(stack.client, [event_id]) == {event_id: False}
-    assert (await handle.log()).event == "user.signup"
+    assert (await stack.log(handle)).event == "user.signup"
 
 
 async def test_no_table_of_a_workspace_is_forgotten(stack: Stack) -> None:
