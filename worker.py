@@ -36,8 +36,8 @@ from activities.sender import Sender
 from activities.tell_held import TellHeld
 from activities.track import Track
 from catalog import Catalog
-from catalog.alert_targets import AlertTarget, CurrentTarget
 from catalog.workers import WorkerShare, since_ever, whole_share
+from delivery.alert import AlertTarget, CurrentTarget
 from delivery.capabilities import Capabilities
 from destinations import registry
 from destinations.destination import Client as DestinationClient

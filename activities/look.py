@@ -11,9 +11,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.policy import Policy
-from catalog.alert_targets import AlertTarget, CurrentTarget
-from delivery.alert import Known, Seen
-from destinations.webhook.alerts import AlertClient, AlertFailed
+from activities.send_alert import AlertSender
+from delivery.alert import AlertFailed, AlertTarget, CurrentTarget, Known, Seen
 
 # Retried for ever: while Temporal or the catalog is unavailable there is nothing to find.
 LOOK = Policy(
@@ -37,7 +36,7 @@ class Lookout(Protocol):
 
 
 class Look:
-    def __init__(self, lookout: Lookout, target: CurrentTarget, client: AlertClient) -> None:
+    def __init__(self, lookout: Lookout, target: CurrentTarget, client: AlertSender) -> None:
         self._lookout = lookout
         self._target = target
         self._client = client

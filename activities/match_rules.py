@@ -11,8 +11,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.policy import Policy
-from catalog.errors import CatalogUnavailable
 from delivery.capabilities import Capabilities
+from delivery.errors import Unavailable
 from delivery.rule import MatchRequest, MatchResult
 from delivery.size import SIZE_LIMIT
 from delivery.source import EVENT_SOURCE
@@ -70,7 +70,7 @@ class MatchRules:
         """
         try:
             result = await self._lookup.match(request)
-        except CatalogUnavailable as err:
+        except Unavailable as err:
             raise ApplicationError(
                 "the catalog can't be reached",
                 type="CatalogUnavailable",

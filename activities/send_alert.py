@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Protocol
 
+from pydantic import SecretStr
 from temporalio import activity
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from activities.policy import Policy
-from catalog.alert_targets import CurrentTarget
-from catalog.errors import CatalogError
-from delivery.alert import Alert
-from destinations.webhook.alerts import AlertClient, AlertFailed
+from delivery.alert import Alert, AlertFailed, CurrentTarget
+from delivery.errors import Unavailable
 
 # Each try makes one request of at most 10 s. After a day, an alert is no longer news.
 SEND_ALERT = Policy(
@@ -30,8 +30,16 @@ SEND_ALERT = Policy(
 LEFT_TO_OTHERS = timedelta(seconds=10)
 
 
+class AlertSender(Protocol):
+    """Both methods make one request and raise `AlertFailed`, or `ValueError` for a wrong URL."""
+
+    async def send(self, url: SecretStr, secret: SecretStr, id: str, body: bytes) -> int: ...
+
+    async def ping(self, url: SecretStr) -> int: ...
+
+
 class SendAlert:
-    def __init__(self, target: CurrentTarget, client: AlertClient) -> None:
+    def __init__(self, target: CurrentTarget, client: AlertSender) -> None:
         self._target = target
         self._client = client
 
@@ -56,7 +64,7 @@ class SendAlert:
                 type="AlertNotTaken",
                 non_retryable=err.permanent,
             ) from None
-        except (CatalogError, ValueError) as err:
+        except (Unavailable, ValueError) as err:
             raise _left_to_others(str(err)) from None
 
 

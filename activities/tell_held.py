@@ -9,7 +9,6 @@ from temporalio import activity
 from temporalio.common import RetryPolicy
 
 from activities.policy import Policy
-from catalog.errors import NotFound
 from delivery.resume import HeldPage, HeldTold
 
 # A page takes some seconds at its rate. Every failure is temporary, and signaling a run twice does
@@ -25,7 +24,7 @@ TELL_HELD = Policy(
 
 
 class Connections(Protocol):
-    async def status(self, connection_id: str) -> str: ...
+    async def status(self, connection_id: str) -> str | None: ...
 
 
 class HeldRuns(Protocol):
@@ -43,10 +42,8 @@ class TellHeld:
 
         Otherwise each would only try, find the connection unusable, and be held again.
         """
-        try:
-            status = await self._connections.status(page.connection)
-        except NotFound:
-            status = "active"  # deleted: the runs that wait for it have to find that out
-        if status != "active":
+        status = await self._connections.status(page.connection)
+        # If it was deleted (None), the runs that wait for it have to find that out.
+        if status not in ("active", None):
             return HeldTold(active=False)
         return await self._runs.tell(page)

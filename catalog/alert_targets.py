@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from uuid import UUID
 
 from pydantic import SecretStr
 
 from catalog.database import Pool, execute, fetchrow
 from catalog.encryption.cipher import CredentialCipher, Encrypted
+from delivery.alert import AlertTarget
 
 # There is at most one target. Its row's id is also what its encryption is bound to.
 _ID = UUID(int=1)
 _PLACE = {"workspace": str(_ID), "connection": str(_ID)}
-
-
-@dataclass(frozen=True)
-class AlertTarget:
-    """`secret` signs, `whsec_` and base64. `heartbeat_url` is asked after each successful look."""
-
-    url: SecretStr
-    secret: SecretStr
-    heartbeat_url: SecretStr | None = None
-
-
-CurrentTarget = Callable[[], Awaitable[AlertTarget | None]]
-"""Where alerts are posted now; None where this process knows of no target."""
 
 
 class AlertTargets:

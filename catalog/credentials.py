@@ -93,17 +93,15 @@ class ConnectionLookup:
         self._changes.announce(str(row["workspace_id"]))
         return True
 
-    async def status(self, connection_id: str) -> Status:
-        """As it is now, whosever the connection is.
+    async def status(self, connection_id: str) -> Status | None:
+        """As it is now, whosever the connection is; None when there is no such connection.
 
         Raises:
-            NotFound: no such connection.
             CatalogUnavailable: the database is unavailable.
         """
-        id = values.known_id("connection", connection_id)
-        row = await fetchrow(self._pool, "SELECT status FROM connections WHERE id = $1", id)
-        status: Status = found(row, "connection", connection_id)["status"]
-        return status
+        statement = "SELECT status FROM connections WHERE id = $1"
+        row = await fetchrow(self._pool, statement, values.read_id(connection_id))
+        return row["status"] if row else None
 
     async def inactive(self) -> list[Connection]:
         """All that are inactive, whosever they are, in the order of their ids."""

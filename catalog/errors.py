@@ -15,6 +15,8 @@ CatalogError
 
 from __future__ import annotations
 
+from delivery.errors import Unavailable
+
 
 class CatalogError(Exception):
     """The base of all of them. The message is one sentence for a person, without secrets."""
@@ -67,12 +69,12 @@ class VersionConflict(Conflict):
         self.current = current
 
 
-class CatalogUnavailable(CatalogError):
+class CatalogUnavailable(CatalogError, Unavailable):
     def __init__(self, reason: str) -> None:
         super().__init__(f"the catalog's database can't be used now: {reason}")
 
 
-class CannotDecrypt(CatalogError):
+class CannotDecrypt(CatalogError, Unavailable):
     """Says nothing of the key, the plain text, or which of the two did not fit."""
 
     def __init__(self) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, SecretStr
 
 from delivery.moments import iso_milliseconds
 from delivery.outcome import OutcomeCode
@@ -106,3 +108,24 @@ class Seen(Value):
     known: Known
     alerts: tuple[Alert, ...] = ()
     look_again: float | None = None
+
+
+@dataclass(frozen=True)
+class AlertTarget:
+    """`secret` signs, `whsec_` and base64. `heartbeat_url` is asked after each successful look."""
+
+    url: SecretStr
+    secret: SecretStr
+    heartbeat_url: SecretStr | None = None
+
+
+CurrentTarget = Callable[[], Awaitable[AlertTarget | None]]
+"""Where alerts are posted now; None where this process knows of no target."""
+
+
+class AlertFailed(Exception):
+    """The alert was not accepted; says nothing of URL and body. `permanent`: it never will be."""
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent

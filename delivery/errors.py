@@ -26,6 +26,10 @@ class MappingError(Exception):
         self.reason = reason
 
 
+class Unavailable(Exception):
+    """A store can't answer this process now. Try again later, or let another process try."""
+
+
 class InvalidField(ValueError):
     """A field of a connection or rule that can't be stored. The message shows no value."""
 

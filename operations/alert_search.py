@@ -15,7 +15,6 @@ from typing import Protocol
 from temporalio.client import Client, WorkflowExecution
 
 from catalog.connections import Connection
-from catalog.errors import NotFound
 from delivery.alert import (
     Alert,
     AlertType,
@@ -48,7 +47,7 @@ _OPEN = f"WorkflowType = 'DeliverEvent' AND ExecutionStatus = 'Running' AND {STA
 class Connections(Protocol):
     async def inactive(self) -> Sequence[Connection]: ...
 
-    async def status(self, connection_id: str) -> str: ...
+    async def status(self, connection_id: str) -> str | None: ...
 
     async def names(
         self, workspace: str | None, connection_id: str | None
@@ -112,16 +111,10 @@ class _Look:
         new = [c for c in found.values() if c.id not in before or _again(c, before[c.id])]
         alerts = [await self._went_inactive(connection) for connection in new]
         gone = [connection for connection in before.values() if connection.id not in found]
-        active = [connection for connection in gone if await self._is_active(connection.id)]
+        active = [c for c in gone if await self._connections.status(c.id) == "active"]
         alerts += [_recovered(connection, self.now) for connection in active]
         now = before | {connection.id: _inactive(connection) for connection in new}
         return tuple(now[id] for id in found), alerts
-
-    async def _is_active(self, connection: str) -> bool:
-        try:
-            return await self._connections.status(connection) == "active"
-        except NotFound:
-            return False
 
     async def _went_inactive(self, connection: Connection) -> Alert:
         """Make the alert from the answer that caused it, or else from an event that is held."""

@@ -20,9 +20,8 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from catalog.alert_targets import CurrentTarget
 from catalog.errors import CatalogError
-from delivery.alert import Known, Seen
+from delivery.alert import CurrentTarget, Known, Seen
 from emitonce.errors import CannotDecode
 from eventlog.fetch import fetch_run
 from operations.background import in_background

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import structlog
 
@@ -20,14 +21,15 @@ from settings import Settings, load_secrets
 from starter.api import Parts, serve
 from starter.api.codec import CodecAccess, ui_origins
 from starter.api.quotas import Quotas
-from starter.cli.output import console, print_line
 from starter.console import Console
 
 log = structlog.get_logger()
 
 
-async def run_api(settings: Settings, *, as_json: bool) -> None:
+async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
     """Serve API and console until SIGINT or SIGTERM; requests in flight finish.
+
+    `ready` is called with the URL once it listens.
 
     Raises:
         TemporalUnreachable, CatalogError, SettingsError, AddressTaken: it could not begin.
@@ -60,23 +62,16 @@ async def run_api(settings: Settings, *, as_json: bool) -> None:
             else None,
         )
         async with watched_keys(client, catalog, settings.task_queue, role="api"):
-            pages = Console(parts)
-            await _serve_until_told(parts, pages, settings, as_json=as_json)
+            await _serve_until_told(parts, Console(parts), settings, ready)
 
 
 async def _serve_until_told(
-    parts: Parts, pages: Console, settings: Settings, *, as_json: bool
+    parts: Parts, pages: Console, settings: Settings, ready: Callable[[str], None]
 ) -> None:
     def listening(url: str) -> None:
         keep_what_is_loaded()
         log.info("API started", http=url)
-        if as_json:
-            print_line({"ready": True, "http": url})
-        else:
-            console.print(
-                f"the console and the HTTP API are at {url}; its reference: {url}/docs",
-                markup=False,
-            )
+        ready(url)
 
     stop = asyncio.Event()
     with on_signals(stop):

@@ -11,19 +11,12 @@ from datetime import UTC, datetime
 import httpx
 from pydantic import SecretStr
 
+from delivery.alert import AlertFailed
 from destinations.http.errors import NoReply
 from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http
 from destinations.webhook.signature import signed
 
 GONE = 410
-
-
-class AlertFailed(Exception):
-    """The alert was not accepted; says nothing of URL and body. `permanent`: it never will be."""
-
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
-        super().__init__(message)
-        self.permanent = permanent
 
 
 class AlertClient:

@@ -14,10 +14,9 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from catalog.alert_targets import AlertTarget
 from clear_text import clear_url
-from delivery.alert import Alert, AlertType
-from destinations.webhook.alerts import AlertClient, AlertFailed, read_url
+from delivery.alert import Alert, AlertFailed, AlertTarget, AlertType
+from destinations.webhook.alerts import AlertClient, read_url
 from destinations.webhook.signature import SECRET_PREFIX, read_secret
 from settings import Settings
 from starter.cli.errors import CommandFailed, Exit

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from starter.cli.output import Json
+from starter.cli.output import Json, console, print_line
 from starter.cli.parts import cli_settings, require_temporal
 from starter.dev.database import with_database
 
@@ -33,6 +33,17 @@ def api(
 
     async def serve() -> None:
         async with with_database(settings.model_copy(update=given)) as complete:
-            await run_api(complete, as_json=as_json)
+            await run_api(complete, ready=_print_json if as_json else _print)
 
     asyncio.run(serve())
+
+
+def _print_json(url: str) -> None:
+    print_line({"ready": True, "http": url})
+
+
+def _print(url: str) -> None:
+    console.print(
+        f"The console and the HTTP API are at {url}; the API's reference is at {url}/docs.",
+        markup=False,
+    )

@@ -70,7 +70,7 @@ async def _demo(settings: Settings, vendor: Vendor | None, *, once: bool, as_jso
             if as_json:
                 print_json(tour.as_json())
             else:
-                tour_view.show_end(stack, tour)
+                tour_view.show_end(stack, tour.faults)
             if not once:
                 say("the stack stays up until Ctrl-C")
                 await stop.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,6 @@ from eventlog.log import EventLog
 from starter.cli.output import console
 
 if TYPE_CHECKING:
-    from starter.cli.tour import Tour
     from starter.dev.stack import DevStack
 
 COLOURS = {
@@ -48,9 +48,9 @@ def show_event(stack: DevStack, log: EventLog) -> None:
     console.print()
 
 
-def show_end(stack: DevStack, tour: Tour) -> None:
-    if tour.faults:
-        console.print("[red]Not as it should be:[/red] " + "; ".join(tour.faults))
+def show_end(stack: DevStack, faults: Sequence[str]) -> None:
+    if faults:
+        console.print("[red]Not as it should be:[/red] " + "; ".join(faults))
     else:
         console.print("[green]All of it came out right.[/green]")
     console.print(f"Console: {stack.console}", markup=False, soft_wrap=True)

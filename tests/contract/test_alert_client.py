@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 from pydantic import SecretStr
 
-from destinations.webhook.alerts import AlertClient, AlertFailed
+from delivery.alert import AlertFailed
+from destinations.webhook.alerts import AlertClient
 from tests.operations.alert_receiver import SECRET
 
 HEAD = b"HTTP/1.1 %d\r\ntransfer-encoding: chunked\r\n\r\n"

@@ -17,9 +17,8 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from catalog.alert_targets import AlertTarget
 from catalog.errors import CatalogUnavailable
-from delivery.alert import Alert, AlertType, Known, Seen
+from delivery.alert import Alert, AlertTarget, AlertType, Known, Seen
 from destinations.customerio.simulator import Fault
 from operations.alert_watch import kept_watch, start_watch
 from settings import Settings, SettingsError

@@ -15,10 +15,10 @@ from pydantic import SecretStr
 from temporalio.client import Client
 
 from catalog import Catalog
-from catalog.alert_targets import AlertTarget
 from catalog.encryption.cipher import CredentialCipher
 from catalog.encryption.keys_in_use import KeyNotEverywhere, Kind, WrongKeys
 from catalog.encryption.stored_secrets import StoredSecrets
+from delivery.alert import AlertTarget
 from destinations import registry
 from destinations.customerio.simulator import US_KEY, Fault
 from emitonce import EmitError, Emitter, EventHandle

@@ -14,6 +14,8 @@ from catalog.paging import Page as Found
 from delivery.labels import kind
 from destinations.registry import BY_TYPE
 from starter.api.bodies import read_model
+from starter.api.connection_changes import delete_connection as delete_and_tell
+from starter.api.connection_changes import tell_held
 from starter.api.describing import body_of, errors
 from starter.api.errors import bad_request
 from starter.api.parts import Parts
@@ -29,8 +31,6 @@ from starter.api.schemas.management import (
 )
 from starter.api.schemas.shared import Page
 from starter.connection_test import failed_test
-from starter.connections import delete_connection as delete_and_tell
-from starter.connections import tell_held
 from starter.shapes import connection_object
 
 router = management_router("Connections")

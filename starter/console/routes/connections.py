@@ -15,9 +15,9 @@ from delivery.errors import InvalidField
 from destinations.destination import Destination, Verdict, Verification
 from destinations.registry import BY_TYPE
 from operations.held_runs import count_held
+from starter.api.connection_changes import delete_connection as delete_and_tell
+from starter.api.connection_changes import tell_held
 from starter.connection_test import failed_test
-from starter.connections import delete_connection as delete_and_tell
-from starter.connections import tell_held
 from starter.console.forms import Form
 from starter.console.names import all_rules, if_answered
 from starter.console.route import (
