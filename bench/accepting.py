@@ -31,9 +31,9 @@ from emitonce.ids import resource_id_hash
 from engine.connect import connect
 from engine.search_attributes import register_search_attributes
 from process import migrate_database
+from starter.cli.logs import configure_logs
 from starter.dev.postgres import EmbeddedPostgres
 from starter.dev.temporal_server import DevServer
-from starter.logs import configure_logs
 from tests.api.caller import BASE, Machine
 from tests.chaos.older_code import check_out
 from tests.chaos.processes import ROOT, Child

@@ -22,9 +22,9 @@ from emitonce import Emitter
 from engine.connect import connect
 from engine.search_attributes import register_search_attributes
 from process import migrate_database
+from starter.cli.logs import configure_logs
 from starter.dev.postgres import EmbeddedPostgres
 from starter.dev.temporal_server import DevServer
-from starter.logs import configure_logs
 from tests.chaos.older_code import check_out
 from tests.chaos.processes import ROOT, Child
 from tests.integration.stack import CREDENTIAL_KEY, SAMPLE, SECRET, Stack, open_stack

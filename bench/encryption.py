@@ -27,9 +27,9 @@ from emitonce.key_ring import KeyRing
 from engine.connect import connect
 from engine.search_attributes import register_search_attributes
 from process import migrate_database
+from starter.cli.logs import configure_logs
 from starter.dev.postgres import EmbeddedPostgres
 from starter.dev.temporal_server import DevServer
-from starter.logs import configure_logs
 from tests.integration.stack import SAMPLE, Stack, open_stack
 from worker import open_worker
 

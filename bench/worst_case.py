@@ -39,9 +39,9 @@ from eventlog.export import Exported, Mark
 from eventlog.fetch import describe_event, read_run_log
 from operations.redelivery import redeliver
 from process import keep_what_is_loaded
+from starter.cli.logs import configure_logs
 from starter.dev.postgres import EmbeddedPostgres
 from starter.dev.temporal_server import DevServer
-from starter.logs import configure_logs
 from tests.api.caller import Api, Machine
 from tests.console.site import Site, open_site, sign_in, token_in
 from tests.integration.stack import Stack, open_stack

@@ -16,7 +16,7 @@ from emitonce import Emitter
 from engine.connect import connect
 from process import open_catalog, open_clients
 from settings import Settings, load_secrets
-from starter.logs import configure_logs
+from starter.cli.logs import configure_logs
 from worker import open_worker
 
 

@@ -5,8 +5,8 @@
 """
 
 from starter.api.app import create_app
+from starter.api.listening import AddressTaken
 from starter.api.parts import Parts
 from starter.api.server import serve, served
-from starter.listening import AddressTaken
 
 __all__ = ["AddressTaken", "Parts", "create_app", "serve", "served"]

@@ -14,8 +14,8 @@ from fastapi import FastAPI
 
 from starter.api.app import create_app
 from starter.api.connection import LARGEST_HEADER, bounded
+from starter.api.listening import listen
 from starter.api.parts import Parts
-from starter.listening import listen
 
 KEEP_ALIVE_SECONDS = 30
 SHUTDOWN_SECONDS = 20

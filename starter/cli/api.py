@@ -29,7 +29,9 @@ def api(
     require_temporal(settings)
     chosen = {"http_host": host, "http_port": port}
     given = {name: value for name, value in chosen.items() if value is not None}
-    from starter.api_process import run_api  # a second of imports that other commands don't need
+    from starter.cli.api_process import (
+        run_api,  # a second of imports that other commands don't need
+    )
 
     async def serve() -> None:
         async with with_database(settings.model_copy(update=given)) as complete:

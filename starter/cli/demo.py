@@ -16,10 +16,10 @@ from process import on_signals
 from settings import Settings, SettingsError
 from starter.cli import tour_view
 from starter.cli.errors import CommandFailed, Exit
+from starter.cli.logs import configure_logs
 from starter.cli.output import Json, print_json, say
 from starter.cli.tour import Tour, Vendor
 from starter.dev.running_stack import DevPorts
-from starter.logs import configure_logs
 
 
 def demo(

@@ -19,11 +19,11 @@ from operations.erasure import NotErased
 from operations.redelivery_plan import NotRedeliverable
 from operations.steering import AlreadyEnded, AttemptImminent, Held
 from settings import SettingsError
+from starter.api.listening import AddressTaken
 from starter.cli.errors import Exit
 from starter.dev.postgres import EmbeddedPostgresError
 from starter.dev.server_binary import NoServerBinary
 from starter.dev.temporal_server import DevServerError
-from starter.listening import AddressTaken
 
 _CODES: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
     ((catalog.NotFound, EventNotFound, RedeliveryNotFound, emit.EventNotFound), Exit.NOT_FOUND),

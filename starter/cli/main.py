@@ -36,7 +36,7 @@ def emitonce(
         raise typer.Exit
     if ctx.invoked_subcommand is not None:
         from engine.telemetry import forward_core_logs  # imports that help doesn't need
-        from starter.logs import configure_logs
+        from starter.cli.logs import configure_logs
 
         configure_logs()
         forward_core_logs()

@@ -29,8 +29,8 @@ from delivery.message import Messages
 from delivery.outcome import Reply
 from destinations.customerio.client import CustomerIOClient
 from settings import Settings
+from starter.cli.logs import configure_logs
 from starter.cli.output import print_line
-from starter.logs import configure_logs
 from worker import run
 from workflows.delivery import Delivery, StepFailed
 

@@ -13,9 +13,9 @@ from playwright.async_api import Page
 from catalog.migrate import migrate
 from engine.connect import connect
 from engine.search_attributes import register_search_attributes
+from starter.cli.logs import configure_logs
 from starter.dev.postgres import EmbeddedPostgres
 from starter.dev.temporal_server import DevServer
-from starter.logs import configure_logs
 from tests.conftest import open_pool
 from tests.console.chromium import open_browser
 from tests.console.populated import populate

@@ -13,8 +13,8 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 from temporalio.exceptions import ApplicationError
 
 from delivery.step import Step
-from starter.log_redaction import REDACTED, redact_event, redact_text
-from starter.logs import configure_logs
+from starter.cli.log_redaction import REDACTED, redact_event, redact_text
+from starter.cli.logs import configure_logs
 
 EMAIL = "marker-7f3a@person.example"
 

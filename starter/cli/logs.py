@@ -9,7 +9,7 @@ import sys
 import structlog
 from temporalio.exceptions import ApplicationError
 
-from starter.log_redaction import redact_event
+from starter.cli.log_redaction import redact_event
 
 
 def configure_logs(default: str = "info") -> None:
