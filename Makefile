@@ -23,7 +23,7 @@ help:
 	@echo "make bench   the benchmark, an hour (see docs/benchmarks.md)"
 	@echo "make test-compose    the compose file on the Docker daemon that runs here"
 	@echo "make replay  replay a live namespace's histories with this code, before it ships"
-	@echo "make check   ruff, mypy --strict, import-linter, words to avoid"
+	@echo "make check   ruff, mypy --strict, import-linter, words to avoid, the picture in docs/architecture.md"
 	@echo "make sbom    dist/sbom.cdx.json, what the server is made of (CycloneDX)"
 	@echo "make audit   known vulnerabilities of the locked packages"
 	@echo "make secrets   keys that were committed"
@@ -168,6 +168,7 @@ check: $(BIN)/.synced
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m tools.architecture --check
 	@$(BIN)/python -m tools.words
 
 format: $(BIN)/.synced
