@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from catalog.database import Record
@@ -76,3 +77,21 @@ class Paging:
             if more
             else None,
         )
+
+
+async def read_all(
+    list_page: Callable[..., Awaitable[Page[T]]],
+    organisation: str,
+    *,
+    most: float = math.inf,
+    **filters: Any,
+) -> list[T]:
+    """What a repository's `list_page` finds, page after page, until there are `most` or more."""
+    records: list[T] = []
+    cursor = None
+    while True:
+        page = await list_page(organisation, limit=LARGEST_LIMIT, cursor=cursor, **filters)
+        records += page.records
+        cursor = page.next_cursor
+        if cursor is None or len(records) >= most:
+            return records

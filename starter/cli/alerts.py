@@ -20,7 +20,7 @@ from destinations.webhook.alerts import AlertClient, read_url
 from destinations.webhook.signature import SECRET_PREFIX, read_secret
 from settings import Settings
 from starter.cli.errors import CommandFailed, Exit
-from starter.cli.output import Json, console, print_json, say
+from starter.cli.output import Json, console, print_answer, print_json, say
 from starter.cli.parts import Parts, with_parts
 from worker import alert_target
 
@@ -74,13 +74,13 @@ def set_target(
         return target, chosen_secret is None
 
     target, made = with_parts(change)
-    new_secret = {"secret": target.secret.get_secret_value()} if made else {}
+    secret = target.secret.get_secret_value()
     if as_json:
-        print_json(_shown(target, "catalog") | new_secret)
+        print_json(_shown(target, "catalog") | ({"secret": secret} if made else {}))
         return
-    _print(target, "catalog")
-    for value in new_secret.values():
-        console.print(f"secret     {value}", markup=False, soft_wrap=True)
+    _print(target, "catalog", as_json=False)
+    if made:
+        console.print(f"secret     {secret}", markup=False, soft_wrap=True)
         say("the secret is not shown again; give it to the receiver")
     say("workers post there from now on, and watch deliveries within a minute")
 
@@ -89,22 +89,18 @@ def set_target(
 def show(as_json: Json = False) -> None:
     """Show where alerts are posted, without what may be secret in the URLs."""
     target, source = with_parts(_current)
-    if as_json:
-        print_json(_shown(target, source) if target else {"source": None})
-    elif target:
-        _print(target, source)
+    if target is None:
+        print_answer({"source": None}, NO_TARGET, as_json=as_json)
     else:
-        console.print(NO_TARGET, markup=False)
+        _print(target, source, as_json=as_json)
 
 
 @alerts.command("remove")
 def remove(as_json: Json = False) -> None:
     """Remove the stored target. What EMITONCE_ALERT_URL names takes its place, where it is set."""
     removed = with_parts(lambda parts: parts.catalog.alert_targets.remove())
-    if as_json:
-        print_json({"removed": removed})
-    else:
-        console.print("removed" if removed else "no alert target is stored", markup=False)
+    words = "removed" if removed else "no alert target is stored"
+    print_answer({"removed": removed}, words, as_json=as_json)
 
 
 @alerts.command("test")
@@ -117,11 +113,8 @@ def send_test(as_json: Json = False) -> None:
     if target is None:
         raise CommandFailed(Exit.NOT_FOUND, NO_TARGET)
     answers = asyncio.run(_ask(target))
-    if as_json:
-        print_json(answers)
-    else:
-        for what, answer in answers.items():
-            console.print(f"{what:<10} {answer}", markup=False)
+    words = "\n".join(f"{what:<10} {answer}" for what, answer in answers.items())
+    print_answer(answers, words, as_json=as_json)
     if any(isinstance(answer, str) for answer in answers.values()):
         raise CommandFailed(Exit.BAD)
 
@@ -186,7 +179,8 @@ def _origin(url: SecretStr) -> str:
     return f"{read.scheme}://{read.netloc.decode()}/…"
 
 
-def _print(target: AlertTarget, source: str) -> None:
+def _print(target: AlertTarget, source: str, *, as_json: bool) -> None:
     shown = _shown(target, source)
-    console.print(f"alerts     {shown['url']} (by {source})", markup=False)
-    console.print(f"heartbeat  {shown['heartbeat_url'] or 'none'}", markup=False)
+    words = f"alerts     {shown['url']} (by {source})"
+    words += f"\nheartbeat  {shown['heartbeat_url'] or 'none'}"
+    print_answer(shown, words, as_json=as_json)

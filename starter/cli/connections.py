@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from catalog.connections import Connection
-from destinations.destination import Verdict
+from catalog.paging import read_all
+from destinations.destination import Verdict, Verification
 from destinations.registry import BY_TYPE
 from engine.connect import TemporalUnreachable
 from operations.steering import resume_connection
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.fields import ApiKey, Region, SecretKeys, Sets, destination_of, read_fields
-from starter.cli.output import Json, console, print_json, print_table, say
+from starter.cli.output import Json, print_answer, print_records, say
 from starter.cli.parts import CREATED_BY, Parts, with_parts
 from starter.connection_test import failed_test
 from starter.shapes import connection_object
@@ -64,27 +65,17 @@ def list_all(
     as_json: Json = False,
 ) -> None:
     """List the connections, newest first."""
-
-    async def read(parts: Parts) -> list[Connection]:
-        found: list[Connection] = []
-        cursor = None
-        while True:
-            page = await parts.catalog.connections.list(
-                parts.organisation, workspace=workspace, limit=200, cursor=cursor
-            )
-            found += page.records
-            if (cursor := page.next_cursor) is None:
-                return found
-
-    found = with_parts(read)
-    if as_json:
-        records = [connection_object(connection) for connection in found]
-        print_json({"count": len(records), "limit": 200, "next_cursor": None, "records": records})
-        return
-    print_table(
+    found = with_parts(
+        lambda parts: read_all(
+            parts.catalog.connections.list, parts.organisation, workspace=workspace
+        )
+    )
+    print_records(
+        [connection_object(connection) for connection in found],
         ("id", "name", "to", "status", "why"),
         [(c.id, c.name, _where(c), c.status, c.inactive_reason or "") for c in found],
         empty="no connection yet: emitonce connections create --help",
+        as_json=as_json,
     )
 
 
@@ -158,28 +149,25 @@ def check(connection: Id, as_json: Json = False) -> None:
     Exit code 1 when they are wrong.
     """
 
-    async def ask(parts: Parts) -> dict[str, object]:
+    async def ask(parts: Parts) -> Verification:
         known = await parts.catalog.connections.get(parts.organisation, connection)
         found = await parts.catalog.credentials.credential(known.workspace, known.id)
-        verified = await (await parts.clients())[found.type].verify(found)
-        return {
-            "connection": known.id,
-            "verdict": verified.verdict,
-            "region": verified.region,
-            "message": verified.message,
-        }
+        return await (await parts.clients())[found.type].verify(found)
 
-    answer = with_parts(ask)
-    if as_json:
-        print_json(answer)
-    else:
-        console.print(str(answer["message"]), markup=False)
-    if answer["verdict"] != Verdict.RIGHT:
-        raise CommandFailed(Exit.AWAY if answer["verdict"] == Verdict.UNKNOWN else Exit.BAD)
+    verified = with_parts(ask)
+    answer = {
+        "connection": connection.lower(),
+        "verdict": verified.verdict,
+        "region": verified.region,
+        "message": verified.message,
+    }
+    print_answer(answer, verified.message, as_json=as_json)
+    if verified.verdict != Verdict.RIGHT:
+        raise CommandFailed(Exit.AWAY if verified.verdict == Verdict.UNKNOWN else Exit.BAD)
 
 
 async def _tell_held(parts: Parts, connection: Connection) -> None:
-    """What is changed stays changed where nobody can be told of it now."""
+    """Let held deliveries go on. The change stays though Temporal is unavailable."""
     try:
         client = await parts.temporal()
     except TemporalUnreachable as err:
@@ -195,15 +183,13 @@ def _where(connection: Connection) -> str:
 
 
 def _print(connection: Connection, as_json: bool, *, wrapped: bool = False) -> None:
-    if as_json:
-        shown = connection_object(connection)
-        print_json({"connection": shown} if wrapped else shown)
-        return
+    shown = connection_object(connection)
     why = f" ({connection.inactive_reason})" if connection.inactive_reason else ""
-    console.print(
+    print_answer(
+        {"connection": shown} if wrapped else shown,
         f"connection {connection.id}  {connection.name}  {_where(connection)}  "
         f"{connection.status}{why}",
-        markup=False,
+        as_json=as_json,
     )
 
 

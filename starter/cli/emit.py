@@ -10,7 +10,7 @@ from delivery.result import Status
 from emitonce import EventHandle
 from eventlog.log import EventLog
 from starter.cli.errors import CommandFailed, Exit
-from starter.cli.output import Json, console, print_json
+from starter.cli.output import Json, print_answer, print_json
 from starter.cli.parts import Parts, log_when_ended, with_parts
 from starter.cli.payload import PayloadFile, read_payload
 from starter.cli.tour_view import show_log
@@ -55,12 +55,15 @@ def emit(
 
     handle, log = with_parts(run)
     if log is None:
-        if as_json:
-            print_json({"event": {"id": handle.id, "event": event, "workspace": workspace}})
-        else:
-            console.print(f"accepted as event {handle.id}", markup=False)
-            console.print(f"look at it: emitonce events show {handle.id}", markup=False)
+        accepted = {"event": {"id": handle.id, "event": event, "workspace": workspace}}
+        words = f"accepted as event {handle.id}\nlook at it: emitonce events show {handle.id}"
+        print_answer(accepted, words, as_json=as_json)
         return
+    show_ended(log, as_json)
+
+
+def show_ended(log: EventLog, as_json: bool) -> None:
+    """Show how an event's deliveries have ended; exit code 1 when one was not delivered."""
     if as_json:
         print_json(event_detail_object(log))
     else:

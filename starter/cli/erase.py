@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
+from catalog.database import fetchrow
 from catalog.erasure import erase_workspace
 from catalog.errors import NotFound
+from catalog.values import known_id
 from engine.namespace import namespace_retention
 from operations.erasure import erase_events, erase_events_of
 from starter.cli.errors import CommandFailed, Exit
@@ -58,10 +59,7 @@ def workspaces_erase(
     When it is stopped on the way, run it again.
     """
     _require_yes(yes, f"workspace {workspace}")
-    try:
-        workspace = str(uuid.UUID(workspace))
-    except ValueError:
-        raise NotFound("workspace", workspace) from None
+    workspace = str(known_id("workspace", workspace))
 
     async def erase(parts: Parts) -> dict[str, Any]:
         catalog, client = parts.catalog, await parts.temporal()
@@ -70,7 +68,9 @@ def workspaces_erase(
                 catalog.pool, catalog.changes, parts.organisation, workspace
             )
         except NotFound:
-            if await _is_somebody_elses(parts, workspace):
+            # Another organization's is left alone.
+            owner = "SELECT organisation_id FROM workspaces WHERE id = $1"
+            if await fetchrow(catalog.pool, owner, workspace):
                 raise
             rows = {}  # erased before, perhaps, and stopped on the way
         say("the server deletes events within about half a minute")
@@ -93,11 +93,6 @@ def workspaces_erase(
         markup=False,
     )
     _show_remains(done["remains"])
-
-
-async def _is_somebody_elses(parts: Parts, workspace: str) -> bool:
-    async with parts.catalog.pool.acquire() as conn:
-        return bool(await conn.fetchval("SELECT true FROM workspaces WHERE id = $1", workspace))
 
 
 def remains(retention: timedelta, *, workspace: bool) -> list[dict[str, str | None]]:

@@ -22,7 +22,7 @@ from operations.steering import (
     cancel_event,
 )
 from starter.cli.erase import events_erase
-from starter.cli.output import Json, console, print_json, print_table, say
+from starter.cli.output import Json, console, print_answer, print_json, print_table, say
 from starter.cli.parts import Parts, with_parts
 from starter.cli.tour_view import show_log
 from starter.shapes import event_detail_object, listed_event_object
@@ -140,10 +140,8 @@ def cancel(
 
     with_parts(end)
     what = f"event {event}" if rule is None else f"the delivery of event {event} for rule {rule}"
-    if as_json:
-        print_json({"event": event, "rule": rule, "canceled": True})
-    else:
-        console.print(f"canceled {what}", markup=False)
+    canceled = {"event": event, "rule": rule, "canceled": True}
+    print_answer(canceled, f"canceled {what}", as_json=as_json)
 
 
 @events.command("retry")
@@ -169,13 +167,8 @@ def retry(
         return "redelivered"
 
     done = with_parts(again)
-    if as_json:
-        print_json({"event": event, "rule": rule, "done": done})
-    else:
-        console.print(
-            "the next attempt is made now" if done == "brought_forward" else "delivered again",
-            markup=False,
-        )
+    words = "the next attempt is made now" if done == "brought_forward" else "delivered again"
+    print_answer({"event": event, "rule": rule, "done": done}, words, as_json=as_json)
 
 
 events.command("erase")(events_erase)

@@ -14,7 +14,7 @@ from catalog.errors import NotFound
 from starter.cli.encryption_keys import generate, rotate, status
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
-from starter.cli.output import Json, console, print_json, print_table, say
+from starter.cli.output import Json, console, print_answer, print_json, print_table, say
 from starter.cli.parts import CREATED_BY, Parts, with_parts
 from starter.cli.quotas import key_quota
 from starter.shapes import moment, publishable_key_object
@@ -84,7 +84,12 @@ def create(
     """
     if kind is Kind.MACHINE:
         ends = None if expires_in is None else _in(expires_in)
-        _show_machine_key(with_parts(lambda parts: _create_machine(parts, name, ends)), as_json)
+        made = with_parts(
+            lambda parts: parts.catalog.machine_keys.create(
+                parts.organisation, name=name, created_by=CREATED_BY, expires_at=ends
+            )
+        )
+        _show_machine_key(made, as_json)
     else:
         _show_publishable_key(
             with_parts(
@@ -166,16 +171,8 @@ def revoke(
 ) -> None:
     """Take a key out of use for good, at once and everywhere."""
     revoked = with_parts(lambda parts: _revoke(parts, key))
-    if as_json:
-        print_json(revoked)
-    else:
-        console.print(f"revoked the {revoked['kind']} key {revoked['id']}", markup=False)
-
-
-async def _create_machine(parts: Parts, name: str, ends: datetime | None) -> NewMachineKey:
-    return await parts.catalog.machine_keys.create(
-        parts.organisation, name=name, created_by=CREATED_BY, expires_at=ends
-    )
+    words = f"revoked the {revoked['kind']} key {revoked['id']}"
+    print_answer(revoked, words, as_json=as_json)
 
 
 def _in(text: str) -> datetime:

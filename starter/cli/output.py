@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from catalog.paging import LARGEST_LIMIT
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -35,6 +37,30 @@ def print_line(value: Any) -> None:
     """One line of JSON, for programs that read line by line."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
     sys.stdout.flush()
+
+
+def print_answer(value: Any, words: str, *, as_json: bool) -> None:
+    """Print `value` for programs, or `words` for people."""
+    if as_json:
+        print_json(value)
+    else:
+        console.print(words, markup=False)
+
+
+def print_records(
+    records: Sequence[Any],
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    empty: str,
+    as_json: bool,
+) -> None:
+    """Print a whole list: as the one page that the HTTP API would answer with, or as a table."""
+    if as_json:
+        page = {"count": len(records), "limit": LARGEST_LIMIT, "next_cursor": None}
+        print_json({**page, "records": records})
+    else:
+        print_table(columns, rows, empty=empty)
 
 
 def say(line: str) -> None:

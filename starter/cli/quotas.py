@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from catalog.quotas import MOST_BYTES, MOST_EVENTS, Quota
-from starter.cli.output import Json, console, print_json
+from starter.cli.output import Json, print_answer
 from starter.cli.parts import with_parts
 
 Events = Annotated[
@@ -49,10 +49,10 @@ def workspace_quota(
 
 
 def _show(noun: str, id: str, quota: Quota, as_json: bool) -> None:
-    if as_json:
-        shown = {"events_per_minute": quota.events, "bytes_per_minute": quota.bytes}
-        print_json({noun: id, **shown})
-        return
     events = "by the API's setting" if quota.events is None else f"{quota.events:,}"
     size = "by the API's setting" if quota.bytes is None else f"{quota.bytes:,}"
-    console.print(f"{noun} {id}: events a minute {events}, bytes a minute {size}", markup=False)
+    print_answer(
+        {noun: id, "events_per_minute": quota.events, "bytes_per_minute": quota.bytes},
+        f"{noun} {id}: events a minute {events}, bytes a minute {size}",
+        as_json=as_json,
+    )

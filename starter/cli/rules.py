@@ -7,20 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
+from catalog.paging import read_all
 from catalog.rules import Rule
 from delivery.message import Messages
-from delivery.result import Status
 from destinations.registry import unread_metadata
 from eventlog.log import EventLog
-from starter.cli.errors import CommandFailed, Exit
+from starter.cli.emit import show_ended
 from starter.cli.fields import destination_of, read_pairs
-from starter.cli.output import Json, console, print_json, print_table, say
+from starter.cli.output import Json, print_answer, print_json, print_records, say
 from starter.cli.parts import CREATED_BY, Parts, log_when_ended, with_parts
 from starter.cli.payload import PayloadFile, read_payload
-from starter.cli.tour_view import show_log, show_messages
+from starter.cli.tour_view import show_messages
 from starter.rule_preview import event_to_try, stored_rule
 from starter.rule_preview import preview as preview_of
-from starter.shapes import event_detail_object, rule_object
+from starter.shapes import rule_object
 
 rules = typer.Typer(help="Rules: which events go to which connection.")
 
@@ -79,10 +79,8 @@ def create(
     made = with_parts(make)
     for warning in unread_metadata(made.type, made.metadata):
         say(warning)
-    if as_json:
-        print_json({"rule": rule_object(made)})
-    else:
-        console.print(f"rule {made.id}  {made.event} → {made.connection}", markup=False)
+    words = f"rule {made.id}  {made.event} → {made.connection}"
+    print_answer({"rule": rule_object(made)}, words, as_json=as_json)
 
 
 @rules.command("list")
@@ -92,24 +90,13 @@ def list_all(
     as_json: Json = False,
 ) -> None:
     """List the rules, newest first."""
-
-    async def read(parts: Parts) -> list[Rule]:
-        found: list[Rule] = []
-        cursor = None
-        while True:
-            page = await parts.catalog.rules.list(
-                parts.organisation, workspace=workspace, event=event, limit=200, cursor=cursor
-            )
-            found += page.records
-            if (cursor := page.next_cursor) is None:
-                return found
-
-    found = with_parts(read)
-    if as_json:
-        records = [rule_object(rule) for rule in found]
-        print_json({"count": len(records), "limit": 200, "next_cursor": None, "records": records})
-        return
-    print_table(
+    found = with_parts(
+        lambda parts: read_all(
+            parts.catalog.rules.list, parts.organisation, workspace=workspace, event=event
+        )
+    )
+    print_records(
+        [rule_object(rule) for rule in found],
         ("id", "event", "resource", "as", "connection", "active"),
         [
             (
@@ -123,6 +110,7 @@ def list_all(
             for rule in found
         ],
         empty="no rule yet: emitonce rules create --help",
+        as_json=as_json,
     )
 
 
@@ -160,13 +148,7 @@ def send_test(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
         )
         return await log_when_ended(starter.client, handle)
 
-    log = with_parts(run)
-    if as_json:
-        print_json(event_detail_object(log))
-    else:
-        show_log(log)
-    if log.status is not Status.COMPLETED:
-        raise CommandFailed(Exit.BAD)
+    show_ended(with_parts(run), as_json)
 
 
 def _object(option: str, text: str | None) -> dict[str, Any]:

@@ -7,17 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from catalog.connections import Connection
-from catalog.paging import Page
-from delivery.result import Status
+from catalog.paging import read_all
 from destinations.customerio.simulator import EU_KEY, US_KEY
 from eventlog.log import EventLog
 from settings import SettingsError
-from starter.cli.errors import CommandFailed, Exit
-from starter.cli.output import Json, print_json, say
+from starter.cli.emit import show_ended
+from starter.cli.output import Json, say
 from starter.cli.parts import CREATED_BY, Parts, log_when_ended, with_parts
-from starter.cli.tour_view import show_log
-from starter.shapes import event_detail_object
 
 NAME = "Test event"
 EVENT = "user.signup"
@@ -41,13 +37,7 @@ def send_test_event(
     a rule. To Customer.io itself it needs the key of a Pipelines source, from
     CUSTOMERIO_CDP_API_KEY, and identifies the person usr_2048 there.
     """
-    log = with_parts(lambda parts: _deliver(parts, region))
-    if as_json:
-        print_json(event_detail_object(log))
-    else:
-        show_log(log)
-    if log.status is not Status.COMPLETED:
-        raise CommandFailed(Exit.BAD)
+    show_ended(with_parts(lambda parts: _deliver(parts, region)), as_json)
 
 
 async def _deliver(parts: Parts, region: str) -> EventLog:
@@ -60,22 +50,17 @@ async def _deliver(parts: Parts, region: str) -> EventLog:
 
 
 async def _workspace(parts: Parts) -> str:
-    catalog, organisation = parts.catalog, parts.organisation
-    cursor = None
-    while True:
-        page = await catalog.workspaces.list(organisation, cursor=cursor)
-        for workspace in page.records:
-            if workspace.name == NAME:
-                return workspace.id
-        cursor = page.next_cursor
-        if cursor is None:
-            return (await catalog.workspaces.create(organisation, name=NAME)).id
+    workspaces = parts.catalog.workspaces
+    for workspace in await read_all(workspaces.list, parts.organisation):
+        if workspace.name == NAME:
+            return workspace.id
+    return (await workspaces.create(parts.organisation, name=NAME)).id
 
 
 async def _connection_with_rule(parts: Parts, workspace: str, region: str) -> None:
     catalog, organisation = parts.catalog, parts.organisation
-    page: Page[Connection] = await catalog.connections.list(organisation, workspace=workspace)
-    if any(connection.settings.get("region") == region for connection in page.records):
+    made = await read_all(catalog.connections.list, organisation, workspace=workspace)
+    if any(connection.settings.get("region") == region for connection in made):
         return
     connection = await catalog.connections.create(
         organisation,

@@ -6,7 +6,7 @@ import asyncio
 
 from process import migrate_database
 from settings import Settings
-from starter.cli.output import Json, console, print_json, print_line
+from starter.cli.output import Json, print_answer, print_line
 from starter.cli.parts import cli_settings, require_temporal
 from starter.dev.database import database_url, with_database
 from worker import run
@@ -35,9 +35,5 @@ def migrate(as_json: Json = False) -> None:
             return await migrate_database(dsn)
 
     applied = asyncio.run(apply(cli_settings()))
-    if as_json:
-        print_json({"applied": applied})
-    elif applied:
-        console.print(f"applied {', '.join(applied)}", markup=False)
-    else:
-        console.print("the database is up to date", markup=False)
+    words = f"applied {', '.join(applied)}" if applied else "the database is up to date"
+    print_answer({"applied": applied}, words, as_json=as_json)

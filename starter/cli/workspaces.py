@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from catalog.paging import read_all
 from starter.cli.erase import workspaces_erase
-from starter.cli.output import Json, console, print_json, print_table
-from starter.cli.parts import Parts, with_parts
+from starter.cli.output import Json, print_answer, print_records
+from starter.cli.parts import with_parts
 from starter.cli.quotas import workspace_quota
-from starter.shapes import workspace_object
+from starter.shapes import moment, workspace_object
 
 workspaces = typer.Typer(help="Workspaces: each owns connections, rules and events.")
 
@@ -27,32 +28,20 @@ def create(
             parts.organisation, name=name, description=description
         )
     )
-    if as_json:
-        print_json({"workspace": workspace_object(made)})
-    else:
-        console.print(f"workspace {made.id}  {made.name}", markup=False)
+    words = f"workspace {made.id}  {made.name}"
+    print_answer({"workspace": workspace_object(made)}, words, as_json=as_json)
 
 
 @workspaces.command("list")
 def list_all(as_json: Json = False) -> None:
     """List the workspaces, newest first."""
-
-    async def read(parts: Parts) -> list[dict[str, object]]:
-        shown, cursor = [], None
-        while True:
-            page = await parts.catalog.workspaces.list(parts.organisation, limit=200, cursor=cursor)
-            shown += [workspace_object(workspace) for workspace in page.records]
-            if (cursor := page.next_cursor) is None:
-                return shown
-
-    found = with_parts(read)
-    if as_json:
-        print_json({"count": len(found), "limit": 200, "next_cursor": None, "records": found})
-        return
-    print_table(
+    found = with_parts(lambda parts: read_all(parts.catalog.workspaces.list, parts.organisation))
+    print_records(
+        [workspace_object(workspace) for workspace in found],
         ("id", "name", "created"),
-        [(str(w["id"]), str(w["name"]), str(w["created_at"])) for w in found],
+        [(one.id, one.name, moment(one.created_at)) for one in found],
         empty="no workspace yet: emitonce workspaces create --name 'My app'",
+        as_json=as_json,
     )
 
 

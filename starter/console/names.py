@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from catalog import Catalog
 from catalog.connections import Connection
+from catalog.paging import read_all
 from catalog.rules import Rule
 from eventlog.fetch import EventNotFound, read_payload
 from eventlog.listing import list_events
@@ -20,8 +21,7 @@ from eventlog.query import EventQuery
 from starter.api.errors import temporal_is_unavailable
 from starter.api.parts import Parts
 
-MOST_PAGES = 10
-LARGEST_PAGE = 200
+MOST_LISTED = 2_000
 SEEN_EVENTS = 100
 LARGEST_IN_A_FORM = 16 * 1024
 
@@ -82,30 +82,13 @@ def _fits_a_form(payload: dict[str, Any]) -> bool:
 
 
 async def all_rules(catalog: Catalog, organisation: str, workspace: str) -> list[Rule]:
-    """Newest first; up to 2,000."""
-    found: list[Rule] = []
-    cursor = None
-    for _ in range(MOST_PAGES):
-        page = await catalog.rules.list(
-            organisation, workspace=workspace, limit=LARGEST_PAGE, cursor=cursor
-        )
-        found += page.records
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    return found
+    """Newest first; up to `MOST_LISTED`."""
+    return await read_all(catalog.rules.list, organisation, workspace=workspace, most=MOST_LISTED)
 
 
 async def all_connections(catalog: Catalog, organisation: str, workspace: str) -> list[Connection]:
-    """By name; up to 2,000."""
-    found: list[Connection] = []
-    cursor = None
-    for _ in range(MOST_PAGES):
-        page = await catalog.connections.list(
-            organisation, workspace=workspace, limit=LARGEST_PAGE, cursor=cursor
-        )
-        found += page.records
-        cursor = page.next_cursor
-        if cursor is None:
-            break
+    """By name; up to `MOST_LISTED`."""
+    found = await read_all(
+        catalog.connections.list, organisation, workspace=workspace, most=MOST_LISTED
+    )
     return sorted(found, key=lambda one: (one.name.casefold(), one.id))

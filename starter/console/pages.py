@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,61 +63,42 @@ class Pages:
     ) -> Response:
         """A whole page within the session."""
         session: Session | None = getattr(request.state, "session", None)
-        workspace: Workspace | None = getattr(request.state, "workspace", None)
         others: tuple[Workspace, ...] = ()
         if session is not None:
             found = await self._catalog.workspaces.list(session.organisation, limit=IN_SWITCHER)
             others = found.records
-        return self._response(
-            request,
-            template,
-            status,
-            context
-            | {
-                "session": session,
-                "workspace": workspace,
-                "workspaces": others,
-            },
-        )
+        return self.part(request, template, status=status, workspaces=others, **context)
 
     def part(
         self, request: Request, template: str, *, status: int = 200, **context: Any
     ) -> Response:
         """A part of a page, to be put into it."""
-        session: Session | None = getattr(request.state, "session", None)
-        workspace: Workspace | None = getattr(request.state, "workspace", None)
-        return self._response(
-            request, template, status, context | {"session": session, "workspace": workspace}
-        )
+        known = {
+            "session": getattr(request.state, "session", None),
+            "workspace": getattr(request.state, "workspace", None),
+            "done": words.DONE.get(request.query_params.get("done", "")),
+            "path": request.url.path,
+            "json_view": JsonView(),
+        }
+        text = self._environment.get_template(template).render(known | context)
+        return HTMLResponse(text, status_code=status, headers=HEADERS)
 
     def error(self, request: Request, error: ApiError) -> Response:
-        """Asks nobody for anything: the database may be what is away."""
-        session: Session | None = getattr(request.state, "session", None)
-        workspace: Workspace | None = getattr(request.state, "workspace", None)
-        context = {
-            "session": session,
-            "workspace": workspace,
-            "workspaces": (),
-            "status": error.status,
-            "title": _TITLES.get(error.status, phrase_of(error.status)),
-            "message": words.sentence(error.message),
-            "again": _again(request, error),
-            "request_id": request.state.request_id,
-        }
+        """Asks nobody for anything: the database may be what is unavailable."""
         in_place = request.headers.get("hx-request") == "true"
-        template = "error_part.html" if in_place else "error.html"
-        response = self._response(request, template, error.status, context)
+        response = self.part(
+            request,
+            "error_part.html" if in_place else "error.html",
+            status=error.status,
+            workspaces=(),
+            error_status=error.status,
+            title=_TITLES.get(error.status, phrase_of(error.status)),
+            message=words.sentence(error.message),
+            again=_again(request, error),
+            request_id=request.state.request_id,
+        )
         response.headers.update(error.headers)
         return response
-
-    def _response(
-        self, request: Request, template: str, status: int, context: Mapping[str, Any]
-    ) -> HTMLResponse:
-        done = words.DONE.get(request.query_params.get("done", ""))
-        text = self._environment.get_template(template).render(
-            **{"done": done, "path": request.url.path, "json_view": JsonView()} | dict(context)
-        )
-        return HTMLResponse(text, status_code=status, headers=HEADERS)
 
 
 _TITLES = {

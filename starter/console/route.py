@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
@@ -40,11 +40,10 @@ class PublicRoute(APIRoute):
 
         async def handled(request: Request) -> Response:
             try:
-                if request.method == "POST":
-                    if not sessions_of(request).from_here(request):
-                        raise _foreign_form()
-                    request.state.form = await read_form(request, LARGEST_PUBLIC_FORM)
+                if request.method == "POST" and not sessions_of(request).from_here(request):
+                    raise _foreign_form()
                 async with asyncio.timeout(PAGE_SECONDS):
+                    await self.let_in(request)
                     return await handle(request)
             except ClientDisconnect:
                 raise
@@ -53,36 +52,24 @@ class PublicRoute(APIRoute):
 
         return handled
 
+    async def let_in(self, request: Request) -> None:
+        """Read who asks and the form, or raise what makes the error page."""
+        if request.method == "POST":
+            request.state.form = await read_form(request, LARGEST_PUBLIC_FORM)
+
 
 class ConsoleRoute(PublicRoute):
     """Needs a session, and with a form the session's own token."""
 
-    def get_route_handler(self) -> Handler:
-        async def within_session(request: Request) -> Response:
-            session = await _session(request)
-            request.state.session = session
-            request.state.caller = Caller(session.key, organisation=session.organisation)
-            if request.method == "POST":
-                request.state.form = await read_form(request)
-                given = form_of(request).raw(TOKEN_FIELD)
-                if not sessions_of(request).right_token(session, given):
-                    raise _foreign_form()
-            return await handle(request)
-
-        handle = APIRoute.get_route_handler(self)
-
-        async def handled(request: Request) -> Response:
-            try:
-                if request.method == "POST" and not sessions_of(request).from_here(request):
-                    raise _foreign_form()
-                async with asyncio.timeout(PAGE_SECONDS):
-                    return await within_session(request)
-            except ClientDisconnect:
-                raise
-            except Exception as err:
-                return error_page(request, err)
-
-        return handled
+    async def let_in(self, request: Request) -> None:
+        session = await _session(request)
+        request.state.session = session
+        request.state.caller = Caller(session.key, organisation=session.organisation)
+        if request.method == "POST":
+            request.state.form = await read_form(request)
+            given = form_of(request).raw(TOKEN_FIELD)
+            if not sessions_of(request).right_token(session, given):
+                raise _foreign_form()
 
 
 def console_router() -> APIRouter:
@@ -123,12 +110,16 @@ def in_place(request: Request) -> bool:
     return request.headers.get("hx-request") == "true"
 
 
-async def workspace_of(request: Request, id: str) -> Workspace:
-    """Raises `NotFound` when it isn't the session's organisation's."""
+async def workspace_of(request: Request, workspace_id: str) -> Workspace:
+    """Raises `NotFound` when it isn't the session's organization's."""
     catalog = parts_of(request).catalog
-    workspace = await catalog.workspaces.get(session_of(request).organisation, id)
+    workspace = await catalog.workspaces.get(session_of(request).organisation, workspace_id)
     request.state.workspace = workspace
     return workspace
+
+
+# The workspace that a page's address names.
+InWorkspace = Annotated[Workspace, Depends(workspace_of)]
 
 
 def see_other(path: str, done: str | None = None) -> RedirectResponse:

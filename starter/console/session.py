@@ -7,7 +7,6 @@ after twelve hours, and is worth nothing once its machine key is revoked.
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import json
 import secrets
@@ -155,7 +154,4 @@ def _encode(data: bytes) -> str:
 
 
 def _decode(text: str) -> bytes:
-    try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (ValueError, binascii.Error):  # signed, so never met
-        return b"[]"
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from catalog.connections import Connection
@@ -21,6 +21,7 @@ from starter.connection_test import failed_test
 from starter.console.forms import Form
 from starter.console.names import all_rules, if_answered
 from starter.console.route import (
+    InWorkspace,
     console_router,
     form_of,
     in_place,
@@ -28,16 +29,27 @@ from starter.console.route import (
     parts_of,
     see_other,
     session_of,
-    workspace_of,
 )
 from starter.console.words import sentence
 
 router = console_router()
 
 
+async def connection_of(request: Request, workspace: InWorkspace, connection_id: str) -> Connection:
+    connection = await parts_of(request).catalog.connections.get(
+        session_of(request).organisation, connection_id
+    )
+    if connection.workspace != workspace.id:
+        raise NotFound("connection", connection_id)
+    return connection
+
+
+# The connection that a page's address names.
+ConnectionHere = Annotated[Connection, Depends(connection_of)]
+
+
 @router.get("/w/{workspace_id}/connections")
-async def list_connections(request: Request, workspace_id: str) -> Response:
-    workspace = await workspace_of(request, workspace_id)
+async def list_connections(request: Request, workspace: InWorkspace) -> Response:
     parts, organisation = parts_of(request), session_of(request).organisation
     found = await parts.catalog.connections.list(
         organisation, workspace=workspace.id, cursor=request.query_params.get("cursor")
@@ -57,8 +69,7 @@ async def list_connections(request: Request, workspace_id: str) -> Response:
 
 
 @router.get("/w/{workspace_id}/connections/new")
-async def new_connection(request: Request, workspace_id: str) -> Response:
-    await workspace_of(request, workspace_id)
+async def new_connection(request: Request, workspace: InWorkspace) -> Response:
     offered = await _offered(request)
     asked = request.query_params.get("type")
     destination = next((one for one in offered if one.type == asked), offered[0])
@@ -71,8 +82,7 @@ async def new_connection(request: Request, workspace_id: str) -> Response:
 
 
 @router.post("/w/{workspace_id}/connections")
-async def create_connection(request: Request, workspace_id: str) -> Response:
-    workspace = await workspace_of(request, workspace_id)
+async def create_connection(request: Request, workspace: InWorkspace) -> Response:
     form, session = form_of(request), session_of(request)
     destination = _destination(form.text("type"))
     given = _given(form, destination)
@@ -98,9 +108,8 @@ async def create_connection(request: Request, workspace_id: str) -> Response:
 
 
 @router.post("/w/{workspace_id}/connections/verify")
-async def verify_entered(request: Request, workspace_id: str) -> Response:
+async def verify_entered(request: Request, workspace: InWorkspace) -> Response:
     """What isn't stored yet; the answer is put beside it."""
-    await workspace_of(request, workspace_id)
     form = form_of(request)
     destination = _destination(form.text("type"))
     check = await _check(request, destination, _given(form, destination))
@@ -108,15 +117,13 @@ async def verify_entered(request: Request, workspace_id: str) -> Response:
 
 
 @router.get("/w/{workspace_id}/connections/{connection_id}")
-async def show_connection(request: Request, workspace_id: str, connection_id: str) -> Response:
-    connection = await _connection(request, workspace_id, connection_id)
+async def show_connection(request: Request, connection: ConnectionHere) -> Response:
     return await _page(request, connection)
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}")
-async def update_connection(request: Request, workspace_id: str, connection_id: str) -> Response:
+async def update_connection(request: Request, connection: ConnectionHere) -> Response:
     """Secrets that are left empty stay."""
-    connection = await _connection(request, workspace_id, connection_id)
     form, destination = form_of(request), _destination(connection.type)
     given = _given(form, destination, stored=True)
     values = {"name": form.text("name"), **given}
@@ -137,8 +144,7 @@ async def update_connection(request: Request, workspace_id: str, connection_id: 
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/verify")
-async def verify_stored(request: Request, workspace_id: str, connection_id: str) -> Response:
-    connection = await _connection(request, workspace_id, connection_id)
+async def verify_stored(request: Request, connection: ConnectionHere) -> Response:
     found = await parts_of(request).catalog.credentials.credential(
         connection.workspace, connection.id
     )
@@ -149,8 +155,7 @@ async def verify_stored(request: Request, workspace_id: str, connection_id: str)
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/pause")
-async def pause_connection(request: Request, workspace_id: str, connection_id: str) -> Response:
-    connection = await _connection(request, workspace_id, connection_id)
+async def pause_connection(request: Request, connection: ConnectionHere) -> Response:
     await parts_of(request).catalog.connections.pause(
         session_of(request).organisation, connection.id
     )
@@ -158,8 +163,7 @@ async def pause_connection(request: Request, workspace_id: str, connection_id: s
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/resume")
-async def resume_connection(request: Request, workspace_id: str, connection_id: str) -> Response:
-    connection = await _connection(request, workspace_id, connection_id)
+async def resume_connection(request: Request, connection: ConnectionHere) -> Response:
     resumed = await parts_of(request).catalog.connections.resume(
         session_of(request).organisation, connection.id
     )
@@ -168,8 +172,7 @@ async def resume_connection(request: Request, workspace_id: str, connection_id: 
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/delete")
-async def delete_connection(request: Request, workspace_id: str, connection_id: str) -> Response:
-    connection = await _connection(request, workspace_id, connection_id)
+async def delete_connection(request: Request, connection: ConnectionHere) -> Response:
     try:
         _, told = await delete_and_tell(
             parts_of(request),
@@ -182,16 +185,6 @@ async def delete_connection(request: Request, workspace_id: str, connection_id: 
         return await _page(request, connection, faults={"force": error}, status=409)
     done = "connection-gone" if told else "connection-gone-later"
     return see_other(f"/w/{connection.workspace}/connections", done)
-
-
-async def _connection(request: Request, workspace_id: str, connection_id: str) -> Connection:
-    workspace = await workspace_of(request, workspace_id)
-    connection = await parts_of(request).catalog.connections.get(
-        session_of(request).organisation, connection_id
-    )
-    if connection.workspace != workspace.id:
-        raise NotFound("connection", connection_id)
-    return connection
 
 
 async def _page(
@@ -270,7 +263,8 @@ async def _check(
     try:
         credential = destination.enter(given)
     except InvalidField as err:
-        return _unchecked(_fault(err.field, err.problem, destination))
+        message = _fault(err.field, err.problem, destination)
+        return {"tone": "quiet", "word": "Not checked", "message": message}
     return _told(await parts_of(request).clients[destination.type].verify(credential))
 
 
@@ -295,10 +289,6 @@ def _told(check: Verification) -> dict[str, Any]:
     }
     tone, word = told.get(check.verdict, ("quiet", "Not checked"))
     return {"tone": tone, "word": word, "message": sentence(check.message)}
-
-
-def _unchecked(message: str) -> dict[str, Any]:
-    return {"tone": "quiet", "word": "Not checked", "message": message}
 
 
 def _faults(error: InvalidValue | OlderRelease, destination: Destination) -> dict[str, str]:

@@ -19,7 +19,7 @@ from operations.steering import (
 )
 from starter.api.reading import OwnEvent
 from starter.console.route import console_router, pages_of, parts_of, see_other
-from starter.console.routes.events import event_context, event_of
+from starter.console.routes.events import EventHere, event_context, event_of
 from starter.console.words import sentence
 
 router = console_router()
@@ -29,11 +29,8 @@ CANCEL_SECONDS = 12.0
 
 
 @router.post("/w/{workspace_id}/events/{event_id}/deliveries/{rule_id}/retry")
-async def retry_delivery(
-    request: Request, workspace_id: str, event_id: str, rule_id: str
-) -> Response:
+async def retry_delivery(request: Request, own: EventHere, rule_id: str) -> Response:
     """Bring the next attempt forward, or deliver again what has failed."""
-    own = await event_of(request, workspace_id, event_id)
     delivery = own.delivery(rule_id)
     parts = parts_of(request)
     try:
@@ -49,8 +46,7 @@ async def retry_delivery(
 
 
 @router.post("/w/{workspace_id}/events/{event_id}/deliveries/{rule_id}/cancel")
-async def cancel_one(request: Request, workspace_id: str, event_id: str, rule_id: str) -> Response:
-    own = await event_of(request, workspace_id, event_id)
+async def cancel_one(request: Request, own: EventHere, rule_id: str) -> Response:
     delivery = own.delivery(rule_id)
     try:
         async with asyncio.timeout(CANCEL_SECONDS):
@@ -61,8 +57,7 @@ async def cancel_one(request: Request, workspace_id: str, event_id: str, rule_id
 
 
 @router.post("/w/{workspace_id}/events/{event_id}/cancel")
-async def cancel_all(request: Request, workspace_id: str, event_id: str) -> Response:
-    own = await event_of(request, workspace_id, event_id)
+async def cancel_all(request: Request, own: EventHere) -> Response:
     try:
         await cancel_event(parts_of(request).client, own.log.event_id)
     except AlreadyEnded as err:
@@ -71,9 +66,8 @@ async def cancel_all(request: Request, workspace_id: str, event_id: str) -> Resp
 
 
 @router.post("/w/{workspace_id}/events/{event_id}/redeliver")
-async def redeliver_event(request: Request, workspace_id: str, event_id: str) -> Response:
+async def redeliver_event(request: Request, own: EventHere) -> Response:
     """All of its deliveries that have failed."""
-    own = await event_of(request, workspace_id, event_id)
     try:
         await redeliver(parts_of(request).client, own.log.event_id)
     except NotRedeliverable as err:
@@ -83,8 +77,7 @@ async def redeliver_event(request: Request, workspace_id: str, event_id: str) ->
 
 async def _refused(request: Request, own: OwnEvent, error: Exception) -> Response:
     """The event as it stands now, which says why."""
-    assert own.log.workspace is not None
-    now = await event_of(request, own.log.workspace, own.log.event_id)
+    now = await event_of(request, request.state.workspace, own.log.event_id)
     return await pages_of(request).page(
         request,
         "events/one.html",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from catalog.errors import NotFound
@@ -20,11 +20,11 @@ from starter.console.charts import latency, over_time
 from starter.console.event_filter import RANGES, STATUSES, EventFilter, local
 from starter.console.names import all_connections, all_rules, known_names
 from starter.console.route import (
+    InWorkspace,
     console_router,
     pages_of,
     parts_of,
     session_of,
-    workspace_of,
 )
 from starter.console.timeline import OPEN, rule_names, stories
 
@@ -38,9 +38,20 @@ CHART_SECONDS = 4.0
 FRESH = timedelta(seconds=4)
 
 
+async def event_of(request: Request, workspace: InWorkspace, event_id: str) -> OwnEvent:
+    """Raises `ApiError` 404 when it isn't the workspace's."""
+    own = await read_own_event(parts_of(request), session_of(request).organisation, event_id)
+    if own.log.workspace != workspace.id:
+        raise NotFound("event", event_id)
+    return own
+
+
+# The event that a page's address names.
+EventHere = Annotated[OwnEvent, Depends(event_of)]
+
+
 @router.get("/w/{workspace_id}/events")
-async def show_events(request: Request, workspace_id: str) -> Response:
-    workspace = await workspace_of(request, workspace_id)
+async def show_events(request: Request, workspace: InWorkspace) -> Response:
     parts, organisation = parts_of(request), session_of(request).organisation
     chosen, now = EventFilter.of(request), datetime.now(UTC)
     listed, charts, names, connections = await asyncio.gather(
@@ -62,9 +73,8 @@ async def show_events(request: Request, workspace_id: str) -> Response:
 
 
 @router.get("/w/{workspace_id}/events/rows")
-async def show_rows(request: Request, workspace_id: str) -> Response:
+async def show_rows(request: Request, workspace: InWorkspace) -> Response:
     """The list alone, asked for again and again by a page that is open."""
-    workspace = await workspace_of(request, workspace_id)
     chosen, now = EventFilter.of(request), datetime.now(UTC)
     connections = await all_connections(
         parts_of(request).catalog, session_of(request).organisation, workspace.id
@@ -76,35 +86,23 @@ async def show_rows(request: Request, workspace_id: str) -> Response:
 
 
 @router.get("/w/{workspace_id}/events/charts")
-async def show_charts(request: Request, workspace_id: str) -> Response:
-    await workspace_of(request, workspace_id)
+async def show_charts(request: Request, workspace: InWorkspace) -> Response:
     chosen = EventFilter.of(request)
     charts = await _charts(request, chosen, datetime.now(UTC))
     return pages_of(request).part(request, "events/charts.html", chosen=chosen, **charts)
 
 
 @router.get("/w/{workspace_id}/events/{event_id}")
-async def show_event(request: Request, workspace_id: str, event_id: str) -> Response:
-    own = await event_of(request, workspace_id, event_id)
+async def show_event(request: Request, own: EventHere) -> Response:
     return await pages_of(request).page(
         request, "events/one.html", **await event_context(request, own)
     )
 
 
 @router.get("/w/{workspace_id}/events/{event_id}/log")
-async def show_event_log(request: Request, workspace_id: str, event_id: str) -> Response:
+async def show_event_log(request: Request, own: EventHere) -> Response:
     """The part of the page that changes while deliveries are under way."""
-    own = await event_of(request, workspace_id, event_id)
     return pages_of(request).part(request, "events/log.html", **await event_context(request, own))
-
-
-async def event_of(request: Request, workspace_id: str, event_id: str) -> OwnEvent:
-    """Raises `ApiError` 404 when it isn't the workspace's."""
-    workspace = await workspace_of(request, workspace_id)
-    own = await read_own_event(parts_of(request), session_of(request).organisation, event_id)
-    if own.log.workspace != workspace.id:
-        raise NotFound("event", event_id)
-    return own
 
 
 async def event_context(request: Request, own: OwnEvent) -> dict[str, Any]:

@@ -10,27 +10,26 @@ from catalog.api_keys import NewMachineKey
 from catalog.errors import InvalidValue, OlderRelease
 from starter.console.forms import Form
 from starter.console.route import (
+    InWorkspace,
     console_router,
     form_of,
     pages_of,
     parts_of,
     see_other,
     session_of,
-    workspace_of,
 )
 
 router = console_router()
 
 
 @router.get("/w/{workspace_id}/keys")
-async def show_keys(request: Request, workspace_id: str) -> Response:
-    await workspace_of(request, workspace_id)
+async def show_keys(request: Request, workspace: InWorkspace) -> Response:
     return await _page(request)
 
 
 @router.post("/w/{workspace_id}/keys/publishable")
-async def create_publishable_key(request: Request, workspace_id: str) -> Response:
-    workspace, session = await workspace_of(request, workspace_id), session_of(request)
+async def create_publishable_key(request: Request, workspace: InWorkspace) -> Response:
+    session = session_of(request)
     try:
         await parts_of(request).catalog.publishable_keys.create(
             session.organisation,
@@ -46,8 +45,7 @@ async def create_publishable_key(request: Request, workspace_id: str) -> Respons
 
 
 @router.post("/w/{workspace_id}/keys/publishable/{key_id}/rights")
-async def set_key_rights(request: Request, workspace_id: str, key_id: str) -> Response:
-    workspace = await workspace_of(request, workspace_id)
+async def set_key_rights(request: Request, workspace: InWorkspace, key_id: str) -> Response:
     try:
         await parts_of(request).catalog.publishable_keys.set_rights(
             session_of(request).organisation,
@@ -61,9 +59,8 @@ async def set_key_rights(request: Request, workspace_id: str, key_id: str) -> Re
 
 
 @router.post("/w/{workspace_id}/keys/machine")
-async def create_machine_key(request: Request, workspace_id: str) -> Response:
+async def create_machine_key(request: Request, workspace: InWorkspace) -> Response:
     """Its secret is shown in the answer, once."""
-    await workspace_of(request, workspace_id)
     session = session_of(request)
     try:
         made = await parts_of(request).catalog.machine_keys.create(
@@ -75,8 +72,7 @@ async def create_machine_key(request: Request, workspace_id: str) -> Response:
 
 
 @router.post("/w/{workspace_id}/keys/publishable/{key_id}/revoke")
-async def revoke_publishable_key(request: Request, workspace_id: str, key_id: str) -> Response:
-    workspace = await workspace_of(request, workspace_id)
+async def revoke_publishable_key(request: Request, workspace: InWorkspace, key_id: str) -> Response:
     await parts_of(request).catalog.publishable_keys.revoke(
         session_of(request).organisation, key_id
     )
@@ -84,9 +80,8 @@ async def revoke_publishable_key(request: Request, workspace_id: str, key_id: st
 
 
 @router.post("/w/{workspace_id}/keys/machine/{key_id}/revoke")
-async def revoke_machine_key(request: Request, workspace_id: str, key_id: str) -> Response:
+async def revoke_machine_key(request: Request, workspace: InWorkspace, key_id: str) -> Response:
     """Of one's own key: the session ends with it."""
-    workspace = await workspace_of(request, workspace_id)
     await parts_of(request).catalog.machine_keys.revoke(session_of(request).organisation, key_id)
     return see_other(f"/w/{workspace.id}/keys", "revoked")
 

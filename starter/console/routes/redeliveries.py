@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 from pydantic import ValidationError
 from starlette.responses import Response
 
@@ -33,13 +33,13 @@ from starter.api.errors import ApiError
 from starter.console.event_filter import EventFilter, local, read_utc
 from starter.console.names import all_connections, known_names
 from starter.console.route import (
+    InWorkspace,
     console_router,
     form_of,
     pages_of,
     parts_of,
     see_other,
     session_of,
-    workspace_of,
 )
 from starter.console.words import sentence
 from starter.redelivery import within
@@ -62,9 +62,24 @@ MODES = {
 }
 
 
+async def redelivery_of(
+    request: Request, workspace: InWorkspace, redelivery_id: str
+) -> RedeliveryStatus:
+    """Raises `RedeliveryNotFound` when it isn't the workspace's."""
+    if read_id(redelivery_id) is None:
+        raise RedeliveryNotFound("there is no such redelivery here")
+    status = await read_redelivery(parts_of(request).client, redelivery_id)
+    if status.selection.workspace != workspace.id:
+        raise RedeliveryNotFound("there is no such redelivery here")
+    return status
+
+
+# The redelivery that a page's address names.
+RedeliveryHere = Annotated[RedeliveryStatus, Depends(redelivery_of)]
+
+
 @router.get("/w/{workspace_id}/redeliveries")
-async def show_redeliveries(request: Request, workspace_id: str) -> Response:
-    workspace = await workspace_of(request, workspace_id)
+async def show_redeliveries(request: Request, workspace: InWorkspace) -> Response:
     return await pages_of(request).page(
         request,
         "redeliveries/list.html",
@@ -75,9 +90,8 @@ async def show_redeliveries(request: Request, workspace_id: str) -> Response:
 
 
 @router.get("/w/{workspace_id}/redeliveries/new")
-async def new_redelivery(request: Request, workspace_id: str) -> Response:
+async def new_redelivery(request: Request, workspace: InWorkspace) -> Response:
     """The form; with `plan` in its address, also what it would do."""
-    await workspace_of(request, workspace_id)
     asked = request.query_params
     if "plan" not in asked:
         return await _form_page(request, dict(asked))
@@ -91,9 +105,8 @@ async def new_redelivery(request: Request, workspace_id: str) -> Response:
 
 
 @router.post("/w/{workspace_id}/redeliveries")
-async def begin_redelivery(request: Request, workspace_id: str) -> Response:
+async def begin_redelivery(request: Request, workspace: InWorkspace) -> Response:
     """By the plan as it was shown: its selection is sent back whole."""
-    workspace = await workspace_of(request, workspace_id)
     form = form_of(request)
     try:
         selection = Selection.model_validate_json(form.raw("selection"))
@@ -121,22 +134,20 @@ async def begin_redelivery(request: Request, workspace_id: str) -> Response:
 
 
 @router.get("/w/{workspace_id}/redeliveries/{redelivery_id}")
-async def show_redelivery(request: Request, workspace_id: str, redelivery_id: str) -> Response:
-    status = await _redelivery(request, workspace_id, redelivery_id)
+async def show_redelivery(request: Request, status: RedeliveryHere) -> Response:
     return await pages_of(request).page(request, "redeliveries/one.html", **_context(status))
 
 
 @router.get("/w/{workspace_id}/redeliveries/{redelivery_id}/progress")
-async def show_progress(request: Request, workspace_id: str, redelivery_id: str) -> Response:
-    status = await _redelivery(request, workspace_id, redelivery_id)
+async def show_progress(request: Request, status: RedeliveryHere) -> Response:
     return pages_of(request).part(request, "redeliveries/progress.html", **_context(status))
 
 
 @router.post("/w/{workspace_id}/redeliveries/{redelivery_id}/cancel")
-async def cancel_one(request: Request, workspace_id: str, redelivery_id: str) -> Response:
-    status = await _redelivery(request, workspace_id, redelivery_id)
+async def cancel_one(request: Request, status: RedeliveryHere) -> Response:
     await cancel_redelivery(parts_of(request).client, status.id)
-    return see_other(f"/w/{workspace_id}/redeliveries/{status.id}", "redelivery-canceled")
+    path = f"/w/{status.selection.workspace}/redeliveries/{status.id}"
+    return see_other(path, "redelivery-canceled")
 
 
 def _context(status: RedeliveryStatus) -> dict[str, Any]:
@@ -153,16 +164,6 @@ def _begun(status: RedeliveryStatus) -> EventFilter:
         start=selection.accepted_from,
         end=selection.accepted_to + timedelta(seconds=1),  # addresses have whole seconds
     )
-
-
-async def _redelivery(request: Request, workspace_id: str, id: str) -> RedeliveryStatus:
-    workspace = await workspace_of(request, workspace_id)
-    if read_id(id) is None:
-        raise RedeliveryNotFound("there is no such redelivery here")
-    status = await read_redelivery(parts_of(request).client, id)
-    if status.selection.workspace != workspace.id:
-        raise RedeliveryNotFound("there is no such redelivery here")
-    return status
 
 
 async def _within(request: Request, chosen: dict[str, Any] | Selection) -> Selection:

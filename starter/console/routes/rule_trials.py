@@ -20,17 +20,17 @@ from starter.api.routes.rule_trials import TEST_SECONDS
 from starter.console.mapping_form import ON_ERROR, TRANSFORMS, same
 from starter.console.preview import UnreadablePayload, read_payload
 from starter.console.route import (
+    InWorkspace,
     console_router,
     form_of,
     in_place,
     pages_of,
     parts_of,
     session_of,
-    workspace_of,
 )
 from starter.console.routes.rules import (
+    RuleHere,
     read_form,
-    rule_of,
     sharing_of,
     show_form,
     shown_preview,
@@ -52,30 +52,28 @@ class TestResult:
 
 
 @router.post("/w/{workspace_id}/rules/new/preview")
-async def preview_new_rule(request: Request, workspace_id: str) -> Response:
-    await workspace_of(request, workspace_id)
+async def preview_new_rule(request: Request, workspace: InWorkspace) -> Response:
     return await _preview(request, None)
 
 
 @router.post("/w/{workspace_id}/rules/{rule_id}/preview")
-async def preview_rule(request: Request, workspace_id: str, rule_id: str) -> Response:
-    return await _preview(request, await rule_of(request, workspace_id, rule_id))
+async def preview_rule(request: Request, rule: RuleHere) -> Response:
+    return await _preview(request, rule)
 
 
 @router.post("/w/{workspace_id}/rules/form/destination")
-async def show_destination(request: Request, workspace_id: str) -> Response:
+async def show_destination(request: Request, workspace: InWorkspace) -> Response:
     """What is asked for once another connection or action is chosen."""
-    return await _part(request, workspace_id, "rules/destination.html")
+    return await _part(request, "rules/destination.html")
 
 
 @router.post("/w/{workspace_id}/rules/form/mapping")
-async def show_mapping(request: Request, workspace_id: str) -> Response:
+async def show_mapping(request: Request, workspace: InWorkspace) -> Response:
     """The table with another row."""
-    return await _part(request, workspace_id, "rules/mapping.html")
+    return await _part(request, "rules/mapping.html")
 
 
-async def _part(request: Request, workspace_id: str, template: str) -> Response:
-    await workspace_of(request, workspace_id)
+async def _part(request: Request, template: str) -> Response:
     form, mapping = await read_form(request, form_of(request).text("connection"))
     await without_saving(request, form, mapping)
     return pages_of(request).part(
@@ -90,8 +88,7 @@ async def _part(request: Request, workspace_id: str, template: str) -> Response:
 
 
 @router.post("/w/{workspace_id}/rules/form/payload")
-async def show_payload(request: Request, workspace_id: str) -> Response:
-    await workspace_of(request, workspace_id)
+async def show_payload(request: Request, workspace: InWorkspace) -> Response:
     form, mapping = await read_form(request, form_of(request).text("connection"))
     await without_saving(request, form, mapping)
     response = pages_of(request).part(request, "rules/payload.html", form=form)
@@ -100,9 +97,8 @@ async def show_payload(request: Request, workspace_id: str) -> Response:
 
 
 @router.post("/w/{workspace_id}/rules/{rule_id}/test")
-async def send_test_event(request: Request, workspace_id: str, rule_id: str) -> Response:
+async def send_test_event(request: Request, rule: RuleHere) -> Response:
     """By the rule as it is stored, so what is typed but not saved has to be saved first."""
-    rule = await rule_of(request, workspace_id, rule_id)
     form, mapping = await read_form(request, rule.connection)
     result, fault = None, _unsaved(form, rule, mapping)
     if fault is None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from catalog.errors import (
@@ -30,13 +30,13 @@ from starter.console.names import (
 )
 from starter.console.preview import Preview, preview, written
 from starter.console.route import (
+    InWorkspace,
     console_router,
     form_of,
     pages_of,
     parts_of,
     see_other,
     session_of,
-    workspace_of,
 )
 from starter.console.rule_form import RuleForm
 
@@ -46,9 +46,19 @@ LAST_EVENT = "From the last real event of this type."
 NO_EVENT = "No real event of this type is there, or it is too long for this box: this is a sample."
 
 
+async def rule_of(request: Request, workspace: InWorkspace, rule_id: str) -> Rule:
+    rule = await parts_of(request).catalog.rules.get(session_of(request).organisation, rule_id)
+    if rule.workspace != workspace.id:
+        raise NotFound("rule", rule_id)
+    return rule
+
+
+# The rule that a page's address names.
+RuleHere = Annotated[Rule, Depends(rule_of)]
+
+
 @router.get("/w/{workspace_id}/rules")
-async def list_rules(request: Request, workspace_id: str) -> Response:
-    workspace = await workspace_of(request, workspace_id)
+async def list_rules(request: Request, workspace: InWorkspace) -> Response:
     catalog, organisation = parts_of(request).catalog, session_of(request).organisation
     found = await catalog.rules.list(
         organisation, workspace=workspace.id, cursor=request.query_params.get("cursor")
@@ -64,8 +74,7 @@ async def list_rules(request: Request, workspace_id: str) -> Response:
 
 
 @router.get("/w/{workspace_id}/rules/new")
-async def new_rule(request: Request, workspace_id: str) -> Response:
-    workspace = await workspace_of(request, workspace_id)
+async def new_rule(request: Request, workspace: InWorkspace) -> Response:
     parts, asked = parts_of(request), request.query_params
     connections = await all_connections(
         parts.catalog, session_of(request).organisation, workspace.id
@@ -82,35 +91,12 @@ async def new_rule(request: Request, workspace_id: str) -> Response:
 
 
 @router.post("/w/{workspace_id}/rules")
-async def create_rule(request: Request, workspace_id: str) -> Response:
-    workspace = await workspace_of(request, workspace_id)
-    session = session_of(request)
-    form, mapping = await read_form(request, form_of(request).text("connection"))
-    if await without_saving(request, form, mapping):
-        return await show_form(request, form, None, mapping)
-    if not await _store_mapping(request, form, mapping):
-        return await show_form(request, form, None, mapping, status=400)
-    try:
-        made = await parts_of(request).catalog.rules.create(
-            session.organisation,
-            workspace=workspace.id,
-            connection=form.connection,
-            event=form.event,
-            resource=form.resource or None,
-            resource_id=form.resource_id or None,
-            metadata=form.metadata(),
-            active=form.active,
-            created_by=session.key,
-        )
-    except (InvalidValue, TooManyRules, OlderRelease) as err:
-        form.faults |= faults_of(err, form)
-        return await show_form(request, form, None, mapping, status=400)
-    return see_other(f"/w/{workspace.id}/rules/{made.id}", "rule")
+async def create_rule(request: Request, workspace: InWorkspace) -> Response:
+    return await _save(request, None, form_of(request).text("connection"))
 
 
 @router.get("/w/{workspace_id}/rules/{rule_id}")
-async def show_rule(request: Request, workspace_id: str, rule_id: str) -> Response:
-    rule = await rule_of(request, workspace_id, rule_id)
+async def show_rule(request: Request, rule: RuleHere) -> Response:
     parts = parts_of(request)
     last = await if_answered(last_payload(parts, rule.workspace, rule.event))
     payload = last or SAMPLE_PAYLOAD
@@ -119,52 +105,21 @@ async def show_rule(request: Request, workspace_id: str, rule_id: str) -> Respon
 
 
 @router.post("/w/{workspace_id}/rules/{rule_id}")
-async def update_rule(request: Request, workspace_id: str, rule_id: str) -> Response:
-    rule = await rule_of(request, workspace_id, rule_id)
-    form, mapping = await read_form(request, rule.connection)
-    if await without_saving(request, form, mapping):
-        return await show_form(request, form, rule, mapping)
-    if not await _store_mapping(request, form, mapping):
-        return await show_form(request, form, rule, mapping, status=400)
-    try:
-        await parts_of(request).catalog.rules.update(
-            session_of(request).organisation,
-            rule.id,
-            RuleChange(
-                event=form.event,
-                resource=form.resource or None,
-                resource_id=form.resource_id or None,
-                metadata=form.metadata(rule.metadata),
-                active=form.active,
-            ),
-        )
-    except (InvalidValue, TooManyRules, OlderRelease) as err:
-        form.faults |= faults_of(err, form)
-        return await show_form(request, form, rule, mapping, status=400)
-    return see_other(f"/w/{rule.workspace}/rules/{rule.id}", "changed")
+async def update_rule(request: Request, rule: RuleHere) -> Response:
+    return await _save(request, rule, rule.connection)
 
 
 @router.post("/w/{workspace_id}/rules/{rule_id}/switch")
-async def switch_rule(request: Request, workspace_id: str, rule_id: str) -> Response:
-    rule = await rule_of(request, workspace_id, rule_id)
+async def switch_rule(request: Request, rule: RuleHere) -> Response:
     on = form_of(request).text("active") == "on"
     await parts_of(request).catalog.rules.set_active(session_of(request).organisation, rule.id, on)
     return see_other(f"/w/{rule.workspace}/rules", "rule-on" if on else "rule-off")
 
 
 @router.post("/w/{workspace_id}/rules/{rule_id}/delete")
-async def delete_rule(request: Request, workspace_id: str, rule_id: str) -> Response:
-    rule = await rule_of(request, workspace_id, rule_id)
+async def delete_rule(request: Request, rule: RuleHere) -> Response:
     await parts_of(request).catalog.rules.delete(session_of(request).organisation, rule.id)
     return see_other(f"/w/{rule.workspace}/rules", "rule-gone")
-
-
-async def rule_of(request: Request, workspace_id: str, rule_id: str) -> Rule:
-    workspace = await workspace_of(request, workspace_id)
-    rule = await parts_of(request).catalog.rules.get(session_of(request).organisation, rule_id)
-    if rule.workspace != workspace.id:
-        raise NotFound("rule", rule_id)
-    return rule
 
 
 async def show_form(
@@ -257,6 +212,42 @@ def faults_of(error: InvalidValue | TooManyRules | OlderRelease, form: RuleForm)
     name = f"i.{key}" if key in of_action else key
     known = name != key or key in ("event", "resource", "resource_id", "accept")
     return {name if known else "form": f"It {error.problem}."}
+
+
+async def _save(request: Request, rule: Rule | None, connection: str) -> Response:
+    """Create the rule, or change it, unless another button than that to save was pressed."""
+    form, mapping = await read_form(request, connection)
+    if await without_saving(request, form, mapping):
+        return await show_form(request, form, rule, mapping)
+    if not await _store_mapping(request, form, mapping):
+        return await show_form(request, form, rule, mapping, status=400)
+    try:
+        saved = await _store_rule(request, form, rule)
+    except (InvalidValue, TooManyRules, OlderRelease) as err:
+        form.faults |= faults_of(err, form)
+        return await show_form(request, form, rule, mapping, status=400)
+    return see_other(f"/w/{saved.workspace}/rules/{saved.id}", "changed" if rule else "rule")
+
+
+async def _store_rule(request: Request, form: RuleForm, rule: Rule | None) -> Rule:
+    rules, session = parts_of(request).catalog.rules, session_of(request)
+    typed: dict[str, Any] = {
+        "event": form.event,
+        "resource": form.resource or None,
+        "resource_id": form.resource_id or None,
+        "active": form.active,
+    }
+    if rule is not None:
+        change = RuleChange(metadata=form.metadata(rule.metadata), **typed)
+        return await rules.update(session.organisation, rule.id, change)
+    return await rules.create(
+        session.organisation,
+        workspace=request.state.workspace.id,
+        connection=form.connection,
+        metadata=form.metadata(),
+        created_by=session.key,
+        **typed,
+    )
 
 
 async def mapping_of(request: Request, connection: str) -> Mapping | None:

@@ -7,13 +7,13 @@ from starlette.responses import RedirectResponse, Response
 
 from catalog.errors import Conflict, InvalidValue
 from starter.console.route import (
+    InWorkspace,
     console_router,
     form_of,
     pages_of,
     parts_of,
     see_other,
     session_of,
-    workspace_of,
 )
 
 router = console_router()
@@ -51,9 +51,8 @@ async def create_workspace(request: Request) -> Response:
 
 
 @router.get("/w/{workspace_id}")
-async def open_workspace(request: Request, workspace_id: str) -> Response:
+async def open_workspace(request: Request, workspace: InWorkspace) -> Response:
     """On to its events; without any connection yet, to where the first one is made."""
-    workspace = await workspace_of(request, workspace_id)
     found = await parts_of(request).catalog.connections.list(
         session_of(request).organisation, workspace=workspace.id, limit=1
     )
