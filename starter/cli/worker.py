@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from process import migrate_database
-from settings import Settings
+from settings import Settings, load_secrets
 from starter.cli.output import Json, print_answer, print_line
 from starter.cli.parts import cli_settings, require_temporal
 from starter.dev.database import database_url, with_database
@@ -19,6 +19,7 @@ def worker(as_json: Json = False) -> None:
     """
     settings = cli_settings()
     require_temporal(settings)
+    load_secrets(settings)  # or say which are missing, before a database is started
 
     async def work() -> None:
         async with with_database(settings) as complete:
