@@ -24,9 +24,9 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.bring_forward import BringForward as BringForwardActivity
-from activities.carried import unknown_activity
+from activities.find_alerts import FindAlerts
+from activities.heartbeats import unknown_activity
 from activities.identify import Identify
-from activities.look import Look
 from activities.match_rules import MatchRules
 from activities.rate_limit import RateLimit
 from activities.redeliver_page import RedeliverPage
@@ -47,7 +47,7 @@ from engine.argument_check import ArgumentCheck
 from engine.observed_worker import ObservedWorker
 from engine.telemetry import Telemetry
 from engine.versioning import deployment_config
-from operations.alert_search import Attention, Lookout
+from operations.alert_search import AlertCriteria, AlertSearch
 from operations.alert_watch import kept_watch
 from operations.backlog import measured_backlog
 from operations.held_runs import HeldRuns
@@ -183,13 +183,13 @@ def make_worker(
     Raises:
         SettingsError: the alert target that the settings name, or a deployment without a build.
     """
-    attention = Attention(
+    criteria = AlertCriteria(
         settings.task_queue,
         settings.alert_every_seconds,
         settings.alert_backlog_minutes,
         settings.ui_url,
     )
-    lookout = Lookout(client, catalog.credentials, attention)
+    search = AlertSearch(client, catalog.credentials, criteria)
     target, alert_client = alert_target(catalog, settings), AlertClient()
     rate_limit = RateLimit(slots=settings.max_activities, share=share)
     sender = Sender(clients, catalog.credentials, rate_limit)
@@ -206,7 +206,7 @@ def make_worker(
             TellHeld(catalog.credentials, HeldRuns(client)).tell_held,
             RedeliverPage(RedeliveryPages(client)).redeliver_page,
             unknown_activity,
-            Look(lookout, target, alert_client).look,
+            FindAlerts(search, target, alert_client).find_alerts,
             SendAlertActivity(target, alert_client).send_alert,
         ],
         interceptors=make_interceptors(),

@@ -10,7 +10,7 @@ from temporalio.common import RetryPolicy
 
 from activities.policy import Policy
 from delivery.outcome import DELIVERY_DEADLINE
-from delivery.steering import BringForward as Asked
+from delivery.signals import BringForward as Asked
 
 # A few calls to Temporal. If a worker dies between pausing and resuming, the step stays paused
 # until the next try, so this is retried for as long as there can be something to bring forward.

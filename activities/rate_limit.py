@@ -14,12 +14,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from activities.lane import LONGEST_DELAY, LONGEST_WAIT, Away, Lane
+from activities.connection_limiter import LONGEST_DELAY, LONGEST_WAIT, ConnectionLimiter, SentBack
 
 # One connection occupies at most a fifth of a worker's slots, however slow its answers are.
 PART_OF_SLOTS = 5
 
-_MOST_LANES = 10_000
+_MOST_LIMITERS = 10_000
 _JITTER = 0.2
 
 
@@ -41,14 +41,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Permit:
-    """Permission to send one request now. `began` is a time of the monotonic clock."""
+    """Permission to send one request now. `started_at` is a time of the monotonic clock."""
 
-    lane: Lane
-    began: float
+    limiter: ConnectionLimiter
+    started_at: float
 
     def slow_down(self, seconds: float) -> bool:
         """Slow down after "too many requests"; False if another answer just did so."""
-        return self.lane.slow_down(time.monotonic(), self.began, seconds)
+        return self.limiter.slow_down(time.monotonic(), self.started_at, seconds)
 
 
 class RateLimit:
@@ -57,7 +57,7 @@ class RateLimit:
     def __init__(self, *, slots: int, share: Callable[[], float]) -> None:
         self._places = max(slots // PART_OF_SLOTS, 1)
         self._share = share
-        self._lanes: dict[str, Lane] = {}
+        self._limiters: dict[str, ConnectionLimiter] = {}
 
     @asynccontextmanager
     async def permit(
@@ -75,34 +75,34 @@ class RateLimit:
         Raises:
             Throttled: there will be no permit within that time.
         """
-        lane = self._lane(connection)
+        limiter = self._limiter(connection)
         now = time.monotonic()
-        lane.per_second = limits.per_second * self._share()
+        limiter.per_second = limits.per_second * self._share()
         if limits.slowed_until is not None:
-            lane.wait_until(now + (limits.slowed_until - datetime.now(UTC)).total_seconds())
-        entered = lane.enter(now, came_back=came_back, longest_wait=longest_wait)
-        if isinstance(entered, Away):
-            raise Throttled(_spread(entered.seconds))
+            limiter.wait_until(now + (limits.slowed_until - datetime.now(UTC)).total_seconds())
+        answer = limiter.admit(now, came_back=came_back, longest_wait=longest_wait)
+        if isinstance(answer, SentBack):
+            raise Throttled(_spread(answer.seconds))
         try:
-            if entered.begins > now:
-                await asyncio.sleep(entered.begins - now)
-            yield Permit(lane, entered.begins)
+            if answer.starts_at > now:
+                await asyncio.sleep(answer.starts_at - now)
+            yield Permit(limiter, answer.starts_at)
         finally:
-            lane.leave(time.monotonic(), entered.begins)
+            limiter.release(time.monotonic(), answer.starts_at)
 
-    def _lane(self, connection: str) -> Lane:
-        lane = self._lanes.get(connection)
-        if lane is None:
-            if len(self._lanes) >= _MOST_LANES:
+    def _limiter(self, connection: str) -> ConnectionLimiter:
+        limiter = self._limiters.get(connection)
+        if limiter is None:
+            if len(self._limiters) >= _MOST_LIMITERS:
                 self._forget_idle()
-            lane = self._lanes[connection] = Lane(self._places)
-        return lane
+            limiter = self._limiters[connection] = ConnectionLimiter(self._places)
+        return limiter
 
     def _forget_idle(self) -> None:
         idle_since = time.monotonic() - LONGEST_DELAY
-        for id, lane in list(self._lanes.items()):
-            if lane.in_use == 0 and lane.last_used < idle_since:
-                del self._lanes[id]
+        for id, limiter in list(self._limiters.items()):
+            if limiter.in_use == 0 and limiter.last_used < idle_since:
+                del self._limiters[id]
 
 
 def _spread(seconds: float) -> float:

@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.common import RetryPolicy
 
 from activities.policy import Policy
-from delivery.bulk_redelivery import Page, PageDone
+from delivery.selection import Page, PageDone
 
 # A page takes a few seconds at its rate. The next try recognizes the events that a failed one has
 # started, so it is safe to retry for ever.

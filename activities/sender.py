@@ -19,8 +19,8 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.carried import carried_so_far, readable, unsent
-from activities.lane import LONGEST_WAIT
+from activities.connection_limiter import LONGEST_WAIT
+from activities.heartbeats import carried_so_far, readable, unsent
 from activities.rate_limit import Limits, Permit, RateLimit, Throttled
 from catalog.connections import ConnectionCredential
 from catalog.errors import CannotDecrypt, CatalogUnavailable, NotFound
@@ -64,7 +64,7 @@ _BENIGN = ApplicationErrorCategory.BENIGN
 log = structlog.get_logger("emitonce.delivery")
 
 
-class Connections(Protocol):
+class ConnectionStore(Protocol):
     """The part of the catalog that sending needs."""
 
     async def credential(self, workspace: str, connection: str) -> ConnectionCredential: ...
@@ -85,7 +85,7 @@ class Sender:
     """Makes the request of a step, and reports by result or error how it ended."""
 
     def __init__(
-        self, clients: Mapping[str, Client], connections: Connections, rate_limit: RateLimit
+        self, clients: Mapping[str, Client], connections: ConnectionStore, rate_limit: RateLimit
     ) -> None:
         """Make a sender; `clients` by destination type."""
         self._clients = clients

@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.common import RetryPolicy
 
 from activities.policy import Policy
-from delivery.resume import HeldPage, HeldTold
+from delivery.resume import HeldPage, HeldSignaled
 
 # A page takes some seconds at its rate. Every failure is temporary, and signaling a run twice does
 # no harm.
@@ -23,21 +23,21 @@ TELL_HELD = Policy(
 )
 
 
-class Connections(Protocol):
+class StatusLookup(Protocol):
     async def status(self, connection_id: str) -> str | None: ...
 
 
 class HeldRuns(Protocol):
-    async def tell(self, page: HeldPage) -> HeldTold: ...
+    async def signal(self, page: HeldPage) -> HeldSignaled: ...
 
 
 class TellHeld:
-    def __init__(self, connections: Connections, runs: HeldRuns) -> None:
+    def __init__(self, connections: StatusLookup, runs: HeldRuns) -> None:
         self._connections = connections
         self._runs = runs
 
     @activity.defn(name="tell_held")
-    async def tell_held(self, page: HeldPage) -> HeldTold:
+    async def tell_held(self, page: HeldPage) -> HeldSignaled:
         """Signal them, unless the connection is paused or inactive again.
 
         Otherwise each would only try, find the connection unusable, and be held again.
@@ -45,5 +45,5 @@ class TellHeld:
         status = await self._connections.status(page.connection)
         # If it was deleted (None), the runs that wait for it have to find that out.
         if status not in ("active", None):
-            return HeldTold(active=False)
-        return await self._runs.tell(page)
+            return HeldSignaled(active=False)
+        return await self._runs.signal(page)

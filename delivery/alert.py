@@ -9,9 +9,9 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, SecretStr
 
-from delivery.moments import iso_milliseconds
+from delivery.frozen_model import FrozenModel
 from delivery.outcome import OutcomeCode
-from delivery.values import Value
+from delivery.timestamps import iso_milliseconds
 
 
 class AlertType(StrEnum):
@@ -25,7 +25,7 @@ class AlertType(StrEnum):
     """Sent by hand, to try out the receiver."""
 
 
-class LastResponse(Value):
+class LastResponse(FrozenModel):
     """The last attempt of the alert's event. The vendor's own words stay in the log, since they may
     repeat what was sent."""
 
@@ -35,7 +35,7 @@ class LastResponse(Value):
     message: str
 
 
-class Refusal(Value):
+class Refusal(FrozenModel):
     """The answer that made a connection inactive, and the delivery that received it."""
 
     event_id: str
@@ -43,7 +43,7 @@ class Refusal(Value):
     response: LastResponse
 
 
-class Alert(Value):
+class Alert(FrozenModel):
     """One alert. Finding the same problem again gives the same `id`. `url` opens the Web UI.
 
     `event` is the event's name. Names are those in use when the alert is written, or None for
@@ -76,7 +76,7 @@ class Alert(Value):
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-class InactiveConnection(Value):
+class InactiveConnection(FrozenModel):
     """A connection that was found inactive, and when it became so."""
 
     id: str
@@ -84,7 +84,7 @@ class InactiveConnection(Value):
     since: AwareDatetime
 
 
-class Known(Value):
+class WatchState(FrozenModel):
     """What the last search found, so that the next one reports only what is new.
 
     Failures were searched until `failed_until`. `seen` lists runs that failed shortly before it, up
@@ -99,13 +99,13 @@ class Known(Value):
     backlog: bool = False
 
 
-class Seen(Value):
+class AlertsFound(FrozenModel):
     """What one search found, and in how many seconds to search again.
 
     `look_again` is None when no alert target is left: then the watch ends.
     """
 
-    known: Known
+    known: WatchState
     alerts: tuple[Alert, ...] = ()
     look_again: float | None = None
 

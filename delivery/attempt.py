@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
+from delivery.frozen_model import FrozenModel
 from delivery.outcome import OutcomeCode
-from delivery.values import Value
 
 # Who it is; what happened; one message for a destination without people. Sent in this order.
 Call = Literal["identify", "track", "send"]
@@ -22,7 +22,7 @@ EXCERPT_BETWEEN = 500
 UNREPORTED = "unknown: nobody has reported how this attempt ended; a request may have been made"
 
 
-class Attempt(Value):
+class Attempt(FrozenModel):
     """One request, made or not, and how it ended.
 
     `request_made` says whether a request may have reached the vendor. It is None where that is
@@ -43,7 +43,7 @@ class Attempt(Value):
     next_attempt_at: AwareDatetime | None = None
 
 
-class AttemptList(Value):
+class AttemptList(FrozenModel):
     """The attempts of one call, of which the first 10 and the last 40 are kept.
 
     An activity's heartbeats and result carry this list, so even after days of retries it must stay

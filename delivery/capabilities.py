@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from delivery.frozen_model import FrozenModel
 from delivery.rule import MatchResult
-from delivery.values import Value
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ class UnknownToThisRelease(Exception):
     """A newer release recorded this run. The event has not failed: another worker can continue."""
 
 
-class Capabilities(Value):
+class Capabilities(FrozenModel):
     """The versions of builders, the destination types and the features that a release knows."""
 
     builds: tuple[int, ...]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pydantic import AwareDatetime
 
 from delivery.attempt import CALLS, Attempt, AttemptList, Call
+from delivery.frozen_model import FrozenModel, JsonObject
 from delivery.outcome import OutcomeCode
 from delivery.result import CallResult, DeliveryResult, Status
 from delivery.step import StepResult
-from delivery.values import JsonObject, Value
 
 
-class CallLog(Value):
+class CallLog(FrozenModel):
     """One call of a delivery: what was sent, what came back, the attempts that were kept.
 
     `build` is the version of the builder that made `request`, or None in what older releases
@@ -50,7 +50,7 @@ class CallLog(Value):
         )
 
 
-class DeliveryLog(Value):
+class DeliveryLog(FrozenModel):
     """One delivery: event × rule. `held` says why it waits for its connection, or is None.
 
     `integration_type` is blank in inputs of redeliveries that older releases wrote.

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pydantic import AwareDatetime, JsonValue, ValidationError
 
 from delivery.errors import InvalidEvent
-from delivery.labels import CONTROL_CHARACTERS, holds_email, kind, utf8_size
-from delivery.moments import iso_milliseconds, read_iso, to_utc
+from delivery.frozen_model import FrozenModel, JsonObject
 from delivery.redelivery import Redelivery
 from delivery.source import Source, read_source
 from delivery.strict_json import MAX_DEPTH, check, nesting, parse
-from delivery.values import JsonObject, Value
+from delivery.text import CONTROL_CHARACTERS, holds_email, kind, utf8_size
+from delivery.timestamps import iso_milliseconds, read_iso, to_utc
 
 __all__ = ["Event", "iso_milliseconds", "read_event", "read_without_payload"]
 
@@ -33,7 +33,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Event(Value):
+class Event(FrozenModel):
     """A product event. `id` is a UUID and the workflow's id; `timestamp` says when it happened.
 
     `read_event` gives the canonical form: ids in lower case, names without surrounding blanks, the
@@ -55,7 +55,7 @@ class Event(Value):
     hops: int = 0
 
 
-class _Beside(Value):
+class _Beside(FrozenModel):
     """All fields of an input except the payload, not validated yet."""
 
     workspace: JsonValue = None

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from delivery.errors import MappingError
-from delivery.labels import shown
 from delivery.mapping_schema import LiteralSource, MappedField, MappingSchema
+from delivery.text import shown
 from delivery.transforms import TransformError, apply
 
 # All characters that go into and come out of one mapping's transforms. Without a limit, 250 fields

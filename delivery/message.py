@@ -7,10 +7,10 @@ import json
 from pydantic import JsonValue
 
 from delivery.attempt import Call
-from delivery.values import JsonObject, Value
+from delivery.frozen_model import FrozenModel, JsonObject
 
 
-class Message(Value):
+class Message(FrozenModel):
     """One request: the call and its JSON body. Its bytes are the same on every attempt.
 
     `build` is the version of the builder that made it; a recorded message without one has 1.
@@ -30,7 +30,7 @@ def encode_value(value: JsonValue) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-class Messages(Value):
+class Messages(FrozenModel):
     """All messages of one delivery, in order, with warnings about what was left out of them."""
 
     messages: tuple[Message, ...]

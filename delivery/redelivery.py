@@ -13,8 +13,8 @@ from pydantic import AwareDatetime
 
 from delivery.attempt import AttemptList
 from delivery.delivery_log import CallLog, DeliveryLog
+from delivery.frozen_model import FrozenModel
 from delivery.result import Status
-from delivery.values import Value
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ RULE_GONE = "internal_error: the rule was deleted, so nothing was sent again"
 SHORTENED = "what earlier runs sent and received is not kept in full: it was too large"
 
 
-class Redelivery(Value):
+class Redelivery(FrozenModel):
     """What is delivered again, and what earlier runs delivered.
 
     Only the deliveries of `rules` are made again. `rules` is empty if no earlier run got as far as

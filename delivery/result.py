@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from delivery.attempt import Attempt
+from delivery.frozen_model import FrozenModel
 from delivery.outcome import OutcomeCode
 from delivery.step import StepResult
-from delivery.values import Value
 
 
 class Status(StrEnum):
@@ -22,7 +22,7 @@ class Status(StrEnum):
     CANCELED = "canceled"
 
 
-class CallResult(Value):
+class CallResult(FrozenModel):
     """The summary of a call, with its first and last attempt only.
 
     The activity's own result or failure has every attempt; repeating them here for a hundred rules
@@ -46,7 +46,7 @@ class CallResult(Value):
         )
 
 
-class DeliveryResult(Value):
+class DeliveryResult(FrozenModel):
     """The result of one delivery. A call that was never sent is None."""
 
     rule: str
@@ -60,7 +60,7 @@ class DeliveryResult(Value):
     error: str | None = None
 
 
-class EventResult(Value):
+class EventResult(FrozenModel):
     event_id: str
     status: Status
     total_rules: int

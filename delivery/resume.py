@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from delivery.values import Value
+from delivery.frozen_model import FrozenModel
 
 # The signal that comes with every start, so that a run under way looks for held events again.
 RESUMED = "resumed"
 
 # Held events are signaled at this rate, so that ten thousand don't continue at once.
-TOLD_PER_SECOND = 50
+SIGNALED_PER_SECOND = 50
 
 
-class Resume(Value):
+class Resume(FrozenModel):
     """The input of `ResumeConnection`. A run that continues as new hands on `told` and cursor."""
 
     connection: str
-    per_second: float = TOLD_PER_SECOND
+    per_second: float = SIGNALED_PER_SECOND
     told: int = 0
     cursor: str | None = None
 
 
-class HeldPage(Value):
+class HeldPage(FrozenModel):
     """The held runs to signal: those of `connection`, from `cursor` on."""
 
     connection: str
@@ -28,7 +28,7 @@ class HeldPage(Value):
     cursor: str | None = None
 
 
-class HeldTold(Value):
+class HeldSignaled(FrozenModel):
     """How many runs were signaled: none when the connection is not `active` after all."""
 
     active: bool
@@ -36,7 +36,7 @@ class HeldTold(Value):
     next_cursor: str | None = None
 
 
-class Resumed(Value):
+class Resumed(FrozenModel):
     """How many signals were sent; `stopped` if the connection went out of use meanwhile."""
 
     told: int

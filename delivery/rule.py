@@ -14,10 +14,10 @@ from pydantic import (
 )
 
 from delivery.errors import MappingError
+from delivery.frozen_model import FrozenModel
 from delivery.mapping_schema import MappingSchema
 from delivery.source import Source
 from delivery.validation import problem
-from delivery.values import Value
 
 MAX_RULES_PER_EVENT = 100
 
@@ -34,7 +34,7 @@ Flag = Annotated[
 ]
 
 
-class RuleMetadata(Value):
+class RuleMetadata(FrozenModel):
     """What every rule has. A destination's action may read further keys, see `Action`.
 
     Unknown keys are kept, since clients store their own. A rule whose `accept` is `backend`
@@ -56,7 +56,7 @@ class RuleMetadata(Value):
             raise MappingError(f"metadata.{where}", problem(err.errors()[0])) from None
 
 
-class MatchedRule(Value):
+class MatchedRule(FrozenModel):
     """A rule that an event matched, with the mapping as it was then.
 
     `mapping` is None when the connection has no stored mapping and the default applies. `build` is
@@ -75,7 +75,7 @@ class MatchedRule(Value):
     anonymous_only: bool = False
 
 
-class MatchRequest(Value):
+class MatchRequest(FrozenModel):
     """The input of `match_rules`. With `only_rules`, no other rules are considered."""
 
     workspace: str
@@ -91,7 +91,7 @@ class MatchRequest(Value):
     """
 
 
-class MatchResult(Value):
+class MatchResult(FrozenModel):
     """The rules that matched, in a stable order (creation time, id).
 
     `resource_id_hash` is a keyed hash for a search attribute, which must not hold personal data.

@@ -9,13 +9,13 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from delivery.values import Value
+from delivery.frozen_model import FrozenModel
 
 # The feature of workers that respect an event's source, see `delivery.capabilities`.
 EVENT_SOURCE = "event_source"
 
 
-class Source(Value):
+class Source(FrozenModel):
     """A publishable key: it is public, so anybody may have sent the event.
 
     If `identify` is `anonymous`, the event must not name a person, by id or by e-mail.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import AwareDatetime
 
 from delivery.attempt import AttemptList
+from delivery.frozen_model import FrozenModel
 from delivery.message import Message
 from delivery.outcome import OutcomeCode
-from delivery.values import Value
 
 # The type of the error by which an activity says that its connection is paused or inactive.
 CONNECTION_HELD = "ConnectionHeld"
@@ -17,7 +17,7 @@ CONNECTION_HELD = "ConnectionHeld"
 THROTTLED = "Throttled"
 
 
-class Step(Value):
+class Step(FrozenModel):
     """The input of `identify`, `track` and `send`: the exact message and its connection.
 
     `attempts` were made before a hold or in earlier runs. At `deadline` the delivery is given up. A
@@ -33,7 +33,7 @@ class Step(Value):
     test: bool = False
 
 
-class StepResult(Value):
+class StepResult(FrozenModel):
     """How a step ended, with every attempt.
 
     It is the activity's result when delivered, and otherwise the first detail of its error.
@@ -47,7 +47,7 @@ class StepResult(Value):
     attempts: AttemptList = AttemptList()
 
 
-class Carried(Value):
+class Carried(FrozenModel):
     """Heartbeat details: what the next try of the same activity has to know.
 
     `tries` is Temporal's attempt number of the try that wrote this. A later try that finds a gap
@@ -60,7 +60,7 @@ class Carried(Value):
     throttled: bool = False
 
 
-class Unsent(Value):
+class Unsent(FrozenModel):
     """Consecutive tries, by Temporal's numbers, that made no request for the same reason."""
 
     first: int
@@ -69,7 +69,7 @@ class Unsent(Value):
     at: AwareDatetime
 
 
-class Notes(Value):
+class Notes(FrozenModel):
     """Notes beside `Carried`, left by tries that could not read it, or their own input."""
 
     unsent: tuple[Unsent, ...] = ()

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from delivery.errors import InvalidEvent
-from delivery.labels import kind
+from delivery.text import kind
 
 MAX_DEPTH = 64
 # Longer literals are refused before they are converted: Python's own limit for integers is 4,300

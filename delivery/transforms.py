@@ -28,7 +28,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
 
-from delivery.labels import kind
 from delivery.mapping_schema import (
     Default,
     Lower,
@@ -43,8 +42,9 @@ from delivery.mapping_schema import (
     Upper,
 )
 from delivery.message import encode_value
-from delivery.moments import iso_milliseconds, read_iso, to_utc
 from delivery.strict_json import MAX_NUMBER_CHARACTERS
+from delivery.text import kind
+from delivery.timestamps import iso_milliseconds, read_iso, to_utc
 
 _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "y", "on", "1"), True),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from delivery.labels import kind
+from delivery.text import kind
 
 Found = Mapping[str, Any]
 """One of `ValidationError.errors()`."""

@@ -9,11 +9,11 @@ from delivery.capabilities import Capabilities, UnknownToThisRelease
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.errors import InvalidField
 from delivery.event import Event
-from delivery.labels import shown
 from delivery.message import Messages
 from delivery.rule import MatchedRule
 from delivery.size import SIZE_LIMIT
 from delivery.source import EVENT_SOURCE
+from delivery.text import shown
 from destinations.customerio.builds import build_of
 from destinations.customerio.destination import CUSTOMER_IO
 from destinations.destination import Action, Destination

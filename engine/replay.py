@@ -27,7 +27,7 @@ from temporalio.worker import (
     WorkflowRunner,
 )
 
-from delivery.labels import shown
+from delivery.text import shown
 
 NAMESPACE = "ReplayNamespace"
 

@@ -24,7 +24,7 @@ from delivery.attempt import AttemptList, Call
 from delivery.result import EventResult
 from delivery.rule import MatchResult
 from delivery.search_attributes import ACCEPTED_AT
-from delivery.steering import CANCEL_DELIVERY, KEEP_ATTEMPTS, CancelDelivery, KeepAttempts
+from delivery.signals import CANCEL_DELIVERY, KEEP_ATTEMPTS, CancelDelivery, KeepAttempts
 from delivery.step import CONNECTION_HELD, Carried, Step, StepResult
 
 # The memo in which a starter records who emitted an event.

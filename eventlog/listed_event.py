@@ -6,8 +6,8 @@ from pydantic import AwareDatetime
 from temporalio.client import WorkflowExecution
 
 from delivery import search_attributes as names
+from delivery.frozen_model import FrozenModel
 from delivery.result import Status
-from delivery.values import Value
 from eventlog.history import CREATED_BY
 
 _STATUS = {
@@ -20,7 +20,7 @@ _STATUS = {
 }
 
 
-class ListedEvent(Value):
+class ListedEvent(FrozenModel):
     """One event, by its latest run.
 
     An open event is `retrying` if it is held for a connection, and `processing` otherwise; its own

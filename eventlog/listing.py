@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from temporalio.client import Client, WorkflowExecution
 
 from delivery import search_attributes as names
-from delivery.values import Value
+from delivery.frozen_model import FrozenModel
 from eventlog.cursor import EPOCH, LATEST, MICROSECOND, Cursor, Key
 from eventlog.latest_runs import latest_runs
 from eventlog.listed_event import ListedEvent
@@ -40,7 +40,7 @@ OPEN_NOTE = (
 )
 
 
-class EventPage(Value):
+class EventPage(FrozenModel):
     """A page of events. It may be short and still have a next page; `next_cursor` says so.
 
     `note` is set if lists can't distinguish the requested status from others.

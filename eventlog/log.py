@@ -14,6 +14,7 @@ from delivery.capabilities import UnknownToThisRelease
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.errors import InvalidEvent, MappingError
 from delivery.event import Event, read_event
+from delivery.frozen_model import FrozenModel, JsonObject
 from delivery.outcome import OutcomeCode
 from delivery.redelivery import Redelivery
 from delivery.result import DeliveryResult, Status, roll_up
@@ -21,7 +22,6 @@ from delivery.rule import MatchedRule
 from delivery.size import LARGEST_PAYLOAD, is_small
 from delivery.source import Source
 from delivery.step import activity_id
-from delivery.values import JsonObject, Value
 from destinations.registry import action_of, build_messages, with_types_and_builds
 from eventlog.history import RunFacts, StepFacts, read_history
 
@@ -32,7 +32,7 @@ __all__ = ["CallLog", "DeliveryLog", "EventLog", "delivery_log"]
 BUILT_FOR_A_LOG = 512 * 1024
 
 
-class EventLog(Value):
+class EventLog(FrozenModel):
     """The log of one event, by its latest run, with the deliveries and attempts of earlier runs."""
 
     event_id: str

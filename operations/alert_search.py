@@ -17,16 +17,16 @@ from temporalio.client import Client, WorkflowExecution
 from catalog.connections import Connection
 from delivery.alert import (
     Alert,
+    AlertsFound,
     AlertType,
     InactiveConnection,
-    Known,
     LastResponse,
-    Seen,
+    WatchState,
 )
 from delivery.delivery_log import DeliveryLog
-from delivery.labels import shown
 from delivery.result import Status
 from delivery.search_attributes import STATE, TEST, WORKSPACE
+from delivery.text import shown
 from emitonce.errors import CannotDecode
 from engine.links import run_url
 from eventlog.fetch import EventNotFound, read_event_log
@@ -44,7 +44,7 @@ _FAILED = (
 _OPEN = f"WorkflowType = 'DeliverEvent' AND ExecutionStatus = 'Running' AND {STATE.name} IS NULL"
 
 
-class Connections(Protocol):
+class ConnectionLookup(Protocol):
     async def inactive(self) -> Sequence[Connection]: ...
 
     async def status(self, connection_id: str) -> str | None: ...
@@ -55,7 +55,7 @@ class Connections(Protocol):
 
 
 @dataclass(frozen=True)
-class Attention:
+class AlertCriteria:
     """What to search, how often, and what counts as old. `ui_url` is for links."""
 
     task_queue: str
@@ -64,27 +64,29 @@ class Attention:
     ui_url: str | None = None
 
 
-class Lookout:
-    def __init__(self, client: Client, connections: Connections, attention: Attention) -> None:
+class AlertSearch:
+    def __init__(
+        self, client: Client, connections: ConnectionLookup, criteria: AlertCriteria
+    ) -> None:
         self._client = client
         self._connections = connections
-        self._attention = attention
+        self._criteria = criteria
 
-    async def look(self, known: Known) -> Seen:
-        look = _Look(self._client, self._connections, self._attention, datetime.now(UTC))
-        inactive, told = await look.inactive(known)
-        failures, failed = await look.failed(known)
-        backlog, old = await look.backlog(known)
-        return Seen(
-            known=Known(
-                failed_until=look.now,
+    async def find_alerts(self, known: WatchState) -> AlertsFound:
+        search = _Search(self._client, self._connections, self._criteria, datetime.now(UTC))
+        inactive, told = await search.inactive(known)
+        failures, failed = await search.failed(known)
+        backlog, old = await search.backlog(known)
+        return AlertsFound(
+            known=WatchState(
+                failed_until=search.now,
                 seen=failures.seen,
                 recent=failures.recent,
                 inactive=inactive,
                 backlog=backlog,
             ),
-            alerts=tuple([await look.named(alert) for alert in (*told, *failed, *old)]),
-            look_again=self._attention.every_seconds,
+            alerts=tuple([await search.named(alert) for alert in (*told, *failed, *old)]),
+            look_again=self._criteria.every_seconds,
         )
 
 
@@ -96,16 +98,18 @@ class _Failures:
     recent: int
 
 
-class _Look:
+class _Search:
     def __init__(
-        self, client: Client, connections: Connections, attention: Attention, now: datetime
+        self, client: Client, connections: ConnectionLookup, criteria: AlertCriteria, now: datetime
     ) -> None:
         self.now = now
         self._client = client
         self._connections = connections
-        self._attention = attention
+        self._criteria = criteria
 
-    async def inactive(self, known: Known) -> tuple[tuple[InactiveConnection, ...], list[Alert]]:
+    async def inactive(
+        self, known: WatchState
+    ) -> tuple[tuple[InactiveConnection, ...], list[Alert]]:
         found = {connection.id: connection for connection in await self._connections.inactive()}
         before = {connection.id: connection for connection in known.inactive}
         new = [c for c in found.values() if c.id not in before or _again(c, before[c.id])]
@@ -140,7 +144,7 @@ class _Look:
             url=self._url(event_id) if event_id else None,
         )
 
-    async def failed(self, known: Known) -> tuple[_Failures, list[Alert]]:
+    async def failed(self, known: WatchState) -> tuple[_Failures, list[Alert]]:
         since = known.failed_until - LISTED_WITHIN
         runs = await self._list(self._failed_since(since), at_most=MOST_LISTED)
         new = [run for run in runs if run.run_id not in known.seen]
@@ -178,8 +182,8 @@ class _Look:
             url=self._url(run.id),
         )
 
-    async def backlog(self, known: Known) -> tuple[bool, list[Alert]]:
-        minutes = self._attention.backlog_minutes
+    async def backlog(self, known: WatchState) -> tuple[bool, list[Alert]]:
+        minutes = self._criteria.backlog_minutes
         limit = self.now - timedelta(minutes=minutes)
         query = self._mine(f"{_OPEN} AND StartTime < '{limit.isoformat()}'")
         count = await self._count(query)
@@ -226,10 +230,10 @@ class _Look:
             return None
 
     def _url(self, event_id: str) -> str | None:
-        return run_url(self._attention.ui_url, self._client, event_id)
+        return run_url(self._criteria.ui_url, self._client, event_id)
 
     def _mine(self, query: str) -> str:
-        return f"{query} AND TaskQueue = '{self._attention.task_queue}'"
+        return f"{query} AND TaskQueue = '{self._criteria.task_queue}'"
 
 
 def _recovered(connection: InactiveConnection, now: datetime) -> Alert:

@@ -21,7 +21,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from catalog.errors import CatalogError
-from delivery.alert import CurrentTarget, Known, Seen
+from delivery.alert import AlertsFound, CurrentTarget, WatchState
 from emitonce.errors import CannotDecode
 from eventlog.fetch import fetch_run
 from operations.background import in_background
@@ -81,25 +81,25 @@ async def _described(client: Client, id: str) -> WorkflowExecutionDescription | 
         raise
 
 
-async def _known(client: Client, last: WorkflowExecutionDescription | None) -> Known:
+async def _known(client: Client, last: WorkflowExecutionDescription | None) -> WatchState:
     """Read what the last search of the ended run found; nothing if that was long ago."""
     now = datetime.now(UTC)
     if last is None:
-        return Known(failed_until=now)
+        return WatchState(failed_until=now)
     try:
         events, _ = await fetch_run(client, last)
     except CannotDecode as err:
         log.warning("what the last run of the watch knew can't be read: %s", err)
-        return Known(failed_until=now)
-    known = Known(failed_until=now)
+        return WatchState(failed_until=now)
+    known = WatchState(failed_until=now)
     read = client.data_converter.payload_converter.from_payloads
     for event in events:
         if event.HasField("workflow_execution_started_event_attributes"):
             started = event.workflow_execution_started_event_attributes
-            [known] = read(started.input.payloads, [Known])
+            [known] = read(started.input.payloads, [WatchState])
         elif event.HasField("activity_task_completed_event_attributes"):  # it has no others
             looked = event.activity_task_completed_event_attributes
-            [seen] = read(looked.result.payloads, [Seen])
+            [seen] = read(looked.result.payloads, [AlertsFound])
             known = seen.known
     if known.failed_until < now - REMEMBERED:
         return known.model_copy(update={"failed_until": now - REMEMBERED, "recent": 0})

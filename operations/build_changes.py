@@ -13,9 +13,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from delivery.capabilities import UnknownToThisRelease
 from delivery.errors import InvalidEvent, MappingError
 from delivery.event import Event, read_event
-from delivery.labels import shown
 from delivery.message import Messages
 from delivery.rule import MatchedRule
+from delivery.text import shown
 from destinations.registry import build_messages, this_release
 from emitonce.errors import CannotDecode
 from engine.decoding import decode_in_place
@@ -43,7 +43,7 @@ class _RuleChanges:
     changes: dict[str, None] = field(default_factory=dict)
 
 
-async def examine_build(client: Client, task_queue: str) -> AsyncIterator[Finding]:
+async def find_build_changes(client: Client, task_queue: str) -> AsyncIterator[Finding]:
     """Report one finding for each such rule, or one that there is none.
 
     Recent events that were matched with an older build are built with both builds and compared.

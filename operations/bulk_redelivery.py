@@ -24,7 +24,9 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from delivery.bulk_redelivery import (
+from delivery.result import Status
+from delivery.search_attributes import WORKSPACE
+from delivery.selection import (
     EVENTS_PER_SECOND,
     MOST_PER_SECOND,
     PROGRESS,
@@ -33,8 +35,6 @@ from delivery.bulk_redelivery import (
     Progress,
     Selection,
 )
-from delivery.result import Status
-from delivery.search_attributes import WORKSPACE
 from eventlog.listed_event import ListedEvent
 from operations.redelivery_result import RedeliveryResult, read_result, read_statuses
 from operations.selected_runs import count_left_out, count_runs, selected_page, selected_runs

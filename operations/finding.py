@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from delivery.values import Value
+from delivery.frozen_model import FrozenModel
 
 State = Literal["ok", "warning", "error"]
 
 
-class Finding(Value):
+class Finding(FrozenModel):
     """The result of checking one `matter`.
 
     `said` is one sentence without secrets or personal data. `remedy` says what to do if it's not

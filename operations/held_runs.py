@@ -5,9 +5,9 @@ from __future__ import annotations
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from delivery.resume import HeldPage, HeldTold
+from delivery.resume import HeldPage, HeldSignaled
 from delivery.search_attributes import CONNECTIONS, HELD, STATE
-from delivery.steering import CONNECTION_RESUMED
+from delivery.signals import CONNECTION_RESUMED
 from operations.pace import Pace
 from operations.runs_page import list_page
 
@@ -19,19 +19,19 @@ class HeldRuns:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def tell(self, page: HeldPage) -> HeldTold:
+    async def signal(self, page: HeldPage) -> HeldSignaled:
         """Signal one page of held runs, which takes some seconds at its rate."""
         size = max(1, min(round(page.per_second * PAGE_SECONDS), LARGEST_PAGE))
         runs, cursor = await list_page(
             self._client, held_for(page.connection), size=size, cursor=page.cursor
         )
-        pace, told = Pace(page.per_second), 0
+        pace, signaled = Pace(page.per_second), 0
         for run in runs:
             await pace()
-            told += await self._tell(run.id, run.run_id, page.connection)
-        return HeldTold(active=True, told=told, next_cursor=cursor)
+            signaled += await self._signal(run.id, run.run_id, page.connection)
+        return HeldSignaled(active=True, told=signaled, next_cursor=cursor)
 
-    async def _tell(self, id: str, run_id: str, connection: str) -> bool:
+    async def _signal(self, id: str, run_id: str, connection: str) -> bool:
         handle = self._client.get_workflow_handle(id, run_id=run_id)
         try:
             await handle.signal(CONNECTION_RESUMED, connection)

@@ -9,7 +9,7 @@ from temporalio.api.workflowservice.v1 import PauseActivityRequest, UnpauseActiv
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.service import RPCError, RPCStatusCode
 
-from delivery.steering import BringForward
+from delivery.signals import BringForward
 
 
 class NextAttempts:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from temporalio.client import Client
 
-from delivery.bulk_redelivery import Selection
 from delivery.search_attributes import WORKSPACE
+from delivery.selection import Selection
 from eventlog.counts import COUNTED_AT_ONCE
 from operations.bulk_redelivery import SELECTION, WORKFLOW, RedeliveryStatus, state_of
 from operations.redelivery_result import read_result

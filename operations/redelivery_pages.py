@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from delivery.bulk_redelivery import EventOutcome, Page, PageDone, Selection
+from delivery.selection import EventOutcome, Page, PageDone, Selection
 from emitonce.errors import CannotDecode
 from eventlog.fetch import EventNotFound
 from operations.pace import Pace

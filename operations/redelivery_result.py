@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from delivery.bulk_redelivery import EventOutcome, Progress, Selection
 from delivery.result import Status
 from delivery.search_attributes import REDELIVERY
+from delivery.selection import EventOutcome, Progress, Selection
 from engine.search_attributes import is_unregistered
 from eventlog.counts import count_events
 from eventlog.latest_runs import latest_runs

@@ -8,8 +8,8 @@ from dataclasses import replace
 from temporalio.client import Client, WorkflowExecution
 
 from delivery import search_attributes as names
-from delivery.bulk_redelivery import Selection
 from delivery.result import Status
+from delivery.selection import Selection
 from engine.search_attributes import count_marked
 from eventlog.latest_runs import latest_runs
 from eventlog.query import EventQuery, accepted_around

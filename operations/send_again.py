@@ -19,9 +19,9 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from delivery import search_attributes as names
-from delivery.bulk_redelivery import Mode, Selection
-from delivery.moments import iso_milliseconds
 from delivery.result import Status
+from delivery.selection import Mode, Selection
+from delivery.timestamps import iso_milliseconds
 from eventlog.fetch import describe_event, read_run_log
 from eventlog.log import EventLog
 from operations.redelivery import MARK

@@ -17,11 +17,11 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from delivery import steering
+from delivery import signals
 from delivery.attempt import AttemptList
 from delivery.outcome import DELIVERY_DEADLINE
 from delivery.result import DeliveryResult, Status
-from delivery.resume import RESUMED, TOLD_PER_SECOND, Resume
+from delivery.resume import RESUMED, SIGNALED_PER_SECOND, Resume
 from delivery.step import Carried, activity_id
 from eventlog.fetch import EventNotFound, describe_event, read_run_log
 from eventlog.history import moment
@@ -54,8 +54,8 @@ async def cancel_event(client: Client, event_id: str) -> None:
     described = await _describe_open(client, event_id)
     handle = client.get_workflow_handle(event_id, run_id=described.run_id)
     await handle.signal(
-        steering.KEEP_ATTEMPTS,
-        steering.KeepAttempts(attempts=await attempts_underway(client, described)),
+        signals.KEEP_ATTEMPTS,
+        signals.KeepAttempts(attempts=await attempts_underway(client, described)),
     )
     await handle.cancel()
 
@@ -69,12 +69,12 @@ async def cancel_delivery(client: Client, event_id: str, rule_id: str) -> Delive
     """
     described = await _describe_open(client, event_id)
     handle = client.get_workflow_handle(event_id, run_id=described.run_id)
-    request = steering.CancelDelivery(
+    request = signals.CancelDelivery(
         rule=rule_id, attempts=await attempts_underway(client, described)
     )
     try:
         ended: DeliveryResult = await handle.execute_update(
-            steering.CANCEL_DELIVERY, request, result_type=DeliveryResult
+            signals.CANCEL_DELIVERY, request, result_type=DeliveryResult
         )
     except WorkflowUpdateFailedError as err:
         cause = err.cause
@@ -108,7 +108,7 @@ async def bring_forward(client: Client, event_id: str, rule_id: str, *, task_que
         raise AttemptImminent("an attempt is in flight or due within 5 seconds")
     await client.start_workflow(
         "BringForward",
-        steering.BringForward(
+        signals.BringForward(
             event_id=described.id,
             run_id=described.run_id,
             activity_id=waiting.activity_id,
@@ -127,7 +127,7 @@ async def resume_connection(
     connection_id: str,
     *,
     task_queue: str,
-    per_second: float = TOLD_PER_SECOND,
+    per_second: float = SIGNALED_PER_SECOND,
 ) -> str:
     """Signal every run held for a connection to continue; return the id of the workflow doing it.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from catalog import Catalog
 from catalog.errors import NotFound
-from delivery.bulk_redelivery import Selection
+from delivery.selection import Selection
 from operations.bulk_redelivery import RedeliveryPlan, RedeliveryStatus
 from starter.shapes import listed_event_object, moment
 

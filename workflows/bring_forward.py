@@ -7,7 +7,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.bring_forward import BRING_FORWARD
     from activities.bring_forward import BringForward as BringForwardActivity
-    from delivery.steering import BringForward as Asked
+    from delivery.signals import BringForward as Asked
 
 
 @workflow.defn(name="BringForward")

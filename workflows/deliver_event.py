@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 with workflow.unsafe.imports_passed_through():
     from activities.match_rules import MATCH_RULES, MATCH_RULES_LOCALLY, MatchRules
-    from delivery import search_attributes, steering
+    from delivery import search_attributes, signals
     from delivery.errors import EventTooLarge, InvalidEvent
     from delivery.event import Event, read_event, read_without_payload
     from delivery.outcome import DELIVERY_DEADLINE
@@ -19,8 +19,8 @@ with workflow.unsafe.imports_passed_through():
     from delivery.rule import MatchRequest, MatchResult
     from delivery.size import check_input, check_payload_size, is_small
     from destinations.registry import this_release, with_types_and_builds
-    from workflows.connections import Connections
     from workflows.delivery import Delivery
+    from workflows.holds import Holds
     from workflows.listing import listing_updates
 
 
@@ -40,8 +40,8 @@ class DeliverEvent:
     def __init__(self) -> None:
         self._deliveries: dict[str, Delivery] = {}
         self._settled: set[str] = set()
-        self._connections = Connections(on_change=_mark_held)
-        self._kept = steering.KeepAttempts()
+        self._holds = Holds(on_change=_mark_held)
+        self._kept = signals.KeepAttempts()
 
     @workflow.run
     async def run(self, raw: RawValue) -> EventResult:
@@ -81,7 +81,7 @@ class DeliverEvent:
         earlier = event.redelivery
         for rule in matched.rules:
             self._deliveries[rule.id] = Delivery(
-                event, rule, deadline, self._connections, earlier.of(rule.id) if earlier else None
+                event, rule, deadline, self._holds, earlier.of(rule.id) if earlier else None
             )
         if earlier is not None:
             self._settled = {log.rule for log in earlier.earlier} - set(self._deliveries)
@@ -113,18 +113,18 @@ class DeliverEvent:
                 await workflow.sleep(BETWEEN, summary="a large event: a few rules at a time")
             tasks.append(delivery.start())
 
-    @workflow.signal(name=steering.CONNECTION_RESUMED)
+    @workflow.signal(name=signals.CONNECTION_RESUMED)
     def connection_resumed(self, connection: str) -> None:
         """Continue the deliveries held for this connection, which accepts deliveries again."""
-        self._connections.resume(connection)
+        self._holds.resume(connection)
 
-    @workflow.signal(name=steering.KEEP_ATTEMPTS)
-    def keep_attempts(self, kept: steering.KeepAttempts) -> None:
+    @workflow.signal(name=signals.KEEP_ATTEMPTS)
+    def keep_attempts(self, kept: signals.KeepAttempts) -> None:
         """Remember attempts. Sent before the run is canceled, so that they stay on record."""
         self._kept = kept
 
-    @workflow.update(name=steering.CANCEL_DELIVERY)
-    async def cancel_delivery(self, request: steering.CancelDelivery) -> DeliveryResult:
+    @workflow.update(name=signals.CANCEL_DELIVERY)
+    async def cancel_delivery(self, request: signals.CancelDelivery) -> DeliveryResult:
         """Cancel one rule's delivery and return how it ended."""
         delivery = self._deliveries[request.rule]
         delivery.keep(request.attempts)
@@ -134,7 +134,7 @@ class DeliverEvent:
         return delivery.result
 
     @cancel_delivery.validator
-    def _can_cancel(self, request: steering.CancelDelivery) -> None:
+    def _can_cancel(self, request: signals.CancelDelivery) -> None:
         delivery = self._deliveries.get(request.rule)
         if request.rule in self._settled or (delivery and delivery.result):
             raise ApplicationError("this delivery has already ended", type="AlreadyEnded")

@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from delivery.rule import MatchedRule
     from delivery.step import CONNECTION_HELD, Carried, Step, StepResult, activity_id
     from destinations.registry import build_messages
-    from workflows.connections import Connections
+    from workflows.holds import Holds
 
 CallMethod = Callable[[Any, Step], Awaitable[StepResult]]
 
@@ -69,14 +69,14 @@ class Delivery:
         event: Event,
         rule: MatchedRule,
         deadline: datetime,
-        connections: Connections,
+        holds: Holds,
         earlier: DeliveryLog | None = None,
     ) -> None:
         self.rule = rule
         self.result: DeliveryResult | None = None
         self._event = event
         self._deadline = deadline
-        self._connections = connections
+        self._holds = holds
         self._earlier = earlier
         self._started = False
         self._canceled = False
@@ -142,7 +142,7 @@ class Delivery:
             test=self._event.test,
         )
         while True:
-            seen = self._connections.times_resumed(step.connection)
+            seen = self._holds.times_resumed(step.connection)
             try:
                 return await self._execute(step)
             except ActivityError as err:
@@ -175,22 +175,22 @@ class Delivery:
     async def _hold(self, step: Step, result: StepResult, seen: int) -> None:
         """Wait, without a request, until the connection is resumed or an hour has passed."""
         wait = min(LOOK_AGAIN, self._deadline - workflow.now())
-        self._connections.hold(self.rule.id, step.connection)
+        self._holds.hold(self.rule.id, step.connection)
         try:
             if wait > timedelta(0):
                 await workflow.wait_condition(
-                    lambda: self._connections.times_resumed(step.connection) > seen,
+                    lambda: self._holds.times_resumed(step.connection) > seen,
                     timeout=wait,
                     timeout_summary=result.message,
                 )
         except TimeoutError:
             pass
         except asyncio.CancelledError:
-            self._connections.release(self.rule.id)
+            self._holds.release(self.rule.id)
             raise StepFailed(step.message.call, result, canceled=True) from None
         # Not in a `finally`: that also runs when a stopping worker drops this coroutine, and then
         # no workflow API can be called.
-        self._connections.release(self.rule.id)
+        self._holds.release(self.rule.id)
         if workflow.now() >= self._deadline:
             raise StepFailed(step.message.call, _given_up(step, result.message))
 

@@ -10,7 +10,7 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.redeliver_page import REDELIVER_PAGE, RedeliverPage
-    from delivery.bulk_redelivery import PROGRESS, BulkRedelivery, Page, PageDone, Progress
+    from delivery.selection import PROGRESS, BulkRedelivery, Page, PageDone, Progress
 
 LONGEST_HISTORY = 500
 

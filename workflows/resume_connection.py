@@ -8,7 +8,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.tell_held import TELL_HELD, TellHeld
-    from delivery.resume import RESUMED, HeldPage, HeldTold, Resume, Resumed
+    from delivery.resume import RESUMED, HeldPage, HeldSignaled, Resume, Resumed
 
 # Lists show a moment late what was just held. The waits double, in case lists lag far behind.
 LOOK_AGAIN = timedelta(seconds=2)
@@ -35,7 +35,7 @@ class ResumeConnection:
         while self._asked:
             self._asked = False
             for looks in range(LOOKS):
-                found = await self._tell_all()
+                found = await self._signal_all()
                 if self._stopped or (looks and not found):
                     break
                 if await self._asked_within(LOOK_AGAIN * 2**looks):
@@ -53,11 +53,11 @@ class ResumeConnection:
             return False
         return True
 
-    async def _tell_all(self) -> bool:
+    async def _signal_all(self) -> bool:
         """Signal all held runs, page by page; return whether there were any."""
         before = self._progress.told
         while True:
-            page = await self._tell()
+            page = await self._signal_page()
             self._stopped = not page.active
             self._progress = self._progress.model_copy(
                 update={"told": self._progress.told + page.told, "cursor": page.next_cursor}
@@ -67,7 +67,7 @@ class ResumeConnection:
             if workflow.info().get_current_history_length() > LONGEST_HISTORY:
                 workflow.continue_as_new(self._progress)
 
-    async def _tell(self) -> HeldTold:
+    async def _signal_page(self) -> HeldSignaled:
         return await workflow.execute_activity_method(
             TellHeld.tell_held,
             HeldPage(

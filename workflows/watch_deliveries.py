@@ -10,8 +10,8 @@ from temporalio.common import VersioningBehavior, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.look import LOOK, Look
-    from delivery.alert import Alert, Known
+    from activities.find_alerts import FIND_ALERTS, FindAlerts
+    from delivery.alert import Alert, WatchState
     from workflows.send_alert import SendAlert
 
 LONGEST_HISTORY = 1_000
@@ -22,13 +22,13 @@ class WatchDeliveries:
     """One per task queue. It reads lists and the catalog, so it costs deliveries nothing."""
 
     @workflow.run
-    async def run(self, known: Known) -> None:
+    async def run(self, known: WatchState) -> None:
         while workflow.info().get_current_history_length() < LONGEST_HISTORY:
             seen = await workflow.execute_activity_method(
-                Look.look,
+                FindAlerts.find_alerts,
                 known,
-                start_to_close_timeout=LOOK.start_to_close,
-                retry_policy=LOOK.retry,
+                start_to_close_timeout=FIND_ALERTS.start_to_close,
+                retry_policy=FIND_ALERTS.retry,
             )
             for alert in seen.alerts:
                 await _send(alert)
@@ -46,7 +46,7 @@ class WatchDeliveriesOnAnyBuild(WatchDeliveries):
     """The same workflow for workers that name a deployment."""
 
     @workflow.run
-    async def run(self, known: Known) -> None:
+    async def run(self, known: WatchState) -> None:
         await super().run(known)
 
 

@@ -11,12 +11,12 @@ from pydantic import JsonValue
 from delivery.capabilities import UnknownToThisRelease
 from delivery.errors import MappingError
 from delivery.event import Event
-from delivery.labels import kind, utf8_size
 from delivery.mapping import Mapped, map_fields
 from delivery.mapping_schema import MappedField, MappingSchema, PathSource
 from delivery.message import Message, Messages, encode_value
-from delivery.moments import iso_milliseconds
 from delivery.rule import MatchedRule
+from delivery.text import kind, utf8_size
+from delivery.timestamps import iso_milliseconds
 from delivery.transforms import is_blank, to_string
 from destinations.customerio.builds import BUILDS, Build
 from destinations.customerio.guards import MAX_BODY, body_fault, check_event_name

@@ -13,8 +13,8 @@ import re
 from pydantic import JsonValue
 
 from delivery.errors import MappingError
-from delivery.labels import shown, utf8_size
 from delivery.message import encode_value
+from delivery.text import shown, utf8_size
 
 MAX_BODY = 32_000
 MAX_IDENTIFIER = 150

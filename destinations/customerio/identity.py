@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from delivery.errors import MappingError
-from delivery.labels import kind
+from delivery.text import kind
 from delivery.transforms import is_blank, to_string
 from destinations.customerio.guards import check_identifier
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from delivery.attempt import Call
-from delivery.moments import epoch_milliseconds
+from delivery.timestamps import epoch_milliseconds
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _TIME_BITS = 48

@@ -12,8 +12,8 @@ from datetime import UTC
 
 from pydantic import JsonValue
 
-from delivery.labels import kind, shown
-from delivery.moments import read_iso
+from delivery.text import kind, shown
+from delivery.timestamps import read_iso
 from destinations.customerio.identity import Identity, is_address
 
 # Names that Customer.io routes to the person's device, which a server does not name.

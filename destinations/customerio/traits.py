@@ -7,8 +7,8 @@ from collections.abc import Collection
 from pydantic import JsonValue
 
 from delivery.errors import MappingError
-from delivery.labels import shown
 from delivery.mapping import Mapped
+from delivery.text import shown
 from delivery.transforms import is_blank
 from destinations.customerio.guards import MAX_TRAITS, too_many_traits, trait_fault
 from destinations.customerio.identity import NOT_AN_ADDRESS, Identity, is_address

@@ -7,8 +7,8 @@ import uuid
 from delivery.errors import MappingError
 from delivery.event import Event
 from delivery.message import Message, Messages
-from delivery.moments import epoch_milliseconds
 from delivery.rule import MatchedRule
+from delivery.timestamps import epoch_milliseconds
 from delivery.transforms import is_blank
 
 NAMING = ("userid", "email")

@@ -14,8 +14,8 @@ from pydantic import JsonValue, SecretStr
 
 from delivery.event import HOPS
 from delivery.message import Message, encode_value
-from delivery.moments import epoch_milliseconds
 from delivery.outcome import OutcomeCode, Reply, Then
+from delivery.timestamps import epoch_milliseconds
 from destinations.destination import Credential, Verdict, Verification
 from destinations.http.errors import AddressRefused, NoReply
 from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http

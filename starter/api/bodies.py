@@ -10,9 +10,9 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from starlette.requests import Request
 
 from delivery import errors as domain
-from delivery.labels import kind
 from delivery.size import holds_more_values
 from delivery.strict_json import parse
+from delivery.text import kind
 from delivery.validation import problem
 from starter.api.errors import ApiError, Fault, bad_request, too_large
 

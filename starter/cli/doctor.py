@@ -17,8 +17,8 @@ from catalog.errors import CatalogError, CatalogUnavailable, SchemaMismatch
 from catalog.migrate import newer, pending
 from destinations.customerio.destination import VENDOR_URLS
 from engine.connect import TemporalUnreachable, connect
-from operations.examine import examine_temporal
 from operations.finding import Finding, bad, fine, warn
+from operations.namespace_checks import check_namespace
 from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json
@@ -182,7 +182,7 @@ async def _temporal(settings: Settings, secrets: Secrets) -> AsyncIterator[Findi
     try:
         require_temporal(settings)
         client = await connect(timeout_seconds=REACH_SECONDS, keys=secrets.payload_ring())
-        async for finding in examine_temporal(client, settings.task_queue):
+        async for finding in check_namespace(client, settings.task_queue):
             yield finding
     except SettingsError as err:
         yield bad("temporal", str(err), "name the server, then ask again")

@@ -6,9 +6,9 @@ from temporalio.service import RPCError
 
 from catalog import errors as catalog
 from catalog.encryption.keys_in_use import WrongKeys
-from delivery.bulk_redelivery import InvalidSelection
 from delivery.cursor import InvalidCursor
 from delivery.errors import InvalidEvent, MappingError
+from delivery.selection import InvalidSelection
 from emitonce import errors as emit
 from engine.connect import TemporalUnreachable
 from engine.namespace import NamespaceUnfit

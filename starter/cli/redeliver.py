@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from delivery.bulk_redelivery import EVENTS_PER_SECOND, MOST_PER_SECOND, Mode, Selection, select
+from delivery.selection import EVENTS_PER_SECOND, MOST_PER_SECOND, Mode, Selection, select
 from operations.bulk_redelivery import (
     RedeliveryPlan,
     RedeliveryStatus,

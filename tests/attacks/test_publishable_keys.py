@@ -11,8 +11,8 @@ from catalog.api_key_rights import KeyRights
 from catalog.api_keys import PublishableKey
 from catalog.errors import InvalidValue, OlderRelease
 from catalog.rule_change import RuleChange
-from delivery.bulk_redelivery import Mode, Selection
 from delivery.mapping_schema import MappingSchema
+from delivery.selection import Mode, Selection
 from destinations.registry import FIRST_RELEASE
 from operations.redelivery import redeliver
 from operations.send_again import send_again

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catalog.api_key_rights import KeyRights
-from delivery.bulk_redelivery import Mode
+from delivery.selection import Mode
 from destinations.customerio.simulator import EU_KEY, Fault
 from eventlog.log import EventLog
 from operations.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery

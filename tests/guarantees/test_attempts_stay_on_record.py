@@ -14,7 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities import sender
 from activities.call import CALL_POLICY
-from activities.carried import unknown_activity
+from activities.heartbeats import unknown_activity
 from activities.match_rules import MatchRules
 from catalog import Catalog
 from catalog.encryption.cipher import CredentialCipher

@@ -9,7 +9,7 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client
 
-from delivery.steering import BringForward
+from delivery.signals import BringForward
 from destinations.customerio.simulator import Fault
 from eventlog.fetch import EventNotFound
 from operations.next_attempt import NextAttempts

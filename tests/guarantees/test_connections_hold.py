@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from delivery.steering import CONNECTION_RESUMED
+from delivery.signals import CONNECTION_RESUMED
 from destinations.customerio.simulator import US_KEY, Fault
 from emitonce import EventHandle
 from operations.steering import resume_connection

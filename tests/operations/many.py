@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from delivery.bulk_redelivery import Selection, select
+from delivery.selection import Selection, select
 from emitonce import EventHandle
 from tests.integration.stack import SAMPLE, Stack, eventually
 

@@ -14,10 +14,10 @@ import pytest_asyncio
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
 
-from delivery.alert import InactiveConnection, Known
+from delivery.alert import InactiveConnection, WatchState
 from destinations.customerio.simulator import US_KEY, Fault
 from destinations.webhook.signature import read_secret, signed
-from operations.alert_search import Attention, Lookout
+from operations.alert_search import AlertCriteria, AlertSearch
 from operations.alert_watch import start_watch
 from operations.held_runs import count_held
 from operations.steering import resume_connection
@@ -90,13 +90,13 @@ async def test_a_connection_that_goes_inactive_and_one_that_recovers(
 
 async def test_a_connection_refused_again_between_two_looks_is_told_again(stack: Stack) -> None:
     """And nothing else that changes in it meanwhile is, such as its name."""
-    lookout = lookout_of(stack)
+    search = search_of(stack)
     rule = await stack.rule(connection := await stack.connection(api_key="not-the-key"))
-    known, told = Known(failed_until=datetime.now(UTC)), []
+    known, told = WatchState(failed_until=datetime.now(UTC)), []
     for times in (1, 2):
         await stack.ended(await stack.emit(only_rules=[rule.id], test=True))
         for _ in range(2):
-            seen = await lookout.look(known)
+            seen = await search.find_alerts(known)
             known, told = seen.known, told + [alert.id for alert in seen.alerts]
             await stack.catalog.connections.update(
                 stack.organisation, connection.id, name="Renamed"
@@ -108,36 +108,36 @@ async def test_a_connection_refused_again_between_two_looks_is_told_again(stack:
 async def test_what_a_look_of_an_older_release_has_found_is_not_told_again(stack: Stack) -> None:
     """That release took the last change of the connection, whatever it was, for the moment since
     when it is inactive."""
-    lookout = lookout_of(stack)
+    search = search_of(stack)
     owned = (stack.organisation, (await stack.connection()).id)
     inactive = await stack.catalog.connections.inactivate(*owned)
     renamed = await stack.catalog.connections.update(*owned, name="Renamed")
     for found in (inactive, renamed):
         since = InactiveConnection(id=found.id, workspace=found.workspace, since=found.updated_at)
-        known = Known(failed_until=datetime.now(UTC), inactive=(since,))
-        assert (await lookout.look(known)).alerts == ()
+        known = WatchState(failed_until=datetime.now(UTC), inactive=(since,))
+        assert (await search.find_alerts(known)).alerts == ()
     await stack.catalog.connections.resume(*owned)
     await stack.catalog.connections.inactivate(*owned)
-    assert len((await lookout.look(known)).alerts) == 1
+    assert len((await search.find_alerts(known)).alerts) == 1
 
 
 async def test_a_connection_inactive_since_before_that_was_recorded_is_not_told_again(
     stack: Stack,
 ) -> None:
-    lookout = lookout_of(stack)
+    search = search_of(stack)
     owned = (stack.organisation, (await stack.connection()).id)
     await stack.catalog.connections.inactivate(*owned)
     async with psql(stack.database) as older:
         await older.execute("UPDATE connections SET inactive_since = NULL")
-    seen = await lookout.look(Known(failed_until=datetime.now(UTC)))
+    seen = await search.find_alerts(WatchState(failed_until=datetime.now(UTC)))
     assert len(seen.alerts) == 1
     await stack.catalog.connections.update(*owned, name="Renamed")
-    assert (await lookout.look(seen.known)).alerts == ()
+    assert (await search.find_alerts(seen.known)).alerts == ()
 
 
-def lookout_of(stack: Stack) -> Lookout:
-    attention = Attention(stack.task_queue, every_seconds=1, backlog_minutes=15)
-    return Lookout(stack.client, stack.catalog.credentials, attention)
+def search_of(stack: Stack) -> AlertSearch:
+    criteria = AlertCriteria(stack.task_queue, every_seconds=1, backlog_minutes=15)
+    return AlertSearch(stack.client, stack.catalog.credentials, criteria)
 
 
 async def test_the_last_response_is_that_of_the_request_that_was_refused(
@@ -235,16 +235,16 @@ async def test_failures_beyond_those_that_are_listed_are_counted_once(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("operations.alert_search.MOST_LISTED", 15)
-    lookout = lookout_of(stack)
+    search = search_of(stack)
     await stack.rule()
     stack.sim.fail("identify", fault=Fault(status=400))
-    known, before = Known(failed_until=datetime.now(UTC)), 0
+    known, before = WatchState(failed_until=datetime.now(UTC)), 0
     for further in (40, 25, 3, 0):  # the first two are more than are listed
         handles = await emit_many(stack, (f"person-{number}" for number in range(further)))
         await all_ended(stack, handles.values())
         before += further
         await eventually(partial(_failed, stack, before))
-        seen = await lookout.look(known)
+        seen = await search.find_alerts(known)
         assert sum(alert.count or 0 for alert in seen.alerts) == further
         known = seen.known
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from delivery.bulk_redelivery import EventOutcome, InvalidSelection, Mode, Progress, select
+from delivery.selection import EventOutcome, InvalidSelection, Mode, Progress, select
 from destinations.customerio.simulator import Fault
 from emitonce import EventHandle
 from operations.bulk_redelivery import (

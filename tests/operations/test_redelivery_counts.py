@@ -15,8 +15,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from delivery import search_attributes as names
-from delivery.bulk_redelivery import Mode
 from delivery.result import Status
+from delivery.selection import Mode
 from destinations.customerio.simulator import Fault
 from emitonce import EventHandle
 from engine.connect import connect

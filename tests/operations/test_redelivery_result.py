@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from temporalio.client import Client
 
-from delivery.bulk_redelivery import Mode
 from delivery.result import Status
+from delivery.selection import Mode
 from destinations.customerio.simulator import Fault
 from emitonce import EventHandle
 from eventlog.listing import list_events

@@ -18,7 +18,7 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from catalog.errors import CatalogUnavailable
-from delivery.alert import Alert, AlertTarget, AlertType, Known, Seen
+from delivery.alert import Alert, AlertsFound, AlertTarget, AlertType, WatchState
 from destinations.customerio.simulator import Fault
 from operations.alert_watch import kept_watch, start_watch
 from settings import Settings, SettingsError
@@ -30,7 +30,7 @@ from worker import WORKFLOWS, alert_target, configured_target, open_worker
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a worker leaves to the others is tried again at once."""
-    for module in ("look", "send_alert"):
+    for module in ("find_alerts", "send_alert"):
         monkeypatch.setattr(f"activities.{module}.LEFT_TO_OTHERS", timedelta(seconds=0.2))
 
 
@@ -182,8 +182,8 @@ def older_worker(stack: Stack) -> Worker:
     """Looks as the first release does without a URL in its settings."""
 
     @activity.defn(name="look")
-    async def look(known: Known) -> Seen:
-        return Seen(known=known)
+    async def look(known: WatchState) -> AlertsFound:
+        return AlertsFound(known=known)
 
     return Worker(stack.client, task_queue=stack.task_queue, workflows=WORKFLOWS, activities=[look])
 
@@ -223,7 +223,7 @@ async def test_where_nobody_has_a_target_the_watch_ends(
 ) -> None:
     async with fleet(temporal, database) as bare:
         await start_watch(bare.client, bare.task_queue)
-        monkeypatch.setattr("activities.look.NOBODY_AFTER", -timedelta(1))
+        monkeypatch.setattr("activities.find_alerts.NOBODY_AFTER", -timedelta(1))
         async with bare.make_worker():
             await eventually(lambda: is_now(bare, WorkflowExecutionStatus.COMPLETED))
 

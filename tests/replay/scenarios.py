@@ -16,9 +16,9 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 
 from catalog.errors import CatalogUnavailable
-from delivery.bulk_redelivery import select
 from delivery.mapping_schema import MappedField, MappingSchema, PathSource, ToDate
 from delivery.rule import MatchRequest, MatchResult
+from delivery.selection import select
 from delivery.size import MOST_VALUES
 from destinations.customerio.build import DEFAULT_MAPPING
 from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
@@ -317,7 +317,7 @@ async def watch_deliveries(stack: Stack) -> Recorded:
 async def watch_without_a_url(stack: Stack) -> Recorded:
     """Nobody is to be told, so it ends; at once, not after five minutes."""
     run = stack.client.get_workflow_handle(f"watch-{stack.task_queue}")
-    with patch("activities.look.NOBODY_AFTER", timedelta(0)):
+    with patch("activities.find_alerts.NOBODY_AFTER", timedelta(0)):
         await start_watch(stack.client, stack.task_queue)
         await run.result()
     return {"watch_without_a_url": run.id}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from delivery.alert import Alert, Known, Seen
+from delivery.alert import Alert, AlertsFound, WatchState
 
 ALERT = {
     "id": "6a1f",
@@ -17,14 +17,14 @@ KNOWN = {"failed_until": "2026-11-23T18:00:00Z", "seen": ["r1"]}
 
 
 def test_what_the_first_release_wrote_is_read() -> None:
-    seen = Seen.model_validate({"known": KNOWN, "alerts": [ALERT], "look_again": 15})
+    seen = AlertsFound.model_validate({"known": KNOWN, "alerts": [ALERT], "look_again": 15})
     assert seen.known.seen == ("r1",)
     assert seen.known.recent is None
     assert seen.alerts[0].connection_name is None
 
 
 def test_what_a_later_release_adds_is_passed_over() -> None:
-    assert Known.model_validate(KNOWN | {"later": 1}) == Known.model_validate(KNOWN)
+    assert WatchState.model_validate(KNOWN | {"later": 1}) == WatchState.model_validate(KNOWN)
     assert Alert.model_validate(ALERT | {"later": 1}) == Alert.model_validate(ALERT)
 
 

@@ -13,9 +13,9 @@ from pydantic import JsonValue
 from delivery.errors import InvalidEvent, MappingError
 from delivery.mapping_schema import MappingSchema
 from delivery.message import Message, Messages, encode_value
-from delivery.moments import read_iso
 from delivery.rule import MatchedRule
 from delivery.strict_json import parse
+from delivery.timestamps import read_iso
 from destinations.customerio.build import MAX_WARNINGS
 from destinations.customerio.builds import BUILDS
 from destinations.customerio.guards import COMMANDS

@@ -25,14 +25,14 @@ from temporalio.exceptions import (
 )
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
-import activities.carried
+import activities.heartbeats
 import activities.sender
 import workflows.delivery
 from activities.sender import Sender
 from delivery.attempt import AttemptList
 from delivery.step import CONNECTION_HELD, THROTTLED, Step, StepResult
 from tests.year.weather import Weather, WorkerLost
-from workflows.connections import Connections
+from workflows.holds import Holds
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Engine:
     """One delivery's engine; the modules under test find it where they expect Temporal's."""
 
     weather: Weather
-    connections: Connections
+    connections: Holds
     schedulings: list[Scheduling] = field(default_factory=list)
     attempt: int = 1
     details: Any = None
@@ -231,6 +231,6 @@ def staged() -> Iterator[Stage]:
         patches.enter_context(patch.object(workflows.delivery, "workflow", stage))
         for name in ("activity", "asyncio", "random", "time"):
             patches.enter_context(patch.object(activities.sender, name, stage))
-        patches.enter_context(patch.object(activities.carried, "activity", stage))
+        patches.enter_context(patch.object(activities.heartbeats, "activity", stage))
         patches.enter_context(patch.object(activities.sender, "datetime", WorkerClock(stage)))
         yield stage

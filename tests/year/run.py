@@ -16,8 +16,8 @@ from destinations.registry import this_release
 from tests.year.engine import Engine, Stage, staged
 from tests.year.oracle import Facts, faults
 from tests.year.weather import YEAR, Clock, Weather
-from workflows.connections import Connections
 from workflows.delivery import Delivery
+from workflows.holds import Holds
 
 WORKSPACE = "0b2f4c3e-6a5d-4f0e-9a55-8d0c7d3f0001"
 RULES = tuple(
@@ -80,7 +80,7 @@ def deliver(stage: Stage, random: Random) -> Facts:
     clock = Clock(YEAR + timedelta(seconds=random.random() * 365 * 86_400))
     accepted_at, deadline = clock.now, clock.now + DELIVERY_DEADLINE
     weather = Weather.draw(random, clock)
-    connections = Connections(on_change=lambda held: None)
+    connections = Holds(on_change=lambda held: None)
     stage.engine = Engine(weather, connections)
     rule = random.choice(RULES)
     delivery = Delivery(_event(random, clock), rule, deadline, connections)

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from catalog.connections import Connection as Stored
 from catalog.connections import Connections
 from catalog.paging import Page as Found
-from delivery.labels import kind
+from delivery.text import kind
 from destinations.registry import BY_TYPE
 from starter.api.bodies import read_model
 from starter.api.connection_changes import delete_connection as delete_and_tell

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from fastapi import Depends, Query, Request
 
 from catalog.values import read_id
-from delivery.moments import read_iso, to_utc
 from delivery.result import Status
+from delivery.timestamps import read_iso, to_utc
 from emitonce.ids import resource_id_hash
 from eventlog.listing import EventPage as Listed
 from eventlog.listing import list_events as list_from_engine

@@ -9,7 +9,7 @@ from fastapi import Path, Request
 from starlette.responses import JSONResponse
 
 from catalog.errors import NotFound
-from delivery.bulk_redelivery import InvalidSelection, Mode, Selection, select
+from delivery.selection import InvalidSelection, Mode, Selection, select
 from operations.bulk_redelivery import (
     RedeliveryNotFound,
     RedeliveryStatus,

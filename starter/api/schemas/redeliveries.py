@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from delivery.bulk_redelivery import EVENTS_PER_SECOND, MOST_PER_SECOND
+from delivery.selection import EVENTS_PER_SECOND, MOST_PER_SECOND
 from starter.api.schemas.events import ListedEvent
 from starter.api.schemas.shared import (
     Answer,

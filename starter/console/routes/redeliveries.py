@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from catalog.errors import NotFound
 from catalog.values import read_id
-from delivery.bulk_redelivery import (
+from delivery.selection import (
     EVENTS_PER_SECOND,
     MOST_PER_SECOND,
     InvalidSelection,

@@ -12,10 +12,10 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.policy import Policy
 from activities.send_alert import AlertSender
-from delivery.alert import AlertFailed, AlertTarget, CurrentTarget, Known, Seen
+from delivery.alert import AlertFailed, AlertsFound, AlertTarget, CurrentTarget, WatchState
 
 # Retried for ever: while Temporal or the catalog is unavailable there is nothing to find.
-LOOK = Policy(
+FIND_ALERTS = Policy(
     start_to_close=timedelta(minutes=1),
     retry=RetryPolicy(
         initial_interval=timedelta(seconds=1),
@@ -31,18 +31,18 @@ NOBODY_AFTER = timedelta(minutes=5)
 log = logging.getLogger(__name__)
 
 
-class Lookout(Protocol):
-    async def look(self, known: Known) -> Seen: ...
+class AlertSearch(Protocol):
+    async def find_alerts(self, known: WatchState) -> AlertsFound: ...
 
 
-class Look:
-    def __init__(self, lookout: Lookout, target: CurrentTarget, client: AlertSender) -> None:
-        self._lookout = lookout
+class FindAlerts:
+    def __init__(self, search: AlertSearch, target: CurrentTarget, client: AlertSender) -> None:
+        self._search = search
         self._target = target
         self._client = client
 
     @activity.defn(name="look")
-    async def look(self, known: Known) -> Seen:
+    async def find_alerts(self, known: WatchState) -> AlertsFound:
         """Search once, then call the heartbeat URL to show that the watch is alive.
 
         Raises:
@@ -52,14 +52,14 @@ class Look:
         target = await self._target()
         if target is None:
             if datetime.now(UTC) - activity.info().scheduled_time > NOBODY_AFTER:
-                return Seen(known=known)
+                return AlertsFound(known=known)
             raise ApplicationError(
                 "this worker has no alert target; set one: emitonce alerts set",
                 type="NoAlertTarget",
                 next_retry_delay=LEFT_TO_OTHERS,
                 category=ApplicationErrorCategory.BENIGN,
             )
-        seen = await self._lookout.look(known)
+        seen = await self._search.find_alerts(known)
         await self._beat(target)
         return seen
 

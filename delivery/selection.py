@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime
 
-from delivery.values import Value
+from delivery.frozen_model import FrozenModel
 
 PROGRESS = "progress"
 
@@ -44,7 +44,7 @@ class Mode(StrEnum):
         return self is not Mode.FAILED
 
 
-class Selection(Value):
+class Selection(FrozenModel):
     """Which events: accepted in [`accepted_from`, `accepted_to`) and ended by `as_of`.
 
     A selection is frozen: what ends after `as_of`, such as an event that fails again, is not in it.
@@ -126,7 +126,7 @@ def _in_milliseconds(moment: datetime) -> datetime:
     return moment - timedelta(microseconds=moment.microsecond % 1000)
 
 
-class EventOutcome(Value):
+class EventOutcome(FrozenModel):
     """What became of one event.
 
     `redelivered` started a new run (`run_id`), `sent_again` a new event (`new_event_id`). For
@@ -144,7 +144,7 @@ class EventOutcome(Value):
         return self.new_event_id or self.event_id
 
 
-class Page(Value):
+class Page(FrozenModel):
     """The part of a selection that one activity delivers again, from `cursor` on."""
 
     selection: Selection
@@ -152,12 +152,12 @@ class Page(Value):
     cursor: str | None = None
 
 
-class PageDone(Value):
+class PageDone(FrozenModel):
     outcomes: tuple[EventOutcome, ...]
     next_cursor: str | None = None
 
 
-class Progress(Value):
+class Progress(FrozenModel):
     """Progress, in events. `planned` is the number selected at the start, an estimate unless exact.
 
     Every event of the frozen selection is visited once, so `planned` is reached even when some
@@ -187,7 +187,7 @@ class Progress(Value):
         )
 
 
-class BulkRedelivery(Value):
+class BulkRedelivery(FrozenModel):
     """The input of `RedeliverEvents`. A run that continues as new hands on progress and cursor."""
 
     selection: Selection

@@ -14,7 +14,7 @@ else:
     JsonObject = dict[str, Any]
 
 
-class Value(BaseModel):
+class FrozenModel(BaseModel):
     """An immutable value. Unknown fields are ignored, so that older releases read newer data.
 
     Histories live for weeks: what one release recorded, another replays.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 
 from delivery.attempt import AttemptList
-from delivery.values import Value
+from delivery.frozen_model import FrozenModel
 
 CONNECTION_RESUMED = "connection_resumed"
 KEEP_ATTEMPTS = "keep_attempts"
 CANCEL_DELIVERY = "cancel_delivery"
 
 
-class KeepAttempts(Value):
+class KeepAttempts(FrozenModel):
     """The attempts of activities that are about to be canceled, by activity id.
 
     Temporal drops the heartbeat details of an activity that it cancels between two tries, so
@@ -28,7 +28,7 @@ class CancelDelivery(KeepAttempts):
     rule: str
 
 
-class BringForward(Value):
+class BringForward(FrozenModel):
     """Make the step's next attempt now, if Temporal is still waiting for its try `attempt`."""
 
     event_id: str

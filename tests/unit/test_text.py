@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from delivery.labels import CONTROL_CHARACTERS, holds_email, kind, shown, utf8_size
+from delivery.text import CONTROL_CHARACTERS, holds_email, kind, shown, utf8_size
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from delivery.moments import epoch_milliseconds, iso_milliseconds, read_iso, to_utc
+from delivery.timestamps import epoch_milliseconds, iso_milliseconds, read_iso, to_utc
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

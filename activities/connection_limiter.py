@@ -27,7 +27,7 @@ _WEIGHT_OF_LATEST = 0.2
 
 
 @dataclass
-class Lane:
+class ConnectionLimiter:
     """Limits one connection to `places` requests in flight and `per_second` requests per second.
 
     A request that would wait longer than `LONGEST_WAIT` is sent back with a delay, so that each has
@@ -52,40 +52,40 @@ class Lane:
     def in_use(self) -> int:
         return len(self._in_flight)
 
-    def enter(
+    def admit(
         self, now: float, *, came_back: bool, longest_wait: float = LONGEST_WAIT
-    ) -> Go | Away:
-        """Admit a request or send it back. After `Go`, the caller must call `leave`."""
+    ) -> Admitted | SentBack:
+        """Admit a request or send it back. After `Admitted`, the caller must call `release`."""
         self.last_used = now
         if self.per_second <= 0:
-            return Away(2 * LONGEST_WAIT)
+            return SentBack(2 * LONGEST_WAIT)
         spacing = 1 / (self.per_second * self.slowness(now))
         starts_at = max(now, self._next_free)
         places = self.places
         if not came_back and self._queued_until > now:
             places, longest_wait = (places + 1) // 2, longest_wait / 2
         if self.in_use >= places or starts_at - now > longest_wait:
-            return self._send_away(now, starts_at, spacing)
+            return self._send_back(now, starts_at, spacing)
         self._next_free = starts_at + spacing
         self._in_flight.append(starts_at)
-        return Go(starts_at)
+        return Admitted(starts_at)
 
-    def leave(self, now: float, began: float) -> None:
-        """Note that the request which started at `began` has ended."""
+    def release(self, now: float, started_at: float) -> None:
+        """Note that the request which started at `started_at` has ended."""
         self.last_used = now
-        self._in_flight.remove(began)
+        self._in_flight.remove(started_at)
         self._answers += 1
         if self._answers >= _OF_THE_LATEST:
             self._answers, self._refusals = self._answers / 2, self._refusals / 2
-        self.typical += _WEIGHT_OF_LATEST * (max(now - began, 0.0) - self.typical)
+        self.typical += _WEIGHT_OF_LATEST * (max(now - started_at, 0.0) - self.typical)
 
-    def slow_down(self, now: float, began: float, seconds: float) -> bool:
+    def slow_down(self, now: float, started_at: float, seconds: float) -> bool:
         """Send nothing for `seconds`, then at half the rate if "too many requests" is frequent.
 
         Returns False for a request that started before the last slow-down: it is only counted.
         """
         self._refusals += 1
-        if began < self._slowed_at:
+        if started_at < self._slowed_at:
             return False
         many = self._refusals >= TOO_MANY * max(self._answers, 1 / TOO_MANY)
         self._slowness = self.slowness(now) / (2 if many else 1)
@@ -105,26 +105,26 @@ class Lane:
         doublings = min((now - self._slowed_at) / RECOVERY, 60.0)
         return float(min(self._slowness * 2**doublings, 1.0))
 
-    def _send_away(self, now: float, starts_at: float, spacing: float) -> Away:
+    def _send_back(self, now: float, starts_at: float, spacing: float) -> SentBack:
         # Requests in flight count too: they may already be slower than any that has ended.
         longest = now - min(self._in_flight, default=now)
         by_places = max(self.typical, longest) / self.places / OVERBOOKING
         turn = max(self._queued_until, starts_at) + max(spacing, by_places)
         if turn - now > LONGEST_DELAY:  # no turn yet: it comes back to get one
-            return Away(LONGEST_DELAY)
+            return SentBack(LONGEST_DELAY)
         self._queued_until = turn
-        return Away(max(turn - now, SHORTEST_DELAY))
+        return SentBack(max(turn - now, SHORTEST_DELAY))
 
 
 @dataclass(frozen=True)
-class Go:
+class Admitted:
     """Send at this moment, at most `LONGEST_WAIT` from now."""
 
-    begins: float
+    starts_at: float
 
 
 @dataclass(frozen=True)
-class Away:
+class SentBack:
     """Come back after this many seconds."""
 
     seconds: float

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 
-class Connections:
+class Holds:
     """Counts the resumptions of each connection, and knows which deliveries are held.
 
     `on_change` is called with True when the first delivery becomes held and with False when the

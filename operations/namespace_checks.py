@@ -16,14 +16,14 @@ from temporalio.service import RPCError, RPCStatusCode
 from delivery.search_attributes import ALL
 from engine.connect import OLDEST_SERVER
 from engine.namespace import RETENTION, namespace_retention
-from operations.build_changes import examine_build
+from operations.build_changes import find_build_changes
 from operations.finding import Finding, bad, fine, warn
 
 # Workers poll at least once a minute, so one that hasn't polled for longer has stopped.
 POLLED_WITHIN = timedelta(minutes=5)
 
 
-async def examine_temporal(client: Client, task_queue: str) -> AsyncIterator[Finding]:
+async def check_namespace(client: Client, task_queue: str) -> AsyncIterator[Finding]:
     yield await _server(client)
     try:
         retention = await namespace_retention(client)
@@ -39,7 +39,7 @@ async def examine_temporal(client: Client, task_queue: str) -> AsyncIterator[Fin
     yield _retention(client.namespace, retention)
     yield await _search_attributes(client)
     yield await _workers(client, task_queue)
-    async for finding in examine_build(client, task_queue):
+    async for finding in find_build_changes(client, task_queue):
         yield finding
 
 
