@@ -338,7 +338,7 @@ class Secrets:
 
     def payload_ring(self) -> KeyRing:
         """A ring of its own for each client of Temporal."""
-        return KeyRing(self.payload_keys, sealing=self.encrypt_payloads)
+        return KeyRing(self.payload_keys, encrypts=self.encrypt_payloads)
 
 
 class KeyProvider(Protocol):

@@ -85,7 +85,7 @@ async def deliveries(address: str, database: str, events: int, rounds: int) -> F
     measured: dict[str, list[Figures]] = {kind: [] for kind in KINDS}
     for number in range(-1, rounds):  # the first is for warming up
         for kind in KINDS if number % 2 else reversed(KINDS):
-            client = await connect(address, keys=KeyRing(KEYS, sealing=kind == "encrypted"))
+            client = await connect(address, keys=KeyRing(KEYS, encrypts=kind == "encrypted"))
             await register_search_attributes(client)
             async with open_stack(client, database, working=False) as stack:
                 # Its name makes room for the next round's.

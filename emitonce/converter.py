@@ -1,4 +1,4 @@
-"""How values become payloads: Pydantic's JSON, through parts that are made once.
+"""Convert values to payloads as Pydantic's JSON, by parts that are made once.
 
 The SDK makes a payload converter for each workflow and binds a data converter to each workflow and
 activity. With its own parts that means new type adapters each time, which costs more than the
@@ -34,7 +34,7 @@ class PydanticConverter(CompositePayloadConverter):
 
 
 class ContextConverter(DataConverter):
-    """Of its parts only the codec minds what a payload belongs to; the others are kept."""
+    """Binds its codec, the only part that depends on what a payload belongs to."""
 
     def with_context(self, context: SerializationContext) -> Self:
         """The same, with the codec bound to the workflow or activity of `context`."""

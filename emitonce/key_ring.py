@@ -35,8 +35,8 @@ class NotAuthentic(ValueError):
 class KeyRing:
     """AES-256-GCM under several keys. An empty ring encrypts nothing and decrypts nothing."""
 
-    def __init__(self, keys: Mapping[str, bytes], *, sealing: bool = True) -> None:
-        """`keys`: 32 bytes by id, the newest first. `sealing=False`: it decrypts only.
+    def __init__(self, keys: Mapping[str, bytes], *, encrypts: bool = True) -> None:
+        """`keys`: 32 bytes by id, the newest first. `encrypts=False`: it only decrypts.
 
         Raises:
             ValueError: a key has another size.
@@ -46,11 +46,11 @@ class KeyRing:
                 raise ValueError(f"key {key_id!r} has {len(key)} bytes, needs {KEY_BYTES}")
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self.check_values = {key_id: check_value(key) for key_id, key in keys.items()}
-        self._current = next(iter(keys), None) if sealing else None
+        self._current = next(iter(keys), None) if encrypts else None
 
     @property
     def current(self) -> str | None:
-        """The id of the key that encrypts; None for a ring that never does."""
+        """The id of the key that encrypts; None for a ring that only decrypts."""
         return self._current
 
     def use(self, key_id: str) -> None:
@@ -59,24 +59,23 @@ class KeyRing:
             raise UnknownKey(key_id)
         self._current = key_id
 
-    def seal(self, plain: bytes, bound_to: bytes | None) -> tuple[str, bytes]:
+    def encrypt(self, plain: bytes, bound_to: bytes | None) -> tuple[str, bytes]:
         """Return the current key's id, and nonce, cipher text and tag as one.
 
-        `bound_to` names the place where it belongs: with another it can't be opened.
+        `bound_to` names the place where it belongs: with another it can't be decrypted.
         """
         if self._current is None:
             raise UnknownKey("")
         nonce = os.urandom(NONCE_BYTES)
-        sealed = self._ciphers[self._current].encrypt(nonce, plain, bound_to)
-        return self._current, nonce + sealed
+        return self._current, nonce + self._ciphers[self._current].encrypt(nonce, plain, bound_to)
 
-    def open(self, key_id: str, sealed: bytes, bound_to: bytes | None) -> bytes:
-        """Undo `seal`. Raises `UnknownKey`, or `NotAuthentic`, which doesn't say what was wrong."""
+    def decrypt(self, key_id: str, data: bytes, bound_to: bytes | None) -> bytes:
+        """Raises `UnknownKey`, or `NotAuthentic`, which doesn't say what was wrong."""
         cipher = self._ciphers.get(key_id)
         if cipher is None:
             raise UnknownKey(key_id)
         try:
-            return cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to)
+            return cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], bound_to)
         except (InvalidTag, ValueError):  # ValueError: fewer bytes than a nonce
             raise NotAuthentic from None
 

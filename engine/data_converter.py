@@ -1,4 +1,4 @@
-"""How values become payloads: Pydantic's JSON, sealed, and no start that could wedge a task."""
+"""Convert values to payloads, as Pydantic's JSON and encrypted, so that no start blocks a task."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from temporalio.converter import (
     DefaultFailureConverterWithEncodedAttributes,
 )
 
-from emitonce.codec import EncryptionCodec, cannot_decode, is_sealed
+from emitonce.codec import EncryptionCodec, cannot_decode, is_encrypted
 from emitonce.converter import ContextConverter, PydanticConverter
 from emitonce.key_ring import KeyRing
 
 
 class PayloadConverter(PydanticConverter):
-    """Decodes what it can; what it can't is handed on raw when no type was asked for.
+    """Decodes what it can, and passes on the rest raw when no type was asked for.
 
     A workflow started with the wrong number of arguments is decoded without types, before any code
     of ours runs; an exception there would fail the workflow task again and again, for ever.
@@ -29,10 +29,10 @@ class PayloadConverter(PydanticConverter):
     def from_payloads(
         self, payloads: Sequence[Payload], type_hints: list[type] | None = None
     ) -> list[Any]:
-        """Where `RawValue` is wanted or else something, what can't be read is handed on raw.
+        """Where a union with `RawValue` is wanted, pass on raw what can't be read.
 
         Raises:
-            CannotDecode: a value is wanted of a sealed payload.
+            CannotDecode: a value is wanted of a payload that is still encrypted.
         """
         if type_hints is None:
             return [self._from_untyped(payload) for payload in payloads]
@@ -46,7 +46,7 @@ class PayloadConverter(PydanticConverter):
                 return self._from_typed(payload, readable)
             except Exception:
                 return RawValue(payload)
-        if is_sealed(payload) and wanted is not RawValue:
+        if is_encrypted(payload) and wanted is not RawValue:
             raise cannot_decode(payload)
         return super().from_payloads([payload], None if wanted is None else [wanted])[0]
 
@@ -58,11 +58,11 @@ class PayloadConverter(PydanticConverter):
 
 
 def data_converter(ring: KeyRing | None = None) -> DataConverter:
-    """What every process of ours talks to Temporal with.
+    """The data converter of every process of ours.
 
     The codec is there even without a key: a process that lacks one must fail the task it can't
-    read, and not take the event for garbage. With keys, failures' messages and stack traces are
-    sealed, too.
+    read, and not mistake the event for garbage. With keys, failures' messages and stack traces are
+    encrypted, too.
     """
     ring = ring or KeyRing({})
     return ContextConverter(

@@ -1,8 +1,9 @@
-"""Undo the codec in what was fetched from the server as it is stored: histories and the like."""
+"""Decode what was fetched from the server as it is stored, such as histories."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload, SearchAttributes
@@ -12,10 +13,10 @@ from temporalio.converter import WorkflowSerializationContext
 
 
 async def decode_in_place(client: Client, event_id: str, *messages: Message) -> None:
-    """Decode every payload in `messages`, which are of the run or runs of `event_id`.
+    """Decode every payload in `messages`, which belong to the run or runs of `event_id`.
 
-    Messages and stack traces of failures are put back where they stand in failures that nobody has
-    sealed. What is plain stays as it is.
+    Messages and stack traces of failures are put back where unencrypted failures have them. What is
+    plain stays as it is.
 
     Raises:
         CannotDecode: a key is missing, or a payload was changed.
@@ -36,25 +37,21 @@ async def decode_in_place(client: Client, event_id: str, *messages: Message) -> 
 
 
 def _collect(message: Message, payloads: list[Payload], failures: list[Failure]) -> None:
-    """All payloads below `message` but search attributes, which are never sealed."""
+    """All payloads below `message` but search attributes, which are never encrypted."""
     if isinstance(message, Payload):
         payloads.append(message)
-        return
-    if isinstance(message, SearchAttributes):
+    if isinstance(message, Payload | SearchAttributes):
         return
     if isinstance(message, Failure) and message.HasField("encoded_attributes"):
         failures.append(message)
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
-        if field.message_type.GetOptions().map_entry:
-            if field.message_type.fields_by_name["value"].message_type is not None:
-                for inner in value.values():
-                    _collect(inner, payloads, failures)
-        elif isinstance(value, Message):
+        if isinstance(value, Message):
             _collect(value, payloads, failures)
-        else:
-            for inner in value:
+            continue
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            if isinstance(inner, Message):
                 _collect(inner, payloads, failures)
 
 

@@ -34,13 +34,13 @@ class CredentialCipher:
 
     def encrypt(self, secret: SecretStr, *, workspace: str, connection: str) -> Encrypted:
         plain = secret.get_secret_value().encode()
-        return Encrypted(*self.ring.seal(plain, _bound_to(workspace, connection)))
+        return Encrypted(*self.ring.encrypt(plain, _bound_to(workspace, connection)))
 
     def decrypt(self, encrypted: Encrypted, *, workspace: str, connection: str) -> SecretStr:
         """Raises `CannotDecrypt`, which doesn't say whether key, bytes or place were wrong."""
         bound_to = _bound_to(workspace, connection)
         try:
-            plain = self.ring.open(encrypted.key_id, encrypted.data, bound_to)
+            plain = self.ring.decrypt(encrypted.key_id, encrypted.data, bound_to)
         except (UnknownKey, NotAuthentic):
             raise CannotDecrypt from None
         return SecretStr(plain.decode())

@@ -198,7 +198,7 @@ async def open_world(directory: Path, random: Random, *, root: Path = ROOT) -> A
         parts.push_async_callback(server.stop)
         postgres = await EmbeddedPostgres.start(directory / "postgres")
         parts.push_async_callback(postgres.stop)
-        ring = KeyRing({"p1": secrets["payload"]}, sealing=False)
+        ring = KeyRing({"p1": secrets["payload"]}, encrypts=False)
         client = await connect(server.address, keys=ring)
         await prepare_namespace(client)
         vendor = await Child.start(

@@ -16,6 +16,7 @@ from catalog import Catalog
 from catalog.api_key_uses import KeyUses
 from catalog.encryption.keys_in_use import KEYS_IN_USE
 from catalog.workers import WorkerShare
+from operations import key_watch
 from operations.backlog import measured_backlog
 from operations.key_watch import watched_keys
 from tests.contract.catalog_samples import opened, psql
@@ -67,8 +68,13 @@ async def test_a_workers_share_is_kept_up(
 
 
 async def test_a_process_keeps_reporting_its_keys(
-    catalog: Catalog, temporal: Client, database: str, caplog: pytest.LogCaptureFixture
+    catalog: Catalog,
+    temporal: Client,
+    database: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(key_watch, "BEAT_SECONDS", 3_600.0)  # so it is the announcement that counts
     client = await sealing_client(temporal, {"p1": b"2" * 32})
     async with watched_keys(client, catalog, "nobodys-queue", role="api"):
         async with table_missing(database, "key_holders"):

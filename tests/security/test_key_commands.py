@@ -6,13 +6,18 @@ import asyncio
 import base64
 import json
 import sys
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from temporalio.client import Client
 
-from tests.integration.stack import Stack
+from catalog.encryption.cipher import CredentialCipher
+from catalog.encryption.keys_in_use import Rings
+from emitonce.key_ring import KeyRing
+from emitonce.published_keys import published_keys
+from tests.integration.stack import Stack, eventually
 from tests.operations.processes import ROOT, Ended, environment_of
 from tests.security.conftest import NEW_KEY, OLD_KEY
 from tests.security.test_key_rotation import NEW_CREDENTIAL, OLD_CREDENTIAL, process
@@ -78,12 +83,38 @@ async def test_keys_are_rotated_once_every_process_has_them(
         }
         again = await emitonce(sealed, BOTH, "keys", "rotate", "--json")
         assert json.loads(again.out)["reencrypted"] == 0
+        published = await published_keys(temporal, sealed.task_queue)
+        assert [entry.partition(":")[0] for entry in published] == ["k2", "k1"]
     assert await states(sealed, BOTH) == {
         ("credential", "c2"): "in use",
         ("credential", "k1"): "not needed",
         ("payload", "k2"): "in use",
         ("payload", "k1"): "former",
     }
+
+
+async def test_what_a_slow_process_still_encrypts_with_the_former_key_is_encrypted_again(
+    sealed: Stack,
+) -> None:
+    keys, slow = sealed.catalog.keys_in_use, uuid.uuid4()
+    cipher = CredentialCipher(BOTH[1])
+    cipher.ring.use("k1")
+    rings: Rings = {"credential": cipher.ring, "payload": KeyRing(OLD_KEY)}
+    await keys.report(slow, "slow", rings)
+    rotating = asyncio.create_task(
+        emitonce(sealed, BOTH, "keys", "rotate", "--only", "credential", "--json")
+    )
+
+    async def put_to_use() -> bool:
+        return (await keys.of("credential"))[0].key_id == "c2"
+
+    await eventually(put_to_use)
+    await sealed.connection()  # encrypted by the test's own catalog with k1
+    cipher.ring.use("c2")
+    await keys.report(slow, "slow", rings)
+    done = await rotating
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["reencrypted"] == 1
 
 
 async def test_with_a_key_missing_commands_end_with_the_settings_code(

@@ -16,7 +16,7 @@ from temporalio.client import Client
 
 from catalog import Catalog
 from catalog.encryption.cipher import CredentialCipher
-from catalog.encryption.keys_in_use import KeyNotEverywhere, Kind, WrongKeys
+from catalog.encryption.keys_in_use import KeyNotEverywhere, KeysInUse, Kind, Rings, WrongKeys
 from catalog.encryption.stored_secrets import StoredSecrets
 from delivery.alert import AlertTarget
 from destinations import registry
@@ -183,14 +183,43 @@ async def test_another_key_of_the_same_id_is_noticed_at_the_start(
 async def test_a_former_key_may_go_once_nothing_needs_it(sealed: Stack, temporal: Client) -> None:
     async with process(sealed, temporal, OLD_KEY, OLD_CREDENTIAL):
         pass
+    await sealed.connection()  # encrypted by the test's own catalog with k1
     await put_to_use(sealed, "payload", NEW_KEY)
-    await put_to_use(sealed, "credential", NEW_CREDENTIAL)  # no credential was stored with k1
+    await put_to_use(sealed, "credential", NEW_CREDENTIAL)
+    with pytest.raises(WrongKeys, match="credential key 'k1'"):
+        async with process(sealed, temporal, NEW_KEY, NEW_CREDENTIAL):
+            pass
+    cipher = CredentialCipher(NEW_CREDENTIAL | OLD_CREDENTIAL)
+    async for _ in StoredSecrets(sealed.catalog.pool).reencrypt(cipher):
+        pass
     with pytest.raises(WrongKeys, match="payload key 'k1'"):
         async with process(sealed, temporal, NEW_KEY, NEW_CREDENTIAL):
             pass
     await _long_ago(sealed, days=35)
     async with process(sealed, temporal, NEW_KEY, NEW_CREDENTIAL):
         pass
+
+
+async def test_no_key_is_put_to_use_while_a_process_that_lacks_it_starts(
+    sealed: Stack, temporal: Client
+) -> None:
+    refused = []
+
+    class PutToUseMeanwhile(KeysInUse):
+        async def settle(self, rings: Rings) -> None:
+            await super().settle(rings)
+            try:
+                await put_to_use(sealed, "payload", NEW_KEY)
+            except KeyNotEverywhere as err:
+                refused.append(str(err))
+
+    client = await sealing_client(temporal, OLD_KEY)
+    catalog = dataclasses.replace(
+        sealed.catalog, keys_in_use=PutToUseMeanwhile(sealed.catalog.pool)
+    )
+    async with watched_keys(client, catalog, sealed.task_queue, role="starting"):
+        assert [key.key_id for key in await catalog.keys_in_use.of("payload")] == ["k1"]
+    assert "it has not reached starting (host " in refused[0]
 
 
 async def _long_ago(stack: Stack, *, days: int) -> None:

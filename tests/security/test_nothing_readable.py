@@ -51,7 +51,7 @@ class Traces:
 async def leave_traces(tmp_path: Path, database: str, *, encrypted: bool) -> Traces:
     server = await DevServer.start(tmp_path, ui=False)
     try:
-        client = await connect(server.address, keys=KeyRing(OLD_KEY, sealing=encrypted))
+        client = await connect(server.address, keys=KeyRing(OLD_KEY, encrypts=encrypted))
         await register_search_attributes(client)
         async with open_stack(client, database, working=False) as stack:
             traces = await _run(stack, server.address, encrypted=encrypted)

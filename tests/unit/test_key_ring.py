@@ -13,17 +13,17 @@ OLD, NEW = b"o" * 32, b"n" * 32
 
 def test_the_newest_key_seals_until_another_is_named() -> None:
     ring = KeyRing({"k2": NEW, "k1": OLD})
-    assert ring.seal(b"x", None)[0] == "k2"
+    assert ring.encrypt(b"x", None)[0] == "k2"
     ring.use("k1")
-    key_id, sealed = ring.seal(b"x", None)
+    key_id, sealed = ring.encrypt(b"x", None)
     assert key_id == "k1"
     ring.use("k2")
-    assert ring.open("k1", sealed, None) == b"x"
+    assert ring.decrypt("k1", sealed, None) == b"x"
 
 
 def test_the_same_text_is_never_sealed_the_same_way_twice() -> None:
     ring = KeyRing({"k1": OLD})
-    assert len({ring.seal(b"x", None)[1] for _ in range(100)}) == 100
+    assert len({ring.encrypt(b"x", None)[1] for _ in range(100)}) == 100
 
 
 def test_a_key_that_is_not_there_can_not_be_used() -> None:
@@ -31,34 +31,34 @@ def test_a_key_that_is_not_there_can_not_be_used() -> None:
     with pytest.raises(UnknownKey):
         ring.use("k2")
     with pytest.raises(UnknownKey):
-        ring.open("k2", b"\0" * 40, None)
+        ring.decrypt("k2", b"\0" * 40, None)
     with pytest.raises(UnknownKey):
-        KeyRing({}).seal(b"x", None)
+        KeyRing({}).encrypt(b"x", None)
 
 
 @pytest.mark.parametrize("size", [0, 11, 12, 27, 28])
 def test_what_is_cut_short_does_not_open(size: int) -> None:
     ring = KeyRing({"k1": OLD})
-    _, sealed = ring.seal(b"plain text", b"here")
+    _, sealed = ring.encrypt(b"plain text", b"here")
     with pytest.raises(NotAuthentic) as caught:
-        ring.open("k1", sealed[:size], b"here")
+        ring.decrypt("k1", sealed[:size], b"here")
     assert str(caught.value) == ""
 
 
 def test_what_is_changed_moved_or_of_another_key_does_not_open() -> None:
     ring = KeyRing({"k1": OLD})
-    _, sealed = ring.seal(b"plain text", b"here")
-    assert ring.open("k1", sealed, b"here") == b"plain text"
+    _, sealed = ring.encrypt(b"plain text", b"here")
+    assert ring.decrypt("k1", sealed, b"here") == b"plain text"
     for place in range(len(sealed)):
         changed = bytearray(sealed)
         changed[place] ^= 1
         with pytest.raises(NotAuthentic):
-            ring.open("k1", bytes(changed), b"here")
+            ring.decrypt("k1", bytes(changed), b"here")
     for elsewhere in (b"there", b"", None):
         with pytest.raises(NotAuthentic):
-            ring.open("k1", sealed, elsewhere)
+            ring.decrypt("k1", sealed, elsewhere)
     with pytest.raises(NotAuthentic):
-        KeyRing({"k1": NEW}).open("k1", sealed, b"here")
+        KeyRing({"k1": NEW}).decrypt("k1", sealed, b"here")
 
 
 def test_a_check_value_tells_keys_apart_and_gives_nothing_away() -> None:
