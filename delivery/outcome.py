@@ -60,8 +60,8 @@ BACKOFF_JITTER = 0.2
 RETRY_AFTER_SHORTEST = timedelta(seconds=1)
 RETRY_AFTER_LONGEST = timedelta(hours=1)
 
-# Customer.io starts no campaigns for older events ("Events with a timestamp in the past 72 hours
-# can trigger campaigns", Track API reference), so a later delivery would have no effect.
+# An older event has no effect where it matters most: what a vendor starts for people, it starts for
+# the last three days' events (the source stands with the destination that has it).
 DELIVERY_DEADLINE = timedelta(hours=72)
 
 RETRYABLE_STATUS = frozenset({408, 429})

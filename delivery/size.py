@@ -73,7 +73,7 @@ def check_payload_size(payload: Mapping[str, object]) -> None:
         raise EventTooLarge(
             "payload",
             f"is {len(data):,} bytes, limit {LARGEST_PAYLOAD:,}; send less, such as a link "
-            "to what is large (Customer.io accepts 32,000 for one call)",
+            "to what is large (vendors accept far less for one call)",
         )
     if holds_more_values(data, MOST_VALUES):
         raise EventTooLarge("payload", _TOO_MANY_VALUES)

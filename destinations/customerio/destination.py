@@ -16,6 +16,9 @@ VENDOR_URLS = {"us": "https://cdp.customer.io/v1", "eu": "https://cdp-eu.custome
 # The vendor takes 3,000 requests in 3 seconds; what is underway may bunch up, so a tenth is left.
 REQUESTS_PER_SECOND = 900
 
+# Where `delivery.outcome.DELIVERY_DEADLINE` comes from: "Events with a timestamp in the past 72
+# hours can trigger campaigns" (Track API reference).
+
 LONGEST_API_KEY = 200  # characters
 
 
