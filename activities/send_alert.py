@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.policy import Policy
 from delivery.alert import Alert, AlertFailed, CurrentTarget
-from delivery.errors import Unavailable
+from delivery.errors import Unavailable, Unreadable
 
 # Each try makes one request of at most 10 s. After a day, an alert is no longer news.
 SEND_ALERT = Policy(
@@ -64,7 +64,7 @@ class SendAlert:
                 type="AlertNotTaken",
                 non_retryable=err.permanent,
             ) from None
-        except (Unavailable, ValueError) as err:
+        except (Unavailable, Unreadable, ValueError) as err:
             raise _left_to_others(str(err)) from None
 
 

@@ -22,15 +22,14 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.connection_limiter import LONGEST_WAIT
 from activities.heartbeats import carried_so_far, readable, unsent
 from activities.rate_limit import Limits, Permit, RateLimit, Throttled
-from catalog.connections import ConnectionCredential
-from catalog.errors import CannotDecrypt, CatalogUnavailable, NotFound
 from delivery.alert import LastResponse, Refusal
 from delivery.attempt import Attempt, AttemptList
+from delivery.credential import ConnectionCredential
+from delivery.errors import Missing, Unavailable, Unreadable
 from delivery.outcome import (
     InactiveReason,
     Outcome,
     OutcomeCode,
-    Reply,
     Then,
     judge_no_reply,
     parse_retry_after,
@@ -102,15 +101,12 @@ class Sender:
         """
         step = readable(step)
         carried = carried_so_far(step)
-        try:
-            return await self._attempt(step, carried)
-        except Throttled as err:
-            raise _throttled(step, carried.attempts, err.seconds) from None
-
-    async def _attempt(self, step: Step, carried: Carried) -> StepResult:
         attempts = carried.attempts
         started_at, clock = datetime.now(UTC), time.perf_counter()
-        outcome = await self._try(step, carried)
+        try:
+            outcome = await self._try(step, carried)
+        except Throttled as err:
+            raise _throttled(step, attempts, err.seconds) from None
         attempt = Attempt(
             number=attempts.next_number(),
             call=step.message.call,
@@ -155,15 +151,15 @@ class Sender:
                     outcome = await self._request(step, connection, destination)
                     if outcome.code is OutcomeCode.RATE_LIMITED:
                         await self._slow_down(step, permit, outcome)
-        except CatalogUnavailable:
+        except Unavailable:
             return _not_sent("the catalog can't be reached, so no request was made", Then.RETRY)
         except TimeoutError:
             return _not_sent(
                 "the catalog did not answer in time, so no request was made", Then.RETRY
             )
-        except NotFound:
+        except Missing:
             return _not_sent("the connection was deleted, so no request was made", Then.STOP)
-        except CannotDecrypt:
+        except Unreadable:
             return _not_sent(UNREADABLE_KEY, Then.RETRY)
         if outcome.then is Then.HOLD and not await self._deactivated(step, connection, outcome):
             # The key was replaced meanwhile: the next attempt uses the new one.
@@ -173,11 +169,11 @@ class Sender:
     async def _usable(self, step: Step, attempts: AttemptList) -> ConnectionCredential:
         try:
             connection = await self._connections.credential(step.workspace, step.connection)
-        except (CatalogUnavailable, NotFound, CannotDecrypt):
+        except (Unavailable, Missing, Unreadable):
             raise
         except Exception as err:
             log.exception("a connection can't be read", connection=step.connection)
-            raise CatalogUnavailable(type(err).__name__) from err
+            raise Unavailable(type(err).__name__) from err
         if connection.status != "active":
             raise _held(connection, attempts)
         return connection
@@ -196,7 +192,7 @@ class Sender:
                 then=Then.RETRY,
                 message="the worker failed while the request was made",
             )
-        return _judge(destination, reply)
+        return destination.judge(reply)
 
     async def _slow_down(self, step: Step, permit: Permit, outcome: Outcome) -> None:
         """Slow the connection down: in this worker at once, then in all others."""
@@ -239,7 +235,7 @@ async def _store(storing: Awaitable[bool | None]) -> bool | None:
     try:
         async with asyncio.timeout(STORE_SECONDS):
             return await storing
-    except (CatalogUnavailable, NotFound, TimeoutError):
+    except (Unavailable, Missing, TimeoutError):
         return None
     except Exception:
         log.exception("what an answer means could not be stored in the catalog")
@@ -281,10 +277,6 @@ def _retry(
         next_retry_delay=delay,
         category=_BENIGN,
     )
-
-
-def _judge(destination: Destination, reply: Reply) -> Outcome:
-    return destination.judge(reply)
 
 
 def _destination(connection: ConnectionCredential) -> Destination:

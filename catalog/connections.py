@@ -6,9 +6,6 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
-
-from pydantic import SecretStr
 
 from catalog import values
 from catalog.changes import Changes
@@ -21,9 +18,8 @@ from catalog.older_releases import require_type
 from catalog.ownership import OWNED_CONNECTION, found, own_connection, owned_ids
 from catalog.paging import DEFAULT_LIMIT, Page, Paging
 from delivery.alert import Refusal
+from delivery.credential import ConnectionStatus
 from delivery.outcome import InactiveReason
-
-Status = Literal["active", "paused", "inactive"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class Connection:
     type: str
     name: str
     settings: Mapping[str, str]
-    status: Status
+    status: ConnectionStatus
     inactive_reason: InactiveReason | None
     credential_version: int
     hidden: bool
@@ -52,26 +48,6 @@ class Connection:
     @property
     def active(self) -> bool:
         return self.status == "active"
-
-
-@dataclass(frozen=True)
-class ConnectionCredential:
-    """What a connection's requests are made with, and whether it may be used, at one moment.
-
-    `settings` and `secrets` are by the keys of its destination's fields.
-    """
-
-    connection: str
-    workspace: str
-    type: str
-    status: Status
-    inactive_reason: InactiveReason | None
-    settings: Mapping[str, str]
-    secrets: Mapping[str, SecretStr]
-    version: int
-    requests_per_second: int | None = None
-    slowed_until: datetime | None = None
-    """Nobody sends before; by this process's clock. None when nothing slows it."""
 
 
 class Connections:
@@ -258,7 +234,7 @@ class Connections:
         self,
         organisation: str,
         id: str,
-        status: Status,
+        status: ConnectionStatus,
         reason: InactiveReason | None = None,
     ) -> Connection:
         async with transaction(self._pool) as conn:

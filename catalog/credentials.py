@@ -11,8 +11,6 @@ from catalog.changes import Changes
 from catalog.connection_fields import ConnectionFields, settings_of
 from catalog.connections import (
     Connection,
-    ConnectionCredential,
-    Status,
     read_connection,
 )
 from catalog.database import Pool, fetch, fetchrow
@@ -21,6 +19,7 @@ from catalog.encryption.cipher import CredentialCipher
 from catalog.ownership import found
 from catalog.slow_downs import SlowDowns
 from delivery.alert import Refusal
+from delivery.credential import ConnectionCredential, ConnectionStatus
 from delivery.outcome import InactiveReason
 
 CAPACITY = 10_000  # connections
@@ -93,7 +92,7 @@ class ConnectionLookup:
         self._changes.announce(str(row["workspace_id"]))
         return True
 
-    async def status(self, connection_id: str) -> Status | None:
+    async def status(self, connection_id: str) -> ConnectionStatus | None:
         """As it is now, whosever the connection is; None when there is no such connection.
 
         Raises:

@@ -15,7 +15,7 @@ CatalogError
 
 from __future__ import annotations
 
-from delivery.errors import Unavailable
+from delivery.errors import Missing, Unavailable, Unreadable
 
 
 class CatalogError(Exception):
@@ -31,7 +31,7 @@ class InvalidValue(CatalogError):
         self.problem = problem
 
 
-class NotFound(CatalogError):
+class NotFound(CatalogError, Missing):
     """Also raised for what belongs to another organisation, so that nothing is given away."""
 
     def __init__(self, noun: str, id: str) -> None:
@@ -74,7 +74,7 @@ class CatalogUnavailable(CatalogError, Unavailable):
         super().__init__(f"the catalog's database can't be used now: {reason}")
 
 
-class CannotDecrypt(CatalogError, Unavailable):
+class CannotDecrypt(CatalogError, Unreadable):
     """Says nothing of the key, the plain text, or which of the two did not fit."""
 
     def __init__(self) -> None:

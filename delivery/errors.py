@@ -27,7 +27,15 @@ class MappingError(Exception):
 
 
 class Unavailable(Exception):
-    """A store can't answer this process now. Try again later, or let another process try."""
+    """A store can't answer now. Try again later."""
+
+
+class Missing(Exception):
+    """A store doesn't have what was asked for, or has it no longer."""
+
+
+class Unreadable(Exception):
+    """What is stored was encrypted by a key that this process lacks. Another may have it."""
 
 
 class InvalidField(ValueError):

@@ -66,7 +66,22 @@ class CustomerIOClient:
         Raises:
             NoReply: no status came within the time, or the connection failed.
         """
-        return await self._post(message.call, message.encode(), credential, message.body)
+        region, api_key = credential.settings[REGION], credential.secrets[API_KEY]
+        urls = self._urls.get(region)
+        if urls is None:
+            raise NotSent(f"region {region!r}")
+        url = urls[message.call]
+        answer = await self._http.ask(
+            "POST",
+            url,
+            _headers(api_key, self._agent),
+            message.encode(),
+            # A base URL of the own network is an operator's; the vendor's must be public.
+            anywhere=names_own_network(url.host),
+            name=message.call,
+            seconds=self._total_timeout,
+        )
+        return answer.reply(secrets=(api_key,), sent=_identifying(message.body))
 
     async def probe(self, credential: Credential) -> Reply:
         """Send an empty identify, which strict mode refuses, so that nothing is written.
@@ -74,33 +89,10 @@ class CustomerIOClient:
         Raises:
             NoReply: as `send`.
         """
-        return await self._post("identify", b"{}", credential, {})
+        return await self.send(Message(call="identify", body={}), credential)
 
     async def verify(self, credential: Credential) -> Verification:
         return await verify(self, credential)
-
-    async def _post(
-        self,
-        call: Call,
-        content: bytes,
-        credential: Credential,
-        body: Mapping[str, JsonValue],
-    ) -> Reply:
-        region, api_key = credential.settings[REGION], credential.secrets[API_KEY]
-        urls = self._urls.get(region)
-        if urls is None:
-            raise NotSent(f"region {region!r}")
-        answer = await self._http.ask(
-            "POST",
-            urls[call],
-            _headers(api_key, self._agent),
-            content,
-            # A base URL of the own network is an operator's; the vendor's must be public.
-            anywhere=names_own_network(urls[call].host),
-            name=call,
-            seconds=self._total_timeout,
-        )
-        return answer.reply(secrets=(api_key,), sent=_identifying(body))
 
 
 def _headers(api_key: SecretStr, agent: str) -> dict[str, str]:

@@ -10,13 +10,14 @@ import pytest
 import pytest_asyncio
 
 from catalog.changes import Changes
-from catalog.connections import ConnectionCredential, Connections
+from catalog.connections import Connections
 from catalog.credentials import ConnectionLookup
 from catalog.database import open_connection
 from catalog.errors import CatalogUnavailable, NotFound
 from catalog.mappings import Mappings
 from catalog.rule_lookup import RuleLookup
 from catalog.rules import Rules
+from delivery.credential import ConnectionCredential
 from delivery.rule import MatchRequest, MatchResult
 from destinations import registry
 from destinations.customerio.build import DEFAULT_MAPPING

@@ -9,9 +9,9 @@ import pytest
 import pytest_asyncio
 
 from catalog import Catalog
-from catalog.connections import ConnectionCredential
 from catalog.encryption.cipher import CredentialCipher
 from catalog.errors import CannotDecrypt, InvalidValue
+from delivery.credential import ConnectionCredential
 from destinations import registry
 from tests.contract.catalog_samples import Tenant, hash_resource_id, opened, psql
 

@@ -13,9 +13,9 @@ from typing import Literal
 from pydantic import SecretStr
 
 from activities.rate_limit import Limits, Throttled
-from catalog.connections import ConnectionCredential
 from catalog.errors import CatalogUnavailable, NotFound
 from delivery.alert import Refusal
+from delivery.credential import ConnectionCredential
 from delivery.message import Message
 from delivery.outcome import InactiveReason, Reply
 from destinations.customerio.client import Credential
