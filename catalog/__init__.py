@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from catalog.alert_targets import AlertTargets
-from catalog.api_key_lookup import GRACE_SECONDS, KeyLookup
+from catalog.api_key_lookup import GRACE_SECONDS, APIKeyLookup
 from catalog.api_keys import MachineKeys, PublishableKeys
 from catalog.changes import Changes
 from catalog.connections import Connections
@@ -45,7 +45,7 @@ class Catalog:
     resources: Names
     publishable_keys: PublishableKeys
     machine_keys: MachineKeys
-    api_key_lookup: KeyLookup
+    api_key_lookup: APIKeyLookup
     keys_in_use: KeysInUse
     rule_lookup: RuleLookup
     credentials: ConnectionLookup
@@ -97,7 +97,7 @@ class Catalog:
             resources=Names(pool, "resources"),
             publishable_keys=PublishableKeys(pool, changes),
             machine_keys=MachineKeys(pool, changes, cipher),
-            api_key_lookup=KeyLookup(pool, changes, cipher, grace_seconds=key_grace_seconds),
+            api_key_lookup=APIKeyLookup(pool, changes, cipher, grace_seconds=key_grace_seconds),
             keys_in_use=KeysInUse(pool),
             rule_lookup=RuleLookup(pool, changes, hash_resource_id),
             credentials=ConnectionLookup(pool, changes, cipher, destinations),

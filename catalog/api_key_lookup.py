@@ -1,6 +1,6 @@
-"""Who is calling, and what is theirs: asked with every request, read only after a change.
+"""Look up an API key and what its holder owns, from a cache that is read again after a change.
 
-While the database is unavailable, what was true until then is good for emitting events.
+While the database is unavailable, what was last known is enough to emit events.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from catalog import values
 from catalog.api_key_rights import KeyRights, rights_of
-from catalog.api_key_uses import KeyUses
+from catalog.api_key_uses import APIKeyUses
 from catalog.api_keys import KEYS
 from catalog.changes import Changes
 from catalog.database import Pool, fetchrow
@@ -30,7 +30,7 @@ CAPACITY = 10_000  # keys of each kind, and workspaces
 GRACE_SECONDS = 600.0
 
 
-# How long older API processes may run is told by the database's clock, the same for all.
+# How long older API processes may still run goes by the database's clock, the same for all.
 _PUBLISHABLE = """
     SELECT k.*, coalesce(k.namespace, k.id) AS own_namespace,
         ARRAY(
@@ -99,11 +99,11 @@ class _OwnedWorkspace:
     quota: Quota
 
 
-class KeyLookup:
-    """What isn't there is not held, so that made-up keys can't push real ones out.
+class APIKeyLookup:
+    """Keys that don't exist are not cached, so that made-up keys can't push real ones out.
 
-    `unchecked` accepts what was true within the last `grace_seconds` when the database is
-    unavailable: enough for emitting events, and for nothing else.
+    `unchecked` accepts what was true within the last `grace_seconds` while the database is
+    unavailable: enough to emit events, and for nothing else.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class KeyLookup:
         *,
         grace_seconds: float = GRACE_SECONDS,
     ) -> None:
-        self.uses = KeyUses(pool)
+        self.uses = APIKeyUses(pool)
         self._pool = pool
         self._cipher = cipher
         self._publishable: LastKnown[PublishableCaller] = LastKnown(

@@ -1,4 +1,4 @@
-"""When a machine key was last used: noted now and then, never in a request's way."""
+"""Record when a machine key was last used, in the background and once an hour."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import time
 from catalog.database import Pool, execute
 from catalog.errors import CatalogUnavailable
 
-# How exact `last_used_at` is: one write a key, process and hour.
+# How precise `last_used_at` is: each process writes once an hour for each key.
 EVERY_SECONDS = 3_600.0
-# A write that failed is tried again with the first use after this time.
+# A write that failed is tried again on the first use after this time.
 AGAIN_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
 
-class KeyUses:
+class APIKeyUses:
     def __init__(
         self,
         pool: Pool,
@@ -32,7 +32,7 @@ class KeyUses:
         self._writing: set[asyncio.Task[None]] = set()
 
     def note(self, key: str) -> None:
-        """`key`, by its id, was used just now. Returns at once; a write that fails is logged."""
+        """Record a use of the key of this id. Returns at once; a failed write is logged."""
         now = time.monotonic()
         if now < self._due.get(key, now):
             return
@@ -42,7 +42,7 @@ class KeyUses:
         task.add_done_callback(self._writing.discard)
 
     async def written(self) -> None:
-        """Wait for the writes under way."""
+        """Wait for the writes that are under way."""
         await asyncio.gather(*self._writing)
 
     async def _write(self, key: str) -> None:

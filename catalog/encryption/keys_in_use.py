@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from catalog.database import Connection, Pool, connection, transaction
+from catalog.database import Connection, Pool, connection, execute, transaction
 from catalog.encryption.stored_secrets import SECRETS
 from catalog.errors import CatalogError, Conflict
 from emitonce.key_ring import KeyRing
@@ -160,8 +160,7 @@ class KeysInUse:
                     await _put_to_use(conn, kind, ring.current, check_value)
 
     async def leave(self, process: uuid.UUID) -> None:
-        async with connection(self._pool) as conn:
-            await conn.execute("DELETE FROM key_holders WHERE process = $1", process)
+        await execute(self._pool, "DELETE FROM key_holders WHERE process = $1", process)
 
     async def holders(self) -> list[Holder]:
         """The processes that run."""

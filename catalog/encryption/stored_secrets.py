@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from uuid import UUID
 
-from catalog.database import Pool, connection, transaction
+from catalog.database import Pool, fetch, transaction
 from catalog.encryption.cipher import CredentialCipher, Encrypted
 from catalog.errors import CannotDecrypt
 
@@ -53,11 +53,11 @@ class StoredSecrets:
 
     async def by_key(self) -> dict[str, Counter[str]]:
         """How many secrets of each sort a credential key is needed for, by the key's id."""
-        async with connection(self._pool) as conn:
-            rows = await conn.fetch(
-                f"SELECT what, key_id, count(*) AS count FROM ({SECRETS}) AS secrets "  # noqa: S608
-                'GROUP BY what, key_id ORDER BY what COLLATE "C", key_id'
-            )
+        rows = await fetch(
+            self._pool,
+            f"SELECT what, key_id, count(*) AS count FROM ({SECRETS}) AS secrets "  # noqa: S608
+            'GROUP BY what, key_id ORDER BY what COLLATE "C", key_id',
+        )
         found: dict[str, Counter[str]] = defaultdict(Counter)
         for row in rows:
             found[row["key_id"]][row["what"]] = row["count"]

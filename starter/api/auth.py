@@ -8,7 +8,7 @@ from functools import partial
 
 from starlette.requests import Request
 
-from catalog.api_key_lookup import KeyLookup, PublishableCaller
+from catalog.api_key_lookup import APIKeyLookup, PublishableCaller
 from catalog.errors import NotFound
 from catalog.quotas import Quota
 from starter.api.errors import forbidden, not_found, too_many_failures, unauthorized
@@ -44,7 +44,7 @@ class Authentication:
     and do nothing else.
     """
 
-    def __init__(self, keys: KeyLookup, failed: FailedAttempts) -> None:
+    def __init__(self, keys: APIKeyLookup, failed: FailedAttempts) -> None:
         self._keys = keys
         self._failed = failed
 

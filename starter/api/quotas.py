@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from temporalio.common import MetricMeter
 
-from catalog.api_key_lookup import KeyLookup
+from catalog.api_key_lookup import APIKeyLookup
 from catalog.quotas import WINDOW_SECONDS
 from engine.metric_names import QUOTA_REFUSALS
 from starter.api.auth import Caller
@@ -43,7 +43,7 @@ class QuotaCheck:
     """Raises `ApiError` 429 for what exceeds a quota; what a call refuses, it does not count."""
 
     def __init__(
-        self, buckets: TokenBuckets, defaults: Quotas, keys: KeyLookup, meter: MetricMeter
+        self, buckets: TokenBuckets, defaults: Quotas, keys: APIKeyLookup, meter: MetricMeter
     ) -> None:
         self._buckets = buckets
         self._defaults = defaults

@@ -13,7 +13,7 @@ from temporalio.client import Client
 from temporalio.common import MetricMeter
 
 from catalog import Catalog
-from catalog.api_key_uses import KeyUses
+from catalog.api_key_uses import APIKeyUses
 from catalog.encryption.keys_in_use import KEYS_IN_USE
 from catalog.workers import WorkerShare
 from operations import key_watch
@@ -95,7 +95,7 @@ async def test_the_next_use_of_a_key_is_noted(
 ) -> None:
     organisation = (await catalog.organisations.default()).id
     made = await catalog.machine_keys.create(organisation, name="ci", created_by="test")
-    uses = KeyUses(catalog.pool, again_seconds=0)
+    uses = APIKeyUses(catalog.pool, again_seconds=0)
     async with table_missing(database, "machine_key_uses"):
         uses.note(made.key.id)
         await uses.written()
