@@ -1,6 +1,6 @@
-"""Limits one connection in one worker: its requests in flight, and its requests per second.
+"""Limit one connection in one worker: its requests in flight, and its requests per second.
 
-Decides only by the times that it is given, in seconds of a monotonic clock; it never waits itself.
+It only decides, from times in seconds of a monotonic clock; the caller waits.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ LONGEST_WAIT = 1.0
 LONGEST_DELAY = 900.0
 SHORTEST_DELAY = 0.05
 
-# If "too many requests" is a tenth of the answers or more, the rate is halved. It doubles again in
-# every RECOVERY seconds without. If fewer refusals halved it too, hardly any rate would be left.
+# If "too many requests" is a tenth of the answers or more, the rate is halved. Every RECOVERY
+# seconds without such an answer double it again. Rarer ones don't halve it: almost nothing would be
+# left of the rate.
 RECOVERY = 10.0
 SLOWEST = 1 / 64
 TOO_MANY = 0.1
@@ -30,10 +31,10 @@ _WEIGHT_OF_LATEST = 0.2
 class ConnectionLimiter:
     """Limits one connection to `places` requests in flight and `per_second` requests per second.
 
-    A request that would wait longer than `LONGEST_WAIT` is sent back with a delay, so that each has
-    a turn of its own; if all turns within `LONGEST_DELAY` are assigned, it comes back then to get
-    one. While requests wait for their turns, half of the capacity is reserved for them: new ones
-    share the other half, or queue up behind.
+    A request that would have to wait longer than `LONGEST_WAIT` is sent back with a delay, after
+    which it is its turn. If all turns within `LONGEST_DELAY` are assigned, it asks again after that
+    time. While requests wait for their turns, half of the capacity is reserved for them; new
+    requests get the other half or are sent back too.
     """
 
     places: int

@@ -1,7 +1,8 @@
-"""What one try of a step passes on to the next, in the activity's heartbeat details.
+"""Heartbeat details: what one try of a step passes on to the next.
 
 The first detail is a `Carried`: all attempts so far. A try that can't read its input makes no
-request, passes the first detail on unchanged, encrypted or not, and adds a second with its reason.
+request. It passes the first detail on unchanged, even if it can't decrypt it, and adds its reason
+as a second detail.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Keeps every connection within its rate, and within its share of this worker's slots.
+"""Keep every connection within its rate, and within its share of this worker's slots.
 
 The rate applies to all workers together: each uses a share of it (`catalog.workers`). Eager
 activities bypass Temporal's own rate limits, so the limit is applied where requests are made.

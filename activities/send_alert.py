@@ -26,12 +26,15 @@ SEND_ALERT = Policy(
     ),
 )
 
-# A worker that can't send leaves the alert to others. The wait suits a fleet where few can.
+# A worker that can't send leaves the alert to others: it is tried again after this time.
 LEFT_TO_OTHERS = timedelta(seconds=10)
 
 
 class AlertSender(Protocol):
-    """Both methods make one request and raise `AlertFailed`, or `ValueError` for a wrong URL."""
+    """Sends alerts: each method makes one request.
+
+    Both raise `AlertFailed`, or `ValueError` for a URL that is not allowed.
+    """
 
     async def send(self, url: SecretStr, secret: SecretStr, id: str, body: bytes) -> int: ...
 

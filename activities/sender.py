@@ -204,9 +204,10 @@ class Sender:
     async def _deactivated(
         self, step: Step, connection: ConnectionCredential, refused: Outcome
     ) -> bool:
-        """Mark the connection inactive; False if its credential was replaced meanwhile.
+        """Mark the connection inactive; return False if its credential was replaced meanwhile.
 
-        While the catalog is unavailable, the next attempt will be refused again and retry this.
+        If the catalog is unavailable, nothing is marked: the next attempt will be refused too, and
+        mark it.
         """
         response = LastResponse(
             call=step.message.call,

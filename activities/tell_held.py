@@ -40,7 +40,7 @@ class TellHeld:
     async def tell_held(self, page: HeldPage) -> HeldSignaled:
         """Signal them, unless the connection is paused or inactive again.
 
-        Otherwise each would only try, find the connection unusable, and be held again.
+        Then they stay held: each would only try, find the connection unusable, and be held again.
         """
         status = await self._connections.status(page.connection)
         # If it was deleted (None), the runs that wait for it have to find that out.

@@ -112,7 +112,10 @@ class AlertsFound(FrozenModel):
 
 @dataclass(frozen=True)
 class AlertTarget:
-    """`secret` signs, `whsec_` and base64. `heartbeat_url` is asked after each successful look."""
+    """Where alerts go. `secret`, `whsec_` and base64, signs them.
+
+    `heartbeat_url` is called after each successful search.
+    """
 
     url: SecretStr
     secret: SecretStr
@@ -124,7 +127,10 @@ CurrentTarget = Callable[[], Awaitable[AlertTarget | None]]
 
 
 class AlertFailed(Exception):
-    """The alert was not accepted; says nothing of URL and body. `permanent`: it never will be."""
+    """The receiver did not accept the alert. If `permanent`, it never will.
+
+    The message contains neither the URL nor the body.
+    """
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)

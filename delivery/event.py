@@ -36,8 +36,8 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 class Event(FrozenModel):
     """A product event. `id` is a UUID and the workflow's id; `timestamp` says when it happened.
 
-    `read_event` gives the canonical form: ids in lower case, names without surrounding blanks, the
-    timestamp in UTC.
+    `read_event` returns the canonical form: ids in lower case, names without white space around
+    them, the timestamp in UTC.
     """
 
     id: str
@@ -109,9 +109,9 @@ def read_event(
 
 
 def read_without_payload(data: bytes, *, event_id: str, started_at: datetime) -> Event:
-    """Read a large input quickly: the event with an empty payload instead of its own.
+    """Read a large input quickly: skip its payload, and return the event with an empty one.
 
-    Most of the time of reading goes into the payload, so it is skipped.
+    Reading an event spends most of its time on the payload.
 
     Raises:
         InvalidEvent: as `read_event` does, except for faults of the payload.
@@ -158,7 +158,7 @@ def _read_label(field: str, value: JsonValue) -> str:
 
 
 def _read_name(field: str, value: JsonValue) -> str:
-    """Read a name without surrounding blanks, so that a rule matches it all the same."""
+    """Read a name and remove white space around it, since rules have names without."""
     text = _read_string(field, value).strip()
     if not text:
         raise InvalidEvent(field, "must not be blank")

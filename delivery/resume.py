@@ -29,7 +29,7 @@ class HeldPage(FrozenModel):
 
 
 class HeldSignaled(FrozenModel):
-    """How many runs were signaled: none when the connection is not `active` after all."""
+    """How many runs of a page were signaled. If the connection was not `active`, none was."""
 
     active: bool
     told: int = 0

@@ -29,7 +29,7 @@ _TOO_MANY_VALUES = (
 def holds_more_values(data: bytes, limit: int) -> bool:
     """Say whether the JSON text in `data` holds more than `limit` values, not counting keys.
 
-    Takes a few milliseconds per megabyte at most. For what isn't JSON, either answer may come.
+    Takes a few milliseconds per megabyte at most. If `data` isn't JSON, the answer is arbitrary.
     """
     if 1 + data.count(b",") + data.count(b"[") + data.count(b"{") <= limit:
         return False

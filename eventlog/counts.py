@@ -1,9 +1,9 @@
 """Count events by status, and over the time when they were accepted.
 
-Visibility counts runs, and a redelivered event has several. Only failed or canceled runs can have
-been superseded. Up to a limit, each of them is checked for whether it still is its event's latest.
-Beyond the limit, the runs that redeliveries have started and marked are subtracted instead. Runs of
-older releases have no mark, so such a count is an estimate.
+Visibility counts runs, but a redelivered event has several. Only failed or canceled runs can have
+been superseded. Up to a limit, each of them is checked: is it still its event's latest run? Beyond
+the limit, the number of runs that redeliveries started, and marked, is subtracted instead. Runs of
+older releases have no mark, so that count is an estimate.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Which events to list, and the list filter of Temporal that selects them.
 
-A value goes into the filter only if all its characters are plain: server 1.32 escapes quotes and
-backslashes again in MySQL's way, which SQLite and PostgreSQL read differently, so an escaped value
-is not found or breaks the statement. Of any other value, only the plain start goes into the filter,
-and the rest is compared here.
+A value goes into the filter only if all its characters are plain. Server 1.32 escapes quotes and
+backslashes as MySQL expects them, but SQLite and PostgreSQL read them differently, so that a value
+is not found or breaks the statement. Of any other value, the filter contains only the plain start,
+and the whole is compared here.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class EventQuery:
 
     @property
     def may_be_superseded(self) -> bool:
-        """Whether a later run, which doesn't match, may have superseded a run that matches."""
+        """Whether a run that matches may be superseded by a later run that doesn't match."""
         return self.status in (Status.FAILED, Status.CANCELED) or self.redelivery is not None
 
     @property
@@ -113,7 +113,7 @@ class EventQuery:
 
 
 def accepted_within(lower: datetime | None, upper: datetime | None) -> str:
-    """Write further conditions: accepted in [lower, upper), as precisely as the store keeps it."""
+    """Write the conditions for events accepted in [lower, upper), as precisely as stores can."""
     name = names.ACCEPTED_AT.name
     parts = [f" AND {name} IS NOT NULL"]
     if lower is not None:
@@ -124,7 +124,7 @@ def accepted_within(lower: datetime | None, upper: datetime | None) -> str:
 
 
 def accepted_around(lower: datetime | None, upper: datetime | None) -> str:
-    """Write the same a little wider, so that rounding loses no event."""
+    """Write these conditions a little wider, so that rounding loses no event."""
     return accepted_within(
         lower - ROUNDING if lower is not None else None,
         upper + 2 * ROUNDING if upper is not None else None,
@@ -144,7 +144,7 @@ def _text_condition(name: str, value: str) -> list[str]:
 
 
 def _literals(values: tuple[str, ...] | list[str]) -> str:
-    """Quote ids. An id that is not plain can't exist, so `-` replaces it, which doesn't either."""
+    """Quote ids. An id that is not plain can't exist; it becomes `-`, which matches nothing."""
     return ", ".join(f"'{value if _is_plain(value) else '-'}'" for value in values)
 
 

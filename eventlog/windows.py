@@ -53,7 +53,7 @@ class Windows:
         self.width = max(min(self.width, WIDEST) / NARROW, NARROWEST)
 
     def advance(self, rows: int, wanted: int) -> None:
-        """Go on after a window that held `rows` runs; the next should hold about `wanted`."""
+        """Move to the next window. This one held `rows` runs; the next should hold `wanted`."""
         lower = self.lower
         if lower <= self.floor:
             self.exhausted = True

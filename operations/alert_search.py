@@ -56,7 +56,7 @@ class ConnectionLookup(Protocol):
 
 @dataclass(frozen=True)
 class AlertCriteria:
-    """What to search, how often, and what counts as old. `ui_url` is for links."""
+    """What to search, how often, and what counts as old. Links start with `ui_url`."""
 
     task_queue: str
     every_seconds: float
@@ -92,7 +92,7 @@ class AlertSearch:
 
 @dataclass(frozen=True)
 class _Failures:
-    """The recent failures, which the next search finds again: listed, and counted."""
+    """The failures that the next search will find again: those listed, and their number."""
 
     seen: tuple[str, ...]
     recent: int
@@ -256,9 +256,9 @@ def _inactive(connection: Connection) -> InactiveConnection:
 
 
 def _again(connection: Connection, before: InactiveConnection) -> bool:
-    """Say whether the connection was active again after it was found inactive before.
+    """Say whether the connection has become inactive once more since it was found inactive.
 
-    An older release may have recorded the time of a later change, such as a new name.
+    `before.since` may be the time of an unrelated change, if an older release recorded it.
     """
     return connection.inactive_since is not None and connection.inactive_since > before.since
 

@@ -97,7 +97,7 @@ async def _known(client: Client, last: WorkflowExecutionDescription | None) -> W
         if event.HasField("workflow_execution_started_event_attributes"):
             started = event.workflow_execution_started_event_attributes
             [known] = read(started.input.payloads, [WatchState])
-        elif event.HasField("activity_task_completed_event_attributes"):  # it has no others
+        elif event.HasField("activity_task_completed_event_attributes"):  # its only activity
             looked = event.activity_task_completed_event_attributes
             [seen] = read(looked.result.payloads, [AlertsFound])
             known = seen.known

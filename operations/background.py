@@ -1,4 +1,4 @@
-"""Run a task beside what a process does, and end both together."""
+"""Run a background task for as long as a context is open."""
 
 from __future__ import annotations
 

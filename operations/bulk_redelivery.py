@@ -185,7 +185,7 @@ async def read_redelivery(client: Client, id: str) -> RedeliveryStatus:
 
 
 def state_of(status: WorkflowExecutionStatus | None) -> str:
-    """Return the `state` of `RedeliveryStatus`. One that continues as new is still running."""
+    """Return the `state` of a redelivery. A run that has continued as new is still running."""
     return _STATE.get(status or WorkflowExecutionStatus.RUNNING, "failed")
 
 

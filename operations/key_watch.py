@@ -36,7 +36,7 @@ async def watched_keys(
         WrongKeys, CatalogUnavailable: at the start.
     """
     codec = client.data_converter.payload_codec
-    assert isinstance(codec, EncryptionCodec)  # `connect` has seen to it
+    assert isinstance(codec, EncryptionCodec)  # `connect` installs it
     rings: Rings = {"credential": catalog.cipher.ring, "payload": codec.ring}
     process, changed = uuid.uuid4(), asyncio.Event()
 
@@ -79,5 +79,5 @@ async def _keep(follow: Callable[[], Awaitable[None]], changed: asyncio.Event) -
             log.warning("can't see which keys are in use: %s", err)
         except WrongKeys as err:
             log.error("%s", err)
-        except Exception:  # whatever it was: a process that doesn't report isn't waited for
+        except Exception:  # after any error: others don't wait for it
             log.exception("can't see which keys are in use")

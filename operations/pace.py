@@ -1,4 +1,4 @@
-"""Limit operations to a number per second."""
+"""Limit how many operations start per second."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 
 class Pace:
-    """Await the instance before each operation; the first does not wait."""
+    """Limits operations per second: await it before each operation. The first starts at once."""
 
     def __init__(self, per_second: float) -> None:
         self._interval = 1 / per_second

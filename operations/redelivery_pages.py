@@ -22,7 +22,7 @@ class RedeliveryPages:
         self._client = client
 
     async def page(self, page: Page) -> PageDone:
-        """Redeliver a few seconds' worth of events. Safe to repeat: events it started are found."""
+        """Redeliver a few seconds' worth of events. Repeating a page starts no event twice."""
         size = max(1, min(round(page.per_second * PAGE_SECONDS), LARGEST_PAGE))
         runs, following = await selected_page(
             self._client, page.selection, size=size, cursor=page.cursor
@@ -46,7 +46,7 @@ class RedeliveryPages:
             reason = "it can't be decrypted here: this worker lacks its key"
             return EventOutcome(event_id=event_id, outcome="skipped", reason=reason)
         except RPCError as err:
-            if err.status is RPCStatusCode.INVALID_ARGUMENT:  # too large, for one
+            if err.status is RPCStatusCode.INVALID_ARGUMENT:  # for example, it is too large
                 reason = "Temporal refused to start it again"
                 return EventOutcome(event_id=event_id, outcome="skipped", reason=reason)
             raise

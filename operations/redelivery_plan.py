@@ -17,7 +17,7 @@ from eventlog.log import EventLog
 LARGEST_REDELIVERY = 1024 * 1024
 LARGEST_INPUT = 2 * 1024 * 1024 - 4096
 
-# The ends of a run that nobody asked for: its open deliveries count as failed.
+# A run that ended in one of these ways did not decide about its open deliveries: they have failed.
 ENDED_FROM_OUTSIDE = ("terminated", "timed_out")
 
 

@@ -38,7 +38,7 @@ async def selected_page(
 
 
 async def selected_runs(client: Client, selection: Selection) -> AsyncIterator[WorkflowExecution]:
-    """Go through all pages."""
+    """List the runs of all pages."""
     cursor = None
     while True:
         runs, cursor = await selected_page(client, selection, size=LARGEST_PAGE, cursor=cursor)

@@ -105,7 +105,7 @@ class DeliverEvent:
     async def _start_deliveries(
         self, tasks: list[asyncio.Task[DeliveryResult]], at_once: int
     ) -> None:
-        """Start the deliveries missing in `tasks`: a few at a time if event and rules are many."""
+        """Start the deliveries that `tasks` lacks, at most `at_once` in a workflow task."""
         for number, delivery in enumerate(self._deliveries.values()):
             if number < len(tasks):
                 continue
@@ -115,7 +115,7 @@ class DeliverEvent:
 
     @workflow.signal(name=signals.CONNECTION_RESUMED)
     def connection_resumed(self, connection: str) -> None:
-        """Continue the deliveries held for this connection, which accepts deliveries again."""
+        """Continue the deliveries that were held for this connection."""
         self._holds.resume(connection)
 
     @workflow.signal(name=signals.KEEP_ATTEMPTS)
@@ -145,7 +145,7 @@ class DeliverEvent:
 def _read(raw: RawValue, *, with_payload: bool) -> Event:
     """Read the event from the argument. What can't be read fails the run, not the workflow task.
 
-    Without the payload at first if it is large: the event may be refused, and reading it is slow.
+    A large payload is slow to read and may be refused, so it is left out at first.
     """
     encoding = raw.payload.metadata.get("encoding", b"").decode(errors="replace")
     read = read_event if with_payload else read_without_payload

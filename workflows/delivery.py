@@ -1,4 +1,4 @@
-"""One delivery, event × rule: its calls in order, and the waiting while it is held."""
+"""Run one delivery, event × rule: make its calls in order, and wait while it is held."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ class Delivery:
     def _result_of(self, err: ActivityError, step: Step) -> StepResult:
         """Read how the activity ended, and its attempts, wherever Temporal kept them."""
         cause = err.cause
-        result = _told(cause) if isinstance(cause, ApplicationError) else None
+        result = _recorded(cause) if isinstance(cause, ApplicationError) else None
         if result is None:
             attempts = self._kept.get(activity_id(step.rule, step.message.call), step.attempts)
             handed_on = _carried(cause)
@@ -241,7 +241,7 @@ def _is_hold(err: ActivityError) -> bool:
     return isinstance(err.cause, ApplicationError) and err.cause.type == CONNECTION_HELD
 
 
-def _told(cause: ApplicationError) -> StepResult | None:
+def _recorded(cause: ApplicationError) -> StepResult | None:
     """Read the result in an error's details; None for an error that isn't ours."""
     try:
         return StepResult.model_validate(cause.details[0]) if cause.details else None

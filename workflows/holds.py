@@ -22,7 +22,10 @@ class Holds:
         self._resumed[connection] += 1
 
     def times_resumed(self, connection: str) -> int:
-        """Count the resumptions. Read it before a try, to notice a signal that comes during it."""
+        """Return how often the connection was resumed.
+
+        Compare it with the count from before a try, so that no signal is missed during the try.
+        """
         return self._resumed[connection]
 
     def hold(self, rule: str, connection: str) -> None:

@@ -17,7 +17,7 @@ LONGEST_HISTORY = 500
 
 @workflow.defn(name="RedeliverEvents")
 class RedeliverEvents:
-    """A bulk redelivery. Its id is made of the selection, so only one runs for each."""
+    """Runs a bulk redelivery. The workflow id is derived from the selection, so each runs once."""
 
     @workflow.init
     def __init__(self, work: BulkRedelivery) -> None:

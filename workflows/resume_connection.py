@@ -10,7 +10,8 @@ with workflow.unsafe.imports_passed_through():
     from activities.tell_held import TELL_HELD, TellHeld
     from delivery.resume import RESUMED, HeldPage, HeldSignaled, Resume, Resumed
 
-# Lists show a moment late what was just held. The waits double, in case lists lag far behind.
+# Lists lag behind: what was just held appears a moment later. The waits double, since a backlog
+# may need longer.
 LOOK_AGAIN = timedelta(seconds=2)
 LOOKS = 5
 LONGEST_HISTORY = 500

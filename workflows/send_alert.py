@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name="SendAlert")
 class SendAlert:
-    """Sends one alert. The workflow id is made of the alert's, so each is sent only once."""
+    """Sends one alert. The workflow id contains the alert's, so that each is sent only once."""
 
     @workflow.run
     async def run(self, alert: Alert) -> int:

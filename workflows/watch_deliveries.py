@@ -19,7 +19,7 @@ LONGEST_HISTORY = 1_000
 
 @workflow.defn(name="WatchDeliveries")
 class WatchDeliveries:
-    """One per task queue. It reads lists and the catalog, so it costs deliveries nothing."""
+    """Watches one task queue. It reads only lists and the catalog, so it never slows deliveries."""
 
     @workflow.run
     async def run(self, known: WatchState) -> None:
@@ -39,8 +39,8 @@ class WatchDeliveries:
         workflow.continue_as_new(known)
 
 
-# A watch never ends, so a build that it were pinned to could never be retired. The server accepts a
-# versioning behavior only from versioned workers, so those have a definition of their own.
+# A watch never ends: if it were pinned to a build, that build could never be retired. The server
+# accepts a versioning behavior only from versioned workers, so those have their own definition.
 @workflow.defn(name="WatchDeliveries", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class WatchDeliveriesOnAnyBuild(WatchDeliveries):
     """The same workflow for workers that name a deployment."""
