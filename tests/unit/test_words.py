@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tools import words
 from tools.words import findings
 
 PROSE = {
     "docstring": '"""Deliver it anew."""\n',
-    "docstring over two lines": '"""Tell the\nworker."""\n',
+    "docstring over two lines": '"""The text is\nno JSON."""\n',
     "comment": "x = 1  # while the vendor is away\n",
     "comment over two lines": "# the text is\n# no JSON\n",
     "text": 'raise ValueError("the behaviour is unknown")\n',
@@ -44,3 +45,13 @@ def test_names_and_idioms_are_left_in_peace(tmp_path: Path, source: str) -> None
     path = tmp_path / "module.py"
     path.write_text(source)
     assert list(findings(path)) == []
+
+
+def test_a_word_that_is_right_in_one_place_can_be_allowed_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "module.py"
+    path.write_text('"""Keep what was taken away."""\n"""It is away."""\n')
+    monkeypatch.setattr(words, "ALLOWED", frozenset({(str(path), "taken away")}))
+    [found] = findings(path)
+    assert "It is away" in found
