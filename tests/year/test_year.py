@@ -37,11 +37,11 @@ def test_no_delivery_of_a_year_breaks_a_promise() -> None:
 
 
 def gives_up_at_once(real: Any) -> Any:
-    def judge(destination: Any, reply: Any) -> Outcome:
-        judged = real(destination, reply)
+    async def request(self: Sender, *parts: Any) -> Outcome:
+        judged: Outcome = await real(self, *parts)
         return replace(judged, then=Then.STOP) if judged.then is Then.RETRY else judged
 
-    return judge
+    return request
 
 
 def goes_on_after_failure_of(call: str) -> Callable[[Any], Any]:
@@ -116,7 +116,7 @@ def ignores_the_pause(real: Any) -> Any:
 
 
 MUTANTS = [
-    ("I1", activities.sender, "_judge", gives_up_at_once),
+    ("I1", Sender, "_request", gives_up_at_once),
     ("I1", Delivery, "_step", goes_on_after_failure_of("track")),
     ("I1", Delivery, "__init__", never_stops),
     ("I2", workflows.delivery, "build_messages", swaps),
