@@ -93,12 +93,6 @@ class MachineCaller:
     quota: Quota = field(default_factory=Quota)
 
 
-@dataclass(frozen=True)
-class _OwnedWorkspace:
-    organisation: str
-    quota: Quota
-
-
 class APIKeyLookup:
     """Keys that don't exist are not cached, so that made-up keys can't push real ones out.
 
@@ -123,7 +117,8 @@ class APIKeyLookup:
         self._machine: LastKnown[MachineCaller] = LastKnown(
             changes, self._read_machine, capacity=CAPACITY, seconds=grace_seconds
         )
-        self._workspaces: LastKnown[_OwnedWorkspace] = LastKnown(
+        # The organization that each belongs to, and its quota.
+        self._workspaces: LastKnown[tuple[str, Quota]] = LastKnown(
             changes, self._read_workspace, capacity=CAPACITY, seconds=grace_seconds
         )
 
@@ -143,15 +138,16 @@ class APIKeyLookup:
     ) -> str:
         """The workspace's id in lower case. Raises `NotFound` when it isn't the organisation's."""
         id = str(values.known_id("workspace", workspace))
-        owned = await self._workspaces.get(id, id, unchecked=unchecked)
-        if owned.organisation != organisation:
+        owner, _ = await self._workspaces.get(id, id, unchecked=unchecked)
+        if owner != organisation:
             raise NotFound("workspace", workspace)
         return id
 
     async def quota_of_workspace(self, workspace: str) -> Quota:
         """The workspace's own; none while it can't be read."""
         try:
-            return (await self._workspaces.get(workspace, workspace, unchecked=True)).quota
+            _, quota = await self._workspaces.get(workspace, workspace, unchecked=True)
+            return quota
         except (CatalogUnavailable, NotFound):
             return Quota()
 
@@ -194,7 +190,7 @@ class APIKeyLookup:
             quota=quota_of(row),
         )
 
-    async def _read_workspace(self, workspace: str) -> _OwnedWorkspace:
+    async def _read_workspace(self, workspace: str) -> tuple[str, Quota]:
         stored = await fetchrow(self._pool, "SELECT * FROM workspaces WHERE id = $1", workspace)
         row = found(stored, "workspace", workspace)
-        return _OwnedWorkspace(str(row["organisation_id"]), quota_of(row))
+        return str(row["organisation_id"]), quota_of(row)

@@ -7,7 +7,7 @@ CatalogError
 │   ├── OlderRelease      a process that doesn't heed it may still run: finish the rollout
 │   ├── TooManyRules      an event would match more rules than one event may
 │   └── VersionConflict   somebody else has written meanwhile: read again
-├── CatalogUnavailable    the database is away: try again later
+├── CatalogUnavailable    the database is unavailable: try again later
 ├── CannotDecrypt         the key ring lacks the key, or the stored bytes were changed
 ├── ReleaseTooOld         the fleet uses what this release doesn't know: deploy a newer one
 └── SchemaMismatch        code and database don't belong together: migrate or deploy
@@ -38,7 +38,6 @@ class NotFound(CatalogError, Missing):
         shown = id if len(id) <= 64 else id[:64] + "…"
         super().__init__(f"there is no {noun} {shown!r} here: check the id and whose it is")
         self.noun = noun
-        self.id = id
 
 
 class Conflict(CatalogError):
@@ -55,8 +54,6 @@ class TooManyRules(Conflict):
             f"one event {event!r} would match more than {limit} active rules: "
             "deactivate or delete one, or narrow them by resource or resource_id"
         )
-        self.event = event
-        self.limit = limit
 
 
 class VersionConflict(Conflict):
@@ -85,14 +82,12 @@ class CannotDecrypt(CatalogError, Unreadable):
 
 
 class ReleaseTooOld(CatalogError):
-    """`unknown` is what the fleet uses and this release doesn't know, in words."""
-
     def __init__(self, unknown: tuple[str, ...]) -> None:
+        """`unknown` is what the fleet uses and this release doesn't know, in words."""
         super().__init__(
             f"events have been recorded with {', '.join(unknown)}, which this release doesn't "
             "know: going back behind that isn't possible, so start a release that knows it"
         )
-        self.unknown = unknown
 
 
 class SchemaMismatch(CatalogError):

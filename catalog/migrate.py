@@ -1,4 +1,4 @@
-"""Brings the database to the code's schema: numbered plain SQL, each file applied once."""
+"""Bring the database to the code's schema: numbered plain SQL, each file applied once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.database import Connection, Pool, connection
+from catalog.database import Connection, Pool, Record, connection
 from catalog.errors import SchemaMismatch
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -46,7 +46,7 @@ async def migrate(pool: Pool, *, directory: Path = MIGRATIONS) -> list[str]:
     Raises:
         SchemaMismatch: an applied file was changed, the database has a newer migration that this
             code can't run on, or the server is too old.
-        CatalogUnavailable: the database is away.
+        CatalogUnavailable: the database is unavailable.
     """
     migrations = read_migrations(directory)
     async with connection(pool) as conn:
@@ -107,15 +107,9 @@ def read_migrations(directory: Path) -> list[Migration]:
     return [Migration(name, (directory / name).read_text(encoding="utf-8")) for name in names]
 
 
-@dataclass(frozen=True)
-class _Applied:
-    checksum: str
-    breaking: bool
-
-
-def _missing(migrations: list[Migration], applied: dict[str, _Applied]) -> list[Migration]:
+def _missing(migrations: list[Migration], applied: dict[str, Record]) -> list[Migration]:
     newer = _newer({migration.name for migration in migrations}, applied)
-    if breaking := [name for name in newer if applied[name].breaking]:
+    if breaking := [name for name in newer if applied[name]["breaking"]]:
         raise SchemaMismatch(
             f"the database is newer than this release can run on, it has {', '.join(breaking)}: "
             "start the release that belongs to it, or a newer one"
@@ -128,7 +122,7 @@ def _missing(migrations: list[Migration], applied: dict[str, _Applied]) -> list[
     changed = [
         migration.name
         for migration in migrations
-        if migration.name in applied and applied[migration.name].checksum != migration.checksum
+        if migration.name in applied and applied[migration.name]["checksum"] != migration.checksum
     ]
     if changed:
         raise SchemaMismatch(
@@ -138,11 +132,12 @@ def _missing(migrations: list[Migration], applied: dict[str, _Applied]) -> list[
     return [migration for migration in migrations if migration.name not in applied]
 
 
-def _newer(known: set[str], applied: dict[str, _Applied]) -> list[str]:
+def _newer(known: set[str], applied: dict[str, Record]) -> list[str]:
     return sorted(set(applied) - known)
 
 
-async def _applied(conn: Connection) -> dict[str, _Applied]:
+async def _applied(conn: Connection) -> dict[str, Record]:
+    """Checksum of each applied migration, and whether it is breaking, by name."""
     if await conn.fetchval("SELECT to_regclass('schema_migrations')") is None:
         return {}
     rows = await conn.fetch(
@@ -151,7 +146,7 @@ async def _applied(conn: Connection) -> dict[str, _Applied]:
         FROM schema_migrations m
         """
     )
-    return {row["name"]: _Applied(row["checksum"], row["breaking"]) for row in rows}
+    return {row["name"]: row for row in rows}
 
 
 async def _check_server(conn: Connection) -> None:

@@ -28,28 +28,6 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Position:
-    """The last row of a page: the next page begins with what is older."""
-
-    created_at: datetime
-    id: UUID
-
-    def encode(self) -> str:
-        return write_cursor(f"{self.created_at.isoformat()}|{self.id}")
-
-    @classmethod
-    def decode(cls, cursor: str) -> Position:
-        try:
-            created_at, _, id = read_cursor(cursor).partition("|")
-            position = cls(datetime.fromisoformat(created_at), UUID(id))
-        except ValueError:
-            raise InvalidValue("cursor", UNKNOWN) from None
-        if position.created_at.tzinfo is None:
-            raise InvalidValue("cursor", UNKNOWN)
-        return position
-
-
-@dataclass(frozen=True)
 class Paging:
     """What one page was asked with."""
 
@@ -62,21 +40,32 @@ class Paging:
         self.parameters()
 
     def parameters(self) -> tuple[datetime | None, UUID | None, int]:
-        """For `AFTER_POSITION` and the LIMIT: one row more than asked tells if there is a next."""
-        if self.cursor is None:
-            return None, None, self.limit + 1
-        position = Position.decode(self.cursor)
-        return position.created_at, position.id, self.limit + 1
+        """Creation time and id that the page's rows come after, and the LIMIT.
+
+        One row more than asked for shows whether there is a next page.
+        """
+        after = (None, None) if self.cursor is None else _read_last_row(self.cursor)
+        return *after, self.limit + 1
 
     def page(self, rows: list[Record], read: Callable[[Record], T]) -> Page[T]:
         shown = rows[: self.limit]
-        more = len(rows) > self.limit
-        return Page(
-            records=tuple(read(row) for row in shown),
-            next_cursor=Position(shown[-1]["created_at"], shown[-1]["id"]).encode()
-            if more
-            else None,
-        )
+        next_cursor = None
+        if len(rows) > self.limit:
+            last = shown[-1]
+            next_cursor = write_cursor(f"{last['created_at'].isoformat()}|{last['id']}")
+        return Page(tuple(read(row) for row in shown), next_cursor)
+
+
+def _read_last_row(cursor: str) -> tuple[datetime, UUID]:
+    """Creation time and id of the last row of the page that gave out the cursor."""
+    try:
+        created_at, _, id = read_cursor(cursor).partition("|")
+        moment, last = datetime.fromisoformat(created_at), UUID(id)
+    except ValueError:
+        raise InvalidValue("cursor", UNKNOWN) from None
+    if moment.tzinfo is None:
+        raise InvalidValue("cursor", UNKNOWN)
+    return moment, last
 
 
 async def read_all(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from settings import load_secrets
 from starter.cli.output import Json, console, print_line
 from starter.cli.parts import cli_settings, require_temporal
 from starter.dev.database import with_database
@@ -27,6 +28,7 @@ def api(
     """
     settings = cli_settings()
     require_temporal(settings)
+    load_secrets(settings)  # or say which are missing, before a database is started
     chosen = {"http_host": host, "http_port": port}
     given = {name: value for name, value in chosen.items() if value is not None}
     from starter.cli.api_process import (

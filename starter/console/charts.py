@@ -1,4 +1,4 @@
-"""Small charts as SVG, drawn on the server. Colours come from the style sheet, by class."""
+"""Small charts as SVG, drawn on the server. Colors come from the style sheet, by class."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
+from delivery.attempt import Attempt
 from delivery.result import Status
 from eventlog.counts import Bucket
 from starter.console import words
@@ -85,26 +86,20 @@ def latency(times: Sequence[timedelta]) -> Latency:
     )
 
 
-@dataclass(frozen=True)
-class Stroke:
-    """Something that took time, for `strip`."""
-
-    start: datetime
-    duration: timedelta
-    tone: str
-    told: str
-
-
-def strip(strokes: Sequence[Stroke], until: datetime) -> Markup:
+def strip(attempts: Sequence[Attempt], until: datetime) -> Markup:
     """When each attempt was made, on one line from the first start to `until`."""
-    first = min(stroke.start for stroke in strokes)
+    first = min(attempt.started_at for attempt in attempts)
     whole = max((until - first).total_seconds(), 0.001)
     parts = [Markup('<line class="rule" x1="0" y1="14" x2="480" y2="14"/>')]
-    for stroke in strokes:
-        width = max(stroke.duration.total_seconds() / whole * WIDTH, 4)
-        x = min((stroke.start - first).total_seconds() / whole * WIDTH, WIDTH - width)
-        parts.append(_rect(x, 6, width, 16, stroke.tone, stroke.told))
-    label = f"{words.count(len(strokes), 'attempt')} over {words.span(until - first)}"
+    for attempt in attempts:
+        width = max(attempt.duration_ms / 1_000 / whole * WIDTH, 4)
+        x = min((attempt.started_at - first).total_seconds() / whole * WIDTH, WIDTH - width)
+        told = (
+            f"{attempt.call} {attempt.number}: {words.attempt(attempt)}, "
+            f"{words.clock(attempt.started_at)} UTC, {words.span(attempt.duration_ms)}"
+        )
+        parts.append(_rect(x, 6, width, 16, words.outcome_tone(attempt.outcome_code), told))
+    label = f"{words.count(len(attempts), 'attempt')} over {words.span(until - first)}"
     return _svg(label, parts, height=28, stretched=True)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from catalog import Catalog
@@ -25,7 +25,7 @@ class DevelopmentKey:
 
     access_key: str
     secret_key: str
-    link_token: str
+    link_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
     @property
     def sign_in_path(self) -> str:
@@ -37,17 +37,17 @@ async def development_key(catalog: Catalog, organisation: str, data_dir: Path) -
     path = data_dir / FILE
     kept = await _kept(catalog, organisation, path)
     if kept is not None:
-        return _with_token(*kept)
+        return kept
     made = await catalog.machine_keys.create(organisation, name=NAME, created_by="emitonce dev")
     access_key, secret_key = made.key.access_key, made.secret_key.get_secret_value()
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump({"access_key": access_key, "secret_key": secret_key}, file)
     draft.replace(path)
-    return _with_token(access_key, secret_key)
+    return DevelopmentKey(access_key, secret_key)
 
 
-async def _kept(catalog: Catalog, organisation: str, path: Path) -> tuple[str, str] | None:
+async def _kept(catalog: Catalog, organisation: str, path: Path) -> DevelopmentKey | None:
     try:
         stored = json.loads(path.read_text())  # noqa: ASYNC240 (a few bytes, once)
         access_key, secret_key = str(stored["access_key"]), str(stored["secret_key"])
@@ -57,8 +57,4 @@ async def _kept(catalog: Catalog, organisation: str, path: Path) -> tuple[str, s
     right = known.organisation == organisation and secrets.compare_digest(
         known.secret_key.get_secret_value().encode(), secret_key.encode()
     )
-    return (access_key, secret_key) if right else None
-
-
-def _with_token(access_key: str, secret_key: str) -> DevelopmentKey:
-    return DevelopmentKey(access_key, secret_key, secrets.token_urlsafe(24))
+    return DevelopmentKey(access_key, secret_key) if right else None

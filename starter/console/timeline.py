@@ -14,7 +14,7 @@ from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.result import Status
 from eventlog.log import EventLog
 from starter.console import words
-from starter.console.charts import Stroke, strip
+from starter.console.charts import strip
 
 OPEN = (Status.PENDING, Status.PROCESSING, Status.RETRYING)
 
@@ -70,7 +70,7 @@ def _story(delivery: DeliveryLog, rules: Mapping[str, str], ended: bool, now: da
         rule_name=rules.get(delivery.rule, ""),
         calls=tuple(_call(name, delivery) for name in words.calls_of(delivery)),
         can=_can(delivery, ended),
-        strip=strip([_stroke(attempt) for attempt in attempts], until) if attempts else None,
+        strip=strip(attempts, until) if attempts else None,
         first=first,
         until=until,
     )
@@ -128,19 +128,6 @@ def _can(delivery: DeliveryLog, ended: bool) -> frozenset[str]:
         return frozenset()
     waits = any(call.next_attempt_at is not None for call in delivery.calls)
     return frozenset({"cancel", "retry"} if waits and delivery.held is None else {"cancel"})
-
-
-def _stroke(attempt: Attempt) -> Stroke:
-    told = (
-        f"{attempt.call} {attempt.number}: {words.attempt(attempt)}, "
-        f"{words.clock(attempt.started_at)} UTC, {words.span(attempt.duration_ms)}"
-    )
-    return Stroke(
-        attempt.started_at,
-        timedelta(milliseconds=attempt.duration_ms),
-        words.outcome_tone(attempt.outcome_code),
-        told,
-    )
 
 
 def rule_names(rules: list[Any]) -> dict[str, str]:

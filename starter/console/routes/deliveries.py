@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from fastapi import Request
 from starlette.responses import Response
@@ -31,61 +32,47 @@ CANCEL_SECONDS = 12.0
 @router.post("/w/{workspace_id}/events/{event_id}/deliveries/{rule_id}/retry")
 async def retry_delivery(request: Request, own: EventHere, rule_id: str) -> Response:
     """Bring the next attempt forward, or deliver again what has failed."""
-    delivery = own.delivery(rule_id)
-    parts = parts_of(request)
-    try:
-        if own.open:
-            await bring_forward(
-                parts.client, own.log.event_id, delivery.rule, task_queue=parts.task_queue
-            )
-        else:
-            await redeliver(parts.client, own.log.event_id, rules=[delivery.rule])
-    except (AttemptImminent, AlreadyEnded, Held, NotRedeliverable) as err:
-        return await _refused(request, own, err)
-    return see_other(_path(own), "retry" if own.open else "again")
+    rule, parts = own.delivery(rule_id).rule, parts_of(request)
+    event = own.log.event_id
+    if own.open:
+        steering = bring_forward(parts.client, event, rule, task_queue=parts.task_queue)
+        return await _steered(request, own, steering, "retry")
+    return await _steered(request, own, redeliver(parts.client, event, rules=[rule]), "again")
 
 
 @router.post("/w/{workspace_id}/events/{event_id}/deliveries/{rule_id}/cancel")
 async def cancel_one(request: Request, own: EventHere, rule_id: str) -> Response:
-    delivery = own.delivery(rule_id)
-    try:
-        async with asyncio.timeout(CANCEL_SECONDS):
-            await cancel_delivery(parts_of(request).client, own.log.event_id, delivery.rule)
-    except AlreadyEnded as err:
-        return await _refused(request, own, err)
-    return see_other(_path(own), "canceled")
+    rule = own.delivery(rule_id).rule
+    steering = cancel_delivery(parts_of(request).client, own.log.event_id, rule)
+    return await _steered(request, own, asyncio.wait_for(steering, CANCEL_SECONDS), "canceled")
 
 
 @router.post("/w/{workspace_id}/events/{event_id}/cancel")
 async def cancel_all(request: Request, own: EventHere) -> Response:
-    try:
-        await cancel_event(parts_of(request).client, own.log.event_id)
-    except AlreadyEnded as err:
-        return await _refused(request, own, err)
-    return see_other(_path(own), "canceling")
+    steering = cancel_event(parts_of(request).client, own.log.event_id)
+    return await _steered(request, own, steering, "canceling")
 
 
 @router.post("/w/{workspace_id}/events/{event_id}/redeliver")
 async def redeliver_event(request: Request, own: EventHere) -> Response:
     """All of its deliveries that have failed."""
+    steering = redeliver(parts_of(request).client, own.log.event_id)
+    return await _steered(request, own, steering, "again")
+
+
+async def _steered(
+    request: Request, own: OwnEvent, steering: Awaitable[object], done: str
+) -> Response:
+    """Back to the event; one that refuses is shown as it stands now, with the reason."""
     try:
-        await redeliver(parts_of(request).client, own.log.event_id)
-    except NotRedeliverable as err:
-        return await _refused(request, own, err)
-    return see_other(_path(own), "again")
-
-
-async def _refused(request: Request, own: OwnEvent, error: Exception) -> Response:
-    """The event as it stands now, which says why."""
-    now = await event_of(request, request.state.workspace, own.log.event_id)
-    return await pages_of(request).page(
-        request,
-        "events/one.html",
-        status=425 if isinstance(error, AttemptImminent) else 409,
-        **await event_context(request, now),
-        refused=sentence(str(error)),
-    )
-
-
-def _path(own: OwnEvent) -> str:
-    return f"/w/{own.log.workspace}/events/{own.log.event_id}"
+        await steering
+    except (AttemptImminent, AlreadyEnded, Held, NotRedeliverable) as err:
+        now = await event_of(request, request.state.workspace, own.log.event_id)
+        return await pages_of(request).page(
+            request,
+            "events/one.html",
+            status=425 if isinstance(err, AttemptImminent) else 409,
+            **await event_context(request, now),
+            refused=sentence(str(err)),
+        )
+    return see_other(f"/w/{own.log.workspace}/events/{own.log.event_id}", done)

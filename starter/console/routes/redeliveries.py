@@ -96,7 +96,7 @@ async def new_redelivery(request: Request, workspace: InWorkspace) -> Response:
     if "plan" not in asked:
         return await _form_page(request, dict(asked))
     try:
-        selection = await _within(request, _selection(dict(asked)))
+        selection = await _within(request, _selection(workspace.id, dict(asked)))
     except (InvalidSelection, ApiError) as err:
         message = err.message if isinstance(err, ApiError) else str(err)
         return await _form_page(request, dict(asked), fault=sentence(message), status=400)
@@ -166,26 +166,25 @@ def _begun(status: RedeliveryStatus) -> EventFilter:
     )
 
 
-async def _within(request: Request, chosen: dict[str, Any] | Selection) -> Selection:
-    organisation = session_of(request).organisation
-    if not isinstance(chosen, Selection):
-        chosen = select(request.state.workspace.id, now=datetime.now(UTC), **chosen)
-    return await within(parts_of(request).catalog, organisation, chosen)
+async def _within(request: Request, chosen: Selection) -> Selection:
+    return await within(parts_of(request).catalog, session_of(request).organisation, chosen)
 
 
-def _selection(asked: dict[str, str]) -> dict[str, Any]:
-    """What the form has, as `select` takes it. Raises `ApiError` and `InvalidSelection`."""
+def _selection(workspace: str, asked: dict[str, str]) -> Selection:
+    """What the form asks for. Raises `ApiError` and `InvalidSelection`."""
     start = read_utc("from", asked.get("from", ""))
     if start is None:
         raise InvalidSelection("from: say from when on events are meant")
     mode = asked.get("mode", Mode.FAILED)
-    return {
-        "accepted_from": start,
-        "accepted_to": read_utc("to", asked.get("to", "")),
-        "connection": asked.get("connection") or None,
-        "event": asked.get("event", "").strip() or None,
-        "mode": Mode(mode) if mode in set(Mode) else Mode.FAILED,
-    }
+    return select(
+        workspace,
+        now=datetime.now(UTC),
+        accepted_from=start,
+        accepted_to=read_utc("to", asked.get("to", "")),
+        connection=asked.get("connection") or None,
+        event=asked.get("event", "").strip() or None,
+        mode=Mode(mode) if mode in set(Mode) else Mode.FAILED,
+    )
 
 
 def _asked(selection: Selection) -> dict[str, str]:

@@ -131,10 +131,9 @@ def _unsaved(form: RuleForm, rule: Rule, mapping: Mapping | None) -> str | None:
     if schema is None:
         return "A row of the mapping can't be read. Put it right and save the rule first."
     in_force = mapping.schema if mapping else form.destination.default_mapping
-    same_mapping = same(schema, in_force)
     fields = ("event", "resource", "resource_id", "active")
     if (
-        same_mapping
+        same(schema, in_force)
         and form.metadata() == stored.metadata()
         and all(getattr(form, name) == getattr(stored, name) for name in fields)
     ):

@@ -262,9 +262,7 @@ async def _store_mapping(request: Request, form: RuleForm, stored: Mapping | Non
     if schema is None:
         form.faults["mapping"] = "A row can't be read: see below."
         return False
-    in_force = stored.schema if stored else form.destination.default_mapping
-    unchanged = same(schema, in_force)
-    if unchanged:
+    if same(schema, stored.schema if stored else form.destination.default_mapping):
         return True
     session = session_of(request)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from typing import Any
 
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
@@ -12,8 +11,8 @@ from catalog.api_key_lookup import MachineCaller
 from catalog.api_keys import ACCESS_KEY
 from catalog.errors import NotFound
 from starter.api.errors import not_found
-from starter.console.development import DevelopmentKey
 from starter.console.route import (
+    console_of,
     console_router,
     form_of,
     pages_of,
@@ -43,18 +42,15 @@ async def sign_in(request: Request) -> Response:
         error = "This page was open for long, or the browser keeps no cookies. Try it once more."
         return _sign_in_page(request, next=next_page, error=error, status=403)
     access_key = form.text("access_key")
-    console: Any = request.app.state.console
     known = await _known(request, access_key, form.text("secret_key"))
     if known is None:
         # Both are counted; a right secret is let in whatever others have tried.
-        failed = console.failed_sign_ins.failed
+        failed = console_of(request).failed_sign_ins.failed
         waits = [failed(_address(request)), failed(f"key {access_key}")]
-        error, status = (
-            "There is no such key, or the secret is not the one that belongs to it.",
-            401,
-        )
+        error = "There is no such key, or the secret is not the one that belongs to it."
         if max(waits) > 0:
-            error, status = "Too many failed attempts. Wait a minute, then try again.", 429
+            error = "Too many failed attempts. Wait a minute, then try again."
+        status = 429 if max(waits) > 0 else 401
         return _sign_in_page(
             request, next=next_page, error=error, access_key=access_key, status=status
         )
@@ -65,12 +61,12 @@ async def sign_in(request: Request) -> Response:
 async def sign_in_by_link(request: Request, token: str) -> Response:
     """Opened from the terminal that runs `emitonce dev`: once, since it stays there, in the
     browser's history and maybe in a log."""
-    development = _development(request)
+    console = console_of(request)
+    development = console.development
     if development is None or not hmac.compare_digest(
         development.link_token.encode(), token.encode()
     ):
         raise not_found("token", "page; the link of `emitonce dev` changes each time it starts")
-    console: Any = request.app.state.console
     if console.development_link_used:
         # The browser that has used it is signed in; others are asked for the key.
         return RedirectResponse("/", status_code=303)
@@ -128,7 +124,7 @@ def _sign_in_page(
         error=error,
         access_key=access_key,
         ended=ended,
-        development=_development(request) is not None,
+        development=console_of(request).development is not None,
         workspaces=(),
     )
     page.raw_headers.extend(header for header in carrier.raw_headers if header[0] == b"set-cookie")
@@ -137,8 +133,3 @@ def _sign_in_page(
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else ""
-
-
-def _development(request: Request) -> DevelopmentKey | None:
-    found: DevelopmentKey | None = request.app.state.console.development
-    return found
