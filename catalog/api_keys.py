@@ -121,7 +121,12 @@ class PublishableKeys:
             workspace_id = await own_workspace(conn, organisation, workspace)
             namespace = None
             if replaces is not None:
-                replaced = await _key_of(conn, workspace_id, replaces)
+                stored = await conn.fetchrow(
+                    "SELECT * FROM publishable_keys WHERE id = $1 AND workspace_id = $2",
+                    values.known_id("key", replaces),
+                    workspace_id,
+                )
+                replaced = found(stored, "key", replaces)
                 namespace = replaced["namespace"] or replaced["id"]
                 if rights is None:
                     rights, kept_wide = rights_of(replaced), replaced["kept_wide"]
@@ -289,15 +294,6 @@ async def insert_publishable_key(
         created_by,
         namespace,
     )
-
-
-async def _key_of(conn: Connection, workspace: uuid.UUID, id: str) -> Record:
-    row = await conn.fetchrow(
-        "SELECT * FROM publishable_keys WHERE id = $1 AND workspace_id = $2",
-        values.known_id("key", id),
-        workspace,
-    )
-    return found(row, "key", id)
 
 
 async def _set_rights(

@@ -22,8 +22,7 @@ CREATED_BY_CHARACTERS = 200
 REQUESTS_PER_SECOND = 100_000  # the most that can be asked for
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_WORKSPACE_NAME = re.compile(r"[a-zA-Z0-9 _-]{3,50}")
-_CONNECTION_NAME = re.compile(r"[a-zA-Z0-9 _-]{1,128}")
+_NAME = re.compile(r"[a-zA-Z0-9 _-]+")
 _RESOURCE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -52,14 +51,17 @@ def storable(text: str) -> bool:
 
 
 def workspace_name(text: str) -> str:
-    if not _WORKSPACE_NAME.fullmatch(text):
-        raise InvalidValue("name", "must be 3 to 50 letters, digits, blanks, _ or -")
-    return text
+    return _name(text, shortest=3, longest=50)
 
 
 def connection_name(text: str) -> str:
-    if not _CONNECTION_NAME.fullmatch(text):
-        raise InvalidValue("name", "must be 1 to 128 letters, digits, blanks, _ or -")
+    return _name(text, shortest=1, longest=128)
+
+
+def _name(text: str, *, shortest: int, longest: int) -> str:
+    if not _NAME.fullmatch(text) or not shortest <= len(text) <= longest:
+        allowed = f"must be {shortest} to {longest} letters, digits, blanks, _ or -"
+        raise InvalidValue("name", allowed)
     return text
 
 

@@ -28,15 +28,14 @@ console = _Screen(highlight=False)
 remarks = Console(stderr=True, highlight=False)
 
 
-def print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
     sys.stdout.flush()
 
 
 def print_line(value: Any) -> None:
-    """One line of JSON, for programs that read line by line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    """Print one line of JSON, for programs that read line by line."""
+    print_json(value, indent=None)
 
 
 def print_answer(value: Any, words: str, *, as_json: bool) -> None:

@@ -61,7 +61,7 @@ def redeliver(
     if watch is not None or cancel is not None:
         status = with_parts(lambda parts: _follow(parts, watch, cancel, as_json))
     else:
-        mode = _mode(failed, again, identify_only)
+        mode = _mode(failed=failed, again=again, identify_only=identify_only)
         if workspace is None or since is None:
             raise typer.BadParameter("give --workspace and --since, such as --since 2h")
         now = datetime.now(UTC)
@@ -85,12 +85,11 @@ def redeliver(
         raise CommandFailed(Exit.BAD)
 
 
-def _mode(failed: bool, again: bool, identify_only: bool) -> Mode:
-    if failed + again + identify_only != 1:
+def _mode(**chosen: bool) -> Mode:
+    modes = [Mode(mode) for mode, given in chosen.items() if given]
+    if len(modes) != 1:
         raise typer.BadParameter("give one of --failed, --again and --identify-only")
-    if failed:
-        return Mode.FAILED
-    return Mode.AGAIN if again else Mode.IDENTIFY_ONLY
+    return modes[0]
 
 
 async def _run(
@@ -104,14 +103,12 @@ async def _run(
     selection = await within(parts.catalog, parts.organisation, selection)
     client = await parts.temporal()
     plan = await plan_redelivery(client, selection)
-    if dry_run:
-        if as_json:
-            print_json(plan_object(plan))
-        else:
-            _show(plan)
-        return None
     if not as_json:
         _show(plan)
+    elif dry_run:
+        print_json(plan_object(plan))
+    if dry_run:
+        return None
     if selection.mode.sends_delivered_ones:
         say(CAMPAIGNS)
     if ask and plan.matched and not typer.confirm(f"Begin with {_count(plan)}?", err=True):

@@ -45,6 +45,15 @@ TRANSFORMS = {
     "substring": ("Part of text", "start, length"),
 }
 
+# What is wrong with a row, by the part of it that can't be read.
+FAULTS = {
+    "transforms": "this transform can't be read: substring takes a start and a length, such as "
+    "0, 10",
+    "path": "a path is made of names with dots between, such as user.email or items.0.sku",
+    "literal": "a fixed value is text of at most 256 characters, a number, true, false or null",
+    "dest": "a field's name has at most 128 characters",
+}
+
 
 @dataclass
 class Step:
@@ -232,12 +241,7 @@ def _meant(text: str) -> Any:
 
 
 def _told(location: tuple[int | str, ...], kind: str) -> str:
-    if "transforms" in location:
-        return "this transform can't be read: substring takes a start and a length, such as 0, 10"
-    if "path" in location:
-        return "a path is made of names with dots between, such as user.email or items.0.sku"
-    if "literal" in location:
-        return "a fixed value is text of at most 256 characters, a number, true, false or null"
-    if "dest" in location:
-        return "a field's name has at most 128 characters"
+    for part, told in FAULTS.items():
+        if part in location:
+            return told
     return "this row can't be read" if kind != "literal_error" else "choose one of the list"

@@ -316,9 +316,9 @@ async def test_nothing_is_narrowed_while_an_older_worker_would_not_heed_it(api: 
             "INSERT INTO workers (id, seen_at, counted) "
             "VALUES (gen_random_uuid(), clock_timestamp(), 1)"
         )
-    with pytest.raises(OlderRelease, match="worker of an older release"):
+    with pytest.raises(OlderRelease, match="workers of an older release"):
         await narrowed(api, identify="anonymous")
-    with pytest.raises(OlderRelease, match="worker of an older release"):
+    with pytest.raises(OlderRelease, match="workers of an older release"):
         await api.stack.rule(accept="backend")
     rule = await api.stack.rule()
     metadata = {"metadata": {"action": "track_event", "accept": "backend"}}
