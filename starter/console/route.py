@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends
@@ -22,9 +22,6 @@ from starter.api.parts import Parts
 from starter.console.forms import Form, read_form
 from starter.console.pages import Pages
 from starter.console.session import TOKEN_FIELD, NoSession, Session, Sessions
-
-if TYPE_CHECKING:
-    from starter.console.console import Console
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -88,17 +85,14 @@ def parts_of(request: Request) -> Parts:
     return found
 
 
-def console_of(request: Request) -> Console:
-    found: Console = request.app.state.console
+def pages_of(request: Request) -> Pages:
+    found: Pages = request.app.state.console.pages
     return found
 
 
-def pages_of(request: Request) -> Pages:
-    return console_of(request).pages
-
-
 def sessions_of(request: Request) -> Sessions:
-    return console_of(request).sessions
+    found: Sessions = request.app.state.console.sessions
+    return found
 
 
 def session_of(request: Request) -> Session:

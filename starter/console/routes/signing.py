@@ -11,8 +11,8 @@ from catalog.api_key_lookup import MachineCaller
 from catalog.api_keys import ACCESS_KEY
 from catalog.errors import NotFound
 from starter.api.errors import not_found
+from starter.console.development import DevelopmentKey
 from starter.console.route import (
-    console_of,
     console_router,
     form_of,
     pages_of,
@@ -45,7 +45,7 @@ async def sign_in(request: Request) -> Response:
     known = await _known(request, access_key, form.text("secret_key"))
     if known is None:
         # Both are counted; a right secret is let in whatever others have tried.
-        failed = console_of(request).failed_sign_ins.failed
+        failed = request.app.state.console.failed_sign_ins.failed
         waits = [failed(_address(request)), failed(f"key {access_key}")]
         error = "There is no such key, or the secret is not the one that belongs to it."
         if max(waits) > 0:
@@ -61,8 +61,8 @@ async def sign_in(request: Request) -> Response:
 async def sign_in_by_link(request: Request, token: str) -> Response:
     """Opened from the terminal that runs `emitonce dev`: once, since it stays there, in the
     browser's history and maybe in a log."""
-    console = console_of(request)
-    development = console.development
+    console = request.app.state.console
+    development: DevelopmentKey | None = console.development
     if development is None or not hmac.compare_digest(
         development.link_token.encode(), token.encode()
     ):
@@ -124,7 +124,7 @@ def _sign_in_page(
         error=error,
         access_key=access_key,
         ended=ended,
-        development=console_of(request).development is not None,
+        development=request.app.state.console.development is not None,
         workspaces=(),
     )
     page.raw_headers.extend(header for header in carrier.raw_headers if header[0] == b"set-cookie")
