@@ -1,4 +1,4 @@
-"""What a process opens from its settings: catalog, clients of destinations, Temporal, telemetry."""
+"""Open what a process needs: catalog, clients of destinations, Temporal connection, telemetry."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def open_catalog(settings: Settings, secrets: Secrets) -> AsyncIterator[Catalog]:
-    """The catalog. Waits for its database as long as `connect_timeout_seconds`.
+    """Open the catalog, waiting for its database for at most `connect_timeout_seconds`.
 
     Raises:
         CatalogError: the database can't be reached, or isn't migrated.
-        SettingsError: no database is named.
+        SettingsError: the settings name no database.
     """
     if settings.database_url is None:
-        raise SettingsError("EMITONCE_DATABASE_URL: name the catalog's database")
+        raise SettingsError("EMITONCE_DATABASE_URL is missing: set it to the catalog's database")
     dsn = settings.database_url.get_secret_value()
     catalog = await _within(
         settings.connect_timeout_seconds,
@@ -71,7 +71,7 @@ async def _within(seconds: float, opening: Callable[[], Awaitable[Catalog]]) -> 
 
 
 async def migrate_database(dsn: str) -> list[str]:
-    """Apply what is missing; returns the names of what was applied."""
+    """Apply the migrations that are missing; return their names."""
     pool = await open_pool(dsn)
     try:
         return await migrate(pool)
@@ -81,7 +81,7 @@ async def migrate_database(dsn: str) -> list[str]:
 
 @asynccontextmanager
 async def open_clients(settings: Settings) -> AsyncIterator[Mapping[str, DestinationClient]]:
-    """The clients of all destinations, by type, for all requests of this process."""
+    """Open the clients of all destinations, by type. They share their HTTP connections."""
     allowed = settings.private_hosts()
     async with Http(settings.max_activities, private_hosts=allowed) as http:
         yield make_clients(http, settings.urls_by_type(), agent=f"emitonce/{__version__}")
@@ -89,10 +89,10 @@ async def open_clients(settings: Settings) -> AsyncIterator[Mapping[str, Destina
 
 @asynccontextmanager
 async def observed(settings: Settings, *, role: str) -> AsyncIterator[Telemetry]:
-    """Metrics and traces of this process, as far as they are asked for.
+    """Serve metrics and send traces, as far as the settings ask for them.
 
     Raises:
-        TelemetryError: the metrics' address can't be listened on.
+        TelemetryError: the metrics address is taken or isn't one.
     """
     telemetry = open_telemetry(
         metrics_address=settings.metrics_address, role=role, release=settings.release
@@ -104,10 +104,11 @@ async def observed(settings: Settings, *, role: str) -> AsyncIterator[Telemetry]
 
 
 async def connect_observed(settings: Settings, secrets: Secrets, telemetry: Telemetry) -> Client:
-    """A client of a namespace that has been made ready, with this process's keys and telemetry.
+    """Connect to Temporal with this process's keys and telemetry, and prepare the namespace.
 
     Raises:
-        TemporalUnreachable, NamespaceUnfit: see there.
+        TemporalUnreachable: no server answered in time.
+        NamespaceUnfit: the namespace is missing or can't be used.
     """
     client = await connect(
         timeout_seconds=settings.connect_timeout_seconds,
@@ -120,9 +121,9 @@ async def connect_observed(settings: Settings, secrets: Secrets, telemetry: Tele
 
 
 def keep_what_is_loaded() -> None:
-    """Spare later garbage collections what is loaded by now; they hold up everything else.
+    """Exclude everything loaded so far from garbage collection, whose pauses hold up requests.
 
-    What comes later is freed by reference counts, but for a few cycles.
+    Objects made later are freed by reference counts, except for a few cycles.
     """
     gc.collect()
     gc.freeze()
@@ -131,17 +132,17 @@ def keep_what_is_loaded() -> None:
 
 @contextmanager
 def on_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Set `stop` at SIGINT and SIGTERM; a second signal ends the process at once."""
+    """Set `stop` on SIGINT or SIGTERM. A second signal ends the process at once."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
 
-    def told() -> None:
+    def on_signal() -> None:
         stop.set()
         for number in signals:
             loop.remove_signal_handler(number)
 
     for number in signals:
-        loop.add_signal_handler(number, told)
+        loop.add_signal_handler(number, on_signal)
     try:
         yield
     finally:

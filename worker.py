@@ -1,4 +1,4 @@
-"""The worker's composition root: what a process has opened → workflows and activities."""
+"""Compose the worker: hand what the process has opened to its workflows and activities."""
 
 from __future__ import annotations
 
@@ -91,13 +91,13 @@ async def open_worker(
     settings: Settings,
     telemetry: Telemetry | None = None,
 ) -> AsyncIterator[Worker]:
-    """A worker that works, and shares the connections' rates with all others there are.
+    """Run a worker. It shares the connections' rates with all other live workers.
 
-    With `telemetry` that serves metrics it measures its queue's backlog too.
+    If `telemetry` serves metrics, the backlog of its task queue is measured too.
 
     Raises:
-        WrongKeys: it lacks a key that is in use.
-        ReleaseTooOld: events were recorded with what it doesn't know.
+        WrongKeys: this process lacks a key that is in use.
+        ReleaseTooOld: events were recorded with features that this release doesn't know.
     """
     async with (
         watched_keys(client, catalog, settings.task_queue, role="worker"),
@@ -126,7 +126,7 @@ def _measured(
 
 
 def alert_target(catalog: Catalog, settings: Settings) -> CurrentTarget:
-    """Where alerts are posted: to the catalog's target, else to that of the settings.
+    """Return a function that reads the alert target from the catalog, or else from the settings.
 
     Raises:
         SettingsError: as `configured_target`.
@@ -140,7 +140,7 @@ def alert_target(catalog: Catalog, settings: Settings) -> CurrentTarget:
 
 
 def configured_target(settings: Settings) -> AlertTarget | None:
-    """Raises `SettingsError`: it is incomplete, or can't be one."""
+    """Read the settings' alert target. Raises `SettingsError` if it is incomplete or wrong."""
     url, secret, heartbeat = (
         settings.alert_url,
         settings.alert_secret,
@@ -175,10 +175,10 @@ def make_worker(
     fleet: Callable[[], Capabilities] = registry.this_release,
     limited_since: Callable[[], datetime | None] = since_ever,
 ) -> Worker:
-    """A worker for `DeliverEvent` and its activities, ready to run.
+    """Make a worker with all workflows and activities, ready to run.
 
-    `share` is its part of every connection's rate, `fleet` what all workers know, and
-    `limited_since` since when the limits of size hold; without them it is alone.
+    `share` returns its part of every connection's rate, `fleet` what all live workers know, and
+    `limited_since` when the limits of size came into force. The defaults suit a single worker.
 
     Raises:
         SettingsError: the alert target that the settings name, or a deployment without a build.
@@ -232,21 +232,21 @@ def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
 
 
 def make_interceptors() -> list[Interceptor]:
-    """Around every workflow and activity, also where recorded runs are replayed."""
+    """Make the interceptors of workflows and activities, also for replaying recorded runs."""
     return [ArgumentCheck(), ObservedWorker()]
 
 
 def _runner(settings: Settings) -> WorkflowRunner:
-    # The sandbox re-imports the workflow's modules for every run to catch non-deterministic code.
-    # Tests pay that price; a production worker runs the code that they have passed.
+    # The sandbox imports the workflow's modules again for every run, to catch code that isn't
+    # deterministic. Tests pay that price, so production doesn't have to.
     return SandboxedWorkflowRunner() if settings.workflow_sandbox else UnsandboxedWorkflowRunner()
 
 
 async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -> None:
-    """Work until cancelled or told to stop by SIGINT or SIGTERM; requests in flight finish.
+    """Work until SIGINT, SIGTERM or a cancellation. Requests in flight finish.
 
     Raises:
-        TemporalUnreachable, CatalogError, SettingsError: it could not begin.
+        TemporalUnreachable, CatalogError, SettingsError: the worker could not start.
     """
     secrets = load_secrets(settings)
     stop = asyncio.Event()

@@ -22,7 +22,7 @@ def api(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Serve the HTTP API until told to stop; requests in flight finish.
+    """Serve the HTTP API until SIGINT or SIGTERM. Requests in flight finish.
 
     With --json one line {"ready": true, "http": …} is printed once it listens.
     """

@@ -32,7 +32,7 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
     `ready` is called with the URL once it listens.
 
     Raises:
-        TemporalUnreachable, CatalogError, SettingsError, AddressTaken: it could not begin.
+        TemporalUnreachable, CatalogError, SettingsError, AddressTaken: the API could not start.
     """
     secrets = load_secrets(settings)
     async with (

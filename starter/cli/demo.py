@@ -1,4 +1,4 @@
-"""`emitonce demo`: the product page's tour, on real parts."""
+"""`emitonce demo`: run the product page's tour on a real stack."""
 
 from __future__ import annotations
 
@@ -24,17 +24,20 @@ from starter.dev.running_stack import DevPorts
 
 def demo(
     once: Annotated[
-        bool, typer.Option("--once", help="End after the tour; exit code 0 if all came out right.")
+        bool,
+        typer.Option(
+            "--once", help="Exit after the tour; the exit code is 0 if all checks passed."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Create a connection and a rule, send a test event, meet an outage and a refusal.
+    """Create a connection and a rule, send a test event, then cause an outage and a refusal.
 
     Nothing outside is called, unless CUSTOMERIO_CDP_API_KEY (and CUSTOMERIO_REGION, us or eu) is
     set: then the first event goes to Customer.io itself. With --json the events' logs and the
     requests that the simulator received are printed.
     """
-    configure_logs("error")  # it breaks things on purpose, and shows what came of it itself
+    configure_logs("error")  # it causes failures on purpose and shows them itself
     with tempfile.TemporaryDirectory(prefix="emitonce-demo-") as data_dir:
         settings = Settings().model_copy(
             update={
@@ -75,7 +78,7 @@ async def _demo(settings: Settings, vendor: Vendor | None, *, once: bool, as_jso
                 say("the stack stays up until Ctrl-C")
                 await stop.wait()
     if once and tour.faults:
-        raise CommandFailed(Exit.BAD, "not as it should be: " + "; ".join(tour.faults))
+        raise CommandFailed(Exit.BAD, "these checks failed: " + "; ".join(tour.faults))
 
 
 def _vendor() -> Vendor | None:

@@ -1,4 +1,4 @@
-"""`emitonce doctor`: is everything as deliveries need it, and if not, what is to be done?"""
+"""`emitonce doctor`: check what deliveries need, and say how to fix what is wrong."""
 
 from __future__ import annotations
 
@@ -26,18 +26,17 @@ from starter.cli.parts import cli_settings, require_temporal
 from starter.dev.database import database_url
 
 REACH_SECONDS = 5.0
-# Signatures and deadlines bear more; the vendor's answers to events from the future are published
-# nowhere.
+# Signatures and deadlines tolerate more. How vendors treat events from the future isn't published.
 CLOCK_MAY_DIFFER = timedelta(seconds=5)
 
 _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "error": ("error", "red")}
 
 
 def doctor(as_json: Json = False) -> None:
-    """Examine settings, keys, database, Temporal, clock and Customer.io, and say what to do.
+    """Check settings, keys, database, Temporal, clock and Customer.io, and say what to fix.
 
     Nothing is changed, nothing is sent to Customer.io. Exit code 1 when something is wrong;
-    warnings alone leave it 0.
+    with warnings only it is 0.
     """
     findings = asyncio.run(_all(print_one=None if as_json else _show))
     wrong = [finding for finding in findings if finding.state == "error"]
@@ -69,7 +68,7 @@ async def _examine() -> AsyncIterator[Finding]:
         settings = cli_settings()
         secrets = load_secrets(settings)
     except SettingsError as err:
-        yield bad("settings", str(err), "set what is named, then ask again")
+        yield bad("settings", str(err), "set it, then run this again")
         return
     yield fine("settings", f"complete, for {settings.env}")
     yield _encryption(settings, secrets)
@@ -89,7 +88,7 @@ def _encryption(settings: Settings, secrets: Secrets) -> Finding:
         )
     return warn(
         "encryption",
-        "off: whoever reads Temporal's database or Web UI reads people's data",
+        "off: personal data can be read in Temporal's database and Web UI",
         "set EMITONCE_PAYLOAD_KEYS and leave EMITONCE_PAYLOAD_ENCRYPTION on",
     )
 
@@ -107,11 +106,11 @@ async def _database(settings: Settings, secrets: Secrets) -> AsyncIterator[Findi
         yield bad(
             "database",
             f"can't be reached: {err or 'no answer in time'}. Deliveries wait; the API accepts "
-            f"events for {settings.key_grace_minutes:g} minutes, with keys it knows",
+            f"events for {settings.key_grace_minutes:g} minutes, with keys that it knows",
             "start PostgreSQL, or fix EMITONCE_DATABASE_URL",
         )
     except (CatalogError, SettingsError) as err:
-        yield bad("database", str(err), "mend EMITONCE_DATABASE_URL, or the database it names")
+        yield bad("database", str(err), "fix EMITONCE_DATABASE_URL, or the database that it names")
 
 
 async def _catalog(pool: Pool, secrets: Secrets) -> AsyncIterator[Finding]:
@@ -123,19 +122,21 @@ async def _catalog(pool: Pool, secrets: Secrets) -> AsyncIterator[Finding]:
     try:
         missing = await pending(pool)
     except SchemaMismatch as err:
-        yield bad("migrations", str(err), "start the release that belongs to the schema")
+        yield bad("migrations", str(err), "start a release that fits the schema")
         return
     if missing:
-        yield bad("migrations", f"{len(missing)} wait: {', '.join(missing)}", "emitonce migrate")
+        yield bad(
+            "migrations", f"{len(missing)} not applied: {', '.join(missing)}", "emitonce migrate"
+        )
         return
     if ahead := await newer(pool):
         yield warn(
             "migrations",
             f"a newer release has applied {', '.join(ahead)}; this one can run on it",
-            "finish the roll-out, or the way back",
+            "finish the rollout, or the rollback",
         )
     else:
-        yield fine("migrations", "the schema is this release's")
+        yield fine("migrations", "the schema fits this release")
     yield await _credential_keys(pool, secrets)
     yield await _publishable_keys(pool)
 
@@ -152,12 +153,12 @@ async def _credential_keys(pool: Pool, secrets: Secrets) -> Finding:
         return bad(
             "credential keys",
             f"secrets are encrypted with keys that are not here: {lost}",
-            "add them to EMITONCE_CREDENTIAL_KEYS; without them enter the secrets of connections "
-            "and alert targets again, and make new machine keys",
+            "add the keys to EMITONCE_CREDENTIAL_KEYS; if they are lost, enter the secrets of "
+            "connections and alert targets again, and create new machine keys",
         )
     counted = sum(stored.values(), Counter[str]())
     said = ", ".join(f"{what} ({count})" for what, count in sorted(counted.items()))
-    return fine("credential keys", f"decrypt all that is stored: {said or 'nothing yet'}")
+    return fine("credential keys", f"decrypt everything stored: {said or 'nothing yet'}")
 
 
 async def _publishable_keys(pool: Pool) -> Finding:
@@ -168,12 +169,12 @@ async def _publishable_keys(pool: Pool) -> Finding:
             "AND k.events IS NULL AND k.identify = 'any' AND NOT k.kept_wide ORDER BY w.name"
         )
     if not rows:
-        return fine("publishable keys", "each is narrowed, or kept wide on purpose")
+        return fine("publishable keys", "each one is narrowed, or kept wide on purpose")
     named = ", ".join(f"{row['key']} of {row['workspace']}" for row in rows[:5])
     more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
     return warn(
         "publishable keys",
-        f"whoever has one may rewrite any person at Customer.io: {named}{more}",
+        f"anyone who has one can change any person's data at Customer.io: {named}{more}",
         "emitonce keys narrow KEY --event … --identify anonymous, or --keep-wide",
     )
 
@@ -185,15 +186,15 @@ async def _temporal(settings: Settings, secrets: Secrets) -> AsyncIterator[Findi
         async for finding in check_namespace(client, settings.task_queue):
             yield finding
     except SettingsError as err:
-        yield bad("temporal", str(err), "name the server, then ask again")
+        yield bad("temporal", str(err), "set TEMPORAL_ADDRESS, then run this again")
     except TemporalUnreachable as err:
-        yield bad("temporal", str(err), "start the server, or mend TEMPORAL_ADDRESS")
+        yield bad("temporal", str(err), "start the server, or fix TEMPORAL_ADDRESS")
     except RPCError as err:
         yield bad("temporal", f"refused: {err.message}", "check the namespace and its credentials")
 
 
 async def _vendor(region: str, url: str) -> AsyncIterator[Finding]:
-    """Any answer will do; the address alone is asked, without a key."""
+    """Check that the address answers. No key is sent, and any status will do."""
     matter = f"Customer.io {region}"
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=REACH_SECONDS) as http:
@@ -202,7 +203,7 @@ async def _vendor(region: str, url: str) -> AsyncIterator[Finding]:
         yield warn(
             matter,
             f"{url} can't be reached ({type(err).__name__}): deliveries to it wait",
-            "let the workers' hosts reach it over HTTPS (not needed for a region nobody uses)",
+            "allow HTTPS to it from the workers' hosts (not needed for a region that isn't used)",
         )
         return
     yield fine(matter, f"{httpx.URL(url).host} answers")
@@ -216,6 +217,6 @@ def _clock(whose: str, now: datetime) -> Finding:
         return warn(
             "clock",
             f"{apart.total_seconds():.0f} s apart from {whose}",
-            "let this host's clock be set by NTP",
+            "set this host's clock by NTP",
         )
     return fine("clock", f"agrees with {whose}")

@@ -1,4 +1,4 @@
-"""Takes out of log lines what must not be kept: the last net, under code that logs none of it."""
+"""Remove secrets and personal data from log lines, in case code logs them by mistake."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 REDACTED = "[redacted]"
 
-# Of fields whose names say what they hold; a part of a name between underscores suffices.
+# Fields with such a word in their name, between underscores, are redacted.
 _SENSITIVE = frozenset(
     (
         *("authorization", "body", "cookie", "credential", "email", "headers", "identifier"),
@@ -21,9 +21,9 @@ _SENSITIVE = frozenset(
 )
 _SENSITIVE_PAIRS = ("api_key", "private_key", "payload_key", "credential_key", "resource_id")
 
-# Each looks at every character a bounded number of times.
+# Each pattern visits every character a bounded number of times.
 _PATTERNS = (
-    # Pydantic repeats what it could not take.
+    # Pydantic repeats the input that it refused.
     (re.compile(r"input_value=.*?(?=, input_type=|$)", re.DOTALL), f"input_value={REDACTED}"),
     (re.compile(r"(?i)\b(basic|bearer) +[A-Za-z0-9+/=._~-]{8,}"), rf"\1 {REDACTED}"),
     (re.compile(r"(?<=://)[^\s/@]{1,200}@"), f"{REDACTED}@"),
@@ -32,7 +32,7 @@ _PATTERNS = (
 
 
 def redact_event(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor; the last before the renderer, so that it sees tracebacks, too."""
+    """Redact a log line. Runs right before the renderer, so that it sees tracebacks too."""
     return {name: _redacted(name, value) for name, value in event.items()}
 
 
@@ -55,7 +55,7 @@ def _redacted(name: str, value: Any) -> Any:
         return value
     if isinstance(value, BaseException):
         return redact_text(f"{type(value).__name__}: {value}")
-    # A model, a client, a request: its text may hold anything.
+    # The text of a model, client or request may contain anything.
     return f"<{type(value).__name__}>"
 
 

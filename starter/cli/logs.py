@@ -1,4 +1,4 @@
-"""Logs of every process: lines for people on a terminal, JSON elsewhere; always on stderr."""
+"""Configure logs: readable lines on a terminal, JSON elsewhere, always on stderr."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starter.cli.log_redaction import redact_event
 
 
 def configure_logs(default: str = "info") -> None:
-    """Level by `EMITONCE_LOG_LEVEL`; where that is absent or unknown, by `default`."""
+    """Log at the level in `EMITONCE_LOG_LEVEL`; at `default` if it is absent or unknown."""
     levels = logging.getLevelNamesMapping()
     level = levels.get(os.environ.get("EMITONCE_LOG_LEVEL", "").upper(), levels[default.upper()])
     shared: list[structlog.typing.Processor] = [
@@ -29,7 +29,7 @@ def configure_logs(default: str = "info") -> None:
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        # Lines below the level cost nothing: a delivery has several of them.
+        # Lines below the level must cost nothing: every delivery has several.
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
@@ -48,14 +48,14 @@ def configure_logs(default: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # httpx tells of each request with its URL at this level: noise, and the worker's own to tell.
+    # At this level httpx logs the URL of each request. The worker logs requests itself.
     for noisy in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("temporalio.activity").addFilter(_without_expected_traceback)
 
 
 def _without_expected_traceback(record: logging.LogRecord) -> bool:
-    """A refusal by a destination is an outcome, not a fault of the code: one line tells it."""
+    """Log a refusal by a destination in one line: it is an outcome, not an error of the code."""
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, ApplicationError):
         record.msg, record.args = f"{record.getMessage()}: {error}", ()

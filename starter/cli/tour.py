@@ -1,4 +1,4 @@
-"""The tour: connection, rule, test event, outage, refusal. It checks what it shows."""
+"""Run the tour: connection, rule, test event, outage, refusal. It checks what it shows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TRAITS = {name: value for name, value in PAYLOAD.items() if name != "userId"}
 
 @dataclass(frozen=True)
 class Vendor:
-    """Customer.io itself takes the first event, the simulator in the other region the rest."""
+    """Send the first event to Customer.io itself, the others to the simulator's region."""
 
     region: str
     api_key: str
@@ -45,7 +45,7 @@ class Vendor:
 
 @dataclass
 class Tour:
-    """`faults` says in words what did not come out right."""
+    """The tour on one stack. `faults` lists what went wrong, in words."""
 
     stack: DevStack
     vendor: Vendor | None = None
@@ -62,7 +62,7 @@ class Tour:
         await self._check_key(workspace.id, connection)
         await self._delivered(workspace.id, rule)
         if vendor is not None:
-            # The rest breaks things on purpose, so it is the simulator's.
+            # The rest causes failures on purpose, so it goes to the simulator.
             await self.stack.catalog.rules.set_active(organisation, rule.id, False)
             await self._connect(
                 organisation, workspace.id, vendor.simulated_region, vendor.simulated_key

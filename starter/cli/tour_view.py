@@ -1,4 +1,4 @@
-"""How the tour and an event's log look on a terminal."""
+"""Print the tour and an event's log on a terminal."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ def show_event(stack: DevStack, log: EventLog) -> None:
 
 def show_end(stack: DevStack, faults: Sequence[str]) -> None:
     if faults:
-        console.print("[red]Not as it should be:[/red] " + "; ".join(faults))
+        console.print("[red]These checks failed:[/red] " + "; ".join(faults))
     else:
-        console.print("[green]All of it came out right.[/green]")
+        console.print("[green]All checks passed.[/green]")
     console.print(f"Console: {stack.console}", markup=False, soft_wrap=True)
     if stack.ui:
         console.print(f"Temporal Web UI: {stack.ui}", markup=False, soft_wrap=True)
 
 
 def show_messages(messages: Messages) -> None:
-    """Requests that were not sent."""
+    """Print requests that were not sent."""
     width = max(36, (console.width - 2) // 2)
     panels = [_body_panel(message.call, message.body, width) for message in messages.messages]
     console.print(Columns(panels, padding=(0, 1)))
@@ -68,7 +68,7 @@ def show_messages(messages: Messages) -> None:
 
 
 def show_log(log: EventLog) -> None:
-    """One event: its deliveries, both requests side by side, every attempt."""
+    """Print an event: its deliveries, their requests side by side, every attempt."""
     title = Text.assemble(
         (log.event or "event", "bold"), "  ", (log.status, COLOURS.get(log.status, "cyan"))
     )

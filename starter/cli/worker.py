@@ -13,7 +13,7 @@ from worker import run
 
 
 def worker(as_json: Json = False) -> None:
-    """Deliver events until told to stop; requests in flight finish.
+    """Deliver events until SIGINT or SIGTERM. Requests in flight finish.
 
     With --json one line {"ready": true} is printed once it works.
     """

@@ -1,4 +1,4 @@
-"""The catalog's database: the one that the settings name, or an embedded PostgreSQL."""
+"""Open the catalog's database: the one that the settings name, or an embedded PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from starter.dev.postgres import EmbeddedPostgres
 
 @asynccontextmanager
 async def database_url(settings: Settings) -> AsyncIterator[str]:
-    """Where the settings name no database, start an embedded one, or join the one that runs.
+    """Return the URL of the database. If the settings name none, run an embedded one.
 
     Raises:
-        SettingsError: production, where nothing is embedded.
+        SettingsError: in production, which has no embedded database.
         EmbeddedPostgresError: it can't be started.
     """
     if settings.database_url is not None:
@@ -33,9 +33,9 @@ async def database_url(settings: Settings) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def with_database(settings: Settings) -> AsyncIterator[Settings]:
-    """The settings, with an embedded database in them where they name none.
+    """Return the settings; if they name no database, with an embedded one, which is migrated.
 
-    The embedded one is migrated; another is migrated by `emitonce migrate` only.
+    Any other is migrated by `emitonce migrate` only.
 
     Raises:
         SettingsError, EmbeddedPostgresError: as `database_url`.

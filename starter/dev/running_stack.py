@@ -1,4 +1,4 @@
-"""Whether a development stack is up, and where: other commands find it by its data directory."""
+"""Find a running development stack by its data directory, as other commands do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from settings import SettingsError, private_folder
 
 @dataclass(frozen=True)
 class DevPorts:
-    """0 means any free one."""
+    """The ports of a stack; 0 is any free one."""
 
     temporal: int = 7233
     ui: int = 8233
@@ -24,7 +24,7 @@ class DevPorts:
 
 
 def running_stack(data_dir: Path) -> dict[str, Any] | None:
-    """The addresses of the stack that is up on this directory; None when none is."""
+    """Return the addresses of the stack that runs on this directory; None if there is none."""
     try:
         with (data_dir / "dev.lock").open("r") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -42,21 +42,21 @@ def running_stack(data_dir: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def alone(data_dir: Path) -> Iterator[None]:
-    """Hold the directory. Raises `SettingsError` when another stack does."""
+    """Hold the directory. Raises `SettingsError` if another stack holds it."""
     private_folder(data_dir)
     with (data_dir / "dev.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SettingsError(
-                f"a stack is up on {data_dir} already: end it, or set EMITONCE_DATA_DIR"
+                f"a stack already runs on {data_dir}: stop it, or set EMITONCE_DATA_DIR"
             ) from None
         yield
 
 
 @contextmanager
 def announced(data_dir: Path, addresses: dict[str, Any]) -> Iterator[None]:
-    """Leave the addresses for `running_stack` of other processes to find."""
+    """Write the addresses where `running_stack` finds them, until the context is left."""
     path = data_dir / "dev.json"
     path.write_text(json.dumps(addresses))
     try:

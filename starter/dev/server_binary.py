@@ -1,7 +1,7 @@
-"""Which program is the Temporal development server on this machine: found, fetched, or built.
+"""Find, download or build the program of the Temporal development server.
 
 In this order: `TEMPORAL_CLI_PATH`; `temporal` on PATH; what the SDK downloads for its own tests;
-`tools/temporal-dev`, built with Go. What is older than `OLDEST_SERVER` is passed over, with a word.
+`tools/temporal-dev`, built with Go. A server older than `OLDEST_SERVER` is skipped and reported.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ OLDEST_GO = (1, 26)
 SOURCES = Path(__file__).resolve().parents[2] / "tools" / "temporal-dev"
 DOWNLOAD_SECONDS = 120
 BUILD_SECONDS = 1_800
-# Google Storage's own way to leave out its gRPC transport (Envoy's protocol, with 136 packages):
-# the server links that client for archival, which a development server doesn't do.
+# The server links Google Storage's client for archival, which a development server doesn't do. This
+# build tag, the client's own, leaves out its gRPC transport and 136 packages with it.
 UNUSED = "disable_grpc_modules"
 
 Say = Callable[[str], None]
 
 
 class NoServerBinary(RuntimeError):
-    """No development server is here and none can be made; the message says what would help."""
+    """There is no development server and none can be built. The message says what would help."""
 
 
 async def find_server_binary(say: Say) -> Path:
-    """The path of a program that understands `server start-dev`; `say` is told what takes time.
+    """Return the path of a program that has `server start-dev`. `say` gets progress lines.
 
     Raises:
         NoServerBinary: see there.
@@ -51,7 +51,7 @@ async def find_server_binary(say: Say) -> Path:
             return path
         if os.environ.get("TEMPORAL_CLI_PATH"):
             raise NoServerBinary(
-                f"TEMPORAL_CLI_PATH: {path} is no Temporal CLI with server "
+                f"TEMPORAL_CLI_PATH: {path} is not a Temporal CLI with server "
                 f"{_version(OLDEST_SERVER)} or newer; leave it unset to have one built"
             )
     cached = _built_path()
@@ -64,7 +64,7 @@ async def find_server_binary(say: Say) -> Path:
 
 
 async def build_server_binary(say: Say) -> Path:
-    """The path of the server of `tools/temporal-dev`, built with Go where it has not been.
+    """Return the path of the server of `tools/temporal-dev`, built with Go if need be.
 
     Raises:
         NoServerBinary: Go is missing or too old, or the build failed.
@@ -73,7 +73,7 @@ async def build_server_binary(say: Say) -> Path:
 
 
 def _is_recent(binary: Path, say: Say) -> bool:
-    """Whether its server is new enough, by what it says of itself."""
+    """Whether its server is new enough, by its own `--version`."""
     try:
         told = subprocess.run(  # noqa: S603  the user's own program
             [str(binary), "--version"], capture_output=True, text=True, timeout=30, check=False
@@ -86,7 +86,7 @@ def _is_recent(binary: Path, say: Say) -> bool:
     found = (int(server[1]), int(server[2]))
     if found < OLDEST_SERVER:
         say(
-            f"passing over {binary}: its server is {_version(found)}, "
+            f"skipping {binary}: its server is {_version(found)}, "
             f"{_version(OLDEST_SERVER)} is needed"
         )
         return False
@@ -94,7 +94,7 @@ def _is_recent(binary: Path, say: Say) -> bool:
 
 
 async def _download() -> Path | None:
-    """What the SDK fetches for its test environment; None where its host can't be reached."""
+    """Let the SDK download its test server; None if its host can't be reached."""
     directory = _cache_dir() / "sdk"
     directory.mkdir(parents=True, exist_ok=True)
     try:
@@ -158,7 +158,7 @@ def _go() -> str:
     go = shutil.which("go")
     if go is None:
         raise NoServerBinary(
-            "no Temporal server is here: install the Temporal CLI "
+            "there is no Temporal server here: install the Temporal CLI "
             f"(server {_version(OLDEST_SERVER)} or newer), set TEMPORAL_ADDRESS to a running "
             f"server, or install Go {_version(OLDEST_GO)} to have one built"
         )
@@ -174,7 +174,7 @@ def _go() -> str:
 
 
 def _built_path() -> Path:
-    """Where the built server is kept: by its sources, so that a change of them is built anew."""
+    """Return where the built server is kept. The path depends on its sources."""
     digest = hashlib.sha256()
     for source in [*sorted(SOURCES.glob("*.go")), SOURCES / "go.mod", SOURCES / "go.sum"]:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
@@ -198,7 +198,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def main() -> None:
-    """Find, fetch or build it, so that whatever starts a server later does so at once."""
+    """Find, download or build it now, so that later starts take no time."""
     if os.environ.get("TEMPORAL_ADDRESS"):
         return
     try:

@@ -1,6 +1,4 @@
-"""A Temporal server for development and tests: a child process with its Web UI and 30 days of
-retention.
-"""
+"""Run a Temporal server for development and tests, as a child process with its Web UI."""
 
 from __future__ import annotations
 
@@ -28,8 +26,8 @@ HOST = "127.0.0.1"
 START_SECONDS = 60
 STOP_SECONDS = 20
 
-# One node, one database: partitions would only cost forwarding, and eager tasks save a third of
-# the way. `tools/temporal-dev` has these as defaults, the official tool doesn't.
+# With one node and one database, partitions would only forward tasks to each other; eager tasks
+# save a third of the time. `tools/temporal-dev` has these defaults, the official tool doesn't.
 _TUNED = (
     *("--dynamic-config-value", "matching.numTaskqueueReadPartitions=1"),
     *("--dynamic-config-value", "matching.numTaskqueueWritePartitions=1"),
@@ -37,8 +35,8 @@ _TUNED = (
     *("--dynamic-config-value", "frontend.namespaceRPS=20000"),
     *("--dynamic-config-value", "frontend.rps=20000"),
 )
-# Made before the server starts, so that none of its requests need ask the database whether an
-# attribute has come in the meantime; each start and each upsert of an event would.
+# Registered before the server starts, so that it needn't ask the database for new attributes at
+# each start and upsert of an event.
 _SEARCH_ATTRIBUTES = (
     *(
         word
@@ -58,12 +56,12 @@ _PRAGMAS = (
 
 
 class DevServerError(RuntimeError):
-    """The server did not start; the message says why and what to do."""
+    """The server didn't start. The message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Ports:
-    """0 means any free one."""
+    """The ports to listen on; 0 is any free one."""
 
     server: int = 0
     ui: int = 0
@@ -71,7 +69,7 @@ class Ports:
 
 
 class DevServer:
-    """Made by `start`. `ui_url` is None where the Web UI was left out."""
+    """A running server, made by `start`. `ui_url` is None without the Web UI."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], address: str, ui_url: str | None, log: Path
@@ -133,11 +131,11 @@ class DevServer:
         return server
 
     async def stop(self) -> None:
-        """End it and wait; what is still there after a while is killed."""
+        """Stop the server and wait. If it doesn't end within 20 s, kill it."""
         await asyncio.to_thread(self._stop)
 
     def kill(self) -> None:
-        """End it without a word, as a power cut would."""
+        """Kill the server, as a power failure would."""
         self._process.kill()
         self._process.wait()
 
@@ -156,13 +154,13 @@ class DevServer:
             while not connecting.done():
                 if self._process.poll() is not None:
                     raise DevServerError(
-                        f"the Temporal server ended at once:\n{_last_words(self.log)}"
+                        f"the Temporal server exited at its start:\n{_last_words(self.log)}"
                     )
                 await asyncio.wait([connecting], timeout=0.05)
             await _ensure_retention(await connecting)
         except TemporalUnreachable as err:
             raise DevServerError(
-                f"the Temporal server does not answer:\n{_last_words(self.log)}"
+                f"the Temporal server doesn't answer:\n{_last_words(self.log)}"
             ) from err
         finally:
             connecting.cancel()
@@ -178,7 +176,7 @@ async def _ensure_retention(client: Client) -> None:
 
 
 def server_flags() -> tuple[str, ...]:
-    """How the server is tuned where its state is a file."""
+    """Return the flags of a server that keeps its state in a file."""
     return (*_TUNED, *_SEARCH_ATTRIBUTES, *_PRAGMAS)
 
 
@@ -198,7 +196,7 @@ def _checked(port: int, what: str) -> int:
             probe.bind((HOST, port))
         except OSError:
             raise DevServerError(
-                f"port {port}, meant for the {what}, is taken: end what listens there, "
+                f"port {port} of the {what} is in use: stop the program that listens there, "
                 "or choose another port (see --help)"
             ) from None
     return port
@@ -229,13 +227,13 @@ def _spawn(command: list[str], data_dir: Path, log: Path) -> subprocess.Popen[by
 
 
 def _lock(path: Path) -> int:
-    """A descriptor whose lock says that a server runs on this directory."""
+    """Take the lock that a running server holds on its directory; return the descriptor."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return lock
     except BlockingIOError:
-        # Whoever started it is gone: a stack that is up holds a lock of its own.
+        # The process that started it was killed: a running stack holds another lock, taken before.
         with contextlib.suppress(ValueError, ProcessLookupError):
             os.kill(int(os.pread(lock, 32, 0)), signal.SIGTERM)
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -69,7 +69,7 @@ async def test_secrets_are_counted_by_what_they_are(stack: Stack) -> None:
         await stack.catalog.machine_keys.create(stack.organisation, name=name, created_by="test")
     _, found = await examined(stack)
     said = found["credential keys"]["said"]
-    assert said == "decrypt all that is stored: connections (1), machine keys (2)"
+    assert said == "decrypt everything stored: connections (1), machine keys (2)"
 
 
 async def test_wide_publishable_keys_are_a_warning_until_narrowed_or_kept_wide(
