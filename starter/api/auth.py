@@ -13,7 +13,7 @@ from catalog.errors import NotFound
 from catalog.quotas import Quota
 from starter.api.errors import forbidden, not_found, too_many_failures, unauthorized
 from starter.api.failed_attempts import FailedAttempts
-from starter.api.tokens import InvalidToken, claimed_access_key, verify_token
+from starter.api.tokens import InvalidToken, NamesNoKey, verify_token
 
 PUBLISHABLE_HEADER = "x-meshes-publishable-key"
 
@@ -58,7 +58,7 @@ class Authentication:
                 token.strip(), partial(self._keys.machine, unchecked=unchecked)
             )
         except InvalidToken as err:
-            if claimed_access_key(token.strip()):  # else it wasn't a guess at a key
+            if not isinstance(err, NamesNoKey):
                 self._count_failure(request)
             raise unauthorized(str(err)) from None
         self._keys.uses.note(known.key)
@@ -87,7 +87,7 @@ class Authentication:
         )
 
     def _count_failure(self, request: Request) -> None:
-        seconds = self._failed.failed(_address(request))
+        seconds = self._failed.failed(request.client.host if request.client else "")
         if seconds > 0:
             raise too_many_failures(seconds)
 
@@ -105,7 +105,3 @@ class Authentication:
             )
         except NotFound:
             raise not_found(param, "workspace") from None
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""

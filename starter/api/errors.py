@@ -7,6 +7,7 @@ own form. Which error of ours gives which status is decided here and nowhere els
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -19,11 +20,12 @@ import catalog.errors as catalog
 import emitonce.errors as emit
 from delivery import errors as domain
 from delivery.cursor import InvalidCursor
+from delivery.selection import InvalidSelection
 from delivery.validation import problem
 from emitonce.size import EventTooLarge
 from engine.failing_fast import NotConnected
 from eventlog.fetch import EventNotFound
-from operations.bulk_redelivery import NothingSelected
+from operations.bulk_redelivery import NothingSelected, RedeliveryNotFound
 from operations.redelivery_plan import NotRedeliverable
 from operations.steering import AlreadyEnded, AttemptImminent, Held
 
@@ -111,55 +113,9 @@ _PATH_PARAMS = {
 
 def as_api_error(error: Exception) -> ApiError | None:
     """What `error` is answered with; None for one that nobody expected."""
-    if isinstance(error, ApiError):
-        return error
-    if isinstance(error, RequestValidationError):
-        return _invalid_parameters(error)
-    if isinstance(error, HTTPException):
-        return ApiError(error.status_code, str(error.detail), headers=dict(error.headers or {}))
-    return _of_ours(error)
-
-
-def _of_ours(error: Exception) -> ApiError | None:
-    if isinstance(error, catalog.InvalidValue):
-        return bad_request(error.field, error.problem)
-    if isinstance(error, domain.InvalidEvent):
-        answer = too_large if isinstance(error, domain.EventTooLarge) else bad_request
-        return answer("body" if error.field == "input" else error.field, error.reason)
-    if isinstance(error, InvalidCursor):
-        return bad_request("cursor", str(error).removeprefix("cursor: "))
-    if isinstance(error, catalog.NotFound):
-        return not_found(_PATH_PARAMS.get(error.noun, error.noun), error.noun)
-    if isinstance(error, EventNotFound | emit.EventNotFound):
-        return not_found("event_id", "event or delivery")
-    if isinstance(error, emit.IdempotencyConflict):
-        return ApiError(409, str(error), (Fault("Idempotency-Key", str(error)),))
-    if isinstance(error, AttemptImminent):
-        return ApiError(425, str(error))
-    if isinstance(
-        error, catalog.Conflict | AlreadyEnded | Held | NotRedeliverable | NothingSelected
-    ):
-        return ApiError(409, str(error))
-    if isinstance(error, emit.InvalidEvent):
-        field_name, _, msg = str(error).partition(": ")
-        answer = too_large if isinstance(error, EventTooLarge) else bad_request
-        return answer(field_name, msg)
-    if isinstance(error, catalog.CatalogUnavailable):
-        return unavailable("the catalog's database can't be reached now: try again")
-    if isinstance(error, emit.CannotDecode):
-        return ApiError(503, f"the event can't be read here: {error}")
-    if isinstance(error, emit.NotAccepted) and isinstance(error.__cause__, NotConnected):
-        return unavailable("no Temporal server answers, so the event is not stored: send it again")
-    if isinstance(error, emit.InvalidSetup):
-        return ApiError(
-            503,
-            "the server is set up in a way that Temporal accepts no events from it, so the event "
-            "is not stored. Keep it until the server is fixed; its log says what is wrong",
-        )
-    if isinstance(error, emit.NotAccepted):
-        return unavailable("Temporal did not accept the event: try again")
-    if temporal_is_unavailable(error):
-        return unavailable("Temporal can't be asked now: try again")
+    for kind in type(error).__mro__:
+        if kind in _ANSWERS:
+            return _ANSWERS[kind](error)
     return None
 
 
@@ -183,3 +139,67 @@ def _invalid_parameters(error: RequestValidationError) -> ApiError:
     faults = tuple(Fault(str(found["loc"][-1]), problem(found)) for found in error.errors())
     first = faults[0]
     return ApiError(400, f"{first.param}: {first.msg}", faults)
+
+
+def _of_a_field(error: Exception) -> ApiError:
+    """Answer an error whose text begins with the field at fault."""
+    name, _, msg = str(error).partition(": ")
+    answer = too_large if isinstance(error, domain.EventTooLarge | EventTooLarge) else bad_request
+    return answer("body" if name == "input" else name, msg)
+
+
+def _conflict(error: Exception) -> ApiError:
+    return ApiError(409, str(error))
+
+
+def _not_accepted(error: emit.NotAccepted) -> ApiError:
+    if isinstance(error.__cause__, NotConnected):
+        return unavailable("no Temporal server answers, so the event is not stored: send it again")
+    return unavailable("Temporal did not accept the event: try again")
+
+
+def _of_temporal(error: RPCError) -> ApiError | None:
+    if temporal_is_unavailable(error):
+        return unavailable("Temporal can't be asked now: try again")
+    return None
+
+
+# By the class of the error, or the nearest that it is derived from.
+_ANSWERS: dict[type, Callable[[Any], ApiError | None]] = {
+    ApiError: lambda error: error,
+    RequestValidationError: _invalid_parameters,
+    HTTPException: lambda error: ApiError(
+        error.status_code, str(error.detail), headers=dict(error.headers or {})
+    ),
+    catalog.InvalidValue: _of_a_field,
+    domain.InvalidEvent: _of_a_field,
+    emit.InvalidEvent: _of_a_field,
+    InvalidCursor: _of_a_field,
+    InvalidSelection: _of_a_field,
+    catalog.NotFound: lambda error: not_found(
+        _PATH_PARAMS.get(error.noun, error.noun), error.noun
+    ),
+    EventNotFound: lambda _: not_found("event_id", "event or delivery"),
+    emit.EventNotFound: lambda _: not_found("event_id", "event or delivery"),
+    RedeliveryNotFound: lambda _: not_found("redelivery_id", "redelivery"),
+    emit.IdempotencyConflict: lambda error: ApiError(
+        409, str(error), (Fault("Idempotency-Key", str(error)),)
+    ),
+    catalog.Conflict: _conflict,
+    AlreadyEnded: _conflict,
+    Held: _conflict,
+    NotRedeliverable: _conflict,
+    NothingSelected: _conflict,
+    AttemptImminent: lambda error: ApiError(425, str(error)),
+    catalog.CatalogUnavailable: lambda _: unavailable(
+        "the catalog's database can't be reached now: try again"
+    ),
+    emit.CannotDecode: lambda error: ApiError(503, f"the event can't be read here: {error}"),
+    emit.InvalidSetup: lambda _: ApiError(
+        503,
+        "the server is set up in a way that Temporal accepts no events from it, so the event "
+        "is not stored. Keep it until the server is fixed; its log says what is wrong",
+    ),
+    emit.NotAccepted: _not_accepted,
+    RPCError: _of_temporal,
+}

@@ -10,19 +10,12 @@ import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 FAILURES = 20
 PER_SECONDS = 60.0
 
 # So many sources are remembered; the one seen longest ago is forgotten.
 _MOST = 10_000
-
-
-@dataclass
-class _Bucket:
-    left: float
-    filled_at: float
 
 
 class FailedAttempts:
@@ -35,32 +28,23 @@ class FailedAttempts:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._failures = failures
-        self._rate = failures / per_seconds
+        self._per_seconds = per_seconds
+        self._each = per_seconds / failures
         self._clock = clock
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self._all_back_at: OrderedDict[str, float] = OrderedDict()
 
     def failed(self, source: str) -> float:
         """Count a wrong answer; returns the seconds that its source has to wait, 0 while few.
 
         `source` is an address, or whatever else is guessed at.
         """
-        name = _network(source)
-        bucket = self._buckets.get(name) or _Bucket(self._failures, self._clock())
-        self._buckets[name] = bucket
-        self._buckets.move_to_end(name)
-        if len(self._buckets) > _MOST:
-            self._buckets.popitem(last=False)
-        self._refill(bucket)
-        if bucket.left < 1:
-            return (1 - bucket.left) / self._rate
-        bucket.left -= 1
-        return 0.0
-
-    def _refill(self, bucket: _Bucket) -> None:
-        now = self._clock()
-        bucket.left = min(bucket.left + (now - bucket.filled_at) * self._rate, self._failures)
-        bucket.filled_at = now
+        name, now = _network(source), self._clock()
+        all_back_at = max(self._all_back_at.pop(name, now), now)
+        wait = max(all_back_at + self._each - now - self._per_seconds, 0.0)
+        self._all_back_at[name] = all_back_at if wait else all_back_at + self._each
+        if len(self._all_back_at) > _MOST:
+            self._all_back_at.popitem(last=False)
+        return wait
 
 
 def _network(address: str) -> str:

@@ -28,6 +28,10 @@ class InvalidToken(Exception):
     """The message says what is wrong with the token; it repeats nothing of it."""
 
 
+class NamesNoKey(InvalidToken):
+    """The token names no access key, so it is no guess at one."""
+
+
 async def verify_token(
     token: str, machine_key: Callable[[str], Awaitable[MachineCaller]]
 ) -> MachineCaller:
@@ -53,30 +57,30 @@ async def verify_token(
     return caller
 
 
-def claimed_access_key(token: str) -> str:
-    """The access key that a token names, nothing of it verified; empty when it names none."""
-    try:
-        return _access_key(token)
-    except InvalidToken:
-        return ""
-
-
 # One sentence for both, so that nobody learns which access keys there are.
 _UNKNOWN = "the token's key is unknown or revoked, or its signature does not fit"
+
+_PROBLEMS: dict[type[Exception], str] = {
+    jwt.InvalidSignatureError: _UNKNOWN,
+    jwt.ExpiredSignatureError: "the token has expired: make a new one for each request",
+    jwt.ImmatureSignatureError: "the token is from the future: check the clock",
+    jwt.InvalidIssuerError: f"the token's iss must be {ISSUER}<access key>",
+    jwt.InvalidAudienceError: f"the token's aud must be {AUDIENCE}",
+}
 
 
 def _access_key(token: str) -> str:
     if len(token) > LONGEST_TOKEN:
-        raise InvalidToken(f"the token has more than {LONGEST_TOKEN} characters")
+        raise NamesNoKey(f"the token has more than {LONGEST_TOKEN} characters")
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.InvalidTokenError, ValueError, RecursionError):
-        raise InvalidToken("the token is no JWT") from None
+        raise NamesNoKey("the token is no JWT") from None
     if header.get("alg") != ALGORITHM:
-        raise InvalidToken(f"the token must be signed with {ALGORITHM}")
+        raise NamesNoKey(f"the token must be signed with {ALGORITHM}")
     access_key = header.get("kid")
     if not isinstance(access_key, str) or not ACCESS_KEY.fullmatch(access_key):
-        raise InvalidToken("the token's header must name the access key as kid")
+        raise NamesNoKey("the token's header must name the access key as kid")
     return access_key
 
 
@@ -92,20 +96,10 @@ def _claims(token: str, access_key: str, secret: str) -> dict[str, Any]:
             leeway=SKEW_SECONDS,
             options={"require": ["iss", "aud", "org", "iat", "exp"], "strict_aud": True},
         )
-    except jwt.InvalidSignatureError:
-        raise InvalidToken(_UNKNOWN) from None
-    except jwt.ExpiredSignatureError:
-        raise InvalidToken("the token has expired: make a new one for each request") from None
-    except jwt.ImmatureSignatureError:
-        raise InvalidToken("the token is from the future: check the clock") from None
     except jwt.MissingRequiredClaimError as err:
         raise InvalidToken(f"the token lacks the claim {err.claim}") from None
-    except jwt.InvalidIssuerError:
-        raise InvalidToken(f"the token's iss must be {ISSUER}<access key>") from None
-    except jwt.InvalidAudienceError:
-        raise InvalidToken(f"the token's aud must be {AUDIENCE}") from None
-    except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError):
-        raise InvalidToken("the token can't be read") from None
+    except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError) as err:
+        raise InvalidToken(_PROBLEMS.get(type(err), "the token can't be read")) from None
     for name in ("iat", "exp"):
         if isinstance(claims[name], bool) or not isinstance(claims[name], int | float):
             raise InvalidToken(f"the token's {name} must be a number of seconds")
