@@ -29,7 +29,8 @@ from starter.api.errors import (
 from starter.api.parts import Parts
 from starter.api.quotas import QuotaCheck
 from starter.api.schemas.events import EventInput
-from starter.shapes import moment
+from starter.api.time_limit import time_limit
+from starter.shapes import JsonObject, moment
 
 MOST_EVENTS = 100
 ACCEPT_SECONDS = 4.0  # Meshes' clients give up after 5
@@ -37,8 +38,6 @@ BATCH_SECONDS = 10.0
 AT_ONCE = 10
 
 _NIL = "00000000-0000-0000-0000-000000000000"
-
-JsonObject = dict[str, Any]
 
 log = structlog.get_logger("starter.api")
 
@@ -71,7 +70,8 @@ class Accepting:
         """
         event = await self._read(value, caller)
         await self._quotas.count(caller, [event.workspace], size)
-        return await _within(ACCEPT_SECONDS, self._start(event, caller, key))
+        async with time_limit(ACCEPT_SECONDS, _no_answer()):
+            return await self._start(event, caller, key)
 
     async def many(self, value: JsonValue, caller: Caller, key: str | None, size: int) -> list[Any]:
         """Accept a batch; answers in its order with created events and, for others, `ApiError`s.
@@ -90,13 +90,8 @@ class Accepting:
         events = [event for event in read if isinstance(event, NewEvent)]
         await self._quotas.count(caller, [event.workspace for event in events], size)
         batch = _Batch(key, value) if key is not None else None
-        try:
-            async with asyncio.timeout(BATCH_SECONDS) as limit:
-                started = await self._start_all(events, caller, batch)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise _no_answer() from None
+        async with time_limit(BATCH_SECONDS, _no_answer()):
+            started = await self._start_all(events, caller, batch)
         if events and all(isinstance(one, NotAccepted | InvalidSetup) for one in started):
             raise started[0]
         results = iter(started)
@@ -239,17 +234,6 @@ def _created(event: NewEvent, handle: EventHandle, caller: Caller) -> JsonObject
 
 def _result(result: JsonObject | Exception) -> JsonObject | ApiError:
     return (as_api_error(result) or _no_answer()) if isinstance(result, Exception) else result
-
-
-async def _within(seconds: float, starting: Any) -> JsonObject:
-    try:
-        async with asyncio.timeout(seconds) as limit:
-            created: JsonObject = await starting
-            return created
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise _no_answer() from None
 
 
 def _no_answer() -> ApiError:

@@ -176,9 +176,7 @@ _ANSWERS: dict[type, Callable[[Any], ApiError | None]] = {
     emit.InvalidEvent: _of_a_field,
     InvalidCursor: _of_a_field,
     InvalidSelection: _of_a_field,
-    catalog.NotFound: lambda error: not_found(
-        _PATH_PARAMS.get(error.noun, error.noun), error.noun
-    ),
+    catalog.NotFound: lambda error: not_found(_PATH_PARAMS.get(error.noun, error.noun), error.noun),
     EventNotFound: lambda _: not_found("event_id", "event or delivery"),
     emit.EventNotFound: lambda _: not_found("event_id", "event or delivery"),
     RedeliveryNotFound: lambda _: not_found("redelivery_id", "redelivery"),

@@ -19,7 +19,6 @@ class Example:
     request: Any = None
 
 
-FIELDS = field_objects(BY_TYPE["customer_io"])
 WORKSPACE = "3f8e1c52-6b0d-4f1a-9c37-5d2e8a4b7c61"
 CONNECTION = "b5b9f0f4-4f4e-4f0c-8d4b-0a2f6c1d9e73"
 RULE = "9d3a7c1e-2b64-4c8f-a1d5-7e0f3b9c6a28"
@@ -227,7 +226,7 @@ MAPPING = {
         "integration_type": "customer_io",
         "name": "Default mapping",
         "schema": SCHEMA,
-        "catalog_version": catalog_version(FIELDS),
+        "catalog_version": catalog_version(BY_TYPE["customer_io"]),
         "created_by": KEY,
         **STAMPS,
     },
@@ -237,11 +236,11 @@ FIELD_CATALOG = {
     "workspace_id": WORKSPACE,
     "connection_id": CONNECTION,
     "integration_type": "customer_io",
-    "catalog_version": catalog_version(FIELDS),
+    "catalog_version": catalog_version(BY_TYPE["customer_io"]),
     "refreshed_at": AT,
     "created_by": KEY,
     **STAMPS,
-    "fields": FIELDS,
+    "fields": field_objects(BY_TYPE["customer_io"]),
 }
 RETRY_POLICY = {
     "backoff": {"first_seconds": 1, "factor": 2, "longest_seconds": 900, "jitter": 0.2},

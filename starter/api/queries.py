@@ -1,4 +1,4 @@
-"""Query parameters that several lists share."""
+"""What several lists share: their parameters, and a page as it is shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Annotated, Any
 from fastapi import Path, Query
 from pydantic import BeforeValidator
 
-LARGEST_LIMIT = 200
+from catalog.paging import DEFAULT_LIMIT as DEFAULT_LIMIT
+from catalog.paging import LARGEST_LIMIT
+from starter.shapes import JsonObject
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
@@ -27,11 +29,16 @@ Cursor = Annotated[
     str | None,
     Query(max_length=500, description="`next_cursor` of the page before; absent: the first page."),
 ]
-DEFAULT_LIMIT = 50
+PathId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
 
-WorkspaceId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
-ConnectionId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
-KeyId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
-RuleId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
-EventId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
-AttemptId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
+
+def page_object(
+    records: list[JsonObject], limit: int, next_cursor: str | None = None
+) -> JsonObject:
+    """As `Page` describes it."""
+    return {
+        "count": len(records),
+        "limit": limit,
+        "next_cursor": next_cursor,
+        "records": records,
+    }

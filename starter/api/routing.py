@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Security
+from fastapi import APIRouter, Depends, Security
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.requests import Request
 from starlette.responses import Response
 
 from starter.api.auth import PUBLISHABLE_HEADER, Authentication, Caller
+from starter.api.parts import Parts
+from starter.api.queries import PathId
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -39,23 +41,20 @@ class ManagementRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def authenticated(request: Request) -> Response:
-            request.state.caller = await authentication(request).machine(request)
+            request.state.caller = await self.caller(request)
             return await handle(request)
 
         return authenticated
 
+    async def caller(self, request: Request) -> Caller:
+        return await authentication(request).machine(request)
 
-class IngestionRoute(APIRoute):
+
+class IngestionRoute(ManagementRoute):
     """Needs a publishable key or a machine token."""
 
-    def get_route_handler(self) -> Handler:
-        handle = super().get_route_handler()
-
-        async def authenticated(request: Request) -> Response:
-            request.state.caller = await authentication(request).any_key(request)
-            return await handle(request)
-
-        return authenticated
+    async def caller(self, request: Request) -> Caller:
+        return await authentication(request).any_key(request)
 
 
 def management_router(tag: str) -> APIRouter:
@@ -80,8 +79,28 @@ def caller_of(request: Request) -> Caller:
     return found
 
 
-def organisation_of(request: Request) -> str:
+# What the functions of routes ask for by the types of their parameters.
+
+
+async def _parts(request: Request) -> Parts:
+    found: Parts = request.app.state.parts
+    return found
+
+
+async def _organisation(request: Request) -> str:
     """Of a management call, which a machine key makes."""
     organisation = caller_of(request).organisation
     assert organisation is not None
     return organisation
+
+
+async def _own_workspace(request: Request, workspace_id: PathId) -> str:
+    """Raises `ApiError` 404 for one that isn't the caller's."""
+    return await authentication(request).require_workspace(
+        caller_of(request), workspace_id, "workspace_id"
+    )
+
+
+ApiParts = Annotated[Parts, Depends(_parts)]
+Organisation = Annotated[str, Depends(_organisation)]
+OwnWorkspace = Annotated[str, Depends(_own_workspace)]

@@ -9,7 +9,6 @@ from fastapi import Request
 from starlette.responses import JSONResponse
 
 from catalog.connections import Connection as Stored
-from catalog.connections import Connections
 from catalog.paging import Page as Found
 from delivery.text import kind
 from destinations.registry import BY_TYPE
@@ -19,8 +18,14 @@ from starter.api.connection_changes import tell_held
 from starter.api.describing import body_of, errors
 from starter.api.errors import bad_request
 from starter.api.parts import Parts
-from starter.api.queries import DEFAULT_LIMIT, ConnectionId, Cursor, Limit, WorkspaceId
-from starter.api.routing import authentication, caller_of, management_router, organisation_of
+from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
+from starter.api.routing import (
+    ApiParts,
+    Organisation,
+    OwnWorkspace,
+    caller_of,
+    management_router,
+)
 from starter.api.schemas.management import (
     ChangedConnection,
     Connection,
@@ -44,9 +49,12 @@ router = management_router("Connections")
     responses=errors(400),
 )
 async def list_connections(
-    request: Request, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    parts: ApiParts,
+    organisation: Organisation,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
 ) -> Any:
-    found = await _connections(request).list(organisation_of(request), limit=limit, cursor=cursor)
+    found = await parts.catalog.connections.list(organisation, limit=limit, cursor=cursor)
     return _page(found, limit)
 
 
@@ -58,16 +66,14 @@ async def list_connections(
     responses=errors(400, 404),
 )
 async def list_workspace_connections(
-    request: Request,
-    workspace_id: WorkspaceId,
+    parts: ApiParts,
+    organisation: Organisation,
+    own: OwnWorkspace,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Any:
-    own = await authentication(request).require_workspace(
-        caller_of(request), workspace_id, "workspace_id"
-    )
-    found = await _connections(request).list(
-        organisation_of(request), workspace=own, limit=limit, cursor=cursor
+    found = await parts.catalog.connections.list(
+        organisation, workspace=own, limit=limit, cursor=cursor
     )
     return _page(found, limit)
 
@@ -80,16 +86,16 @@ async def list_workspace_connections(
     responses=errors(400, 404, 413),
     openapi_extra=body_of(ConnectionInput),
 )
-async def create_connection(request: Request) -> Any:
+async def create_connection(request: Request, parts: ApiParts, organisation: Organisation) -> Any:
     """Secrets are encrypted. Only webhooks are tried, by a test message; a wrong secret of another
     destination is found by the first delivery.
     """
     given = await read_model(request, ConnectionInput)
     fields = _fields(given.type, given.metadata)
     if not given.skip_test:
-        await _test(request, given.type, fields)
-    made = await _connections(request).create(
-        organisation_of(request),
+        await _test(parts, given.type, fields)
+    made = await parts.catalog.connections.create(
+        organisation,
         workspace=given.workspace,
         type=given.type,
         name=given.name,
@@ -107,10 +113,8 @@ async def create_connection(request: Request) -> Any:
     summary="One connection",
     responses=errors(404),
 )
-async def get_connection(request: Request, connection_id: ConnectionId) -> Any:
-    return connection_object(
-        await _connections(request).get(organisation_of(request), connection_id)
-    )
+async def get_connection(parts: ApiParts, organisation: Organisation, connection_id: PathId) -> Any:
+    return connection_object(await parts.catalog.connections.get(organisation, connection_id))
 
 
 @router.put(
@@ -121,25 +125,27 @@ async def get_connection(request: Request, connection_id: ConnectionId) -> Any:
     responses=errors(400, 404, 413),
     openapi_extra=body_of(ChangedConnection),
 )
-async def update_connection(request: Request, connection_id: ConnectionId) -> Any:
+async def update_connection(
+    request: Request, parts: ApiParts, organisation: Organisation, connection_id: PathId
+) -> Any:
     """Fields that are left out stay as they are; an empty one is cleared.
 
     A new secret or setting is used by the next attempt, makes a connection active again that was
     inactive because the former secret was refused, and lets its held deliveries go on.
     """
     given = await read_model(request, ChangedConnection)
-    stored = await _connections(request).get(organisation_of(request), connection_id)
+    stored = await parts.catalog.connections.get(organisation, connection_id)
     fields = _fields(stored.type, given.metadata)
     if not given.skip_test:
-        await _test(request, stored.type, fields, stored)
-    changed = await _connections(request).update(
-        organisation_of(request),
+        await _test(parts, stored.type, fields, stored)
+    changed = await parts.catalog.connections.update(
+        organisation,
         connection_id,
         name=given.name,
         fields=fields,
         hidden=given.hidden,
     )
-    told = not changed.active or await tell_held(request.app.state.parts, changed)
+    told = not changed.active or await tell_held(parts, changed)
     return {**connection_object(changed), **_warnings(told, "go on")}
 
 
@@ -151,15 +157,12 @@ async def update_connection(request: Request, connection_id: ConnectionId) -> An
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(DeleteConnection, required=False),
 )
-async def delete_connection(request: Request, connection_id: ConnectionId) -> Any:
+async def delete_connection(
+    request: Request, parts: ApiParts, organisation: Organisation, connection_id: PathId
+) -> Any:
     """409: it has active rules, and `force_delete` isn't set. Open deliveries fail."""
     given = await read_model(request, DeleteConnection)
-    gone, told = await delete_and_tell(
-        request.app.state.parts,
-        organisation_of(request),
-        connection_id,
-        force=given.force_delete,
-    )
+    gone, told = await delete_and_tell(parts, organisation, connection_id, force=given.force_delete)
     return {"id": gone.id, "type": gone.type, **_warnings(told, "fail")}
 
 
@@ -170,11 +173,11 @@ async def delete_connection(request: Request, connection_id: ConnectionId) -> An
     summary="Hold a connection's deliveries",
     responses=errors(404, 409),
 )
-async def pause_connection(request: Request, connection_id: ConnectionId) -> Any:
+async def pause_connection(
+    parts: ApiParts, organisation: Organisation, connection_id: PathId
+) -> Any:
     """No request is made until it is resumed; events are accepted and wait."""
-    return connection_object(
-        await _connections(request).pause(organisation_of(request), connection_id)
-    )
+    return connection_object(await parts.catalog.connections.pause(organisation, connection_id))
 
 
 @router.post(
@@ -184,10 +187,12 @@ async def pause_connection(request: Request, connection_id: ConnectionId) -> Any
     summary="Let a connection deliver again",
     responses=errors(404),
 )
-async def resume_connection(request: Request, connection_id: ConnectionId) -> Any:
+async def resume_connection(
+    parts: ApiParts, organisation: Organisation, connection_id: PathId
+) -> Any:
     """Whether it was paused or inactive. Held deliveries go on at once, or `warnings` says when."""
-    resumed = await _connections(request).resume(organisation_of(request), connection_id)
-    told = await tell_held(request.app.state.parts, resumed)
+    resumed = await parts.catalog.connections.resume(organisation, connection_id)
+    told = await tell_held(parts, resumed)
     return {**connection_object(resumed), **_warnings(told, "go on")}
 
 
@@ -197,9 +202,11 @@ async def resume_connection(request: Request, connection_id: ConnectionId) -> An
     summary="Live data of the integration's actions",
     responses=errors(404),
 )
-async def get_connection_actions(request: Request, connection_id: ConnectionId) -> Any:
+async def get_connection_actions(
+    parts: ApiParts, organisation: Organisation, connection_id: PathId
+) -> Any:
     """None has any yet: no lists or tags to choose from."""
-    found = await _connections(request).get(organisation_of(request), connection_id)
+    found = await parts.catalog.connections.get(organisation, connection_id)
     return {action.key: {} for action in BY_TYPE[found.type].actions}
 
 
@@ -214,16 +221,10 @@ def _fields(type: str, metadata: Mapping[str, Any]) -> dict[str, str]:
 
 
 async def _test(
-    request: Request, type: str, fields: Mapping[str, str], stored: Stored | None = None
+    parts: Parts, type: str, fields: Mapping[str, str], stored: Stored | None = None
 ) -> None:
-    parts: Parts = request.app.state.parts
     if failure := await failed_test(parts.clients, parts.catalog, type, fields, stored):
         raise bad_request("metadata", f"{failure}; set skip_test to save it all the same")
-
-
-def _connections(request: Request) -> Connections:
-    found: Connections = request.app.state.parts.catalog.connections
-    return found
 
 
 def _warnings(told: bool, will: str) -> dict[str, Any]:
@@ -239,9 +240,4 @@ def _warnings(told: bool, will: str) -> dict[str, Any]:
 
 
 def _page(found: Found[Stored], limit: int) -> dict[str, Any]:
-    return {
-        "count": len(found.records),
-        "limit": limit,
-        "next_cursor": found.next_cursor,
-        "records": [connection_object(connection) for connection in found.records],
-    }
+    return page_object([connection_object(one) for one in found.records], limit, found.next_cursor)

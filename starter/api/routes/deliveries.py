@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from fastapi import Request
+from pydantic import TypeAdapter, ValidationError
 
 from delivery.attempt import Attempt as Made
 from delivery.cursor import InvalidCursor, read_cursor, write_cursor
-from delivery.delivery_log import CallLog, DeliveryLog
+from delivery.delivery_log import DeliveryLog
 from delivery.result import Status
 from eventlog.log import EventLog
 from operations.redelivery import redeliver
@@ -23,11 +19,12 @@ from operations.steering import cancel_delivery as cancel_in_engine
 from starter.api.describing import errors
 from starter.api.errors import not_found, unavailable
 from starter.api.parts import Parts
-from starter.api.queries import DEFAULT_LIMIT, AttemptId, Cursor, EventId, Limit, RuleId
+from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
 from starter.api.reading import OwnEvent, read_own_event, wait_for_end
-from starter.api.routing import management_router, organisation_of
+from starter.api.routing import ApiParts, Organisation, management_router
 from starter.api.schemas.events import Attempt, AttemptPage, ResponseDetails, RuleEvent
-from starter.shapes import moment, rule_event_object
+from starter.api.time_limit import time_limit
+from starter.shapes import JsonObject, moment, rule_event_object
 
 # A worker takes a cancellation at once, or after the request in flight: 10 seconds at most.
 CANCEL_SECONDS = 15.0
@@ -44,24 +41,25 @@ router = management_router("Deliveries")
     summary="Make the next attempt now",
     responses=errors(404, 409, 425),
 )
-async def retry_delivery(request: Request, event_id: EventId, rule_id: RuleId) -> Any:
+async def retry_delivery(
+    parts: ApiParts, organisation: Organisation, event_id: PathId, rule_id: PathId
+) -> Any:
     """Bring a waiting delivery's next attempt forward, or deliver again one that has failed.
 
     Earlier attempts stay on record. 425: an attempt is in flight, or due within 5 seconds. 409: it
     was delivered or canceled, waits for its connection, or others of its event are still open.
     """
-    own, delivery = await _own_delivery(request, event_id, rule_id)
-    parts: Parts = request.app.state.parts
+    own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
     client = parts.client
     if own.open and own.log.status in ENDED:
         # All its deliveries have ended, and so will the run, with its next task.
         await wait_for_end(client, own.log, CLOSING_SECONDS)
-        own, delivery = await _own_delivery(request, event_id, rule_id)
+        own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
     if own.open:
         await bring_forward(client, own.log.event_id, delivery.rule, task_queue=parts.task_queue)
     else:
         await redeliver(client, own.log.event_id, rules=[delivery.rule])
-    return await _delivery_view(request, event_id, rule_id)
+    return await _delivery_object(parts, organisation, event_id, rule_id)
 
 
 @router.post(
@@ -71,18 +69,15 @@ async def retry_delivery(request: Request, event_id: EventId, rule_id: RuleId) -
     summary="Cancel one rule's delivery",
     responses=errors(404, 409),
 )
-async def cancel_delivery(request: Request, event_id: EventId, rule_id: RuleId) -> Any:
+async def cancel_delivery(
+    parts: ApiParts, organisation: Organisation, event_id: PathId, rule_id: PathId
+) -> Any:
     """A request in flight finishes and is recorded; no new one is made."""
-    own, delivery = await _own_delivery(request, event_id, rule_id)
-    client = request.app.state.parts.client
-    try:
-        async with asyncio.timeout(CANCEL_SECONDS) as limit:
-            await cancel_in_engine(client, own.log.event_id, delivery.rule)
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise unavailable("no worker has taken the cancellation in time: try again") from None
-    return await _delivery_view(request, event_id, rule_id)
+    own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
+    too_late = unavailable("no worker has taken the cancellation in time: try again")
+    async with time_limit(CANCEL_SECONDS, too_late):
+        await cancel_in_engine(parts.client, own.log.event_id, delivery.rule)
+    return await _delivery_object(parts, organisation, event_id, rule_id)
 
 
 @router.get(
@@ -93,24 +88,21 @@ async def cancel_delivery(request: Request, event_id: EventId, rule_id: RuleId) 
     responses=errors(400, 404),
 )
 async def list_attempts(
-    request: Request,
-    event_id: EventId,
-    rule_id: RuleId,
+    parts: ApiParts,
+    organisation: Organisation,
+    event_id: PathId,
+    rule_id: PathId,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Any:
     """Of each call the first 10 and the last 40 are kept; `left_out` counts those between."""
-    own, delivery = await _own_delivery(request, event_id, rule_id)
-    after = _Place.decode(cursor) if cursor is not None else None
-    made = [one for one in _made(own.log, delivery) if after is None or one.place > after]
-    shown = made[:limit]
-    return {
-        "count": len(shown),
-        "limit": limit,
-        "next_cursor": shown[-1].place.encode() if len(made) > limit else None,
-        "records": [one.view() for one in shown],
-        "left_out": sum(call.attempts_left_out for call in _calls(delivery)),
-    }
+    own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
+    after = _place_of(cursor) if cursor is not None else None
+    made = [one for one in _made(delivery) if after is None or _place(one) > after]
+    shown = [_attempt_object(own.log, delivery, one) for one in made[:limit]]
+    next_cursor = _cursor(made[limit - 1]) if len(made) > limit else None
+    left_out = sum(call.attempts_left_out for call in delivery.calls)
+    return {**page_object(shown, limit, next_cursor), "left_out": left_out}
 
 
 @router.get(
@@ -121,9 +113,14 @@ async def list_attempts(
     responses=errors(404),
 )
 async def get_attempt(
-    request: Request, event_id: EventId, rule_id: RuleId, attempt_id: AttemptId
+    parts: ApiParts,
+    organisation: Organisation,
+    event_id: PathId,
+    rule_id: PathId,
+    attempt_id: PathId,
 ) -> Any:
-    return (await _own_attempt(request, event_id, rule_id, attempt_id)).view()
+    own = await _own_attempt(parts, organisation, event_id, rule_id, attempt_id)
+    return _attempt_object(*own)
 
 
 @router.get(
@@ -134,128 +131,102 @@ async def get_attempt(
     responses=errors(404),
 )
 async def get_response_details(
-    request: Request, event_id: EventId, rule_id: RuleId, attempt_id: AttemptId
+    parts: ApiParts,
+    organisation: Organisation,
+    event_id: PathId,
+    rule_id: PathId,
+    attempt_id: PathId,
 ) -> Any:
-    return (await _own_attempt(request, event_id, rule_id, attempt_id)).details()
+    log, delivery, attempt = await _own_attempt(parts, organisation, event_id, rule_id, attempt_id)
+    # Byte-identical on every attempt of a call.
+    request = next(call.request for call in delivery.calls if call.call == attempt.call)
+    response = None
+    if attempt.status_code is not None:
+        response = {"status_code": attempt.status_code, "body": attempt.response_excerpt or ""}
+    return {
+        "attempt_id": _attempt_id(log, delivery, attempt),
+        "outcome_code": attempt.outcome_code,
+        "message": attempt.message,
+        "request": {"body": request},
+        "response": response,
+    }
 
 
-@dataclass(frozen=True, order=True)
-class _Place:
-    """Where an attempt stands in the list: what comes later never stands before it."""
-
-    started_at: str
-    call: str
-    number: int
-
-    def encode(self) -> str:
-        parts = [self.started_at, self.call, self.number]
-        return write_cursor(json.dumps(parts, separators=(",", ":")))
-
-    @classmethod
-    def decode(cls, token: str) -> _Place:
-        """Raises `InvalidCursor`."""
-        try:
-            started_at, call, number = json.loads(read_cursor(token))
-        except (ValueError, TypeError, RecursionError):
-            raise InvalidCursor from None
-        place = cls(started_at, call, number)
-        if not isinstance(started_at, str) or not isinstance(call, str):
-            raise InvalidCursor
-        if not isinstance(number, int) or place.encode() != token:
-            raise InvalidCursor
-        return place
+# When an attempt was made, its call and number. What comes later never stands before it.
+Place = tuple[str, str, int]
+_PLACE = TypeAdapter(Place)
 
 
-@dataclass(frozen=True)
-class _OwnAttempt:
-    event_id: str
-    delivery: DeliveryLog
-    call: CallLog
-    attempt: Made
-
-    @property
-    def id(self) -> str:
-        """A UUID made of event, rule, call and number: the same each time."""
-        name = f"{self.delivery.rule}|{self.attempt.call}|{self.attempt.number}"
-        return str(uuid.uuid5(uuid.UUID(self.event_id), name))
-
-    @property
-    def place(self) -> _Place:
-        return _Place(self.attempt.started_at.isoformat(), self.attempt.call, self.attempt.number)
-
-    def view(self) -> Mapping[str, Any]:
-        attempt = self.attempt
-        ended_at = attempt.started_at + timedelta(milliseconds=attempt.duration_ms)
-        view: dict[str, Any] = {
-            "id": self.id,
-            "attempt_id": self.id,
-            "event_id": self.event_id,
-            "rule": self.delivery.rule,
-            "connection": self.delivery.connection,
-            "call": attempt.call,
-            "number": attempt.number,
-            "started_at": moment(attempt.started_at),
-            "completed_at": moment(ended_at),
-            "duration_ms": attempt.duration_ms,
-            "outcome_code": attempt.outcome_code,
-            "request_made": True if attempt.status_code else attempt.request_made,
-            "message": attempt.message,
-        }
-        if attempt.status_code is not None:
-            view["status_code"] = attempt.status_code
-        if attempt.next_attempt_at is not None:
-            view["next_attempt_at"] = moment(attempt.next_attempt_at)
-        return view
-
-    def details(self) -> Mapping[str, Any]:
-        attempt = self.attempt
-        response = None
-        if attempt.status_code is not None:
-            response = {
-                "status_code": attempt.status_code,
-                "body": attempt.response_excerpt or "",
-            }
-        return {
-            "attempt_id": self.id,
-            "outcome_code": attempt.outcome_code,
-            "message": attempt.message,
-            # Byte-identical on every attempt of a call.
-            "request": {"body": self.call.request},
-            "response": response,
-        }
+def _place(attempt: Made) -> Place:
+    return attempt.started_at.isoformat(), attempt.call, attempt.number
 
 
-def _made(log: EventLog, delivery: DeliveryLog) -> list[_OwnAttempt]:
-    made = [
-        _OwnAttempt(log.event_id, delivery, call, attempt)
-        for call in _calls(delivery)
-        for attempt in call.attempts
-    ]
-    return sorted(made, key=lambda one: one.place)
+def _cursor(attempt: Made) -> str:
+    return write_cursor(_PLACE.dump_json(_place(attempt)).decode())
 
 
-def _calls(delivery: DeliveryLog) -> list[CallLog]:
-    return list(delivery.calls)
+def _place_of(cursor: str) -> Place:
+    """Raises `InvalidCursor`."""
+    try:
+        return _PLACE.validate_json(read_cursor(cursor), strict=True)
+    except ValidationError:
+        raise InvalidCursor from None
+
+
+def _made(delivery: DeliveryLog) -> list[Made]:
+    return sorted((made for call in delivery.calls for made in call.attempts), key=_place)
+
+
+def _attempt_id(log: EventLog, delivery: DeliveryLog, attempt: Made) -> str:
+    """A UUID made of event, rule, call and number: the same each time."""
+    name = f"{delivery.rule}|{attempt.call}|{attempt.number}"
+    return str(uuid.uuid5(uuid.UUID(log.event_id), name))
+
+
+def _attempt_object(log: EventLog, delivery: DeliveryLog, attempt: Made) -> JsonObject:
+    id = _attempt_id(log, delivery, attempt)
+    ended_at = attempt.started_at + timedelta(milliseconds=attempt.duration_ms)
+    shown: JsonObject = {
+        "id": id,
+        "attempt_id": id,
+        "event_id": log.event_id,
+        "rule": delivery.rule,
+        "connection": delivery.connection,
+        "call": attempt.call,
+        "number": attempt.number,
+        "started_at": moment(attempt.started_at),
+        "completed_at": moment(ended_at),
+        "duration_ms": attempt.duration_ms,
+        "outcome_code": attempt.outcome_code,
+        "request_made": True if attempt.status_code else attempt.request_made,
+        "message": attempt.message,
+    }
+    if attempt.status_code is not None:
+        shown["status_code"] = attempt.status_code
+    if attempt.next_attempt_at is not None:
+        shown["next_attempt_at"] = moment(attempt.next_attempt_at)
+    return shown
 
 
 async def _own_delivery(
-    request: Request, event_id: str, rule_id: str
+    parts: Parts, organisation: str, event_id: str, rule_id: str
 ) -> tuple[OwnEvent, DeliveryLog]:
-    parts: Parts = request.app.state.parts
-    own = await read_own_event(parts, organisation_of(request), event_id)
+    own = await read_own_event(parts, organisation, event_id)
     return own, own.delivery(rule_id)
 
 
 async def _own_attempt(
-    request: Request, event_id: str, rule_id: str, attempt_id: str
-) -> _OwnAttempt:
-    own, delivery = await _own_delivery(request, event_id, rule_id)
-    for one in _made(own.log, delivery):
-        if one.id == attempt_id.lower():
-            return one
+    parts: Parts, organisation: str, event_id: str, rule_id: str, attempt_id: str
+) -> tuple[EventLog, DeliveryLog, Made]:
+    own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
+    for made in _made(delivery):
+        if _attempt_id(own.log, delivery, made) == attempt_id.lower():
+            return own.log, delivery, made
     raise not_found("attempt_id", "attempt of this delivery")
 
 
-async def _delivery_view(request: Request, event_id: str, rule_id: str) -> Mapping[str, Any]:
-    own, delivery = await _own_delivery(request, event_id, rule_id)
+async def _delivery_object(
+    parts: Parts, organisation: str, event_id: str, rule_id: str
+) -> JsonObject:
+    own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
     return rule_event_object(own.log, delivery)

@@ -5,22 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query
 
 from catalog.values import read_id
 from delivery.result import Status
 from delivery.timestamps import read_iso, to_utc
 from emitonce.ids import resource_id_hash
-from eventlog.listing import EventPage as Listed
 from eventlog.listing import list_events as list_from_engine
 from eventlog.query import EventQuery
 from operations.steering import cancel_event as cancel_in_engine
 from starter.api.describing import errors
 from starter.api.errors import bad_request
 from starter.api.parts import Parts
-from starter.api.queries import DEFAULT_LIMIT, Cursor, EventId, Limit, WorkspaceId
+from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
 from starter.api.reading import event_view, read_own_event, wait_for_end
-from starter.api.routing import authentication, caller_of, management_router, organisation_of
+from starter.api.routing import ApiParts, Organisation, OwnWorkspace, management_router
 from starter.api.schemas.events import EventPage, EventPayloadView, EventView
 from starter.api.schemas.shared import EventStatus
 from starter.shapes import listed_event_object
@@ -110,15 +109,15 @@ def _moment(param: str, text: str | None) -> datetime | None:
     responses=errors(400),
 )
 async def list_events(
-    request: Request,
+    parts: ApiParts,
+    organisation: Organisation,
     chosen: Annotated[EventFilter, Depends()],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Any:
-    parts: Parts = request.app.state.parts
-    workspaces = await parts.catalog.workspaces.ids(organisation_of(request))
+    workspaces = await parts.catalog.workspaces.ids(organisation)
     if not workspaces:
-        return {"count": 0, "limit": limit, "next_cursor": None, "records": []}
+        return page_object([], limit)
     return await _page(parts, chosen, workspaces, limit, cursor)
 
 
@@ -130,16 +129,13 @@ async def list_events(
     responses=errors(400, 404),
 )
 async def list_workspace_events(
-    request: Request,
-    workspace_id: WorkspaceId,
+    parts: ApiParts,
+    own: OwnWorkspace,
     chosen: Annotated[EventFilter, Depends()],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Any:
-    own = await authentication(request).require_workspace(
-        caller_of(request), workspace_id, "workspace_id"
-    )
-    return await _page(request.app.state.parts, chosen, (own,), limit, cursor)
+    return await _page(parts, chosen, (own,), limit, cursor)
 
 
 async def _page(
@@ -149,19 +145,14 @@ async def _page(
     limit: int,
     cursor: str | None,
 ) -> Any:
-    page: Listed = await list_from_engine(
+    page = await list_from_engine(
         parts.client,
         chosen.query(workspaces, parts.instance_secret),
         limit=limit,
         cursor=cursor,
     )
     records = [listed_event_object(event) for event in page.events]
-    shown = {
-        "count": len(records),
-        "limit": limit,
-        "next_cursor": page.next_cursor,
-        "records": records,
-    }
+    shown = page_object(records, limit, page.next_cursor)
     return shown if page.note is None else {**shown, "note": page.note}
 
 
@@ -172,9 +163,8 @@ async def _page(
     summary="One event with its deliveries",
     responses=errors(404),
 )
-async def get_event(request: Request, event_id: EventId) -> Any:
-    parts: Parts = request.app.state.parts
-    own = await read_own_event(parts, organisation_of(request), event_id)
+async def get_event(parts: ApiParts, organisation: Organisation, event_id: PathId) -> Any:
+    own = await read_own_event(parts, organisation, event_id)
     return event_view(parts, own.log)
 
 
@@ -185,9 +175,8 @@ async def get_event(request: Request, event_id: EventId) -> Any:
     summary="One event with its payload",
     responses=errors(404),
 )
-async def get_event_payload(request: Request, event_id: EventId) -> Any:
-    parts: Parts = request.app.state.parts
-    own = await read_own_event(parts, organisation_of(request), event_id)
+async def get_event_payload(parts: ApiParts, organisation: Organisation, event_id: PathId) -> Any:
+    own = await read_own_event(parts, organisation, event_id)
     return event_view(parts, own.log, payload=True)
 
 
@@ -198,11 +187,10 @@ async def get_event_payload(request: Request, event_id: EventId) -> Any:
     summary="Cancel every delivery that has not ended",
     responses=errors(404, 409),
 )
-async def cancel_event(request: Request, event_id: EventId) -> Any:
+async def cancel_event(parts: ApiParts, organisation: Organisation, event_id: PathId) -> Any:
     """A request in flight finishes and is recorded; no new one is made."""
-    parts: Parts = request.app.state.parts
-    own = await read_own_event(parts, organisation_of(request), event_id)
+    own = await read_own_event(parts, organisation, event_id)
     await cancel_in_engine(parts.client, own.log.event_id)
     await wait_for_end(parts.client, own.log, CANCEL_SECONDS)
-    ended = await read_own_event(parts, organisation_of(request), event_id)
+    ended = await read_own_event(parts, organisation, event_id)
     return event_view(parts, ended.log)

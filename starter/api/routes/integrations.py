@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import Request
-
 from delivery.outcome import (
     BACKOFF_FACTOR,
     BACKOFF_FIRST,
@@ -19,8 +17,8 @@ from destinations.destination import Action, Destination, Field
 from destinations.registry import BY_TYPE
 from operations.steering import IMMINENT
 from starter.api.describing import errors
-from starter.api.queries import DEFAULT_LIMIT
-from starter.api.routing import management_router
+from starter.api.queries import DEFAULT_LIMIT, page_object
+from starter.api.routing import ApiParts, management_router
 from starter.api.schemas.integrations import Integration, RetryPolicy
 from starter.api.schemas.shared import Page
 
@@ -36,18 +34,13 @@ router = management_router("Integrations")
     summary="What can be connected",
     responses=errors(),
 )
-async def list_integrations(request: Request) -> Any:
+async def list_integrations(parts: ApiParts) -> Any:
     """Those that every running worker can deliver to."""
-    fleet = await request.app.state.parts.catalog.workers.fleet()
+    fleet = await parts.catalog.workers.fleet()
     records = [
         integration_object(one) for one in BY_TYPE.values() if one.type in fleet.destination_types
     ]
-    return {
-        "count": len(records),
-        "limit": DEFAULT_LIMIT,
-        "next_cursor": None,
-        "records": records,
-    }
+    return page_object(records, DEFAULT_LIMIT)
 
 
 def integration_object(destination: Destination) -> dict[str, Any]:
@@ -114,7 +107,7 @@ def _input(field: Field) -> dict[str, Any]:
     summary="What is retried, when, and for how long",
     responses=errors(),
 )
-async def get_retry_policy(request: Request) -> Any:
+async def get_retry_policy() -> Any:
     waits = [
         min(BACKOFF_FIRST * BACKOFF_FACTOR**number, BACKOFF_LONGEST).total_seconds()
         for number in range(SHOWN_ATTEMPTS)

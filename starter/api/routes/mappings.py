@@ -18,9 +18,8 @@ from destinations.registry import BY_TYPE
 from starter.api.bodies import as_model, read_json
 from starter.api.describing import body_of, errors
 from starter.api.errors import ApiError, not_found
-from starter.api.parts import Parts
-from starter.api.queries import ConnectionId
-from starter.api.routing import caller_of, management_router, organisation_of
+from starter.api.queries import PathId
+from starter.api.routing import ApiParts, Organisation, caller_of, management_router
 from starter.api.schemas.management import FieldCatalog, MappingInput, MappingResult
 from starter.shapes import moment
 
@@ -40,15 +39,15 @@ Refresh = Annotated[
     responses=errors(400, 404),
 )
 async def get_connection_fields(
-    request: Request, connection_id: ConnectionId, refresh: Refresh = "false"
+    parts: ApiParts, organisation: Organisation, connection_id: PathId, refresh: Refresh = "false"
 ) -> Any:
-    connection = await _connection(request, connection_id)
+    connection = await parts.catalog.connections.get(organisation, connection_id)
     return {
         "id": str(uuid.uuid5(uuid.UUID(connection.id), "fields")),
         "workspace_id": connection.workspace,
         "connection_id": connection.id,
         "integration_type": connection.type,
-        "catalog_version": _version(connection.type),
+        "catalog_version": catalog_version(BY_TYPE[connection.type]),
         "refreshed_at": moment(connection.created_at),
         "created_by": connection.created_by,
         "created_at": moment(connection.created_at),
@@ -74,12 +73,9 @@ def field_objects(destination: Destination) -> list[dict[str, Any]]:
     ]
 
 
-def catalog_version(fields: list[dict[str, Any]]) -> str:
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _version(type: str) -> str:
-    return catalog_version(field_objects(BY_TYPE[type]))
+def catalog_version(destination: Destination) -> str:
+    fields = json.dumps(field_objects(destination), sort_keys=True)
+    return hashlib.sha256(fields.encode()).hexdigest()[:16]
 
 
 @router.get(
@@ -89,11 +85,12 @@ def _version(type: str) -> str:
     summary="The mapping in force",
     responses=errors(404),
 )
-async def get_default_mapping(request: Request, connection_id: ConnectionId) -> Any:
+async def get_default_mapping(
+    parts: ApiParts, organisation: Organisation, connection_id: PathId
+) -> Any:
     """`generated`, at version 1, when none is stored."""
-    parts: Parts = request.app.state.parts
-    connection = await _connection(request, connection_id)
-    stored = await parts.catalog.mappings.default(organisation_of(request), connection_id)
+    connection = await parts.catalog.connections.get(organisation, connection_id)
+    stored = await parts.catalog.mappings.default(organisation, connection_id)
     return _generated(connection) if stored is None else _stored(stored)
 
 
@@ -105,24 +102,25 @@ async def get_default_mapping(request: Request, connection_id: ConnectionId) -> 
     responses=errors(400, 404, 409, 413, 422),
     openapi_extra=body_of(MappingInput),
 )
-async def put_default_mapping(request: Request, connection_id: ConnectionId) -> Any:
+async def put_default_mapping(
+    request: Request, parts: ApiParts, organisation: Organisation, connection_id: PathId
+) -> Any:
     """Used by events accepted from now on, and by redeliveries.
 
     409: `expected_version` or `mapping_id` is not the stored one's. 422: the schema is not valid.
     """
-    parts: Parts = request.app.state.parts
-    connection = await _connection(request, connection_id)
+    connection = await parts.catalog.connections.get(organisation, connection_id)
     given = _read(await read_json(request))
     if given.workspace_id is not None and given.workspace_id.lower() != connection.workspace:
         raise not_found("workspace_id", "connection in that workspace")
     stored = await parts.catalog.mappings.put_default(
-        organisation_of(request),
+        organisation,
         connection.id,
         schema=given.mapping,
         name=given.name,
         mapping_id=given.mapping_id,
         expected_version=given.expected_version,
-        catalog_version=_version(connection.type),
+        catalog_version=catalog_version(BY_TYPE[connection.type]),
         created_by=caller_of(request).key,
     )
     return _stored(stored)
@@ -138,11 +136,6 @@ def _read(value: Any) -> MappingInput:
         raise
 
 
-async def _connection(request: Request, connection_id: str) -> Connection:
-    parts: Parts = request.app.state.parts
-    return await parts.catalog.connections.get(organisation_of(request), connection_id)
-
-
 def _generated(connection: Connection) -> dict[str, Any]:
     return {
         "status": "generated",
@@ -155,7 +148,7 @@ def _generated(connection: Connection) -> dict[str, Any]:
             "integration_type": connection.type,
             "name": DEFAULT_NAME,
             "schema": _document(BY_TYPE[connection.type].default_mapping),
-            "catalog_version": _version(connection.type),
+            "catalog_version": catalog_version(BY_TYPE[connection.type]),
             "created_at": moment(connection.created_at),
             "updated_at": moment(connection.created_at),
         },
@@ -172,7 +165,7 @@ def _stored(mapping: Stored) -> dict[str, Any]:
         "integration_type": mapping.type,
         "name": mapping.name,
         "schema": _document(mapping.schema),
-        "catalog_version": mapping.catalog_version or _version(mapping.type),
+        "catalog_version": mapping.catalog_version or catalog_version(BY_TYPE[mapping.type]),
         "created_at": moment(mapping.created_at),
         "updated_at": moment(mapping.updated_at),
     }

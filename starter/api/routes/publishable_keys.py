@@ -8,11 +8,16 @@ from fastapi import Request
 from starlette.responses import JSONResponse
 
 from catalog.api_key_rights import KeyRights
-from catalog.api_keys import PublishableKeys
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
-from starter.api.queries import KeyId, WorkspaceId
-from starter.api.routing import authentication, caller_of, management_router, organisation_of
+from starter.api.queries import PathId
+from starter.api.routing import (
+    ApiParts,
+    Organisation,
+    OwnWorkspace,
+    caller_of,
+    management_router,
+)
 from starter.api.schemas.management import (
     CreatedPublishableKey,
     KeyRightsInput,
@@ -31,10 +36,11 @@ router = management_router("Publishable keys")
     summary="List a workspace's publishable keys, newest first",
     responses=errors(404),
 )
-async def list_publishable_keys(request: Request, workspace_id: WorkspaceId) -> Any:
+async def list_publishable_keys(
+    parts: ApiParts, organisation: Organisation, own: OwnWorkspace
+) -> Any:
     """Revoked ones too."""
-    own = await _own(request, workspace_id)
-    found = await _keys(request).list(organisation_of(request))
+    found = await parts.catalog.publishable_keys.list(organisation)
     return [publishable_key_object(key) for key in found if key.workspace == own]
 
 
@@ -47,13 +53,14 @@ async def list_publishable_keys(request: Request, workspace_id: WorkspaceId) -> 
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(PublishableKeyInput),
 )
-async def create_publishable_key(request: Request, workspace_id: WorkspaceId) -> Any:
+async def create_publishable_key(
+    request: Request, parts: ApiParts, organisation: Organisation, own: OwnWorkspace
+) -> Any:
     """409: it is narrowed, and a process of an older release may still be running."""
-    own = await _own(request, workspace_id)
     given = await read_model(request, PublishableKeyInput)
     chosen = {"events", "origins", "identify"} & given.model_fields_set
-    made = await _keys(request).create(
-        organisation_of(request),
+    made = await parts.catalog.publishable_keys.create(
+        organisation,
         workspace=own,
         name=given.name,
         created_by=caller_of(request).key,
@@ -72,11 +79,13 @@ async def create_publishable_key(request: Request, workspace_id: WorkspaceId) ->
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(KeyRightsInput),
 )
-async def put_key_rights(request: Request, key_id: KeyId) -> Any:
+async def put_key_rights(
+    request: Request, parts: ApiParts, organisation: Organisation, key_id: PathId
+) -> Any:
     """Events that were accepted before are delivered as the key was then."""
     given = await read_model(request, KeyRightsInput)
-    changed = await _keys(request).set_rights(
-        organisation_of(request),
+    changed = await parts.catalog.publishable_keys.set_rights(
+        organisation,
         key_id,
         KeyRights.of(given.events, given.origins, given.identify),
         kept_wide=given.kept_wide,
@@ -91,18 +100,9 @@ async def put_key_rights(request: Request, key_id: KeyId) -> Any:
     summary="Take a publishable key out of use for good",
     responses=errors(404),
 )
-async def revoke_publishable_key(request: Request, key_id: KeyId) -> Any:
+async def revoke_publishable_key(
+    parts: ApiParts, organisation: Organisation, key_id: PathId
+) -> Any:
     """Revoking it again changes nothing."""
-    gone = await _keys(request).revoke(organisation_of(request), key_id)
+    gone = await parts.catalog.publishable_keys.revoke(organisation, key_id)
     return publishable_key_object(gone)
-
-
-async def _own(request: Request, workspace: str) -> str:
-    return await authentication(request).require_workspace(
-        caller_of(request), workspace, "workspace_id"
-    )
-
-
-def _keys(request: Request) -> PublishableKeys:
-    found: PublishableKeys = request.app.state.parts.catalog.publishable_keys
-    return found

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Path, Request
+from fastapi import Request
 from starlette.responses import JSONResponse
 
 from catalog.errors import NotFound
-from delivery.selection import InvalidSelection, Mode, Selection, select
+from delivery.selection import Mode, select
 from operations.bulk_redelivery import (
     RedeliveryNotFound,
     RedeliveryStatus,
@@ -20,15 +20,14 @@ from operations.bulk_redelivery import (
 from operations.bulk_redelivery import cancel_redelivery as cancel_in_engine
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
-from starter.api.errors import bad_request, not_found
+from starter.api.errors import bad_request
 from starter.api.parts import Parts
-from starter.api.routing import management_router, organisation_of
+from starter.api.queries import PathId
+from starter.api.routing import ApiParts, Organisation, management_router
 from starter.api.schemas.redeliveries import RedeliveryInput, RedeliveryPlanView, RedeliveryView
 from starter.redelivery import plan_object, status_object, within
 
 router = management_router("Redeliveries")
-
-RedeliveryId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
 
 
 @router.post(
@@ -43,15 +42,25 @@ RedeliveryId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
     },
     openapi_extra=body_of(RedeliveryInput),
 )
-async def create_redelivery(request: Request) -> Any:
+async def create_redelivery(request: Request, parts: ApiParts, organisation: Organisation) -> Any:
     """What was delivered is left alone, unless `mode` asks for it.
 
     The same selection, with its `as_of`, is started once however often it is sent; one that was
     canceled goes on. 409: no event is selected.
     """
     given = await read_model(request, RedeliveryInput)
-    parts: Parts = request.app.state.parts
-    selection = await within(parts.catalog, organisation_of(request), _selection(given))
+    asked_for = select(
+        given.workspace,
+        accepted_from=given.accepted_from,
+        accepted_to=given.accepted_to,
+        as_of=given.as_of,
+        now=datetime.now(UTC),
+        connection=given.connection,
+        rule=given.rule,
+        event=given.event,
+        mode=Mode(given.mode),
+    )
+    selection = await within(parts.catalog, organisation, asked_for)
     plan = await plan_redelivery(parts.client, selection)
     if given.dry_run:
         return JSONResponse(plan_object(plan))
@@ -74,8 +83,8 @@ async def create_redelivery(request: Request) -> Any:
     summary="How far a redelivery has come",
     responses=errors(404),
 )
-async def get_redelivery(request: Request, redelivery_id: RedeliveryId) -> Any:
-    return status_object(await _own(request, redelivery_id))
+async def get_redelivery(parts: ApiParts, organisation: Organisation, redelivery_id: PathId) -> Any:
+    return status_object(await _own(parts, organisation, redelivery_id))
 
 
 @router.post(
@@ -85,36 +94,19 @@ async def get_redelivery(request: Request, redelivery_id: RedeliveryId) -> Any:
     summary="Begin no more events",
     responses=errors(404),
 )
-async def cancel_redelivery(request: Request, redelivery_id: RedeliveryId) -> Any:
+async def cancel_redelivery(
+    parts: ApiParts, organisation: Organisation, redelivery_id: PathId
+) -> Any:
     """What was begun is delivered. One that has ended is shown as it is."""
-    own = await _own(request, redelivery_id)
-    return status_object(await cancel_in_engine(request.app.state.parts.client, own.id))
+    own = await _own(parts, organisation, redelivery_id)
+    return status_object(await cancel_in_engine(parts.client, own.id))
 
 
-def _selection(given: RedeliveryInput) -> Selection:
+async def _own(parts: Parts, organisation: str, id: str) -> RedeliveryStatus:
+    """Raises `RedeliveryNotFound` for one that is unknown or somebody else's."""
+    status = await read_redelivery(parts.client, id)
     try:
-        return select(
-            given.workspace,
-            accepted_from=given.accepted_from,
-            accepted_to=given.accepted_to,
-            as_of=given.as_of,
-            now=datetime.now(UTC),
-            connection=given.connection,
-            rule=given.rule,
-            event=given.event,
-            mode=Mode(given.mode),
-        )
-    except InvalidSelection as err:
-        field, _, reason = str(err).partition(": ")
-        raise bad_request(field, reason) from None
-
-
-async def _own(request: Request, id: str) -> RedeliveryStatus:
-    """Raises `ApiError` 404 for one that is unknown or somebody else's."""
-    parts: Parts = request.app.state.parts
-    try:
-        status = await read_redelivery(parts.client, id)
-        await parts.catalog.workspaces.get(organisation_of(request), status.selection.workspace)
-    except (RedeliveryNotFound, NotFound):
-        raise not_found("redelivery_id", "redelivery") from None
+        await parts.catalog.workspaces.get(organisation, status.selection.workspace)
+    except NotFound:
+        raise RedeliveryNotFound(id) from None
     return status

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Request
 
 from catalog.rules import Rule
-from delivery.delivery_log import CallLog, DeliveryLog
+from delivery.delivery_log import CallLog
 from delivery.errors import MappingError
 from delivery.event import Event
 from emitonce import EmitError
@@ -18,9 +18,8 @@ from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
-from starter.api.parts import Parts
-from starter.api.queries import RuleId
-from starter.api.routing import caller_of, management_router, organisation_of
+from starter.api.queries import PathId
+from starter.api.routing import ApiParts, Organisation, caller_of, management_router
 from starter.api.schemas.events import Preview, TestResult
 from starter.api.schemas.management import RuleTrial
 from starter.rule_preview import event_to_try, preview, stored_rule
@@ -47,13 +46,14 @@ router = management_router("Rules")
     responses=errors(400, 404, 413),
     openapi_extra=body_of(RuleTrial, required=False),
 )
-async def test_rule(request: Request, rule_id: RuleId) -> Any:
+async def test_rule(
+    request: Request, parts: ApiParts, organisation: Organisation, rule_id: PathId
+) -> Any:
     """Sends it for real, one attempt a call, and waits for its end for up to 30 seconds.
 
     An inactive rule can be tested too. Test events are left out of lists.
     """
-    parts: Parts = request.app.state.parts
-    rule = await parts.catalog.rules.get(organisation_of(request), rule_id)
+    rule = await parts.catalog.rules.get(organisation, rule_id)
     given = await read_model(request, RuleTrial)
     event = _event(rule, given)
     handle = await parts.event_starter().start(
@@ -82,9 +82,10 @@ async def test_rule(request: Request, rule_id: RuleId) -> Any:
     responses=errors(400, 404, 413),
     openapi_extra=body_of(RuleTrial, required=False),
 )
-async def preview_rule(request: Request, rule_id: RuleId) -> Any:
-    parts: Parts = request.app.state.parts
-    rule = await parts.catalog.rules.get(organisation_of(request), rule_id)
+async def preview_rule(
+    request: Request, parts: ApiParts, organisation: Organisation, rule_id: PathId
+) -> Any:
+    rule = await parts.catalog.rules.get(organisation, rule_id)
     event = _event(rule, await read_model(request, RuleTrial))
     matched = await stored_rule(parts.catalog, rule)
     shown: dict[str, Any] = {
@@ -129,12 +130,8 @@ def _test_result(log: EventLog) -> Mapping[str, Any]:
         "track": None,
         **({call.call: _exchange(call) for call in delivery.calls} if delivery else {}),
     }
-    error = _error(log, delivery)
+    error = (delivery.last_error if delivery else None) or log.error
     return result if error is None else {**result, "error": error}
-
-
-def _error(log: EventLog, delivery: DeliveryLog | None) -> str | None:
-    return (delivery.last_error if delivery else None) or log.error
 
 
 def _exchange(call: CallLog) -> Mapping[str, Any]:

@@ -10,11 +10,16 @@ from starlette.responses import JSONResponse
 from catalog.paging import Page as Found
 from catalog.rule_change import RuleChange
 from catalog.rules import Rule as Stored
-from catalog.rules import Rules
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
-from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, RuleId, WorkspaceId
-from starter.api.routing import authentication, caller_of, management_router, organisation_of
+from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
+from starter.api.routing import (
+    ApiParts,
+    Organisation,
+    OwnWorkspace,
+    caller_of,
+    management_router,
+)
 from starter.api.schemas.management import (
     ChangedRule,
     CreatedRule,
@@ -40,15 +45,16 @@ Filter = Annotated[
     responses=errors(400),
 )
 async def list_rules(
-    request: Request,
+    parts: ApiParts,
+    organisation: Organisation,
     event: Filter = None,
     resource: Filter = None,
     resource_id: Filter = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Any:
-    found = await _rules(request).list(
-        organisation_of(request),
+    found = await parts.catalog.rules.list(
+        organisation,
         event=event,
         resource=resource,
         resource_id=resource_id,
@@ -66,19 +72,17 @@ async def list_rules(
     responses=errors(400, 404),
 )
 async def list_workspace_rules(
-    request: Request,
-    workspace_id: WorkspaceId,
+    parts: ApiParts,
+    organisation: Organisation,
+    own: OwnWorkspace,
     event: Filter = None,
     resource: Filter = None,
     resource_id: Filter = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Any:
-    own = await authentication(request).require_workspace(
-        caller_of(request), workspace_id, "workspace_id"
-    )
-    found = await _rules(request).list(
-        organisation_of(request),
+    found = await parts.catalog.rules.list(
+        organisation,
         workspace=own,
         event=event,
         resource=resource,
@@ -97,11 +101,11 @@ async def list_workspace_rules(
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(RuleInput),
 )
-async def create_rule(request: Request) -> Any:
+async def create_rule(request: Request, parts: ApiParts, organisation: Organisation) -> Any:
     """409: with it, one event could match more than 100 active rules."""
     given = await read_model(request, RuleInput)
-    made = await _rules(request).create(
-        organisation_of(request),
+    made = await parts.catalog.rules.create(
+        organisation,
         workspace=given.workspace,
         connection=given.connection,
         event=given.event,
@@ -122,8 +126,8 @@ async def create_rule(request: Request) -> Any:
     summary="One rule",
     responses=errors(404),
 )
-async def get_rule(request: Request, rule_id: RuleId) -> Any:
-    return rule_object(await _rules(request).get(organisation_of(request), rule_id))
+async def get_rule(parts: ApiParts, organisation: Organisation, rule_id: PathId) -> Any:
+    return rule_object(await parts.catalog.rules.get(organisation, rule_id))
 
 
 @router.patch(
@@ -134,11 +138,13 @@ async def get_rule(request: Request, rule_id: RuleId) -> Any:
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(ChangedRule),
 )
-async def update_rule(request: Request, rule_id: RuleId) -> Any:
+async def update_rule(
+    request: Request, parts: ApiParts, organisation: Organisation, rule_id: PathId
+) -> Any:
     """Events that matched it already are delivered by the rule as it was."""
     given = await read_model(request, ChangedRule)
     change = RuleChange(**{name: value for name, value in given if name in given.model_fields_set})
-    return rule_object(await _rules(request).update(organisation_of(request), rule_id, change))
+    return rule_object(await parts.catalog.rules.update(organisation, rule_id, change))
 
 
 @router.delete(
@@ -148,21 +154,11 @@ async def update_rule(request: Request, rule_id: RuleId) -> Any:
     summary="Delete a rule",
     responses=errors(404),
 )
-async def delete_rule(request: Request, rule_id: RuleId) -> Any:
+async def delete_rule(parts: ApiParts, organisation: Organisation, rule_id: PathId) -> Any:
     """Events that matched it already are delivered all the same."""
-    gone = rule_object(await _rules(request).delete(organisation_of(request), rule_id))
+    gone = rule_object(await parts.catalog.rules.delete(organisation, rule_id))
     return {name: gone[name] for name in DeletedRule.model_fields if name in gone}
 
 
-def _rules(request: Request) -> Rules:
-    found: Rules = request.app.state.parts.catalog.rules
-    return found
-
-
 def _page(found: Found[Stored], limit: int) -> dict[str, Any]:
-    return {
-        "count": len(found.records),
-        "limit": limit,
-        "next_cursor": found.next_cursor,
-        "records": [rule_object(rule) for rule in found.records],
-    }
+    return page_object([rule_object(one) for one in found.records], limit, found.next_cursor)

@@ -10,9 +10,8 @@ from starlette.responses import JSONResponse
 from catalog.event_types import CatalogueEntry
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
-from starter.api.parts import Parts
-from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, WorkspaceId
-from starter.api.routing import caller_of, management_router, organisation_of
+from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
+from starter.api.routing import ApiParts, Organisation, caller_of, management_router
 from starter.api.schemas.management import (
     CatalogEntry,
     CreatedWorkspace,
@@ -33,17 +32,13 @@ router = management_router("Workspaces")
     responses=errors(400),
 )
 async def list_workspaces(
-    request: Request, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+    parts: ApiParts,
+    organisation: Organisation,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
 ) -> Any:
-    found = await _parts(request).catalog.workspaces.list(
-        organisation_of(request), limit=limit, cursor=cursor
-    )
-    return {
-        "count": len(found.records),
-        "limit": limit,
-        "next_cursor": found.next_cursor,
-        "records": [workspace_object(workspace) for workspace in found.records],
-    }
+    found = await parts.catalog.workspaces.list(organisation, limit=limit, cursor=cursor)
+    return page_object([workspace_object(one) for one in found.records], limit, found.next_cursor)
 
 
 @router.post(
@@ -54,11 +49,11 @@ async def list_workspaces(
     responses=errors(400, 409, 413),
     openapi_extra=body_of(WorkspaceInput),
 )
-async def create_workspace(request: Request) -> Any:
+async def create_workspace(request: Request, parts: ApiParts, organisation: Organisation) -> Any:
     """It begins with one publishable key. 409: there is one of that name."""
     given = await read_model(request, WorkspaceInput)
-    made = await _parts(request).catalog.workspaces.create(
-        organisation_of(request),
+    made = await parts.catalog.workspaces.create(
+        organisation,
         name=given.name,
         description=given.description,
         created_by=caller_of(request).key,
@@ -72,10 +67,9 @@ async def create_workspace(request: Request) -> Any:
     summary="One workspace with its publishable key",
     responses=errors(404),
 )
-async def get_workspace(request: Request, workspace_id: WorkspaceId) -> Any:
-    catalog, organisation = _parts(request).catalog, organisation_of(request)
-    workspace = await catalog.workspaces.get(organisation, workspace_id)
-    key = await catalog.publishable_keys.current(organisation, workspace_id)
+async def get_workspace(parts: ApiParts, organisation: Organisation, workspace_id: PathId) -> Any:
+    workspace = await parts.catalog.workspaces.get(organisation, workspace_id)
+    key = await parts.catalog.publishable_keys.current(organisation, workspace_id)
     return {
         **workspace_object(workspace),
         "publishable_key": None
@@ -91,9 +85,11 @@ async def get_workspace(request: Request, workspace_id: WorkspaceId) -> Any:
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(WorkspaceInput),
 )
-async def update_workspace(request: Request, workspace_id: WorkspaceId) -> Any:
+async def update_workspace(
+    request: Request, parts: ApiParts, organisation: Organisation, workspace_id: PathId
+) -> Any:
     """Without `description` it stays as it is; null removes it."""
-    workspaces, organisation = _parts(request).catalog.workspaces, organisation_of(request)
+    workspaces = parts.catalog.workspaces
     given = await read_model(request, WorkspaceInput)
     description = given.description
     if "description" not in given.model_fields_set:
@@ -110,9 +106,11 @@ async def update_workspace(request: Request, workspace_id: WorkspaceId) -> Any:
     summary="The event types that rules have named",
     responses=errors(404),
 )
-async def list_event_types(request: Request, workspace_id: WorkspaceId) -> Any:
+async def list_event_types(
+    parts: ApiParts, organisation: Organisation, workspace_id: PathId
+) -> Any:
     """An event needs no entry here to be accepted."""
-    found = await _parts(request).catalog.event_types.list(organisation_of(request), workspace_id)
+    found = await parts.catalog.event_types.list(organisation, workspace_id)
     return [_entry(entry) for entry in found]
 
 
@@ -122,14 +120,9 @@ async def list_event_types(request: Request, workspace_id: WorkspaceId) -> Any:
     summary="The resources that rules have named",
     responses=errors(404),
 )
-async def list_resources(request: Request, workspace_id: WorkspaceId) -> Any:
-    found = await _parts(request).catalog.resources.list(organisation_of(request), workspace_id)
+async def list_resources(parts: ApiParts, organisation: Organisation, workspace_id: PathId) -> Any:
+    found = await parts.catalog.resources.list(organisation, workspace_id)
     return [_entry(entry) for entry in found]
-
-
-def _parts(request: Request) -> Parts:
-    found: Parts = request.app.state.parts
-    return found
 
 
 def _entry(entry: CatalogueEntry) -> dict[str, Any]:
