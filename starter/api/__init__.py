@@ -1,12 +1,12 @@
 """The HTTP API: Meshes' paths and shapes, so that its clients work by changing a base URL.
 
-`create_app(parts)` makes the application, `serve(parts, …)` runs it inside an event loop,
-`served(parts, …)` for as long as a context is entered.
+`create_app(parts)` makes the application, `served(parts, …)` runs it inside an event loop for as
+long as a context is entered.
 """
 
 from starter.api.app import create_app
 from starter.api.listening import AddressTaken
 from starter.api.parts import Parts
-from starter.api.server import serve, served
+from starter.api.server import served
 
-__all__ = ["AddressTaken", "Parts", "create_app", "serve", "served"]
+__all__ = ["AddressTaken", "Parts", "create_app", "served"]

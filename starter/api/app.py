@@ -13,9 +13,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from engine.failing_fast import failing_fast
 from starter.api.accepting import Accepting
-from starter.api.allowed_methods import AllowedMethods
 from starter.api.auth import Authentication
-from starter.api.codec import CodecCors, add_codec
+from starter.api.codec import codec_routes
 from starter.api.docs_page import DOCS_HEADERS, docs_page
 from starter.api.failed_attempts import FailedAttempts
 from starter.api.middleware import (
@@ -100,8 +99,7 @@ def create_app(parts: Parts, *, console: Callable[[FastAPI], None] | None = None
     app.add_middleware(Failures)
     codec = parts.client.data_converter.payload_codec
     if parts.codec is not None and codec is not None:
-        add_codec(app, codec, parts.codec)
-        app.add_middleware(CodecCors, access=parts.codec)
+        app.routes.extend(codec_routes(codec, parts.codec))
     app.add_middleware(IngestionCors)
     app.add_middleware(SecurityHeaders, public_url=parts.public_url)
     app.add_middleware(Observed, meter=parts.meter)
@@ -115,11 +113,24 @@ def _operation_id(route: APIRoute) -> str:
 
 async def _answer(request: Request, error: Exception) -> Response:
     answer = answer_to(error, request.scope)
-    if answer.status_code == 405:
-        allowed = AllowedMethods(await document_of(request.app)).of(request.url.path)
-        if allowed is not None:
-            answer.headers["Allow"] = allowed
+    if answer.status_code == 405 and (allowed := _allowed_methods(request.url.path)):
+        answer.headers["Allow"] = ", ".join(allowed)
     return answer
+
+
+def _allowed_methods(path: str) -> list[str]:
+    """All that the path knows, where the framework names those of one route."""
+    within = path.removeprefix(PREFIX)
+    routes = [
+        route
+        for module in (ingestion, *MANAGEMENT, health)
+        for route in module.router.routes
+        if isinstance(route, APIRoute)
+        and route.include_in_schema
+        and route.path_regex.match(within)
+    ]
+    same = [route.methods or () for route in routes if route.path == routes[0].path]
+    return sorted({method for methods in same for method in methods})
 
 
 async def _openapi(request: Request) -> JSONResponse:

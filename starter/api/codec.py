@@ -14,38 +14,33 @@ from __future__ import annotations
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 from google.protobuf import json_format
 from pydantic import SecretStr
-from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Route
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.converter import PayloadCodec
 
 from emitonce import CannotDecode
 from emitonce.address import is_this_machine
-from starter.api.errors import (
-    ApiError,
-    bad_request,
-    too_large,
-    too_many_failures,
-    unauthorized,
-)
+from starter.api.bodies import read_bytes
+from starter.api.errors import ApiError, bad_request, too_many_failures, unauthorized
 from starter.api.failed_attempts import FailedAttempts
+from starter.api.middleware import Failures
 from starter.api.peer import same_user
 
 PREFIX = "/codec"
-PATHS = (f"{PREFIX}/decode", f"{PREFIX}/encode")
 
 # The largest answer of Temporal's own API is 4 MB; base64 in JSON makes more of it.
 LARGEST_BODY = 16 * 1024 * 1024
 PREFLIGHT_SECONDS = 600
 # What Temporal's Web UI sends.
-HEADERS = "Authorization, Authorization-Extras, Content-Type, X-Namespace"
+HEADERS = ("Authorization", "Authorization-Extras", "Content-Type", "X-Namespace")
 
 
 @dataclass(frozen=True)
@@ -68,56 +63,29 @@ def ui_origins(ui_url: str | None) -> tuple[str, ...]:
     return tuple(f"{parts.scheme}://{host}{port}" for host in ("127.0.0.1", "localhost", "[::1]"))
 
 
-class CodecCors:
-    """Lets the Web UI's pages, and no others, read the answers."""
-
-    def __init__(self, app: ASGIApp, access: CodecAccess) -> None:
-        self._app = app
-        self._origins = access.origins
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] not in PATHS:
-            await self._app(scope, receive, send)
-            return
-        request = Request(scope)
-        origin = request.headers.get("origin")
-        allowed = origin if origin in self._origins else None
-        if request.method == "OPTIONS":
-            await _preflight(allowed)(scope, receive, send)
-            return
-
-        async def sending(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                added = [(b"cache-control", b"no-store"), (b"vary", b"Origin")]
-                if allowed is not None:
-                    added.append((b"access-control-allow-origin", allowed.encode()))
-                message["headers"] = [*message["headers"], *added]
-            await send(message)
-
-        await self._app(scope, receive, sending)
-
-
-def _preflight(origin: str | None) -> Response:
-    if origin is None:
-        return Response(status_code=403)
-    return Response(
-        status_code=204,
-        headers={
-            "Access-Control-Allow-Origin": origin,
-            "Access-Control-Allow-Methods": "POST",
-            "Access-Control-Allow-Headers": HEADERS,
-            "Access-Control-Max-Age": str(PREFLIGHT_SECONDS),
-            "Vary": "Origin",
-        },
-    )
-
-
-def add_codec(app: Starlette, codec: PayloadCodec, access: CodecAccess) -> None:
-    """Add both routes to `app`, whose handlers answer what is raised as `ApiError`."""
+def codec_routes(codec: PayloadCodec, access: CodecAccess) -> list[Route]:
+    """Both routes. The Web UI's pages, and no others, may read the answers."""
     failed = FailedAttempts()
-    for path, transform in zip(PATHS, (codec.decode, codec.encode), strict=True):
-        endpoint = _endpoint(transform, access, failed)
-        app.add_route(path, endpoint, ["POST"], include_in_schema=False)
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=access.origins,
+        allow_methods=["POST"],
+        allow_headers=HEADERS,
+        max_age=PREFLIGHT_SECONDS,
+    )
+    return [
+        Route(
+            path,
+            _endpoint(transform, access, failed),
+            methods=["POST", "OPTIONS"],  # the latter is answered by `cors`
+            include_in_schema=False,
+            middleware=[cors, Middleware(Failures)],
+        )
+        for path, transform in (
+            (f"{PREFIX}/decode", codec.decode),
+            (f"{PREFIX}/encode", codec.encode),
+        )
+    ]
 
 
 def _endpoint(
@@ -133,7 +101,7 @@ def _endpoint(
         except CannotDecode as err:
             raise ApiError(422, str(err)) from None
         answer = json_format.MessageToDict(Payloads(payloads=transformed))
-        return JSONResponse({"payloads": [], **answer})
+        return JSONResponse({"payloads": [], **answer}, headers={"Cache-Control": "no-store"})
 
     return handle
 
@@ -156,13 +124,9 @@ def _require_access(request: Request, access: CodecAccess, failed: FailedAttempt
 
 
 async def _read(request: Request) -> list[Payload]:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise too_large("body", f"is larger than {LARGEST_BODY} bytes")
+    body = await read_bytes(request, LARGEST_BODY)
     try:
-        read = json_format.Parse(bytes(body), Payloads(), ignore_unknown_fields=True)
+        read = json_format.Parse(body, Payloads(), ignore_unknown_fields=True)
     except (json_format.ParseError, UnicodeDecodeError, RecursionError):
         raise bad_request("body", 'must be JSON of the form {"payloads": […]}') from None
     return list(read.payloads)

@@ -46,7 +46,21 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 log = structlog.get_logger("starter.api")
 
 
-class Observed:
+class HttpMiddleware:
+    """Stands around requests of HTTP; nothing else is served."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        handle = self.handle if scope["type"] == "http" else self._app
+        await handle(scope, receive, send)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise NotImplementedError
+
+
+class Observed(HttpMiddleware):
     """Gives a request its id (the client's own, when it has one) and leaves a line in the log, a
     measurement, and a span of the caller's trace.
 
@@ -54,15 +68,12 @@ class Observed:
     """
 
     def __init__(self, app: ASGIApp, meter: MetricMeter = MetricMeter.noop) -> None:
-        self._app = app
+        super().__init__(app)
         self._latency = meter.create_histogram_timedelta(
             HTTP_LATENCY, "Until the API's answer", unit="s"
         )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = Headers(scope=scope).get(REQUEST_ID, "")
         request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
@@ -112,20 +123,17 @@ def _said_by_route(scope: Scope) -> dict[str, Any]:
     return said
 
 
-class SecurityHeaders:
+class SecurityHeaders(HttpMiddleware):
     """What browsers are told of every answer that doesn't say otherwise itself.
 
     `public_url` is where people reach this; one of `https` means that there is no other way.
     """
 
     def __init__(self, app: ASGIApp, public_url: str | None = None) -> None:
-        self._app = app
+        super().__init__(app)
         self._public_https = (public_url or "").startswith("https://")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -148,20 +156,14 @@ _FOR_BROWSERS = (
 )
 
 
-class BoundedBody:
+class BoundedBody(HttpMiddleware):
     """Gives up on a body that isn't whole after `BODY_SECONDS`, and refuses one with two lengths.
 
     Of a request with Content-Length and Transfer-Encoding a proxy in front may have believed the
     other one, and taken the rest for a request of somebody else.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         if "content-length" in headers and "transfer-encoding" in headers:
             raise ApiError(
@@ -191,30 +193,21 @@ class BoundedBody:
         await self._app(scope, receiving, send)
 
 
-class IngestionCors:
+class IngestionCors(HttpMiddleware):
     """Lets browsers emit events, and nothing else. No credentials are ever asked of them."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] not in INGESTION_PATHS:
-            await self._app(scope, receive, send)
-            return
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        if "origin" not in headers:
+        if scope["path"] not in INGESTION_PATHS or "origin" not in headers:
             await self._app(scope, receive, send)
             return
         asked = headers.get("access-control-request-method")
         if scope["method"] == "OPTIONS" and asked is not None:
             await _preflight(headers, asked)(scope, receive, send)
             return
-        if scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
 
         async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and scope["method"] == "POST":
                 answer = MutableHeaders(scope=message)
                 answer["Access-Control-Allow-Origin"] = "*"
                 answer["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
@@ -240,13 +233,10 @@ def _preflight(headers: Headers, method: str) -> Response:
     return Response(status_code=204, headers=answer)
 
 
-class Failures:
+class Failures(HttpMiddleware):
     """Answers whatever is raised. Of what nobody expected, the log says where, never what with."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
 
         async def sending(message: Message) -> None:
@@ -259,7 +249,7 @@ class Failures:
         except ClientDisconnect:
             return
         except Exception as err:
-            if started or scope["type"] != "http":
+            if started:
                 raise
             await answer_to(err, scope)(scope, receive, send)
 

@@ -45,14 +45,13 @@ def describe(app: FastAPI) -> None:
     """Make `app.openapi()` give the whole document, made when it is first asked for."""
     of_fastapi: Callable[[], JsonObject] = app.openapi
     app.description = DESCRIPTION
-    made: list[JsonObject] = []
     making = threading.Lock()
 
     def openapi() -> JsonObject:
         with making:
-            if not made:
-                made.append(_completed(of_fastapi()))
-            return made[0]
+            if app.openapi_schema is None:
+                app.openapi_schema = _completed(of_fastapi())
+            return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 import structlog
@@ -18,7 +17,7 @@ from process import (
     open_clients,
 )
 from settings import Settings, load_secrets
-from starter.api import Parts, serve
+from starter.api import Parts, served
 from starter.api.codec import CodecAccess, ui_origins
 from starter.api.quotas import Quotas
 from starter.console import Console
@@ -68,31 +67,19 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
 async def _serve_until_told(
     parts: Parts, pages: Console, settings: Settings, ready: Callable[[str], None]
 ) -> None:
-    def listening(url: str) -> None:
-        keep_what_is_loaded()
-        log.info("API started", http=url)
-        ready(url)
-
     stop = asyncio.Event()
     with on_signals(stop):
-        serving = asyncio.create_task(
-            serve(
-                parts,
-                host=settings.http_host,
-                port=settings.http_port,
-                ready=listening,
-                console=pages,
-                trusted_proxies=settings.trusted_proxies,
-                max_connections=settings.http_connections,
-            )
-        )
-        told = asyncio.create_task(stop.wait())
-        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
-        if serving.done():
-            serving.result()
-            return
-        log.info("API stopping")
-        serving.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
+        async with served(
+            parts,
+            host=settings.http_host,
+            port=settings.http_port,
+            console=pages,
+            trusted_proxies=settings.trusted_proxies,
+            max_connections=settings.http_connections,
+            ended=stop.set,
+        ) as url:
+            keep_what_is_loaded()
+            log.info("API started", http=url)
+            ready(url)
+            await stop.wait()
+            log.info("API stopping")
