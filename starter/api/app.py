@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -138,4 +139,5 @@ async def _openapi(request: Request) -> JSONResponse:
 
 
 async def _docs(request: Request) -> HTMLResponse:
-    return HTMLResponse(docs_page(await document_of(request.app)), headers=DOCS_HEADERS)
+    page = await asyncio.to_thread(docs_page, await document_of(request.app))
+    return HTMLResponse(page, headers=DOCS_HEADERS)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from html import escape
+import re
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-JsonObject = dict[str, Any]
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup, escape
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8883; --soft: #8881; }
@@ -33,108 +36,27 @@ DOCS_HEADERS = {
 }
 
 
-def docs_page(document: JsonObject) -> str:
+def docs_page(document: dict[str, Any]) -> str:
     """The page for an OpenAPI document whose operations have examples."""
-    groups: dict[str, list[str]] = {}
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            shown = _operation(method.upper(), path, operation)
-            groups.setdefault(operation["tags"][0], []).append(shown)
-    body = "".join(
-        f'<h2 id="{escape(tag)}">{escape(tag)}</h2>{"".join(shown)}'
-        for tag, shown in groups.items()
+    return _environment().get_template("docs.html").render(document, style=STYLE)
+
+
+@cache
+def _environment() -> Environment:
+    """Compiled when it is first asked for."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        trim_blocks=True,
     )
-    links = " · ".join(f'<a href="#{escape(tag)}">{escape(tag)}</a>' for tag in groups)
-    title = escape(document["info"]["title"])
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}: HTTP API</title><style>{STYLE}</style></head><body>"
-        f"<h1>{title}: HTTP API</h1>{_text(document['info']['description'])}"
-        '<p>For programs: <a href="/openapi.json">/openapi.json</a> (OpenAPI '
-        f"{escape(document['openapi'])}).</p><p>{links}</p>"
-        f"<h2>Keys</h2>{_schemes(document['components']['securitySchemes'])}{body}</body></html>"
-    )
-
-
-def _schemes(schemes: JsonObject) -> str:
-    rows = "".join(
-        f"<tr><td><code>{escape(name)}</code></td>"
-        f"<td>{_inline(scheme.get('description', ''))}</td></tr>"
-        for name, scheme in schemes.items()
-    )
-    return f"<table>{rows}</table>"
-
-
-def _operation(method: str, path: str, operation: JsonObject) -> str:
-    parts = [
-        _text(operation.get("description", "")),
-        _security(operation),
-        _parameters(operation.get("parameters", [])),
-        _request(operation.get("requestBody")),
-        _answers(operation["responses"]),
-    ]
-    return (
-        f'<details id="{escape(operation["operationId"])}"><summary>'
-        f'<span class="method">{method}</span> <code>{escape(path)}</code> '
-        f"{_inline(operation['summary'])}</summary><div>{''.join(parts)}</div></details>"
-    )
-
-
-def _security(operation: JsonObject) -> str:
-    names = [name for needed in operation.get("security", []) for name in needed]
-    if not names:
-        return "<p>Needs no key.</p>"
-    return f"<p>Key: {' or '.join(f'<code>{escape(name)}</code>' for name in names)}</p>"
-
-
-def _parameters(parameters: list[JsonObject]) -> str:
-    if not parameters:
-        return ""
-    rows = "".join(
-        f"<tr><td><code>{escape(found['name'])}</code></td><td>{escape(found['in'])}</td>"
-        f"<td>{_inline(found.get('description', ''))}</td></tr>"
-        for found in parameters
-    )
-    return f"<table><tr><th>Parameter</th><th>In</th><th></th></tr>{rows}</table>"
-
-
-def _request(body: JsonObject | None) -> str:
-    if body is None:
-        return ""
-    needed = "" if body["required"] else " (may be left out)"
-    return f"<p>Body{needed}, for example:</p>{_json(_example(body['content']))}"
-
-
-def _answers(responses: JsonObject) -> str:
-    shown = []
-    for status, response in responses.items():
-        example = _example(response.get("content", {}))
-        if example is not None:
-            shown.append(f"<p>Answers <code>{status}</code>, for example:</p>{_json(example)}")
-    others = ", ".join(
-        f"{escape(status)} {escape(response['description'])}"
-        for status, response in responses.items()
-        if _example(response.get("content", {})) is None
-    )
-    return "".join(shown) + (f"<p>Or: {others}.</p>" if others else "")
-
-
-def _example(content: JsonObject) -> Any:
-    return content.get("application/json", {}).get("example")
+    environment.filters |= {"code": _code, "json": _json}
+    return environment
 
 
 def _json(value: Any) -> str:
-    return f"<pre>{escape(json.dumps(value, indent=2, ensure_ascii=False))}</pre>"
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def _text(text: str) -> str:
-    return "".join(f"<p>{_inline(part)}</p>" for part in text.strip().split("\n\n") if part)
-
-
-def _inline(text: str) -> str:
+def _code(text: str) -> Markup:
     """Text in which `backticks` mark code."""
-    pieces = escape(text).split("`")
-    return "".join(
-        f"<code>{piece}</code>" if index % 2 else piece for index, piece in enumerate(pieces)
-    )
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped before
