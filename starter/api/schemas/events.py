@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field
 
@@ -20,6 +20,8 @@ from starter.api.schemas.shared import (
     Page,
     Text,
 )
+
+T = TypeVar("T")
 
 EventName = Annotated[
     Text,
@@ -55,15 +57,20 @@ class EventInput(Input):
     ] = None
 
 
-class CreatedEvent(Answer):
+class OfEvent(Answer):
+    """What an event and its deliveries say alike."""
+
     id: Id
+    workspace: Id
     event: str
-    type: Literal["event"]
     resource: str
     resource_id: Maybe[str] = None
-    workspace: Id
     created_by: str
     created_at: Moment
+
+
+class CreatedEvent(OfEvent):
+    type: Literal["event"]
 
 
 class CreatedEventBody(Answer):
@@ -78,6 +85,12 @@ class BulkResult(Answer):
     records: list[CreatedEvent | ErrorBody]
 
 
+class ByCall(Answer, Generic[T]):
+    identify: T | None
+    track: T | None
+    send: Maybe[T] = None
+
+
 class CallView(Answer):
     """One call of a delivery, by its last attempt."""
 
@@ -89,19 +102,14 @@ class CallView(Answer):
     in_flight: bool
 
 
-class RuleEvent(Answer):
+class RuleEvent(OfEvent, ByCall[CallView]):
     """One delivery: one event × one rule.
 
     `identify` and `track` are null when never sent; `send` is only there when it was.
     """
 
-    id: Id
     type: Literal["rule"]
-    workspace: Id
-    event: str
     event_id: Id
-    resource: str
-    resource_id: Maybe[str] = None
     connection: Id
     connection_name: str
     rule: Id
@@ -113,30 +121,17 @@ class RuleEvent(Answer):
     last_error: Maybe[str] = None
     held: Annotated[Maybe[str], Field(description="Why it waits for its connection.")] = None
     warnings: list[str]
-    identify: CallView | None
-    track: CallView | None
-    send: Maybe[CallView] = None
-    created_by: str
-    created_at: Moment
 
 
-class ListedEvent(Answer):
+class ListedEvent(CreatedEvent):
     """An event as lists show it. `event` is empty for one whose name could not be read."""
 
-    id: Id
-    type: Literal["event"]
-    workspace: Id
-    event: str
-    resource: str
-    resource_id: Maybe[str] = None
     status: EventStatus
     total_rules: int
     completed_count: Maybe[int] = None
     failed_count: Maybe[int] = None
     started_at: Moment
     completed_at: Maybe[Moment] = None
-    created_by: str
-    created_at: Moment
 
 
 class EventSource(Answer):
@@ -229,7 +224,7 @@ class Exchange(Answer):
     duration_ms: int | None
 
 
-class TestResult(Answer):
+class TestResult(ByCall[Exchange]):
     """`finished` is false when no end was seen within 30 seconds; the event goes on all the same.
 
     `identify` and `track` are null when they were not sent; `send` is only there when it was.
@@ -239,21 +234,15 @@ class TestResult(Answer):
     status: EventStatus
     finished: bool
     rule_event: RuleEvent | None
-    identify: Exchange | None
-    track: Exchange | None
-    send: Maybe[Exchange] = None
     error: Maybe[str] = None
 
 
-class Preview(Answer):
+class Preview(ByCall[JsonObject]):
     """The requests as they would be sent, or why none would.
 
     Ids and times in them are examples unless the event gives them.
     """
 
     matches: Annotated[bool, Field(description="Whether the rule is active and meant for it.")]
-    identify: dict[str, Any] | None
-    track: dict[str, Any] | None
-    send: Maybe[dict[str, Any]] = None
     warnings: list[str]
     error: Maybe[str] = None

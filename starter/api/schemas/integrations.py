@@ -21,14 +21,17 @@ class DependsOn(Answer):
     value: list[str]
 
 
-class AuthenticationField(Answer):
+class EnteredField(Answer):
     label: str
     key: str
-    type: Literal["text", "password", "select"]
-    helpText: Maybe[str] = None  # noqa: N815  Meshes' own spelling
     required: Maybe[bool] = None
     defaultValue: Maybe[str] = None  # noqa: N815
     options: Maybe[list[Option]] = None
+
+
+class AuthenticationField(EnteredField):
+    type: Literal["text", "password", "select"]
+    helpText: Maybe[str] = None  # noqa: N815  Meshes' own spelling
     dependsOn: Maybe[DependsOn] = None  # noqa: N815
 
 
@@ -37,16 +40,11 @@ class IntegrationAuthentication(Answer):
     fields: list[AuthenticationField]
 
 
-class ActionInput(Answer):
+class ActionInput(EnteredField):
     kind: Literal["field"]
-    key: str
     field: str
-    label: str
     type: Literal["text", "password", "textarea", "select"]
     description: Maybe[str] = None
-    required: Maybe[bool] = None
-    defaultValue: Maybe[str] = None  # noqa: N815
-    options: Maybe[list[Option]] = None
 
 
 class Display(Answer):

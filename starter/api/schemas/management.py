@@ -38,17 +38,20 @@ def _without_defaults(schema: JsonObject) -> None:
 RuleEventName = Annotated[Text, Field(min_length=1, max_length=100)]
 
 
+class Stamped(Answer):
+    created_at: Moment
+    updated_at: Moment
+
+
 class WorkspaceInput(Input):
     name: WorkspaceName
     description: Annotated[Text, Field(max_length=1024)] | None = None
 
 
-class Workspace(Answer):
+class Workspace(Stamped):
     id: Id
     name: str
     description: str | None
-    created_at: Moment
-    updated_at: Moment
 
 
 class PublishableKey(Answer):
@@ -76,17 +79,6 @@ MayIdentify = Annotated[
 KeyName = Annotated[Text, Field(min_length=1, max_length=NAME_CHARACTERS)]
 
 
-class PublishableKeyInput(StrictInput):
-    """Absent rights are those of the key that it `replaces`, else the widest."""
-
-    name: KeyName
-    events: Events | None = None
-    origins: Origins | None = None
-    identify: MayIdentify | None = None
-    kept_wide: Flag = False
-    replaces: Annotated[Text | None, Field(json_schema_extra={"format": "uuid"})] = None
-
-
 class KeyRightsInput(StrictInput):
     """All that the key may do from now on. `kept_wide`: it is wide on purpose."""
 
@@ -96,11 +88,17 @@ class KeyRightsInput(StrictInput):
     kept_wide: Flag = False
 
 
-class PublishableKeyView(Answer):
+class PublishableKeyInput(KeyRightsInput):
+    """Absent rights are those of the key that it `replaces`, else the widest."""
+
+    name: KeyName
+    identify: MayIdentify | None = None  # type: ignore[assignment]
+    replaces: Annotated[Text | None, Field(json_schema_extra={"format": "uuid"})] = None
+
+
+class PublishableKeyView(PublishableKey):
     id: Id
     workspace: Id
-    public_key: str
-    name: str
     events: Maybe[list[str]] = None
     origins: Maybe[list[str]] = None
     identify: MayIdentify
@@ -124,15 +122,13 @@ class CreatedWorkspace(Answer):
     workspace: Workspace
 
 
-class CatalogEntry(Answer):
+class CatalogEntry(Stamped):
     id: Id
     key: str
     label: str
     description: str | None
     active: bool
     created_by: str | None
-    created_at: Moment
-    updated_at: Moment
 
 
 SkipTest = Annotated[
@@ -160,7 +156,7 @@ class DeleteConnection(Input):
     force_delete: Flag = False
 
 
-class Connection(Answer):
+class Connection(Stamped):
     """`metadata` is without secrets, of which nothing is shown.
 
     `warnings` comes with a change of which held deliveries could not be told yet."""
@@ -183,8 +179,6 @@ class Connection(Answer):
     hidden: bool
     warnings: Maybe[list[str]] = None
     created_by: str
-    created_at: Moment
-    updated_at: Moment
 
 
 class CreatedConnection(Answer):
@@ -223,36 +217,32 @@ class ChangedRule(StrictInput):
     hidden: Flag = False
 
 
-class Rule(Answer):
-    """`warnings` names metadata that is kept, but that no delivery reads."""
-
+class NamedRule(Answer):
     id: Id
     connection: Id
-    workspace: Id
     type: IntegrationType
     resource: Maybe[str] = None
     resource_id: Maybe[str] = None
     event: str
+
+
+class Rule(NamedRule, Stamped):
+    """`warnings` names metadata that is kept, but that no delivery reads."""
+
+    workspace: Id
     metadata: JsonObject
     active: bool
     hidden: bool
     warnings: Maybe[list[str]] = None
     created_by: str
-    created_at: Moment
-    updated_at: Moment
 
 
 class CreatedRule(Answer):
     rule: Rule
 
 
-class DeletedRule(Answer):
-    id: Id
-    connection: Id
-    event: str
-    type: IntegrationType
-    resource: Maybe[str] = None
-    resource_id: Maybe[str] = None
+class DeletedRule(NamedRule):
+    pass
 
 
 class RuleTrial(StrictInput):
@@ -275,19 +265,20 @@ class MappingInput(Input):
     expected_version: Annotated[Whole, Field(ge=0, le=2_147_483_647)] | None = None
 
 
-class Mapping(Answer):
+class OfConnection(Stamped):
     id: Id
-    mapping_id: Id
-    version: Annotated[int, Field(ge=1)]
     workspace_id: Id
     connection_id: Id
     integration_type: IntegrationType
+    catalog_version: str
+
+
+class Mapping(OfConnection):
+    mapping_id: Id
+    version: Annotated[int, Field(ge=1)]
     name: str
     mapping: Annotated[MappingSchema, Field(alias="schema")]
-    catalog_version: str
     created_by: Maybe[str] = None
-    created_at: Moment
-    updated_at: Moment
 
 
 class MappingResult(Answer):
@@ -311,14 +302,7 @@ class CatalogField(Answer):
     constraints: Constraints
 
 
-class FieldCatalog(Answer):
-    id: Id
-    workspace_id: Id
-    connection_id: Id
-    integration_type: IntegrationType
-    catalog_version: str
+class FieldCatalog(OfConnection):
     refreshed_at: Moment
     created_by: str
-    created_at: Moment
-    updated_at: Moment
     fields: list[CatalogField]
