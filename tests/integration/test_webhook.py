@@ -178,6 +178,16 @@ async def test_nothing_that_is_entered_as_a_secret_is_on_record(
     assert {field.key for field in FIELDS if field.secret}.isdisjoint(stored.settings)
 
 
+async def test_the_api_lists_its_attempts(stack: Stack, receiver: Receiver) -> None:
+    made_rule = await rule(stack, await webhook(stack, receiver.url))
+    handle = await stack.emit()
+    await handle.result()
+    async with open_api(stack) as api:
+        answer = await api.get(f"/events/{handle.id}/rules/{made_rule.id}/attempts")
+    assert answer.status_code == 200
+    assert [one["call"] for one in answer.json()["records"]] == ["send"]
+
+
 @pytest.mark.parametrize("mode", ["wrapped", "raw"])
 async def test_a_webhook_into_our_own_api_does_not_circle(
     temporal: Client, database: str, mode: str

@@ -6,6 +6,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field
 
+from delivery.attempt import Call
 from starter.api.schemas.shared import (
     Answer,
     ErrorBody,
@@ -172,7 +173,7 @@ class Attempt(Answer):
     event_id: Id
     rule: Id
     connection: Id
-    call: Literal["identify", "track"]
+    call: Call
     number: int
     started_at: Moment
     completed_at: Moment
