@@ -89,39 +89,43 @@ class Accepting:
         read = [await self._read_or_error(item, caller) for item in value]
         events = [event for event in read if isinstance(event, NewEvent)]
         await self._quotas.count(caller, [event.workspace for event in events], size)
-        batch = _Batch(key, value) if key is not None else None
+        batch = b""
+        if key is not None:
+            batch = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
         async with time_limit(BATCH_SECONDS, _no_answer()):
-            started = await self._start_all(events, caller, batch)
+            started = await self._start_all(events, caller, key, batch)
         if events and all(isinstance(one, NotAccepted | InvalidSetup) for one in started):
             raise started[0]
         results = iter(started)
-        return [_result(next(results) if isinstance(one, NewEvent) else one) for one in read]
+        found = [next(results) if isinstance(one, NewEvent) else one for one in read]
+        return [
+            (as_api_error(one) or _no_answer()) if isinstance(one, Exception) else one
+            for one in found
+        ]
 
     async def _start_all(
-        self, events: list[NewEvent], caller: Caller, batch: _Batch | None
+        self, events: list[NewEvent], caller: Caller, key: str | None, batch: bytes
     ) -> list[Any]:
+        """`key` stands for all of `batch`; each event of it has one of its own."""
         room = asyncio.Semaphore(AT_ONCE)
 
         async def start(index: int, event: NewEvent) -> JsonObject | Exception:
+            # No header can hold a NUL, so no key of a single event is ever the same.
+            of_event = None if key is None else f"\0batch\0{index}\0{key}"
             async with room:
                 try:
-                    return await self._start(
-                        event,
-                        caller,
-                        batch.key_of(index) if batch else None,
-                        batch.content if batch else b"",
-                    )
+                    return await self._start(event, caller, of_event, batch)
                 except EmitError as err:
                     return err
 
-        if batch is None or not events:
-            return list(await asyncio.gather(*(start(*item) for item in enumerate(events))))
-        # The first one tells whether the key stands for this batch.
-        first = await start(0, events[0])
-        if isinstance(first, Exception):
-            raise first
-        rest = await asyncio.gather(*(start(i, e) for i, e in enumerate(events) if i))
-        return [first, *rest]
+        first = []
+        if key is not None and events:
+            # It tells whether the key stands for this batch.
+            first = [await start(0, events[0])]
+            if isinstance(first[0], Exception):
+                raise first[0]
+        rest = list(enumerate(events))[len(first) :]
+        return [*first, *await asyncio.gather(*(start(*item) for item in rest))]
 
     async def _start(
         self, event: NewEvent, caller: Caller, key: str | None, batch: bytes = b""
@@ -152,9 +156,7 @@ class Accepting:
         try:
             return await self._read(value, caller)
         except (ApiError, InvalidEvent) as err:
-            found = as_api_error(err)
-            assert found is not None
-            return found
+            return as_api_error(err) or _no_answer()
 
     async def _read(self, value: JsonValue, caller: Caller) -> NewEvent:
         given = as_model(value, EventInput)
@@ -205,18 +207,6 @@ def _source(caller: PublishableCaller | None) -> dict[str, str] | None:
     return {"kind": "publishable", "key": caller.key, "identify": caller.rights.identify}
 
 
-class _Batch:
-    """What an idempotency key of a batch stands for: all of it, event by event."""
-
-    def __init__(self, key: str, value: JsonValue) -> None:
-        self._key = key
-        self.content = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-    def key_of(self, index: int) -> str:
-        # No header can hold a NUL, so no key of a single event is ever the same.
-        return f"\0batch\0{index}\0{self._key}"
-
-
 def _created(event: NewEvent, handle: EventHandle, caller: Caller) -> JsonObject:
     created: JsonObject = {
         "id": handle.id,
@@ -230,10 +220,6 @@ def _created(event: NewEvent, handle: EventHandle, caller: Caller) -> JsonObject
     if event.resource_id is not None:
         created["resource_id"] = event.resource_id
     return created
-
-
-def _result(result: JsonObject | Exception) -> JsonObject | ApiError:
-    return (as_api_error(result) or _no_answer()) if isinstance(result, Exception) else result
 
 
 def _no_answer() -> ApiError:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from temporalio.client import Client, WorkflowExecutionDescription, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError
 
 from catalog.errors import NotFound
 from catalog.values import read_id
@@ -43,25 +43,18 @@ async def read_own_event(parts: Parts, organisation: str, event_id: str) -> OwnE
     Raises:
         ApiError: 404, also for what is somebody else's or no event.
     """
-    described = await _describe(parts.client, event_id)
-    log = await read_run_log(parts.client, described)
-    try:
-        await parts.catalog.api_key_lookup.require_workspace(organisation, log.workspace or "")
-    except NotFound:
-        raise not_found("event_id", "event") from None
-    return OwnEvent(log, open=described.close_time is None)
-
-
-async def _describe(client: Client, event_id: str) -> WorkflowExecutionDescription:
+    unknown = not_found("event_id", "event")
     if read_id(event_id) is None:
-        raise not_found("event_id", "event")
+        raise unknown
     try:
-        described = await describe_event(client, event_id)
-    except EventNotFound:
-        raise not_found("event_id", "event") from None
-    if described.workflow_type != WORKFLOW:
-        raise not_found("event_id", "event")
-    return described
+        described = await describe_event(parts.client, event_id)
+        if described.workflow_type != WORKFLOW:
+            raise unknown
+        log = await read_run_log(parts.client, described)
+        await parts.catalog.api_key_lookup.require_workspace(organisation, log.workspace or "")
+    except (EventNotFound, NotFound):
+        raise unknown from None
+    return OwnEvent(log, open=described.close_time is None)
 
 
 async def wait_for_end(client: Client, log: EventLog, seconds: float) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import JSONResponse
 from temporalio.service import RPCError
 
 from catalog.database import Pool, connection
 from catalog.errors import CatalogUnavailable
-from starter.api.parts import Parts
+from starter.api.routing import ApiParts
 from starter.api.schemas.shared import Answer, Maybe, Moment
 from starter.shapes import moment
 
@@ -52,9 +53,11 @@ async def healthz() -> Any:
     summary="Whether events can be accepted",
     responses={503: {"model": Readiness, "description": "No event can be accepted"}},
 )
-async def readyz(request: Request) -> Any:
-    parts: Parts = request.app.state.parts
-    temporal, database = await asyncio.gather(_temporal(parts), _database(parts.catalog.pool))
+async def readyz(parts: ApiParts) -> Any:
+    temporal, database = await asyncio.gather(
+        _state(parts.client.service_client.check_health(timeout=timedelta(seconds=CHECK_SECONDS))),
+        _state(_ask(parts.catalog.pool)),
+    )
     answer: dict[str, Any] = {"status": "ok", "temporal": temporal, "database": database}
     seconds = parts.catalog.api_key_lookup.usable_for()
     if temporal == "ok" and database == "away" and seconds > 0:
@@ -65,19 +68,15 @@ async def readyz(request: Request) -> Any:
     return JSONResponse(answer, status_code=503 if answer["status"] == "away" else 200)
 
 
-async def _temporal(parts: Parts) -> State:
+async def _state(check: Awaitable[object]) -> State:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            await parts.client.service_client.check_health(timeout=timedelta(seconds=CHECK_SECONDS))
-    except (RPCError, TimeoutError):
+            await check
+    except (RPCError, CatalogUnavailable, TimeoutError):
         return "away"
     return "ok"
 
 
-async def _database(pool: Pool) -> State:
-    try:
-        async with asyncio.timeout(CHECK_SECONDS), connection(pool) as conn:
-            await conn.execute("SELECT 1")
-    except (CatalogUnavailable, TimeoutError):
-        return "away"
-    return "ok"
+async def _ask(pool: Pool) -> None:
+    async with connection(pool) as conn:
+        await conn.execute("SELECT 1")
