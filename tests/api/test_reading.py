@@ -140,7 +140,7 @@ async def test_list_filters(api: Api):
 @pytest.mark.parametrize("status", ["pending", "processing", "retrying"])
 async def test_list_says_which_statuses_it_can_not_tell_apart(shared_api: Api, status: str):
     page = (await shared_api.get("/events", status=status)).json()
-    assert "can't tell" in page["note"]
+    assert "can't distinguish" in page["note"]
     assert "note" not in (await shared_api.get("/events", status="failed")).json()
 
 
