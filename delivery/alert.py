@@ -26,8 +26,8 @@ class AlertType(StrEnum):
 
 
 class LastResponse(FrozenModel):
-    """The last attempt of the alert's event. The vendor's own words stay in the log, since they may
-    repeat what was sent."""
+    """How the last attempt ended. The vendor's own words stay in the log, since they may repeat
+    what was sent."""
 
     call: str
     outcome_code: OutcomeCode
@@ -123,7 +123,7 @@ class AlertTarget:
 
 
 CurrentTarget = Callable[[], Awaitable[AlertTarget | None]]
-"""Where alerts are posted now; None where this process knows of no target."""
+"""Returns where alerts go now, or None if this process has no target."""
 
 
 class AlertFailed(Exception):

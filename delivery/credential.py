@@ -1,4 +1,4 @@
-"""What the requests of one connection are made with."""
+"""The settings and secrets with which the requests of one connection are made."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ ConnectionStatus = Literal["active", "paused", "inactive"]
 
 @dataclass(frozen=True)
 class ConnectionCredential:
-    """What a connection's requests are made with, and whether it may be used, at one moment.
+    """A connection's settings and secrets, and whether it may be used, as they are now.
 
-    `settings` and `secrets` are by the keys of its destination's fields.
+    The keys of `settings` and `secrets` are those of its destination's fields.
     """
 
     connection: str
@@ -31,4 +31,4 @@ class ConnectionCredential:
     version: int
     requests_per_second: int | None = None
     slowed_until: datetime | None = None
-    """Nobody sends before; by this process's clock. None when nothing slows it."""
+    """When requests may be sent again, by this process's clock; None if they may be now."""

@@ -31,11 +31,11 @@ class Unavailable(Exception):
 
 
 class Missing(Exception):
-    """A store doesn't have what was asked for, or has it no longer."""
+    """A store doesn't have the requested item, or no longer has it."""
 
 
 class Unreadable(Exception):
-    """What is stored was encrypted by a key that this process lacks. Another may have it."""
+    """A stored value was encrypted with a key that only another process may have."""
 
 
 class InvalidField(ValueError):

@@ -60,8 +60,8 @@ BACKOFF_JITTER = 0.2
 RETRY_AFTER_SHORTEST = timedelta(seconds=1)
 RETRY_AFTER_LONGEST = timedelta(hours=1)
 
-# An older event has no effect where it matters most: what a vendor starts for people, it starts for
-# the last three days' events (the source stands with the destination that has it).
+# Vendors may start nothing for people, such as a campaign, for events older than three days; the
+# destination that says so has the source. A later delivery would have no effect.
 DELIVERY_DEADLINE = timedelta(hours=72)
 
 RETRYABLE_STATUS = frozenset({408, 429})

@@ -2,8 +2,8 @@
 
 Visibility over SQL has no ORDER BY and lists open runs before closed ones, so its own pages repeat
 or skip runs that close meanwhile. Here, events are ordered by when they were first accepted
-(`EmitonceAcceptedAt`), which never changes: all runs of an event are in the same window of that
-time, and the latest one represents the event.
+(`EmitonceAcceptedAt`). That never changes, so all runs of an event fall into the same window, where
+the latest one represents the event.
 
 A run without a workspace and an acceptance time isn't listed. Starters other than ours set neither,
 so their events appear after the first workflow task. Events refused as `InvalidEvent` never appear;
@@ -145,7 +145,7 @@ async def _read(client: Client, query: EventQuery, windows: Windows, most: int) 
 async def _without_superseded(
     client: Client, found: dict[Key, WorkflowExecution]
 ) -> dict[Key, WorkflowExecution]:
-    """Leave out runs whose events were redelivered since: their latest run may not match."""
+    """Leave out superseded runs: the latest run of their event may not match the query."""
     newest = await latest_runs(client, [key.event_id for key in found])
     return {
         key: run

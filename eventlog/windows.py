@@ -20,7 +20,7 @@ NARROW = 8
 
 @dataclass
 class Windows:
-    """The next window is [lower, upper). If `upper` is None, its end is open.
+    """The windows to list, newest first. The next is [lower, upper), or open if `upper` is None.
 
     The width of an open window counts back from `now`. Nothing before `floor` is listed.
     """

@@ -114,7 +114,7 @@ def _built(event: Event, rule: MatchedRule) -> Messages | str:
 
 
 def _changes(before: Messages | str, after: Messages | str) -> list[str]:
-    """Describe what differs, without values and without the context, which always differs."""
+    """Describe what differs, without values. The context is left out, since it always differs."""
     if isinstance(before, str) or isinstance(after, str):
         return [] if before == after else [after if isinstance(after, str) else "no mapping error"]
     new = [warning for warning in after.warnings if warning not in before.warnings]

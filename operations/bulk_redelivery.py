@@ -190,7 +190,7 @@ def state_of(status: WorkflowExecutionStatus | None) -> str:
 
 
 async def watch_redelivery(client: Client, id: str) -> AsyncIterator[RedeliveryStatus]:
-    """Read the status at intervals until the redelivery has ended. Raises as `read_redelivery`."""
+    """Read the status at intervals until the redelivery ends. Raises as `read_redelivery` does."""
     pause = 0.2
     while True:
         status = await read_redelivery(client, id)

@@ -20,7 +20,7 @@ class HeldRuns:
         self._client = client
 
     async def signal(self, page: HeldPage) -> HeldSignaled:
-        """Signal one page of held runs, which takes some seconds at its rate."""
+        """Signal one page of held runs, at its rate. A page takes some seconds."""
         size = max(1, min(round(page.per_second * PAGE_SECONDS), LARGEST_PAGE))
         runs, cursor = await list_page(
             self._client, held_for(page.connection), size=size, cursor=page.cursor
