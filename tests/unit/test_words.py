@@ -55,3 +55,9 @@ def test_a_word_that_is_right_in_one_place_can_be_allowed_there(
     monkeypatch.setattr(words, "ALLOWED", frozenset({(str(path), "taken away")}))
     [found] = findings(path)
     assert "It is away" in found
+
+
+def test_a_package_that_was_renamed_does_not_go_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words, "CHECKED", ("delivery", "no_such_package"))
+    with pytest.raises(SystemExit, match="nothing to check in no_such_package"):
+        words.main()
