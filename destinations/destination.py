@@ -1,6 +1,6 @@
 """What a destination is: data and functions, all that workflows and starters see of a vendor.
 
-Pure: nothing here makes a request. The client that does is made by `worker.py`.
+Pure: nothing here makes a request. The clients that do are made by `destinations/clients.py`.
 """
 
 from __future__ import annotations

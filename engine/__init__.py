@@ -1,1 +1,1 @@
-"""Temporal itself: connecting, converting, search attributes, the development server."""
+"""Temporal itself: connecting, converting data, namespace, search attributes, telemetry."""

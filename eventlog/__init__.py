@@ -1,0 +1,1 @@
+"""The delivery log, read back from Temporal's history: one event, lists, counts, export."""

@@ -1,0 +1,1 @@
+"""What operators do: redeliver, resume, cancel, erase, check, and what alerts them."""

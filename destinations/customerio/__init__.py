@@ -1,0 +1,1 @@
+"""Customer.io's Pipelines API: identify, then track."""

@@ -1,0 +1,1 @@
+"""HTTP shared by all destinations: one bounded request, address checks, redaction."""

@@ -56,7 +56,7 @@ async def _dev(settings: Settings, ports: DevPorts, *, as_json: bool) -> None:
     with on_signals(stop):
         async with open_dev_stack(settings, ports, say=say) as stack:
             if as_json:
-                print_line(stack.addresses())
+                print_line(stack.addresses)
             else:
                 _welcome(stack)
             await stop.wait()
@@ -64,7 +64,7 @@ async def _dev(settings: Settings, ports: DevPorts, *, as_json: bool) -> None:
 
 
 def _welcome(stack: DevStack) -> None:
-    addresses = stack.addresses()
+    addresses = stack.addresses
     console.print("[bold]emitonce is up.[/bold] Ctrl-C ends it.\n")
     for label, value in (
         ("Temporal", addresses["temporal"]),

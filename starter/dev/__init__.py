@@ -1,0 +1,1 @@
+"""What development runs by itself: PostgreSQL, a Temporal server, the whole stack."""

@@ -22,7 +22,7 @@ HOST = "127.0.0.1"
 
 
 def listen() -> tuple[socket.socket, str]:
-    """A socket on a free port of this machine alone, and the endpoint that it will serve."""
+    """Listen on a free port of loopback; return the socket and the endpoint that it will serve."""
     listening = listen_on(HOST, 0)
     return listening, f"http://{HOST}:{listening.getsockname()[1]}{PREFIX}"
 

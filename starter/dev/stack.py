@@ -1,7 +1,7 @@
-"""Everything on one machine: Temporal and its Web UI, PostgreSQL, a simulator, worker and API.
+"""Run everything on one machine: Temporal and its Web UI, PostgreSQL, simulator, worker, API.
 
-While a stack is up, `dev.json` in its data directory says where its parts are, so that commands in
-other terminals find them without any setting.
+While a stack runs, `dev.json` in its data directory has the addresses of its parts, so that
+commands in other terminals need no settings.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engine.connect import connect
 from engine.links import run_url
 from engine.search_attributes import register_search_attributes
 from process import migrate_database, open_catalog, open_clients
-from settings import Secrets, Settings, SettingsError, load_secrets
+from settings import Settings, SettingsError, load_secrets
 from starter.api import Parts, served
 from starter.api.codec import CodecAccess, ui_origins
 from starter.console import Console, development_key
@@ -40,40 +40,23 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class DevStack:
-    """`simulator` is None where the settings name other addresses for Customer.io."""
+    """A running stack. `simulator` is None if the settings have other addresses for Customer.io.
 
-    settings: Settings
-    secrets: Secrets
+    Anyone who knows `console`, the address that opens the console signed in, may do everything.
+    """
+
     client: Client
     catalog: Catalog
     clients: Mapping[str, DestinationClient]
     simulator: Simulator | None
     emitter: Emitter
-    temporal: str
     ui: str | None
-    codec: str
-    http: str
     console: str
-    """Opens the console, signed in. Who knows it may do everything."""
-    database: str
-
-    def addresses(self) -> dict[str, Any]:
-        """What `emitonce dev --json` prints once all is up."""
-        urls = self.simulator.base_urls if self.simulator else {}
-        return {
-            "ready": True,
-            "temporal": self.temporal,
-            "ui": self.ui,
-            "codec": self.codec,
-            "http": self.http,
-            "console": self.console,
-            "simulator": urls["us"].removesuffix("/v1") if urls else None,
-            "simulator_eu": urls["eu"].removesuffix("/v1") if urls else None,
-            "database": self.database,
-        }
+    addresses: Mapping[str, Any]
+    """What `emitonce dev --json` prints once the stack is up."""
 
     def run_url(self, event_id: str) -> str | None:
-        """The event's latest run in the Web UI."""
+        """Return the address of the event's latest run in the Web UI."""
         return run_url(self.ui, self.client, event_id)
 
 
@@ -135,7 +118,6 @@ async def open_dev_stack(
             largest_payload=settings.largest_event_kib * 1024,
         )
         organisation = (await catalog.organisations.default()).id
-        settings.forbid_in_production("a development key", "sign in with a machine key")
         key = await development_key(catalog, organisation, settings.data_dir)
         http = await parts.enter_async_context(
             served(
@@ -145,9 +127,19 @@ async def open_dev_stack(
                 console=Console(api, development=key),
             )
         )
-        stack = DevStack(
-            settings=settings,
-            secrets=secrets,
+        console, vendor = f"{http}{key.sign_in_path}", simulator.base_urls if simulator else {}
+        addresses = {
+            "ready": True,
+            "temporal": temporal,
+            "ui": ui,
+            "codec": codec,
+            "http": http,
+            "simulator": vendor["us"].removesuffix("/v1") if vendor else None,
+            "simulator_eu": vendor["eu"].removesuffix("/v1") if vendor else None,
+            "database": database,
+        }
+        parts.enter_context(announced(settings.data_dir, addresses))
+        yield DevStack(
             client=client,
             catalog=catalog,
             clients=clients,
@@ -155,16 +147,10 @@ async def open_dev_stack(
             emitter=Emitter(
                 client, instance_secret=secrets.instance_secret, task_queue=settings.task_queue
             ),
-            temporal=temporal,
             ui=ui,
-            codec=codec,
-            http=http,
-            console=f"{http}{key.sign_in_path}",
-            database=database,
+            console=console,
+            addresses=addresses | {"console": console},
         )
-        told = {name: at for name, at in stack.addresses().items() if name != "console"}
-        parts.enter_context(announced(settings.data_dir, told))
-        yield stack
 
 
 async def _temporal(
