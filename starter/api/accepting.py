@@ -60,7 +60,7 @@ class Accepting:
     def __init__(self, parts: Parts, authentication: Authentication, quotas: QuotaCheck) -> None:
         self._starter = parts.event_starter()
         self._authentication = authentication
-        self._quotas = quotas
+        self.quotas = quotas
 
     async def one(self, value: JsonValue, caller: Caller, key: str | None, size: int) -> JsonObject:
         """Accept one event, of a body of `size` bytes; answers with it as it was created.
@@ -69,7 +69,7 @@ class Accepting:
             ApiError, InvalidEvent, EmitError, CatalogUnavailable: nothing was stored.
         """
         event = await self._read(value, caller)
-        await self._quotas.count(caller, [event.workspace], size)
+        await self.quotas.count(caller, [event.workspace], size)
         async with time_limit(ACCEPT_SECONDS, _no_answer()):
             return await self._start(event, caller, key)
 
@@ -88,7 +88,7 @@ class Accepting:
             raise bad_request("body", f"must be a JSON array of 1 to {MOST_EVENTS} events")
         read = [await self._read_or_error(item, caller) for item in value]
         events = [event for event in read if isinstance(event, NewEvent)]
-        await self._quotas.count(caller, [event.workspace for event in events], size)
+        await self.quotas.count(caller, [event.workspace for event in events], size)
         batch = b""
         if key is not None:
             batch = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -82,10 +82,8 @@ def create_app(parts: Parts, *, console: Callable[[FastAPI], None] | None = None
     app.state.parts = parts
     app.state.authentication = Authentication(parts.catalog.api_key_lookup, FailedAttempts())
     app.state.buckets = TokenBuckets(parts.catalog.quotas)
-    app.state.quotas = QuotaCheck(
-        app.state.buckets, parts.quotas, parts.catalog.api_key_lookup, parts.meter
-    )
-    app.state.accepting = Accepting(parts, app.state.authentication, app.state.quotas)
+    quotas = QuotaCheck(app.state.buckets, parts.quotas, parts.catalog.api_key_lookup, parts.meter)
+    app.state.accepting = Accepting(parts, app.state.authentication, quotas)
     for module in (ingestion, *MANAGEMENT):
         app.include_router(module.router, prefix=PREFIX)
     app.include_router(health.router)

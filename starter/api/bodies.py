@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from delivery import errors as domain
 from delivery.size import holds_more_values
-from delivery.strict_json import parse
+from delivery.strict_json import parse, without_escapes
 from delivery.text import kind
 from delivery.validation import problem
 from starter.api.errors import ApiError, Fault, bad_request, too_large
@@ -37,19 +37,8 @@ async def read_model(request: Request, model: type[Model]) -> Model:
     Raises:
         ApiError: 400 or 413.
     """
-    return as_model(await read_json(request, absent={}), model)
-
-
-async def read_json(request: Request, *, absent: JsonValue = None) -> JsonValue:
-    """The body, read as `parse_body` does; `absent`, where given, stands in for a blank one.
-
-    Raises:
-        ApiError: 400 or 413.
-    """
     data = await read_bytes(request)
-    if absent is not None and not data.strip():
-        return absent
-    return await parse_body(data)
+    return as_model(await parse_body(data) if data.strip() else {}, model)
 
 
 async def parse_body(data: bytes, most_values: int = MOST_VALUES) -> JsonValue:
@@ -88,51 +77,29 @@ def parse_json(data: bytes) -> JsonValue:
         value = parse(data)
     except domain.InvalidEvent as err:
         raise bad_request("body", err.reason) from None
-    if b"\\u0000" in data:
-        _refuse_nul(value)
+    if b"\\u0000" in without_escapes(data):
+        raise bad_request("body", "holds a NUL character; remove it")
     return value
 
 
-def as_model(value: JsonValue, model: type[Model], *, within: str = "", status: int = 400) -> Model:
-    """`value` as `model`; faults are named below `within`.
-
-    Raises:
-        ApiError: `status`, naming every field at fault.
-    """
+def as_model(value: JsonValue, model: type[Model]) -> Model:
+    """Raises `ApiError` 400, naming every field at fault."""
     if not isinstance(value, dict):
-        raise bad_request(within or "body", f"must be a JSON object, not {kind(value)}")
+        raise bad_request("body", f"must be a JSON object, not {kind(value)}")
     try:
         return model.model_validate(value)
     except ValidationError as err:
         faults = tuple(
-            Fault(_path(within, found["loc"]), problem(found))
+            Fault(_path(found["loc"]), problem(found))
             for found in err.errors(include_url=False)[:MOST_FAULTS]
         )
-        raise ApiError(status, f"{faults[0].param}: {faults[0].msg}", faults) from None
+        raise ApiError(400, f"{faults[0].param}: {faults[0].msg}", faults) from None
 
 
-def _path(within: str, location: tuple[int | str, ...]) -> str:
-    path = within
-    for part in location:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        else:
-            path += f".{part}" if path else part
-    return path or "body"
-
-
-def _refuse_nul(value: JsonValue) -> None:
-    left = [value]
-    while left:
-        item = left.pop()
-        if isinstance(item, str):
-            if "\0" in item:
-                raise bad_request("body", "holds a NUL character; remove it")
-        elif isinstance(item, dict):
-            left.extend(item)
-            left.extend(item.values())
-        elif isinstance(item, list):
-            left.extend(item)
+def _path(location: tuple[int | str, ...]) -> str:
+    """Such as `metadata.region` or `schema.fields[0]`."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
+    return "".join(parts).removeprefix(".") or "body"
 
 
 async def _drain(stream: AsyncIterator[bytes]) -> None:

@@ -15,8 +15,6 @@ from starter.api.accepting import MOST_EVENTS, Accepting
 from starter.api.bodies import parse_body, read_bytes
 from starter.api.describing import array_of, body_of, errors
 from starter.api.errors import ApiError
-from starter.api.parts import Parts
-from starter.api.quotas import QuotaCheck
 from starter.api.routing import caller_of, ingestion_router
 from starter.api.schemas.events import BulkResult, CreatedEventBody, EventInput
 
@@ -57,14 +55,13 @@ async def emit_event(
     request: Request, idempotency_key: IdempotencyKey = None, hops: Hops = 0
 ) -> Any:
     """Accept one event: when this is answered with 201, Temporal has stored it."""
-    caller, quotas = replace(caller_of(request), hops=hops), quota_check(request)
-    parts: Parts = request.app.state.parts
-    body = await read_bytes(request, parts.largest_payload)
-    quotas.admit(caller, len(body))
+    caller, accept = replace(caller_of(request), hops=hops), accepting(request)
+    body = await read_bytes(request, request.app.state.parts.largest_payload)
+    accept.quotas.admit(caller, len(body))
     value = await parse_body(body, MOST_VALUES + MOST_BESIDE)
-    created = await accepting(request).one(value, caller, idempotency_key, len(body))
+    created = await accept.one(value, caller, idempotency_key, len(body))
     request.state.said = {"event_id": created["id"], "workspace_id": created["workspace"]}
-    return JSONResponse({"event": created}, status_code=201, headers=quotas.headers(caller))
+    return JSONResponse({"event": created}, status_code=201, headers=accept.quotas.headers(caller))
 
 
 @router.post(
@@ -82,11 +79,11 @@ async def emit_events(
     request: Request, idempotency_key: IdempotencyKey = None, hops: Hops = 0
 ) -> Any:
     """Accept a batch, each event by itself: 201 when all were accepted, 207 otherwise."""
-    caller, quotas = replace(caller_of(request), hops=hops), quota_check(request)
+    caller, accept = replace(caller_of(request), hops=hops), accepting(request)
     body = await read_bytes(request)
-    quotas.admit(caller, len(body))
+    accept.quotas.admit(caller, len(body))
     value = await parse_body(body)
-    results = await accepting(request).many(value, caller, idempotency_key, len(body))
+    results = await accept.many(value, caller, idempotency_key, len(body))
     refused = sum(isinstance(result, ApiError) for result in results)
     request.state.said = {"accepted": len(results) - refused, "refused": refused}
     answer = {
@@ -96,18 +93,15 @@ async def emit_events(
             result.body() if isinstance(result, ApiError) else result for result in results
         ],
     }
-    return JSONResponse(answer, status_code=207 if refused else 201, headers=quotas.headers(caller))
+    return JSONResponse(
+        answer, status_code=207 if refused else 201, headers=accept.quotas.headers(caller)
+    )
 
 
 @router.get("/events/bulk", include_in_schema=False)
 async def get_no_batch() -> None:
     """`bulk` is no event's id."""
     raise HTTPException(405)
-
-
-def quota_check(request: Request) -> QuotaCheck:
-    found: QuotaCheck = request.app.state.quotas
-    return found
 
 
 def accepting(request: Request) -> Accepting:

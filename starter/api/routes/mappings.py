@@ -15,7 +15,7 @@ from catalog.mappings import Mapping as Stored
 from delivery.mapping_schema import MappingSchema
 from destinations.destination import Destination
 from destinations.registry import BY_TYPE
-from starter.api.bodies import as_model, read_json
+from starter.api.bodies import as_model, parse_body, read_bytes
 from starter.api.describing import body_of, errors
 from starter.api.errors import ApiError, not_found
 from starter.api.queries import PathId
@@ -110,7 +110,7 @@ async def put_default_mapping(
     409: `expected_version` or `mapping_id` is not the stored one's. 422: the schema is not valid.
     """
     connection = await parts.catalog.connections.get(organisation, connection_id)
-    given = _read(await read_json(request))
+    given = _read(await parse_body(await read_bytes(request)))
     if given.workspace_id is not None and given.workspace_id.lower() != connection.workspace:
         raise not_found("workspace_id", "connection in that workspace")
     stored = await parts.catalog.mappings.put_default(
