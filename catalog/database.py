@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, TypeAlias
 
 import asyncpg  # type: ignore[import-untyped]
@@ -151,9 +152,6 @@ def _reason(err: BaseException) -> str:
 
 
 async def _register_codecs(raw: Connection) -> None:
+    encoder = partial(json.dumps, allow_nan=False)
     for name in ("json", "jsonb"):
-        await raw.set_type_codec(name, schema="pg_catalog", encoder=_encode, decoder=json.loads)
-
-
-def _encode(value: Any) -> str:
-    return json.dumps(value, allow_nan=False)
+        await raw.set_type_codec(name, schema="pg_catalog", encoder=encoder, decoder=json.loads)

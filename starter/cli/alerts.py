@@ -69,7 +69,8 @@ def set_target(
         heartbeat = given_heartbeat
         if heartbeat_url is None and stored:
             heartbeat = stored.heartbeat_url
-        target = AlertTarget(chosen_url, chosen_secret or _new_secret(), heartbeat)
+        new_secret = SECRET_PREFIX + base64.b64encode(os.urandom(NEW_SECRET_BYTES)).decode()
+        target = AlertTarget(chosen_url, chosen_secret or SecretStr(new_secret), heartbeat)
         await parts.catalog.alert_targets.set(target)
         return target, chosen_secret is None
 
@@ -158,10 +159,6 @@ def _read(option: str, given: str | None, check: Callable[[str], object]) -> Sec
     except ValueError as err:
         raise typer.BadParameter(str(err), param_hint=option) from None
     return value
-
-
-def _new_secret() -> SecretStr:
-    return SecretStr(SECRET_PREFIX + base64.b64encode(os.urandom(NEW_SECRET_BYTES)).decode())
 
 
 def _shown(target: AlertTarget, source: str) -> dict[str, str | None]:

@@ -80,7 +80,10 @@ def read_fields(
             raise typer.BadParameter(f"{key} is not a secret; there is {known}")
         given[key] = _read_secret(by_key[key], from_input=True)
     if api_key is not None:
-        given[_only_secret(destination)] = _read_api_key(api_key)
+        if len(destination.secret_keys) != 1:
+            only = f"{destination.label} has no single secret: give --secret KEY"
+            raise typer.BadParameter(only)
+        given[destination.secret_keys[0]] = _read_api_key(api_key)
     for one in destination.fields if new else ():
         if one.secret and one.required and one.key not in given and _is_entered(one, given, by_key):
             given[one.key] = _read_secret(one, from_input=False)
@@ -92,12 +95,6 @@ def _is_entered(field: Field, given: dict[str, str], by_key: dict[str, Field]) -
         return True
     other, values = field.only_with
     return (given.get(other) or by_key[other].default) in values
-
-
-def _only_secret(destination: Destination) -> str:
-    if len(destination.secret_keys) != 1:
-        raise typer.BadParameter(f"{destination.label} has no single secret: give --secret KEY")
-    return destination.secret_keys[0]
 
 
 def _read_secret(field: Field, *, from_input: bool) -> str:

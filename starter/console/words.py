@@ -45,6 +45,13 @@ OUTCOME = {
     OutcomeCode.INTERNAL_ERROR: "Internal error",
 }
 
+# How a connection stands, in a word and a color.
+CONNECTION = {
+    "active": ("Active", "good"),
+    "paused": ("Paused", "warn"),
+    "inactive": ("Inactive", "bad"),
+}
+
 INACTIVE = {
     "authentication_invalid": "The destination refused the credentials. Enter the right ones, and "
     "waiting deliveries continue.",
@@ -118,14 +125,6 @@ def outcome_tone(value: str | None) -> str:
         OutcomeCode.INTERNAL_ERROR,
     )
     return "warn" if value in retried else "bad"
-
-
-def connection_status(connection: Connection) -> str:
-    return {"active": "Active", "paused": "Paused", "inactive": "Inactive"}[connection.status]
-
-
-def connection_tone(connection: Connection) -> str:
-    return {"active": "good", "paused": "warn", "inactive": "bad"}[connection.status]
 
 
 def destination_word(connection: Connection) -> str:
@@ -236,18 +235,14 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}"
 
 
-def short_id(id: str) -> str:
-    return id[:8]
-
-
 FILTERS: dict[str, Callable[..., Any]] = {
     "status_word": status,
     "event_status_word": event_status,
     "tone": tone,
     "attempt_word": attempt,
     "outcome_tone": outcome_tone,
-    "connection_word": connection_status,
-    "connection_tone": connection_tone,
+    "connection_word": lambda connection: CONNECTION[connection.status][0],
+    "connection_tone": lambda connection: CONNECTION[connection.status][1],
     "sentence": sentence,
     "reason": reason,
     "clock": clock,
@@ -256,7 +251,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago,
     "span": span,
     "count_of": count,
-    "short_id": short_id,
     "destination_word": destination_word,
     "condition": condition,
     "action_word": action,

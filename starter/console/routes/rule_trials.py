@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 
 from fastapi import Request
 from starlette.responses import Response
@@ -14,7 +13,6 @@ from catalog.rules import Rule
 from emitonce import EmitError
 from engine.links import run_url
 from eventlog.fetch import read_event_log
-from eventlog.log import EventLog
 from starter.api.errors import ApiError
 from starter.api.routes.rule_trials import TEST_SECONDS
 from starter.console.mapping_form import ON_ERROR, TRANSFORMS, same
@@ -40,15 +38,6 @@ from starter.console.rule_form import RuleForm
 from starter.console.words import sentence
 
 router = console_router()
-
-
-@dataclass(frozen=True)
-class TestResult:
-    """`log` is the test event's, as far as it has come."""
-
-    log: EventLog
-    finished: bool
-    url: str | None
 
 
 @router.post("/w/{workspace_id}/rules/new/preview")
@@ -141,7 +130,8 @@ def _unsaved(form: RuleForm, rule: Rule, mapping: Mapping | None) -> str | None:
     return "The rule has changes that are not saved. Save it first, then send the test event."
 
 
-async def _tested(request: Request, rule: Rule, payload: dict[str, object]) -> TestResult:
+async def _tested(request: Request, rule: Rule, payload: dict[str, object]) -> dict[str, object]:
+    """The test event's log as far as it has come, and where Temporal shows it, for the page."""
     parts = parts_of(request)
     try:
         handle = await parts.event_starter().start(
@@ -161,6 +151,5 @@ async def _tested(request: Request, rule: Rule, payload: dict[str, object]) -> T
         async with asyncio.timeout(TEST_SECONDS):
             await handle.result()
     log = await read_event_log(parts.client, handle.id)
-    return TestResult(
-        log, log.completed_at is not None, run_url(parts.ui_url, parts.client, handle.id)
-    )
+    url = run_url(parts.ui_url, parts.client, handle.id)
+    return {"log": log, "finished": log.completed_at is not None, "url": url}
