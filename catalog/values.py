@@ -23,6 +23,7 @@ REQUESTS_PER_SECOND = 100_000  # the most that can be asked for
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _NAME = re.compile(r"[a-zA-Z0-9 _-]+")
+_UNSTORABLE = re.compile(r"[\0\ud800-\udfff]")  # NUL, and lone surrogates
 _RESOURCE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -41,13 +42,7 @@ def known_id(noun: str, text: str) -> UUID:
 
 def storable(text: str) -> bool:
     """Whether PostgreSQL can hold the text."""
-    if "\0" in text:
-        return False
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return _UNSTORABLE.search(text) is None
 
 
 def workspace_name(text: str) -> str:
