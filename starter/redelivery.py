@@ -9,7 +9,7 @@ from catalog import Catalog
 from catalog.errors import NotFound
 from delivery.selection import Selection
 from operations.bulk_redelivery import RedeliveryPlan, RedeliveryStatus
-from starter.shapes import listed_event_object, moment
+from starter.json_objects import listed_event_object, moment
 
 JsonObject = dict[str, Any]
 

@@ -18,6 +18,7 @@ from emitonce import EmitError, EventHandle, InvalidSetup, NotAccepted
 from emitonce.start import KeyNamespace
 from starter.api.auth import Authentication, Caller
 from starter.api.bodies import as_model
+from starter.api.dependencies import Dependencies
 from starter.api.errors import (
     ApiError,
     Fault,
@@ -26,11 +27,10 @@ from starter.api.errors import (
     forbidden,
     unavailable,
 )
-from starter.api.parts import Parts
 from starter.api.quotas import QuotaCheck
 from starter.api.schemas.events import EventInput
 from starter.api.time_limit import time_limit
-from starter.shapes import JsonObject, moment
+from starter.json_objects import JsonObject, moment
 
 MOST_EVENTS = 100
 ACCEPT_SECONDS = 4.0  # Meshes' clients give up after 5
@@ -57,7 +57,9 @@ class NewEvent:
 class Accepting:
     """Makes no database write and, once a key is known, needs no database."""
 
-    def __init__(self, parts: Parts, authentication: Authentication, quotas: QuotaCheck) -> None:
+    def __init__(
+        self, parts: Dependencies, authentication: Authentication, quotas: QuotaCheck
+    ) -> None:
         self._starter = parts.event_starter()
         self._authentication = authentication
         self.quotas = quotas

@@ -16,6 +16,7 @@ from engine.failing_fast import failing_fast
 from starter.api.accepting import Accepting
 from starter.api.auth import Authentication
 from starter.api.codec import codec_routes
+from starter.api.dependencies import Dependencies
 from starter.api.docs_page import DOCS_HEADERS, docs_page
 from starter.api.failed_attempts import FailedAttempts
 from starter.api.middleware import (
@@ -28,7 +29,6 @@ from starter.api.middleware import (
     answer_to,
 )
 from starter.api.openapi import describe, document_of
-from starter.api.parts import Parts
 from starter.api.quotas import QuotaCheck
 from starter.api.routes import (
     connections,
@@ -60,7 +60,7 @@ MANAGEMENT = (
 )
 
 
-def create_app(parts: Parts, *, console: Callable[[FastAPI], None] | None = None) -> FastAPI:
+def create_app(parts: Dependencies, *, console: Callable[[FastAPI], None] | None = None) -> FastAPI:
     """The API over `parts`, which whoever made them closes after it.
 
     `console` adds its pages to the application: see `starter.console`.

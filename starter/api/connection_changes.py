@@ -6,11 +6,11 @@ from temporalio.service import RPCError
 
 from catalog.connections import Connection
 from operations.steering import resume_connection
+from starter.api.dependencies import Dependencies
 from starter.api.errors import temporal_is_unavailable
-from starter.api.parts import Parts
 
 
-async def tell_held(parts: Parts, connection: Connection) -> bool:
+async def tell_held(parts: Dependencies, connection: Connection) -> bool:
     """Have the deliveries that wait for it look again; one that isn't reached does within the hour.
 
     False while Temporal is unavailable: what is changed is stored, and none of them is reached.
@@ -25,7 +25,7 @@ async def tell_held(parts: Parts, connection: Connection) -> bool:
 
 
 async def delete_connection(
-    parts: Parts, organisation: str, connection_id: str, *, force: bool
+    parts: Dependencies, organisation: str, connection_id: str, *, force: bool
 ) -> tuple[Connection, bool]:
     """Delete it, its rules and its mapping; deliveries that wait for it learn that, and fail.
 

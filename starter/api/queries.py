@@ -10,7 +10,7 @@ from pydantic import BeforeValidator
 
 from catalog.paging import DEFAULT_LIMIT as DEFAULT_LIMIT
 from catalog.paging import LARGEST_LIMIT
-from starter.shapes import JsonObject
+from starter.json_objects import JsonObject
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
 

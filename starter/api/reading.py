@@ -17,9 +17,9 @@ from emitonce.start import WORKFLOW
 from engine.links import run_url
 from eventlog.fetch import EventNotFound, describe_event, read_run_log
 from eventlog.log import EventLog
+from starter.api.dependencies import Dependencies
 from starter.api.errors import not_found
-from starter.api.parts import Parts
-from starter.shapes import event_object
+from starter.json_objects import event_object
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class OwnEvent:
         raise not_found("rule_id", "delivery of this event for that rule")
 
 
-async def read_own_event(parts: Parts, organisation: str, event_id: str) -> OwnEvent:
+async def read_own_event(parts: Dependencies, organisation: str, event_id: str) -> OwnEvent:
     """The event's latest run.
 
     Raises:
@@ -65,7 +65,7 @@ async def wait_for_end(client: Client, log: EventLog, seconds: float) -> None:
             await run.result()
 
 
-def event_view(parts: Parts, log: EventLog, *, payload: bool = False) -> Mapping[str, Any]:
+def event_view(parts: Dependencies, log: EventLog, *, payload: bool = False) -> Mapping[str, Any]:
     """As `EventView`, or with the payload as `EventPayloadView`."""
     view = event_object(log, payload=payload)
     if (url := run_url(parts.ui_url, parts.client, log.event_id)) is not None:

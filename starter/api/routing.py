@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from starter.api.auth import PUBLISHABLE_HEADER, Authentication, Caller
-from starter.api.parts import Parts
+from starter.api.dependencies import Dependencies
 from starter.api.queries import PathId
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -82,8 +82,8 @@ def caller_of(request: Request) -> Caller:
 # What the functions of routes ask for by the types of their parameters.
 
 
-async def _parts(request: Request) -> Parts:
-    found: Parts = request.app.state.parts
+async def _dependencies(request: Request) -> Dependencies:
+    found: Dependencies = request.app.state.parts
     return found
 
 
@@ -101,6 +101,6 @@ async def _own_workspace(request: Request, workspace_id: PathId) -> str:
     )
 
 
-ApiParts = Annotated[Parts, Depends(_parts)]
+ApiDependencies = Annotated[Dependencies, Depends(_dependencies)]
 Organisation = Annotated[str, Depends(_organisation)]
 OwnWorkspace = Annotated[str, Depends(_own_workspace)]

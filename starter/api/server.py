@@ -15,8 +15,8 @@ from starlette.types import ASGIApp
 
 from starter.api.app import create_app
 from starter.api.connection import LARGEST_HEADER, bounded
+from starter.api.dependencies import Dependencies
 from starter.api.listening import listen
-from starter.api.parts import Parts
 
 KEEP_ALIVE_SECONDS = 30
 SHUTDOWN_SECONDS = 20
@@ -65,7 +65,7 @@ async def serving(
 
 @asynccontextmanager
 async def served(
-    parts: Parts,
+    parts: Dependencies,
     *,
     host: str,
     port: int,

@@ -19,9 +19,9 @@ from delivery.alert import Alert, AlertFailed, AlertTarget, AlertType
 from destinations.webhook.alerts import AlertClient, read_url
 from destinations.webhook.signature import SECRET_PREFIX, read_secret
 from settings import Settings
+from starter.cli.dependencies import Dependencies, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_answer, print_json, say
-from starter.cli.parts import Parts, with_parts
 from worker import alert_target
 
 alerts = typer.Typer(help="Alerts: where they are posted when a connection or a delivery fails.")
@@ -60,7 +60,7 @@ def set_target(
                 f"{option} to reach another network in clear text", "begin it with https://"
             )
 
-    async def change(parts: Parts) -> tuple[AlertTarget, bool]:
+    async def change(parts: Dependencies) -> tuple[AlertTarget, bool]:
         stored = await parts.catalog.alert_targets.get()
         chosen_url = given_url or (stored.url if stored else None)
         chosen_secret = given_secret or (stored.secret if stored else None)
@@ -74,7 +74,7 @@ def set_target(
         await parts.catalog.alert_targets.set(target)
         return target, chosen_secret is None
 
-    target, made = with_parts(change)
+    target, made = with_dependencies(change)
     secret = target.secret.get_secret_value()
     if as_json:
         print_json(_shown(target, "catalog") | ({"secret": secret} if made else {}))
@@ -89,7 +89,7 @@ def set_target(
 @alerts.command("show")
 def show(as_json: Json = False) -> None:
     """Show where alerts are posted, without what may be secret in the URLs."""
-    target, source = with_parts(_current)
+    target, source = with_dependencies(_current)
     if target is None:
         print_answer({"source": None}, NO_TARGET, as_json=as_json)
     else:
@@ -99,7 +99,7 @@ def show(as_json: Json = False) -> None:
 @alerts.command("remove")
 def remove(as_json: Json = False) -> None:
     """Remove the stored target. What EMITONCE_ALERT_URL names takes its place, where it is set."""
-    removed = with_parts(lambda parts: parts.catalog.alert_targets.remove())
+    removed = with_dependencies(lambda parts: parts.catalog.alert_targets.remove())
     words = "removed" if removed else "no alert target is stored"
     print_answer({"removed": removed}, words, as_json=as_json)
 
@@ -110,7 +110,7 @@ def send_test(as_json: Json = False) -> None:
 
     Exit code 1 when one of them doesn't answer with 2xx.
     """
-    target, _ = with_parts(_current)
+    target, _ = with_dependencies(_current)
     if target is None:
         raise CommandFailed(Exit.NOT_FOUND, NO_TARGET)
     answers = asyncio.run(_ask(target))
@@ -143,7 +143,7 @@ async def _answer(request: Awaitable[int]) -> int | str:
         return str(err)
 
 
-async def _current(parts: Parts) -> tuple[AlertTarget | None, str]:
+async def _current(parts: Dependencies) -> tuple[AlertTarget | None, str]:
     """The target in force and where it comes from."""
     target = await alert_target(parts.catalog, parts.settings)()
     stored = await parts.catalog.alert_targets.get()

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from settings import load_secrets
+from starter.cli.dependencies import cli_settings, require_temporal
 from starter.cli.output import Json, console, print_line
-from starter.cli.parts import cli_settings, require_temporal
 from starter.dev.database import with_database
 
 

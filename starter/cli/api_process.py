@@ -17,7 +17,7 @@ from process import (
     open_clients,
 )
 from settings import Settings, load_secrets
-from starter.api import Parts, served
+from starter.api import Dependencies, served
 from starter.api.codec import CodecAccess, ui_origins
 from starter.api.quotas import Quotas
 from starter.console import Console
@@ -40,7 +40,7 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
         open_clients(settings) as clients,
     ):
         client = await connect_observed(settings, secrets, telemetry)
-        parts = Parts(
+        parts = Dependencies(
             client=client,
             catalog=catalog,
             clients=clients,
@@ -65,7 +65,7 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
 
 
 async def _serve_until_told(
-    parts: Parts, pages: Console, settings: Settings, ready: Callable[[str], None]
+    parts: Dependencies, pages: Console, settings: Settings, ready: Callable[[str], None]
 ) -> None:
     stop = asyncio.Event()
     with on_signals(stop):

@@ -12,12 +12,12 @@ from destinations.destination import Verdict, Verification
 from destinations.registry import BY_TYPE
 from engine.connect import TemporalUnreachable
 from operations.steering import resume_connection
+from starter.cli.dependencies import CREATED_BY, Dependencies, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.fields import ApiKey, Region, SecretKeys, Sets, destination_of, read_fields
 from starter.cli.output import Json, print_answer, print_records, say
-from starter.cli.parts import CREATED_BY, Parts, with_parts
 from starter.connection_test import failed_test
-from starter.shapes import connection_object
+from starter.json_objects import connection_object
 
 connections = typer.Typer(help="Connections: to one destination each, with its secrets.")
 
@@ -44,7 +44,7 @@ def create(
         destination_of(type), settings, secrets, region=region, api_key=api_key, new=True
     )
 
-    async def make(parts: Parts) -> Connection:
+    async def make(parts: Dependencies) -> Connection:
         if not skip_test:
             await _test(parts, type, fields)
         return await parts.catalog.connections.create(
@@ -56,7 +56,7 @@ def create(
             created_by=CREATED_BY,
         )
 
-    _print(with_parts(make), as_json, wrapped=True)
+    _print(with_dependencies(make), as_json, wrapped=True)
 
 
 @connections.command("list")
@@ -65,7 +65,7 @@ def list_all(
     as_json: Json = False,
 ) -> None:
     """List the connections, newest first."""
-    found = with_parts(
+    found = with_dependencies(
         lambda parts: read_all(
             parts.catalog.connections.list, parts.organisation, workspace=workspace
         )
@@ -100,7 +100,7 @@ def update(
             "give --name, --set, --secret, --region, --api-key or --requests-per-second"
         )
 
-    async def change(parts: Parts) -> Connection:
+    async def change(parts: Dependencies) -> Connection:
         known = await parts.catalog.connections.get(parts.organisation, connection)
         fields = read_fields(
             destination_of(known.type), settings, secrets, region=region, api_key=api_key
@@ -118,14 +118,16 @@ def update(
             await _tell_held(parts, changed)
         return changed
 
-    _print(with_parts(change), as_json)
+    _print(with_dependencies(change), as_json)
 
 
 @connections.command("pause")
 def pause(connection: Id, as_json: Json = False) -> None:
     """Hold its deliveries: they wait, without a request, until it is resumed."""
     _print(
-        with_parts(lambda parts: parts.catalog.connections.pause(parts.organisation, connection)),
+        with_dependencies(
+            lambda parts: parts.catalog.connections.pause(parts.organisation, connection)
+        ),
         as_json,
     )
 
@@ -134,12 +136,12 @@ def pause(connection: Id, as_json: Json = False) -> None:
 def resume(connection: Id, as_json: Json = False) -> None:
     """Let it deliver again; held deliveries go on."""
 
-    async def change(parts: Parts) -> Connection:
+    async def change(parts: Dependencies) -> Connection:
         resumed = await parts.catalog.connections.resume(parts.organisation, connection)
         await _tell_held(parts, resumed)
         return resumed
 
-    _print(with_parts(change), as_json)
+    _print(with_dependencies(change), as_json)
 
 
 @connections.command("verify")
@@ -149,12 +151,12 @@ def check(connection: Id, as_json: Json = False) -> None:
     Exit code 1 when they are wrong.
     """
 
-    async def ask(parts: Parts) -> Verification:
+    async def ask(parts: Dependencies) -> Verification:
         known = await parts.catalog.connections.get(parts.organisation, connection)
         found = await parts.catalog.credentials.credential(known.workspace, known.id)
         return await (await parts.clients())[found.type].verify(found)
 
-    verified = with_parts(ask)
+    verified = with_dependencies(ask)
     answer = {
         "connection": connection.lower(),
         "verdict": verified.verdict,
@@ -166,7 +168,7 @@ def check(connection: Id, as_json: Json = False) -> None:
         raise CommandFailed(Exit.AWAY if verified.verdict == Verdict.UNKNOWN else Exit.BAD)
 
 
-async def _tell_held(parts: Parts, connection: Connection) -> None:
+async def _tell_held(parts: Dependencies, connection: Connection) -> None:
     """Let held deliveries go on. The change stays though Temporal is unavailable."""
     try:
         client = await parts.temporal()
@@ -194,7 +196,7 @@ def _print(connection: Connection, as_json: bool, *, wrapped: bool = False) -> N
 
 
 async def _test(
-    parts: Parts, type: str, fields: dict[str, str], stored: Connection | None = None
+    parts: Dependencies, type: str, fields: dict[str, str], stored: Connection | None = None
 ) -> None:
     if failure := await failed_test(await parts.clients(), parts.catalog, type, fields, stored):
         raise CommandFailed(Exit.BAD, f"{failure}; --skip-test saves it all the same")

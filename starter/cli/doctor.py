@@ -20,9 +20,9 @@ from engine.connect import TemporalUnreachable, connect
 from operations.finding import Finding, bad, fine, warn
 from operations.namespace_checks import check_namespace
 from settings import Secrets, Settings, SettingsError, load_secrets
+from starter.cli.dependencies import cli_settings, require_temporal
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json
-from starter.cli.parts import cli_settings, require_temporal
 from starter.dev.database import database_url
 
 REACH_SECONDS = 5.0

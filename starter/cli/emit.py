@@ -9,12 +9,12 @@ import typer
 from delivery.result import Status
 from emitonce import EventHandle
 from eventlog.log import EventLog
+from starter.cli.dependencies import Dependencies, log_when_ended, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, print_answer, print_json
-from starter.cli.parts import Parts, log_when_ended, with_parts
 from starter.cli.payload import PayloadFile, read_payload
 from starter.cli.tour_view import show_log
-from starter.shapes import event_detail_object
+from starter.json_objects import event_detail_object
 
 
 def emit(
@@ -37,7 +37,7 @@ def emit(
     """Emit one event. When this returns, Temporal has stored it."""
     given = read_payload(payload)
 
-    async def run(parts: Parts) -> tuple[EventHandle, EventLog | None]:
+    async def run(parts: Dependencies) -> tuple[EventHandle, EventLog | None]:
         await parts.catalog.workspaces.get(parts.organisation, workspace)  # or there is none
         emitter = await parts.emitter()
         handle = await emitter.emit(
@@ -53,7 +53,7 @@ def emit(
             return handle, None
         return handle, await log_when_ended(emitter.client, handle)
 
-    handle, log = with_parts(run)
+    handle, log = with_dependencies(run)
     if log is None:
         accepted = {"event": {"id": handle.id, "event": event, "workspace": workspace}}
         words = f"accepted as event {handle.id}\nlook at it: emitonce events show {handle.id}"

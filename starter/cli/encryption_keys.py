@@ -28,9 +28,9 @@ from catalog.encryption.keys_in_use import KINDS, PAYLOAD_KEY_NEEDED, SETTING, K
 from catalog.encryption.stored_secrets import StoredSecrets
 from emitonce.key_ring import KEY_BYTES
 from operations.key_watch import publish_payload_keys
+from starter.cli.dependencies import Dependencies, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json, print_table, say
-from starter.cli.parts import Parts, with_parts
 
 # Processes hear at once of a key that is put to use, and look every 10 seconds in any case.
 LONGEST_WAIT = 30.0
@@ -60,7 +60,7 @@ def rotate(
     if kind not in (None, *KINDS):
         raise typer.BadParameter("must be credential or payload", param_hint="--only")
     wanted = [each for each in KINDS if kind in (None, each)]
-    done = with_parts(lambda parts: _rotate(parts, wanted))
+    done = with_dependencies(lambda parts: _rotate(parts, wanted))
     if as_json:
         print_json(done)
     else:
@@ -75,7 +75,7 @@ def rotate(
         )
 
 
-async def _rotate(parts: Parts, kinds: list[Kind]) -> dict[str, Any]:
+async def _rotate(parts: Dependencies, kinds: list[Kind]) -> dict[str, Any]:
     client, rings = await parts.temporal(), _rings(parts)
     done: dict[str, Any] = {"in_use": {}, "reencrypted": 0, "unreadable": []}
     for kind in kinds:
@@ -96,11 +96,11 @@ async def _rotate(parts: Parts, kinds: list[Kind]) -> dict[str, Any]:
     return done
 
 
-def _rings(parts: Parts) -> Rings:
+def _rings(parts: Dependencies) -> Rings:
     return {"credential": parts.catalog.cipher.ring, "payload": parts.secrets.payload_ring()}
 
 
-async def _used_everywhere(parts: Parts, kind: Kind, key_id: str) -> None:
+async def _used_everywhere(parts: Dependencies, kind: Kind, key_id: str) -> None:
     """Wait until no process encrypts with the former key, so that none is left on it afterwards.
 
     A process that takes longer is named; running the command again makes up for it.
@@ -119,7 +119,7 @@ async def _used_everywhere(parts: Parts, kind: Kind, key_id: str) -> None:
 
 def status(as_json: Json = False) -> None:
     """Show which keys are in use, which processes have them, and which are no longer needed."""
-    found = with_parts(_status, check_keys=False)
+    found = with_dependencies(_status, check_keys=False)
     if as_json:
         print_json(found)
     else:
@@ -146,7 +146,7 @@ def status(as_json: Json = False) -> None:
         raise CommandFailed(Exit.SETTINGS, f"needed, but not given here: {', '.join(missing)}")
 
 
-async def _status(parts: Parts) -> dict[str, Any]:
+async def _status(parts: Dependencies) -> dict[str, Any]:
     holders = await parts.catalog.keys_in_use.holders()
     stored = await StoredSecrets(parts.catalog.pool).by_key()
     keys: list[dict[str, Any]] = []

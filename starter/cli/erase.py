@@ -13,9 +13,9 @@ from catalog.errors import NotFound
 from catalog.values import known_id
 from engine.namespace import namespace_retention
 from operations.erasure import erase_events, erase_events_of
+from starter.cli.dependencies import Dependencies, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json, say
-from starter.cli.parts import Parts, with_parts
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do it: there is no way back.")]
 
@@ -28,7 +28,7 @@ def events_erase(
     """Erase events: end what is open, delete every run and all it holds."""
     _require_yes(yes, f"{len(events)} events")
 
-    async def erase(parts: Parts) -> dict[str, Any]:
+    async def erase(parts: Dependencies) -> dict[str, Any]:
         client = await parts.temporal()
         say("the server deletes within about half a minute")
         known = await erase_events(client, events)
@@ -38,7 +38,7 @@ def events_erase(
             "remains": remains(await namespace_retention(client), workspace=False),
         }
 
-    done = with_parts(erase)
+    done = with_dependencies(erase)
     if as_json:
         print_json(done)
     else:
@@ -61,7 +61,7 @@ def workspaces_erase(
     _require_yes(yes, f"workspace {workspace}")
     workspace = str(known_id("workspace", workspace))
 
-    async def erase(parts: Parts) -> dict[str, Any]:
+    async def erase(parts: Dependencies) -> dict[str, Any]:
         catalog, client = parts.catalog, await parts.temporal()
         try:
             rows = await erase_workspace(
@@ -84,7 +84,7 @@ def workspaces_erase(
             "remains": remains(await namespace_retention(client), workspace=True),
         }
 
-    done = with_parts(erase)
+    done = with_dependencies(erase)
     if as_json:
         print_json(done)
         return

@@ -21,11 +21,11 @@ from operations.steering import (
     cancel_delivery,
     cancel_event,
 )
+from starter.cli.dependencies import Dependencies, with_dependencies
 from starter.cli.erase import events_erase
 from starter.cli.output import Json, console, print_answer, print_json, print_table, say
-from starter.cli.parts import Parts, with_parts
 from starter.cli.tour_view import show_log
-from starter.shapes import event_detail_object, listed_event_object
+from starter.json_objects import event_detail_object, listed_event_object
 
 events = typer.Typer(help="Events: what became of each, every attempt on record.")
 
@@ -49,7 +49,7 @@ def list_all(
 ) -> None:
     """List events, newest first."""
 
-    async def read(parts: Parts) -> EventPage:
+    async def read(parts: Dependencies) -> EventPage:
         hashed = (
             None
             if resource_id is None
@@ -69,7 +69,7 @@ def list_all(
         )
         return await list_events(await parts.temporal(), query, limit=limit, cursor=cursor)
 
-    page = with_parts(read)
+    page = with_dependencies(read)
     if as_json:
         records = [listed_event_object(listed) for listed in page.events]
         print_json(
@@ -108,12 +108,12 @@ def show(
 ) -> None:
     """Show one event: its deliveries, both requests, every attempt."""
 
-    async def read(parts: Parts) -> tuple[str | None, EventLog]:
+    async def read(parts: Dependencies) -> tuple[str | None, EventLog]:
         client = await parts.temporal()
         log = await read_event_log(client, event)
         return run_url(parts.settings.ui_url, client, log.event_id), log
 
-    url, log = with_parts(read)
+    url, log = with_dependencies(read)
     if as_json:
         print_json(event_detail_object(log))
         return
@@ -130,7 +130,7 @@ def cancel(
 ) -> None:
     """End what is still open of it: a request in flight finishes, no new attempt is made."""
 
-    async def end(parts: Parts) -> None:
+    async def end(parts: Dependencies) -> None:
         client = await parts.temporal()
         known = (await describe_event(client, event)).id
         if rule is None:
@@ -138,7 +138,7 @@ def cancel(
         else:
             await cancel_delivery(client, known, rule.lower())
 
-    with_parts(end)
+    with_dependencies(end)
     what = f"event {event}" if rule is None else f"the delivery of event {event} for rule {rule}"
     canceled = {"event": event, "rule": rule, "canceled": True}
     print_answer(canceled, f"canceled {what}", as_json=as_json)
@@ -152,7 +152,7 @@ def retry(
 ) -> None:
     """Make the next attempt of a waiting delivery now, or deliver again what has failed."""
 
-    async def again(parts: Parts) -> str:
+    async def again(parts: Dependencies) -> str:
         client = await parts.temporal()
         known = (await describe_event(client, event)).id
         if rule is not None:
@@ -166,7 +166,7 @@ def retry(
         await redeliver(client, known, rules=None if rule is None else [rule.lower()])
         return "redelivered"
 
-    done = with_parts(again)
+    done = with_dependencies(again)
     words = "the next attempt is made now" if done == "brought_forward" else "delivered again"
     print_answer({"event": event, "rule": rule, "done": done}, words, as_json=as_json)
 

@@ -13,10 +13,10 @@ from typing import Annotated, TextIO
 import typer
 
 from eventlog.export import Mark, export_logs, read_mark
+from starter.cli.dependencies import Dependencies, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
 from starter.cli.output import say
-from starter.cli.parts import Parts, with_parts
 
 LONGEST_LINE = 64 * 1024 * 1024
 
@@ -47,7 +47,7 @@ def export(
     if (after.closed_at if after else started) > ended:
         raise typer.BadParameter("--since, --until: the time range is empty")
 
-    async def write(parts: Parts) -> tuple[int, int]:
+    async def write(parts: Dependencies) -> tuple[int, int]:
         of = None
         if workspace is not None:
             of = (await parts.catalog.workspaces.get(parts.organisation, workspace)).id
@@ -63,7 +63,7 @@ def export(
                 gone += exported.log is None
         return written, gone
 
-    written, gone = with_parts(write)
+    written, gone = with_dependencies(write)
     say(f"{written} runs exported" + (f", {gone} of them past retention" if gone else ""))
 
 

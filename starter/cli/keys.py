@@ -11,13 +11,13 @@ import typer
 from catalog.api_key_rights import KeyRights
 from catalog.api_keys import MachineKey, NewMachineKey, PublishableKey
 from catalog.errors import NotFound
+from starter.cli.dependencies import CREATED_BY, Dependencies, with_dependencies
 from starter.cli.encryption_keys import generate, rotate, status
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
 from starter.cli.output import Json, console, print_answer, print_json, print_table, say
-from starter.cli.parts import CREATED_BY, Parts, with_parts
 from starter.cli.quotas import key_quota
-from starter.shapes import moment, publishable_key_object
+from starter.json_objects import moment, publishable_key_object
 
 keys = typer.Typer(help="Keys of the HTTP API, and those that encrypt what is stored.")
 keys.command("generate")(generate)
@@ -84,7 +84,7 @@ def create(
     """
     if kind is Kind.MACHINE:
         ends = None if expires_in is None else _in(expires_in)
-        made = with_parts(
+        made = with_dependencies(
             lambda parts: parts.catalog.machine_keys.create(
                 parts.organisation, name=name, created_by=CREATED_BY, expires_at=ends
             )
@@ -92,7 +92,7 @@ def create(
         _show_machine_key(made, as_json)
     else:
         _show_publishable_key(
-            with_parts(
+            with_dependencies(
                 lambda parts: _create_publishable(
                     parts,
                     name,
@@ -112,12 +112,12 @@ def create(
 def list_all(as_json: Json = False) -> None:
     """List the keys of the HTTP API, newest first, without secrets."""
 
-    async def read(parts: Parts) -> list[dict[str, Any]]:
+    async def read(parts: Dependencies) -> list[dict[str, Any]]:
         machine = await parts.catalog.machine_keys.list(parts.organisation)
         publishable = await parts.catalog.publishable_keys.list(parts.organisation)
         return [*map(_machine_object, machine), *map(_publishable_object, publishable)]
 
-    found = with_parts(read)
+    found = with_dependencies(read)
     if as_json:
         print_json({"count": len(found), "records": found})
         return
@@ -152,7 +152,7 @@ def narrow(
     if not (event or origin or identify or keep_wide):
         raise typer.BadParameter("choose --event, --origin, --identify or --keep-wide")
     _show_publishable_key(
-        with_parts(
+        with_dependencies(
             lambda parts: parts.catalog.publishable_keys.set_rights(
                 parts.organisation,
                 key,
@@ -170,7 +170,7 @@ def revoke(
     as_json: Json = False,
 ) -> None:
     """Take a key out of use for good, at once and everywhere."""
-    revoked = with_parts(lambda parts: _revoke(parts, key))
+    revoked = with_dependencies(lambda parts: _revoke(parts, key))
     words = f"revoked the {revoked['kind']} key {revoked['id']}"
     print_answer(revoked, words, as_json=as_json)
 
@@ -185,7 +185,7 @@ def _in(text: str) -> datetime:
 
 
 async def _create_publishable(
-    parts: Parts, name: str, workspace: str | None, **chosen: Any
+    parts: Dependencies, name: str, workspace: str | None, **chosen: Any
 ) -> PublishableKey:
     if workspace is None:
         known = await parts.catalog.workspaces.ids(parts.organisation)
@@ -203,7 +203,7 @@ async def _create_publishable(
     )
 
 
-async def _revoke(parts: Parts, id: str) -> dict[str, Any]:
+async def _revoke(parts: Dependencies, id: str) -> dict[str, Any]:
     try:
         return _machine_object(await parts.catalog.machine_keys.revoke(parts.organisation, id))
     except NotFound:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from catalog.quotas import MOST_BYTES, MOST_EVENTS, Quota
+from starter.cli.dependencies import with_dependencies
 from starter.cli.output import Json, print_answer
-from starter.cli.parts import with_parts
 
 Events = Annotated[
     int | None,
@@ -30,7 +30,7 @@ def key_quota(
 ) -> None:
     """Give a key a quota of its own; without options, take it back."""
     quota = Quota(events, bytes_)
-    with_parts(lambda parts: parts.catalog.quotas.set_of_key(parts.organisation, key, quota))
+    with_dependencies(lambda parts: parts.catalog.quotas.set_of_key(parts.organisation, key, quota))
     _show("key", key, quota, as_json)
 
 
@@ -42,7 +42,7 @@ def workspace_quota(
 ) -> None:
     """Give a workspace a quota for all its keys together; without options, take it back."""
     quota = Quota(events, bytes_)
-    with_parts(
+    with_dependencies(
         lambda parts: parts.catalog.quotas.set_of_workspace(parts.organisation, workspace, quota)
     )
     _show("workspace", workspace, quota, as_json)

@@ -19,10 +19,10 @@ from operations.bulk_redelivery import (
     watch_redelivery,
 )
 from operations.redelivery_result import RedeliveryResult
+from starter.cli.dependencies import Dependencies, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
 from starter.cli.output import Json, console, print_json, print_table, remarks, say
-from starter.cli.parts import Parts, with_parts
 from starter.redelivery import plan_object, status_object, within
 
 CAMPAIGNS = "they are sent as new calls: campaigns, messages to people among them, may start again"
@@ -59,7 +59,7 @@ def redeliver(
     """
     status: RedeliveryStatus | None
     if watch is not None or cancel is not None:
-        status = with_parts(lambda parts: _follow(parts, watch, cancel, as_json))
+        status = with_dependencies(lambda parts: _follow(parts, watch, cancel, as_json))
     else:
         mode = _mode(failed=failed, again=again, identify_only=identify_only)
         if workspace is None or since is None:
@@ -76,7 +76,7 @@ def redeliver(
             mode=mode,
         )
         asked = not (yes or dry_run)
-        status = with_parts(
+        status = with_dependencies(
             lambda parts: _run(parts, selection, per_second, dry_run, asked, as_json)
         )
     if status is not None and as_json:
@@ -93,7 +93,7 @@ def _mode(**chosen: bool) -> Mode:
 
 
 async def _run(
-    parts: Parts,
+    parts: Dependencies,
     selection: Selection,
     per_second: float,
     dry_run: bool,
@@ -121,7 +121,7 @@ async def _run(
 
 
 async def _follow(
-    parts: Parts, watch: str | None, cancel: str | None, as_json: bool
+    parts: Dependencies, watch: str | None, cancel: str | None, as_json: bool
 ) -> RedeliveryStatus:
     client = await parts.temporal()
     id = cancel or watch or ""
@@ -132,7 +132,7 @@ async def _follow(
     return await _watch(parts, id, as_json)
 
 
-async def _watch(parts: Parts, id: str, as_json: bool) -> RedeliveryStatus:
+async def _watch(parts: Dependencies, id: str, as_json: bool) -> RedeliveryStatus:
     client = await parts.temporal()
     bar = Progress(
         TextColumn("{task.description}"),

@@ -12,9 +12,9 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 from engine.connect import connect
 from engine.replay import replay as replay_histories
 from settings import load_secrets
+from starter.cli.dependencies import CONNECT_SECONDS, cli_settings, require_temporal
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_answer
-from starter.cli.parts import CONNECT_SECONDS, cli_settings, require_temporal
 from worker import WORKFLOWS, make_interceptors
 
 MOST_NAMED = 20

@@ -12,15 +12,15 @@ from catalog.rules import Rule
 from delivery.message import Messages
 from destinations.registry import unread_metadata
 from eventlog.log import EventLog
+from starter.cli.dependencies import CREATED_BY, Dependencies, log_when_ended, with_dependencies
 from starter.cli.emit import show_ended
 from starter.cli.fields import destination_of, read_pairs
 from starter.cli.output import Json, print_answer, print_json, print_records, say
-from starter.cli.parts import CREATED_BY, Parts, log_when_ended, with_parts
 from starter.cli.payload import PayloadFile, read_payload
 from starter.cli.tour_view import show_messages
+from starter.json_objects import rule_object
 from starter.rule_preview import event_to_try, stored_rule
 from starter.rule_preview import preview as preview_of
-from starter.shapes import rule_object
 
 rules = typer.Typer(help="Rules: which events go to which connection.")
 
@@ -62,7 +62,7 @@ def create(
     given = {"action": action, "event_name_override": event_name_override, "accept": accept}
     chosen |= {name: value for name, value in given.items() if value is not None}
 
-    async def make(parts: Parts) -> Rule:
+    async def make(parts: Dependencies) -> Rule:
         to = await parts.catalog.connections.get(parts.organisation, connection)
         first = destination_of(to.type).actions[0].key
         return await parts.catalog.rules.create(
@@ -76,7 +76,7 @@ def create(
             created_by=CREATED_BY,
         )
 
-    made = with_parts(make)
+    made = with_dependencies(make)
     for warning in unread_metadata(made.type, made.metadata):
         say(warning)
     words = f"rule {made.id}  {made.event} → {made.connection}"
@@ -90,7 +90,7 @@ def list_all(
     as_json: Json = False,
 ) -> None:
     """List the rules, newest first."""
-    found = with_parts(
+    found = with_dependencies(
         lambda parts: read_all(
             parts.catalog.rules.list, parts.organisation, workspace=workspace, event=event
         )
@@ -119,12 +119,12 @@ def preview(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
     """Print the exact requests that an event with this payload would make; send nothing."""
     given = read_payload(payload)
 
-    async def build(parts: Parts) -> Messages:
+    async def build(parts: Dependencies) -> Messages:
         known = await parts.catalog.rules.get(parts.organisation, rule)
         matched = await stored_rule(parts.catalog, known)
         return preview_of(event_to_try(known, given), matched)
 
-    messages = with_parts(build)
+    messages = with_dependencies(build)
     if as_json:
         shown = {message.call: message.model_dump(mode="json") for message in messages.messages}
         print_json({**shown, "warnings": list(messages.warnings)})
@@ -140,7 +140,7 @@ def send_test(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
     """
     given = read_payload(payload)
 
-    async def run(parts: Parts) -> EventLog:
+    async def run(parts: Dependencies) -> EventLog:
         known = await parts.catalog.rules.get(parts.organisation, rule)
         starter = await parts.event_starter()
         handle = await starter.start(
@@ -148,7 +148,7 @@ def send_test(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
         )
         return await log_when_ended(starter.client, handle)
 
-    show_ended(with_parts(run), as_json)
+    show_ended(with_dependencies(run), as_json)
 
 
 def _object(option: str, text: str | None) -> dict[str, Any]:

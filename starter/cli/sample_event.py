@@ -11,9 +11,9 @@ from catalog.paging import read_all
 from destinations.customerio.simulator import EU_KEY, US_KEY
 from eventlog.log import EventLog
 from settings import SettingsError
+from starter.cli.dependencies import CREATED_BY, Dependencies, log_when_ended, with_dependencies
 from starter.cli.emit import show_ended
 from starter.cli.output import Json, say
-from starter.cli.parts import CREATED_BY, Parts, log_when_ended, with_parts
 
 NAME = "Test event"
 EVENT = "user.signup"
@@ -37,10 +37,10 @@ def send_test_event(
     a rule. To Customer.io itself it needs the key of a Pipelines source, from
     CUSTOMERIO_CDP_API_KEY, and identifies the person usr_2048 there.
     """
-    show_ended(with_parts(lambda parts: _deliver(parts, region)), as_json)
+    show_ended(with_dependencies(lambda parts: _deliver(parts, region)), as_json)
 
 
-async def _deliver(parts: Parts, region: str) -> EventLog:
+async def _deliver(parts: Dependencies, region: str) -> EventLog:
     workspace = await _workspace(parts)
     await _connection_with_rule(parts, workspace, region)
     emitter = await parts.emitter()
@@ -49,7 +49,7 @@ async def _deliver(parts: Parts, region: str) -> EventLog:
     return await log_when_ended(emitter.client, handle)
 
 
-async def _workspace(parts: Parts) -> str:
+async def _workspace(parts: Dependencies) -> str:
     workspaces = parts.catalog.workspaces
     for workspace in await read_all(workspaces.list, parts.organisation):
         if workspace.name == NAME:
@@ -57,7 +57,7 @@ async def _workspace(parts: Parts) -> str:
     return (await workspaces.create(parts.organisation, name=NAME)).id
 
 
-async def _connection_with_rule(parts: Parts, workspace: str, region: str) -> None:
+async def _connection_with_rule(parts: Dependencies, workspace: str, region: str) -> None:
     catalog, organisation = parts.catalog, parts.organisation
     made = await read_all(catalog.connections.list, organisation, workspace=workspace)
     if any(connection.settings.get("region") == region for connection in made):
@@ -80,7 +80,7 @@ async def _connection_with_rule(parts: Parts, workspace: str, region: str) -> No
     )
 
 
-def _api_key(parts: Parts, region: str) -> str:
+def _api_key(parts: Dependencies, region: str) -> str:
     if key := os.environ.get("CUSTOMERIO_CDP_API_KEY"):
         return key
     if region not in parts.settings.urls_by_type().get("customer_io", {}):

@@ -16,7 +16,7 @@ from emitonce.errors import DeliveryFailed
 from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
 from starter.cli import tour_view
-from starter.cli.parts import CREATED_BY
+from starter.cli.dependencies import CREATED_BY
 
 if TYPE_CHECKING:
     from starter.dev.stack import DevStack

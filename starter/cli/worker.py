@@ -6,8 +6,8 @@ import asyncio
 
 from process import migrate_database
 from settings import Settings, load_secrets
+from starter.cli.dependencies import cli_settings, require_temporal
 from starter.cli.output import Json, print_answer, print_line
-from starter.cli.parts import cli_settings, require_temporal
 from starter.dev.database import database_url, with_database
 from worker import run
 

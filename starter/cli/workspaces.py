@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from catalog.paging import read_all
+from starter.cli.dependencies import with_dependencies
 from starter.cli.erase import workspaces_erase
 from starter.cli.output import Json, print_answer, print_records
-from starter.cli.parts import with_parts
 from starter.cli.quotas import workspace_quota
-from starter.shapes import moment, workspace_object
+from starter.json_objects import moment, workspace_object
 
 workspaces = typer.Typer(help="Workspaces: each owns connections, rules and events.")
 
@@ -23,7 +23,7 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Create a workspace."""
-    made = with_parts(
+    made = with_dependencies(
         lambda parts: parts.catalog.workspaces.create(
             parts.organisation, name=name, description=description
         )
@@ -35,7 +35,9 @@ def create(
 @workspaces.command("list")
 def list_all(as_json: Json = False) -> None:
     """List the workspaces, newest first."""
-    found = with_parts(lambda parts: read_all(parts.catalog.workspaces.list, parts.organisation))
+    found = with_dependencies(
+        lambda parts: read_all(parts.catalog.workspaces.list, parts.organisation)
+    )
     print_records(
         [workspace_object(workspace) for workspace in found],
         ("id", "name", "created"),

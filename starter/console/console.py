@@ -9,8 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from starter.api.dependencies import Dependencies
 from starter.api.failed_attempts import FailedAttempts
-from starter.api.parts import Parts
 from starter.console.development import DevelopmentKey
 from starter.console.pages import Pages
 from starter.console.route import error_page
@@ -50,7 +50,7 @@ class Console:
 
     def __init__(
         self,
-        parts: Parts,
+        parts: Dependencies,
         *,
         development: DevelopmentKey | None = None,
     ) -> None:

@@ -18,8 +18,8 @@ from catalog.rules import Rule
 from eventlog.fetch import EventNotFound, read_payload
 from eventlog.listing import list_events
 from eventlog.query import EventQuery
+from starter.api.dependencies import Dependencies
 from starter.api.errors import temporal_is_unavailable
-from starter.api.parts import Parts
 
 MOST_LISTED = 2_000
 SEEN_EVENTS = 100
@@ -40,7 +40,7 @@ class Names:
     resources: tuple[str, ...]
 
 
-async def known_names(parts: Parts, organisation: str, workspace: str) -> Names:
+async def known_names(parts: Dependencies, organisation: str, workspace: str) -> Names:
     catalog = parts.catalog
     events = {entry.key for entry in await catalog.event_types.list(organisation, workspace)}
     resources = {entry.key for entry in await catalog.resources.list(organisation, workspace)}
@@ -62,7 +62,7 @@ async def if_answered(asked: Awaitable[T]) -> T | None:
         raise
 
 
-async def last_payload(parts: Parts, workspace: str, event: str) -> dict[str, Any] | None:
+async def last_payload(parts: Dependencies, workspace: str, event: str) -> dict[str, Any] | None:
     """Of the newest event of that type that was emitted for real; None when there is none, or one
     too large for a form, which is sent to and fro with every key that is pressed."""
     if not event:

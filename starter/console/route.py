@@ -16,9 +16,9 @@ from catalog.errors import NotFound
 from catalog.workspaces import Workspace
 from operations.bulk_redelivery import RedeliveryNotFound
 from starter.api.auth import Caller
+from starter.api.dependencies import Dependencies
 from starter.api.errors import ApiError, as_api_error
 from starter.api.middleware import logged_error
-from starter.api.parts import Parts
 from starter.console.forms import Form, read_form
 from starter.console.pages import Pages
 from starter.console.session import TOKEN_FIELD, NoSession, Session, Sessions
@@ -80,8 +80,8 @@ def public_router() -> APIRouter:
     return APIRouter(route_class=PublicRoute, include_in_schema=False)
 
 
-def parts_of(request: Request) -> Parts:
-    found: Parts = request.app.state.parts
+def dependencies_of(request: Request) -> Dependencies:
+    found: Dependencies = request.app.state.parts
     return found
 
 
@@ -112,7 +112,7 @@ def in_place(request: Request) -> bool:
 
 async def workspace_of(request: Request, workspace_id: str) -> Workspace:
     """Raises `NotFound` when it isn't the session's organization's."""
-    catalog = parts_of(request).catalog
+    catalog = dependencies_of(request).catalog
     workspace = await catalog.workspaces.get(session_of(request).organisation, workspace_id)
     request.state.workspace = workspace
     return workspace
@@ -130,12 +130,12 @@ def see_other(path: str, done: str | None = None) -> RedirectResponse:
 async def _session(request: Request) -> Session:
     session = sessions_of(request).read(request)
     try:
-        known = await parts_of(request).catalog.api_key_lookup.machine(session.access_key)
+        known = await dependencies_of(request).catalog.api_key_lookup.machine(session.access_key)
     except NotFound:
         raise NoSession(ended=True) from None
     if (known.key, known.organisation) != (session.key, session.organisation):
         raise NoSession(ended=True)
-    parts_of(request).catalog.api_key_lookup.uses.note(known.key)
+    dependencies_of(request).catalog.api_key_lookup.uses.note(known.key)
     return session
 
 

@@ -25,7 +25,7 @@ from engine.links import run_url
 from engine.search_attributes import register_search_attributes
 from process import migrate_database, open_catalog, open_clients
 from settings import Settings, SettingsError, load_secrets
-from starter.api import Parts, served
+from starter.api import Dependencies, served
 from starter.api.codec import CodecAccess, ui_origins
 from starter.console import Console, development_key
 from starter.dev.codec_server import listen, serve_codec
@@ -108,7 +108,7 @@ async def open_dev_stack(
         )
         await register_search_attributes(client)
         await parts.enter_async_context(open_worker(client, catalog, clients, settings))
-        api = Parts(
+        api = Dependencies(
             client=client,
             catalog=catalog,
             clients=clients,

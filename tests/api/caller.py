@@ -16,7 +16,7 @@ import httpx
 import jwt
 from temporalio.client import WorkflowFailureError
 
-from starter.api import Parts, served
+from starter.api import Dependencies, served
 from tests.integration.stack import SAMPLE, SECRET, Stack, eventually
 
 BASE = "/api/v1"
@@ -156,7 +156,7 @@ class Api:
         return await self.machine_key(other.id)
 
 
-def parts_of(stack: Stack, **changes: Any) -> Parts:
+def dependencies_of(stack: Stack, **changes: Any) -> Dependencies:
     fields: dict[str, Any] = {
         "client": stack.client,
         "catalog": stack.catalog,
@@ -165,7 +165,7 @@ def parts_of(stack: Stack, **changes: Any) -> Parts:
         "task_queue": stack.task_queue,
         "ui_url": "http://127.0.0.1:8233",
     }
-    return Parts(**(fields | changes))
+    return Dependencies(**(fields | changes))
 
 
 @asynccontextmanager
@@ -176,7 +176,9 @@ async def open_api(
     key = await stack.catalog.publishable_keys.current(stack.organisation, stack.workspace)
     assert key is not None
     async with (
-        served(parts_of(stack, **changes), host="127.0.0.1", port=0, **(serving or {})) as url,
+        served(
+            dependencies_of(stack, **changes), host="127.0.0.1", port=0, **(serving or {})
+        ) as url,
         httpx.AsyncClient(base_url=url, timeout=40) as http,
     ):
         api = Api(stack, url, http, Machine(stack.organisation, "", ""), key.public_key)

@@ -11,7 +11,7 @@ import pytest
 from destinations.customerio.simulator import Fault
 from starter.api import AddressTaken, served
 from starter.api.server import listen
-from tests.api.caller import Api, parts_of
+from tests.api.caller import Api, dependencies_of
 
 
 async def test_answers_are_sent_without_waiting_for_acknowledgements():
@@ -34,7 +34,7 @@ async def test_answers_are_sent_without_waiting_for_acknowledgements():
 async def test_address_that_is_taken_is_told_with_its_remedy(api: Api):
     port = int(api.url.rsplit(":", 1)[1])
     with pytest.raises(AddressTaken, match="EMITONCE_HTTP_PORT"):
-        async with served(parts_of(api.stack), host="127.0.0.1", port=port):
+        async with served(dependencies_of(api.stack), host="127.0.0.1", port=port):
             raise AssertionError("it listens twice")
 
 
@@ -44,7 +44,7 @@ async def test_request_in_flight_is_finished_when_told_to_stop(api: Api):
     api.stack.sim.fail("identify", fault=Fault(delay=1.0), times=1)
     headers = api.machine.headers()
     async with httpx.AsyncClient(timeout=40) as http:
-        async with served(parts_of(api.stack), host="127.0.0.1", port=0) as url:
+        async with served(dependencies_of(api.stack), host="127.0.0.1", port=0) as url:
             asking = asyncio.create_task(
                 http.post(f"{url}/api/v1/rules/{rule.id}/test", headers=headers)
             )

@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page
 from starter.api import served
 from starter.console import Console, DevelopmentKey
 from starter.console.session import COOKIE
-from tests.api.caller import parts_of
+from tests.api.caller import dependencies_of
 from tests.integration.stack import Stack
 
 WIDE = {"width": 1280, "height": 860}
@@ -99,7 +99,7 @@ async def open_site(
 ) -> AsyncIterator[Site]:
     """`serving` is for the server, `changes` are of the API's parts."""
 
-    parts = parts_of(stack, **changes)
+    parts = dependencies_of(stack, **changes)
     console = Console(parts, development=development)
     made = await stack.catalog.machine_keys.create(
         stack.organisation, name="Ada", created_by="test"

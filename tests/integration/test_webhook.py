@@ -29,7 +29,7 @@ from starter.api import served
 from starter.cli.connections import connections
 from starter.cli.errors import CommandFailed
 from starter.dev.temporal_server import free_port
-from tests.api.caller import assert_error, open_api, parts_of
+from tests.api.caller import assert_error, dependencies_of, open_api
 from tests.console.site import open_site, sign_in, token_in
 from tests.contract.test_webhook_client import FIRST
 from tests.contract.webhook_receiver import Receiver, open_receiver
@@ -195,7 +195,7 @@ async def test_a_webhook_into_our_own_api_does_not_circle(
     port = free_port()
     async with (
         open_stack(temporal, database, allowed_private_hosts=f"127.0.0.1:{port}") as stack,
-        served(parts_of(stack), host="127.0.0.1", port=port) as url,
+        served(dependencies_of(stack), host="127.0.0.1", port=port) as url,
     ):
         key = await stack.catalog.publishable_keys.current(stack.organisation, stack.workspace)
         assert key is not None

@@ -15,12 +15,12 @@ from destinations.registry import BY_TYPE
 from starter.api.bodies import read_model
 from starter.api.connection_changes import delete_connection as delete_and_tell
 from starter.api.connection_changes import tell_held
+from starter.api.dependencies import Dependencies
 from starter.api.describing import body_of, errors
 from starter.api.errors import bad_request
-from starter.api.parts import Parts
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
 from starter.api.routing import (
-    ApiParts,
+    ApiDependencies,
     Organisation,
     OwnWorkspace,
     caller_of,
@@ -36,7 +36,7 @@ from starter.api.schemas.management import (
 )
 from starter.api.schemas.shared import Page
 from starter.connection_test import failed_test
-from starter.shapes import connection_object
+from starter.json_objects import connection_object
 
 router = management_router("Connections")
 
@@ -49,7 +49,7 @@ router = management_router("Connections")
     responses=errors(400),
 )
 async def list_connections(
-    parts: ApiParts,
+    parts: ApiDependencies,
     organisation: Organisation,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
@@ -66,7 +66,7 @@ async def list_connections(
     responses=errors(400, 404),
 )
 async def list_workspace_connections(
-    parts: ApiParts,
+    parts: ApiDependencies,
     organisation: Organisation,
     own: OwnWorkspace,
     limit: Limit = DEFAULT_LIMIT,
@@ -86,7 +86,9 @@ async def list_workspace_connections(
     responses=errors(400, 404, 413),
     openapi_extra=body_of(ConnectionInput),
 )
-async def create_connection(request: Request, parts: ApiParts, organisation: Organisation) -> Any:
+async def create_connection(
+    request: Request, parts: ApiDependencies, organisation: Organisation
+) -> Any:
     """Secrets are encrypted. Only webhooks are tried, by a test message; a wrong secret of another
     destination is found by the first delivery.
     """
@@ -113,7 +115,9 @@ async def create_connection(request: Request, parts: ApiParts, organisation: Org
     summary="One connection",
     responses=errors(404),
 )
-async def get_connection(parts: ApiParts, organisation: Organisation, connection_id: PathId) -> Any:
+async def get_connection(
+    parts: ApiDependencies, organisation: Organisation, connection_id: PathId
+) -> Any:
     return connection_object(await parts.catalog.connections.get(organisation, connection_id))
 
 
@@ -126,7 +130,7 @@ async def get_connection(parts: ApiParts, organisation: Organisation, connection
     openapi_extra=body_of(ChangedConnection),
 )
 async def update_connection(
-    request: Request, parts: ApiParts, organisation: Organisation, connection_id: PathId
+    request: Request, parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
     """Fields that are left out stay as they are; an empty one is cleared.
 
@@ -158,7 +162,7 @@ async def update_connection(
     openapi_extra=body_of(DeleteConnection, required=False),
 )
 async def delete_connection(
-    request: Request, parts: ApiParts, organisation: Organisation, connection_id: PathId
+    request: Request, parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
     """409: it has active rules, and `force_delete` isn't set. Open deliveries fail."""
     given = await read_model(request, DeleteConnection)
@@ -174,7 +178,7 @@ async def delete_connection(
     responses=errors(404, 409),
 )
 async def pause_connection(
-    parts: ApiParts, organisation: Organisation, connection_id: PathId
+    parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
     """No request is made until it is resumed; events are accepted and wait."""
     return connection_object(await parts.catalog.connections.pause(organisation, connection_id))
@@ -188,7 +192,7 @@ async def pause_connection(
     responses=errors(404),
 )
 async def resume_connection(
-    parts: ApiParts, organisation: Organisation, connection_id: PathId
+    parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
     """Whether it was paused or inactive. Held deliveries go on at once, or `warnings` says when."""
     resumed = await parts.catalog.connections.resume(organisation, connection_id)
@@ -203,7 +207,7 @@ async def resume_connection(
     responses=errors(404),
 )
 async def get_connection_actions(
-    parts: ApiParts, organisation: Organisation, connection_id: PathId
+    parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
     """None has any yet: no lists or tags to choose from."""
     found = await parts.catalog.connections.get(organisation, connection_id)
@@ -221,7 +225,7 @@ def _fields(type: str, metadata: Mapping[str, Any]) -> dict[str, str]:
 
 
 async def _test(
-    parts: Parts, type: str, fields: Mapping[str, str], stored: Stored | None = None
+    parts: Dependencies, type: str, fields: Mapping[str, str], stored: Stored | None = None
 ) -> None:
     if failure := await failed_test(parts.clients, parts.catalog, type, fields, stored):
         raise bad_request("metadata", f"{failure}; set skip_test to save it all the same")

@@ -16,15 +16,15 @@ from eventlog.log import EventLog
 from operations.redelivery import redeliver
 from operations.steering import bring_forward
 from operations.steering import cancel_delivery as cancel_in_engine
+from starter.api.dependencies import Dependencies
 from starter.api.describing import errors
 from starter.api.errors import not_found, unavailable
-from starter.api.parts import Parts
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
 from starter.api.reading import OwnEvent, read_own_event, wait_for_end
-from starter.api.routing import ApiParts, Organisation, management_router
+from starter.api.routing import ApiDependencies, Organisation, management_router
 from starter.api.schemas.events import Attempt, AttemptPage, ResponseDetails, RuleEvent
 from starter.api.time_limit import time_limit
-from starter.shapes import JsonObject, moment, rule_event_object
+from starter.json_objects import JsonObject, moment, rule_event_object
 
 # A worker takes a cancellation at once, or after the request in flight: 10 seconds at most.
 CANCEL_SECONDS = 15.0
@@ -42,7 +42,7 @@ router = management_router("Deliveries")
     responses=errors(404, 409, 425),
 )
 async def retry_delivery(
-    parts: ApiParts, organisation: Organisation, event_id: PathId, rule_id: PathId
+    parts: ApiDependencies, organisation: Organisation, event_id: PathId, rule_id: PathId
 ) -> Any:
     """Bring a waiting delivery's next attempt forward, or deliver again one that has failed.
 
@@ -70,7 +70,7 @@ async def retry_delivery(
     responses=errors(404, 409),
 )
 async def cancel_delivery(
-    parts: ApiParts, organisation: Organisation, event_id: PathId, rule_id: PathId
+    parts: ApiDependencies, organisation: Organisation, event_id: PathId, rule_id: PathId
 ) -> Any:
     """A request in flight finishes and is recorded; no new one is made."""
     own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
@@ -88,7 +88,7 @@ async def cancel_delivery(
     responses=errors(400, 404),
 )
 async def list_attempts(
-    parts: ApiParts,
+    parts: ApiDependencies,
     organisation: Organisation,
     event_id: PathId,
     rule_id: PathId,
@@ -113,7 +113,7 @@ async def list_attempts(
     responses=errors(404),
 )
 async def get_attempt(
-    parts: ApiParts,
+    parts: ApiDependencies,
     organisation: Organisation,
     event_id: PathId,
     rule_id: PathId,
@@ -131,7 +131,7 @@ async def get_attempt(
     responses=errors(404),
 )
 async def get_response_details(
-    parts: ApiParts,
+    parts: ApiDependencies,
     organisation: Organisation,
     event_id: PathId,
     rule_id: PathId,
@@ -209,14 +209,14 @@ def _attempt_object(log: EventLog, delivery: DeliveryLog, attempt: Made) -> Json
 
 
 async def _own_delivery(
-    parts: Parts, organisation: str, event_id: str, rule_id: str
+    parts: Dependencies, organisation: str, event_id: str, rule_id: str
 ) -> tuple[OwnEvent, DeliveryLog]:
     own = await read_own_event(parts, organisation, event_id)
     return own, own.delivery(rule_id)
 
 
 async def _own_attempt(
-    parts: Parts, organisation: str, event_id: str, rule_id: str, attempt_id: str
+    parts: Dependencies, organisation: str, event_id: str, rule_id: str, attempt_id: str
 ) -> tuple[EventLog, DeliveryLog, Made]:
     own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
     for made in _made(delivery):
@@ -226,7 +226,7 @@ async def _own_attempt(
 
 
 async def _delivery_object(
-    parts: Parts, organisation: str, event_id: str, rule_id: str
+    parts: Dependencies, organisation: str, event_id: str, rule_id: str
 ) -> JsonObject:
     own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
     return rule_event_object(own.log, delivery)

@@ -14,15 +14,15 @@ from emitonce.ids import resource_id_hash
 from eventlog.listing import list_events as list_from_engine
 from eventlog.query import EventQuery
 from operations.steering import cancel_event as cancel_in_engine
+from starter.api.dependencies import Dependencies
 from starter.api.describing import errors
 from starter.api.errors import bad_request
-from starter.api.parts import Parts
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
 from starter.api.reading import event_view, read_own_event, wait_for_end
-from starter.api.routing import ApiParts, Organisation, OwnWorkspace, management_router
+from starter.api.routing import ApiDependencies, Organisation, OwnWorkspace, management_router
 from starter.api.schemas.events import EventPage, EventPayloadView, EventView
 from starter.api.schemas.shared import EventStatus
-from starter.shapes import listed_event_object
+from starter.json_objects import listed_event_object
 
 # How long an answer to a cancel waits to show its effect: a request in flight takes 10 at most.
 CANCEL_SECONDS = 12.0
@@ -109,7 +109,7 @@ def _moment(param: str, text: str | None) -> datetime | None:
     responses=errors(400),
 )
 async def list_events(
-    parts: ApiParts,
+    parts: ApiDependencies,
     organisation: Organisation,
     chosen: Annotated[EventFilter, Depends()],
     limit: Limit = DEFAULT_LIMIT,
@@ -129,7 +129,7 @@ async def list_events(
     responses=errors(400, 404),
 )
 async def list_workspace_events(
-    parts: ApiParts,
+    parts: ApiDependencies,
     own: OwnWorkspace,
     chosen: Annotated[EventFilter, Depends()],
     limit: Limit = DEFAULT_LIMIT,
@@ -139,7 +139,7 @@ async def list_workspace_events(
 
 
 async def _page(
-    parts: Parts,
+    parts: Dependencies,
     chosen: EventFilter,
     workspaces: tuple[str, ...],
     limit: int,
@@ -163,7 +163,7 @@ async def _page(
     summary="One event with its deliveries",
     responses=errors(404),
 )
-async def get_event(parts: ApiParts, organisation: Organisation, event_id: PathId) -> Any:
+async def get_event(parts: ApiDependencies, organisation: Organisation, event_id: PathId) -> Any:
     own = await read_own_event(parts, organisation, event_id)
     return event_view(parts, own.log)
 
@@ -175,7 +175,9 @@ async def get_event(parts: ApiParts, organisation: Organisation, event_id: PathI
     summary="One event with its payload",
     responses=errors(404),
 )
-async def get_event_payload(parts: ApiParts, organisation: Organisation, event_id: PathId) -> Any:
+async def get_event_payload(
+    parts: ApiDependencies, organisation: Organisation, event_id: PathId
+) -> Any:
     own = await read_own_event(parts, organisation, event_id)
     return event_view(parts, own.log, payload=True)
 
@@ -187,7 +189,7 @@ async def get_event_payload(parts: ApiParts, organisation: Organisation, event_i
     summary="Cancel every delivery that has not ended",
     responses=errors(404, 409),
 )
-async def cancel_event(parts: ApiParts, organisation: Organisation, event_id: PathId) -> Any:
+async def cancel_event(parts: ApiDependencies, organisation: Organisation, event_id: PathId) -> Any:
     """A request in flight finishes and is recorded; no new one is made."""
     own = await read_own_event(parts, organisation, event_id)
     await cancel_in_engine(parts.client, own.log.event_id)

@@ -14,9 +14,9 @@ from temporalio.service import RPCError
 
 from catalog.database import Pool, connection
 from catalog.errors import CatalogUnavailable
-from starter.api.routing import ApiParts
+from starter.api.routing import ApiDependencies
 from starter.api.schemas.shared import Answer, Maybe, Moment
-from starter.shapes import moment
+from starter.json_objects import moment
 
 CHECK_SECONDS = 2.0
 
@@ -53,7 +53,7 @@ async def healthz() -> Any:
     summary="Whether events can be accepted",
     responses={503: {"model": Readiness, "description": "No event can be accepted"}},
 )
-async def readyz(parts: ApiParts) -> Any:
+async def readyz(parts: ApiDependencies) -> Any:
     temporal, database = await asyncio.gather(
         _state(parts.client.service_client.check_health(timeout=timedelta(seconds=CHECK_SECONDS))),
         _state(_ask(parts.catalog.pool)),

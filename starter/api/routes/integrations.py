@@ -18,7 +18,7 @@ from destinations.registry import BY_TYPE
 from operations.steering import IMMINENT
 from starter.api.describing import errors
 from starter.api.queries import DEFAULT_LIMIT, page_object
-from starter.api.routing import ApiParts, management_router
+from starter.api.routing import ApiDependencies, management_router
 from starter.api.schemas.integrations import Integration, RetryPolicy
 from starter.api.schemas.shared import Page
 
@@ -34,7 +34,7 @@ router = management_router("Integrations")
     summary="What can be connected",
     responses=errors(),
 )
-async def list_integrations(parts: ApiParts) -> Any:
+async def list_integrations(parts: ApiDependencies) -> Any:
     """Those that every running worker can deliver to."""
     fleet = await parts.catalog.workers.fleet()
     records = [

@@ -19,9 +19,9 @@ from starter.api.bodies import as_model, parse_body, read_bytes
 from starter.api.describing import body_of, errors
 from starter.api.errors import ApiError, not_found
 from starter.api.queries import PathId
-from starter.api.routing import ApiParts, Organisation, caller_of, management_router
+from starter.api.routing import ApiDependencies, Organisation, caller_of, management_router
 from starter.api.schemas.management import FieldCatalog, MappingInput, MappingResult
-from starter.shapes import moment
+from starter.json_objects import moment
 
 router = management_router("Mappings")
 
@@ -39,7 +39,10 @@ Refresh = Annotated[
     responses=errors(400, 404),
 )
 async def get_connection_fields(
-    parts: ApiParts, organisation: Organisation, connection_id: PathId, refresh: Refresh = "false"
+    parts: ApiDependencies,
+    organisation: Organisation,
+    connection_id: PathId,
+    refresh: Refresh = "false",
 ) -> Any:
     connection = await parts.catalog.connections.get(organisation, connection_id)
     return {
@@ -86,7 +89,7 @@ def catalog_version(destination: Destination) -> str:
     responses=errors(404),
 )
 async def get_default_mapping(
-    parts: ApiParts, organisation: Organisation, connection_id: PathId
+    parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
     """`generated`, at version 1, when none is stored."""
     connection = await parts.catalog.connections.get(organisation, connection_id)
@@ -103,7 +106,7 @@ async def get_default_mapping(
     openapi_extra=body_of(MappingInput),
 )
 async def put_default_mapping(
-    request: Request, parts: ApiParts, organisation: Organisation, connection_id: PathId
+    request: Request, parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
     """Used by events accepted from now on, and by redeliveries.
 

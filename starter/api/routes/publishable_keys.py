@@ -12,7 +12,7 @@ from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
 from starter.api.queries import PathId
 from starter.api.routing import (
-    ApiParts,
+    ApiDependencies,
     Organisation,
     OwnWorkspace,
     caller_of,
@@ -24,7 +24,7 @@ from starter.api.schemas.management import (
     PublishableKeyInput,
     PublishableKeyView,
 )
-from starter.shapes import publishable_key_object
+from starter.json_objects import publishable_key_object
 
 router = management_router("Publishable keys")
 
@@ -37,7 +37,7 @@ router = management_router("Publishable keys")
     responses=errors(404),
 )
 async def list_publishable_keys(
-    parts: ApiParts, organisation: Organisation, own: OwnWorkspace
+    parts: ApiDependencies, organisation: Organisation, own: OwnWorkspace
 ) -> Any:
     """Revoked ones too."""
     found = await parts.catalog.publishable_keys.list(organisation)
@@ -54,7 +54,7 @@ async def list_publishable_keys(
     openapi_extra=body_of(PublishableKeyInput),
 )
 async def create_publishable_key(
-    request: Request, parts: ApiParts, organisation: Organisation, own: OwnWorkspace
+    request: Request, parts: ApiDependencies, organisation: Organisation, own: OwnWorkspace
 ) -> Any:
     """409: it is narrowed, and a process of an older release may still be running."""
     given = await read_model(request, PublishableKeyInput)
@@ -80,7 +80,7 @@ async def create_publishable_key(
     openapi_extra=body_of(KeyRightsInput),
 )
 async def put_key_rights(
-    request: Request, parts: ApiParts, organisation: Organisation, key_id: PathId
+    request: Request, parts: ApiDependencies, organisation: Organisation, key_id: PathId
 ) -> Any:
     """Events that were accepted before are delivered as the key was then."""
     given = await read_model(request, KeyRightsInput)
@@ -101,7 +101,7 @@ async def put_key_rights(
     responses=errors(404),
 )
 async def revoke_publishable_key(
-    parts: ApiParts, organisation: Organisation, key_id: PathId
+    parts: ApiDependencies, organisation: Organisation, key_id: PathId
 ) -> Any:
     """Revoking it again changes nothing."""
     gone = await parts.catalog.publishable_keys.revoke(organisation, key_id)

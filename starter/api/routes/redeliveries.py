@@ -19,11 +19,11 @@ from operations.bulk_redelivery import (
 )
 from operations.bulk_redelivery import cancel_redelivery as cancel_in_engine
 from starter.api.bodies import read_model
+from starter.api.dependencies import Dependencies
 from starter.api.describing import body_of, errors
 from starter.api.errors import bad_request
-from starter.api.parts import Parts
 from starter.api.queries import PathId
-from starter.api.routing import ApiParts, Organisation, management_router
+from starter.api.routing import ApiDependencies, Organisation, management_router
 from starter.api.schemas.redeliveries import RedeliveryInput, RedeliveryPlanView, RedeliveryView
 from starter.redelivery import plan_object, status_object, within
 
@@ -42,7 +42,9 @@ router = management_router("Redeliveries")
     },
     openapi_extra=body_of(RedeliveryInput),
 )
-async def create_redelivery(request: Request, parts: ApiParts, organisation: Organisation) -> Any:
+async def create_redelivery(
+    request: Request, parts: ApiDependencies, organisation: Organisation
+) -> Any:
     """What was delivered is left alone, unless `mode` asks for it.
 
     The same selection, with its `as_of`, is started once however often it is sent; one that was
@@ -83,7 +85,9 @@ async def create_redelivery(request: Request, parts: ApiParts, organisation: Org
     summary="How far a redelivery has come",
     responses=errors(404),
 )
-async def get_redelivery(parts: ApiParts, organisation: Organisation, redelivery_id: PathId) -> Any:
+async def get_redelivery(
+    parts: ApiDependencies, organisation: Organisation, redelivery_id: PathId
+) -> Any:
     return status_object(await _own(parts, organisation, redelivery_id))
 
 
@@ -95,14 +99,14 @@ async def get_redelivery(parts: ApiParts, organisation: Organisation, redelivery
     responses=errors(404),
 )
 async def cancel_redelivery(
-    parts: ApiParts, organisation: Organisation, redelivery_id: PathId
+    parts: ApiDependencies, organisation: Organisation, redelivery_id: PathId
 ) -> Any:
     """What was begun is delivered. One that has ended is shown as it is."""
     own = await _own(parts, organisation, redelivery_id)
     return status_object(await cancel_in_engine(parts.client, own.id))
 
 
-async def _own(parts: Parts, organisation: str, id: str) -> RedeliveryStatus:
+async def _own(parts: Dependencies, organisation: str, id: str) -> RedeliveryStatus:
     """Raises `RedeliveryNotFound` for one that is unknown or somebody else's."""
     status = await read_redelivery(parts.client, id)
     try:

@@ -19,11 +19,11 @@ from eventlog.log import EventLog
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
 from starter.api.queries import PathId
-from starter.api.routing import ApiParts, Organisation, caller_of, management_router
+from starter.api.routing import ApiDependencies, Organisation, caller_of, management_router
 from starter.api.schemas.events import Preview, TestResult
 from starter.api.schemas.management import RuleTrial
+from starter.json_objects import rule_event_object
 from starter.rule_preview import event_to_try, preview, stored_rule
-from starter.shapes import rule_event_object
 
 TEST_SECONDS = 30.0
 
@@ -47,7 +47,7 @@ router = management_router("Rules")
     openapi_extra=body_of(RuleTrial, required=False),
 )
 async def test_rule(
-    request: Request, parts: ApiParts, organisation: Organisation, rule_id: PathId
+    request: Request, parts: ApiDependencies, organisation: Organisation, rule_id: PathId
 ) -> Any:
     """Sends it for real, one attempt a call, and waits for its end for up to 30 seconds.
 
@@ -83,7 +83,7 @@ async def test_rule(
     openapi_extra=body_of(RuleTrial, required=False),
 )
 async def preview_rule(
-    request: Request, parts: ApiParts, organisation: Organisation, rule_id: PathId
+    request: Request, parts: ApiDependencies, organisation: Organisation, rule_id: PathId
 ) -> Any:
     rule = await parts.catalog.rules.get(organisation, rule_id)
     event = _event(rule, await read_model(request, RuleTrial))

@@ -14,7 +14,7 @@ from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
 from starter.api.routing import (
-    ApiParts,
+    ApiDependencies,
     Organisation,
     OwnWorkspace,
     caller_of,
@@ -28,7 +28,7 @@ from starter.api.schemas.management import (
     RuleInput,
 )
 from starter.api.schemas.shared import Page
-from starter.shapes import rule_object
+from starter.json_objects import rule_object
 
 router = management_router("Rules")
 
@@ -45,7 +45,7 @@ Filter = Annotated[
     responses=errors(400),
 )
 async def list_rules(
-    parts: ApiParts,
+    parts: ApiDependencies,
     organisation: Organisation,
     event: Filter = None,
     resource: Filter = None,
@@ -72,7 +72,7 @@ async def list_rules(
     responses=errors(400, 404),
 )
 async def list_workspace_rules(
-    parts: ApiParts,
+    parts: ApiDependencies,
     organisation: Organisation,
     own: OwnWorkspace,
     event: Filter = None,
@@ -101,7 +101,7 @@ async def list_workspace_rules(
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(RuleInput),
 )
-async def create_rule(request: Request, parts: ApiParts, organisation: Organisation) -> Any:
+async def create_rule(request: Request, parts: ApiDependencies, organisation: Organisation) -> Any:
     """409: with it, one event could match more than 100 active rules."""
     given = await read_model(request, RuleInput)
     made = await parts.catalog.rules.create(
@@ -126,7 +126,7 @@ async def create_rule(request: Request, parts: ApiParts, organisation: Organisat
     summary="One rule",
     responses=errors(404),
 )
-async def get_rule(parts: ApiParts, organisation: Organisation, rule_id: PathId) -> Any:
+async def get_rule(parts: ApiDependencies, organisation: Organisation, rule_id: PathId) -> Any:
     return rule_object(await parts.catalog.rules.get(organisation, rule_id))
 
 
@@ -139,7 +139,7 @@ async def get_rule(parts: ApiParts, organisation: Organisation, rule_id: PathId)
     openapi_extra=body_of(ChangedRule),
 )
 async def update_rule(
-    request: Request, parts: ApiParts, organisation: Organisation, rule_id: PathId
+    request: Request, parts: ApiDependencies, organisation: Organisation, rule_id: PathId
 ) -> Any:
     """Events that matched it already are delivered by the rule as it was."""
     given = await read_model(request, ChangedRule)
@@ -154,7 +154,7 @@ async def update_rule(
     summary="Delete a rule",
     responses=errors(404),
 )
-async def delete_rule(parts: ApiParts, organisation: Organisation, rule_id: PathId) -> Any:
+async def delete_rule(parts: ApiDependencies, organisation: Organisation, rule_id: PathId) -> Any:
     """Events that matched it already are delivered all the same."""
     gone = rule_object(await parts.catalog.rules.delete(organisation, rule_id))
     return {name: gone[name] for name in DeletedRule.model_fields if name in gone}

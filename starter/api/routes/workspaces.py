@@ -11,7 +11,7 @@ from catalog.event_types import CatalogueEntry
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
-from starter.api.routing import ApiParts, Organisation, caller_of, management_router
+from starter.api.routing import ApiDependencies, Organisation, caller_of, management_router
 from starter.api.schemas.management import (
     CatalogEntry,
     CreatedWorkspace,
@@ -20,7 +20,7 @@ from starter.api.schemas.management import (
     WorkspaceWithKey,
 )
 from starter.api.schemas.shared import Page
-from starter.shapes import moment, workspace_object
+from starter.json_objects import moment, workspace_object
 
 router = management_router("Workspaces")
 
@@ -32,7 +32,7 @@ router = management_router("Workspaces")
     responses=errors(400),
 )
 async def list_workspaces(
-    parts: ApiParts,
+    parts: ApiDependencies,
     organisation: Organisation,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
@@ -49,7 +49,9 @@ async def list_workspaces(
     responses=errors(400, 409, 413),
     openapi_extra=body_of(WorkspaceInput),
 )
-async def create_workspace(request: Request, parts: ApiParts, organisation: Organisation) -> Any:
+async def create_workspace(
+    request: Request, parts: ApiDependencies, organisation: Organisation
+) -> Any:
     """It begins with one publishable key. 409: there is one of that name."""
     given = await read_model(request, WorkspaceInput)
     made = await parts.catalog.workspaces.create(
@@ -67,7 +69,9 @@ async def create_workspace(request: Request, parts: ApiParts, organisation: Orga
     summary="One workspace with its publishable key",
     responses=errors(404),
 )
-async def get_workspace(parts: ApiParts, organisation: Organisation, workspace_id: PathId) -> Any:
+async def get_workspace(
+    parts: ApiDependencies, organisation: Organisation, workspace_id: PathId
+) -> Any:
     workspace = await parts.catalog.workspaces.get(organisation, workspace_id)
     key = await parts.catalog.publishable_keys.current(organisation, workspace_id)
     return {
@@ -86,7 +90,7 @@ async def get_workspace(parts: ApiParts, organisation: Organisation, workspace_i
     openapi_extra=body_of(WorkspaceInput),
 )
 async def update_workspace(
-    request: Request, parts: ApiParts, organisation: Organisation, workspace_id: PathId
+    request: Request, parts: ApiDependencies, organisation: Organisation, workspace_id: PathId
 ) -> Any:
     """Without `description` it stays as it is; null removes it."""
     workspaces = parts.catalog.workspaces
@@ -107,7 +111,7 @@ async def update_workspace(
     responses=errors(404),
 )
 async def list_event_types(
-    parts: ApiParts, organisation: Organisation, workspace_id: PathId
+    parts: ApiDependencies, organisation: Organisation, workspace_id: PathId
 ) -> Any:
     """An event needs no entry here to be accepted."""
     found = await parts.catalog.event_types.list(organisation, workspace_id)
@@ -120,7 +124,9 @@ async def list_event_types(
     summary="The resources that rules have named",
     responses=errors(404),
 )
-async def list_resources(parts: ApiParts, organisation: Organisation, workspace_id: PathId) -> Any:
+async def list_resources(
+    parts: ApiDependencies, organisation: Organisation, workspace_id: PathId
+) -> Any:
     found = await parts.catalog.resources.list(organisation, workspace_id)
     return [_entry(entry) for entry in found]
 

@@ -23,10 +23,10 @@ from starter.console.names import all_rules, if_answered
 from starter.console.route import (
     InWorkspace,
     console_router,
+    dependencies_of,
     form_of,
     in_place,
     pages_of,
-    parts_of,
     see_other,
     session_of,
 )
@@ -36,7 +36,7 @@ router = console_router()
 
 
 async def connection_of(request: Request, workspace: InWorkspace, connection_id: str) -> Connection:
-    connection = await parts_of(request).catalog.connections.get(
+    connection = await dependencies_of(request).catalog.connections.get(
         session_of(request).organisation, connection_id
     )
     if connection.workspace != workspace.id:
@@ -50,7 +50,7 @@ ConnectionHere = Annotated[Connection, Depends(connection_of)]
 
 @router.get("/w/{workspace_id}/connections")
 async def list_connections(request: Request, workspace: InWorkspace) -> Response:
-    parts, organisation = parts_of(request), session_of(request).organisation
+    parts, organisation = dependencies_of(request), session_of(request).organisation
     found = await parts.catalog.connections.list(
         organisation, workspace=workspace.id, cursor=request.query_params.get("cursor")
     )
@@ -93,7 +93,7 @@ async def create_connection(request: Request, workspace: InWorkspace) -> Respons
     if faults := await _failed_test(request, destination, given):
         return await _form_page(request, destination, values, faults=faults, status=400)
     try:
-        made = await parts_of(request).catalog.connections.create(
+        made = await dependencies_of(request).catalog.connections.create(
             session.organisation,
             workspace=workspace.id,
             type=destination.type,
@@ -130,7 +130,7 @@ async def update_connection(request: Request, connection: ConnectionHere) -> Res
     if faults := await _failed_test(request, destination, given, connection):
         return await _page(request, connection, values=values, faults=faults, status=400)
     try:
-        changed = await parts_of(request).catalog.connections.update(
+        changed = await dependencies_of(request).catalog.connections.update(
             session_of(request).organisation,
             connection.id,
             name=values["name"],
@@ -139,16 +139,16 @@ async def update_connection(request: Request, connection: ConnectionHere) -> Res
     except InvalidValue as err:
         faults = _faults(err, destination)
         return await _page(request, connection, values=values, faults=faults, status=400)
-    told = not changed.active or await tell_held(parts_of(request), changed)
+    told = not changed.active or await tell_held(dependencies_of(request), changed)
     return see_other(_path(connection), "changed" if told else "changed-later")
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/verify")
 async def verify_stored(request: Request, connection: ConnectionHere) -> Response:
-    found = await parts_of(request).catalog.credentials.credential(
+    found = await dependencies_of(request).catalog.credentials.credential(
         connection.workspace, connection.id
     )
-    check = await parts_of(request).clients[found.type].verify(found)
+    check = await dependencies_of(request).clients[found.type].verify(found)
     if in_place(request):
         return pages_of(request).part(request, "connections/verdict.html", check=_told(check))
     return await _page(request, connection, check=_told(check))
@@ -156,7 +156,7 @@ async def verify_stored(request: Request, connection: ConnectionHere) -> Respons
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/pause")
 async def pause_connection(request: Request, connection: ConnectionHere) -> Response:
-    await parts_of(request).catalog.connections.pause(
+    await dependencies_of(request).catalog.connections.pause(
         session_of(request).organisation, connection.id
     )
     return see_other(_path(connection), "paused")
@@ -164,10 +164,10 @@ async def pause_connection(request: Request, connection: ConnectionHere) -> Resp
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/resume")
 async def resume_connection(request: Request, connection: ConnectionHere) -> Response:
-    resumed = await parts_of(request).catalog.connections.resume(
+    resumed = await dependencies_of(request).catalog.connections.resume(
         session_of(request).organisation, connection.id
     )
-    told = await tell_held(parts_of(request), resumed)
+    told = await tell_held(dependencies_of(request), resumed)
     return see_other(_path(connection), "resumed" if told else "resumed-later")
 
 
@@ -175,7 +175,7 @@ async def resume_connection(request: Request, connection: ConnectionHere) -> Res
 async def delete_connection(request: Request, connection: ConnectionHere) -> Response:
     try:
         _, told = await delete_and_tell(
-            parts_of(request),
+            dependencies_of(request),
             session_of(request).organisation,
             connection.id,
             force=form_of(request).has("force"),
@@ -196,7 +196,7 @@ async def _page(
     check: dict[str, Any] | None = None,
     status: int = 200,
 ) -> Response:
-    parts, organisation = parts_of(request), session_of(request).organisation
+    parts, organisation = dependencies_of(request), session_of(request).organisation
     rules = await all_rules(parts.catalog, organisation, connection.workspace)
     return await pages_of(request).page(
         request,
@@ -235,7 +235,7 @@ async def _form_page(
 
 async def _offered(request: Request) -> list[Destination]:
     """Those that every running worker can deliver to."""
-    fleet = await parts_of(request).catalog.workers.fleet()
+    fleet = await dependencies_of(request).catalog.workers.fleet()
     return [one for one in BY_TYPE.values() if one.type in fleet.destination_types]
 
 
@@ -265,7 +265,7 @@ async def _check(
     except InvalidField as err:
         message = _fault(err.field, err.problem, destination)
         return {"tone": "quiet", "word": "Not checked", "message": message}
-    return _told(await parts_of(request).clients[destination.type].verify(credential))
+    return _told(await dependencies_of(request).clients[destination.type].verify(credential))
 
 
 async def _failed_test(
@@ -276,7 +276,7 @@ async def _failed_test(
 ) -> dict[str, str]:
     if form_of(request).has("skip_test"):
         return {}
-    parts = parts_of(request)
+    parts = dependencies_of(request)
     failure = await failed_test(parts.clients, parts.catalog, destination.type, given, stored)
     return {"skip_test": sentence(failure)} if failure else {}
 

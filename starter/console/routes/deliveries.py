@@ -19,7 +19,7 @@ from operations.steering import (
     cancel_event,
 )
 from starter.api.reading import OwnEvent
-from starter.console.route import console_router, pages_of, parts_of, see_other
+from starter.console.route import console_router, dependencies_of, pages_of, see_other
 from starter.console.routes.events import EventHere, event_context, event_of
 from starter.console.words import sentence
 
@@ -32,7 +32,7 @@ CANCEL_SECONDS = 12.0
 @router.post("/w/{workspace_id}/events/{event_id}/deliveries/{rule_id}/retry")
 async def retry_delivery(request: Request, own: EventHere, rule_id: str) -> Response:
     """Bring the next attempt forward, or deliver again what has failed."""
-    rule, parts = own.delivery(rule_id).rule, parts_of(request)
+    rule, parts = own.delivery(rule_id).rule, dependencies_of(request)
     event = own.log.event_id
     if own.open:
         steering = bring_forward(parts.client, event, rule, task_queue=parts.task_queue)
@@ -43,20 +43,20 @@ async def retry_delivery(request: Request, own: EventHere, rule_id: str) -> Resp
 @router.post("/w/{workspace_id}/events/{event_id}/deliveries/{rule_id}/cancel")
 async def cancel_one(request: Request, own: EventHere, rule_id: str) -> Response:
     rule = own.delivery(rule_id).rule
-    steering = cancel_delivery(parts_of(request).client, own.log.event_id, rule)
+    steering = cancel_delivery(dependencies_of(request).client, own.log.event_id, rule)
     return await _steered(request, own, asyncio.wait_for(steering, CANCEL_SECONDS), "canceled")
 
 
 @router.post("/w/{workspace_id}/events/{event_id}/cancel")
 async def cancel_all(request: Request, own: EventHere) -> Response:
-    steering = cancel_event(parts_of(request).client, own.log.event_id)
+    steering = cancel_event(dependencies_of(request).client, own.log.event_id)
     return await _steered(request, own, steering, "canceling")
 
 
 @router.post("/w/{workspace_id}/events/{event_id}/redeliver")
 async def redeliver_event(request: Request, own: EventHere) -> Response:
     """All of its deliveries that have failed."""
-    steering = redeliver(parts_of(request).client, own.log.event_id)
+    steering = redeliver(dependencies_of(request).client, own.log.event_id)
     return await _steered(request, own, steering, "again")
 
 

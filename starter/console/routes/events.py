@@ -22,8 +22,8 @@ from starter.console.names import all_connections, all_rules, known_names
 from starter.console.route import (
     InWorkspace,
     console_router,
+    dependencies_of,
     pages_of,
-    parts_of,
     session_of,
 )
 from starter.console.timeline import OPEN, rule_names, stories
@@ -40,7 +40,7 @@ FRESH = timedelta(seconds=4)
 
 async def event_of(request: Request, workspace: InWorkspace, event_id: str) -> OwnEvent:
     """Raises `ApiError` 404 when it isn't the workspace's."""
-    own = await read_own_event(parts_of(request), session_of(request).organisation, event_id)
+    own = await read_own_event(dependencies_of(request), session_of(request).organisation, event_id)
     if own.log.workspace != workspace.id:
         raise NotFound("event", event_id)
     return own
@@ -52,7 +52,7 @@ EventHere = Annotated[OwnEvent, Depends(event_of)]
 
 @router.get("/w/{workspace_id}/events")
 async def show_events(request: Request, workspace: InWorkspace) -> Response:
-    parts, organisation = parts_of(request), session_of(request).organisation
+    parts, organisation = dependencies_of(request), session_of(request).organisation
     chosen, now = EventFilter.of(request), datetime.now(UTC)
     listed, charts, names, connections = await asyncio.gather(
         _listed(request, chosen, now),
@@ -77,7 +77,7 @@ async def show_rows(request: Request, workspace: InWorkspace) -> Response:
     """The list alone, asked for again and again by a page that is open."""
     chosen, now = EventFilter.of(request), datetime.now(UTC)
     connections = await all_connections(
-        parts_of(request).catalog, session_of(request).organisation, workspace.id
+        dependencies_of(request).catalog, session_of(request).organisation, workspace.id
     )
     listed = await _listed(request, chosen, now)
     return pages_of(request).part(
@@ -106,7 +106,7 @@ async def show_event_log(request: Request, own: EventHere) -> Response:
 
 
 async def event_context(request: Request, own: OwnEvent) -> dict[str, Any]:
-    parts, log = parts_of(request), own.log
+    parts, log = dependencies_of(request), own.log
     rules = await all_rules(
         parts.catalog, session_of(request).organisation, request.state.workspace.id
     )
@@ -126,7 +126,7 @@ async def event_context(request: Request, own: OwnEvent) -> dict[str, Any]:
 
 async def _listed(request: Request, chosen: EventFilter, now: datetime) -> EventPage:
     return await list_events(
-        parts_of(request).client,
+        dependencies_of(request).client,
         chosen.query(request.state.workspace.id, now),
         limit=ON_A_PAGE,
         cursor=request.query_params.get("cursor"),
@@ -152,7 +152,7 @@ def _list_context(
 
 async def _charts(request: Request, chosen: EventFilter, now: datetime) -> dict[str, Any]:
     """Counts by status, deliveries over time, latency; None for what can't be told now."""
-    client, workspace = parts_of(request).client, request.state.workspace.id
+    client, workspace = dependencies_of(request).client, request.state.workspace.id
     query = chosen.query(workspace, now, status=False)
     bars, width = chosen.bars(now)
     start, end = chosen.bounds(now)

@@ -12,9 +12,9 @@ from starter.console.forms import Form
 from starter.console.route import (
     InWorkspace,
     console_router,
+    dependencies_of,
     form_of,
     pages_of,
-    parts_of,
     see_other,
     session_of,
 )
@@ -31,7 +31,7 @@ async def show_keys(request: Request, workspace: InWorkspace) -> Response:
 async def create_publishable_key(request: Request, workspace: InWorkspace) -> Response:
     session = session_of(request)
     try:
-        await parts_of(request).catalog.publishable_keys.create(
+        await dependencies_of(request).catalog.publishable_keys.create(
             session.organisation,
             workspace=workspace.id,
             name=form_of(request).text("name"),
@@ -47,7 +47,7 @@ async def create_publishable_key(request: Request, workspace: InWorkspace) -> Re
 @router.post("/w/{workspace_id}/keys/publishable/{key_id}/rights")
 async def set_key_rights(request: Request, workspace: InWorkspace, key_id: str) -> Response:
     try:
-        await parts_of(request).catalog.publishable_keys.set_rights(
+        await dependencies_of(request).catalog.publishable_keys.set_rights(
             session_of(request).organisation,
             key_id,
             _chosen(form_of(request)),
@@ -63,7 +63,7 @@ async def create_machine_key(request: Request, workspace: InWorkspace) -> Respon
     """Its secret is shown in the answer, once."""
     session = session_of(request)
     try:
-        made = await parts_of(request).catalog.machine_keys.create(
+        made = await dependencies_of(request).catalog.machine_keys.create(
             session.organisation, name=form_of(request).text("name"), created_by=session.key
         )
     except InvalidValue as err:
@@ -73,7 +73,7 @@ async def create_machine_key(request: Request, workspace: InWorkspace) -> Respon
 
 @router.post("/w/{workspace_id}/keys/publishable/{key_id}/revoke")
 async def revoke_publishable_key(request: Request, workspace: InWorkspace, key_id: str) -> Response:
-    await parts_of(request).catalog.publishable_keys.revoke(
+    await dependencies_of(request).catalog.publishable_keys.revoke(
         session_of(request).organisation, key_id
     )
     return see_other(f"/w/{workspace.id}/keys", "revoked")
@@ -82,7 +82,9 @@ async def revoke_publishable_key(request: Request, workspace: InWorkspace, key_i
 @router.post("/w/{workspace_id}/keys/machine/{key_id}/revoke")
 async def revoke_machine_key(request: Request, workspace: InWorkspace, key_id: str) -> Response:
     """Of one's own key: the session ends with it."""
-    await parts_of(request).catalog.machine_keys.revoke(session_of(request).organisation, key_id)
+    await dependencies_of(request).catalog.machine_keys.revoke(
+        session_of(request).organisation, key_id
+    )
     return see_other(f"/w/{workspace.id}/keys", "revoked")
 
 
@@ -108,7 +110,7 @@ async def _page(
     faults: dict[str, str] | None = None,
     status: int = 200,
 ) -> Response:
-    catalog, session = parts_of(request).catalog, session_of(request)
+    catalog, session = dependencies_of(request).catalog, session_of(request)
     publishable = await catalog.publishable_keys.list(session.organisation)
     return await pages_of(request).page(
         request,

@@ -35,9 +35,9 @@ from starter.console.names import all_connections, known_names
 from starter.console.route import (
     InWorkspace,
     console_router,
+    dependencies_of,
     form_of,
     pages_of,
-    parts_of,
     see_other,
     session_of,
 )
@@ -68,7 +68,7 @@ async def redelivery_of(
     """Raises `RedeliveryNotFound` when it isn't the workspace's."""
     if read_id(redelivery_id) is None:
         raise RedeliveryNotFound("there is no such redelivery here")
-    status = await read_redelivery(parts_of(request).client, redelivery_id)
+    status = await read_redelivery(dependencies_of(request).client, redelivery_id)
     if status.selection.workspace != workspace.id:
         raise RedeliveryNotFound("there is no such redelivery here")
     return status
@@ -83,7 +83,7 @@ async def show_redeliveries(request: Request, workspace: InWorkspace) -> Respons
     return await pages_of(request).page(
         request,
         "redeliveries/list.html",
-        records=await list_redeliveries(parts_of(request).client, workspace.id),
+        records=await list_redeliveries(dependencies_of(request).client, workspace.id),
         modes=MODES,
         begun=_begun,
     )
@@ -100,7 +100,7 @@ async def new_redelivery(request: Request, workspace: InWorkspace) -> Response:
     except (InvalidSelection, ApiError) as err:
         message = err.message if isinstance(err, ApiError) else str(err)
         return await _form_page(request, dict(asked), fault=sentence(message), status=400)
-    plan = await plan_redelivery(parts_of(request).client, selection)
+    plan = await plan_redelivery(dependencies_of(request).client, selection)
     return await _form_page(request, dict(asked), plan=plan)
 
 
@@ -119,7 +119,7 @@ async def begin_redelivery(request: Request, workspace: InWorkspace) -> Response
     if selection.mode.sends_delivered_ones and not form.has("campaigns_may_start"):
         fault = "Tick the box to say that campaigns may start again."
         return await _form_page(request, asked, fault=fault, status=400)
-    parts = parts_of(request)
+    parts = dependencies_of(request)
     plan = await plan_redelivery(parts.client, selection)
     try:
         started = await start_redelivery(
@@ -145,7 +145,7 @@ async def show_progress(request: Request, status: RedeliveryHere) -> Response:
 
 @router.post("/w/{workspace_id}/redeliveries/{redelivery_id}/cancel")
 async def cancel_one(request: Request, status: RedeliveryHere) -> Response:
-    await cancel_redelivery(parts_of(request).client, status.id)
+    await cancel_redelivery(dependencies_of(request).client, status.id)
     path = f"/w/{status.selection.workspace}/redeliveries/{status.id}"
     return see_other(path, "redelivery-canceled")
 
@@ -167,7 +167,7 @@ def _begun(status: RedeliveryStatus) -> EventFilter:
 
 
 async def _within(request: Request, chosen: Selection) -> Selection:
-    return await within(parts_of(request).catalog, session_of(request).organisation, chosen)
+    return await within(dependencies_of(request).catalog, session_of(request).organisation, chosen)
 
 
 def _selection(workspace: str, asked: dict[str, str]) -> Selection:
@@ -214,7 +214,7 @@ async def _form_page(
     fault: str | None = None,
     status: int = 200,
 ) -> Response:
-    parts, organisation = parts_of(request), session_of(request).organisation
+    parts, organisation = dependencies_of(request), session_of(request).organisation
     workspace = request.state.workspace
     connections = await all_connections(parts.catalog, organisation, workspace.id)
     values = {"from": local(datetime.now(UTC) - timedelta(hours=24)), "to": "", "mode": "failed"}

@@ -20,10 +20,10 @@ from starter.console.preview import UnreadablePayload, read_payload
 from starter.console.route import (
     InWorkspace,
     console_router,
+    dependencies_of,
     form_of,
     in_place,
     pages_of,
-    parts_of,
     session_of,
 )
 from starter.console.routes.rules import (
@@ -132,7 +132,7 @@ def _unsaved(form: RuleForm, rule: Rule, mapping: Mapping | None) -> str | None:
 
 async def _tested(request: Request, rule: Rule, payload: dict[str, object]) -> dict[str, object]:
     """The test event's log as far as it has come, and where Temporal shows it, for the page."""
-    parts = parts_of(request)
+    parts = dependencies_of(request)
     try:
         handle = await parts.event_starter().start(
             rule.workspace,

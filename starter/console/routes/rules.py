@@ -32,9 +32,9 @@ from starter.console.preview import Preview, preview, written
 from starter.console.route import (
     InWorkspace,
     console_router,
+    dependencies_of,
     form_of,
     pages_of,
-    parts_of,
     see_other,
     session_of,
 )
@@ -47,7 +47,9 @@ NO_EVENT = "No real event of this type is there, or it is too long for this box:
 
 
 async def rule_of(request: Request, workspace: InWorkspace, rule_id: str) -> Rule:
-    rule = await parts_of(request).catalog.rules.get(session_of(request).organisation, rule_id)
+    rule = await dependencies_of(request).catalog.rules.get(
+        session_of(request).organisation, rule_id
+    )
     if rule.workspace != workspace.id:
         raise NotFound("rule", rule_id)
     return rule
@@ -59,7 +61,7 @@ RuleHere = Annotated[Rule, Depends(rule_of)]
 
 @router.get("/w/{workspace_id}/rules")
 async def list_rules(request: Request, workspace: InWorkspace) -> Response:
-    catalog, organisation = parts_of(request).catalog, session_of(request).organisation
+    catalog, organisation = dependencies_of(request).catalog, session_of(request).organisation
     found = await catalog.rules.list(
         organisation, workspace=workspace.id, cursor=request.query_params.get("cursor")
     )
@@ -75,7 +77,7 @@ async def list_rules(request: Request, workspace: InWorkspace) -> Response:
 
 @router.get("/w/{workspace_id}/rules/new")
 async def new_rule(request: Request, workspace: InWorkspace) -> Response:
-    parts, asked = parts_of(request), request.query_params
+    parts, asked = dependencies_of(request), request.query_params
     connections = await all_connections(
         parts.catalog, session_of(request).organisation, workspace.id
     )
@@ -97,7 +99,7 @@ async def create_rule(request: Request, workspace: InWorkspace) -> Response:
 
 @router.get("/w/{workspace_id}/rules/{rule_id}")
 async def show_rule(request: Request, rule: RuleHere) -> Response:
-    parts = parts_of(request)
+    parts = dependencies_of(request)
     last = await if_answered(last_payload(parts, rule.workspace, rule.event))
     payload = last or SAMPLE_PAYLOAD
     mapping = await mapping_of(request, rule.connection)
@@ -112,13 +114,15 @@ async def update_rule(request: Request, rule: RuleHere) -> Response:
 @router.post("/w/{workspace_id}/rules/{rule_id}/switch")
 async def switch_rule(request: Request, rule: RuleHere) -> Response:
     on = form_of(request).text("active") == "on"
-    await parts_of(request).catalog.rules.set_active(session_of(request).organisation, rule.id, on)
+    await dependencies_of(request).catalog.rules.set_active(
+        session_of(request).organisation, rule.id, on
+    )
     return see_other(f"/w/{rule.workspace}/rules", "rule-on" if on else "rule-off")
 
 
 @router.post("/w/{workspace_id}/rules/{rule_id}/delete")
 async def delete_rule(request: Request, rule: RuleHere) -> Response:
-    await parts_of(request).catalog.rules.delete(session_of(request).organisation, rule.id)
+    await dependencies_of(request).catalog.rules.delete(session_of(request).organisation, rule.id)
     return see_other(f"/w/{rule.workspace}/rules", "rule-gone")
 
 
@@ -132,7 +136,7 @@ async def show_form(
     **context: Any,
 ) -> Response:
     """The page of a rule, stored or not yet, with what its payload would send."""
-    parts, organisation = parts_of(request), session_of(request).organisation
+    parts, organisation = dependencies_of(request), session_of(request).organisation
     workspace = request.state.workspace
     connections = await all_connections(parts.catalog, organisation, workspace.id)
     schema = form.schema(mapping)
@@ -156,7 +160,7 @@ async def show_form(
 
 async def read_form(request: Request, connection: str) -> tuple[RuleForm, Mapping | None]:
     """What is typed, for a connection and its mapping. Raises `NotFound`."""
-    to = await parts_of(request).catalog.connections.get(
+    to = await dependencies_of(request).catalog.connections.get(
         session_of(request).organisation, connection
     )
     form = RuleForm.read(form_of(request), BY_TYPE[to.type])
@@ -173,7 +177,7 @@ async def without_saving(request: Request, form: RuleForm, mapping: Mapping | No
         form.free_rows += 1
     elif pressed.has("load_payload"):
         workspace = request.state.workspace
-        found = await last_payload(parts_of(request), workspace.id, form.event)
+        found = await last_payload(dependencies_of(request), workspace.id, form.event)
         form.payload = written(found or SAMPLE_PAYLOAD)
         form.payload_note = NO_EVENT if found is None else LAST_EVENT
     else:
@@ -184,7 +188,7 @@ async def without_saving(request: Request, form: RuleForm, mapping: Mapping | No
 async def shown_preview(
     request: Request, form: RuleForm, rule: Rule | None, schema: Any
 ) -> Preview:
-    fleet = await parts_of(request).catalog.workers.fleet()
+    fleet = await dependencies_of(request).catalog.workers.fleet()
     return preview(
         form,
         schema,
@@ -197,7 +201,9 @@ async def shown_preview(
 async def sharing_of(request: Request, form: RuleForm, rule: str | None) -> int:
     """How many other rules are delivered by the mapping that the form shows."""
     rules = await all_rules(
-        parts_of(request).catalog, session_of(request).organisation, request.state.workspace.id
+        dependencies_of(request).catalog,
+        session_of(request).organisation,
+        request.state.workspace.id,
     )
     return sum(one.connection == form.connection and one.id != rule for one in rules)
 
@@ -230,7 +236,7 @@ async def _save(request: Request, rule: Rule | None, connection: str) -> Respons
 
 
 async def _store_rule(request: Request, form: RuleForm, rule: Rule | None) -> Rule:
-    rules, session = parts_of(request).catalog.rules, session_of(request)
+    rules, session = dependencies_of(request).catalog.rules, session_of(request)
     typed: dict[str, Any] = {
         "event": form.event,
         "resource": form.resource or None,
@@ -251,7 +257,7 @@ async def _store_rule(request: Request, form: RuleForm, rule: Rule | None) -> Ru
 
 
 async def mapping_of(request: Request, connection: str) -> Mapping | None:
-    return await parts_of(request).catalog.mappings.default(
+    return await dependencies_of(request).catalog.mappings.default(
         session_of(request).organisation, connection
     )
 
@@ -266,7 +272,7 @@ async def _store_mapping(request: Request, form: RuleForm, stored: Mapping | Non
         return True
     session = session_of(request)
     try:
-        await parts_of(request).catalog.mappings.put_default(
+        await dependencies_of(request).catalog.mappings.put_default(
             session.organisation,
             form.connection,
             schema=schema,

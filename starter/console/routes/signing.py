@@ -14,9 +14,9 @@ from starter.api.errors import not_found
 from starter.console.development import DevelopmentKey
 from starter.console.route import (
     console_router,
+    dependencies_of,
     form_of,
     pages_of,
-    parts_of,
     public_router,
     sessions_of,
 )
@@ -71,7 +71,7 @@ async def sign_in_by_link(request: Request, token: str) -> Response:
         # The browser that has used it is signed in; others are asked for the key.
         return RedirectResponse("/", status_code=303)
     console.development_link_used = True
-    known = await parts_of(request).catalog.api_key_lookup.machine(development.access_key)
+    known = await dependencies_of(request).catalog.api_key_lookup.machine(development.access_key)
     return _begun(request, known, development.access_key, "/")
 
 
@@ -89,7 +89,7 @@ async def _known(request: Request, access_key: str, secret_key: str) -> MachineC
     if not ACCESS_KEY.fullmatch(access_key) or not 0 < len(secret_key) <= LONGEST_SECRET:
         return None
     try:
-        known = await parts_of(request).catalog.api_key_lookup.machine(access_key)
+        known = await dependencies_of(request).catalog.api_key_lookup.machine(access_key)
     except NotFound:
         return None
     right = hmac.compare_digest(known.secret_key.get_secret_value().encode(), secret_key.encode())

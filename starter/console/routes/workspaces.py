@@ -9,9 +9,9 @@ from catalog.errors import Conflict, InvalidValue
 from starter.console.route import (
     InWorkspace,
     console_router,
+    dependencies_of,
     form_of,
     pages_of,
-    parts_of,
     see_other,
     session_of,
 )
@@ -23,7 +23,7 @@ router = console_router()
 async def first_page(request: Request) -> Response:
     """On to the only workspace; with several, or none, to their list."""
     organisation = session_of(request).organisation
-    found = await parts_of(request).catalog.workspaces.list(organisation, limit=2)
+    found = await dependencies_of(request).catalog.workspaces.list(organisation, limit=2)
     if len(found.records) == 1:
         return see_other(f"/w/{found.records[0].id}")
     return see_other("/workspaces")
@@ -39,7 +39,7 @@ async def create_workspace(request: Request) -> Response:
     form, session = form_of(request), session_of(request)
     name = form.text("name")
     try:
-        made = await parts_of(request).catalog.workspaces.create(
+        made = await dependencies_of(request).catalog.workspaces.create(
             session.organisation, name=name, created_by=session.key
         )
     except InvalidValue as err:
@@ -53,7 +53,7 @@ async def create_workspace(request: Request) -> Response:
 @router.get("/w/{workspace_id}")
 async def open_workspace(request: Request, workspace: InWorkspace) -> Response:
     """On to its events; without any connection yet, to where the first one is made."""
-    found = await parts_of(request).catalog.connections.list(
+    found = await dependencies_of(request).catalog.connections.list(
         session_of(request).organisation, workspace=workspace.id, limit=1
     )
     where = "events" if found.records else "connections"
@@ -63,7 +63,7 @@ async def open_workspace(request: Request, workspace: InWorkspace) -> Response:
 async def _page(
     request: Request, *, name: str = "", error: str | None = None, status: int = 200
 ) -> Response:
-    found = await parts_of(request).catalog.workspaces.list(
+    found = await dependencies_of(request).catalog.workspaces.list(
         session_of(request).organisation, cursor=request.query_params.get("cursor")
     )
     return await pages_of(request).page(

@@ -75,7 +75,7 @@ def _no_stack(settings: Settings, variables: str) -> str:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Dependencies:
     """`organisation` is the installation's own."""
 
     settings: Settings
@@ -110,7 +110,7 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts(*, check_keys: bool = True) -> AsyncIterator[Parts]:
+async def open_dependencies(*, check_keys: bool = True) -> AsyncIterator[Dependencies]:
     """`check_keys=False`: also with the wrong keys, to find out which are missing."""
     settings = cli_settings().model_copy(update={"connect_timeout_seconds": CONNECT_SECONDS})
     secrets = load_secrets(settings)
@@ -120,7 +120,7 @@ async def open_parts(*, check_keys: bool = True) -> AsyncIterator[Parts]:
         if check_keys:
             await catalog.keys_in_use.settle({"credential": catalog.cipher.ring})
         organisation = await catalog.organisations.default()
-        yield Parts(settings, secrets, catalog, organisation.id, exits)
+        yield Dependencies(settings, secrets, catalog, organisation.id, exits)
 
 
 async def log_when_ended(client: Client, handle: EventHandle) -> EventLog:
@@ -130,11 +130,13 @@ async def log_when_ended(client: Client, handle: EventHandle) -> EventLog:
     return await read_event_log(client, handle.id)
 
 
-def with_parts(command: Callable[[Parts], Awaitable[T]], *, check_keys: bool = True) -> T:
+def with_dependencies(
+    command: Callable[[Dependencies], Awaitable[T]], *, check_keys: bool = True
+) -> T:
     """Run one command."""
 
     async def run() -> T:
-        async with open_parts(check_keys=check_keys) as parts:
+        async with open_dependencies(check_keys=check_keys) as parts:
             return await command(parts)
 
     return asyncio.run(run())

@@ -17,7 +17,7 @@ from starter.api.quotas import Quotas
 
 
 @dataclass(frozen=True)
-class Parts:
+class Dependencies:
     """`instance_secret` is raw bytes; `ui_url` is where people open the Temporal Web UI, and
     `public_url` where they open this, when it isn't where it listens. An event's payload has at
     most `largest_payload` bytes.
