@@ -12,8 +12,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from catalog.paging import LARGEST_LIMIT
-
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -56,6 +54,8 @@ def print_records(
 ) -> None:
     """Print a whole list: as the one page that the HTTP API would answer with, or as a table."""
     if as_json:
+        from catalog.paging import LARGEST_LIMIT  # with a client that help does not need
+
         page = {"count": len(records), "limit": LARGEST_LIMIT, "next_cursor": None}
         print_json({**page, "records": records})
     else:
