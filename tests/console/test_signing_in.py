@@ -193,6 +193,18 @@ async def test_what_is_another_organisation_s_is_not_there(site: Site, stack: St
             assert (await http.get(path)).status_code == 404, path
 
 
+async def test_what_is_another_workspace_s_is_not_there(site: Site, stack: Stack):
+    connection = await stack.connection("Here")
+    rule = await stack.rule(connection)
+    handle = await stack.emitter.emit("nothing.matches", {}, workspace=stack.workspace)
+    other = await stack.catalog.workspaces.create(stack.organisation, name="Elsewhere")
+    async with visiting(site) as http:
+        await sign_in(http, site.access_key, site.secret_key)
+        for path in (f"/connections/{connection.id}", f"/rules/{rule.id}", f"/events/{handle.id}"):
+            assert (await http.get(f"/w/{stack.workspace}{path}")).status_code == 200, path
+            assert (await http.get(f"/w/{other.id}{path}")).status_code == 404, path
+
+
 async def test_the_development_link_signs_in_and_is_none_elsewhere(
     stack: Stack, tmp_path, site: Site
 ):
