@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import secrets
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -49,7 +51,14 @@ async def test_worker_and_api_share_an_embedded_database(tmp_path, temporal: Cli
 @pytest.mark.parametrize("command", ["worker", "api", "migrate"])
 async def test_production_embeds_no_database(tmp_path, command: str) -> None:
     (tmp_path / "postgres").mkdir()
-    ran = await CommandLine(tmp_path).run(command, EMITONCE_ENV="production")
+    key = base64.b64encode(secrets.token_bytes(32)).decode()
+    ran = await CommandLine(tmp_path).run(
+        command,
+        EMITONCE_ENV="production",
+        EMITONCE_CREDENTIAL_KEYS=f"k1:{key}",
+        EMITONCE_PAYLOAD_KEYS=f"p1:{key}",
+        EMITONCE_INSTANCE_SECRET=key,
+    )
     assert ran.code == SETTINGS
     assert "EMITONCE_DATABASE_URL" in ran.err
     assert not list((tmp_path / "postgres").iterdir())
