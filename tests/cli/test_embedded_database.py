@@ -51,13 +51,15 @@ async def test_worker_and_api_share_an_embedded_database(tmp_path, temporal: Cli
 @pytest.mark.parametrize("command", ["worker", "api", "migrate"])
 async def test_production_embeds_no_database(tmp_path, command: str) -> None:
     (tmp_path / "postgres").mkdir()
-    key = base64.b64encode(secrets.token_bytes(32)).decode()
+    credential, payload, instance = (
+        base64.b64encode(secrets.token_bytes(32)).decode() for _ in range(3)
+    )
     ran = await CommandLine(tmp_path).run(
         command,
         EMITONCE_ENV="production",
-        EMITONCE_CREDENTIAL_KEYS=f"k1:{key}",
-        EMITONCE_PAYLOAD_KEYS=f"p1:{key}",
-        EMITONCE_INSTANCE_SECRET=key,
+        EMITONCE_CREDENTIAL_KEYS=f"k1:{credential}",
+        EMITONCE_PAYLOAD_KEYS=f"p1:{payload}",
+        EMITONCE_INSTANCE_SECRET=instance,
     )
     assert ran.code == SETTINGS
     assert "EMITONCE_DATABASE_URL" in ran.err
