@@ -72,7 +72,7 @@ class Accepting:
         """
         event = await self._read(value, caller)
         await self.quotas.count(caller, [event.workspace], size)
-        async with time_limit(ACCEPT_SECONDS, _no_answer()):
+        async with time_limit(ACCEPT_SECONDS, _no_answer):
             return await self._start(event, caller, key)
 
     async def many(self, value: JsonValue, caller: Caller, key: str | None, size: int) -> list[Any]:
@@ -94,7 +94,7 @@ class Accepting:
         batch = b""
         if key is not None:
             batch = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-        async with time_limit(BATCH_SECONDS, _no_answer()):
+        async with time_limit(BATCH_SECONDS, _no_answer):
             started = await self._start_all(events, caller, key, batch)
         if events and all(isinstance(one, NotAccepted | InvalidSetup) for one in started):
             raise started[0]

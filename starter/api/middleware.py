@@ -137,22 +137,27 @@ class SecurityHeaders(HttpMiddleware):
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _FOR_BROWSERS:
-                    headers.setdefault(name, value)
-                if self._public_https or scope["scheme"] == "https":
-                    headers.setdefault("Strict-Transport-Security", f"max-age={_YEAR}")
+                headers = message["headers"]
+                present = {name for name, _ in headers}
+                https = self._public_https or scope["scheme"] == "https"
+                wanted = _FOR_BROWSERS_BY_TLS if https else _FOR_BROWSERS
+                message["headers"] = [*headers, *(one for one in wanted if one[0] not in present)]
             await send(message)
 
         await self._app(scope, receive, sending)
 
 
+# As the server sends them: names in lower case.
 _FOR_BROWSERS = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-    ("Cache-Control", "no-store"),
-    ("Referrer-Policy", "same-origin"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+_FOR_BROWSERS_BY_TLS = (
+    *_FOR_BROWSERS,
+    (b"strict-transport-security", b"max-age=%d" % _YEAR),
 )
 
 

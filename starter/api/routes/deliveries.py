@@ -18,7 +18,7 @@ from operations.steering import bring_forward
 from operations.steering import cancel_delivery as cancel_in_engine
 from starter.api.dependencies import Dependencies
 from starter.api.describing import errors
-from starter.api.errors import not_found, unavailable
+from starter.api.errors import ApiError, not_found, unavailable
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
 from starter.api.reading import OwnEvent, read_own_event, wait_for_end
 from starter.api.routing import ApiDependencies, Organisation, management_router
@@ -74,8 +74,7 @@ async def cancel_delivery(
 ) -> Any:
     """A request in flight finishes and is recorded; no new one is made."""
     own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
-    too_late = unavailable("no worker has taken the cancellation in time: try again")
-    async with time_limit(CANCEL_SECONDS, too_late):
+    async with time_limit(CANCEL_SECONDS, _no_worker_canceled):
         await cancel_in_engine(parts.client, own.log.event_id, delivery.rule)
     return await _delivery_object(parts, organisation, event_id, rule_id)
 
@@ -230,3 +229,7 @@ async def _delivery_object(
 ) -> JsonObject:
     own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
     return rule_event_object(own.log, delivery)
+
+
+def _no_worker_canceled() -> ApiError:
+    return unavailable("no worker has accepted the cancellation in time: try again")

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from delivery.event import HOPS, MAX_HOPS
 from delivery.size import MOST_BESIDE, MOST_VALUES
 from starter.api.accepting import MOST_EVENTS, Accepting
+from starter.api.auth import Caller
 from starter.api.bodies import parse_body, read_bytes
 from starter.api.describing import array_of, body_of, errors
 from starter.api.errors import ApiError
@@ -55,7 +56,7 @@ async def emit_event(
     request: Request, idempotency_key: IdempotencyKey = None, hops: Hops = 0
 ) -> Any:
     """Accept one event: when this is answered with 201, Temporal has stored it."""
-    caller, accept = replace(caller_of(request), hops=hops), accepting(request)
+    caller, accept = _caller(request, hops), accepting(request)
     body = await read_bytes(request, request.app.state.parts.largest_payload)
     accept.quotas.admit(caller, len(body))
     value = await parse_body(body, MOST_VALUES + MOST_BESIDE)
@@ -79,7 +80,7 @@ async def emit_events(
     request: Request, idempotency_key: IdempotencyKey = None, hops: Hops = 0
 ) -> Any:
     """Accept a batch, each event by itself: 201 when all were accepted, 207 otherwise."""
-    caller, accept = replace(caller_of(request), hops=hops), accepting(request)
+    caller, accept = _caller(request, hops), accepting(request)
     body = await read_bytes(request)
     accept.quotas.admit(caller, len(body))
     value = await parse_body(body)
@@ -102,6 +103,11 @@ async def emit_events(
 async def get_no_batch() -> None:
     """`bulk` is no event's id."""
     raise HTTPException(405)
+
+
+def _caller(request: Request, hops: int) -> Caller:
+    caller = caller_of(request)
+    return replace(caller, hops=hops) if hops else caller
 
 
 def accepting(request: Request) -> Accepting:
