@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
@@ -263,3 +264,7 @@ async def run(settings: Settings, *, ready: Callable[[], None] = lambda: None) -
                 ready()
                 await stop.wait()
             log.info("worker stopping", grace_seconds=settings.shutdown_grace_seconds)
+
+
+if __name__ == "__main__":
+    sys.exit("error: this module is imported; start a worker with: emitonce worker")
