@@ -294,7 +294,7 @@ def _held(connection: ConnectionCredential, attempts: AttemptList) -> Applicatio
     if connection.status == "paused":
         code, message = OutcomeCode.INTERNAL_ERROR, "held: the connection is paused"
     elif connection.inactive_reason == "authentication_invalid":
-        code, message = OutcomeCode.AUTH_FAILED, "held: wrong key or wrong region"
+        code, message = OutcomeCode.AUTH_FAILED, f"held: {_destination(connection).refused}"
     else:
         code, message = OutcomeCode.INTERNAL_ERROR, "held: the connection is inactive"
     return ApplicationError(

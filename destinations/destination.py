@@ -132,7 +132,8 @@ class Destination:
     `requests_per_second` is what the vendor takes from one connection. `builds` are the versions of
     the builder (`MatchedRule.build`) at which its messages changed; all destinations count alike.
     `unmapped` says what becomes of payload keys that aren't mapped. `tested_before_saving`: a
-    connection is verified first, unless whoever saves it skips that.
+    connection is verified first, unless whoever saves it skips that. `refused` says why its
+    deliveries are held once an answer has refused what it was sent with.
     """
 
     type: str
@@ -147,6 +148,7 @@ class Destination:
     requests_per_second: int = 100
     builds: tuple[int, ...] = (1,)
     tested_before_saving: bool = False
+    refused: str = "the receiver refused the authentication"
 
     def action(self, key: str) -> Action | None:
         return next((action for action in self.actions if action.key == key), None)

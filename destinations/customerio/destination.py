@@ -152,5 +152,6 @@ CUSTOMER_IO = Destination(
     ),
     unmapped="All other top-level keys of the payload become traits.",
     requests_per_second=REQUESTS_PER_SECOND,
+    refused="wrong key or wrong region",
     builds=tuple(BUILDS),
 )
