@@ -22,18 +22,30 @@ from delivery.selection import select
 from delivery.size import MOST_VALUES
 from destinations.customerio.build import DEFAULT_MAPPING
 from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
+from destinations.http.exchange import Http
 from destinations.registry import FIRST_RELEASE, this_release
+from destinations.webhook.client import WebhookClient
 from emitonce import Emitter, EventHandle
 from operations.alert_watch import start_watch
 from operations.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
 from operations.redelivery import redeliver
 from operations.steering import bring_forward, cancel_delivery, cancel_event, resume_connection
-from tests.integration.stack import SAMPLE, SECRET, Stack, eventually, is_held, waits
+from tests.contract.webhook_receiver import Receiver as WebhookReceiver
+from tests.contract.webhook_receiver import open_receiver as open_webhook_receiver
+from tests.integration.stack import (
+    SAMPLE,
+    SECRET,
+    Stack,
+    eventually,
+    is_held,
+    waits,
+)
 from tests.operations.alert_receiver import SECRET as ALERT_SECRET
 from tests.operations.alert_receiver import Receiver, open_receiver
 from workflows.deliver_event import BUILT_IN_A_TASK
 
 REFUSED = Fault(status=400, body='{"meta":{"errors":["userId is required"]}}')
+BUSY = Fault(status=503)
 LATER = Fault(status=503, headers={"Retry-After": "600"})
 WRONG_KEY = "not-the-key"
 WITH_A_DAY = MappingSchema(
@@ -291,6 +303,45 @@ async def too_large_event(stack: Stack) -> Recorded:
     return {"too_large_event": await _ended(stack, stack.emitter.get(run.id))}
 
 
+async def webhook_sent(stack: Stack) -> Recorded:
+    """One call, `send`, beside a delivery of two; the receiver refuses the first attempt."""
+    async with (
+        open_webhook_receiver() as receiver,
+        Http(private_hosts=[receiver.host]) as http,
+        _sending_webhooks(stack, http) as own,
+    ):
+        await own.rule()
+        connection = await own.catalog.connections.create(
+            own.organisation,
+            workspace=own.workspace,
+            type="webhook",
+            name="Receiver",
+            fields={"url": receiver.url},
+            created_by="test",
+        )
+        await own.rule(connection, action="send_webhook")
+        receiver.fault = BUSY
+        handle = await own.emit()
+        await eventually(lambda: _requested(receiver))
+        receiver.fault = None
+        return {"webhook_sent": await _ended(own, handle)}
+
+
+@asynccontextmanager
+async def _sending_webhooks(stack: Stack, http: Http) -> AsyncIterator[Stack]:
+    """The stack on a task queue of its own, whose one worker may send to a receiver here."""
+    settings = stack.settings.model_copy(update={"task_queue": f"webhooks-{stack.task_queue}"})
+    emitter = Emitter(stack.client, instance_secret=SECRET, task_queue=settings.task_queue)
+    clients = {**stack.clients, "webhook": WebhookClient(http)}
+    own = replace(stack, clients=clients, emitter=emitter, settings=settings)
+    async with own.make_worker():
+        yield own
+
+
+async def _requested(receiver: WebhookReceiver) -> bool:
+    return bool(receiver.requests)
+
+
 async def watch_deliveries(stack: Stack) -> Recorded:
     """A delivery that failed is reported while the watch goes on; then it is terminated."""
     async with open_receiver() as receiver, _watching(stack, receiver) as watched:
@@ -370,6 +421,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     redelivered_in_bulk,
     large_event,
     too_large_event,
+    webhook_sent,
     watch_deliveries,
     watch_without_a_url,
 )

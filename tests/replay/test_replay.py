@@ -56,6 +56,7 @@ NEEDED_ONCE = {
     "brought_forward",
     "large_event",
     "too_large_event",
+    "webhook_sent",
     "resume_connection",
     "redelivered_in_bulk",
     "watch_deliveries",
