@@ -31,7 +31,6 @@ from delivery.outcome import (
     Outcome,
     OutcomeCode,
     Then,
-    judge_no_reply,
     parse_retry_after,
     retry_delay,
 )
@@ -118,14 +117,15 @@ class Sender:
             message=outcome.message,
             response_excerpt=outcome.response_excerpt,
         )
-        if outcome.then is Then.DONE:
-            return _result(outcome, attempts.add(attempt))
         if outcome.then is Then.RETRY:
             raise _retry(step, outcome, attempts, attempt)
+        result = StepResult.of(attempts.add(attempt))
+        if outcome.then is Then.DONE:
+            return result
         held = outcome.then is Then.HOLD
         raise ApplicationError(
             outcome.message,
-            _result(outcome, attempts.add(attempt)),
+            result,
             type=CONNECTION_HELD if held else outcome.code,
             non_retryable=True,
             category=_BENIGN if held else ApplicationErrorCategory.UNSPECIFIED,
@@ -148,7 +148,7 @@ class Sender:
                     # Read it again: it may have been paused during the wait, or its key replaced.
                     connection = await self._usable(step, carried.attempts)
                     getting_ready.reschedule(None)
-                    outcome = await self._request(step, connection, destination)
+                    outcome = await self._request(step, connection)
                     if outcome.code is OutcomeCode.RATE_LIMITED:
                         await self._slow_down(step, permit, outcome)
         except Unavailable:
@@ -178,13 +178,11 @@ class Sender:
             raise _held(connection, attempts)
         return connection
 
-    async def _request(
-        self, step: Step, connection: ConnectionCredential, destination: Destination
-    ) -> Outcome:
+    async def _request(self, step: Step, connection: ConnectionCredential) -> Outcome:
         try:
-            reply = await self._clients[destination.type].send(step.message, connection)
+            return await self._clients[connection.type].send(step.message, connection)
         except NoReply as err:
-            return judge_no_reply(err.outcome_code, str(err), request_made=err.request_made)
+            return Outcome(err.outcome_code, Then.RETRY, str(err), request_made=err.request_made)
         except Exception:
             log.exception("a request failed by an error of ours", connection=step.connection)
             return Outcome(
@@ -192,7 +190,6 @@ class Sender:
                 then=Then.RETRY,
                 message="the worker failed while the request was made",
             )
-        return destination.judge(reply)
 
     async def _slow_down(self, step: Step, permit: Permit, outcome: Outcome) -> None:
         """Slow the connection down: in this worker at once, then in all others."""
@@ -273,7 +270,7 @@ def _retry(
     activity.heartbeat(Carried(tries=activity.info().attempt, attempts=attempts))
     return ApplicationError(
         outcome.message,
-        _result(outcome, attempts),
+        StepResult.of(attempts),
         type=outcome.code,
         next_retry_delay=delay,
         category=_BENIGN,
@@ -308,13 +305,3 @@ def _held(connection: ConnectionCredential, attempts: AttemptList) -> Applicatio
 
 def _not_sent(message: str, then: Then) -> Outcome:
     return Outcome(code=OutcomeCode.INTERNAL_ERROR, then=then, message=message, request_made=False)
-
-
-def _result(outcome: Outcome, attempts: AttemptList) -> StepResult:
-    return StepResult(
-        outcome_code=outcome.code,
-        message=outcome.message,
-        status_code=outcome.status_code,
-        response_excerpt=outcome.response_excerpt,
-        attempts=attempts,
-    )

@@ -15,19 +15,22 @@ ConnectionStatus = Literal["active", "paused", "inactive"]
 
 
 @dataclass(frozen=True)
-class ConnectionCredential:
-    """A connection's settings and secrets, and whether it may be used, as they are now.
+class Credential:
+    """What a request is made with, by the keys of the destination's fields."""
 
-    The keys of `settings` and `secrets` are those of its destination's fields.
-    """
+    settings: Mapping[str, str]
+    secrets: Mapping[str, SecretStr]
+
+
+@dataclass(frozen=True)
+class ConnectionCredential(Credential):
+    """A connection's settings and secrets, and whether it may be used, as they are now."""
 
     connection: str
     workspace: str
     type: str
     status: ConnectionStatus
     inactive_reason: InactiveReason | None
-    settings: Mapping[str, str]
-    secrets: Mapping[str, SecretStr]
     version: int
     requests_per_second: int | None = None
     slowed_until: datetime | None = None

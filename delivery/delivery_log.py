@@ -38,16 +38,7 @@ class CallLog(FrozenModel):
     @property
     def step_result(self) -> StepResult | None:
         """How the call last ended; None when no attempt was made."""
-        last = self.attempt_list.last
-        if last is None:
-            return None
-        return StepResult(
-            outcome_code=last.outcome_code,
-            message=last.message,
-            status_code=last.status_code,
-            response_excerpt=last.response_excerpt,
-            attempts=self.attempt_list,
-        )
+        return StepResult.of(self.attempt_list) if self.attempts else None
 
 
 class DeliveryLog(FrozenModel):
@@ -93,12 +84,11 @@ class DeliveryLog(FrozenModel):
             connection=self.connection,
             integration_type=self.integration_type,
             status=self.status,
-            **{call.call: _in_short(call) for call in self.calls},
+            **{
+                call.call: CallResult.of(ended)
+                for call in self.calls
+                if (ended := call.step_result) is not None
+            },
             warnings=self.warnings,
             error=self.last_error,
         )
-
-
-def _in_short(call: CallLog) -> CallResult | None:
-    ended = call.step_result
-    return CallResult.of(ended) if ended is not None else None

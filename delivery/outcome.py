@@ -1,6 +1,6 @@
 """What an answer means and what happens next.
 
-Destinations may override rows of this table, in one place of their own; nothing else decides it.
+A destination may override rows of this table, in one function of its own; nothing else decides it.
 
 | answer                                  | outcome               | then  |
 | --------------------------------------- | --------------------- | ----- |
@@ -69,19 +69,11 @@ AUTH_STATUS = frozenset({401, 403})
 
 
 @dataclass(frozen=True)
-class Reply:
-    """An HTTP answer. `body` is cut to the part that is kept, and holds no secrets."""
-
-    status_code: int
-    body: str = ""
-    retry_after: str | None = None
-
-
-@dataclass(frozen=True)
 class Outcome:
     """How one attempt ended. `message` is one sentence for people, without personal data.
 
-    `request_made` is False only if no request can have reached the vendor. When `then` is `hold`,
+    `request_made` is False only if no request can have reached the vendor. `response_excerpt` is
+    the part of the answer's body that is kept, without secrets. When `then` is `hold`,
     `inactive_reason` says why the connection becomes inactive.
     """
 
@@ -94,18 +86,20 @@ class Outcome:
     retry_after: str | None = None
     inactive_reason: InactiveReason = "authentication_invalid"
 
-
-def judge_reply(reply: Reply) -> Outcome:
-    """Judge an HTTP answer only by its status: the bodies of vendors differ too much."""
-    code, then, message = _judge_status(reply.status_code)
-    return Outcome(
-        code=code,
-        then=then,
-        message=message,
-        status_code=reply.status_code,
-        response_excerpt=reply.body or None,
-        retry_after=reply.retry_after,
-    )
+    @classmethod
+    def of_answer(
+        cls, status: int, *, excerpt: str | None = None, retry_after: str | None = None
+    ) -> Outcome:
+        """Judge an HTTP answer only by its status: the bodies of vendors differ too much."""
+        code, then, message = _judge_status(status)
+        return cls(
+            code,
+            then,
+            message,
+            status_code=status,
+            response_excerpt=excerpt or None,
+            retry_after=retry_after,
+        )
 
 
 def _judge_status(status: int) -> tuple[OutcomeCode, Then, str]:
@@ -128,11 +122,6 @@ def _judge_status(status: int) -> tuple[OutcomeCode, Then, str]:
             f"{status}: a redirect, which is never followed; check region and base URL",
         )
     return OutcomeCode.REJECTED_CLIENT_ERROR, Then.STOP, f"{status}: the request was refused"
-
-
-def judge_no_reply(code: OutcomeCode, message: str, *, request_made: bool) -> Outcome:
-    """Judge a request that got no answer; `code` is `timeout` or `network_error`."""
-    return Outcome(code=code, then=Then.RETRY, message=message, request_made=request_made)
 
 
 def retry_delay(

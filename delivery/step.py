@@ -46,6 +46,18 @@ class StepResult(FrozenModel):
     response_excerpt: str | None = None
     attempts: AttemptList = AttemptList()
 
+    @classmethod
+    def of(cls, attempts: AttemptList) -> StepResult:
+        """Return how a step ended that has made these attempts: as the last of them did."""
+        last = attempts.kept[-1]
+        return cls(
+            outcome_code=last.outcome_code,
+            message=last.message,
+            status_code=last.status_code,
+            response_excerpt=last.response_excerpt,
+            attempts=attempts,
+        )
+
 
 class Carried(FrozenModel):
     """Heartbeat details: what the next try of the same activity has to know.

@@ -13,11 +13,12 @@ from typing import Any, Literal, Protocol
 from pydantic import SecretStr, ValidationError
 
 from delivery.attempt import Call
+from delivery.credential import Credential
 from delivery.errors import InvalidField
 from delivery.event import Event
 from delivery.mapping_schema import MappedField, MappingSchema, PathSource
 from delivery.message import Message, Messages
-from delivery.outcome import Outcome, Reply, judge_reply
+from delivery.outcome import Outcome
 from delivery.rule import MatchedRule, RuleMetadata
 from delivery.validation import problem
 
@@ -118,14 +119,6 @@ class Action:
 
 
 @dataclass(frozen=True)
-class Entered:
-    """What was entered of a connection, settings and secrets by the keys of its fields."""
-
-    settings: Mapping[str, str]
-    secrets: Mapping[str, SecretStr]
-
-
-@dataclass(frozen=True)
 class Destination:
     """`client` names the class that makes the requests, as `module:class`; see `clients.py`.
 
@@ -144,7 +137,6 @@ class Destination:
     authentication: Literal["api_key", "basic", "none"] = "api_key"
     mapping_fields: tuple[MappingField, ...] = ()
     unmapped: str | None = None
-    judge: Callable[[Reply], Outcome] = judge_reply
     requests_per_second: int = 100
     builds: tuple[int, ...] = (1,)
     tested_before_saving: bool = False
@@ -172,10 +164,10 @@ class Destination:
                 read[one.key] = one.check(text)
         return read
 
-    def enter(self, given: Mapping[str, str]) -> Entered:
+    def enter(self, given: Mapping[str, str]) -> Credential:
         """Read what isn't stored yet. Raises `InvalidField`."""
         read = self.read_fields(given)
-        return Entered(
+        return Credential(
             {key: value for key, value in read.items() if key not in self.secret_keys},
             {key: SecretStr(value) for key, value in read.items() if key in self.secret_keys},
         )
@@ -193,16 +185,6 @@ class Destination:
                 for one in self.mapping_fields
             )
         )
-
-
-class Credential(Protocol):
-    """What a request is made with, by the keys of the destination's fields."""
-
-    @property
-    def settings(self) -> Mapping[str, str]: ...
-
-    @property
-    def secrets(self) -> Mapping[str, SecretStr]: ...
 
 
 class Verdict(StrEnum):
@@ -224,8 +206,8 @@ class Verification:
 class Client(Protocol):
     """Makes a destination's requests. Never waits and never tries twice: that is the caller's."""
 
-    async def send(self, message: Message, credential: Credential) -> Reply:
-        """Make exactly one writing request; reads before it are allowed.
+    async def send(self, message: Message, credential: Credential) -> Outcome:
+        """Make exactly one writing request, and judge its answer; reads before it are allowed.
 
         Raises:
             NoReply: no status came within the time, or the connection failed.

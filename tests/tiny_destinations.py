@@ -17,15 +17,15 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from delivery.credential import Credential
 from delivery.errors import MappingError
 from delivery.event import Event
 from delivery.mapping import map_fields
 from delivery.message import Message, Messages
-from delivery.outcome import Reply
+from delivery.outcome import Outcome
 from delivery.rule import Flag, MatchedRule, RuleMetadata
 from destinations.destination import (
     Action,
-    Credential,
     Destination,
     Field,
     MappingField,
@@ -160,7 +160,7 @@ class TinyClient:
     def __init__(self, http: Http, base_urls: Mapping[str, str], *, agent: str) -> None:
         self._http = http
 
-    async def send(self, message: Message, credential: Credential) -> Reply:
+    async def send(self, message: Message, credential: Credential) -> Outcome:
         return await self._post(f"/{message.call}", message, credential)
 
     async def verify(self, credential: Credential) -> Verification:
@@ -169,9 +169,9 @@ class TinyClient:
             return Verification(Verdict.RIGHT, "The credential is right.")
         return Verification(Verdict.WRONG_KEY, "The credential is wrong.")
 
-    async def _post(self, path: str, message: Message, credential: Credential) -> Reply:
+    async def _post(self, path: str, message: Message, credential: Credential) -> Outcome:
         answer = await self._ask("POST", path, credential, message.encode())
-        return answer.reply(secrets=credential.secrets.values(), sent=())
+        return answer.outcome(secrets=credential.secrets.values(), sent=())
 
     async def _ask(
         self, method: str, path: str, credential: Credential, content: bytes = b""
@@ -184,7 +184,7 @@ class TinyClient:
 class LookingUpClient(TinyClient):
     """Finds the person's number first: it is part of the address, not of the message."""
 
-    async def send(self, message: Message, credential: Credential) -> Reply:
+    async def send(self, message: Message, credential: Credential) -> Outcome:
         person = await self._ask("GET", f"/people/{message.body['email']}", credential)
         number = json.loads(person.body)["number"]
         return await self._post(f"/people/{number}/tags", message, credential)

@@ -231,7 +231,7 @@ class Delivery:
             connection=self.rule.connection,
             integration_type=self.rule.integration_type,
             status=status,
-            **{call: _in_short(result) for call, result in ended.items()},
+            **{call: CallResult.of(made) for call, made in ended.items() if made.attempts.count},
             warnings=warnings,
             error=error,
         )
@@ -280,8 +280,3 @@ def _not_made(step: Step, message: str) -> StepResult:
 
 def _last_code(attempts: AttemptList) -> OutcomeCode:
     return attempts.last.outcome_code if attempts.last else OutcomeCode.INTERNAL_ERROR
-
-
-def _in_short(step: StepResult) -> CallResult | None:
-    """Summarize a step; None if it made no attempt."""
-    return CallResult.of(step) if step.attempts.count else None

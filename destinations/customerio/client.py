@@ -13,13 +13,13 @@ import httpx
 from pydantic import JsonValue, SecretStr
 
 from delivery.attempt import Call
+from delivery.credential import Credential
 from delivery.message import Message
-from delivery.outcome import Reply
+from delivery.outcome import Outcome, OutcomeCode
 from destinations.customerio.destination import API_KEY, REGION, VENDOR_URLS
-from destinations.customerio.verify import verify
-from destinations.destination import Credential, Verification
+from destinations.destination import Verdict, Verification
 from destinations.http.addresses import names_own_network
-from destinations.http.errors import NotSent
+from destinations.http.errors import NoReply, NotSent
 from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http
 from destinations.http.redaction import strings
 
@@ -27,7 +27,7 @@ CALLS: tuple[Call, ...] = ("identify", "track")
 
 
 class CustomerIOClient:
-    """Sends messages. Never waits and never tries twice: that is the caller's."""
+    """Sends messages, and checks keys. It never waits and never tries twice: its caller does."""
 
     def __init__(
         self,
@@ -37,14 +37,12 @@ class CustomerIOClient:
         total_timeout: float = TOTAL_TIMEOUT_SECONDS,
         agent: str = "emitonce",
     ) -> None:
-        """`base_urls` replace the vendor's, by region, each ending in the API's version.
+        """Make a client. `base_urls` replace the vendor's: by region, with the API's version.
 
-        The timeout is in seconds.
-
-        `agent` is the `User-Agent` of every request.
+        The timeout is in seconds. `agent` is the `User-Agent` of every request.
 
         Raises:
-            ValueError: a base URL is not one.
+            ValueError: a base URL is not valid.
         """
         for region in base_urls.keys() - VENDOR_URLS.keys():
             raise ValueError(f"base URL of region {region!r}: Customer.io has no such region")
@@ -56,11 +54,7 @@ class CustomerIOClient:
         self._agent = agent
         self._total_timeout = total_timeout
 
-    @property
-    def regions(self) -> tuple[str, ...]:
-        return tuple(self._urls)
-
-    async def send(self, message: Message, credential: Credential) -> Reply:
+    async def send(self, message: Message, credential: Credential) -> Outcome:
         """Make exactly one request.
 
         Raises:
@@ -81,18 +75,54 @@ class CustomerIOClient:
             name=message.call,
             seconds=self._total_timeout,
         )
-        return answer.reply(secrets=(api_key,), sent=_identifying(message.body))
-
-    async def probe(self, credential: Credential) -> Reply:
-        """Send an empty identify, which strict mode refuses, so that nothing is written.
-
-        Raises:
-            NoReply: as `send`.
-        """
-        return await self.send(Message(call="identify", body={}), credential)
+        return answer.outcome(secrets=(api_key,), sent=_identifying(message.body))
 
     async def verify(self, credential: Credential) -> Verification:
-        return await verify(self, credential)
+        """Check the key in its region and, if it is refused there, in each other region.
+
+        Takes one request's time limit per region at most, writes nothing, and never raises.
+        """
+        region = credential.settings[REGION]
+        try:
+            outcome = await self._probe(region, credential)
+        except NoReply as err:
+            return Verification(Verdict.UNKNOWN, f"the key could not be checked: {err}")
+        if _accepts_key(outcome):
+            message = f"Customer.io accepts this key in region {region}"
+            return Verification(Verdict.RIGHT, message, region)
+        if outcome.code is not OutcomeCode.AUTH_FAILED:
+            message = f"the key could not be checked: answered with {outcome.status_code}"
+            return Verification(Verdict.UNKNOWN, message)
+        unchecked = False
+        for other in self._urls:
+            if other == region:
+                continue
+            try:
+                outcome = await self._probe(other, credential)
+            except NoReply:
+                unchecked = True
+                continue
+            if _accepts_key(outcome):
+                message = f"this key belongs to region {other}, not {region}"
+                return Verification(Verdict.WRONG_REGION, message, other)
+            unchecked = unchecked or outcome.code is not OutcomeCode.AUTH_FAILED
+        message = "Customer.io refuses this key in every region; copy it again"
+        if unchecked:
+            message = f"Customer.io refuses this key in region {region}; no other could be checked"
+        return Verification(Verdict.WRONG_KEY, message)
+
+    async def _probe(self, region: str, credential: Credential) -> Outcome:
+        """Send an empty identify, which writes nothing: Customer.io has no request to check a key.
+
+        In strict mode a right key has the message refused (400), and a wrong one is refused itself
+        (401). The order of these checks is published nowhere.
+        """
+        message = Message(call="identify", body={})
+        return await self.send(message, Credential({REGION: region}, credential.secrets))
+
+
+def _accepts_key(outcome: Outcome) -> bool:
+    return outcome.code is OutcomeCode.DELIVERED or outcome.status_code == 400
 
 
 def _headers(api_key: SecretStr, agent: str) -> dict[str, str]:
@@ -107,7 +137,7 @@ def _headers(api_key: SecretStr, agent: str) -> dict[str, str]:
 
 
 def _identifying(body: Mapping[str, JsonValue]) -> Iterator[str]:
-    """What of a request's body identifies a person: the ids, and traits' strings at any depth."""
+    """Yield what in a body identifies a person: the ids, and strings in traits at any depth."""
     for name in ("userId", "anonymousId"):
         value = body.get(name)
         if isinstance(value, str) and value.strip():
@@ -121,7 +151,7 @@ def _base_url(region: str, text: str) -> str:
     except httpx.InvalidURL:
         raise ValueError(f"base URL of region {region!r} is not a URL") from None
     if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError(f"base URL of region {region!r} must begin with https:// and name a host")
+        raise ValueError(f"base URL of region {region!r} must start with https:// and name a host")
     if url.userinfo or url.query or url.fragment:
         raise ValueError(f"base URL of region {region!r} must have no user, query or fragment")
     return text.rstrip("/")

@@ -26,7 +26,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from pydantic import SecretStr
 
-from delivery.outcome import Reply
+from delivery.outcome import Outcome
 from destinations.http.addresses import is_public
 from destinations.http.errors import HTTP_ERRORS, AnswerTimeout, PrivateAddress, no_reply
 from destinations.http.redaction import redact
@@ -54,11 +54,11 @@ class Answer:
     body: bytes
     cut: bool
 
-    def reply(self, *, secrets: Iterable[SecretStr], sent: Iterable[str]) -> Reply:
-        """Keep an excerpt of at most 2,000 characters without `secrets` and what was `sent`."""
-        return Reply(
-            status_code=self.status_code,
-            body=self._excerpt(secrets, sent),
+    def outcome(self, *, secrets: Iterable[SecretStr], sent: Iterable[str]) -> Outcome:
+        """Judge it, and keep an excerpt of the body without `secrets` and what was `sent`."""
+        return Outcome.of_answer(
+            self.status_code,
+            excerpt=self._excerpt(secrets, sent),
             retry_after=self.headers.get("retry-after"),
         )
 

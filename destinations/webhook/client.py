@@ -12,11 +12,12 @@ from urllib.parse import quote
 import httpx
 from pydantic import JsonValue, SecretStr
 
+from delivery.credential import Credential
 from delivery.event import HOPS
 from delivery.message import Message, encode_value
-from delivery.outcome import OutcomeCode, Reply, Then
+from delivery.outcome import Outcome, OutcomeCode, Then
 from delivery.timestamps import epoch_milliseconds
-from destinations.destination import Credential, Verdict, Verification
+from destinations.destination import Verdict, Verification
 from destinations.http.errors import AddressRefused, NoReply
 from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http
 from destinations.http.redaction import strings
@@ -50,7 +51,7 @@ class WebhookClient:
         self._total_timeout = total_timeout
         self._agent = agent
 
-    async def send(self, message: Message, credential: Credential) -> Reply:
+    async def send(self, message: Message, credential: Credential) -> Outcome:
         """Make exactly one request.
 
         Raises:
@@ -61,7 +62,7 @@ class WebhookClient:
     async def verify(self, credential: Credential) -> Verification:
         """Send a test message; never raises for what was answered."""
         try:
-            outcome = judge(await self._send(_test_body(datetime.now(UTC)), credential))
+            outcome = await self._send(_test_body(datetime.now(UTC)), credential)
         except NoReply as err:
             return Verification(Verdict.UNKNOWN, f"no answer to a test message: {err}")
         if outcome.then is Then.DONE:
@@ -72,7 +73,7 @@ class WebhookClient:
             f"a test message was answered with {outcome.message}",
         )
 
-    async def _send(self, body: Mapping[str, JsonValue], credential: Credential) -> Reply:
+    async def _send(self, body: Mapping[str, JsonValue], credential: Credential) -> Outcome:
         settings, secrets = credential.settings, credential.secrets
         url = httpx.URL(settings[fields.URL])
         if url.scheme != "https" and not self._http.is_allowed(url):
@@ -94,10 +95,11 @@ class WebhookClient:
             name="webhook",
             seconds=self._total_timeout,
         )
-        return answer.reply(
+        outcome = answer.outcome(
             secrets=(*secrets.values(), *_user_and_password(settings, secrets)),
             sent=strings([body["payload"], body["resource_id"]]),
         )
+        return judge(outcome)
 
 
 def _authorization(settings: Mapping[str, str], secrets: Mapping[str, SecretStr]) -> dict[str, str]:

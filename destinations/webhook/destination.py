@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from delivery.outcome import Outcome, OutcomeCode, Reply, Then, judge_reply
+from delivery.outcome import Outcome, OutcomeCode, Then
 from destinations.destination import Action, Destination
 from destinations.webhook.build import build
 from destinations.webhook.fields import FIELDS
@@ -12,13 +12,12 @@ from destinations.webhook.fields import FIELDS
 GONE = 410
 
 
-def judge(reply: Reply) -> Outcome:
-    """Judge an answer as for all destinations, but for what a receiver means by it.
+def judge(outcome: Outcome) -> Outcome:
+    """Correct the outcome of an answer by what a receiver means by its status.
 
     A redirect is a permanent failure: Meshes once counted it as delivered, which it is not.
     """
-    outcome = judge_reply(reply)
-    status = reply.status_code
+    status = outcome.status_code
     if status == GONE:
         return replace(
             outcome,
@@ -28,7 +27,7 @@ def judge(reply: Reply) -> Outcome:
         )
     if outcome.code is OutcomeCode.AUTH_FAILED:
         return replace(outcome, message=f"{status}: the receiver refused the authentication")
-    if 300 <= status < 400:
+    if status is not None and 300 <= status < 400:
         return replace(outcome, message=f"{status}: a redirect, which is never followed")
     return outcome
 
@@ -49,6 +48,5 @@ WEBHOOK = Destination(
             build=build,
         ),
     ),
-    judge=judge,
     tested_before_saving=True,
 )

@@ -26,7 +26,7 @@ import workflows.delivery
 from activities import rate_limit, sender
 from activities.match_rules import MatchRules
 from delivery.message import Messages
-from delivery.outcome import Reply
+from delivery.outcome import Outcome
 from destinations.customerio.client import CustomerIOClient
 from settings import Settings
 from starter.cli.logs import configure_logs
@@ -77,8 +77,8 @@ def mine(here: Callable[[str], None]) -> None:
 
 
 def claims_without_sending() -> None:
-    async def claiming(self: CustomerIOClient, *arguments: Any) -> Reply:
-        return Reply(200)
+    async def claiming(self: CustomerIOClient, *arguments: Any) -> Outcome:
+        return Outcome.of_answer(200)
 
     CustomerIOClient.send = claiming  # type: ignore[method-assign]
 

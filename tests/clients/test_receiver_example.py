@@ -32,8 +32,8 @@ async def test_the_example_handles_what_is_signed_with_its_secret_once() -> None
                 client = WebhookClient(http)
                 for secrets in ({"signing_secret": FIRST}, {"signing_secret": SECOND}, {}):
                     for _ in range(2):
-                        reply = await client.send(MESSAGE, connection(url, secrets))
-                        statuses.append(reply.status_code)
+                        outcome = await client.send(MESSAGE, connection(url, secrets))
+                        statuses.append(outcome.status_code)
         assert statuses == [204, 204, 401, 401, 401, 401]
     finally:
         process.terminate()

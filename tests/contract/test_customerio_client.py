@@ -14,10 +14,9 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from delivery.message import Message
-from delivery.outcome import OutcomeCode, Reply
+from delivery.outcome import Outcome, OutcomeCode
 from destinations.customerio.client import CustomerIOClient
 from destinations.customerio.simulator import US_KEY, Fault
-from destinations.customerio.verify import verify
 from destinations.destination import Verdict
 from destinations.http.errors import (
     AnswerTimeout,
@@ -78,7 +77,7 @@ def hasty(sim, http) -> CustomerIOClient:
 
 @pytest.mark.parametrize("message", [IDENTIFY, TRACK])
 async def test_one_request_with_exactly_these_headers_and_bytes(sim, client, message):
-    assert await client.send(message, US) == Reply(200, "{}\n")
+    assert await client.send(message, US) == Outcome.of_answer(200, excerpt="{}\n")
     [request] = sim.requests
     assert request.method == "POST"
     assert request.path == f"/v1/{message.call}"
@@ -109,8 +108,8 @@ async def test_a_request_goes_to_its_region(sim, client):
 
 
 async def test_a_wrong_key_is_told_because_the_mode_is_strict(sim, client):
-    reply = await client.send(IDENTIFY, Key("us", EU.api_key))
-    assert reply.status_code == 401
+    outcome = await client.send(IDENTIFY, Key("us", EU.api_key))
+    assert outcome.status_code == 401
     assert not sim.people
 
 
@@ -139,10 +138,10 @@ async def test_cookies_do_not_wander_from_one_tenant_to_the_next(sim, client):
 @pytest.mark.parametrize(
     "status", [200, 202, 204, 400, 401, 403, 404, 408, 413, 422, 429, 500, 502, 503, 504, 522, 524]
 )
-async def test_whatever_status_comes_is_the_reply_after_one_request(sim, client, status):
-    sim.fail(fault=Fault(status=status, body="" if status == 204 else "said"))
-    reply = await client.send(IDENTIFY, US)
-    assert reply == Reply(status, "" if status == 204 else "said")
+async def test_whatever_status_comes_is_judged_after_one_request(sim, client, status):
+    body = "" if status == 204 else "said"
+    sim.fail(fault=Fault(status=status, body=body))
+    assert await client.send(IDENTIFY, US) == Outcome.of_answer(status, excerpt=body)
     assert len(sim.requests) == 1
 
 
@@ -158,7 +157,7 @@ async def test_retry_after_is_passed_on_as_it_came(sim, client, retry_after):
 @pytest.mark.parametrize("body", ["", "<html>fine</html>", "null", "\ufeff{}"])
 async def test_an_odd_body_does_not_turn_success_into_failure(sim, client, body):
     sim.fail(fault=Fault(body=body))
-    assert await client.send(IDENTIFY, US) == Reply(200, body)
+    assert await client.send(IDENTIFY, US) == Outcome.of_answer(200, excerpt=body)
 
 
 @pytest.mark.parametrize(
@@ -205,9 +204,9 @@ async def test_a_status_counts_although_its_body_never_ends(sim, hasty, status):
             kind="slow_drip", status=status, drip_from="body", body_bytes=900, drip_seconds=0.01
         )
     )
-    reply = await hasty.send(IDENTIFY, US)
-    assert reply.status_code == status
-    assert reply.body.endswith("x…")
+    outcome = await hasty.send(IDENTIFY, US)
+    assert outcome.status_code == status
+    assert outcome.response_excerpt.endswith("x…")
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 2", b"SSH-2.0-OpenSSH_9.9\r\n"])
@@ -283,36 +282,39 @@ def test_a_base_url_that_is_none_is_refused_at_once(url):
 
 async def test_of_a_big_answer_64_kib_are_read_and_2000_characters_kept(sim, client):
     sim.fail(fault=Fault(status=500, body_bytes=16_000_000), times=1)
-    reply = await client.send(IDENTIFY, US)
-    assert reply.status_code == 500
-    assert reply.body == "x" * 1_999 + "…"
+    outcome = await client.send(IDENTIFY, US)
+    assert outcome.status_code == 500
+    assert outcome.response_excerpt == "x" * 1_999 + "…"
     assert (await client.send(IDENTIFY, US)).status_code == 200
 
 
 async def test_an_answer_without_end_is_left(http):
     head = b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n"
     async with elsewhere(head, endless=b"400\r\n" + b"x" * 1024 + b"\r\n") as (url, _):
-        reply = await CustomerIOClient(http, {"us": url}).send(IDENTIFY, US)
-    assert reply.status_code == 500
+        outcome = await CustomerIOClient(http, {"us": url}).send(IDENTIFY, US)
+    assert outcome.status_code == 500
 
 
 async def test_a_packed_answer_is_not_unpacked(sim, client):
     sim.fail(fault=Fault(status=400, headers={"Content-Encoding": "gzip"}, body="test@example.com"))
-    assert await client.send(IDENTIFY, US) == Reply(400, "[packed answer, not shown]")
+    outcome = await client.send(IDENTIFY, US)
+    assert outcome == Outcome.of_answer(400, excerpt="[packed answer, not shown]")
 
 
 @pytest.mark.parametrize("status", [200, 400, 500])
 async def test_an_answer_that_quotes_the_request_is_kept_without_it(sim, client, status):
     sim.fail(fault=Fault(status=status, echo=True))
-    reply = await client.send(IDENTIFY, US)
-    assert "could not process" in reply.body
+    outcome = await client.send(IDENTIFY, US)
+    assert "could not process" in outcome.response_excerpt
     for personal in ("usr_2048", "test@example.com", "example", "premium", "Łódź"):
-        assert personal not in reply.body
+        assert personal not in outcome.response_excerpt
 
 
 async def test_an_answer_that_quotes_the_key_is_kept_without_it(sim, client):
     sim.fail(fault=Fault(status=401, body=f"bad key {US_KEY} in {basic(US_KEY)}"))
-    assert (await client.send(IDENTIFY, US)).body == "bad key [redacted] in Basic [redacted]"
+    assert (
+        await client.send(IDENTIFY, US)
+    ).response_excerpt == "bad key [redacted] in Basic [redacted]"
 
 
 @pytest.mark.parametrize(
@@ -358,20 +360,20 @@ async def test_odd_ids_arrive_as_they_are(sim, client, id):
 
 @pytest.mark.parametrize("region", [US, EU])
 async def test_a_right_key_is_verified_without_writing_anything(sim, client, region):
-    verification = await verify(client, region)
+    verification = await client.verify(region)
     assert (verification.verdict, verification.region) == (Verdict.RIGHT, region.region)
     assert [request.raw for request in sim.requests] == [b"{}"]
     assert not sim.people
 
 
 async def test_a_key_of_the_other_region_is_told_so(client):
-    verification = await verify(client, Key("us", EU.api_key))
+    verification = await client.verify(Key("us", EU.api_key))
     assert (verification.verdict, verification.region) == (Verdict.WRONG_REGION, "eu")
     assert verification.message == "this key belongs to region eu, not us"
 
 
 async def test_a_wrong_key_is_asked_for_once_in_each_region(sim, client):
-    verification = await verify(client, Key("eu", WRONG))
+    verification = await client.verify(Key("eu", WRONG))
     assert verification.verdict is Verdict.WRONG_KEY
     assert [request.region for request in sim.requests] == ["eu", "us"]
     assert WRONG.get_secret_value() not in verification.message
@@ -379,15 +381,15 @@ async def test_a_wrong_key_is_asked_for_once_in_each_region(sim, client):
 
 async def test_a_key_refused_here_is_wrong_even_if_the_other_region_is_away(sim, client):
     await sim.refuse_connections("eu")
-    verification = await verify(client, Key("us", WRONG))
+    verification = await client.verify(Key("us", WRONG))
     assert verification.verdict is Verdict.WRONG_KEY
-    assert "no other could be asked" in verification.message
+    assert "no other could be checked" in verification.message
 
 
 @pytest.mark.parametrize("fault", [Fault(status=500), Fault(status=302), Fault(kind="stall")])
 async def test_a_key_that_nobody_judged_is_neither_right_nor_wrong(sim, hasty, fault):
     sim.fail(fault=fault)
-    verification = await verify(hasty, US)
+    verification = await hasty.verify(US)
     assert verification.verdict is Verdict.UNKNOWN
     assert "could not be checked" in verification.message
     assert len(sim.requests) == 1

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from delivery.message import Message
-from delivery.outcome import Reply, Then
+from delivery.outcome import Outcome, Then
 from destinations.customerio.simulator.fault import Fault
 from destinations.destination import Verdict
 from destinations.http.errors import AddressRefused, AnswerTimeout, NetworkFailed, NoReply
@@ -214,11 +214,11 @@ async def test_each_authentication_arrives_and_is_in_no_excerpt(
     name, value = header
     secrets = {**secrets, "signing_secret": FIRST, "hmac_secret": "hmac-never-to-be-seen"}
     receiver.fault = Fault(status=500, body=f"{value} {' '.join(secrets.values())}")
-    reply = await client.send(MESSAGE, connection(receiver.url, secrets, **settings))
+    outcome = await client.send(MESSAGE, connection(receiver.url, secrets, **settings))
     assert receiver.requests[0].headers[name] == value
     for secret in (BASIC, *secrets.values()):
-        assert secret not in reply.body
-    assert reply.body.count("[redacted]") >= 3
+        assert secret not in outcome.response_excerpt
+    assert outcome.response_excerpt.count("[redacted]") >= 3
 
 
 @pytest.mark.parametrize("mode", ["wrapped", "raw"])
@@ -226,10 +226,10 @@ async def test_an_answer_that_quotes_the_event_is_kept_without_it(
     receiver: Receiver, client: WebhookClient, mode: str
 ) -> None:
     receiver.fault = Fault(status=400, echo=True)
-    reply = await client.send(MESSAGE, connection(receiver.url, payload_mode=mode))
+    outcome = await client.send(MESSAGE, connection(receiver.url, payload_mode=mode))
     for personal in ("usr_2048", "test@example.com", "Łódź", "7 % äh"):
-        assert personal not in reply.body
-    assert '"city"' in reply.body
+        assert personal not in outcome.response_excerpt
+    assert '"city"' in outcome.response_excerpt
 
 
 @pytest.mark.parametrize(
@@ -251,16 +251,16 @@ async def test_what_each_answer_means(
     receiver: Receiver, client: WebhookClient, status: int, then: Then
 ) -> None:
     receiver.fault = Fault(status=status, body="<html>fine</html>")
-    reply = await client.send(MESSAGE, connection(receiver.url))
-    assert reply == Reply(status, "<html>fine</html>")
-    assert judge(reply).then is then
+    outcome = await client.send(MESSAGE, connection(receiver.url))
+    assert (outcome.status_code, outcome.response_excerpt) == (status, "<html>fine</html>")
+    assert outcome.then is then
     assert len(receiver.requests) == 1
 
 
 async def test_a_receiver_that_is_gone_makes_its_connection_inactive() -> None:
-    outcome = judge(Reply(410))
+    outcome = judge(Outcome.of_answer(410))
     assert (outcome.then, outcome.inactive_reason) == (Then.HOLD, "manually_inactivated")
-    assert judge(Reply(401)).inactive_reason == "authentication_invalid"
+    assert judge(Outcome.of_answer(401)).inactive_reason == "authentication_invalid"
 
 
 @pytest.mark.parametrize("location", ["http://169.254.169.254/latest/meta-data/", "/elsewhere"])
@@ -268,8 +268,8 @@ async def test_a_redirect_is_followed_nowhere(
     receiver: Receiver, client: WebhookClient, location: str
 ) -> None:
     receiver.fault = Fault(status=307, headers={"Location": location})
-    reply = await client.send(MESSAGE, connection(receiver.url))
-    assert judge(reply).message == "307: a redirect, which is never followed"
+    outcome = await client.send(MESSAGE, connection(receiver.url))
+    assert outcome.message == "307: a redirect, which is never followed"
     assert len(receiver.requests) == 1
 
 
@@ -304,10 +304,12 @@ async def test_what_the_receiver_says_beside_its_status_costs_next_to_nothing(
     receiver: Receiver, http: Http, fault: Fault, body: str
 ) -> None:
     receiver.fault = fault
-    reply = await WebhookClient(http, total_timeout=TIMEOUT).send(MESSAGE, connection(receiver.url))
-    assert reply.status_code == 200
-    assert reply.body.endswith(body)
-    assert len(reply.body) <= 2_000
+    outcome = await WebhookClient(http, total_timeout=TIMEOUT).send(
+        MESSAGE, connection(receiver.url)
+    )
+    assert outcome.status_code == 200
+    assert outcome.response_excerpt.endswith(body)
+    assert len(outcome.response_excerpt) <= 2_000
 
 
 @pytest.mark.parametrize(
@@ -361,9 +363,9 @@ async def test_an_event_of_more_values_than_can_be_looked_for_leaves_no_answer(
     for count, shown in ((5_000, '{"uuid":"8a7f'), (5_001, "[answer not shown")):
         payload = {f"key{i}": f"{i:05d}-value" for i in range(count - 1)}  # and the resource's id
         message = Message(call="send", body={**MESSAGE.body, "payload": payload})
-        reply = await client.send(message, connection(receiver.url))
-        assert reply.body.startswith(shown)
-        assert "-value" not in reply.body
+        outcome = await client.send(message, connection(receiver.url))
+        assert outcome.response_excerpt.startswith(shown)
+        assert "-value" not in outcome.response_excerpt
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
-"""The picture of the packages shows what they import, and each of them is under a contract."""
+"""The page on the architecture is true of the code, and each package is under a contract."""
 
 from __future__ import annotations
 
+import ast
+import re
 import tomllib
 from pathlib import Path
 
-from tools.architecture import ROOT, drawn, imports
+from tools.architecture import PAGE, ROOT, drawn, imports
 
 
 def project() -> dict:
@@ -57,3 +59,13 @@ def test_every_package_is_under_the_contracts() -> None:
     assert set(linter["root_packages"]) == packages
     assert {name for layer in layers for name in layer.split(" | ")} == packages
     assert set(circles) == packages
+
+
+def test_an_identify_passes_through_the_fifteen_names_in_four_rooms_that_the_page_lists() -> None:
+    trace = re.findall(r"(?m)^\d+\. `(\w+)` \(`(([a-z]+)/[\w/]+\.py)`\)", PAGE.read_text())
+    assert (trace[0][0], trace[-1][0]) == ("Delivery", "CallResult")
+    assert len(trace) <= 15
+    assert len({room for _, _, room in trace}) <= 4
+    for name, file, _ in trace:
+        defined = ast.parse((ROOT / file).read_text()).body
+        assert name in {getattr(node, "name", None) for node in defined}, f"{name} in {file}"

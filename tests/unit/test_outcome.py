@@ -12,11 +12,9 @@ from hypothesis import strategies as st
 from delivery.outcome import (
     BACKOFF_LONGEST,
     DELIVERY_DEADLINE,
+    Outcome,
     OutcomeCode,
-    Reply,
     Then,
-    judge_no_reply,
-    judge_reply,
     parse_retry_after,
     retry_delay,
 )
@@ -44,7 +42,7 @@ TABLE = {
     [(status, expected) for expected, statuses in TABLE.items() for status in statuses],
 )
 def test_each_status_has_one_outcome(status, expected):
-    outcome = judge_reply(Reply(status))
+    outcome = Outcome.of_answer(status)
     assert (outcome.code, outcome.then) == expected
     assert outcome.status_code == status
     assert str(status) in outcome.message
@@ -52,28 +50,21 @@ def test_each_status_has_one_outcome(status, expected):
 
 @pytest.mark.parametrize("body", ["", "{}", "<html>", '{"meta":{"errors":["unauthorized"]}}'])
 def test_a_body_never_changes_the_outcome(body):
-    assert judge_reply(Reply(200, body)).then is Then.DONE
-    assert judge_reply(Reply(503, body)).then is Then.RETRY
+    assert Outcome.of_answer(200, excerpt=body).then is Then.DONE
+    assert Outcome.of_answer(503, excerpt=body).then is Then.RETRY
 
 
 def test_what_came_back_is_kept_beside_the_outcome_and_not_in_its_message():
-    outcome = judge_reply(Reply(429, "slow down", "7"))
+    outcome = Outcome.of_answer(429, excerpt="slow down", retry_after="7")
     assert outcome.response_excerpt == "slow down"
     assert outcome.retry_after == "7"
     assert "slow down" not in outcome.message
-    assert judge_reply(Reply(204)).response_excerpt is None
+    assert Outcome.of_answer(204).response_excerpt is None
 
 
 def test_a_refused_key_may_be_of_the_other_region_and_a_redirect_too():
-    assert "wrong key or wrong region" in judge_reply(Reply(401)).message
-    assert "region" in judge_reply(Reply(302)).message
-
-
-@pytest.mark.parametrize("code", [OutcomeCode.TIMEOUT, OutcomeCode.NETWORK_ERROR])
-def test_a_request_without_an_answer_is_tried_again(code):
-    outcome = judge_no_reply(code, "nobody there", request_made=False)
-    assert (outcome.code, outcome.then, outcome.message) == (code, Then.RETRY, "nobody there")
-    assert outcome.status_code is None
+    assert "wrong key or wrong region" in Outcome.of_answer(401).message
+    assert "region" in Outcome.of_answer(302).message
 
 
 def seconds(header: str | None) -> float | None:

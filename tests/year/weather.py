@@ -15,10 +15,9 @@ from pydantic import SecretStr
 from activities.rate_limit import Limits, Throttled
 from catalog.errors import CatalogUnavailable, NotFound
 from delivery.alert import Refusal
-from delivery.credential import ConnectionCredential
+from delivery.credential import ConnectionCredential, Credential
 from delivery.message import Message
-from delivery.outcome import InactiveReason, Reply
-from destinations.customerio.client import Credential
+from delivery.outcome import InactiveReason, Outcome
 from destinations.http.errors import AnswerTimeout, ConnectionLost
 
 KEY = SecretStr("a-key")
@@ -192,7 +191,7 @@ class Weather:
 
     # What the vendor says.
 
-    async def send(self, message: Message, credential: Credential) -> Reply:
+    async def send(self, message: Message, credential: Credential) -> Outcome:
         """One request, answered, lost or refused; the worker may die before it or after it."""
         self.maybe_die()
         request = Sent(message.call, message.encode(), self.clock.now, held=self.status != "active")
@@ -206,9 +205,8 @@ class Weather:
         request.answer = status
         if status in (429, 503):
             request.retry_after = self._retry_after()
-        return Reply(
-            status, body="{}" * self.random.choice((1, 2_000)), retry_after=request.retry_after
-        )
+        body = "{}" * self.random.choice((1, 2_000))
+        return Outcome.of_answer(status, excerpt=body, retry_after=request.retry_after)
 
     def _answer(self, call: str) -> int | None:
         now, chance = self.clock.now, self.random.random()
