@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
 import sys
@@ -19,7 +18,7 @@ from delivery.alert import Alert, AlertFailed, AlertTarget, AlertType
 from destinations.webhook.alerts import AlertClient, read_url
 from destinations.webhook.signature import SECRET_PREFIX, read_secret
 from settings import Settings
-from starter.cli.dependencies import Dependencies, with_dependencies
+from starter.cli.dependencies import Dependencies, command, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_answer, print_json, say
 from worker import alert_target
@@ -60,7 +59,8 @@ def set_target(
                 f"{option} to reach another network in clear text", "begin it with https://"
             )
 
-    async def change(parts: Dependencies) -> tuple[AlertTarget, bool]:
+    @with_dependencies
+    async def store(parts: Dependencies) -> tuple[AlertTarget, bool]:
         stored = await parts.catalog.alert_targets.get()
         chosen_url = given_url or (stored.url if stored else None)
         chosen_secret = given_secret or (stored.secret if stored else None)
@@ -74,7 +74,7 @@ def set_target(
         await parts.catalog.alert_targets.set(target)
         return target, chosen_secret is None
 
-    target, made = with_dependencies(change)
+    target, made = store()
     secret = target.secret.get_secret_value()
     if as_json:
         print_json(_shown(target, "catalog") | ({"secret": secret} if made else {}))
@@ -86,34 +86,34 @@ def set_target(
     say("workers post there from now on, and watch deliveries within a minute")
 
 
-@alerts.command("show")
-def show(as_json: Json = False) -> None:
+@command(alerts, "show")
+async def show(parts: Dependencies, as_json: Json = False) -> None:
     """Show where alerts are posted, without what may be secret in the URLs."""
-    target, source = with_dependencies(_current)
+    target, source = await _current(parts)
     if target is None:
         print_answer({"source": None}, NO_TARGET, as_json=as_json)
     else:
         _print(target, source, as_json=as_json)
 
 
-@alerts.command("remove")
-def remove(as_json: Json = False) -> None:
+@command(alerts, "remove")
+async def remove(parts: Dependencies, as_json: Json = False) -> None:
     """Remove the stored target. What EMITONCE_ALERT_URL names takes its place, where it is set."""
-    removed = with_dependencies(lambda parts: parts.catalog.alert_targets.remove())
+    removed = await parts.catalog.alert_targets.remove()
     words = "removed" if removed else "no alert target is stored"
     print_answer({"removed": removed}, words, as_json=as_json)
 
 
-@alerts.command("test")
-def send_test(as_json: Json = False) -> None:
+@command(alerts, "test")
+async def send_test(parts: Dependencies, as_json: Json = False) -> None:
     """Post a test alert, and ask the heartbeat's URL, from this machine.
 
     Exit code 1 when one of them doesn't answer with 2xx.
     """
-    target, _ = with_dependencies(_current)
+    target, _ = await _current(parts)
     if target is None:
         raise CommandFailed(Exit.NOT_FOUND, NO_TARGET)
-    answers = asyncio.run(_ask(target))
+    answers = await _ask(target)
     words = "\n".join(f"{what:<10} {answer}" for what, answer in answers.items())
     print_answer(answers, words, as_json=as_json)
     if any(isinstance(answer, str) for answer in answers.values()):

@@ -9,7 +9,7 @@ import typer
 
 from settings import load_secrets
 from starter.cli.dependencies import cli_settings, require_temporal
-from starter.cli.output import Json, console, print_line
+from starter.cli.output import Json, print_answer
 from starter.dev.database import with_database
 
 
@@ -37,17 +37,10 @@ def api(
 
     async def serve() -> None:
         async with with_database(settings.model_copy(update=given)) as complete:
-            await run_api(complete, ready=_print_json if as_json else _print)
+            await run_api(complete, ready=ready)
+
+    def ready(url: str) -> None:
+        words = f"The console and the HTTP API are at {url}; the API's reference is at {url}/docs."
+        print_answer({"ready": True, "http": url}, words, as_json=as_json, indent=None)
 
     asyncio.run(serve())
-
-
-def _print_json(url: str) -> None:
-    print_line({"ready": True, "http": url})
-
-
-def _print(url: str) -> None:
-    console.print(
-        f"The console and the HTTP API are at {url}; the API's reference is at {url}/docs.",
-        markup=False,
-    )

@@ -61,19 +61,17 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
             else None,
         )
         async with watched_keys(client, catalog, settings.task_queue, role="api"):
-            await _serve_until_told(parts, Console(parts), settings, ready)
+            await _serve(parts, settings, ready)
 
 
-async def _serve_until_told(
-    parts: Dependencies, pages: Console, settings: Settings, ready: Callable[[str], None]
-) -> None:
+async def _serve(parts: Dependencies, settings: Settings, ready: Callable[[str], None]) -> None:
     stop = asyncio.Event()
     with on_signals(stop):
         async with served(
             parts,
             host=settings.http_host,
             port=settings.http_port,
-            console=pages,
+            console=Console(parts),
             trusted_proxies=settings.trusted_proxies,
             max_connections=settings.http_connections,
             ended=stop.set,

@@ -8,11 +8,11 @@ import typer
 
 from catalog.connections import Connection
 from catalog.paging import read_all
-from destinations.destination import Verdict, Verification
+from destinations.destination import Verdict
 from destinations.registry import BY_TYPE
 from engine.connect import TemporalUnreachable
 from operations.steering import resume_connection
-from starter.cli.dependencies import CREATED_BY, Dependencies, with_dependencies
+from starter.cli.dependencies import CREATED_BY, Dependencies, command, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.fields import ApiKey, Region, SecretKeys, Sets, destination_of, read_fields
 from starter.cli.output import Json, print_answer, print_records, say
@@ -44,7 +44,8 @@ def create(
         destination_of(type), settings, secrets, region=region, api_key=api_key, new=True
     )
 
-    async def make(parts: Dependencies) -> Connection:
+    @with_dependencies
+    async def save(parts: Dependencies) -> Connection:
         if not skip_test:
             await _test(parts, type, fields)
         return await parts.catalog.connections.create(
@@ -56,20 +57,17 @@ def create(
             created_by=CREATED_BY,
         )
 
-    _print(with_dependencies(make), as_json, wrapped=True)
+    _print(save(), as_json, wrapped=True)
 
 
-@connections.command("list")
-def list_all(
-    workspace: Annotated[str | None, typer.Option(help="Of this workspace alone.")] = None,
+@command(connections, "list")
+async def list_all(
+    parts: Dependencies,
+    workspace: Annotated[str | None, typer.Option(help="Only of this workspace.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the connections, newest first."""
-    found = with_dependencies(
-        lambda parts: read_all(
-            parts.catalog.connections.list, parts.organisation, workspace=workspace
-        )
-    )
+    found = await read_all(parts.catalog.connections.list, parts.organisation, workspace=workspace)
     print_records(
         [connection_object(connection) for connection in found],
         ("id", "name", "to", "status", "why"),
@@ -79,8 +77,9 @@ def list_all(
     )
 
 
-@connections.command("update")
-def update(
+@command(connections, "update")
+async def update(
+    parts: Dependencies,
     connection: Id,
     name: Annotated[str | None, typer.Option()] = None,
     settings: Sets = None,
@@ -100,63 +99,47 @@ def update(
             "give --name, --set, --secret, --region, --api-key or --requests-per-second"
         )
 
-    async def change(parts: Dependencies) -> Connection:
-        known = await parts.catalog.connections.get(parts.organisation, connection)
-        fields = read_fields(
-            destination_of(known.type), settings, secrets, region=region, api_key=api_key
-        )
-        if renewed and not skip_test:
-            await _test(parts, known.type, fields, known)
-        changed = await parts.catalog.connections.update(
-            parts.organisation,
-            connection,
-            name=name,
-            fields=fields,
-            requests_per_second=requests_per_second,
-        )
-        if changed.active and renewed:
-            await _tell_held(parts, changed)
-        return changed
-
-    _print(with_dependencies(change), as_json)
-
-
-@connections.command("pause")
-def pause(connection: Id, as_json: Json = False) -> None:
-    """Hold its deliveries: they wait, without a request, until it is resumed."""
-    _print(
-        with_dependencies(
-            lambda parts: parts.catalog.connections.pause(parts.organisation, connection)
-        ),
-        as_json,
+    known = await parts.catalog.connections.get(parts.organisation, connection)
+    fields = read_fields(
+        destination_of(known.type), settings, secrets, region=region, api_key=api_key
     )
+    if renewed and not skip_test:
+        await _test(parts, known.type, fields, known)
+    changed = await parts.catalog.connections.update(
+        parts.organisation,
+        connection,
+        name=name,
+        fields=fields,
+        requests_per_second=requests_per_second,
+    )
+    if changed.active and renewed:
+        await _resume_held(parts, changed)
+    _print(changed, as_json)
 
 
-@connections.command("resume")
-def resume(connection: Id, as_json: Json = False) -> None:
-    """Let it deliver again; held deliveries go on."""
-
-    async def change(parts: Dependencies) -> Connection:
-        resumed = await parts.catalog.connections.resume(parts.organisation, connection)
-        await _tell_held(parts, resumed)
-        return resumed
-
-    _print(with_dependencies(change), as_json)
+@command(connections, "pause")
+async def pause(parts: Dependencies, connection: Id, as_json: Json = False) -> None:
+    """Hold its deliveries: they wait, without a request, until it is resumed."""
+    _print(await parts.catalog.connections.pause(parts.organisation, connection), as_json)
 
 
-@connections.command("verify")
-def check(connection: Id, as_json: Json = False) -> None:
+@command(connections, "resume")
+async def resume(parts: Dependencies, connection: Id, as_json: Json = False) -> None:
+    """Let it deliver again; held deliveries continue."""
+    resumed = await parts.catalog.connections.resume(parts.organisation, connection)
+    await _resume_held(parts, resumed)
+    _print(resumed, as_json)
+
+
+@command(connections, "verify")
+async def verify(parts: Dependencies, connection: Id, as_json: Json = False) -> None:
     """Ask the destination whether settings and secrets are right. Writes nothing there.
 
     Exit code 1 when they are wrong.
     """
-
-    async def ask(parts: Dependencies) -> Verification:
-        known = await parts.catalog.connections.get(parts.organisation, connection)
-        found = await parts.catalog.credentials.credential(known.workspace, known.id)
-        return await (await parts.clients())[found.type].verify(found)
-
-    verified = with_dependencies(ask)
+    known = await parts.catalog.connections.get(parts.organisation, connection)
+    found = await parts.catalog.credentials.credential(known.workspace, known.id)
+    verified = await (await parts.clients())[found.type].verify(found)
     answer = {
         "connection": connection.lower(),
         "verdict": verified.verdict,
@@ -168,16 +151,16 @@ def check(connection: Id, as_json: Json = False) -> None:
         raise CommandFailed(Exit.AWAY if verified.verdict == Verdict.UNKNOWN else Exit.BAD)
 
 
-async def _tell_held(parts: Dependencies, connection: Connection) -> None:
-    """Let held deliveries go on. The change stays though Temporal is unavailable."""
+async def _resume_held(parts: Dependencies, connection: Connection) -> None:
+    """Let held deliveries continue. The change is kept even while Temporal is unavailable."""
     try:
         client = await parts.temporal()
     except TemporalUnreachable as err:
         say(str(err))
-        say("the connection is changed all the same; deliveries held for it go on within an hour")
+        say("the connection is changed; deliveries held for it continue within an hour")
         return
     await resume_connection(client, connection.id, task_queue=parts.settings.task_queue)
-    say("deliveries that were held for it go on")
+    say("deliveries that were held for it continue")
 
 
 def _where(connection: Connection) -> str:

@@ -11,14 +11,13 @@ from typing import Annotated
 import typer
 
 from destinations.customerio.destination import read_api_key
-from destinations.customerio.simulator import EU_KEY, US_KEY
 from process import on_signals
 from settings import Settings, SettingsError
-from starter.cli import tour_view
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.logs import configure_logs
-from starter.cli.output import Json, print_json, say
+from starter.cli.output import Json, console, print_json, say
 from starter.cli.tour import Tour, Vendor
+from starter.cli.tour_view import show_end
 from starter.dev.running_stack import DevPorts
 
 
@@ -38,6 +37,7 @@ def demo(
     requests that the simulator received are printed.
     """
     configure_logs("error")  # it causes failures on purpose and shows them itself
+    console.quiet = as_json
     with tempfile.TemporaryDirectory(prefix="emitonce-demo-") as data_dir:
         settings = Settings().model_copy(
             update={
@@ -60,7 +60,7 @@ async def _demo(settings: Settings, vendor: Vendor | None, *, once: bool, as_jso
         async with open_dev_stack(
             settings, ports, say=say, vendor_region=vendor.region if vendor else None
         ) as stack:
-            tour = Tour(stack, vendor, quiet=as_json)
+            tour = Tour(stack, vendor)
             touring = asyncio.create_task(tour.run())
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait([touring, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -70,10 +70,9 @@ async def _demo(settings: Settings, vendor: Vendor | None, *, once: bool, as_jso
                 return
             stopping.cancel()
             await touring
+            show_end(stack, tour.faults)
             if as_json:
                 print_json(tour.as_json())
-            else:
-                tour_view.show_end(stack, tour.faults)
             if not once:
                 say("the stack stays up until Ctrl-C")
                 await stop.wait()
@@ -92,10 +91,4 @@ def _vendor() -> Vendor | None:
         key = read_api_key(key)
     except ValueError as err:
         raise SettingsError(f"CUSTOMERIO_CDP_API_KEY: {err}") from None
-    other = "eu" if region == "us" else "us"
-    return Vendor(
-        region=region,
-        api_key=key,
-        simulated_region=other,
-        simulated_key=EU_KEY if other == "eu" else US_KEY,
-    )
+    return Vendor(region, key)

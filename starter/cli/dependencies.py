@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
+import typer
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
 
@@ -25,6 +28,7 @@ from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.dev.database import with_database
 from starter.dev.running_stack import running_stack
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 CREATED_BY = "cli"
@@ -131,12 +135,27 @@ async def log_when_ended(client: Client, handle: EventHandle) -> EventLog:
 
 
 def with_dependencies(
-    command: Callable[[Dependencies], Awaitable[T]], *, check_keys: bool = True
-) -> T:
-    """Run one command."""
+    function: Callable[Concatenate[Dependencies, P], Awaitable[T]],
+) -> Callable[P, T]:
+    """Make a command of a function: it runs in an event loop, its first argument is opened here."""
 
-    async def run() -> T:
-        async with open_dependencies(check_keys=check_keys) as parts:
-            return await command(parts)
+    @wraps(function)
+    def run(*arguments: P.args, **options: P.kwargs) -> T:
+        async def opened() -> T:
+            async with open_dependencies() as parts:
+                return await function(parts, *arguments, **options)
 
-    return asyncio.run(run())
+        return asyncio.run(opened())
+
+    # Typer reads the options from it.
+    signature = inspect.signature(function, eval_str=True)
+    parameters = list(signature.parameters.values())[1:]
+    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def command(
+    group: typer.Typer, name: str
+) -> Callable[[Callable[Concatenate[Dependencies, P], Awaitable[None]]], Callable[P, None]]:
+    """Add a function to a group of commands: see `with_dependencies`."""
+    return lambda function: group.command(name)(with_dependencies(function))

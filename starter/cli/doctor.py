@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -38,7 +38,16 @@ def doctor(as_json: Json = False) -> None:
     Nothing is changed, nothing is sent to Customer.io. Exit code 1 when something is wrong;
     with warnings only it is 0.
     """
-    findings = asyncio.run(_all(print_one=None if as_json else _show))
+
+    async def examine() -> list[Finding]:
+        found = []
+        async for finding in _examine():
+            found.append(finding)
+            if not as_json:
+                _show(finding)
+        return found
+
+    findings = asyncio.run(examine())
     wrong = [finding for finding in findings if finding.state == "error"]
     if as_json:
         print_json({"ok": not wrong, "findings": [f.model_dump() for f in findings]})
@@ -52,15 +61,6 @@ def _show(finding: Finding) -> None:
     console.print(f"{finding.matter:<18} {finding.said}", markup=False)
     if finding.remedy:
         console.print(f"{'':<27}→ {finding.remedy}", markup=False)
-
-
-async def _all(*, print_one: Callable[[Finding], None] | None) -> list[Finding]:
-    findings = []
-    async for finding in _examine():
-        findings.append(finding)
-        if print_one:
-            print_one(finding)
-    return findings
 
 
 async def _examine() -> AsyncIterator[Finding]:
@@ -125,9 +125,8 @@ async def _catalog(pool: Pool, secrets: Secrets) -> AsyncIterator[Finding]:
         yield bad("migrations", str(err), "start a release that fits the schema")
         return
     if missing:
-        yield bad(
-            "migrations", f"{len(missing)} not applied: {', '.join(missing)}", "emitonce migrate"
-        )
+        said = f"{len(missing)} not applied: {', '.join(missing)}"
+        yield bad("migrations", said, "emitonce migrate")
         return
     if ahead := await newer(pool):
         yield warn(

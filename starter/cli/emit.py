@@ -7,17 +7,18 @@ from typing import Annotated
 import typer
 
 from delivery.result import Status
-from emitonce import EventHandle
 from eventlog.log import EventLog
 from starter.cli.dependencies import Dependencies, log_when_ended, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, print_answer, print_json
-from starter.cli.payload import PayloadFile, read_payload
+from starter.cli.payload import PayloadFile
 from starter.cli.tour_view import show_log
 from starter.json_objects import event_detail_object
 
 
-def emit(
+@with_dependencies
+async def emit(
+    parts: Dependencies,
     workspace: Annotated[str, typer.Option(help="The workspace's id.")],
     event: Annotated[str, typer.Option(help="The event's name, such as user.signup.")],
     payload: PayloadFile,
@@ -35,31 +36,23 @@ def emit(
     as_json: Json = False,
 ) -> None:
     """Emit one event. When this returns, Temporal has stored it."""
-    given = read_payload(payload)
-
-    async def run(parts: Dependencies) -> tuple[EventHandle, EventLog | None]:
-        await parts.catalog.workspaces.get(parts.organisation, workspace)  # or there is none
-        emitter = await parts.emitter()
-        handle = await emitter.emit(
-            event,
-            given,
-            workspace=workspace,
-            resource=resource,
-            resource_id=resource_id,
-            timestamp=timestamp,
-            idempotency_key=idempotency_key,
-        )
-        if not wait:
-            return handle, None
-        return handle, await log_when_ended(emitter.client, handle)
-
-    handle, log = with_dependencies(run)
-    if log is None:
+    await parts.catalog.workspaces.get(parts.organisation, workspace)  # or there is none
+    emitter = await parts.emitter()
+    handle = await emitter.emit(
+        event,
+        payload,
+        workspace=workspace,
+        resource=resource,
+        resource_id=resource_id,
+        timestamp=timestamp,
+        idempotency_key=idempotency_key,
+    )
+    if wait:
+        show_ended(await log_when_ended(emitter.client, handle), as_json)
+    else:
         accepted = {"event": {"id": handle.id, "event": event, "workspace": workspace}}
         words = f"accepted as event {handle.id}\nlook at it: emitonce events show {handle.id}"
         print_answer(accepted, words, as_json=as_json)
-        return
-    show_ended(log, as_json)
 
 
 def show_ended(log: EventLog, as_json: bool) -> None:

@@ -28,7 +28,7 @@ from catalog.encryption.keys_in_use import KINDS, PAYLOAD_KEY_NEEDED, SETTING, K
 from catalog.encryption.stored_secrets import StoredSecrets
 from emitonce.key_ring import KEY_BYTES
 from operations.key_watch import publish_payload_keys
-from starter.cli.dependencies import Dependencies, with_dependencies
+from starter.cli.dependencies import Dependencies, open_dependencies, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json, print_table, say
 
@@ -60,7 +60,7 @@ def rotate(
     if kind not in (None, *KINDS):
         raise typer.BadParameter("must be credential or payload", param_hint="--only")
     wanted = [each for each in KINDS if kind in (None, each)]
-    done = with_dependencies(lambda parts: _rotate(parts, wanted))
+    done = _rotate(wanted)
     if as_json:
         print_json(done)
     else:
@@ -75,6 +75,7 @@ def rotate(
         )
 
 
+@with_dependencies
 async def _rotate(parts: Dependencies, kinds: list[Kind]) -> dict[str, Any]:
     client, rings = await parts.temporal(), _rings(parts)
     done: dict[str, Any] = {"in_use": {}, "reencrypted": 0, "unreadable": []}
@@ -119,7 +120,7 @@ async def _used_everywhere(parts: Dependencies, kind: Kind, key_id: str) -> None
 
 def status(as_json: Json = False) -> None:
     """Show which keys are in use, which processes have them, and which are no longer needed."""
-    found = with_dependencies(_status, check_keys=False)
+    found = asyncio.run(_status())
     if as_json:
         print_json(found)
     else:
@@ -146,12 +147,15 @@ def status(as_json: Json = False) -> None:
         raise CommandFailed(Exit.SETTINGS, f"needed, but not given here: {', '.join(missing)}")
 
 
-async def _status(parts: Dependencies) -> dict[str, Any]:
-    holders = await parts.catalog.keys_in_use.holders()
-    stored = await StoredSecrets(parts.catalog.pool).by_key()
+async def _status() -> dict[str, Any]:
+    async with open_dependencies(check_keys=False) as parts:
+        rings = _rings(parts)
+        holders = await parts.catalog.keys_in_use.holders()
+        stored = await StoredSecrets(parts.catalog.pool).by_key()
+        used_keys = {kind: await parts.catalog.keys_in_use.of(kind) for kind in rings}
     keys: list[dict[str, Any]] = []
-    for kind, ring in _rings(parts).items():
-        used = await parts.catalog.keys_in_use.of(kind)
+    for kind, ring in rings.items():
+        used = used_keys[kind]
         new = ring.check_values.keys() - {key.key_id for key in used}
         listed = [
             *((id, check, "new", None) for id, check in ring.check_values.items() if id in new),

@@ -20,25 +20,23 @@ from starter.cli.output import Json, console, print_json, say
 Yes = Annotated[bool, typer.Option("--yes", help="Do it: there is no way back.")]
 
 
-def events_erase(
+@with_dependencies
+async def events_erase(
+    parts: Dependencies,
     events: Annotated[list[str], typer.Argument(metavar="EVENT…", help="The events' ids.")],
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Erase events: end what is open, delete every run and all it holds."""
     _require_yes(yes, f"{len(events)} events")
-
-    async def erase(parts: Dependencies) -> dict[str, Any]:
-        client = await parts.temporal()
-        say("the server deletes within about half a minute")
-        known = await erase_events(client, events)
-        return {
-            "erased": [event_id for event_id in dict.fromkeys(events) if known[event_id]],
-            "unknown": [event_id for event_id in dict.fromkeys(events) if not known[event_id]],
-            "remains": remains(await namespace_retention(client), workspace=False),
-        }
-
-    done = with_dependencies(erase)
+    client = await parts.temporal()
+    say("the server deletes within about half a minute")
+    known = await erase_events(client, events)
+    done: dict[str, Any] = {
+        "erased": [event_id for event_id in dict.fromkeys(events) if known[event_id]],
+        "unknown": [event_id for event_id in dict.fromkeys(events) if not known[event_id]],
+        "remains": remains(await namespace_retention(client), workspace=False),
+    }
     if as_json:
         print_json(done)
     else:
@@ -48,7 +46,9 @@ def events_erase(
         raise CommandFailed(Exit.NOT_FOUND, f"not known here: {', '.join(done['unknown'])}")
 
 
-def workspaces_erase(
+@with_dependencies
+async def workspaces_erase(
+    parts: Dependencies,
     workspace: Annotated[str, typer.Argument(help="The workspace's id.")],
     yes: Yes = False,
     as_json: Json = False,
@@ -60,39 +60,27 @@ def workspaces_erase(
     """
     _require_yes(yes, f"workspace {workspace}")
     workspace = str(known_id("workspace", workspace))
-
-    async def erase(parts: Dependencies) -> dict[str, Any]:
-        catalog, client = parts.catalog, await parts.temporal()
-        try:
-            rows = await erase_workspace(
-                catalog.pool, catalog.changes, parts.organisation, workspace
-            )
-        except NotFound:
-            # Another organization's is left alone.
-            owner = "SELECT organisation_id FROM workspaces WHERE id = $1"
-            if await fetchrow(catalog.pool, owner, workspace):
-                raise
-            rows = {}  # erased before, perhaps, and stopped on the way
-        say("the server deletes events within about half a minute")
-        events = await erase_events_of(client, workspace)
-        if not rows and not events:
-            raise NotFound("workspace", workspace)
-        return {
-            "workspace": workspace,
-            "rows": rows,
-            "events": events,
-            "remains": remains(await namespace_retention(client), workspace=True),
-        }
-
-    done = with_dependencies(erase)
+    catalog, client = parts.catalog, await parts.temporal()
+    try:
+        rows = await erase_workspace(catalog.pool, catalog.changes, parts.organisation, workspace)
+    except NotFound:
+        # Another organization's is left alone.
+        owner = "SELECT organisation_id FROM workspaces WHERE id = $1"
+        if await fetchrow(catalog.pool, owner, workspace):
+            raise
+        rows = {}  # perhaps erased before, by a command that was stopped halfway
+    say("the server deletes events within about half a minute")
+    events = await erase_events_of(client, workspace)
+    if not rows and not events:
+        raise NotFound("workspace", workspace)
+    left = remains(await namespace_retention(client), workspace=True)
     if as_json:
-        print_json(done)
+        print_json({"workspace": workspace, "rows": rows, "events": events, "remains": left})
         return
     console.print(
-        f"erased workspace {workspace}: {sum(done['rows'].values())} rows, {done['events']} events",
-        markup=False,
+        f"erased workspace {workspace}: {sum(rows.values())} rows, {events} events", markup=False
     )
-    _show_remains(done["remains"])
+    _show_remains(left)
 
 
 def remains(retention: timedelta, *, workspace: bool) -> list[dict[str, str | None]]:

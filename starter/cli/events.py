@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC
 from typing import Annotated
 
@@ -11,8 +12,7 @@ from delivery.result import Status
 from emitonce.ids import resource_id_hash
 from engine.links import run_url
 from eventlog.fetch import describe_event, read_event_log
-from eventlog.listing import EventPage, list_events
-from eventlog.log import EventLog
+from eventlog.listing import list_events
 from eventlog.query import EventQuery
 from operations.redelivery import redeliver
 from operations.steering import (
@@ -21,9 +21,9 @@ from operations.steering import (
     cancel_delivery,
     cancel_event,
 )
-from starter.cli.dependencies import Dependencies, with_dependencies
+from starter.cli.dependencies import Dependencies, command
 from starter.cli.erase import events_erase
-from starter.cli.output import Json, console, print_answer, print_json, print_table, say
+from starter.cli.output import Json, print_answer, print_json, print_table, say
 from starter.cli.tour_view import show_log
 from starter.json_objects import event_detail_object, listed_event_object
 
@@ -32,8 +32,9 @@ events = typer.Typer(help="Events: what became of each, every attempt on record.
 Id = Annotated[str, typer.Argument(metavar="EVENT", help="The event's id.")]
 
 
-@events.command("list")
-def list_all(
+@command(events, "list")
+async def list_all(
+    parts: Dependencies,
     workspace: Annotated[str, typer.Option(help="The workspace's id.")],
     event: Annotated[str | None, typer.Option(help="Of this name alone.")] = None,
     resource: Annotated[str | None, typer.Option()] = None,
@@ -48,28 +49,24 @@ def list_all(
     as_json: Json = False,
 ) -> None:
     """List events, newest first."""
-
-    async def read(parts: Dependencies) -> EventPage:
-        hashed = (
-            None
-            if resource_id is None
-            else resource_id_hash(parts.secrets.instance_secret, resource_id)
-        )
-        known = await parts.catalog.workspaces.get(parts.organisation, workspace)
-        query = EventQuery(
-            (known.id,),
-            event=event,
-            resource=resource,
-            resource_id_hash=hashed,
-            status=status,
-            connection=connection,
-            rule=rule,
-            redelivery=redelivery,
-            include_tests=tests,
-        )
-        return await list_events(await parts.temporal(), query, limit=limit, cursor=cursor)
-
-    page = with_dependencies(read)
+    hashed = (
+        None
+        if resource_id is None
+        else resource_id_hash(parts.secrets.instance_secret, resource_id)
+    )
+    known = await parts.catalog.workspaces.get(parts.organisation, workspace)
+    query = EventQuery(
+        (known.id,),
+        event=event,
+        resource=resource,
+        resource_id_hash=hashed,
+        status=status,
+        connection=connection,
+        rule=rule,
+        redelivery=redelivery,
+        include_tests=tests,
+    )
+    page = await list_events(await parts.temporal(), query, limit=limit, cursor=cursor)
     if as_json:
         records = [listed_event_object(listed) for listed in page.events]
         print_json(
@@ -101,73 +98,54 @@ def list_all(
         say(f"more with --cursor {page.next_cursor}")
 
 
-@events.command("show")
-def show(
-    event: Id,
-    as_json: Json = False,
-) -> None:
-    """Show one event: its deliveries, both requests, every attempt."""
-
-    async def read(parts: Dependencies) -> tuple[str | None, EventLog]:
-        client = await parts.temporal()
-        log = await read_event_log(client, event)
-        return run_url(parts.settings.ui_url, client, log.event_id), log
-
-    url, log = with_dependencies(read)
+@command(events, "show")
+async def show(parts: Dependencies, event: Id, as_json: Json = False) -> None:
+    """Show one event: its deliveries, their requests, every attempt."""
+    client = await parts.temporal()
+    log = await read_event_log(client, event)
     if as_json:
         print_json(event_detail_object(log))
-        return
-    show_log(log)
-    if url:
-        console.print(f"in the Temporal Web UI: {url}", markup=False, soft_wrap=True)
+    else:
+        show_log(log, url=run_url(parts.settings.ui_url, client, log.event_id))
 
 
-@events.command("cancel")
-def cancel(
+@command(events, "cancel")
+async def cancel(
+    parts: Dependencies,
     event: Id,
-    rule: Annotated[str | None, typer.Option(help="This rule's delivery alone.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only this rule's delivery.")] = None,
     as_json: Json = False,
 ) -> None:
     """End what is still open of it: a request in flight finishes, no new attempt is made."""
-
-    async def end(parts: Dependencies) -> None:
-        client = await parts.temporal()
-        known = (await describe_event(client, event)).id
-        if rule is None:
-            await cancel_event(client, known)
-        else:
-            await cancel_delivery(client, known, rule.lower())
-
-    with_dependencies(end)
+    client = await parts.temporal()
+    known = (await describe_event(client, event)).id
+    if rule is None:
+        await cancel_event(client, known)
+    else:
+        await cancel_delivery(client, known, rule.lower())
     what = f"event {event}" if rule is None else f"the delivery of event {event} for rule {rule}"
     canceled = {"event": event, "rule": rule, "canceled": True}
     print_answer(canceled, f"canceled {what}", as_json=as_json)
 
 
-@events.command("retry")
-def retry(
+@command(events, "retry")
+async def retry(
+    parts: Dependencies,
     event: Id,
-    rule: Annotated[str | None, typer.Option(help="This rule's delivery alone.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only this rule's delivery.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make the next attempt of a waiting delivery now, or deliver again what has failed."""
-
-    async def again(parts: Dependencies) -> str:
-        client = await parts.temporal()
-        known = (await describe_event(client, event)).id
-        if rule is not None:
-            try:
-                await bring_forward(
-                    client, known, rule.lower(), task_queue=parts.settings.task_queue
-                )
-                return "brought_forward"
-            except AlreadyEnded:
-                pass
-        await redeliver(client, known, rules=None if rule is None else [rule.lower()])
-        return "redelivered"
-
-    done = with_dependencies(again)
-    words = "the next attempt is made now" if done == "brought_forward" else "delivered again"
+    client = await parts.temporal()
+    known = (await describe_event(client, event)).id
+    rules = None if rule is None else [rule.lower()]
+    done, words = "redelivered", "delivered again"
+    if rules is not None:
+        with contextlib.suppress(AlreadyEnded):
+            await bring_forward(client, known, rules[0], task_queue=parts.settings.task_queue)
+            done, words = "brought_forward", "the next attempt is made now"
+    if done == "redelivered":
+        await redeliver(client, known, rules=rules)
     print_answer({"event": event, "rule": rule, "done": done}, words, as_json=as_json)
 
 

@@ -69,7 +69,4 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
 
 def exit_code(error: Exception) -> Exit | None:
     """None for an error that nobody expected, which is shown with its traceback."""
-    for kinds, code in _CODES:
-        if isinstance(error, kinds):
-            return code
-    return None
+    return next((code for kinds, code in _CODES if isinstance(error, kinds)), None)

@@ -47,6 +47,7 @@ def export(
     if (after.closed_at if after else started) > ended:
         raise typer.BadParameter("--since, --until: the time range is empty")
 
+    @with_dependencies
     async def write(parts: Dependencies) -> tuple[int, int]:
         of = None
         if workspace is not None:
@@ -63,7 +64,7 @@ def export(
                 gone += exported.log is None
         return written, gone
 
-    written, gone = with_dependencies(write)
+    written, gone = write()
     say(f"{written} runs exported" + (f", {gone} of them past retention" if gone else ""))
 
 

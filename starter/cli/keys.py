@@ -11,7 +11,7 @@ import typer
 from catalog.api_key_rights import KeyRights
 from catalog.api_keys import MachineKey, NewMachineKey, PublishableKey
 from catalog.errors import NotFound
-from starter.cli.dependencies import CREATED_BY, Dependencies, with_dependencies
+from starter.cli.dependencies import CREATED_BY, Dependencies, command
 from starter.cli.encryption_keys import generate, rotate, status
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
@@ -53,8 +53,9 @@ class Kind(StrEnum):
     PUBLISHABLE = "publishable"
 
 
-@keys.command("create")
-def create(
+@command(keys, "create")
+async def create(
+    parts: Dependencies,
     kind: Annotated[Kind, typer.Argument(help="machine: for servers; publishable: for web pages.")],
     name: Name,
     workspace: Annotated[
@@ -84,40 +85,30 @@ def create(
     """
     if kind is Kind.MACHINE:
         ends = None if expires_in is None else _in(expires_in)
-        made = with_dependencies(
-            lambda parts: parts.catalog.machine_keys.create(
-                parts.organisation, name=name, created_by=CREATED_BY, expires_at=ends
-            )
+        made = await parts.catalog.machine_keys.create(
+            parts.organisation, name=name, created_by=CREATED_BY, expires_at=ends
         )
         _show_machine_key(made, as_json)
-    else:
-        _show_publishable_key(
-            with_dependencies(
-                lambda parts: _create_publishable(
-                    parts,
-                    name,
-                    workspace,
-                    rights=KeyRights.of(event, origin, identify)
-                    if event or origin or identify
-                    else None,
-                    kept_wide=keep_wide,
-                    replaces=replaces,
-                )
-            ),
-            as_json,
-        )
+        return
+    narrowed = event or origin or identify
+    created = await parts.catalog.publishable_keys.create(
+        parts.organisation,
+        workspace=workspace or await _only_workspace(parts),
+        name=name,
+        created_by=CREATED_BY,
+        rights=KeyRights.of(event, origin, identify) if narrowed else None,
+        kept_wide=keep_wide,
+        replaces=replaces,
+    )
+    _show_publishable_key(created, as_json)
 
 
-@keys.command("list")
-def list_all(as_json: Json = False) -> None:
+@command(keys, "list")
+async def list_all(parts: Dependencies, as_json: Json = False) -> None:
     """List the keys of the HTTP API, newest first, without secrets."""
-
-    async def read(parts: Dependencies) -> list[dict[str, Any]]:
-        machine = await parts.catalog.machine_keys.list(parts.organisation)
-        publishable = await parts.catalog.publishable_keys.list(parts.organisation)
-        return [*map(_machine_object, machine), *map(_publishable_object, publishable)]
-
-    found = with_dependencies(read)
+    machine = await parts.catalog.machine_keys.list(parts.organisation)
+    publishable = await parts.catalog.publishable_keys.list(parts.organisation)
+    found = [*map(_machine_object, machine), *map(_publishable_object, publishable)]
     if as_json:
         print_json({"count": len(found), "records": found})
         return
@@ -139,8 +130,9 @@ def list_all(as_json: Json = False) -> None:
     )
 
 
-@keys.command("narrow")
-def narrow(
+@command(keys, "narrow")
+async def narrow(
+    parts: Dependencies,
     key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, see keys list.")],
     event: Events = None,
     origin: Origins = None,
@@ -151,26 +143,25 @@ def narrow(
     """Let a publishable key do just this from now on; what isn't named is unrestricted."""
     if not (event or origin or identify or keep_wide):
         raise typer.BadParameter("choose --event, --origin, --identify or --keep-wide")
-    _show_publishable_key(
-        with_dependencies(
-            lambda parts: parts.catalog.publishable_keys.set_rights(
-                parts.organisation,
-                key,
-                KeyRights.of(event, origin, identify),
-                kept_wide=keep_wide,
-            )
-        ),
-        as_json,
+    rights = KeyRights.of(event, origin, identify)
+    narrowed = await parts.catalog.publishable_keys.set_rights(
+        parts.organisation, key, rights, kept_wide=keep_wide
     )
+    _show_publishable_key(narrowed, as_json)
 
 
-@keys.command("revoke")
-def revoke(
+@command(keys, "revoke")
+async def revoke(
+    parts: Dependencies,
     key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, see keys list.")],
     as_json: Json = False,
 ) -> None:
     """Take a key out of use for good, at once and everywhere."""
-    revoked = with_dependencies(lambda parts: _revoke(parts, key))
+    machine, publishable = parts.catalog.machine_keys, parts.catalog.publishable_keys
+    try:
+        revoked = _machine_object(await machine.revoke(parts.organisation, key))
+    except NotFound:
+        revoked = _publishable_object(await publishable.revoke(parts.organisation, key))
     words = f"revoked the {revoked['kind']} key {revoked['id']}"
     print_answer(revoked, words, as_json=as_json)
 
@@ -184,32 +175,13 @@ def _in(text: str) -> datetime:
         raise typer.BadParameter(f"--expires-in: {text} is too long") from None
 
 
-async def _create_publishable(
-    parts: Dependencies, name: str, workspace: str | None, **chosen: Any
-) -> PublishableKey:
-    if workspace is None:
-        known = await parts.catalog.workspaces.ids(parts.organisation)
-        if len(known) != 1:
-            raise CommandFailed(
-                Exit.USAGE, f"there are {len(known)} workspaces: choose one with --workspace"
-            )
-        workspace = known[0]
-    return await parts.catalog.publishable_keys.create(
-        parts.organisation,
-        workspace=workspace,
-        name=name,
-        created_by=CREATED_BY,
-        **chosen,
-    )
-
-
-async def _revoke(parts: Dependencies, id: str) -> dict[str, Any]:
-    try:
-        return _machine_object(await parts.catalog.machine_keys.revoke(parts.organisation, id))
-    except NotFound:
-        return _publishable_object(
-            await parts.catalog.publishable_keys.revoke(parts.organisation, id)
+async def _only_workspace(parts: Dependencies) -> str:
+    known = await parts.catalog.workspaces.ids(parts.organisation)
+    if len(known) != 1:
+        raise CommandFailed(
+            Exit.USAGE, f"there are {len(known)} workspaces: choose one with --workspace"
         )
+    return known[0]
 
 
 def _show_machine_key(made: NewMachineKey, as_json: bool) -> None:

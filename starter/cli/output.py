@@ -36,10 +36,10 @@ def print_line(value: Any) -> None:
     print_json(value, indent=None)
 
 
-def print_answer(value: Any, words: str, *, as_json: bool) -> None:
+def print_answer(value: Any, words: str, *, as_json: bool, indent: int | None = 2) -> None:
     """Print `value` for programs, or `words` for people."""
     if as_json:
-        print_json(value)
+        print_json(value, indent=indent)
     else:
         console.print(words, markup=False)
 

@@ -11,13 +11,8 @@ import typer
 from delivery.errors import InvalidEvent
 from delivery.strict_json import parse
 
-PayloadFile = Annotated[
-    str,
-    typer.Option("--payload", help="A JSON file, - for standard input, or the JSON object itself."),
-]
 
-
-def read_payload(given: str) -> dict[str, Any]:
+def _read_payload(given: str) -> dict[str, Any]:
     """The payload, a JSON object.
 
     Raises:
@@ -26,15 +21,15 @@ def read_payload(given: str) -> dict[str, Any]:
     try:
         value = parse(_bytes(given))
     except InvalidEvent as err:
-        raise typer.BadParameter(err.reason, param_hint="--payload") from None
+        raise typer.BadParameter(err.reason) from None
     if not isinstance(value, dict):
-        raise typer.BadParameter("must be one JSON object", param_hint="--payload")
+        raise typer.BadParameter("must be one JSON object")
     return value
 
 
 def _bytes(given: str) -> bytes:
     if not given.strip():
-        raise typer.BadParameter("is empty; a payload without keys is {}", param_hint="--payload")
+        raise typer.BadParameter("is empty; a payload without keys is {}")
     if given == "-":
         return sys.stdin.buffer.read()
     if given.lstrip().startswith(("{", "[")):
@@ -42,6 +37,15 @@ def _bytes(given: str) -> bytes:
     try:
         return Path(given).read_bytes()
     except OSError as err:
-        raise typer.BadParameter(
-            f"{given}: {err.strerror or 'cannot be read'}", param_hint="--payload"
-        ) from None
+        raise typer.BadParameter(f"{given}: {err.strerror or 'cannot be read'}") from None
+
+
+PayloadFile = Annotated[
+    dict[str, Any],
+    typer.Option(
+        "--payload",
+        parser=_read_payload,
+        metavar="FILE|JSON",
+        help="A JSON file, - for standard input, or the JSON object itself.",
+    ),
+]

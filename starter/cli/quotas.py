@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from catalog.quotas import MOST_BYTES, MOST_EVENTS, Quota
-from starter.cli.dependencies import with_dependencies
+from starter.cli.dependencies import Dependencies, with_dependencies
 from starter.cli.output import Json, print_answer
 
 Events = Annotated[
@@ -22,7 +22,9 @@ Bytes = Annotated[
 ]
 
 
-def key_quota(
+@with_dependencies
+async def key_quota(
+    parts: Dependencies,
     key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, see keys list.")],
     events: Events = None,
     bytes_: Bytes = None,
@@ -30,11 +32,13 @@ def key_quota(
 ) -> None:
     """Give a key a quota of its own; without options, take it back."""
     quota = Quota(events, bytes_)
-    with_dependencies(lambda parts: parts.catalog.quotas.set_of_key(parts.organisation, key, quota))
+    await parts.catalog.quotas.set_of_key(parts.organisation, key, quota)
     _show("key", key, quota, as_json)
 
 
-def workspace_quota(
+@with_dependencies
+async def workspace_quota(
+    parts: Dependencies,
     workspace: Annotated[str, typer.Argument(metavar="WORKSPACE")],
     events: Events = None,
     bytes_: Bytes = None,
@@ -42,9 +46,7 @@ def workspace_quota(
 ) -> None:
     """Give a workspace a quota for all its keys together; without options, take it back."""
     quota = Quota(events, bytes_)
-    with_dependencies(
-        lambda parts: parts.catalog.quotas.set_of_workspace(parts.organisation, workspace, quota)
-    )
+    await parts.catalog.quotas.set_of_workspace(parts.organisation, workspace, quota)
     _show("workspace", workspace, quota, as_json)
 
 

@@ -59,7 +59,7 @@ def redeliver(
     """
     status: RedeliveryStatus | None
     if watch is not None or cancel is not None:
-        status = with_dependencies(lambda parts: _follow(parts, watch, cancel, as_json))
+        status = _follow(watch, cancel, as_json)
     else:
         mode = _mode(failed=failed, again=again, identify_only=identify_only)
         if workspace is None or since is None:
@@ -76,9 +76,7 @@ def redeliver(
             mode=mode,
         )
         asked = not (yes or dry_run)
-        status = with_dependencies(
-            lambda parts: _run(parts, selection, per_second, dry_run, asked, as_json)
-        )
+        status = _run(selection, per_second, dry_run, asked, as_json)
     if status is not None and as_json:
         print_json(status_object(status))
     if status is not None and status.state == "failed":
@@ -92,6 +90,7 @@ def _mode(**chosen: bool) -> Mode:
     return modes[0]
 
 
+@with_dependencies
 async def _run(
     parts: Dependencies,
     selection: Selection,
@@ -120,6 +119,7 @@ async def _run(
     return await _watch(parts, status.id, as_json)
 
 
+@with_dependencies
 async def _follow(
     parts: Dependencies, watch: str | None, cancel: str | None, as_json: bool
 ) -> RedeliveryStatus:

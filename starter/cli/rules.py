@@ -9,14 +9,18 @@ import typer
 
 from catalog.paging import read_all
 from catalog.rules import Rule
-from delivery.message import Messages
 from destinations.registry import unread_metadata
-from eventlog.log import EventLog
-from starter.cli.dependencies import CREATED_BY, Dependencies, log_when_ended, with_dependencies
+from starter.cli.dependencies import (
+    CREATED_BY,
+    Dependencies,
+    command,
+    log_when_ended,
+    with_dependencies,
+)
 from starter.cli.emit import show_ended
 from starter.cli.fields import destination_of, read_pairs
 from starter.cli.output import Json, print_answer, print_json, print_records, say
-from starter.cli.payload import PayloadFile, read_payload
+from starter.cli.payload import PayloadFile
 from starter.cli.tour_view import show_messages
 from starter.json_objects import rule_object
 from starter.rule_preview import event_to_try, stored_rule
@@ -62,7 +66,8 @@ def create(
     given = {"action": action, "event_name_override": event_name_override, "accept": accept}
     chosen |= {name: value for name, value in given.items() if value is not None}
 
-    async def make(parts: Dependencies) -> Rule:
+    @with_dependencies
+    async def save(parts: Dependencies) -> Rule:
         to = await parts.catalog.connections.get(parts.organisation, connection)
         first = destination_of(to.type).actions[0].key
         return await parts.catalog.rules.create(
@@ -76,24 +81,23 @@ def create(
             created_by=CREATED_BY,
         )
 
-    made = with_dependencies(make)
+    made = save()
     for warning in unread_metadata(made.type, made.metadata):
         say(warning)
     words = f"rule {made.id}  {made.event} → {made.connection}"
     print_answer({"rule": rule_object(made)}, words, as_json=as_json)
 
 
-@rules.command("list")
-def list_all(
-    workspace: Annotated[str | None, typer.Option(help="Of this workspace alone.")] = None,
-    event: Annotated[str | None, typer.Option(help="For this event alone.")] = None,
+@command(rules, "list")
+async def list_all(
+    parts: Dependencies,
+    workspace: Annotated[str | None, typer.Option(help="Only of this workspace.")] = None,
+    event: Annotated[str | None, typer.Option(help="Only for this event.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the rules, newest first."""
-    found = with_dependencies(
-        lambda parts: read_all(
-            parts.catalog.rules.list, parts.organisation, workspace=workspace, event=event
-        )
+    found = await read_all(
+        parts.catalog.rules.list, parts.organisation, workspace=workspace, event=event
     )
     print_records(
         [rule_object(rule) for rule in found],
@@ -114,17 +118,14 @@ def list_all(
     )
 
 
-@rules.command("preview")
-def preview(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
+@command(rules, "preview")
+async def preview(
+    parts: Dependencies, rule: Id, payload: PayloadFile, as_json: Json = False
+) -> None:
     """Print the exact requests that an event with this payload would make; send nothing."""
-    given = read_payload(payload)
-
-    async def build(parts: Dependencies) -> Messages:
-        known = await parts.catalog.rules.get(parts.organisation, rule)
-        matched = await stored_rule(parts.catalog, known)
-        return preview_of(event_to_try(known, given), matched)
-
-    messages = with_dependencies(build)
+    known = await parts.catalog.rules.get(parts.organisation, rule)
+    matched = await stored_rule(parts.catalog, known)
+    messages = preview_of(event_to_try(known, payload), matched)
     if as_json:
         shown = {message.call: message.model_dump(mode="json") for message in messages.messages}
         print_json({**shown, "warnings": list(messages.warnings)})
@@ -132,23 +133,20 @@ def preview(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
         show_messages(messages)
 
 
-@rules.command("test")
-def send_test(rule: Id, payload: PayloadFile, as_json: Json = False) -> None:
-    """Send a test event through this rule alone, and show what was answered.
+@command(rules, "test")
+async def send_test(
+    parts: Dependencies, rule: Id, payload: PayloadFile, as_json: Json = False
+) -> None:
+    """Send a test event through this rule only, and show the answers.
 
-    One attempt a call. Exit code 1 when it was not delivered.
+    Each call is attempted once. Exit code 1 when it was not delivered.
     """
-    given = read_payload(payload)
-
-    async def run(parts: Dependencies) -> EventLog:
-        known = await parts.catalog.rules.get(parts.organisation, rule)
-        starter = await parts.event_starter()
-        handle = await starter.start(
-            known.workspace, known.event, given, only_rules=[known.id], test=True
-        )
-        return await log_when_ended(starter.client, handle)
-
-    show_ended(with_dependencies(run), as_json)
+    known = await parts.catalog.rules.get(parts.organisation, rule)
+    starter = await parts.event_starter()
+    handle = await starter.start(
+        known.workspace, known.event, payload, only_rules=[known.id], test=True
+    )
+    show_ended(await log_when_ended(starter.client, handle), as_json)
 
 
 def _object(option: str, text: str | None) -> dict[str, Any]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Annotated
 
 import typer
 
-from destinations.customerio.simulator import EU_KEY, US_KEY, Simulator, run_simulator
+from destinations.customerio.simulator import EU_KEY, US_KEY, Simulator
 from process import on_signals
 from settings import SettingsError
 from starter.cli.output import Json, console, print_line
@@ -16,7 +15,10 @@ from starter.cli.output import Json, console, print_line
 
 def simulator(
     host: Annotated[
-        str, typer.Option(help="Address to listen on; it takes any fault from anyone: keep it in.")
+        str,
+        typer.Option(
+            help="Address to listen on. Anyone who reaches it can cause faults: keep it private."
+        ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of region us; 0: any free one.")] = 9100,
     eu_port: Annotated[
@@ -34,38 +36,25 @@ def simulator(
     With --json one line of addresses is printed when it listens. Ctrl-C ends it.
     """
     second = eu_port if eu_port is not None else (port + 1 if port else 0)
-
-    def started(simulator: Simulator) -> None:
-        urls = simulator.base_urls
-        if as_json:
-            print_line({"ready": True, **urls})
-            return
-        console.print("Customer.io simulator; Ctrl-C ends it.\n", markup=False)
-        console.print(f"  us  {urls['us']}  key {', '.join(us_key or [US_KEY])}", markup=False)
-        console.print(f"  eu  {urls['eu']}  key {', '.join(eu_key or [EU_KEY])}", markup=False)
-        seen = urls["us"].removesuffix("v1") + "_sim/requests"
-        console.print(f"\n  what it received: {seen}\n", markup=False)
+    keys = {"us": us_key or [US_KEY], "eu": eu_key or [EU_KEY]}
 
     async def run() -> None:
         stop = asyncio.Event()
         with on_signals(stop):
-            running = asyncio.create_task(
-                run_simulator(
-                    port,
-                    second,
-                    host=host,
-                    us_keys=us_key or [US_KEY],
-                    eu_keys=eu_key or [EU_KEY],
-                    keep_requests=keep_requests,
-                    started=started,
-                )
+            simulator = await Simulator.start(
+                port,
+                second,
+                host=host,
+                us_keys=keys["us"],
+                eu_keys=keys["eu"],
+                keep_requests=keep_requests,
             )
-            stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await running
+            if as_json:
+                print_line({"ready": True, **simulator.base_urls})
+            else:
+                _welcome(simulator, keys)
+            await stop.wait()
+            await simulator.stop()
 
     try:
         asyncio.run(run())
@@ -73,3 +62,12 @@ def simulator(
         raise SettingsError(
             f"port {port} or {second} is taken: choose others with --port and --eu-port"
         ) from None
+
+
+def _welcome(simulator: Simulator, keys: dict[str, list[str]]) -> None:
+    urls = simulator.base_urls
+    console.print("Customer.io simulator; Ctrl-C ends it.\n", markup=False)
+    for region, url in urls.items():
+        console.print(f"  {region}  {url}  key {', '.join(keys[region])}", markup=False)
+    seen = urls["us"].removesuffix("v1") + "_sim/requests"
+    console.print(f"\n  what it received: {seen}\n", markup=False)

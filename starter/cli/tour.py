@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from catalog import Catalog
 from catalog.connections import Connection
 from catalog.rules import Rule
 from delivery.delivery_log import CallLog
 from delivery.result import Status
-from destinations.customerio.simulator import US_KEY, Fault
+from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
 from destinations.destination import Verdict
 from emitonce import EventHandle
 from emitonce.errors import DeliveryFailed
 from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
-from starter.cli import tour_view
 from starter.cli.dependencies import CREATED_BY
+from starter.cli.tour_view import show_line, show_log, show_title
 
 if TYPE_CHECKING:
     from starter.dev.stack import DevStack
@@ -33,74 +34,86 @@ PAYLOAD: dict[str, Any] = {
 TRAITS = {name: value for name, value in PAYLOAD.items() if name != "userId"}
 
 
+async def connect_customerio(
+    catalog: Catalog, organisation: str, workspace: str, region: str, key: str
+) -> tuple[Connection, Rule]:
+    """Create a connection to Customer.io, and the rule that sends the sample event through it."""
+    connection = await catalog.connections.create(
+        organisation,
+        workspace=workspace,
+        name=f"Customer io {region}",
+        type="customer_io",
+        fields={"region": region, "cdpApiKey": key},
+        created_by=CREATED_BY,
+    )
+    rule = await catalog.rules.create(
+        organisation,
+        workspace=workspace,
+        connection=connection.id,
+        event=EVENT,
+        metadata={"action": "track_event", "event_name_override": OVERRIDE},
+        created_by=CREATED_BY,
+    )
+    return connection, rule
+
+
+# What the simulator's regions accept.
+KEYS = {"us": US_KEY, "eu": EU_KEY}
+
+
 @dataclass(frozen=True)
 class Vendor:
-    """Send the first event to Customer.io itself, the others to the simulator's region."""
+    """A region of Customer.io, and a key for it."""
 
     region: str
     api_key: str
-    simulated_region: str
-    simulated_key: str
 
 
 @dataclass
 class Tour:
-    """The tour on one stack. `faults` lists what went wrong, in words."""
+    """The tour on one stack. `faults` lists what went wrong, in words.
+
+    The first event is sent to `vendor`, Customer.io itself; all others go to the simulator.
+    """
 
     stack: DevStack
     vendor: Vendor | None = None
-    quiet: bool = False
     events: list[EventLog] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
     async def run(self) -> None:
-        vendor = self.vendor
         organisation = (await self.stack.catalog.organisations.default()).id
         workspace = await self.stack.catalog.workspaces.create(organisation, name="Demo")
-        region, key = (vendor.region, vendor.api_key) if vendor else ("us", US_KEY)
-        connection, rule = await self._connect(organisation, workspace.id, region, key)
+        vendor = self.vendor or Vendor("us", KEYS["us"])
+        connection, rule = await self._connect(organisation, workspace.id, vendor)
         await self._check_key(workspace.id, connection)
         await self._delivered(workspace.id, rule)
-        if vendor is not None:
+        if self.vendor is not None:
             # The rest causes failures on purpose, so it goes to the simulator.
             await self.stack.catalog.rules.set_active(organisation, rule.id, False)
-            await self._connect(
-                organisation, workspace.id, vendor.simulated_region, vendor.simulated_key
-            )
+            other = "eu" if vendor.region == "us" else "us"
+            await self._connect(organisation, workspace.id, Vendor(other, KEYS[other]))
         await self._outage(workspace.id)
         await self._refused(workspace.id)
 
     async def _connect(
-        self, organisation: str, workspace: str, region: str, key: str
+        self, organisation: str, workspace: str, vendor: Vendor
     ) -> tuple[Connection, Rule]:
-        self._title("Create the connection and the rule")
-        connection = await self.stack.catalog.connections.create(
-            organisation,
-            workspace=workspace,
-            name=f"Customer io {region}",
-            type="customer_io",
-            fields={"region": region, "cdpApiKey": key},
-            created_by=CREATED_BY,
+        show_title("Create the connection and the rule")
+        connection, rule = await connect_customerio(
+            self.stack.catalog, organisation, workspace, vendor.region, vendor.api_key
         )
-        rule = await self.stack.catalog.rules.create(
-            organisation,
-            workspace=workspace,
-            connection=connection.id,
-            event=EVENT,
-            metadata={"action": "track_event", "event_name_override": OVERRIDE},
-            created_by=CREATED_BY,
-        )
-        self._tell(f"connection {connection.name!r}, rule: {EVENT} is tracked as {OVERRIDE!r}")
+        show_line(f"connection {connection.name!r}, rule: {EVENT} is tracked as {OVERRIDE!r}")
         return connection, rule
 
     async def _check_key(self, workspace: str, connection: Connection) -> None:
         found = await self.stack.catalog.credentials.credential(workspace, connection.id)
         checked = await self.stack.clients[found.type].verify(found)
-        self._tell(f"key checked: {checked.message}")
+        show_line(f"key checked: {checked.message}")
         self._expect(checked.verdict is Verdict.RIGHT, f"the key: {checked.message}")
 
     async def _delivered(self, workspace: str, rule: Rule) -> None:
-        self._title("Send the test event")
+        show_title("Send the test event")
         log = await self._emit(workspace)
         identify, track = self._calls(log)
         self._expect(log.status is Status.COMPLETED, f"the event is {log.status}")
@@ -120,7 +133,7 @@ class Tour:
         )
 
     async def _outage(self, workspace: str) -> None:
-        self._title("The same during an outage: 503 twice, then 200")
+        show_title("The same during an outage: 503 twice, then 200")
         before = self._received()
         self._simulator.fail("identify", fault=Fault(status=503), times=2)
         log = await self._emit(workspace)
@@ -137,7 +150,7 @@ class Tour:
         self._expect([r.call for r in sent] == ["identify"] * 3 + ["track"], "the calls' order")
 
     async def _refused(self, workspace: str) -> None:
-        self._title("Identify is refused: no track is sent")
+        show_title("Identify is refused: no track is sent")
         before = self._received()
         self._simulator.fail(
             "identify",
@@ -152,15 +165,15 @@ class Tour:
 
     async def _emit(self, workspace: str) -> EventLog:
         handle: EventHandle = await self.stack.emitter.emit(EVENT, PAYLOAD, workspace=workspace)
-        self._tell(f"accepted as event {handle.id}; waiting for its deliveries")
+        show_line(f"accepted as event {handle.id}; waiting for its deliveries")
         try:
             await handle.result()
         except DeliveryFailed as failed:
-            self._tell(str(failed))
+            show_line(str(failed))
         log = await read_event_log(self.stack.client, handle.id)
         self.events.append(log)
-        if not self.quiet:
-            tour_view.show_event(self.stack, log)
+        show_log(log, url=self.stack.run_url(log.event_id))
+        show_line("")
         return log
 
     @property
@@ -180,14 +193,6 @@ class Tour:
     def _expect(self, condition: bool, what: str) -> None:
         if not condition:
             self.faults.append(what)
-
-    def _title(self, text: str) -> None:
-        if not self.quiet:
-            tour_view.show_title(text)
-
-    def _tell(self, text: str) -> None:
-        if not self.quiet:
-            tour_view.show_line(text)
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -40,22 +40,14 @@ def show_line(text: str) -> None:
     console.print(text, markup=False, soft_wrap=True)
 
 
-def show_event(stack: DevStack, log: EventLog) -> None:
-    show_log(log)
-    url = stack.run_url(log.event_id)
-    if url:
-        console.print(f"in the Temporal Web UI: {url}", markup=False, soft_wrap=True)
-    console.print()
-
-
 def show_end(stack: DevStack, faults: Sequence[str]) -> None:
     if faults:
         console.print("[red]These checks failed:[/red] " + "; ".join(faults))
     else:
         console.print("[green]All checks passed.[/green]")
-    console.print(f"Console: {stack.console}", markup=False, soft_wrap=True)
+    show_line(f"Console: {stack.console}")
     if stack.ui:
-        console.print(f"Temporal Web UI: {stack.ui}", markup=False, soft_wrap=True)
+        show_line(f"Temporal Web UI: {stack.ui}")
 
 
 def show_messages(messages: Messages) -> None:
@@ -67,8 +59,11 @@ def show_messages(messages: Messages) -> None:
         console.print(f"note: {warning}", markup=False, style="yellow")
 
 
-def show_log(log: EventLog) -> None:
-    """Print an event: its deliveries, their requests side by side, every attempt."""
+def show_log(log: EventLog, *, url: str | None = None) -> None:
+    """Print an event: its deliveries, their requests side by side, every attempt.
+
+    `url` is the run's in the Temporal Web UI.
+    """
     title = Text.assemble(
         (log.event or "event", "bold"), "  ", (log.status, COLOURS.get(log.status, "cyan"))
     )
@@ -78,7 +73,9 @@ def show_log(log: EventLog) -> None:
     for delivery in log.deliveries:
         _show_delivery(delivery)
     if not log.deliveries and log.status is Status.COMPLETED:
-        console.print("  no rule matches this event: nothing was sent")
+        show_line("  no rule matches this event: nothing was sent")
+    if url:
+        show_line(f"in the Temporal Web UI: {url}")
 
 
 def _show_delivery(delivery: DeliveryLog) -> None:
@@ -129,9 +126,8 @@ def _body_panel(
 
 
 def _attempts(attempts: list[Attempt]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("call", "attempt", "at (UTC)", "took", "answer", "next attempt"):
-        table.add_column(column, no_wrap=column != "answer")
+    columns = ("call", "attempt", "at (UTC)", "took", "answer", "next attempt")
+    table = Table(*columns, box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for attempt in attempts:
         table.add_row(
             attempt.call,

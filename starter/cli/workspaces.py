@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from catalog.paging import read_all
-from starter.cli.dependencies import with_dependencies
+from starter.cli.dependencies import Dependencies, command
 from starter.cli.erase import workspaces_erase
 from starter.cli.output import Json, print_answer, print_records
 from starter.cli.quotas import workspace_quota
@@ -16,28 +16,25 @@ from starter.json_objects import moment, workspace_object
 workspaces = typer.Typer(help="Workspaces: each owns connections, rules and events.")
 
 
-@workspaces.command("create")
-def create(
+@command(workspaces, "create")
+async def create(
+    parts: Dependencies,
     name: Annotated[str, typer.Option(help="3 to 50 letters, digits, blanks, _ or -.")],
     description: Annotated[str | None, typer.Option()] = None,
     as_json: Json = False,
 ) -> None:
     """Create a workspace."""
-    made = with_dependencies(
-        lambda parts: parts.catalog.workspaces.create(
-            parts.organisation, name=name, description=description
-        )
+    made = await parts.catalog.workspaces.create(
+        parts.organisation, name=name, description=description
     )
     words = f"workspace {made.id}  {made.name}"
     print_answer({"workspace": workspace_object(made)}, words, as_json=as_json)
 
 
-@workspaces.command("list")
-def list_all(as_json: Json = False) -> None:
+@command(workspaces, "list")
+async def list_all(parts: Dependencies, as_json: Json = False) -> None:
     """List the workspaces, newest first."""
-    found = with_dependencies(
-        lambda parts: read_all(parts.catalog.workspaces.list, parts.organisation)
-    )
+    found = await read_all(parts.catalog.workspaces.list, parts.organisation)
     print_records(
         [workspace_object(workspace) for workspace in found],
         ("id", "name", "created"),

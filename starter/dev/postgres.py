@@ -28,8 +28,6 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -37,6 +35,7 @@ from urllib.parse import quote
 import asyncpg  # type: ignore[import-untyped]
 
 from starter.dev.directory_access import let_pass
+from starter.dev.files import last_lines, locked
 
 VERSION = 18
 SUPERUSER = "postgres"
@@ -140,7 +139,7 @@ class _Cluster:
         if self.user:
             _binaries().ensure_user_exists(self.user)
             self._let_in()
-        with self._alone():
+        with locked(self.data_dir / "start.lock"):
             self._ensure_initialised()
             self._make_private(self.socket_dir)
             self._ensure_running(durable)
@@ -149,7 +148,7 @@ class _Cluster:
         return in_use
 
     def stop(self, in_use: int) -> None:
-        with self._alone():
+        with locked(self.data_dir / "start.lock"):
             try:
                 # No process can join now, so the one that gets the whole lock is the last.
                 fcntl.flock(in_use, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -241,7 +240,7 @@ class _Cluster:
         deadline = time.monotonic() + START_SECONDS
         while not self._accepts_connections():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise EmbeddedPostgresError(f"the embedded PostgreSQL: {self._last_words()}")
+                raise EmbeddedPostgresError(f"the embedded PostgreSQL: {last_lines(self.log, 20)}")
             time.sleep(0.02)
 
     def _accepts_connections(self) -> bool:
@@ -267,7 +266,7 @@ class _Cluster:
         if done.returncode != 0:
             said = done.stdout.decode(errors="replace").strip()
             raise EmbeddedPostgresError(
-                f"the embedded PostgreSQL: {program} failed: {said}\n{self._last_words()}"
+                f"the embedded PostgreSQL: {program} failed: {said}\n{last_lines(self.log, 20)}"
             )
 
     def _as_user(self) -> dict[str, Any]:
@@ -276,11 +275,6 @@ class _Cluster:
             return {"cwd": "/"}
         group = pwd.getpwnam(self.user).pw_gid
         return {"cwd": "/", "user": self.user, "group": group, "extra_groups": []}
-
-    def _last_words(self) -> str:
-        if not self.log.exists():
-            return "it left no log"
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
 
     def _choose_socket_dir(self) -> Path:
         beside = self.data_dir / "socket"
@@ -319,12 +313,3 @@ class _Cluster:
 
     def _open(self, name: str) -> int:
         return os.open(self.data_dir / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        lock = self._open("start.lock")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)

@@ -7,7 +7,6 @@ In this order: `TEMPORAL_CLI_PATH`; `temporal` on PATH; what the SDK downloads f
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import os
 import re
@@ -15,13 +14,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from temporalio.testing import WorkflowEnvironment
 
 from engine.connect import OLDEST_SERVER
+from starter.dev.files import last_lines, locked
 
 OLDEST_GO = (1, 26)
 SOURCES = Path(__file__).resolve().parents[2] / "tools" / "temporal-dev"
@@ -109,7 +108,7 @@ async def _download() -> Path | None:
 def _build(target: Path, say: Say) -> Path:
     go = _go()
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(target.with_name("build.lock")):
+    with locked(target.with_name("build.lock")):
         if target.exists():  # another process has built it while this one waited
             return target
         draft = target.with_name(f"{target.name}.{os.getpid()}")
@@ -150,8 +149,7 @@ def _run_build(go: str, draft: Path, say: Say) -> None:
             if process.poll() is None:
                 process.kill()
     if process.returncode != 0:
-        last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
-        raise NoServerBinary(f"the Temporal server could not be built:\n{last}")
+        raise NoServerBinary(f"the Temporal server could not be built:\n{last_lines(log)}")
 
 
 def _go() -> str:
@@ -188,13 +186,6 @@ def _cache_dir() -> Path:
 
 def _version(version: tuple[int, int]) -> str:
     return ".".join(map(str, version))
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    with path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from temporalio.client import Client
 from delivery.search_attributes import ALL
 from engine.connect import TemporalUnreachable, connect
 from engine.namespace import RETENTION, namespace_retention
+from starter.dev.files import last_lines
 from starter.dev.server_binary import Say, find_server_binary
 
 HOST = "127.0.0.1"
@@ -154,13 +155,13 @@ class DevServer:
             while not connecting.done():
                 if self._process.poll() is not None:
                     raise DevServerError(
-                        f"the Temporal server exited at its start:\n{_last_words(self.log)}"
+                        f"the Temporal server exited at its start:\n{last_lines(self.log)}"
                     )
                 await asyncio.wait([connecting], timeout=0.05)
             await _ensure_retention(await connecting)
         except TemporalUnreachable as err:
             raise DevServerError(
-                f"the Temporal server doesn't answer:\n{_last_words(self.log)}"
+                f"the Temporal server doesn't answer:\n{last_lines(self.log)}"
             ) from err
         finally:
             connecting.cancel()
@@ -238,7 +239,3 @@ def _lock(path: Path) -> int:
             os.kill(int(os.pread(lock, 32, 0)), signal.SIGTERM)
         fcntl.flock(lock, fcntl.LOCK_EX)
         return lock
-
-
-def _last_words(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-10:])

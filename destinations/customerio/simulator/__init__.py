@@ -9,7 +9,7 @@ from destinations.customerio.simulator.fault import Fault, FaultRule
 from destinations.customerio.simulator.options import Options
 from destinations.customerio.simulator.person import Person
 from destinations.customerio.simulator.request import Request
-from destinations.customerio.simulator.simulator import EU_KEY, US_KEY, Simulator, run_simulator
+from destinations.customerio.simulator.simulator import EU_KEY, US_KEY, Simulator
 
 __all__ = [
     "EU_KEY",
@@ -21,5 +21,4 @@ __all__ = [
     "Request",
     "Simulator",
     "StoredEvent",
-    "run_simulator",
 ]

@@ -262,25 +262,3 @@ class Simulator:
     def _pulse(self) -> None:
         self._changed.set()
         self._changed.clear()
-
-
-async def run_simulator(
-    port: int,
-    eu_port: int,
-    *,
-    host: str = "127.0.0.1",
-    us_keys: Iterable[str] = (US_KEY,),
-    eu_keys: Iterable[str] = (EU_KEY,),
-    keep_requests: int = 10_000,
-    started: Callable[[Simulator], None] | None = None,
-) -> None:
-    """Run until cancelled; `started` is called once both ports listen."""
-    simulator = await Simulator.start(
-        port, eu_port, host=host, us_keys=us_keys, eu_keys=eu_keys, keep_requests=keep_requests
-    )
-    try:
-        if started is not None:
-            started(simulator)
-        await asyncio.Event().wait()
-    finally:
-        await simulator.stop()
