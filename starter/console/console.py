@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starter.api.dependencies import Dependencies
 from starter.api.failed_attempts import FailedAttempts
 from starter.console.development import DevelopmentKey
-from starter.console.pages import Pages
-from starter.console.route import error_page
+from starter.console.errors import error_page
+from starter.console.rendering import read_assets, read_templates
 from starter.console.routes import (
     assets,
     connections,
@@ -27,6 +27,7 @@ from starter.console.routes import (
     workspaces,
 )
 from starter.console.session import Sessions
+from starter.console.visit import Visit
 
 MODULES = (
     assets,
@@ -54,7 +55,8 @@ class Console:
         *,
         development: DevelopmentKey | None = None,
     ) -> None:
-        self.pages = Pages(parts.catalog)
+        self.assets = read_assets()
+        self.templates = read_templates(self.assets)
         self.sessions = Sessions(parts.instance_secret, public_url=parts.public_url)
         self.failed_sign_ins = FailedAttempts()
         self.development = development
@@ -69,7 +71,7 @@ class Console:
         async def page_or_answer(request: Request, error: Exception) -> Response:
             """A person who goes astray gets a page, a program what it always gets."""
             if _is_a_person(request):
-                return error_page(request, error)
+                return error_page(Visit(request), error)
             answered = answer(request, error)
             return await answered if isawaitable(answered) else answered
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
-
-from starlette.requests import Request
 
 from catalog.values import read_id
 from delivery.result import Status
@@ -41,9 +40,8 @@ class EventFilter:
     tests: bool = False
 
     @classmethod
-    def of(cls, request: Request) -> EventFilter:
+    def of(cls, asked: Mapping[str, str]) -> EventFilter:
         """Raises `ApiError` 400 for a time that can't be read; what is unknown is left out."""
-        asked = request.query_params
         status = asked.get("status", "")
         connection = asked.get("connection", "")
         redelivery = asked.get("redelivery", "")

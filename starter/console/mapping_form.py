@@ -11,6 +11,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from pydantic import ValidationError
@@ -111,7 +112,7 @@ def read_rows(form: Form, fields: Sequence[MappingField]) -> list[Row]:
     known = {one.key: one for one in fields}
     for place in range(MOST_ROWS + 2 * len(fields)):
         name = f"m.{place}"
-        if not form.has(f"{name}.dest"):
+        if f"{name}.dest" not in form:
             continue
         row = Row(
             dest=form.text(f"{name}.dest"),
@@ -122,7 +123,7 @@ def read_rows(form: Form, fields: Sequence[MappingField]) -> list[Row]:
             steps=[
                 Step(form.text(f"{name}.t.{step}.type"), form.text(f"{name}.t.{step}.arg"))
                 for step in range(MOST_TRANSFORMS)
-                if form.has(f"{name}.t.{step}.type")
+                if f"{name}.t.{step}.type" in form
             ],
             field=known.get(form.text(f"{name}.dest")),
         )
@@ -158,14 +159,8 @@ def read_schema(rows: list[Row], meta: Mapping[str, Any] | None = None) -> Mappi
 
 def same(one: MappingSchema, other: MappingSchema) -> bool:
     """Whether they do the same: the order counts only among fields of one name."""
-
-    def grouped(schema: MappingSchema) -> dict[str, list[MappedField]]:
-        groups: dict[str, list[MappedField]] = {}
-        for mapped in schema.fields:
-            groups.setdefault(mapped.dest, []).append(mapped)
-        return groups
-
-    return grouped(one) == grouped(other)
+    by_name = attrgetter("dest")
+    return sorted(one.fields, key=by_name) == sorted(other.fields, key=by_name)
 
 
 def _row(mapped: MappedField) -> Row:

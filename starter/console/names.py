@@ -6,20 +6,20 @@ While Temporal is unavailable, what the catalog knows is all there is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from catalog import Catalog
 from catalog.connections import Connection
 from catalog.paging import read_all
 from catalog.rules import Rule
 from eventlog.fetch import EventNotFound, read_payload
 from eventlog.listing import list_events
 from eventlog.query import EventQuery
-from starter.api.dependencies import Dependencies
 from starter.api.errors import temporal_is_unavailable
+from starter.console.visit import Visit
 
 MOST_LISTED = 2_000
 SEEN_EVENTS = 100
@@ -40,11 +40,13 @@ class Names:
     resources: tuple[str, ...]
 
 
-async def known_names(parts: Dependencies, organisation: str, workspace: str) -> Names:
-    catalog = parts.catalog
+async def known_names(visit: Visit) -> Names:
+    catalog, organisation, workspace = visit.catalog, visit.organisation, visit.workspace.id
     events = {entry.key for entry in await catalog.event_types.list(organisation, workspace)}
     resources = {entry.key for entry in await catalog.resources.list(organisation, workspace)}
-    seen = await if_answered(list_events(parts.client, EventQuery((workspace,)), limit=SEEN_EVENTS))
+    seen = await if_answered(
+        list_events(visit.parts.client, EventQuery((workspace,)), limit=SEEN_EVENTS)
+    )
     if seen is not None:
         events.update(event.event for event in seen.events if event.event)
         resources.update(event.resource for event in seen.events if event.resource)
@@ -62,33 +64,43 @@ async def if_answered(asked: Awaitable[T]) -> T | None:
         raise
 
 
-async def last_payload(parts: Dependencies, workspace: str, event: str) -> dict[str, Any] | None:
+async def last_payload(visit: Visit, event: str) -> dict[str, Any] | None:
     """Of the newest event of that type that was emitted for real; None when there is none, or one
     too large for a form, which is sent to and fro with every key that is pressed."""
     if not event:
         return None
-    found = await list_events(parts.client, EventQuery((workspace,), event=event), limit=1)
-    for listed in found.events:
-        try:
-            payload = await read_payload(parts.client, listed.event_id)
-            return payload if payload is None or _fits_a_form(payload) else None
-        except EventNotFound:  # its retention has ended just now
-            return None
+    client, query = visit.parts.client, EventQuery((visit.workspace.id,), event=event)
+    found = await list_events(client, query, limit=1)
+    if not found.events:
+        return None
+    with contextlib.suppress(EventNotFound):  # its retention has ended just now
+        payload = await read_payload(client, found.events[0].event_id)
+        if payload is not None and len(written(payload)) <= LARGEST_IN_A_FORM:
+            return payload
     return None
 
 
-def _fits_a_form(payload: dict[str, Any]) -> bool:
-    return len(json.dumps(payload, indent=2)) <= LARGEST_IN_A_FORM
+def written(payload: dict[str, Any]) -> str:
+    """As it stands in the payload box."""
+    return json.dumps(payload, indent=2, ensure_ascii=False)
 
 
-async def all_rules(catalog: Catalog, organisation: str, workspace: str) -> list[Rule]:
+async def all_rules(visit: Visit) -> list[Rule]:
     """Newest first; up to `MOST_LISTED`."""
-    return await read_all(catalog.rules.list, organisation, workspace=workspace, most=MOST_LISTED)
+    return await read_all(
+        visit.catalog.rules.list,
+        visit.organisation,
+        workspace=visit.workspace.id,
+        most=MOST_LISTED,
+    )
 
 
-async def all_connections(catalog: Catalog, organisation: str, workspace: str) -> list[Connection]:
+async def all_connections(visit: Visit) -> list[Connection]:
     """By name; up to `MOST_LISTED`."""
     found = await read_all(
-        catalog.connections.list, organisation, workspace=workspace, most=MOST_LISTED
+        visit.catalog.connections.list,
+        visit.organisation,
+        workspace=visit.workspace.id,
+        most=MOST_LISTED,
     )
     return sorted(found, key=lambda one: (one.name.casefold(), one.id))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,8 +83,3 @@ def preview(
     except ValidationError:
         return Preview(fault="An option of the rule can't be read.", fault_of="Options")
     return Preview(messages.messages, messages.warnings)
-
-
-def written(payload: dict[str, Any]) -> str:
-    """As it stands in the payload box."""
-    return json.dumps(payload, indent=2, ensure_ascii=False)

@@ -60,7 +60,7 @@ class RuleForm:
     @classmethod
     def read(cls, form: Form, destination: Destination) -> RuleForm:
         version, free = form.text("mapping_version", "0"), form.text("free_rows", "1")
-        fields = [name for name in form.names() if name.startswith("i.")]
+        fields = [name for name in form if name.startswith("i.")]
         return cls(
             destination,
             event=form.text("event"),
@@ -70,8 +70,8 @@ class RuleForm:
             action_key=form.text("action"),
             given={name.removeprefix("i."): form.text(name) for name in fields},
             accept=form.text("accept") or "all",
-            active=form.has("active"),
-            payload=form.raw("payload"),
+            active="active" in form,
+            payload=form.get("payload", ""),
             rows=read_rows(form, destination.mapping_fields),
             mapping_version=int(version) if version.isdecimal() and len(version) < 10 else 0,
             free_rows=int(free) if free in ("1", "2", "3", "4", "5") else 1,

@@ -18,7 +18,8 @@ async def test_pages_say_that_temporal_is_away(browser: Browser, stack: Stack):
         async with open_site(replace(stack, client=client)) as site, site.visitor(browser) as page:
             await line.cut()
             await page.goto(site.at("/events"), timeout=60_000)
-            await expect(page.get_by_role("heading", name="Not reachable now")).to_be_visible()
+            title = page.get_by_role("heading", name="Temporarily unavailable")
+            await expect(title).to_be_visible()
             text = await page.inner_text("main")
             assert "Temporal can't be asked now" in text
             assert "Traceback" not in text

@@ -240,7 +240,7 @@ async def test_by_console(api: Api, one: Tiny, listening: tuple[str, list[Receiv
         shown = await http.post(f"{base}/rules", data=others)
         assert "The rule is saved" not in shown.text
         assert "userId" not in shown.text
-        shown = (await http.post(f"{base}/rules/new/preview", data=form)).text
+        shown = (await http.post(f"{base}/rules/form/preview", data=form)).text
         posted = [path for method, path, _ in one.arrives if method == "POST"]
         assert shown.count("<figure") == len(posted)
         saved = await http.post(f"{base}/rules", data=form)

@@ -15,8 +15,10 @@ from delivery.attempt import Attempt
 from delivery.outcome import OutcomeCode
 from delivery.result import Status
 from eventlog.counts import Bucket, EventCounts
-from starter.console import charts, words
+from starter.console import words
 from starter.console.json_view import MORE, MOST_CHARACTERS, MOST_LINES, JsonView
+from starter.console.latency import latency
+from starter.console.rendering import read_templates
 
 NOW = datetime(2026, 11, 23, 18, 0, tzinfo=UTC)
 JSON = st.recursive(
@@ -101,13 +103,16 @@ def test_charts_hold_what_they_are_given():
         )
         for n in range(4)
     ]
-    chart = charts.over_time(buckets)
+    found = latency([timedelta(milliseconds=ms) for ms in (50, 200, 200, 90_000)])
+    assert (found.sample, found.median) == (4, timedelta(milliseconds=200))
+    assert [number for _, number in found.classes] == [1, 2, 0, 0, 0, 1]
+    module = read_templates({}).get_template("charts.html").make_module()
+    chart = module.over_time(buckets)  # type: ignore[attr-defined]
     assert chart.count("<rect") == 3
     assert "6 events over time" in chart
-    latency = charts.latency([timedelta(milliseconds=ms) for ms in (50, 200, 200, 90_000)])
-    assert (latency.sample, latency.median) == (4, timedelta(milliseconds=200))
-    assert charts.latency([]).median is None
-    assert "style=" not in chart + latency.chart
+    bars = module.latency(found.classes)  # type: ignore[attr-defined]
+    assert bars.count("<rect") == 3
+    assert "style=" not in chart + bars
 
 
 @pytest.mark.parametrize(

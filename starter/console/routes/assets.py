@@ -5,12 +5,11 @@ from __future__ import annotations
 import gzip
 from functools import lru_cache
 
-from fastapi import Request
 from starlette.responses import Response
 
 from starter.api.errors import not_found
-from starter.console.pages import ASSETS
-from starter.console.route import pages_of, public_router
+from starter.console.rendering import ASSETS
+from starter.console.route import Visited, public_router
 
 router = public_router()
 
@@ -18,12 +17,12 @@ FOREVER = "public, max-age=31536000, immutable"
 
 
 @router.get("/assets/{version}/{name}")
-async def get_asset(request: Request, version: str, name: str) -> Response:
-    data = pages_of(request).assets.get(name)
+async def get_asset(visit: Visited, version: str, name: str) -> Response:
+    data = visit.console.assets.get(name)
     if data is None:
         raise not_found("name", "file")
     headers = {"Cache-Control": FOREVER, "Vary": "Accept-Encoding"}
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if "gzip" in visit.request.headers.get("accept-encoding", ""):
         data, headers["Content-Encoding"] = _compressed(data), "gzip"
     return Response(data, media_type=ASSETS[name], headers=headers)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from starlette.responses import Response
 
 from catalog.errors import NotFound
@@ -16,17 +16,16 @@ from engine.links import run_url
 from eventlog.counts import count_events, count_over_time
 from eventlog.listing import EventPage, list_events
 from starter.api.reading import OwnEvent, read_own_event
-from starter.console.charts import latency, over_time
 from starter.console.event_filter import RANGES, STATUSES, EventFilter, local
+from starter.console.latency import latency
 from starter.console.names import all_connections, all_rules, known_names
 from starter.console.route import (
     InWorkspace,
+    Visited,
     console_router,
-    dependencies_of,
-    pages_of,
-    session_of,
 )
-from starter.console.timeline import OPEN, rule_names, stories
+from starter.console.timeline import OPEN
+from starter.console.visit import Visit
 
 router = console_router()
 
@@ -38,10 +37,10 @@ CHART_SECONDS = 4.0
 FRESH = timedelta(seconds=4)
 
 
-async def event_of(request: Request, workspace: InWorkspace, event_id: str) -> OwnEvent:
+async def event_of(visit: InWorkspace, event_id: str) -> OwnEvent:
     """Raises `ApiError` 404 when it isn't the workspace's."""
-    own = await read_own_event(dependencies_of(request), session_of(request).organisation, event_id)
-    if own.log.workspace != workspace.id:
+    own = await read_own_event(visit.parts, visit.organisation, event_id)
+    if own.log.workspace != visit.workspace.id:
         raise NotFound("event", event_id)
     return own
 
@@ -51,19 +50,17 @@ EventHere = Annotated[OwnEvent, Depends(event_of)]
 
 
 @router.get("/w/{workspace_id}/events")
-async def show_events(request: Request, workspace: InWorkspace) -> Response:
-    parts, organisation = dependencies_of(request), session_of(request).organisation
-    chosen, now = EventFilter.of(request), datetime.now(UTC)
+async def show_events(visit: InWorkspace) -> Response:
+    chosen, now = EventFilter.of(visit.query), datetime.now(UTC)
     listed, charts, names, connections = await asyncio.gather(
-        _listed(request, chosen, now),
-        _charts(request, chosen, now),
-        known_names(parts, organisation, workspace.id),
-        all_connections(parts.catalog, organisation, workspace.id),
+        _listed(visit, chosen, now),
+        _charts(visit, chosen, now),
+        known_names(visit),
+        all_connections(visit),
     )
-    return await pages_of(request).page(
-        request,
+    return await visit.page(
         "events/list.html",
-        **_list_context(request, chosen, listed, connections, now),
+        **_list_context(visit, chosen, listed, connections, now),
         **charts,
         names=names,
         ranges={name: told for name, (_, _, told) in RANGES.items()},
@@ -73,50 +70,44 @@ async def show_events(request: Request, workspace: InWorkspace) -> Response:
 
 
 @router.get("/w/{workspace_id}/events/rows")
-async def show_rows(request: Request, workspace: InWorkspace) -> Response:
+async def show_rows(visit: InWorkspace) -> Response:
     """The list alone, asked for again and again by a page that is open."""
-    chosen, now = EventFilter.of(request), datetime.now(UTC)
-    connections = await all_connections(
-        dependencies_of(request).catalog, session_of(request).organisation, workspace.id
-    )
-    listed = await _listed(request, chosen, now)
-    return pages_of(request).part(
-        request, "events/rows.html", **_list_context(request, chosen, listed, connections, now)
-    )
+    chosen, now = EventFilter.of(visit.query), datetime.now(UTC)
+    connections = await all_connections(visit)
+    listed = await _listed(visit, chosen, now)
+    return visit.part("events/rows.html", **_list_context(visit, chosen, listed, connections, now))
 
 
 @router.get("/w/{workspace_id}/events/charts")
-async def show_charts(request: Request, workspace: InWorkspace) -> Response:
-    chosen = EventFilter.of(request)
-    charts = await _charts(request, chosen, datetime.now(UTC))
-    return pages_of(request).part(request, "events/charts.html", chosen=chosen, **charts)
+async def show_charts(visit: InWorkspace) -> Response:
+    chosen = EventFilter.of(visit.query)
+    charts = await _charts(visit, chosen, datetime.now(UTC))
+    return visit.part("events/charts.html", chosen=chosen, **charts)
 
 
 @router.get("/w/{workspace_id}/events/{event_id}")
-async def show_event(request: Request, own: EventHere) -> Response:
-    return await pages_of(request).page(
-        request, "events/one.html", **await event_context(request, own)
-    )
+async def show_event(visit: Visited, own: EventHere) -> Response:
+    return await visit.page("events/one.html", **await event_context(visit, own))
 
 
 @router.get("/w/{workspace_id}/events/{event_id}/log")
-async def show_event_log(request: Request, own: EventHere) -> Response:
+async def show_event_log(visit: Visited, own: EventHere) -> Response:
     """The part of the page that changes while deliveries are under way."""
-    return pages_of(request).part(request, "events/log.html", **await event_context(request, own))
+    return visit.part("events/log.html", **await event_context(visit, own))
 
 
-async def event_context(request: Request, own: OwnEvent) -> dict[str, Any]:
-    parts, log = dependencies_of(request), own.log
-    rules = await all_rules(
-        parts.catalog, session_of(request).organisation, request.state.workspace.id
-    )
+async def event_context(visit: Visit, own: OwnEvent) -> dict[str, Any]:
+    parts, log = visit.parts, own.log
+    rules = await all_rules(visit)
     failed = [one for one in log.deliveries if one.status is Status.FAILED]
     ongoing = [one for one in log.deliveries if one.status in OPEN]
     return {
         "log": log,
         "open": own.open,
-        "stories": stories(log, rule_names(rules), datetime.now(UTC)),
-        "known_rules": {rule.id for rule in rules},
+        "now": datetime.now(UTC),
+        "rule_names": {
+            rule.id: " · ".join(filter(None, (rule.event, rule.resource))) for rule in rules
+        },
         "run_url": run_url(parts.ui_url, parts.client, log.event_id),
         "can_redeliver": not own.open and len(failed) > 1,
         "can_cancel": own.open and len(ongoing) != 1,
@@ -124,25 +115,25 @@ async def event_context(request: Request, own: OwnEvent) -> dict[str, Any]:
     }
 
 
-async def _listed(request: Request, chosen: EventFilter, now: datetime) -> EventPage:
+async def _listed(visit: Visit, chosen: EventFilter, now: datetime) -> EventPage:
     return await list_events(
-        dependencies_of(request).client,
-        chosen.query(request.state.workspace.id, now),
+        visit.parts.client,
+        chosen.query(visit.workspace.id, now),
         limit=ON_A_PAGE,
-        cursor=request.query_params.get("cursor"),
+        cursor=visit.query.get("cursor"),
     )
 
 
 def _list_context(
-    request: Request, chosen: EventFilter, listed: EventPage, connections: Any, now: datetime
+    visit: Visit, chosen: EventFilter, listed: EventPage, connections: Any, now: datetime
 ) -> dict[str, Any]:
-    first_page = "cursor" not in request.query_params
+    first_page = "cursor" not in visit.query
     return {
         "chosen": chosen,
         "events": listed.events,
         "next_cursor": listed.next_cursor,
         "first_page": first_page,
-        "live": first_page and request.query_params.get("live") != "off",
+        "live": first_page and visit.query.get("live") != "off",
         "fresh_after": now - FRESH,
         "connections": connections,
         "connection_names": {connection.id: connection.name for connection in connections},
@@ -150,9 +141,9 @@ def _list_context(
     }
 
 
-async def _charts(request: Request, chosen: EventFilter, now: datetime) -> dict[str, Any]:
+async def _charts(visit: Visit, chosen: EventFilter, now: datetime) -> dict[str, Any]:
     """Counts by status, deliveries over time, latency; None for what can't be told now."""
-    client, workspace = dependencies_of(request).client, request.state.workspace.id
+    client, workspace = visit.parts.client, visit.workspace.id
     query = chosen.query(workspace, now, status=False)
     bars, width = chosen.bars(now)
     start, end = chosen.bounds(now)
@@ -177,6 +168,6 @@ async def _charts(request: Request, chosen: EventFilter, now: datetime) -> dict[
     ]
     return {
         "counts": counts,
-        "over_time": over_time(buckets) if any(one.counts.total for one in buckets) else None,
+        "over_time": buckets if any(one.counts.total for one in buckets) else None,
         "latency": latency(times) if times else None,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastapi import Request
 from starlette.responses import Response
 
 from catalog.api_key_rights import KeyRights
@@ -12,89 +11,82 @@ from starter.console.forms import Form
 from starter.console.route import (
     InWorkspace,
     console_router,
-    dependencies_of,
-    form_of,
-    pages_of,
     see_other,
-    session_of,
 )
+from starter.console.visit import Visit
 
 router = console_router()
 
 
 @router.get("/w/{workspace_id}/keys")
-async def show_keys(request: Request, workspace: InWorkspace) -> Response:
-    return await _page(request)
+async def show_keys(visit: InWorkspace) -> Response:
+    return await _page(visit)
 
 
 @router.post("/w/{workspace_id}/keys/publishable")
-async def create_publishable_key(request: Request, workspace: InWorkspace) -> Response:
-    session = session_of(request)
+async def create_publishable_key(visit: InWorkspace) -> Response:
+    session = visit.session
     try:
-        await dependencies_of(request).catalog.publishable_keys.create(
+        await visit.catalog.publishable_keys.create(
             session.organisation,
-            workspace=workspace.id,
-            name=form_of(request).text("name"),
+            workspace=visit.workspace.id,
+            name=visit.form.text("name"),
             created_by=session.key,
-            rights=_chosen(form_of(request)),
-            kept_wide=form_of(request).has("kept_wide"),
+            rights=_chosen(visit.form),
+            kept_wide="kept_wide" in visit.form,
         )
     except (InvalidValue, OlderRelease) as err:
-        return await _page(request, faults={"publishable": _fault(err)}, status=400)
-    return see_other(f"/w/{workspace.id}/keys", "key")
+        return await _page(visit, faults={"publishable": _fault(err)}, status=400)
+    return see_other(f"/w/{visit.workspace.id}/keys", "key")
 
 
 @router.post("/w/{workspace_id}/keys/publishable/{key_id}/rights")
-async def set_key_rights(request: Request, workspace: InWorkspace, key_id: str) -> Response:
+async def set_key_rights(visit: InWorkspace, key_id: str) -> Response:
     try:
-        await dependencies_of(request).catalog.publishable_keys.set_rights(
-            session_of(request).organisation,
+        await visit.catalog.publishable_keys.set_rights(
+            visit.organisation,
             key_id,
-            _chosen(form_of(request)),
-            kept_wide=form_of(request).has("kept_wide"),
+            _chosen(visit.form),
+            kept_wide="kept_wide" in visit.form,
         )
     except (InvalidValue, OlderRelease) as err:
-        return await _page(request, faults={key_id: _fault(err)}, status=400)
-    return see_other(f"/w/{workspace.id}/keys", "rights")
+        return await _page(visit, faults={key_id: _fault(err)}, status=400)
+    return see_other(f"/w/{visit.workspace.id}/keys", "rights")
 
 
 @router.post("/w/{workspace_id}/keys/machine")
-async def create_machine_key(request: Request, workspace: InWorkspace) -> Response:
+async def create_machine_key(visit: InWorkspace) -> Response:
     """Its secret is shown in the answer, once."""
-    session = session_of(request)
+    session = visit.session
     try:
-        made = await dependencies_of(request).catalog.machine_keys.create(
-            session.organisation, name=form_of(request).text("name"), created_by=session.key
+        made = await visit.catalog.machine_keys.create(
+            session.organisation, name=visit.form.text("name"), created_by=session.key
         )
     except InvalidValue as err:
-        return await _page(request, faults={"machine": f"The name {err.problem}."}, status=400)
-    return await _page(request, made=made)
+        return await _page(visit, faults={"machine": f"The name {err.problem}."}, status=400)
+    return await _page(visit, made=made)
 
 
 @router.post("/w/{workspace_id}/keys/publishable/{key_id}/revoke")
-async def revoke_publishable_key(request: Request, workspace: InWorkspace, key_id: str) -> Response:
-    await dependencies_of(request).catalog.publishable_keys.revoke(
-        session_of(request).organisation, key_id
-    )
-    return see_other(f"/w/{workspace.id}/keys", "revoked")
+async def revoke_publishable_key(visit: InWorkspace, key_id: str) -> Response:
+    await visit.catalog.publishable_keys.revoke(visit.organisation, key_id)
+    return see_other(f"/w/{visit.workspace.id}/keys", "revoked")
 
 
 @router.post("/w/{workspace_id}/keys/machine/{key_id}/revoke")
-async def revoke_machine_key(request: Request, workspace: InWorkspace, key_id: str) -> Response:
+async def revoke_machine_key(visit: InWorkspace, key_id: str) -> Response:
     """Of one's own key: the session ends with it."""
-    await dependencies_of(request).catalog.machine_keys.revoke(
-        session_of(request).organisation, key_id
-    )
-    return see_other(f"/w/{workspace.id}/keys", "revoked")
+    await visit.catalog.machine_keys.revoke(visit.organisation, key_id)
+    return see_other(f"/w/{visit.workspace.id}/keys", "revoked")
 
 
 def _chosen(form: Form) -> KeyRights:
     """Events and origins are typed one a line; none means any."""
     events, origins = (
-        [line.strip() for line in form.raw(name).splitlines() if line.strip()]
+        [line.strip() for line in form.get(name, "").splitlines() if line.strip()]
         for name in ("events", "origins")
     )
-    return KeyRights.of(events or None, origins or None, form.optional("identify"))
+    return KeyRights.of(events or None, origins or None, form.text("identify") or None)
 
 
 def _fault(error: InvalidValue | OlderRelease) -> str:
@@ -104,19 +96,18 @@ def _fault(error: InvalidValue | OlderRelease) -> str:
 
 
 async def _page(
-    request: Request,
+    visit: Visit,
     *,
     made: NewMachineKey | None = None,
     faults: dict[str, str] | None = None,
     status: int = 200,
 ) -> Response:
-    catalog, session = dependencies_of(request).catalog, session_of(request)
+    catalog, session = visit.catalog, visit.session
     publishable = await catalog.publishable_keys.list(session.organisation)
-    return await pages_of(request).page(
-        request,
+    return await visit.page(
         "keys.html",
         status=status,
-        publishable=[key for key in publishable if key.workspace == request.state.workspace.id],
+        publishable=[key for key in publishable if key.workspace == visit.workspace.id],
         machine=await catalog.machine_keys.list(session.organisation),
         made=made,
         faults=faults or {},

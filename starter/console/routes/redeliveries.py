@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from pydantic import ValidationError
 from starlette.responses import Response
 
@@ -34,13 +34,11 @@ from starter.console.event_filter import EventFilter, local, read_utc
 from starter.console.names import all_connections, known_names
 from starter.console.route import (
     InWorkspace,
+    Visited,
     console_router,
-    dependencies_of,
-    form_of,
-    pages_of,
     see_other,
-    session_of,
 )
+from starter.console.visit import Visit
 from starter.console.words import sentence
 from starter.redelivery import within
 
@@ -62,14 +60,12 @@ MODES = {
 }
 
 
-async def redelivery_of(
-    request: Request, workspace: InWorkspace, redelivery_id: str
-) -> RedeliveryStatus:
+async def redelivery_of(visit: InWorkspace, redelivery_id: str) -> RedeliveryStatus:
     """Raises `RedeliveryNotFound` when it isn't the workspace's."""
     if read_id(redelivery_id) is None:
         raise RedeliveryNotFound("there is no such redelivery here")
-    status = await read_redelivery(dependencies_of(request).client, redelivery_id)
-    if status.selection.workspace != workspace.id:
+    status = await read_redelivery(visit.parts.client, redelivery_id)
+    if status.selection.workspace != visit.workspace.id:
         raise RedeliveryNotFound("there is no such redelivery here")
     return status
 
@@ -79,73 +75,71 @@ RedeliveryHere = Annotated[RedeliveryStatus, Depends(redelivery_of)]
 
 
 @router.get("/w/{workspace_id}/redeliveries")
-async def show_redeliveries(request: Request, workspace: InWorkspace) -> Response:
-    return await pages_of(request).page(
-        request,
+async def show_redeliveries(visit: InWorkspace) -> Response:
+    return await visit.page(
         "redeliveries/list.html",
-        records=await list_redeliveries(dependencies_of(request).client, workspace.id),
+        records=await list_redeliveries(visit.parts.client, visit.workspace.id),
         modes=MODES,
         begun=_begun,
     )
 
 
 @router.get("/w/{workspace_id}/redeliveries/new")
-async def new_redelivery(request: Request, workspace: InWorkspace) -> Response:
+async def new_redelivery(visit: InWorkspace) -> Response:
     """The form; with `plan` in its address, also what it would do."""
-    asked = request.query_params
+    asked = visit.query
     if "plan" not in asked:
-        return await _form_page(request, dict(asked))
+        return await _form_page(visit, dict(asked))
     try:
-        selection = await _within(request, _selection(workspace.id, dict(asked)))
+        selection = _selection(visit.workspace.id, dict(asked))
+        selection = await within(visit.catalog, visit.organisation, selection)
     except (InvalidSelection, ApiError) as err:
         message = err.message if isinstance(err, ApiError) else str(err)
-        return await _form_page(request, dict(asked), fault=sentence(message), status=400)
-    plan = await plan_redelivery(dependencies_of(request).client, selection)
-    return await _form_page(request, dict(asked), plan=plan)
+        return await _form_page(visit, dict(asked), fault=sentence(message), status=400)
+    plan = await plan_redelivery(visit.parts.client, selection)
+    return await _form_page(visit, dict(asked), plan=plan)
 
 
 @router.post("/w/{workspace_id}/redeliveries")
-async def begin_redelivery(request: Request, workspace: InWorkspace) -> Response:
+async def begin_redelivery(visit: InWorkspace) -> Response:
     """By the plan as it was shown: its selection is sent back whole."""
-    form = form_of(request)
     try:
-        selection = Selection.model_validate_json(form.raw("selection"))
+        selection = Selection.model_validate_json(visit.form.get("selection", ""))
     except ValidationError:
-        raise ApiError(400, "the plan can't be read: go back and plan it anew") from None
-    if selection.workspace != workspace.id:
+        raise ApiError(400, "the plan can't be read: go back and plan it again") from None
+    if selection.workspace != visit.workspace.id:
         raise NotFound("workspace", selection.workspace)
-    selection = await _within(request, selection)
+    selection = await within(visit.catalog, visit.organisation, selection)
     asked = _asked(selection)
-    if selection.mode.sends_delivered_ones and not form.has("campaigns_may_start"):
+    if selection.mode.sends_delivered_ones and "campaigns_may_start" not in visit.form:
         fault = "Tick the box to say that campaigns may start again."
-        return await _form_page(request, asked, fault=fault, status=400)
-    parts = dependencies_of(request)
-    plan = await plan_redelivery(parts.client, selection)
+        return await _form_page(visit, asked, fault=fault, status=400)
+    plan = await plan_redelivery(visit.parts.client, selection)
     try:
         started = await start_redelivery(
-            parts.client,
+            visit.parts.client,
             plan,
-            task_queue=parts.task_queue,
-            per_second=_pace(form.text("per_second")),
+            task_queue=visit.parts.task_queue,
+            per_second=_pace(visit.form.text("per_second")),
         )
     except (NothingSelected, InvalidSelection) as err:
-        return await _form_page(request, asked, plan=plan, fault=sentence(str(err)), status=409)
-    return see_other(f"/w/{workspace.id}/redeliveries/{started.id}", "redelivery")
+        return await _form_page(visit, asked, plan=plan, fault=sentence(str(err)), status=409)
+    return see_other(f"/w/{visit.workspace.id}/redeliveries/{started.id}", "redelivery")
 
 
 @router.get("/w/{workspace_id}/redeliveries/{redelivery_id}")
-async def show_redelivery(request: Request, status: RedeliveryHere) -> Response:
-    return await pages_of(request).page(request, "redeliveries/one.html", **_context(status))
+async def show_redelivery(visit: Visited, status: RedeliveryHere) -> Response:
+    return await visit.page("redeliveries/one.html", **_context(status))
 
 
 @router.get("/w/{workspace_id}/redeliveries/{redelivery_id}/progress")
-async def show_progress(request: Request, status: RedeliveryHere) -> Response:
-    return pages_of(request).part(request, "redeliveries/progress.html", **_context(status))
+async def show_progress(visit: Visited, status: RedeliveryHere) -> Response:
+    return visit.part("redeliveries/progress.html", **_context(status))
 
 
 @router.post("/w/{workspace_id}/redeliveries/{redelivery_id}/cancel")
-async def cancel_one(request: Request, status: RedeliveryHere) -> Response:
-    await cancel_redelivery(dependencies_of(request).client, status.id)
+async def cancel_one(visit: Visited, status: RedeliveryHere) -> Response:
+    await cancel_redelivery(visit.parts.client, status.id)
     path = f"/w/{status.selection.workspace}/redeliveries/{status.id}"
     return see_other(path, "redelivery-canceled")
 
@@ -164,10 +158,6 @@ def _begun(status: RedeliveryStatus) -> EventFilter:
         start=selection.accepted_from,
         end=selection.accepted_to + timedelta(seconds=1),  # addresses have whole seconds
     )
-
-
-async def _within(request: Request, chosen: Selection) -> Selection:
-    return await within(dependencies_of(request).catalog, session_of(request).organisation, chosen)
 
 
 def _selection(workspace: str, asked: dict[str, str]) -> Selection:
@@ -207,19 +197,16 @@ def _pace(text: str) -> float:
 
 
 async def _form_page(
-    request: Request,
+    visit: Visit,
     asked: dict[str, str],
     *,
     plan: Any = None,
     fault: str | None = None,
     status: int = 200,
 ) -> Response:
-    parts, organisation = dependencies_of(request), session_of(request).organisation
-    workspace = request.state.workspace
-    connections = await all_connections(parts.catalog, organisation, workspace.id)
+    connections = await all_connections(visit)
     values = {"from": local(datetime.now(UTC) - timedelta(hours=24)), "to": "", "mode": "failed"}
-    return await pages_of(request).page(
-        request,
+    return await visit.page(
         "redeliveries/new.html",
         status=status,
         values={"connection": "", "event": ""} | values | asked,
@@ -227,7 +214,7 @@ async def _form_page(
         fault=fault,
         modes=MODES,
         connections=connections,
-        names=await known_names(parts, organisation, workspace.id),
+        names=await known_names(visit),
         pace=EVENTS_PER_SECOND,
         most_pace=MOST_PER_SECOND,
     )

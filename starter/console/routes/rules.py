@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from starlette.responses import Response
 
 from catalog.errors import (
@@ -27,18 +27,17 @@ from starter.console.names import (
     if_answered,
     known_names,
     last_payload,
+    written,
 )
-from starter.console.preview import Preview, preview, written
+from starter.console.preview import Preview, preview
 from starter.console.route import (
     InWorkspace,
+    Visited,
     console_router,
-    dependencies_of,
-    form_of,
-    pages_of,
     see_other,
-    session_of,
 )
 from starter.console.rule_form import RuleForm
+from starter.console.visit import Visit
 
 router = console_router()
 
@@ -46,11 +45,9 @@ LAST_EVENT = "From the last real event of this type."
 NO_EVENT = "No real event of this type is there, or it is too long for this box: this is a sample."
 
 
-async def rule_of(request: Request, workspace: InWorkspace, rule_id: str) -> Rule:
-    rule = await dependencies_of(request).catalog.rules.get(
-        session_of(request).organisation, rule_id
-    )
-    if rule.workspace != workspace.id:
+async def rule_of(visit: InWorkspace, rule_id: str) -> Rule:
+    rule = await visit.catalog.rules.get(visit.organisation, rule_id)
+    if rule.workspace != visit.workspace.id:
         raise NotFound("rule", rule_id)
     return rule
 
@@ -60,14 +57,13 @@ RuleHere = Annotated[Rule, Depends(rule_of)]
 
 
 @router.get("/w/{workspace_id}/rules")
-async def list_rules(request: Request, workspace: InWorkspace) -> Response:
-    catalog, organisation = dependencies_of(request).catalog, session_of(request).organisation
+async def list_rules(visit: InWorkspace) -> Response:
+    catalog, organisation = visit.catalog, visit.organisation
     found = await catalog.rules.list(
-        organisation, workspace=workspace.id, cursor=request.query_params.get("cursor")
+        organisation, workspace=visit.workspace.id, cursor=visit.query.get("cursor")
     )
-    connections = await all_connections(catalog, organisation, workspace.id)
-    return await pages_of(request).page(
-        request,
+    connections = await all_connections(visit)
+    return await visit.page(
         "rules/list.html",
         records=found.records,
         next_cursor=found.next_cursor,
@@ -76,58 +72,51 @@ async def list_rules(request: Request, workspace: InWorkspace) -> Response:
 
 
 @router.get("/w/{workspace_id}/rules/new")
-async def new_rule(request: Request, workspace: InWorkspace) -> Response:
-    parts, asked = dependencies_of(request), request.query_params
-    connections = await all_connections(
-        parts.catalog, session_of(request).organisation, workspace.id
-    )
+async def new_rule(visit: InWorkspace) -> Response:
+    connections = await all_connections(visit)
     if not connections:
-        return await pages_of(request).page(request, "rules/no_connection.html")
-    event = asked.get("event", "")
-    payload = await if_answered(last_payload(parts, workspace.id, event)) or SAMPLE_PAYLOAD
-    to = next((one for one in connections if one.id == asked.get("connection")), connections[0])
+        return await visit.page("rules/no_connection.html")
+    event, chosen = visit.query.get("event", ""), visit.query.get("connection")
+    payload = await if_answered(last_payload(visit, event)) or SAMPLE_PAYLOAD
+    to = next((one for one in connections if one.id == chosen), connections[0])
     form = RuleForm(BY_TYPE[to.type], event=event, connection=to.id, payload=written(payload))
-    mapping = await mapping_of(request, form.connection)
+    mapping = await mapping_of(visit, form.connection)
     form.take_mapping(mapping)
-    return await show_form(request, form, None, mapping)
+    return await show_form(visit, form, None, mapping)
 
 
 @router.post("/w/{workspace_id}/rules")
-async def create_rule(request: Request, workspace: InWorkspace) -> Response:
-    return await _save(request, None, form_of(request).text("connection"))
+async def create_rule(visit: InWorkspace) -> Response:
+    return await _save(visit, None, visit.form.text("connection"))
 
 
 @router.get("/w/{workspace_id}/rules/{rule_id}")
-async def show_rule(request: Request, rule: RuleHere) -> Response:
-    parts = dependencies_of(request)
-    last = await if_answered(last_payload(parts, rule.workspace, rule.event))
-    payload = last or SAMPLE_PAYLOAD
-    mapping = await mapping_of(request, rule.connection)
-    return await show_form(request, RuleForm.of(rule, mapping, written(payload)), rule, mapping)
+async def show_rule(visit: Visited, rule: RuleHere) -> Response:
+    payload = await if_answered(last_payload(visit, rule.event)) or SAMPLE_PAYLOAD
+    mapping = await mapping_of(visit, rule.connection)
+    return await show_form(visit, RuleForm.of(rule, mapping, written(payload)), rule, mapping)
 
 
 @router.post("/w/{workspace_id}/rules/{rule_id}")
-async def update_rule(request: Request, rule: RuleHere) -> Response:
-    return await _save(request, rule, rule.connection)
+async def update_rule(visit: Visited, rule: RuleHere) -> Response:
+    return await _save(visit, rule, rule.connection)
 
 
 @router.post("/w/{workspace_id}/rules/{rule_id}/switch")
-async def switch_rule(request: Request, rule: RuleHere) -> Response:
-    on = form_of(request).text("active") == "on"
-    await dependencies_of(request).catalog.rules.set_active(
-        session_of(request).organisation, rule.id, on
-    )
+async def switch_rule(visit: Visited, rule: RuleHere) -> Response:
+    on = visit.form.text("active") == "on"
+    await visit.catalog.rules.set_active(visit.organisation, rule.id, on)
     return see_other(f"/w/{rule.workspace}/rules", "rule-on" if on else "rule-off")
 
 
 @router.post("/w/{workspace_id}/rules/{rule_id}/delete")
-async def delete_rule(request: Request, rule: RuleHere) -> Response:
-    await dependencies_of(request).catalog.rules.delete(session_of(request).organisation, rule.id)
+async def delete_rule(visit: Visited, rule: RuleHere) -> Response:
+    await visit.catalog.rules.delete(visit.organisation, rule.id)
     return see_other(f"/w/{rule.workspace}/rules", "rule-gone")
 
 
 async def show_form(
-    request: Request,
+    visit: Visit,
     form: RuleForm,
     rule: Rule | None,
     mapping: Mapping | None,
@@ -136,48 +125,37 @@ async def show_form(
     **context: Any,
 ) -> Response:
     """The page of a rule, stored or not yet, with what its payload would send."""
-    parts, organisation = dependencies_of(request), session_of(request).organisation
-    workspace = request.state.workspace
-    connections = await all_connections(parts.catalog, organisation, workspace.id)
-    schema = form.schema(mapping)
-    return await pages_of(request).page(
-        request,
+    connections = await all_connections(visit)
+    return await visit.page(
         "rules/form.html",
         status=status,
-        form=form,
         rule=rule,
-        rows=form.shown_rows(),
         connections=connections,
         connection=next((one for one in connections if one.id == form.connection), None),
-        sharing=await sharing_of(request, form, rule.id if rule else None),
-        names=await known_names(parts, organisation, workspace.id),
-        preview=await shown_preview(request, form, rule, schema),
-        transforms=TRANSFORMS,
-        on_error=ON_ERROR,
+        names=await known_names(visit),
+        preview=await preview_of(visit, form, mapping, rule.id if rule else None),
+        **await form_context(visit, form, rule.id if rule else None),
         **{"result": None, "test_fault": None} | context,
     )
 
 
-async def read_form(request: Request, connection: str) -> tuple[RuleForm, Mapping | None]:
+async def read_form(visit: Visit, connection: str) -> tuple[RuleForm, Mapping | None]:
     """What is typed, for a connection and its mapping. Raises `NotFound`."""
-    to = await dependencies_of(request).catalog.connections.get(
-        session_of(request).organisation, connection
-    )
-    form = RuleForm.read(form_of(request), BY_TYPE[to.type])
+    to = await visit.catalog.connections.get(visit.organisation, connection)
+    form = RuleForm.read(visit.form, BY_TYPE[to.type])
     form.connection = to.id
-    return form, await mapping_of(request, to.id)
+    return form, await mapping_of(visit, to.id)
 
 
-async def without_saving(request: Request, form: RuleForm, mapping: Mapping | None) -> bool:
+async def without_saving(visit: Visit, form: RuleForm, mapping: Mapping | None) -> bool:
     """Whether a button asks for something else than to save; the form is then as it wants it."""
-    pressed = form_of(request)
+    pressed = visit.form
     if pressed.text("of", form.connection) != form.connection:  # what is typed is another's
         form.take_mapping(mapping)
-    elif pressed.has("add_row"):
+    elif "add_row" in pressed:
         form.free_rows += 1
-    elif pressed.has("load_payload"):
-        workspace = request.state.workspace
-        found = await last_payload(dependencies_of(request), workspace.id, form.event)
+    elif "load_payload" in pressed:
+        found = await last_payload(visit, form.event)
         form.payload = written(found or SAMPLE_PAYLOAD)
         form.payload_note = NO_EVENT if found is None else LAST_EVENT
     else:
@@ -185,27 +163,29 @@ async def without_saving(request: Request, form: RuleForm, mapping: Mapping | No
     return True
 
 
-async def shown_preview(
-    request: Request, form: RuleForm, rule: Rule | None, schema: Any
+async def form_context(visit: Visit, form: RuleForm, rule: str | None) -> dict[str, Any]:
+    """What the form's own parts show; `sharing` is how many other rules use its mapping."""
+    rules = await all_rules(visit)
+    return {
+        "form": form,
+        "rows": form.shown_rows(),
+        "sharing": sum(one.connection == form.connection and one.id != rule for one in rules),
+        "transforms": TRANSFORMS,
+        "on_error": ON_ERROR,
+    }
+
+
+async def preview_of(
+    visit: Visit, form: RuleForm, mapping: Mapping | None, rule: str | None
 ) -> Preview:
-    fleet = await dependencies_of(request).catalog.workers.fleet()
+    fleet = await visit.catalog.workers.fleet()
     return preview(
         form,
-        schema,
-        workspace=request.state.workspace.id,
-        rule=rule.id if rule else None,
+        form.schema(mapping),
+        workspace=visit.workspace.id,
+        rule=rule,
         build=fleet.newest_build,
     )
-
-
-async def sharing_of(request: Request, form: RuleForm, rule: str | None) -> int:
-    """How many other rules are delivered by the mapping that the form shows."""
-    rules = await all_rules(
-        dependencies_of(request).catalog,
-        session_of(request).organisation,
-        request.state.workspace.id,
-    )
-    return sum(one.connection == form.connection and one.id != rule for one in rules)
 
 
 def faults_of(error: InvalidValue | TooManyRules | OlderRelease, form: RuleForm) -> dict[str, str]:
@@ -220,23 +200,23 @@ def faults_of(error: InvalidValue | TooManyRules | OlderRelease, form: RuleForm)
     return {name if known else "form": f"It {error.problem}."}
 
 
-async def _save(request: Request, rule: Rule | None, connection: str) -> Response:
+async def _save(visit: Visit, rule: Rule | None, connection: str) -> Response:
     """Create the rule, or change it, unless another button than that to save was pressed."""
-    form, mapping = await read_form(request, connection)
-    if await without_saving(request, form, mapping):
-        return await show_form(request, form, rule, mapping)
-    if not await _store_mapping(request, form, mapping):
-        return await show_form(request, form, rule, mapping, status=400)
+    form, mapping = await read_form(visit, connection)
+    if await without_saving(visit, form, mapping):
+        return await show_form(visit, form, rule, mapping)
+    if not await _store_mapping(visit, form, mapping):
+        return await show_form(visit, form, rule, mapping, status=400)
     try:
-        saved = await _store_rule(request, form, rule)
+        saved = await _store_rule(visit, form, rule)
     except (InvalidValue, TooManyRules, OlderRelease) as err:
         form.faults |= faults_of(err, form)
-        return await show_form(request, form, rule, mapping, status=400)
+        return await show_form(visit, form, rule, mapping, status=400)
     return see_other(f"/w/{saved.workspace}/rules/{saved.id}", "changed" if rule else "rule")
 
 
-async def _store_rule(request: Request, form: RuleForm, rule: Rule | None) -> Rule:
-    rules, session = dependencies_of(request).catalog.rules, session_of(request)
+async def _store_rule(visit: Visit, form: RuleForm, rule: Rule | None) -> Rule:
+    rules, session = visit.catalog.rules, visit.session
     typed: dict[str, Any] = {
         "event": form.event,
         "resource": form.resource or None,
@@ -248,7 +228,7 @@ async def _store_rule(request: Request, form: RuleForm, rule: Rule | None) -> Ru
         return await rules.update(session.organisation, rule.id, change)
     return await rules.create(
         session.organisation,
-        workspace=request.state.workspace.id,
+        workspace=visit.workspace.id,
         connection=form.connection,
         metadata=form.metadata(),
         created_by=session.key,
@@ -256,13 +236,11 @@ async def _store_rule(request: Request, form: RuleForm, rule: Rule | None) -> Ru
     )
 
 
-async def mapping_of(request: Request, connection: str) -> Mapping | None:
-    return await dependencies_of(request).catalog.mappings.default(
-        session_of(request).organisation, connection
-    )
+async def mapping_of(visit: Visit, connection: str) -> Mapping | None:
+    return await visit.catalog.mappings.default(visit.organisation, connection)
 
 
-async def _store_mapping(request: Request, form: RuleForm, stored: Mapping | None) -> bool:
+async def _store_mapping(visit: Visit, form: RuleForm, stored: Mapping | None) -> bool:
     """Store it when it differs; False when it can't be, and the form says why."""
     schema = form.schema(stored)
     if schema is None:
@@ -270,9 +248,9 @@ async def _store_mapping(request: Request, form: RuleForm, stored: Mapping | Non
         return False
     if same(schema, stored.schema if stored else form.destination.default_mapping):
         return True
-    session = session_of(request)
+    session = visit.session
     try:
-        await dependencies_of(request).catalog.mappings.put_default(
+        await visit.catalog.mappings.put_default(
             session.organisation,
             form.connection,
             schema=schema,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 
-from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from catalog.api_key_lookup import MachineCaller
@@ -13,14 +12,12 @@ from catalog.errors import NotFound
 from starter.api.errors import not_found
 from starter.console.development import DevelopmentKey
 from starter.console.route import (
+    Visited,
     console_router,
-    dependencies_of,
-    form_of,
-    pages_of,
     public_router,
-    sessions_of,
 )
 from starter.console.session import TOKEN_FIELD, local_path
+from starter.console.visit import Visit
 
 router = public_router()
 within = console_router()
@@ -29,39 +26,39 @@ LONGEST_SECRET = 200
 
 
 @router.get("/sign-in")
-async def show_sign_in(request: Request) -> Response:
-    ended = request.query_params.get("ended") == "1"
-    return _sign_in_page(request, next=request.query_params.get("next"), ended=ended)
+async def show_sign_in(visit: Visited) -> Response:
+    ended = visit.query.get("ended") == "1"
+    return _sign_in_page(visit, next=visit.query.get("next"), ended=ended)
 
 
 @router.post("/sign-in")
-async def sign_in(request: Request) -> Response:
-    form = form_of(request)
+async def sign_in(visit: Visited) -> Response:
+    form = visit.form
     next_page = form.text("next")
-    if not sessions_of(request).right_form_token(request, form.raw(TOKEN_FIELD)):
+    if not visit.sessions.right_form_token(visit.request, form.get(TOKEN_FIELD, "")):
         error = "This page was open for long, or the browser keeps no cookies. Try it once more."
-        return _sign_in_page(request, next=next_page, error=error, status=403)
+        return _sign_in_page(visit, next=next_page, error=error, status=403)
     access_key = form.text("access_key")
-    known = await _known(request, access_key, form.text("secret_key"))
+    known = await _known(visit, access_key, form.text("secret_key"))
     if known is None:
         # Both are counted; a right secret is let in whatever others have tried.
-        failed = request.app.state.console.failed_sign_ins.failed
-        waits = [failed(_address(request)), failed(f"key {access_key}")]
+        failed = visit.console.failed_sign_ins.failed
+        waits = [failed(_address(visit)), failed(f"key {access_key}")]
         error = "There is no such key, or the secret is not the one that belongs to it."
         if max(waits) > 0:
             error = "Too many failed attempts. Wait a minute, then try again."
         status = 429 if max(waits) > 0 else 401
         return _sign_in_page(
-            request, next=next_page, error=error, access_key=access_key, status=status
+            visit, next=next_page, error=error, access_key=access_key, status=status
         )
-    return _begun(request, known, access_key, local_path(next_page))
+    return _begun(visit, known, access_key, local_path(next_page))
 
 
 @router.get("/sign-in/development/{token}")
-async def sign_in_by_link(request: Request, token: str) -> Response:
+async def sign_in_by_link(visit: Visited, token: str) -> Response:
     """Opened from the terminal that runs `emitonce dev`: once, since it stays there, in the
     browser's history and maybe in a log."""
-    console = request.app.state.console
+    console = visit.console
     development: DevelopmentKey | None = console.development
     if development is None or not hmac.compare_digest(
         development.link_token.encode(), token.encode()
@@ -71,40 +68,40 @@ async def sign_in_by_link(request: Request, token: str) -> Response:
         # The browser that has used it is signed in; others are asked for the key.
         return RedirectResponse("/", status_code=303)
     console.development_link_used = True
-    known = await dependencies_of(request).catalog.api_key_lookup.machine(development.access_key)
-    return _begun(request, known, development.access_key, "/")
+    known = await visit.catalog.api_key_lookup.machine(development.access_key)
+    return _begun(visit, known, development.access_key, "/")
 
 
 @within.post("/sign-out")
-async def sign_out(request: Request) -> Response:
+async def sign_out(visit: Visited) -> Response:
     response = RedirectResponse("/sign-in", status_code=303)
-    sessions_of(request).end(response)
+    visit.sessions.end(response)
     return response
 
 
 router.include_router(within)
 
 
-async def _known(request: Request, access_key: str, secret_key: str) -> MachineCaller | None:
+async def _known(visit: Visit, access_key: str, secret_key: str) -> MachineCaller | None:
     if not ACCESS_KEY.fullmatch(access_key) or not 0 < len(secret_key) <= LONGEST_SECRET:
         return None
     try:
-        known = await dependencies_of(request).catalog.api_key_lookup.machine(access_key)
+        known = await visit.catalog.api_key_lookup.machine(access_key)
     except NotFound:
         return None
     right = hmac.compare_digest(known.secret_key.get_secret_value().encode(), secret_key.encode())
     return known if right else None
 
 
-def _begun(request: Request, known: MachineCaller, access_key: str, path: str) -> Response:
+def _begun(visit: Visit, known: MachineCaller, access_key: str, path: str) -> Response:
     response = RedirectResponse(path, status_code=303)
     response.headers["Cache-Control"] = "no-store"
-    sessions_of(request).begin(request, response, known, access_key)
+    visit.sessions.begin(visit.request, response, known, access_key)
     return response
 
 
 def _sign_in_page(
-    request: Request,
+    visit: Visit,
     *,
     next: str | None,
     error: str | None = None,
@@ -114,9 +111,8 @@ def _sign_in_page(
 ) -> Response:
     # The cookie's token has to stand in the page, so the page is rendered with it at hand.
     carrier = Response()
-    token = sessions_of(request).begin_form(request, carrier)
-    page = pages_of(request).part(
-        request,
+    token = visit.sessions.begin_form(visit.request, carrier)
+    page = visit.part(
         "sign_in.html",
         status=status,
         token=token,
@@ -124,12 +120,12 @@ def _sign_in_page(
         error=error,
         access_key=access_key,
         ended=ended,
-        development=request.app.state.console.development is not None,
+        development=visit.console.development is not None,
         workspaces=(),
     )
     page.raw_headers.extend(header for header in carrier.raw_headers if header[0] == b"set-cookie")
     return page
 
 
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
+def _address(visit: Visit) -> str:
+    return visit.request.client.host if visit.request.client else ""

@@ -2,72 +2,68 @@
 
 from __future__ import annotations
 
-from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from catalog.errors import Conflict, InvalidValue
 from starter.console.route import (
     InWorkspace,
+    Visited,
     console_router,
-    dependencies_of,
-    form_of,
-    pages_of,
     see_other,
-    session_of,
 )
+from starter.console.visit import Visit
 
 router = console_router()
 
 
 @router.get("/")
-async def first_page(request: Request) -> Response:
+async def first_page(visit: Visited) -> Response:
     """On to the only workspace; with several, or none, to their list."""
-    organisation = session_of(request).organisation
-    found = await dependencies_of(request).catalog.workspaces.list(organisation, limit=2)
+    organisation = visit.organisation
+    found = await visit.catalog.workspaces.list(organisation, limit=2)
     if len(found.records) == 1:
         return see_other(f"/w/{found.records[0].id}")
     return see_other("/workspaces")
 
 
 @router.get("/workspaces")
-async def list_workspaces(request: Request) -> Response:
-    return await _page(request)
+async def list_workspaces(visit: Visited) -> Response:
+    return await _page(visit)
 
 
 @router.post("/workspaces")
-async def create_workspace(request: Request) -> Response:
-    form, session = form_of(request), session_of(request)
+async def create_workspace(visit: Visited) -> Response:
+    form, session = visit.form, visit.session
     name = form.text("name")
     try:
-        made = await dependencies_of(request).catalog.workspaces.create(
+        made = await visit.catalog.workspaces.create(
             session.organisation, name=name, created_by=session.key
         )
     except InvalidValue as err:
-        return await _page(request, name=name, error=f"The name {err.problem}.", status=400)
+        return await _page(visit, name=name, error=f"The name {err.problem}.", status=400)
     except Conflict:
         error = "There is a workspace of this name already. Choose another name."
-        return await _page(request, name=name, error=error, status=409)
+        return await _page(visit, name=name, error=error, status=409)
     return see_other(f"/w/{made.id}/connections", "workspace")
 
 
 @router.get("/w/{workspace_id}")
-async def open_workspace(request: Request, workspace: InWorkspace) -> Response:
+async def open_workspace(visit: InWorkspace) -> Response:
     """On to its events; without any connection yet, to where the first one is made."""
-    found = await dependencies_of(request).catalog.connections.list(
-        session_of(request).organisation, workspace=workspace.id, limit=1
+    found = await visit.catalog.connections.list(
+        visit.organisation, workspace=visit.workspace.id, limit=1
     )
     where = "events" if found.records else "connections"
-    return RedirectResponse(f"/w/{workspace.id}/{where}", status_code=303)
+    return RedirectResponse(f"/w/{visit.workspace.id}/{where}", status_code=303)
 
 
 async def _page(
-    request: Request, *, name: str = "", error: str | None = None, status: int = 200
+    visit: Visit, *, name: str = "", error: str | None = None, status: int = 200
 ) -> Response:
-    found = await dependencies_of(request).catalog.workspaces.list(
-        session_of(request).organisation, cursor=request.query_params.get("cursor")
+    found = await visit.catalog.workspaces.list(
+        visit.organisation, cursor=visit.query.get("cursor")
     )
-    return await pages_of(request).page(
-        request,
+    return await visit.page(
         "workspaces.html",
         status=status,
         records=found.records,

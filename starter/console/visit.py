@@ -1,0 +1,70 @@
+"""One request for a page, with what the page works with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from catalog import Catalog
+from catalog.workspaces import Workspace
+from starter.api.dependencies import Dependencies
+from starter.console import words
+from starter.console.forms import Form
+from starter.console.json_view import JsonView
+from starter.console.session import Session, Sessions
+
+IN_SWITCHER = 20
+
+# No inline script or style, nothing from elsewhere, and in nobody's frame.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class Visit:
+    """`session` and `form` are set on the way in, `workspace` where the address names one.
+
+    `query` is the address's; `in_place` says that a part of a page is asked for, to be put into it.
+    """
+
+    session: Session
+    form: Form
+    workspace: Workspace
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.query = request.query_params
+        self.in_place = request.headers.get("hx-request") == "true"
+        self.console = request.app.state.console
+        self.sessions: Sessions = self.console.sessions
+        self.parts: Dependencies = request.app.state.parts
+        self.catalog: Catalog = self.parts.catalog
+
+    @property
+    def organisation(self) -> str:
+        return self.session.organisation
+
+    async def page(self, template: str, *, status: int = 200, **context: Any) -> Response:
+        """A whole page within the session."""
+        found = await self.catalog.workspaces.list(self.organisation, limit=IN_SWITCHER)
+        return self.part(template, status=status, workspaces=found.records, **context)
+
+    def part(self, template: str, *, status: int = 200, **context: Any) -> Response:
+        """A part of a page, to be put into it; or a page that has no switcher of workspaces."""
+        known = {
+            "session": getattr(self, "session", None),
+            "workspace": getattr(self, "workspace", None),
+            "workspaces": (),
+            "done": words.DONE.get(self.query.get("done", "")),
+            "path": self.request.url.path,
+            "json_view": JsonView(),
+        }
+        text = self.console.templates.get_template(template).render(known | context)
+        return HTMLResponse(text, status_code=status, headers=HEADERS)
