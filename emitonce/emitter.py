@@ -6,8 +6,7 @@ import os
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
@@ -24,7 +23,7 @@ from emitonce.handle import EventHandle, StartedEvent
 from emitonce.ids import decode_secret
 from emitonce.key_ring import KeyRing, parse_keys
 from emitonce.many import emit_each_async
-from emitonce.protocol import workspace_may_be_first
+from emitonce.protocol import AsyncEmitter, workspace_may_be_first
 from emitonce.published_keys import use_published_key
 from emitonce.rpc import no_connection
 from emitonce.start import TASK_QUEUE, WORKFLOW, EventStarter
@@ -34,7 +33,7 @@ __all__ = ["TASK_QUEUE", "WORKFLOW", "Emitter", "EventHandle"]
 PAYLOAD_KEYS = "EMITONCE_PAYLOAD_KEYS"
 
 
-class Emitter:
+class Emitter(AsyncEmitter):
     """Starts events. One for a process; safe to share between tasks of one event loop."""
 
     def __init__(
@@ -153,17 +152,6 @@ class Emitter:
 
     async def aclose(self) -> None:
         """Close nothing: the client belongs to whoever else uses it, and ends with the process."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
 
 def _payload_ring(keys: Mapping[str, bytes] | None) -> KeyRing:

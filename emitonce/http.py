@@ -20,8 +20,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 
@@ -37,6 +36,7 @@ from emitonce.event import (
 )
 from emitonce.machine_key import MachineKey
 from emitonce.many import emit_each, emit_each_async
+from emitonce.protocol import AsyncEmitter, BlockingEmitter
 
 EVENTS_PATH = "/api/v1/events"
 TIMEOUT_SECONDS = 10.0
@@ -61,7 +61,7 @@ class _Settings:
         return headers
 
 
-class HTTPEmitter:
+class HTTPEmitter(BlockingEmitter):
     """Blocking; one for a process. Threads may share it, and so may processes forked from it."""
 
     def __init__(
@@ -115,15 +115,12 @@ class HTTPEmitter:
 
     def _emit(self, new: NewEvent) -> AcceptedEvent:
         body, key = _body(new, self._settings.workspace), _key(new.idempotency_key)
-        number = 1
-        while True:
+        for number in range(1, self._settings.tries):
             try:
                 return self._post(body, key)
             except NotAccepted as err:
-                if number >= self._settings.tries:
-                    raise
                 time.sleep(_wait(number, err.retry_after))
-            number += 1
+        return self._post(body, key)
 
     def _post(self, body: bytes, key: str) -> AcceptedEvent:
         headers = self._settings.headers_for(key)
@@ -148,19 +145,8 @@ class HTTPEmitter:
             self._client.close()
         self._client = None
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class AsyncHTTPEmitter:
+class AsyncHTTPEmitter(AsyncEmitter):
     """The same for an event loop; one for a process."""
 
     def __init__(
@@ -202,15 +188,12 @@ class AsyncHTTPEmitter:
 
     async def _emit(self, new: NewEvent) -> AcceptedEvent:
         body, key = _body(new, self._settings.workspace), _key(new.idempotency_key)
-        number = 1
-        while True:
+        for number in range(1, self._settings.tries):
             try:
                 return await self._post(body, key)
             except NotAccepted as err:
-                if number >= self._settings.tries:
-                    raise
                 await asyncio.sleep(_wait(number, err.retry_after))
-            number += 1
+        return await self._post(body, key)
 
     async def _post(self, body: bytes, key: str) -> AcceptedEvent:
         headers = self._settings.headers_for(key)
@@ -222,17 +205,6 @@ class AsyncHTTPEmitter:
 
     async def aclose(self) -> None:
         await self._http.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
 
 def _settings(

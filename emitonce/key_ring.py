@@ -46,28 +46,24 @@ class KeyRing:
                 raise ValueError(f"key {key_id!r} has {len(key)} bytes, needs {KEY_BYTES}")
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self.check_values = {key_id: check_value(key) for key_id, key in keys.items()}
-        self._current = next(iter(keys), None) if encrypts else None
-
-    @property
-    def current(self) -> str | None:
-        """The id of the key that encrypts; None for a ring that only decrypts."""
-        return self._current
+        # The id of the key that encrypts; None for a ring that only decrypts.
+        self.current = next(iter(keys), None) if encrypts else None
 
     def use(self, key_id: str) -> None:
         """Encrypt with this key from now on. Raises `UnknownKey`."""
         if key_id not in self._ciphers:
             raise UnknownKey(key_id)
-        self._current = key_id
+        self.current = key_id
 
     def encrypt(self, plain: bytes, bound_to: bytes | None) -> tuple[str, bytes]:
         """Return the current key's id, and nonce, cipher text and tag as one.
 
         `bound_to` names the place where it belongs: with another it can't be decrypted.
         """
-        if self._current is None:
+        if self.current is None:
             raise UnknownKey("")
         nonce = os.urandom(NONCE_BYTES)
-        return self._current, nonce + self._ciphers[self._current].encrypt(nonce, plain, bound_to)
+        return self.current, nonce + self._ciphers[self.current].encrypt(nonce, plain, bound_to)
 
     def decrypt(self, key_id: str, data: bytes, bound_to: bytes | None) -> bytes:
         """Raises `UnknownKey`, or `NotAuthentic`, which doesn't say what was wrong."""

@@ -28,7 +28,10 @@ class _Halt:
 
 
 def emit_each(
-    emit: Callable[[NewEvent], AcceptedEvent], events: Iterable[NewEvent]
+    emit: Callable[[NewEvent], AcceptedEvent],
+    events: Iterable[NewEvent],
+    *,
+    at_once: int = AT_ONCE,
 ) -> list[Result]:
     """In threads. What `emit` raises beside `EmitError` is raised here, too."""
     halt = _Halt()
@@ -41,7 +44,7 @@ def emit_each(
         except EmitError as err:
             return halt.noting(err)
 
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="emitonce") as threads:
+    with ThreadPoolExecutor(at_once, thread_name_prefix="emitonce") as threads:
         return list(threads.map(one, events))
 
 

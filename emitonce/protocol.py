@@ -62,14 +62,16 @@ class BlockingEmitter(Protocol):
     def close(self) -> None:
         """Close what is open."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
 
 class AsyncEmitter(Protocol):
@@ -94,14 +96,16 @@ class AsyncEmitter(Protocol):
     async def aclose(self) -> None:
         """Close what is open."""
 
-    async def __aenter__(self) -> Self: ...
+    async def __aenter__(self) -> Self:
+        return self
 
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        await self.aclose()
 
 
 def workspace_may_be_first(emit: Emit) -> Emit:

@@ -15,22 +15,21 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import CancelledError
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from emitonce.accepted import AcceptedEvent
 from emitonce.emitter import Emitter
 from emitonce.errors import EmitError, NotAccepted
 from emitonce.event import NewEvent
 from emitonce.many import emit_each_async
-from emitonce.protocol import workspace_may_be_first
+from emitonce.protocol import BlockingEmitter, workspace_may_be_first
 
 T = TypeVar("T")
 
 TIMEOUT_SECONDS = 10.0
 
 
-class SyncEmitter:
+class SyncEmitter(BlockingEmitter):
     """Blocking; one for a process. Threads may share it, and processes forked from it connect
     anew: a connection to Temporal can't be used by two."""
 
@@ -74,17 +73,6 @@ class SyncEmitter:
             line, self._line = self._line, None
         if line is not None and line.process == os.getpid():
             line.close(self._timeout)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _run(self, work: Callable[[_Line], Coroutine[Any, Any, T]]) -> T:
         with self._lock:

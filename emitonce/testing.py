@@ -17,13 +17,13 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from emitonce.accepted import AcceptedEvent
-from emitonce.errors import EmitError, IdempotencyConflict, InvalidSetup, NotAccepted
+from emitonce.errors import EmitError, IdempotencyConflict
 from emitonce.event import NewEvent, check_idempotency_key, checked_fields, encode, own_workspace
-from emitonce.protocol import workspace_may_be_first
+from emitonce.many import emit_each
+from emitonce.protocol import AsyncEmitter, BlockingEmitter, workspace_may_be_first
 
 WORKSPACE = "00000000-0000-4000-8000-000000000000"
 
@@ -73,18 +73,6 @@ class _Fake:
             raise error
         return AcceptedEvent(event.id, event.event, event.workspace, event.created_at)
 
-    def _accept_each(self, events: Iterable[NewEvent]) -> list[AcceptedEvent | EmitError]:
-        results: list[AcceptedEvent | EmitError] = []
-        for event in events:
-            if results and isinstance(results[-1], NotAccepted | InvalidSetup):
-                results.append(results[-1])
-                continue
-            try:
-                results.append(self._accept(event))
-            except EmitError as err:
-                results.append(err)
-        return results
-
     def _next_error(self) -> EmitError | None:
         error = self._error
         if error is not None and self._times is not None:
@@ -122,7 +110,7 @@ class _Fake:
         return event
 
 
-class FakeEmitter(_Fake):
+class FakeEmitter(_Fake, BlockingEmitter):
     """Stands in for `HTTPEmitter` and `SyncEmitter`. `events` are those stored, in their order."""
 
     @workspace_may_be_first
@@ -144,24 +132,13 @@ class FakeEmitter(_Fake):
 
     def emit_many(self, events: Iterable[NewEvent]) -> list[AcceptedEvent | EmitError]:
         """See `BlockingEmitter.emit_many`."""
-        return self._accept_each(events)
+        return emit_each(self._accept, events, at_once=1)
 
     def close(self) -> None:
         """Nothing is open."""
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class AsyncFakeEmitter(_Fake):
+class AsyncFakeEmitter(_Fake, AsyncEmitter):
     """Stands in for `AsyncHTTPEmitter` and `Emitter`. `events` are those stored, in their order."""
 
     @workspace_may_be_first
@@ -183,18 +160,7 @@ class AsyncFakeEmitter(_Fake):
 
     async def emit_many(self, events: Iterable[NewEvent]) -> list[AcceptedEvent | EmitError]:
         """See `BlockingEmitter.emit_many`."""
-        return self._accept_each(events)
+        return emit_each(self._accept, events, at_once=1)
 
     async def aclose(self) -> None:
         """Nothing is open."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
