@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from starter.api.examples import EXAMPLES
 from starter.api.schemas import events, management, redeliveries
 
 # Bodies that are read by `starter.api.bodies` and so are unknown to FastAPI.
@@ -37,6 +38,9 @@ Meshes' clients work against this API by changing their base URL. An event is ac
 Temporal has stored its start. Every answer has an `X-Request-Id`; every error has the form of
 `ErrorBody`. An id that names nothing, or nothing of yours, is answered with 404.
 """
+
+# By operation: `request`, and `answers` by status.
+EXAMPLES = Path(__file__).with_name("examples.json")
 
 JsonObject = dict[str, Any]
 
@@ -71,27 +75,27 @@ def _completed(document: JsonObject) -> JsonObject:
     schemas.update(inputs["$defs"])
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
+    examples = json.loads(EXAMPLES.read_text())
     for path in document["paths"].values():
         for operation in path.values():
-            _complete(operation)
+            _complete(operation, examples[operation["operationId"]])
     _drop_null_defaults(document)
     document["servers"] = [{"url": "/"}]
     return document
 
 
-def _complete(operation: JsonObject) -> None:
-    """Without FastAPI's own 422, which is a 400 here, and with its example."""
+def _complete(operation: JsonObject, examples: JsonObject) -> None:
+    """Remove FastAPI's own 422, which is a 400 here, and add the examples."""
     responses = operation["responses"]
     invalid = responses.get("422")
     if invalid is not None and "HTTPValidationError" in str(invalid):
         del responses["422"]
     for parameter in operation.get("parameters", []):
         parameter["schema"] = _without_null(parameter["schema"])
-    example = EXAMPLES[operation["operationId"]]
-    if example.request is not None:
-        operation["requestBody"]["content"]["application/json"]["example"] = example.request
-    for status, answer in example.answers.items():
-        responses[str(status)]["content"]["application/json"]["example"] = answer
+    if "request" in examples:
+        operation["requestBody"]["content"]["application/json"]["example"] = examples["request"]
+    for status, answer in examples["answers"].items():
+        responses[status]["content"]["application/json"]["example"] = answer
 
 
 def _without_null(schema: JsonObject) -> JsonObject:

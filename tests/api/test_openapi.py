@@ -59,6 +59,31 @@ async def test_every_operation_has_a_valid_example(api: Api):
                 assert not operation["requestBody"]["required"], (method, path)
 
 
+async def test_examples_of_what_is_fixed_are_what_is_answered(api: Api):
+    _, found = await operations(api)
+
+    def example(name: str) -> dict[str, Any]:
+        [operation] = (one for _, _, one in found if one["operationId"] == name)
+        content = operation["responses"]["200"]["content"]["application/json"]
+        shown: dict[str, Any] = content["example"]
+        return shown
+
+    [integration] = example("list_integrations")["records"]
+    assert integration in (await api.get("/integrations")).json()["records"]
+    policy = (await api.get("/retry-policy")).json()
+    shown = example("get_retry_policy")
+    assert shown == policy | {
+        "waits_seconds": policy["waits_seconds"][: len(shown["waits_seconds"])]
+    }
+    connection = (await api.stack.connection()).id
+    fields = (await api.get(f"/connections/{connection}/fields")).json()
+    mapping = (await api.get(f"/connections/{connection}/mappings/default")).json()["mapping"]
+    assert example("get_connection_fields")["fields"] == fields["fields"]
+    for name in ("catalog_version", "integration_type"):
+        assert example("get_connection_fields")[name] == fields[name]
+        assert example("get_default_mapping")["mapping"][name] == mapping[name]
+
+
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
 async def test_a_stranger_who_asks_first_makes_nobody_wait(
     api: Api, monkeypatch: pytest.MonkeyPatch, path: str
