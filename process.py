@@ -82,8 +82,7 @@ async def migrate_database(dsn: str) -> list[str]:
 @asynccontextmanager
 async def open_clients(settings: Settings) -> AsyncIterator[Mapping[str, DestinationClient]]:
     """Open the clients of all destinations, by type. They share their HTTP connections."""
-    allowed = settings.private_hosts()
-    async with Http(settings.max_activities, private_hosts=allowed) as http:
+    async with Http(settings.max_activities, private_hosts=settings.allowed_private_hosts) as http:
         yield make_clients(http, settings.urls_by_type(), agent=f"emitonce/{__version__}")
 
 

@@ -9,14 +9,16 @@ import ipaddress
 import json
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
@@ -34,9 +36,25 @@ from emitonce.version import __version__
 FEWEST_DISTINCT_BYTES = 16
 TOKEN_CHARACTERS = 32
 
+# Each with its port.
+PrivateHosts = frozenset[tuple[str, int]]
+T = TypeVar("T")
+
 
 class SettingsError(Exception):
     """A setting is missing or contradicts another; the message names it and the remedy."""
+
+
+def _hosts(text: str) -> PrivateHosts:
+    return frozenset(_host_and_port(item.strip()) for item in text.split(",") if item.strip())
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    """Raises `ValueError`."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
+        raise ValueError(f"{text!r} is not a host and a port, such as 10.0.0.5:8080")
+    return host.strip("[]").lower(), int(port)
 
 
 class Settings(BaseSettings):
@@ -72,7 +90,9 @@ class Settings(BaseSettings):
     customerio_url_eu: str | None = None
     """Base URLs that end in `/v1`; older names for two of `base_urls`."""
 
-    allowed_private_hosts: str | None = None
+    allowed_private_hosts: Annotated[PrivateHosts, NoDecode, BeforeValidator(_hosts)] = Field(
+        default=frozenset(), validate_default=False
+    )
     """`host:port`, several separated by commas, such as `receiver.internal:8080`, to which webhooks
     may be sent although they are not on the internet, and without TLS. Every tenant can make the
     workers send requests there."""
@@ -218,14 +238,6 @@ class Settings(BaseSettings):
             )
         return f"{parts.scheme}://{parts.netloc}".lower()
 
-    @field_validator("allowed_private_hosts")
-    @classmethod
-    def _hosts(cls, value: str | None) -> str | None:
-        for item in (value or "").split(","):
-            if item.strip():
-                _host_and_port(item)
-        return value
-
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str | None) -> str | None:
@@ -297,11 +309,6 @@ class Settings(BaseSettings):
                 found.setdefault(type, {})[region] = url
         return found
 
-    def private_hosts(self) -> frozenset[tuple[str, int]]:
-        """What `allowed_private_hosts` names."""
-        items = (self.allowed_private_hosts or "").split(",")
-        return frozenset(_host_and_port(item) for item in items if item.strip())
-
     def forbid_in_production(self, what: str, remedy: str) -> None:
         """Raises `SettingsError` in production, where nothing is embedded or generated."""
         if self.env == "production":
@@ -310,14 +317,6 @@ class Settings(BaseSettings):
 
 def _revealed(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    """Raises `ValueError`."""
-    host, _, port = text.strip().rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise ValueError(f"{text.strip()!r} is not a host and a port, such as 10.0.0.5:8080")
-    return host.strip("[]").lower(), int(port)
 
 
 def _named(fault: Any) -> str:
@@ -383,13 +382,11 @@ class LocalKeys:
         if credential_keys and instance_secret:
             made = replace(
                 made,
-                credential_keys=_parse_keys("EMITONCE_CREDENTIAL_KEYS", credential_keys),
-                instance_secret=_decode(
-                    "EMITONCE_INSTANCE_SECRET", instance_secret.get_secret_value()
-                ),
+                credential_keys=_read(parse_keys, "EMITONCE_CREDENTIAL_KEYS", credential_keys),
+                instance_secret=_read(decode_secret, "EMITONCE_INSTANCE_SECRET", instance_secret),
             )
         if given.payload_keys:
-            payload_keys = _parse_keys("EMITONCE_PAYLOAD_KEYS", given.payload_keys)
+            payload_keys = _read(parse_keys, "EMITONCE_PAYLOAD_KEYS", given.payload_keys)
             made = replace(made, payload_keys=payload_keys)
         return made
 
@@ -468,10 +465,10 @@ def _development_secrets(path: Path) -> Secrets:
         stored = json.loads(path.read_text())
         return Secrets(
             credential_keys=parse_keys("credential_keys", stored["credential_keys"]),
-            instance_secret=_decode("instance_secret", stored["instance_secret"]),
+            instance_secret=decode_secret("instance_secret", stored["instance_secret"]),
             payload_keys=parse_keys("payload_keys", stored["payload_keys"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, SettingsError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise SettingsError(
             f"{path} is damaged: restore it, or delete it together with the databases beside it, "
             "whose credentials it encrypts"
@@ -482,15 +479,8 @@ def _random_key() -> str:
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
-def _parse_keys(setting: str, value: SecretStr) -> dict[str, bytes]:
+def _read(read: Callable[[str, str], T], setting: str, value: SecretStr) -> T:
     try:
-        return parse_keys(setting, value.get_secret_value())
-    except ValueError as err:
-        raise SettingsError(str(err)) from None
-
-
-def _decode(name: str, value: str) -> bytes:
-    try:
-        return decode_secret(name, value)
+        return read(setting, value.get_secret_value())
     except ValueError as err:
         raise SettingsError(str(err)) from None

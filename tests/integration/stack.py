@@ -181,7 +181,7 @@ async def open_stack(
     catalog = await Catalog.open(database, cipher, hashed, registry, max_connections=5)
     sim = await Simulator.start()
     settings = Settings(task_queue=f"deliveries-{uuid.uuid4()}", workflow_sandbox=True, **overrides)
-    http = Http(private_hosts=settings.private_hosts())
+    http = Http(private_hosts=settings.allowed_private_hosts)
     organisation = (await catalog.organisations.default()).id
     stack = Stack(
         client=client,

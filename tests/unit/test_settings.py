@@ -229,12 +229,12 @@ def test_a_base_url_that_nobody_would_use_is_refused(
 
 def test_private_hosts_are_hosts_and_ports() -> None:
     given = "receiver.internal:8080, 10.0.0.5:443,[::1]:9000,"
-    assert Settings(allowed_private_hosts=given).private_hosts() == {
+    assert Settings(allowed_private_hosts=given).allowed_private_hosts == {
         ("receiver.internal", 8080),
         ("10.0.0.5", 443),
         ("::1", 9000),
     }
-    assert Settings().private_hosts() == frozenset()
+    assert Settings().allowed_private_hosts == frozenset()
 
 
 @pytest.mark.parametrize("given", ["receiver.internal", ":80", "a:0", "a:65536", "a:b", "a:1,b"])
