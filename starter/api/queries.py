@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Path, Query
 from pydantic import BeforeValidator
 
 from catalog.paging import DEFAULT_LIMIT as DEFAULT_LIMIT
-from catalog.paging import LARGEST_LIMIT
+from catalog.paging import LARGEST_LIMIT, Page
 from starter.json_objects import JsonObject
+
+T = TypeVar("T")
 
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
@@ -30,6 +33,11 @@ Cursor = Annotated[
     Query(max_length=500, description="`next_cursor` of the page before; absent: the first page."),
 ]
 PathId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
+
+
+def page_of(found: Page[T], limit: int, record_object: Callable[[T], JsonObject]) -> JsonObject:
+    """A page of the catalog's."""
+    return page_object([record_object(one) for one in found.records], limit, found.next_cursor)
 
 
 def page_object(

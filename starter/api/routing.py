@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Security
 from fastapi.routing import APIRoute
@@ -70,21 +70,18 @@ def ingestion_router(tag: str) -> APIRouter:
 
 
 def authentication(request: Request) -> Authentication:
-    found: Authentication = request.app.state.authentication
-    return found
+    return cast(Authentication, request.app.state.authentication)
 
 
 def caller_of(request: Request) -> Caller:
-    found: Caller = request.state.caller
-    return found
+    return cast(Caller, request.state.caller)
 
 
 # What the functions of routes ask for by the types of their parameters.
 
 
 async def _dependencies(request: Request) -> Dependencies:
-    found: Dependencies = request.app.state.parts
-    return found
+    return cast(Dependencies, request.app.state.parts)
 
 
 async def _organisation(request: Request) -> str:

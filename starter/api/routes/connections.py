@@ -9,7 +9,6 @@ from fastapi import Request
 from starlette.responses import JSONResponse
 
 from catalog.connections import Connection as Stored
-from catalog.paging import Page as Found
 from delivery.text import kind
 from destinations.registry import BY_TYPE
 from starter.api.bodies import read_model
@@ -18,7 +17,7 @@ from starter.api.connection_changes import tell_held
 from starter.api.dependencies import Dependencies
 from starter.api.describing import body_of, errors
 from starter.api.errors import bad_request
-from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
+from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_of
 from starter.api.routing import (
     ApiDependencies,
     Organisation,
@@ -55,7 +54,7 @@ async def list_connections(
     cursor: Cursor = None,
 ) -> Any:
     found = await parts.catalog.connections.list(organisation, limit=limit, cursor=cursor)
-    return _page(found, limit)
+    return page_of(found, limit, connection_object)
 
 
 @router.get(
@@ -75,7 +74,7 @@ async def list_workspace_connections(
     found = await parts.catalog.connections.list(
         organisation, workspace=own, limit=limit, cursor=cursor
     )
-    return _page(found, limit)
+    return page_of(found, limit, connection_object)
 
 
 @router.post(
@@ -241,7 +240,3 @@ def _warnings(told: bool, will: str) -> dict[str, Any]:
             f"connection {will} within an hour of its return"
         ]
     }
-
-
-def _page(found: Found[Stored], limit: int) -> dict[str, Any]:
-    return page_object([connection_object(one) for one in found.records], limit, found.next_cursor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import Header, Request
 from starlette.exceptions import HTTPException
@@ -111,5 +111,4 @@ def _caller(request: Request, hops: int) -> Caller:
 
 
 def accepting(request: Request) -> Accepting:
-    found: Accepting = request.app.state.accepting
-    return found
+    return cast(Accepting, request.app.state.accepting)

@@ -7,12 +7,10 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 from starlette.responses import JSONResponse
 
-from catalog.paging import Page as Found
 from catalog.rule_change import RuleChange
-from catalog.rules import Rule as Stored
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
-from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
+from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_of
 from starter.api.routing import (
     ApiDependencies,
     Organisation,
@@ -61,7 +59,7 @@ async def list_rules(
         limit=limit,
         cursor=cursor,
     )
-    return _page(found, limit)
+    return page_of(found, limit, rule_object)
 
 
 @router.get(
@@ -90,7 +88,7 @@ async def list_workspace_rules(
         limit=limit,
         cursor=cursor,
     )
-    return _page(found, limit)
+    return page_of(found, limit, rule_object)
 
 
 @router.post(
@@ -158,7 +156,3 @@ async def delete_rule(parts: ApiDependencies, organisation: Organisation, rule_i
     """Events that matched it already are delivered all the same."""
     gone = rule_object(await parts.catalog.rules.delete(organisation, rule_id))
     return {name: gone[name] for name in DeletedRule.model_fields if name in gone}
-
-
-def _page(found: Found[Stored], limit: int) -> dict[str, Any]:
-    return page_object([rule_object(one) for one in found.records], limit, found.next_cursor)

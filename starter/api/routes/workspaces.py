@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from catalog.event_types import CatalogueEntry
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
-from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
+from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_of
 from starter.api.routing import ApiDependencies, Organisation, caller_of, management_router
 from starter.api.schemas.management import (
     CatalogEntry,
@@ -38,7 +38,7 @@ async def list_workspaces(
     cursor: Cursor = None,
 ) -> Any:
     found = await parts.catalog.workspaces.list(organisation, limit=limit, cursor=cursor)
-    return page_object([workspace_object(one) for one in found.records], limit, found.next_cursor)
+    return page_of(found, limit, workspace_object)
 
 
 @router.post(
