@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client, WorkflowExecution
-from temporalio.service import RPCError, RPCStatusCode
 
 from delivery.search_attributes import WORKSPACE
+from engine.missing import ignore_missing
 from eventlog.fetch import read_run_log
 from eventlog.log import EventLog
 from eventlog.query import ROUNDING
@@ -118,13 +118,10 @@ async def _runs(
 
 
 async def _read(client: Client, run: WorkflowExecution) -> Exported:
-    try:
+    log = None
+    with ignore_missing():
         described = await client.get_workflow_handle(run.id, run_id=run.run_id).describe()
         log = await read_run_log(client, described)
-    except RPCError as err:
-        if err.status is not RPCStatusCode.NOT_FOUND:
-            raise
-        return Exported(_mark(run), run.id, None)
     return Exported(_mark(run), run.id, log)
 
 

@@ -10,9 +10,9 @@ from pydantic import JsonValue
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowExecutionDescription
-from temporalio.service import RPCError, RPCStatusCode
 
 from engine.decoding import decode_in_place
+from engine.missing import ignore_missing
 from eventlog.log import EventLog, delivery_log, payload_of
 
 # A larger history is read in a thread, so that the event loop isn't blocked.
@@ -45,11 +45,8 @@ async def describe_event(client: Client, event_id: str) -> WorkflowExecutionDesc
         EventNotFound: no run of the event is known.
     """
     for id in dict.fromkeys((event_id, event_id.lower())):
-        try:
+        with ignore_missing(malformed_ids=True):
             return await client.get_workflow_handle(id).describe()
-        except RPCError as err:
-            if err.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
-                raise
     raise EventNotFound(f"event {event_id} is not known here: wrong id, or past its retention")
 
 
@@ -62,14 +59,11 @@ async def read_payload(client: Client, event_id: str) -> dict[str, JsonValue] | 
         CannotDecode: this process lacks a key with which the run was written.
     """
     found = client.get_workflow_handle(event_id).fetch_history_events(page_size=1)
-    try:
+    with ignore_missing():
         started = await anext(found)
-    except RPCError as err:
-        if err.status is not RPCStatusCode.NOT_FOUND:
-            raise
-        raise EventNotFound(f"event {event_id} is not known here: past its retention") from None
-    await decode_in_place(client, event_id, started)
-    return await while_others_run([started], lambda: payload_of(event_id, started))
+        await decode_in_place(client, event_id, started)
+        return await while_others_run([started], lambda: payload_of(event_id, started))
+    raise EventNotFound(f"event {event_id} is not known here: past its retention")
 
 
 async def read_run_log(client: Client, described: WorkflowExecutionDescription) -> EventLog:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -148,7 +149,7 @@ def _read_event(
         if request.name == CANCEL_DELIVERY and (cancel := read(CancelDelivery, request.args)):
             facts.kept.update(cancel.attempts)
             facts.canceled_rules.add(cancel.rule)
-    else:
+    elif kind in _CLOSED:
         _read_close(event, facts, at)
 
 
@@ -169,28 +170,33 @@ def _created_by(started: HistoryEvent) -> str | None:
     return said if isinstance(said, str) else None
 
 
+# How a run is closed by an event of its history, and the error that this means.
+_CLOSED: dict[int, tuple[str, str | None]] = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: ("completed", None),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: ("failed", None),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: ("canceled", None),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: (
+        "terminated",
+        "terminated by an operator",
+    ),
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: (
+        "timed_out",
+        "the run's own timeout, set by whoever started it, ran out",
+    ),
+}
+
+
 def _read_close(event: HistoryEvent, facts: RunFacts, at: datetime) -> None:
-    kind = event.event_type
-    if kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
-        facts.closed = "completed"
+    facts.closed, facts.error = _CLOSED[event.event_type]
+    facts.closed_at = at
+    if facts.closed == "completed":
         done = event.workflow_execution_completed_event_attributes
         facts.result = read(EventResult, done.result)
-    elif kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
-        facts.closed = "failed"
+    elif facts.closed == "failed":
         failure = event.workflow_execution_failed_event_attributes.failure
         facts.error = failure.message
         facts.error_type = failure.application_failure_info.type or None
         facts.result = read(EventResult, failure.application_failure_info.details)
-    elif kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
-        facts.closed = "canceled"
-    elif kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
-        facts.closed = "terminated"
-        facts.error = "terminated by an operator"
-    elif kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
-        facts.closed = "timed_out"
-        facts.error = "the run's own timeout, set by whoever started it, ran out"
-    if facts.closed and facts.closed_at is None:
-        facts.closed_at = at
 
 
 def _read_pending(info: PendingActivityInfo, step: StepFacts) -> None:
@@ -232,20 +238,15 @@ def first(payloads: Payloads) -> Any:
 
 def read(model: type[Model], payloads: Payloads) -> Model | None:
     """Read the first payload as `model`; None when it is absent or something else."""
-    for payload in payloads.payloads:
-        if payload.metadata.get("encoding") != b"json/plain":
-            return None
-        try:
-            return model.model_validate_json(payload.data)
-        except ValidationError:
-            return None
+    for payload in payloads.payloads[:1]:
+        if payload.metadata.get("encoding") == b"json/plain":
+            with suppress(ValidationError):
+                return model.model_validate_json(payload.data)
     return None
 
 
 def _json(payload: Payload) -> Any:
-    if payload.metadata.get("encoding") != b"json/plain":
-        return None
-    try:
-        return json.loads(payload.data)
-    except (ValueError, RecursionError):
-        return None
+    if payload.metadata.get("encoding") == b"json/plain":
+        with suppress(ValueError, RecursionError):
+            return json.loads(payload.data)
+    return None

@@ -233,10 +233,8 @@ def _built(event: Event, rule: MatchedRule) -> tuple[tuple[str, ...], str | None
 
 
 def _ended_as(facts: RunFacts, rule: str) -> DeliveryResult | None:
-    for delivery in facts.result.deliveries if facts.result else ():
-        if delivery.rule == rule:
-            return delivery
-    return None
+    deliveries = facts.result.deliveries if facts.result else ()
+    return next((delivery for delivery in deliveries if delivery.rule == rule), None)
 
 
 def _unless_closed(facts: RunFacts, status: Status) -> Status:

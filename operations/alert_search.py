@@ -34,7 +34,7 @@ from eventlog.log import EventLog
 from operations.held_runs import held_for
 
 LISTED_WITHIN = timedelta(minutes=1)
-TOLD_ONE_BY_ONE = 10
+REPORTED_ONE_BY_ONE = 10
 MOST_LISTED = 1_000  # further ones are only counted
 
 _NOT_A_TEST = f"({STATE.name} IS NULL OR {STATE.name} != '{TEST}')"
@@ -73,42 +73,24 @@ class AlertSearch:
         self._criteria = criteria
 
     async def find_alerts(self, known: WatchState) -> AlertsFound:
-        search = _Search(self._client, self._connections, self._criteria, datetime.now(UTC))
-        inactive, told = await search.inactive(known)
-        failures, failed = await search.failed(known)
-        backlog, old = await search.backlog(known)
+        now = datetime.now(UTC)
+        inactive, changed = await self._find_inactive(known, now)
+        seen, recent, failed = await self._find_failed(known, now)
+        backlog, old = await self._find_backlog(known, now)
         return AlertsFound(
             known=WatchState(
-                failed_until=search.now,
-                seen=failures.seen,
-                recent=failures.recent,
+                failed_until=now,
+                seen=seen,
+                recent=recent,
                 inactive=inactive,
                 backlog=backlog,
             ),
-            alerts=tuple([await search.named(alert) for alert in (*told, *failed, *old)]),
+            alerts=tuple([await self._named(alert) for alert in (*changed, *failed, *old)]),
             look_again=self._criteria.every_seconds,
         )
 
-
-@dataclass(frozen=True)
-class _Failures:
-    """The failures that the next search will find again: those listed, and their number."""
-
-    seen: tuple[str, ...]
-    recent: int
-
-
-class _Search:
-    def __init__(
-        self, client: Client, connections: ConnectionLookup, criteria: AlertCriteria, now: datetime
-    ) -> None:
-        self.now = now
-        self._client = client
-        self._connections = connections
-        self._criteria = criteria
-
-    async def inactive(
-        self, known: WatchState
+    async def _find_inactive(
+        self, known: WatchState, now: datetime
     ) -> tuple[tuple[InactiveConnection, ...], list[Alert]]:
         found = {connection.id: connection for connection in await self._connections.inactive()}
         before = {connection.id: connection for connection in known.inactive}
@@ -116,9 +98,9 @@ class _Search:
         alerts = [await self._went_inactive(connection) for connection in new]
         gone = [connection for connection in before.values() if connection.id not in found]
         active = [c for c in gone if await self._connections.status(c.id) == "active"]
-        alerts += [_recovered(connection, self.now) for connection in active]
-        now = before | {connection.id: _inactive(connection) for connection in new}
-        return tuple(now[id] for id in found), alerts
+        alerts += [_recovered(connection, now) for connection in active]
+        remembered = before | {connection.id: _inactive(connection) for connection in new}
+        return tuple(remembered[id] for id in found), alerts
 
     async def _went_inactive(self, connection: Connection) -> Alert:
         """Make the alert from the answer that caused it, or else from an event that is held."""
@@ -144,33 +126,36 @@ class _Search:
             url=self._url(event_id) if event_id else None,
         )
 
-    async def failed(self, known: WatchState) -> tuple[_Failures, list[Alert]]:
+    async def _find_failed(
+        self, known: WatchState, now: datetime
+    ) -> tuple[tuple[str, ...], int, list[Alert]]:
+        """Return the failures that the next search will find again, their number, and alerts."""
         since = known.failed_until - LISTED_WITHIN
         runs = await self._list(self._failed_since(since), at_most=MOST_LISTED)
         new = [run for run in runs if run.run_id not in known.seen]
         if len(runs) < MOST_LISTED:
-            recent, count = len(_closed_since(self.now - LISTED_WITHIN, runs)), len(new)
+            recent, count = len(_closed_since(now - LISTED_WITHIN, runs)), len(new)
         else:
             # Count the recent ones first: what lists add in between is reported twice, not never.
-            recent = await self._count(self._failed_since(self.now - LISTED_WITHIN))
+            recent = await self._count(self._failed_since(now - LISTED_WITHIN))
             reported = len(known.seen) if known.recent is None else known.recent
             count = max(await self._count(self._failed_since(since)) - reported, len(new))
-        alerts = [await self._failed_event(run) for run in new[:TOLD_ONE_BY_ONE]]
-        if more := new[TOLD_ONE_BY_ONE:]:
-            alerts.append(_failed_too(more, count - TOLD_ONE_BY_ONE, self.now))
-        close = _closed_since(self.now - 2 * LISTED_WITHIN, runs)
-        return _Failures(seen=tuple(run.run_id for run in close), recent=recent), alerts
+        alerts = [await self._failed_event(run, now) for run in new[:REPORTED_ONE_BY_ONE]]
+        if more := new[REPORTED_ONE_BY_ONE:]:
+            alerts.append(_failed_too(more, count - REPORTED_ONE_BY_ONE, now))
+        close = _closed_since(now - 2 * LISTED_WITHIN, runs)
+        return tuple(run.run_id for run in close), recent, alerts
 
     def _failed_since(self, moment: datetime) -> str:
         return self._mine(f"{_FAILED} AND CloseTime >= '{moment.isoformat()}'")
 
-    async def _failed_event(self, run: WorkflowExecution) -> Alert:
+    async def _failed_event(self, run: WorkflowExecution, now: datetime) -> Alert:
         log = await self._log(run.id)
         delivery = _first(log, lambda d: d.status is Status.FAILED)
         return Alert(
             id=_id(AlertType.DELIVERY_FAILED, run.run_id),
             type=AlertType.DELIVERY_FAILED,
-            occurred_at=run.close_time or self.now,
+            occurred_at=run.close_time or now,
             message="a delivery failed for good; it can be redelivered",
             workspace=run.typed_search_attributes.get(WORKSPACE),
             connection=delivery.connection if delivery else None,
@@ -182,9 +167,9 @@ class _Search:
             url=self._url(run.id),
         )
 
-    async def backlog(self, known: WatchState) -> tuple[bool, list[Alert]]:
+    async def _find_backlog(self, known: WatchState, now: datetime) -> tuple[bool, list[Alert]]:
         minutes = self._criteria.backlog_minutes
-        limit = self.now - timedelta(minutes=minutes)
+        limit = now - timedelta(minutes=minutes)
         query = self._mine(f"{_OPEN} AND StartTime < '{limit.isoformat()}'")
         count = await self._count(query)
         if not count or known.backlog:
@@ -196,9 +181,9 @@ class _Search:
         log = await self._log(oldest.id)
         delivery = _first(log, lambda d: d.status in (Status.RETRYING, Status.PROCESSING))
         alert = Alert(
-            id=_id(AlertType.BACKLOG_OLD, oldest.run_id, self.now.isoformat()),
+            id=_id(AlertType.BACKLOG_OLD, oldest.run_id, now.isoformat()),
             type=AlertType.BACKLOG_OLD,
-            occurred_at=self.now,
+            occurred_at=now,
             message=f"events have been under way for more than {minutes:g} minutes",
             workspace=oldest.typed_search_attributes.get(WORKSPACE),
             connection=delivery.connection if delivery else None,
@@ -211,7 +196,7 @@ class _Search:
         )
         return True, [alert]
 
-    async def named(self, alert: Alert) -> Alert:
+    async def _named(self, alert: Alert) -> Alert:
         """Add names to the ids of an alert, for people."""
         workspace, connection = await self._connections.names(alert.workspace, alert.connection)
         return alert.model_copy(update={"workspace_name": workspace, "connection_name": connection})

@@ -18,11 +18,12 @@ from temporalio.client import (
     WorkflowExecutionStatus,
 )
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from catalog.errors import CatalogError
 from delivery.alert import AlertsFound, CurrentTarget, WatchState
 from emitonce.errors import CannotDecode
+from engine.missing import ignore_missing
 from eventlog.fetch import fetch_run
 from operations.background import in_background
 
@@ -59,7 +60,9 @@ async def _keep(
 async def start_watch(client: Client, task_queue: str) -> None:
     """Start the watch where its last run ended; do nothing if it is running."""
     id = f"watch-{task_queue}"
-    last = await _described(client, id)
+    last = None
+    with ignore_missing():
+        last = await client.get_workflow_handle(id).describe()
     if last is not None and last.status is WorkflowExecutionStatus.RUNNING:
         return
     await client.start_workflow(
@@ -70,15 +73,6 @@ async def start_watch(client: Client, task_queue: str) -> None:
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         static_summary="searches for what an operator should know about",
     )
-
-
-async def _described(client: Client, id: str) -> WorkflowExecutionDescription | None:
-    try:
-        return await client.get_workflow_handle(id).describe()
-    except RPCError as err:
-        if err.status is RPCStatusCode.NOT_FOUND:
-            return None
-        raise
 
 
 async def _known(client: Client, last: WorkflowExecutionDescription | None) -> WatchState:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
 from temporalio.client import Client, WorkflowExecution
-from temporalio.service import RPCError, RPCStatusCode
 
 from delivery.capabilities import UnknownToThisRelease
 from delivery.errors import InvalidEvent, MappingError
@@ -19,6 +19,7 @@ from delivery.text import shown
 from destinations.registry import build_messages, this_release
 from emitonce.errors import CannotDecode
 from engine.decoding import decode_in_place
+from engine.missing import ignore_missing
 from eventlog.history import read_history
 from operations.finding import Finding, fine, warn
 
@@ -78,20 +79,15 @@ def _recent(task_queue: str) -> str:
 
 async def _matched(client: Client, run: WorkflowExecution) -> list[tuple[Event, MatchedRule]]:
     """Read the event with each rule it matched; none if the run was deleted or can't be read."""
-    try:
+    with ignore_missing(), suppress(CannotDecode, InvalidEvent):
         handle = client.get_workflow_handle(run.id, run_id=run.run_id)
         history = (await handle.fetch_history()).events
         await decode_in_place(client, run.id, *history)
         facts = read_history(history, ())
         event = read_event(facts.input, event_id=run.id, started_at=facts.started_at)
-    except RPCError as err:
-        if err.status is not RPCStatusCode.NOT_FOUND:
-            raise
-        return []
-    except (CannotDecode, InvalidEvent):
-        return []
-    first_run = event.model_copy(update={"redelivery": None})
-    return [(first_run, rule) for rule in facts.matched.rules] if facts.matched else []
+        first_run = event.model_copy(update={"redelivery": None})
+        return [(first_run, rule) for rule in facts.matched.rules] if facts.matched else []
+    return []
 
 
 def _compare(event: Event, rule: MatchedRule, newest: int, found: _RuleChanges) -> None:
@@ -117,15 +113,10 @@ def _changes(before: Messages | str, after: Messages | str) -> list[str]:
     """Describe what differs, without values. The context is left out, since it always differs."""
     if isinstance(before, str) or isinstance(after, str):
         return [] if before == after else [after if isinstance(after, str) else "no mapping error"]
-    new = [warning for warning in after.warnings if warning not in before.warnings]
-    return [*_fields(before, after), *new]
-
-
-def _fields(before: Messages, after: Messages) -> list[str]:
-    """Name the fields and traits that would be sent differently."""
     old, new = _flat(before), _flat(after)
     changed = [name for name in old | new if old.get(name) != new.get(name)]
-    return [f"{', '.join(changed)} would differ"] if changed else []
+    fields = [f"{', '.join(changed)} would differ"] if changed else []
+    return fields + [warning for warning in after.warnings if warning not in before.warnings]
 
 
 def _flat(messages: Messages) -> dict[str, JsonValue]:

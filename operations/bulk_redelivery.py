@@ -22,7 +22,7 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from delivery.result import Status
 from delivery.search_attributes import WORKSPACE
@@ -35,6 +35,7 @@ from delivery.selection import (
     Progress,
     Selection,
 )
+from engine.missing import ignore_missing
 from eventlog.listed_event import ListedEvent
 from operations.redelivery_result import RedeliveryResult, read_result, read_statuses
 from operations.selected_runs import count_left_out, count_runs, selected_page, selected_runs
@@ -211,11 +212,8 @@ async def cancel_redelivery(client: Client, id: str) -> RedeliveryStatus:
     """
     status = await read_redelivery(client, id)
     if status.running:
-        try:
+        with ignore_missing():  # it ended just now
             await client.get_workflow_handle(_workflow_id(id)).cancel()
-        except RPCError as err:
-            if err.status is not RPCStatusCode.NOT_FOUND:  # it ended just now
-                raise
     return await read_redelivery(client, id)
 
 
@@ -235,14 +233,11 @@ async def _progress(client: Client, described: WorkflowExecutionDescription) -> 
 
 
 async def _describe(client: Client, id: str) -> WorkflowExecutionDescription:
-    try:
+    with ignore_missing(malformed_ids=True):
         return await client.get_workflow_handle(_workflow_id(id)).describe()
-    except RPCError as err:
-        if err.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
-            raise RedeliveryNotFound(
-                "no such redelivery is known here: never started, or past its retention"
-            ) from None
-        raise
+    raise RedeliveryNotFound(
+        "no such redelivery is known here: never started, or past its retention"
+    )
 
 
 async def _is_known(client: Client, id: str) -> bool:

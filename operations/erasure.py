@@ -10,9 +10,9 @@ from contextlib import suppress
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
 from delivery import search_attributes as names
+from engine.missing import ignore_missing
 from eventlog.fetch import EventNotFound, describe_event
 
 REASON = "erased by an operator"
@@ -20,8 +20,6 @@ REASON = "erased by an operator"
 # The server deletes a run when no work is left for it, which it checks every 30 seconds.
 LONGEST_WAIT = 180.0
 POLL_SECONDS = 0.5
-
-_GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT)
 
 
 class NotErased(RuntimeError):
@@ -105,11 +103,8 @@ async def _end_and_delete(client: Client, event_id: str, run_id: str) -> None:
         handle.terminate(reason=REASON),
         client.workflow_service.delete_workflow_execution(request),
     ):
-        try:
+        with ignore_missing(malformed_ids=True):  # it has already ended, or was deleted
             await asking
-        except RPCError as err:
-            if err.status not in _GONE:  # then it has already ended, or was deleted
-                raise
 
 
 def _plain(text: str) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
 from delivery.resume import HeldPage, HeldSignaled
 from delivery.search_attributes import CONNECTIONS, HELD, STATE
 from delivery.signals import CONNECTION_RESUMED
+from engine.missing import ignore_missing
 from operations.pace import Pace
 from operations.runs_page import list_page
 
@@ -33,13 +33,10 @@ class HeldRuns:
 
     async def _signal(self, id: str, run_id: str, connection: str) -> bool:
         handle = self._client.get_workflow_handle(id, run_id=run_id)
-        try:
+        with ignore_missing():
             await handle.signal(CONNECTION_RESUMED, connection)
-        except RPCError as err:
-            if err.status is RPCStatusCode.NOT_FOUND:  # it ended meanwhile
-                return False
-            raise
-        return True
+            return True
+        return False  # it ended meanwhile
 
 
 async def count_held(client: Client, connection: str) -> int:

@@ -11,10 +11,10 @@ from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
 from delivery.search_attributes import ALL
 from engine.connect import OLDEST_SERVER
+from engine.missing import ignore_missing
 from engine.namespace import RETENTION, namespace_retention
 from operations.build_changes import find_build_changes
 from operations.finding import Finding, bad, fine, warn
@@ -25,11 +25,10 @@ POLLED_WITHIN = timedelta(minutes=5)
 
 async def check_namespace(client: Client, task_queue: str) -> AsyncIterator[Finding]:
     yield await _server(client)
-    try:
+    retention = None
+    with ignore_missing():
         retention = await namespace_retention(client)
-    except RPCError as err:
-        if err.status is not RPCStatusCode.NOT_FOUND:
-            raise
+    if retention is None:
         yield bad(
             "namespace",
             f"{client.namespace} does not exist",

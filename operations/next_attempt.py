@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import PauseActivityRequest, UnpauseActivityRequest
 from temporalio.client import Client, WorkflowExecutionDescription
-from temporalio.service import RPCError, RPCStatusCode
 
 from delivery.signals import BringForward
+from engine.missing import ignore_missing
 
 
 class NextAttempts:
@@ -22,40 +24,24 @@ class NextAttempts:
         Safe to repeat after an interruption at any point. If the attempt has started meanwhile,
         nothing is done; but a step that is paused is resumed, whoever paused it.
         """
-        try:
-            handle = self._client.get_workflow_handle(asked.event_id, run_id=asked.run_id)
+        handle = self._client.get_workflow_handle(asked.event_id, run_id=asked.run_id)
+        service = self._client.workflow_service
+        step: dict[str, Any] = {
+            "namespace": self._client.namespace,
+            "execution": WorkflowExecution(workflow_id=asked.event_id, run_id=asked.run_id),
+            "id": asked.activity_id,
+            "identity": self._client.identity,
+        }
+        with ignore_missing():  # the step or the run has ended
             waiting = pending(await handle.describe(), asked.activity_id)
             if waiting is None:
                 return
             if not waiting.paused:
                 if waiting.attempt != asked.attempt or not is_scheduled(waiting):
                     return
-                await self._pause(asked)
-            await self._resume(asked)
-        except RPCError as err:
-            if err.status is not RPCStatusCode.NOT_FOUND:  # the step or the run has ended
-                raise
-
-    async def _pause(self, asked: BringForward) -> None:
-        await self._client.workflow_service.pause_activity(
-            PauseActivityRequest(
-                namespace=self._client.namespace,
-                execution=_execution(asked),
-                id=asked.activity_id,
-                identity=self._client.identity,
-                reason="its next attempt is brought forward",
-            )
-        )
-
-    async def _resume(self, asked: BringForward) -> None:
-        await self._client.workflow_service.unpause_activity(
-            UnpauseActivityRequest(
-                namespace=self._client.namespace,
-                execution=_execution(asked),
-                id=asked.activity_id,
-                identity=self._client.identity,
-            )
-        )
+                reason = "its next attempt is brought forward"
+                await service.pause_activity(PauseActivityRequest(**step, reason=reason))
+            await service.unpause_activity(UnpauseActivityRequest(**step))
 
 
 def pending(
@@ -71,7 +57,3 @@ def pending(
 def is_scheduled(info: PendingActivityInfo) -> bool:
     """Say whether an activity waits for its time or for a worker."""
     return info.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
-
-
-def _execution(asked: BringForward) -> WorkflowExecution:
-    return WorkflowExecution(workflow_id=asked.event_id, run_id=asked.run_id)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflowservice.v1 import PauseActivityRequest
 from temporalio.client import Client
 
 from delivery.signals import BringForward
@@ -22,14 +24,14 @@ LATER = Fault(status=503, headers={"Retry-After": "600"})
 # A worker that dies between the two calls with which an attempt is brought forward.
 DIES_BETWEEN = """
 import asyncio, os, signal
-from operations.next_attempt import NextAttempts
+from operations import next_attempt
 from settings import Settings
 from worker import run
 
-async def dying(self, asked):
+def dying(**unpausing):
     os.kill(os.getpid(), signal.SIGKILL)
 
-NextAttempts._resume = dying
+next_attempt.UnpauseActivityRequest = dying
 asyncio.run(run(Settings()))
 """
 
@@ -162,13 +164,13 @@ async def test_one_that_was_left_paused_while_in_flight_goes_on(stack: Stack) ->
     handle = await stack.emit()
     await stack.sim.until(lambda: len(stack.calls()) == 1)
     step = await _step(stack, handle.id)
-    asked = BringForward(
-        event_id=handle.id,
-        run_id=(await stack.client.get_workflow_handle(handle.id).describe()).run_id or "",
-        activity_id=f"{rule.id}/identify",
-        attempt=step.attempt,
+    await stack.client.workflow_service.pause_activity(
+        PauseActivityRequest(
+            namespace=stack.client.namespace,
+            execution=WorkflowExecution(workflow_id=handle.id),
+            id=step.activity_id,
+        )
     )
-    await NextAttempts(stack.client)._pause(asked)
     await eventually(lambda: _parked(stack, handle.id))
     await bring_forward(stack.client, handle.id, rule.id, task_queue=stack.task_queue)
     assert (await handle.result())["status"] == "completed"
