@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import (
     Interceptor,
     PollerBehaviorAutoscaling,
@@ -42,12 +43,12 @@ from delivery.alert import AlertTarget, CurrentTarget
 from delivery.capabilities import Capabilities
 from destinations import registry
 from destinations.destination import Client as DestinationClient
-from destinations.webhook.alerts import AlertClient, read_url
+from destinations.http.addresses import read_url
+from destinations.webhook.alerts import AlertClient
 from destinations.webhook.signature import read_secret
 from engine.argument_check import ArgumentCheck
 from engine.observed_worker import ObservedWorker
 from engine.telemetry import Telemetry
-from engine.versioning import deployment_config
 from operations.alert_search import AlertCriteria, AlertSearch
 from operations.alert_watch import kept_watch
 from operations.backlog import measured_backlog
@@ -223,13 +224,25 @@ def make_worker(
 
 
 def _deployment(settings: Settings) -> WorkerDeploymentConfig | None:
+    """Configure Worker Versioning: each event stays on the build that it started on.
+
+    A build gets no work before it is made its deployment's current version (`temporal worker
+    deployment set-current-version`), so this is off unless a deployment is named.
+    """
     if settings.deployment is None:
         return None
     if settings.build_id is None:
         raise SettingsError(
             "EMITONCE_DEPLOYMENT needs EMITONCE_BUILD_ID: the commit or release that runs"
         )
-    return deployment_config(settings.deployment, settings.build_id)
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(
+            deployment_name=settings.deployment, build_id=settings.build_id
+        ),
+        use_worker_versioning=True,
+        # Workflows are pinned, so they need no patches; `WatchDeliveriesOnAnyBuild` names another.
+        default_versioning_behavior=VersioningBehavior.PINNED,
+    )
 
 
 def make_interceptors() -> list[Interceptor]:

@@ -18,11 +18,11 @@ class AlertType(StrEnum):
     CONNECTION_INACTIVE = "connection.inactive"
     CONNECTION_RECOVERED = "connection.recovered"
     DELIVERY_FAILED = "delivery.failed"
+    # Further failures of the same search, counted in one alert instead of one alert each.
     DELIVERIES_FAILED = "deliveries.failed"
-    """Further failures of the same search, counted in one alert instead of one alert each."""
     BACKLOG_OLD = "backlog.old"
+    # Sent by hand, to try out the receiver.
     TEST = "alert.test"
-    """Sent by hand, to try out the receiver."""
 
 
 class LastResponse(FrozenModel):
@@ -122,8 +122,8 @@ class AlertTarget:
     heartbeat_url: SecretStr | None = None
 
 
+# Returns where alerts go now, or None if this process has no target.
 CurrentTarget = Callable[[], Awaitable[AlertTarget | None]]
-"""Returns where alerts go now, or None if this process has no target."""
 
 
 class AlertFailed(Exception):

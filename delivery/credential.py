@@ -33,5 +33,5 @@ class ConnectionCredential(Credential):
     inactive_reason: InactiveReason | None
     version: int
     requests_per_second: int | None = None
+    # When requests may be sent again, by this process's clock; None if they may be now.
     slowed_until: datetime | None = None
-    """When requests may be sent again, by this process's clock; None if they may be now."""

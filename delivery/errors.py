@@ -1,29 +1,26 @@
 """The domain's errors, typed by what follows from them."""
 
 
-class InvalidEvent(Exception):
-    """The event itself can't be read, so nothing is delivered. Names the field and the reason."""
-
+class _FieldError(Exception):
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
+
+
+class InvalidEvent(_FieldError):
+    """The event itself can't be read, so nothing is delivered. Names the field and the reason."""
 
 
 class EventTooLarge(InvalidEvent):
     """The event has more bytes or JSON values than an event may have."""
 
 
-class MappingError(Exception):
+class MappingError(_FieldError):
     """No valid message can be built from this event for this rule. The delivery has failed.
 
     Names the field, its size or kind, the limit and what to do; never a value.
     """
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"{field}: {reason}")
-        self.field = field
-        self.reason = reason
 
 
 class Unavailable(Exception):

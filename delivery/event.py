@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
-from pydantic import AwareDatetime, JsonValue, ValidationError
+from pydantic import AwareDatetime, JsonValue, ValidationError, create_model
 
 from delivery.errors import InvalidEvent
 from delivery.frozen_model import FrozenModel, JsonObject
@@ -55,20 +56,11 @@ class Event(FrozenModel):
     hops: int = 0
 
 
-class _Beside(FrozenModel):
-    """All fields of an input except the payload, not validated yet."""
-
-    workspace: JsonValue = None
-    event: JsonValue = None
-    resource: JsonValue = None
-    resource_id: JsonValue = None
-    timestamp: JsonValue = None
-    only_rules: JsonValue = None
-    test: JsonValue = None
-    identify_only: JsonValue = None
-    redelivery: JsonValue = None
-    source: JsonValue = None
-    hops: JsonValue = None
+# An input's fields except the payload, not validated yet.
+_BESIDE: dict[str, Any] = {
+    name: (JsonValue, None) for name in Event.model_fields if name not in ("id", "payload")
+}
+_Beside = create_model("_Beside", __base__=FrozenModel, **_BESIDE)
 
 
 def read_event(
@@ -147,23 +139,19 @@ def _read_uuid(field: str, value: JsonValue) -> str:
 
 
 def _read_label(field: str, value: JsonValue) -> str:
-    """Read a name that becomes a search attribute, which is stored in clear text."""
-    name = _read_name(field, value)
-    if holds_email(name):
+    """Read a name that becomes a search attribute, which is stored in clear text.
+
+    White space around it is removed, since rules have names without.
+    """
+    text = _read_string(field, value).strip()
+    if not text:
+        raise InvalidEvent(field, "must not be blank")
+    _check_text(field, text, MAX_NAME_BYTES)
+    if holds_email(text):
         raise InvalidEvent(
             field,
             "holds an e-mail address; names are shown in lists, so put personal data into payload",
         )
-    return name
-
-
-def _read_name(field: str, value: JsonValue) -> str:
-    """Read a name and remove white space around it, since rules have names without."""
-    text = _read_string(field, value).strip()
-    if not text:
-        raise InvalidEvent(field, "must not be blank")
-    _check_size(field, text, MAX_NAME_BYTES)
-    _check_control_characters(field, text)
     return text
 
 
@@ -173,8 +161,7 @@ def _read_resource_id(value: JsonValue) -> str | None:
     text = _read_string("resource_id", value)
     if not text.strip():
         raise InvalidEvent("resource_id", "must not be blank; leave it out or send null")
-    _check_size("resource_id", text, MAX_RESOURCE_ID_BYTES)
-    _check_control_characters("resource_id", text)
+    _check_text("resource_id", text, MAX_RESOURCE_ID_BYTES)
     return text
 
 
@@ -184,12 +171,9 @@ def _read_string(field: str, value: JsonValue) -> str:
     return value
 
 
-def _check_size(field: str, text: str, limit: int) -> None:
+def _check_text(field: str, text: str, limit: int) -> None:
     if (size := utf8_size(text)) > limit:
         raise InvalidEvent(field, f"is {size:,} bytes long, limit {limit}; shorten it")
-
-
-def _check_control_characters(field: str, text: str) -> None:
     if CONTROL_CHARACTERS.search(text):
         raise InvalidEvent(field, "holds a control character or line break; remove it")
 

@@ -32,25 +32,14 @@ class LiteralSource(_Part):
     ) = Field(...)
 
 
-class ToString(_Part):
-    type: Literal["to_string"]
+class Convert(_Part):
+    """A transform without options."""
+
+    type: Literal["to_string", "to_number", "to_boolean", "trim", "lower", "upper"]
 
 
-class ToNumber(_Part):
-    type: Literal["to_number"]
-
-
-class ToBoolean(_Part):
-    type: Literal["to_boolean"]
-
-
-class ToDate(_Part):
-    type: Literal["to_date"]
-    timezone: StrictStr | None = None
-
-
-class ToDatetime(_Part):
-    type: Literal["to_datetime"]
+class ToTime(_Part):
+    type: Literal["to_date", "to_datetime"]
     timezone: StrictStr | None = None
 
 
@@ -61,37 +50,13 @@ class Default(_Part):
     ) = Field(...)
 
 
-class Trim(_Part):
-    type: Literal["trim"]
-
-
-class Lower(_Part):
-    type: Literal["lower"]
-
-
-class Upper(_Part):
-    type: Literal["upper"]
-
-
 class Substring(_Part):
     type: Literal["substring"]
     start: Annotated[StrictInt, Field(ge=0)]
     length: Annotated[StrictInt, Field(gt=0)] | None = None
 
 
-Transform = Annotated[
-    ToString
-    | ToNumber
-    | ToBoolean
-    | ToDate
-    | ToDatetime
-    | Default
-    | Trim
-    | Lower
-    | Upper
-    | Substring,
-    Field(discriminator="type"),
-]
+Transform = Annotated[Convert | ToTime | Default | Substring, Field(discriminator="type")]
 
 
 class MappedField(_Part):

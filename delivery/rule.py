@@ -76,7 +76,11 @@ class MatchedRule(FrozenModel):
 
 
 class MatchRequest(FrozenModel):
-    """The input of `match_rules`. With `only_rules`, no other rules are considered."""
+    """The input of `match_rules`. With `only_rules`, no other rules are considered.
+
+    If `exact`, they are used even if they are inactive or event, resource or source don't match:
+    test events and redeliveries name their rules and are not matched again.
+    """
 
     workspace: str
     event: str
@@ -85,10 +89,6 @@ class MatchRequest(FrozenModel):
     only_rules: tuple[str, ...] | None = None
     source: Source | None = None
     exact: bool = False
-    """Use `only_rules` even if they are inactive or event, resource or source don't match.
-
-    Test events and redeliveries name their rules and are not matched again.
-    """
 
 
 class MatchResult(FrozenModel):

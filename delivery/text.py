@@ -10,6 +10,9 @@ import re
 
 SHOWN_CHARACTERS = 60
 
+# NUL as encoded JSON has it; where the backslash is itself escaped, the same letters are just text.
+_ENCODED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
 CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # Anchored at the @, so that searching a long text without an address takes linear time.
 _EMAIL = re.compile(r"[^\s@]@[^\s@]*\.[^\s@]")
@@ -28,6 +31,11 @@ def shown(name: str) -> str:
 def holds_email(text: str) -> bool:
     """Say whether `text` contains what looks like an e-mail address."""
     return "@" in text and _EMAIL.search(text) is not None
+
+
+def encodes_nul(text: str) -> bool:
+    """Say whether the JSON in `text` holds a NUL character."""
+    return "\\u0000" in text and _ENCODED_NUL.search(text) is not None
 
 
 def kind(value: object) -> str:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from importlib.resources import files
@@ -28,19 +29,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
 
-from delivery.mapping_schema import (
-    Default,
-    Lower,
-    Substring,
-    ToBoolean,
-    ToDate,
-    ToDatetime,
-    ToNumber,
-    ToString,
-    Transform,
-    Trim,
-    Upper,
-)
+from delivery.mapping_schema import Default, Substring, ToTime, Transform
 from delivery.message import encode_value
 from delivery.strict_json import MAX_NUMBER_CHARACTERS
 from delivery.text import kind
@@ -49,6 +38,11 @@ from delivery.timestamps import iso_milliseconds, read_iso, to_utc
 _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "y", "on", "1"), True),
     **dict.fromkeys(("false", "no", "n", "off", "0"), False),
+}
+_OF_TEXT: Mapping[str, Callable[[str], str]] = {
+    "trim": str.strip,
+    "lower": str.lower,
+    "upper": str.upper,
 }
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _ZONE_NAME = re.compile(r"UTC|GMT|(?!posix/|right/)[A-Za-z_]+(/[A-Za-z0-9_+-]+)+")
@@ -72,24 +66,18 @@ def apply(transform: Transform, value: JsonValue) -> JsonValue:
         return transform.value if value is None or is_blank(value) else value
     if value is None:
         return None
-    if isinstance(transform, ToString):
-        return to_string(value)
-    if isinstance(transform, Trim):
-        return _text(transform, value).strip()
-    if isinstance(transform, Lower):
-        return _text(transform, value).lower()
-    if isinstance(transform, Upper):
-        return _text(transform, value).upper()
     if isinstance(transform, Substring):
         end = None if transform.length is None else transform.start + transform.length
         return _text(transform, value)[transform.start : end]
+    if transform.type == "to_string":
+        return to_string(value)
+    if transform.type in _OF_TEXT:
+        return _OF_TEXT[transform.type](_text(transform, value))
     if is_blank(value):
         return None
-    if isinstance(transform, ToNumber):
-        return _to_number(value)
-    if isinstance(transform, ToBoolean):
-        return _to_boolean(value)
-    return _to_time(transform, value)
+    if isinstance(transform, ToTime):
+        return _to_time(transform, value)
+    return _to_number(value) if transform.type == "to_number" else _to_boolean(value)
 
 
 def is_blank(value: JsonValue) -> bool:
@@ -167,11 +155,11 @@ def _to_boolean(value: JsonValue) -> bool:
     )
 
 
-def _to_time(transform: ToDate | ToDatetime, value: JsonValue) -> str:
+def _to_time(transform: ToTime, value: JsonValue) -> str:
     local = zone(transform.timezone)
     try:
         moment = to_utc(_read_moment(value, local))
-        if isinstance(transform, ToDatetime):
+        if transform.type == "to_datetime":
             return iso_milliseconds(moment)
         return moment.astimezone(local).date().isoformat()
     except (ValueError, OverflowError):

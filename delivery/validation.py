@@ -8,8 +8,8 @@ from typing import Any
 
 from delivery.text import kind
 
+# One of `ValidationError.errors()`.
 Found = Mapping[str, Any]
-"""One of `ValidationError.errors()`."""
 
 _SENTENCES: dict[str, Callable[[Found], str]] = {
     "missing": lambda _: "is missing; it is required",

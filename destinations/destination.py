@@ -31,10 +31,6 @@ class Option:
     label: str
 
 
-def as_it_is(text: str) -> str:
-    return text
-
-
 @dataclass(frozen=True)
 class Field:
     """One thing to enter: of a connection, or in a rule's metadata.
@@ -52,7 +48,7 @@ class Field:
     placeholder: str | None = None
     default: str | None = None
     options: tuple[Option, ...] = ()
-    read: Callable[[str], str] = as_it_is
+    read: Callable[[str], str] = str
     only_with: tuple[str, tuple[str, ...]] | None = None
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from delivery.capabilities import Capabilities, UnknownToThisRelease
-from delivery.delivery_log import CallLog, DeliveryLog
+from delivery.delivery_log import DeliveryLog
 from delivery.errors import InvalidField
 from delivery.event import Event
 from delivery.message import Messages
@@ -114,9 +114,5 @@ def _complete(delivery: DeliveryLog) -> DeliveryLog:
         changes["integration_type"] = CUSTOMER_IO.type
     for call in delivery.calls:
         if call.build is None:
-            changes[call.call] = _with_build(call)
+            changes[call.call] = call.model_copy(update={"build": build_of(call.request)})
     return delivery.model_copy(update=changes) if changes else delivery
-
-
-def _with_build(call: CallLog) -> CallLog:
-    return call.model_copy(update={"build": build_of(call.request)})

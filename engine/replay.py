@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from temporalio import workflow
@@ -33,16 +32,7 @@ NAMESPACE = "ReplayNamespace"
 
 
 class InputChanged(Exception):
-    """This code gives an activity another input than was recorded. Names places, never values."""
-
-
-@dataclass(frozen=True)
-class _Given:
-    """What the replayed code gave to one activity. `id` is None where the SDK numbers it."""
-
-    type: str
-    id: str | None
-    arguments: Sequence[Any]
+    """This code gives an activity a different input than was recorded. Names places, not values."""
 
 
 async def replay(
@@ -53,9 +43,9 @@ async def replay(
     interceptors: Sequence[Interceptor],
     runner: WorkflowRunner,
 ) -> AsyncIterator[tuple[WorkflowHistory, Exception | None]]:
-    """Replay each history; yield it with what went wrong, None when nothing did.
+    """Replay each history; yield it with its failure, or None.
 
-    What goes wrong is the SDK's `NondeterminismError`, a failing workflow task, or `InputChanged`.
+    A failure is the SDK's `NondeterminismError`, a failing workflow task, or `InputChanged`.
     """
     given = _GivenInputs()
     replayer = Replayer(
@@ -78,9 +68,9 @@ class _GivenInputs(Interceptor):
     """Keeps what the run that is being replayed gives to activities: one run at a time."""
 
     def __init__(self) -> None:
-        self._given: list[_Given] = []
+        self._given: list[StartActivityInput] = []
 
-    def take(self) -> list[_Given]:
+    def take(self) -> list[StartActivityInput]:
         taken, self._given = self._given, []
         return taken
 
@@ -91,7 +81,7 @@ class _GivenInputs(Interceptor):
 
         class Outbound(WorkflowOutboundInterceptor):
             def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:
-                keep(_Given(input.activity, input.activity_id, input.args))
+                keep(input)
                 return super().start_activity(input)
 
         class Inbound(WorkflowInboundInterceptor):
@@ -100,12 +90,12 @@ class _GivenInputs(Interceptor):
 
         return Inbound
 
-    def _keep(self, given: _Given) -> None:
+    def _keep(self, given: StartActivityInput) -> None:
         self._given.append(given)
 
 
 async def _difference(
-    history: WorkflowHistory, given: Sequence[_Given], data_converter: DataConverter
+    history: WorkflowHistory, given: Sequence[StartActivityInput], data_converter: DataConverter
 ) -> InputChanged | None:
     """Compare the activities that were scheduled, in order, with those of the same type and id."""
     left = list(given)
@@ -120,9 +110,9 @@ async def _difference(
         if match is None:  # a history cut off before the task that scheduled it was completed
             continue
         left.remove(match)
-        types = [type(argument) for argument in match.arguments]
+        types = [type(argument) for argument in match.args]
         recorded = await bound.decode(scheduled.input.payloads, types)
-        if place := _first_difference(recorded, match.arguments, bound.payload_converter):
+        if place := _first_difference(recorded, match.args, bound.payload_converter):
             return InputChanged(
                 f"event {event.event_id}: {scheduled.activity_type.name} is given another {place} "
                 "than the run recorded. A recorded run keeps its bytes: undo the change for its "
@@ -131,16 +121,18 @@ async def _difference(
     return None
 
 
-def _is(given: _Given, scheduled: ActivityTaskScheduledEventAttributes) -> bool:
-    return given.type == scheduled.activity_type.name and given.id in (None, scheduled.activity_id)
+def _is(given: StartActivityInput, scheduled: ActivityTaskScheduledEventAttributes) -> bool:
+    """Compare type and id; the id is None where the SDK numbers the activity."""
+    same_type = given.activity == scheduled.activity_type.name
+    return same_type and given.activity_id in (None, scheduled.activity_id)
 
 
 def _first_difference(
     recorded: Sequence[Any], rebuilt: Sequence[Any], converter: PayloadConverter
 ) -> str | None:
-    """The path to what differs first; None when both are the same bytes.
+    """Return the path to the first difference; None if both have the same bytes.
 
-    Both are encoded by today's types, so a field that was added since, with a default, is none.
+    Both are encoded by today's types, so a field with a default that was added since is ignored.
     """
     before, after = converter.to_payloads(recorded), converter.to_payloads(rebuilt)
     for old, new in zip(before, after, strict=True):
@@ -150,7 +142,7 @@ def _first_difference(
 
 
 def _path(before: Any, after: Any) -> str:
-    """Where two JSON values differ first, as `message.body.traits`; empty when they are equal."""
+    """Return where two JSON values first differ, as `message.body.traits`; empty if nowhere."""
     if isinstance(before, dict) and isinstance(after, dict):
         for name in {**before, **after}:
             if name not in before or name not in after:

@@ -6,16 +6,19 @@ versions differ.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import JsonValue
 
+from delivery.attempt import Call
 from delivery.capabilities import UnknownToThisRelease
 from delivery.errors import MappingError
 from delivery.event import Event
 from delivery.mapping import Mapped, map_fields
 from delivery.mapping_schema import MappedField, MappingSchema, PathSource
-from delivery.message import Message, Messages, encode_value
+from delivery.message import Message, Messages
 from delivery.rule import MatchedRule
-from delivery.text import kind, utf8_size
+from delivery.text import kind
 from delivery.timestamps import iso_milliseconds
 from delivery.transforms import is_blank, to_string
 from destinations.customerio.builds import BUILDS, Build
@@ -78,64 +81,51 @@ def _build(event: Event, rule: MatchedRule, number: int) -> Messages:
     metadata = TrackEvent.of(rule)
     mapped = map_fields(rule.mapping or DEFAULT_MAPPING, event.payload)
     identity = resolve_identity(
-        mapped.values, event_id=event.id, rule_id=rule.id, checked=build.checks_identity
+        mapped.values, event_id=event.id, rule_id=rule.id, checked=build.checked
     )
     name = _event_name(event, metadata, mapped)
     check_event_name(name, allow_commands=metadata.allow_commands)
     traits, left_out = collect_traits(
-        event.payload, mapped, identity, metadata, checked=build.checks_identity
+        event.payload, mapped, identity, metadata, checked=build.checked
     )
     if rule.anonymous_only:
         check_anonymous(identity, traits)
     warnings = [*mapped.warnings, *identity.warnings, *left_out]
-    identify = _identify(event, rule, build, identity, traits)
+    identify = _message(event, rule, build, identity, "identify", {"traits": traits})
     excess = len(identify.encode()) - MAX_BODY
     if excess > 0:
         if metadata.on_limit != "drop":
             raise body_fault("identify", excess + MAX_BODY)
-        traits, dropped = without_largest(traits, _sizes(traits), excess, keep=("email",))
+        traits, dropped = without_largest(traits, excess, keep=("email",))
         warnings += dropped
-        identify = _identify(event, rule, build, identity, traits)
-    track = _track(event, rule, build, identity, name)
+        identify = _message(event, rule, build, identity, "identify", {"traits": traits})
+    track = _message(event, rule, build, identity, "track", {"event": name})
     for message in (identify, track):
         if (size := len(message.encode())) > MAX_BODY:
             raise body_fault(message.call, size)
     if identity.user_id is None:
         warnings.append(ANONYMOUS)
-    if build.warns_of_misreadings:
+    if build.checked:
         warnings += misreadings(identity, traits, name)
     return Messages(messages=(identify, track), warnings=_bounded(warnings))
 
 
-def _identify(
+def _message(
     event: Event,
     rule: MatchedRule,
     build: Build,
     identity: Identity,
-    traits: dict[str, JsonValue],
+    call: Call,
+    said: Mapping[str, JsonValue],
 ) -> Message:
     return Message(
-        call="identify",
+        call=call,
         build=build.number,
         body={
             **identity.fields,
-            "traits": traits,
+            **said,
             "timestamp": iso_milliseconds(event.timestamp),
-            "messageId": message_id(event.id, rule.id, "identify", event.timestamp),
-            "context": build.context,
-        },
-    )
-
-
-def _track(event: Event, rule: MatchedRule, build: Build, identity: Identity, name: str) -> Message:
-    return Message(
-        call="track",
-        build=build.number,
-        body={
-            **identity.fields,
-            "event": name,
-            "timestamp": iso_milliseconds(event.timestamp),
-            "messageId": message_id(event.id, rule.id, "track", event.timestamp),
+            "messageId": message_id(event.id, rule.id, call, event.timestamp),
             "context": build.context,
         },
     )
@@ -151,14 +141,6 @@ def _event_name(event: Event, metadata: TrackEvent, mapped: Mapped) -> str:
     if isinstance(override, bool | dict | list):
         raise MappingError("event_name_override", f"is {kind(override)}; it must be a string")
     return to_string(override)
-
-
-def _sizes(traits: dict[str, JsonValue]) -> dict[str, int]:
-    """Bytes that each takes in the body: name, value, colon and comma."""
-    return {
-        name: utf8_size(encode_value(name)) + utf8_size(encode_value(value)) + 2
-        for name, value in traits.items()
-    }
 
 
 def _bounded(warnings: list[str]) -> tuple[str, ...]:

@@ -18,30 +18,27 @@ from pydantic import JsonValue
 class Build:
     """One version of the builder.
 
-    `context` stands in every body. With `checks_identity` white space around identifiers is
-    removed, and an e-mail that is not an address identifies nobody and is no trait. With
-    `warns_of_misreadings` a delivery says what Customer.io will read otherwise than it was meant.
+    `context` is in every body. If `checked`, white space around identifiers is removed, an e-mail
+    that is not an address identifies nobody and is not a trait, and a delivery warns of what
+    Customer.io will read differently than it was meant.
     """
 
     number: int
     context: dict[str, JsonValue]
-    checks_identity: bool
-    warns_of_misreadings: bool
+    checked: bool
 
 
 # The release's version stood in the body; it stays the first one's, whatever release builds it.
 _FIRST = Build(
     number=1,
     context={"library": {"name": "emitonce", "version": "0.1.0"}},
-    checks_identity=False,
-    warns_of_misreadings=False,
+    checked=False,
 )
 
 _SECOND = Build(
     number=2,
     context={"library": {"name": "emitonce"}},
-    checks_identity=True,
-    warns_of_misreadings=True,
+    checked=True,
 )
 
 BUILDS = {build.number: build for build in (_FIRST, _SECOND)}

@@ -18,7 +18,7 @@ from delivery.message import Message
 from delivery.outcome import Outcome, OutcomeCode
 from destinations.customerio.destination import API_KEY, REGION, VENDOR_URLS
 from destinations.destination import Verdict, Verification
-from destinations.http.addresses import names_own_network
+from destinations.http.addresses import names_own_network, read_url
 from destinations.http.errors import NoReply, NotSent
 from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http
 from destinations.http.redaction import strings
@@ -147,11 +147,9 @@ def _identifying(body: Mapping[str, JsonValue]) -> Iterator[str]:
 
 def _base_url(region: str, text: str) -> str:
     try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL:
-        raise ValueError(f"base URL of region {region!r} is not a URL") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError(f"base URL of region {region!r} must start with https:// and name a host")
+        url = read_url(text)
+    except ValueError as err:
+        raise ValueError(f"base URL of region {region!r} {err}") from None
     if url.userinfo or url.query or url.fragment:
         raise ValueError(f"base URL of region {region!r} must have no user, query or fragment")
     return text.rstrip("/")

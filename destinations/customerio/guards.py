@@ -8,13 +8,11 @@ name (Track API reference, "Limits").
 
 from __future__ import annotations
 
-import re
-
 from pydantic import JsonValue
 
 from delivery.errors import MappingError
 from delivery.message import encode_value
-from delivery.text import shown, utf8_size
+from delivery.text import encodes_nul, shown, utf8_size
 
 MAX_BODY = 32_000
 MAX_IDENTIFIER = 150
@@ -22,9 +20,6 @@ MAX_TRAIT_NAME = 150
 MAX_TRAIT_VALUE = 1_000
 MAX_TRAITS = 300
 MAX_EVENT_NAME = 100
-
-# NUL as encoded JSON has it; where the backslash is itself escaped, the same letters are just text.
-_ENCODED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 # An id of this form names a person by Customer.io's own id, and an unknown one drops the call.
 CIO_ID_PREFIX = "cio_"
@@ -92,13 +87,9 @@ def trait_fault(name: str, value: JsonValue) -> str | None:
     text = value if isinstance(value, str) else encode_value(value)
     if (size := utf8_size(text)) > MAX_TRAIT_VALUE:
         return f"is {size:,} bytes long, limit {MAX_TRAIT_VALUE:,}; shorten it or leave it out"
-    if "\0" in name or "\0" in text or (text is not value and _holds_encoded_nul(text)):
+    if "\0" in name or "\0" in text or (text is not value and encodes_nul(text)):
         return "holds a NUL character; remove it"
     return None
-
-
-def _holds_encoded_nul(text: str) -> bool:
-    return "\\u0000" in text and _ENCODED_NUL.search(text) is not None
 
 
 def too_many_traits(count: int) -> str:

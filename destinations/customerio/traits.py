@@ -8,7 +8,8 @@ from pydantic import JsonValue
 
 from delivery.errors import MappingError
 from delivery.mapping import Mapped
-from delivery.text import shown
+from delivery.message import encode_value
+from delivery.text import shown, utf8_size
 from delivery.transforms import is_blank
 from destinations.customerio.guards import MAX_TRAITS, too_many_traits, trait_fault
 from destinations.customerio.identity import NOT_AN_ADDRESS, Identity, is_address
@@ -96,9 +97,14 @@ def _within_limits(
 
 
 def without_largest(
-    traits: dict[str, JsonValue], sizes: dict[str, int], excess: int, keep: Collection[str]
+    traits: dict[str, JsonValue], excess: int, keep: Collection[str]
 ) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
     """Leave out the largest traits until `excess` bytes are gone; of equal ones the later first."""
+    # In bytes of the body: name, value, colon and comma.
+    sizes = {
+        name: utf8_size(encode_value(name)) + utf8_size(encode_value(value)) + 2
+        for name, value in traits.items()
+    }
     order = {name: place for place, name in enumerate(traits)}
     largest = sorted((n for n in traits if n not in keep), key=lambda n: (-sizes[n], -order[n]))
     dropped: set[str] = set()

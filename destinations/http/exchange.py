@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from types import TracebackType
 
 import aiohttp
 import httpx
@@ -123,13 +122,12 @@ class Http:
     async def __aenter__(self) -> Http:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._public.aclose()
+        await self._anywhere.aclose()
 
     def is_allowed(self, url: httpx.URL) -> bool:
         """Whether its host and port may have any address."""
@@ -137,10 +135,6 @@ class Http:
             return False
         port = url.port or (443 if url.scheme == "https" else 80)
         return (url.host, port) in self._private_hosts
-
-    async def aclose(self) -> None:
-        await self._public.aclose()
-        await self._anywhere.aclose()
 
     async def ask(
         self,

@@ -18,8 +18,8 @@ from pydantic import JsonValue, SecretStr
 
 REDACTED = "[redacted]"
 
+# Characters of a trait's value; shorter ones (`yes`, `de`) identify nobody.
 MIN_VALUE = 4
-"""Characters of a trait's value; shorter ones (`yes`, `de`) identify nobody."""
 
 # Runs without what usually surrounds an address. Each character is looked at once, which a pattern
 # of the address itself would not manage on a long run without an @.

@@ -12,11 +12,10 @@ import httpx
 from pydantic import SecretStr
 
 from delivery.alert import AlertFailed
+from destinations.http.addresses import read_url
 from destinations.http.errors import NoReply
 from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http
 from destinations.webhook.signature import signed
-
-GONE = 410
 
 
 class AlertClient:
@@ -56,16 +55,5 @@ class AlertClient:
         except NoReply as err:
             raise AlertFailed(str(err)) from None
         if not 200 <= (status := answer.status_code) < 300:
-            raise AlertFailed(f"answered with {status}", permanent=status == GONE)
+            raise AlertFailed(f"answered with {status}", permanent=status == 410)
         return status
-
-
-def read_url(text: str) -> httpx.URL:
-    """Raises `ValueError`: it isn't one that can be asked. The message doesn't repeat it."""
-    try:
-        read = httpx.URL(text)
-    except httpx.InvalidURL:
-        raise ValueError("is not a URL") from None
-    if read.scheme not in ("http", "https") or not read.host:
-        raise ValueError("must begin with https:// and name a host")
-    return read

@@ -5,9 +5,9 @@ from __future__ import annotations
 from playwright.async_api import Browser, Page, expect
 
 from delivery.mapping_schema import (
+    Convert,
     Default,
     LiteralSource,
-    Lower,
     MappedField,
     MappingSchema,
     PathSource,
@@ -72,7 +72,7 @@ async def test_a_mapping_is_kept_as_it_was_made(site: Site, browser: Browser, st
     assert stored is not None
     assert stored.version == 2
     by_name = {mapped.dest: mapped for mapped in stored.schema.fields}
-    assert by_name["email"].transforms == (Lower(type="lower"),)
+    assert by_name["email"].transforms == (Convert(type="lower"),)
     assert by_name["source"].source == LiteralSource(type="literal", value=12)
     assert by_name["tier"].transforms == (Default(type="default", value="free"),)
 

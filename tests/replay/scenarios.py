@@ -16,7 +16,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHandle
 
 from catalog.errors import CatalogUnavailable
-from delivery.mapping_schema import MappedField, MappingSchema, PathSource, ToDate
+from delivery.mapping_schema import MappedField, MappingSchema, PathSource, ToTime
 from delivery.rule import MatchRequest, MatchResult
 from delivery.selection import select
 from delivery.size import MOST_VALUES
@@ -54,7 +54,7 @@ WITH_A_DAY = MappingSchema(
         MappedField(
             dest="day",
             source=PathSource(type="path", value="signed_up"),
-            transforms=(ToDate(type="to_date", timezone="Europe/Berlin"),),
+            transforms=(ToTime(type="to_date", timezone="Europe/Berlin"),),
         ),
     )
 )

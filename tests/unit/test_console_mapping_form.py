@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delivery.mapping_schema import (
+    Convert,
     Default,
     LiteralSource,
-    Lower,
     MappedField,
     MappingSchema,
     PathSource,
     Substring,
-    ToDate,
+    ToTime,
 )
 from destinations.customerio.build import DEFAULT_MAPPING
 from destinations.customerio.destination import CUSTOMER_IO
@@ -36,10 +36,10 @@ FIELD = st.builds(
     ),
     transforms=st.lists(
         st.one_of(
-            st.just(Lower(type="lower")),
+            st.just(Convert(type="lower")),
             VALUE.map(lambda value: Default(type="default", value=value)),
-            st.just(ToDate(type="to_date", timezone="Europe/Berlin")),
-            st.just(ToDate(type="to_date")),
+            st.just(ToTime(type="to_date", timezone="Europe/Berlin")),
+            st.just(ToTime(type="to_date")),
             st.just(Substring(type="substring", start=2)),
             st.just(Substring(type="substring", start=0, length=5)),
         ),

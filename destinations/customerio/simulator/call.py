@@ -1,11 +1,11 @@
-"""One call's body, read and checked as strict mode does."""
+"""One call's body, read and checked as strict mode does, and whom it is about."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from pydantic import JsonValue
 
@@ -23,6 +23,8 @@ _STRINGS = (
     "sentAt",
 )
 _OBJECTS = ("traits", "properties", "context", "integrations")
+
+CIO_PREFIX = "cio_"
 
 # The semantic events that the API reference describes by their properties, without a person.
 _ABOUT_NOBODY = ("Report Delivery Event", "Report Content Event")
@@ -49,6 +51,14 @@ class CallBody:
     @property
     def email(self) -> str | None:
         return _id(self.traits.get("email"))
+
+
+@dataclass(frozen=True)
+class Identifier:
+    """`value` of an e-mail is in small letters; ids are case-sensitive."""
+
+    kind: Literal["cio_id", "email", "id"]
+    value: str
 
 
 def parse_body(raw: bytes) -> dict[str, JsonValue]:
@@ -83,6 +93,27 @@ def read_call(call: str, body: dict[str, JsonValue]) -> CallBody:
     )
     _require(call, read, body)
     return read
+
+
+def identifier(call: CallBody) -> Identifier | None:
+    """Find whom a call is about, in the order in which the vendor's destination resolves it.
+
+    None for a visitor, known only by `anonymousId`.
+    """
+    if call.user_id:
+        if call.user_id.startswith(CIO_PREFIX):
+            return Identifier("cio_id", call.user_id.removeprefix(CIO_PREFIX))
+        if is_email(call.user_id):
+            return Identifier("email", call.user_id.lower())
+        return Identifier("id", call.user_id)
+    if call.email:
+        return Identifier("email", call.email.lower())
+    return None
+
+
+def is_email(text: str) -> bool:
+    local, _, domain = text.rpartition("@")
+    return bool(local) and "." in domain.strip(".") and not any(map(str.isspace, text))
 
 
 def _require(call: str, read: CallBody, body: dict[str, JsonValue]) -> None:

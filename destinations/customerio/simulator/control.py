@@ -12,8 +12,7 @@ refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
@@ -21,11 +20,9 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from delivery.validation import problem
 from destinations.customerio.simulator.answer import Answer, json_answer
 from destinations.customerio.simulator.call import InvalidCall, parse_body
-from destinations.customerio.simulator.events import StoredEvent
 from destinations.customerio.simulator.fault import FaultRule
 from destinations.customerio.simulator.options import Options
-from destinations.customerio.simulator.person import Person
-from destinations.customerio.simulator.request import Request
+from destinations.customerio.simulator.state import State
 from destinations.customerio.simulator.wire import Incoming
 from destinations.http.addresses import names_own_network
 
@@ -41,30 +38,8 @@ class Keys(BaseModel):
     eu: frozenset[str] | None = None
 
 
-class Controlled(Protocol):
-    """What can be seen and steered."""
-
-    @property
-    def base_urls(self) -> dict[str, str]: ...
-    @property
-    def requests(self) -> Sequence[Request]: ...
-    @property
-    def people(self) -> list[Person]: ...
-    @property
-    def events(self) -> list[StoredEvent]: ...
-    @property
-    def options(self) -> Options: ...
-    def set_options(self, options: Options) -> None: ...
-    def add_fault(self, rule: FaultRule) -> None: ...
-    def clear_faults(self) -> None: ...
-    def set_keys(
-        self, *, us: frozenset[str] | None = None, eu: frozenset[str] | None = None
-    ) -> None: ...
-    def reset(self) -> None: ...
-
-
 class Control:
-    def __init__(self, simulator: Controlled) -> None:
+    def __init__(self, simulator: State) -> None:
         self._sim = simulator
         self._routes: dict[str, dict[str, Callable[[Incoming], JsonValue]]] = {
             "": {"GET": self._overview},

@@ -42,17 +42,17 @@ class Fault(BaseModel):
     status: int | None = Field(default=None, ge=200, le=599)
     headers: dict[str, str] = {}
     body: str | None = None
+    # A body of this size, of no meaning.
     body_bytes: int | None = Field(default=None, ge=0, le=16_000_000)
-    """A body of this size, of no meaning."""
     raw_base64: str | None = None
+    # A body that quotes the request, personal data and all.
     echo: bool = False
-    """A body that quotes the request, personal data and all."""
     delay: float = Field(default=0, ge=0, le=3_600)
     drip_seconds: float = Field(default=0.05, ge=0, le=60)
     drip_from: Literal["head", "body"] = "head"
+    # Whether the call takes effect: before the client sees anything, or once it has seen all or
+    # given up. Absent: as the kind and the status promise.
     store: Literal["no", "first", "late"] | None = None
-    """Whether the call takes effect: before the client sees anything, or once it has seen all or
-    given up. Absent: as the kind and the status promise."""
 
     @field_validator("headers")
     @classmethod

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import count
 
-from destinations.customerio.simulator.call import CallBody
-from destinations.customerio.simulator.identifier import Identifier
+from destinations.customerio.simulator.call import CallBody, Identifier
 from destinations.customerio.simulator.person import Person
 
 

@@ -42,6 +42,19 @@ class Request:
         """`identify` of `/v1/identify`."""
         return self.path.rpartition("/")[2]
 
+    @property
+    def key(self) -> str | None:
+        """The user name of Basic authentication with an empty password; None for anything else."""
+        scheme, _, encoded = (self.header("authorization") or "").partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            text = base64.b64decode(encoded.strip(), validate=True).decode()
+        except ValueError:
+            return None
+        user, colon, password = text.partition(":")
+        return user if user and colon and not password else None
+
     def header(self, name: str) -> str | None:
         values = [value for key, value in self.headers if key == name.lower()]
         return ", ".join(values) if values else None

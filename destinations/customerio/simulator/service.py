@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
@@ -21,7 +22,6 @@ from destinations.customerio.simulator.answer import (
     refused,
 )
 from destinations.customerio.simulator.attributes import call_faults, within_limits
-from destinations.customerio.simulator.authorization import basic_key
 from destinations.customerio.simulator.call import (
     CALLS,
     CallBody,
@@ -30,7 +30,6 @@ from destinations.customerio.simulator.call import (
     read_call,
 )
 from destinations.customerio.simulator.options import Options
-from destinations.customerio.simulator.rate_limit import RateLimit
 from destinations.customerio.simulator.request import Request
 from destinations.customerio.simulator.workspace import Workspace
 
@@ -44,7 +43,7 @@ class Service:
         self.keys = dict(keys)
         self.options = options
         self._workspaces: dict[tuple[str, str], Workspace] = {}
-        self._rate_limit = RateLimit()
+        self._latest: dict[tuple[str, str], deque[float]] = {}
 
     def workspaces(self) -> Iterator[Workspace]:
         yield from self._workspaces.values()
@@ -60,7 +59,7 @@ class Service:
         return answer if strict or answer.status in (200, 429) else ACCEPTED
 
     def _handle(self, request: Request) -> Answer:
-        key = basic_key(request.header("authorization"))
+        key = request.key
         if key is None or key not in self.keys[request.region]:
             return self._unauthorized()
         if limited := self._limited(request.region, key):
@@ -68,7 +67,8 @@ class Service:
         limit = MAX_BATCH_BYTES if request.call == "batch" else self.options.max_body_bytes
         if len(request.content) > limit:
             return self._oversize(len(request.content), limit)
-        workspace = self._workspace(request.region, key)
+        place = (request.region, key)
+        workspace = self._workspaces.setdefault(place, Workspace(request.region))
         try:
             body = parse_body(request.content)
             if request.call == "batch":
@@ -124,13 +124,16 @@ class Service:
         return refused(f"request is {size} bytes, the limit is {limit}", status=status)
 
     def _limited(self, region: str, key: str) -> Answer | None:
-        limit = self.options.rate_limit
-        if limit is None or self._rate_limit.allows((region, key), limit, time.monotonic()):
+        limit, now = self.options.rate_limit, time.monotonic()
+        if limit is None:
+            return None
+        latest = self._latest.setdefault((region, key), deque())
+        while latest and latest[0] <= now - 1:
+            latest.popleft()
+        if len(latest) < limit:
+            latest.append(now)
             return None
         if self.options.rate_limit_action == "drop":
             return ACCEPTED
         after = self.options.rate_limit_retry_after
         return Answer(429, headers=(("Retry-After", after),) if after is not None else ())
-
-    def _workspace(self, region: str, key: str) -> Workspace:
-        return self._workspaces.setdefault((region, key), Workspace(region))

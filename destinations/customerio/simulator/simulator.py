@@ -1,24 +1,18 @@
-"""The simulator: two listening ports, what they received, and how to steer it."""
+"""The simulator: two listening ports, and what happens to a request on either."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import h11
 
 from destinations.customerio.simulator.answer import Answer
-from destinations.customerio.simulator.authorization import basic_key
 from destinations.customerio.simulator.control import PREFIX, Control
-from destinations.customerio.simulator.events import StoredEvent
 from destinations.customerio.simulator.exchange import Exchange, received
-from destinations.customerio.simulator.fault import Fault, FaultPlan, FaultRule, Path
 from destinations.customerio.simulator.options import Options
-from destinations.customerio.simulator.person import Person
-from destinations.customerio.simulator.request import Request
-from destinations.customerio.simulator.service import Service
+from destinations.customerio.simulator.state import State
 from destinations.customerio.simulator.wire import Incoming, Wire
 
 US_KEY = "sim-us-key"
@@ -26,7 +20,7 @@ EU_KEY = "sim-eu-key"
 REGIONS = ("us", "eu")
 
 
-class Simulator:
+class Simulator(State):
     """Make one with `start`. Everything is in memory and belongs to one event loop."""
 
     def __init__(
@@ -36,14 +30,8 @@ class Simulator:
         options: Options,
         keep_requests: int | None,
     ) -> None:
-        self._host = host
-        self._start_keys, self._start_options = keys, options
-        self._service = Service(keys, options)
-        self._plan = FaultPlan()
+        super().__init__(host, keys, options, keep_requests)
         self._control = Control(self)
-        self._requests: deque[Request] = deque(maxlen=keep_requests)
-        self._received = 0
-        self._ports: dict[str, int] = {}
         self._servers: dict[str, asyncio.Server] = {}
         self._connections: dict[asyncio.Task[None], str] = {}
         self._changed = asyncio.Event()
@@ -80,113 +68,9 @@ class Simulator:
             await self.refuse_connections(region)
 
     @property
-    def base_urls(self) -> dict[str, str]:
-        return {region: f"http://{self._host}:{self._ports[region]}/v1" for region in REGIONS}
-
-    @property
-    def requests(self) -> Sequence[Request]:
-        """Every call received, oldest first."""
-        return list(self._requests)
-
-    @property
-    def people(self) -> list[Person]:
-        return [person for space in self._service.workspaces() for person in space.people]
-
-    @property
-    def events(self) -> list[StoredEvent]:
-        """Every event stored, held ones too, oldest first within a key."""
-        return [event for space in self._service.workspaces() for event in space.events]
-
-    @property
-    def notices(self) -> list[str]:
-        """What was dropped behind a 200, and why."""
-        return [notice for space in self._service.workspaces() for notice in space.notices]
-
-    @property
-    def commands(self) -> list[str]:
-        """Event names received that are commands, not events."""
-        return [command for space in self._service.workspaces() for command in space.commands]
-
-    @property
-    def options(self) -> Options:
-        return self._service.options
-
-    @property
     def connection_count(self) -> int:
         """Connections that are open now."""
         return len(self._connections)
-
-    def person(
-        self,
-        *,
-        id: str | None = None,
-        email: str | None = None,
-        anonymous_id: str | None = None,
-        cio_id: str | None = None,
-    ) -> Person | None:
-        """The only person that all given identifiers lead to; None when there is none.
-
-        Raises:
-            ValueError: there are several, in different regions or under different keys.
-        """
-        found = [
-            person
-            for person in self.people
-            if id in (None, person.id)
-            and (email is None or email.lower() == person.email)
-            and (anonymous_id is None or anonymous_id in person.anonymous_ids)
-            and cio_id in (None, person.cio_id)
-        ]
-        if len(found) > 1:
-            raise ValueError(f"{len(found)} people have these identifiers")
-        return found[0] if found else None
-
-    def set_options(self, options: Options) -> None:
-        self._service.options = options
-
-    def set_keys(self, *, us: Iterable[str] | None = None, eu: Iterable[str] | None = None) -> None:
-        """Replace the keys of the regions given."""
-        for region, keys in (("us", us), ("eu", eu)):
-            if keys is not None:
-                self._service.keys[region] = frozenset(keys)
-
-    def fail(
-        self,
-        path: Path = "*",
-        *,
-        fault: Fault,
-        times: int | None = None,
-        nth: Sequence[int] | None = None,
-        region: str | None = None,
-        key: str | None = None,
-    ) -> None:
-        """Let calls go wrong from now on; see `FaultRule`."""
-        self.add_fault(
-            FaultRule.model_validate(
-                {
-                    "path": path,
-                    "fault": fault,
-                    "times": times,
-                    "nth": None if nth is None else tuple(nth),
-                    "region": region,
-                    "key": key,
-                }
-            )
-        )
-
-    def add_fault(self, rule: FaultRule) -> None:
-        self._plan.add(rule)
-
-    def clear_faults(self) -> None:
-        self._plan.clear()
-
-    def reset(self) -> None:
-        """As just started: nothing received, nobody known, no faults, first keys and options."""
-        self._requests.clear()
-        self._received = 0
-        self._plan.clear()
-        # A new one: a call that is still stalled must not take effect in what comes now.
-        self._service = Service(self._start_keys, self._start_options)
 
     async def until(self, condition: Callable[[], bool], *, timeout: float = 10) -> None:
         """Wait until `condition` holds; it is looked at after every change.
@@ -230,7 +114,7 @@ class Simulator:
             await self._answer_all(region, wire)
             await wire.end()
         except (ConnectionError, asyncio.CancelledError):
-            # Cancelled by `refuse_connections` alone, which awaits the end and nothing else.
+            # Only `refuse_connections` cancels this, and it waits for nothing but the end.
             pass
         finally:
             wire.close()
@@ -253,8 +137,7 @@ class Simulator:
             return
         self._received += 1
         request = received(self._received, region, incoming)
-        key = basic_key(request.header("authorization"))
-        request.fault = self._plan.take(request.call, region, key)
+        request.fault = self._plan.take(request.call, region, request.key)
         self._requests.append(request)
         self._pulse()
         await Exchange(self._service, wire, self._pulse).run(request)

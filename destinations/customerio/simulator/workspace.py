@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from destinations.customerio.simulator.attributes import call_faults, stored_form, within_limits
-from destinations.customerio.simulator.call import CallBody
+from destinations.customerio.simulator.call import CallBody, Identifier, identifier
 from destinations.customerio.simulator.events import Events, StoredEvent
-from destinations.customerio.simulator.identifier import Identifier, identifier
 from destinations.customerio.simulator.options import Options
 from destinations.customerio.simulator.people import People
 from destinations.customerio.simulator.person import Person
