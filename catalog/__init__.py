@@ -1,4 +1,4 @@
-"""The catalog: who owns what, where events go, and with which credentials. In PostgreSQL."""
+"""The catalog, in PostgreSQL: who owns what, where events go, and with which credentials."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["Catalog"]
 
 @dataclass(frozen=True)
 class Catalog:
-    """All repositories on one pool, and the lookups that events are accepted and delivered with."""
+    """All repositories on one pool, and the lookups for accepting and delivering events."""
 
     pool: Pool
     changes: Changes

@@ -30,7 +30,7 @@ CAPACITY = 10_000  # keys of each kind, and workspaces
 GRACE_SECONDS = 600.0
 
 
-# How long older API processes may still run goes by the database's clock, the same for all.
+# The database's clock, the same for all, says how long older API processes may still run.
 _PUBLISHABLE = """
     SELECT k.*, coalesce(k.namespace, k.id) AS own_namespace,
         ARRAY(
@@ -52,11 +52,11 @@ LONGEST_RETENTION_SECONDS = 90 * 86_400.0
 
 @dataclass(frozen=True)
 class PublishableCaller:
-    """May emit into `workspace` what its `rights` allow. `key` is the key's id.
+    """Whoever holds a publishable key: may emit into `workspace` what the `rights` allow.
 
-    Its idempotency keys belong to `namespace`, as do those of all keys in `sharing`.
-    `older_api_until`, by the monotonic clock, is when the last API process was gone that knew of
-    no namespaces; None where there never was one. `quota` is the key's own.
+    `key` is the key's id. Its idempotency keys belong to `namespace`, as do those of all keys in
+    `sharing`. `older_api_until`, by the monotonic clock, is when the last API process that doesn't
+    know namespaces has ended; None if there never was one. `quota` is the key's own.
     """
 
     key: str
@@ -68,11 +68,11 @@ class PublishableCaller:
     quota: Quota = field(default_factory=Quota)
 
     def may_meet_older_api(self) -> bool:
-        """Whether the same request may be answered by a process that knows of no namespaces."""
+        """Say whether a process that doesn't know namespaces may answer the same request."""
         return self.older_api_until is not None and time.monotonic() < self.older_api_until
 
     def may_find_older_events(self) -> bool:
-        """Whether events that such a process has started may still be kept."""
+        """Say whether events that such a process has started may still be kept."""
         return (
             self.older_api_until is not None
             and time.monotonic() < self.older_api_until + LONGEST_RETENTION_SECONDS
@@ -81,7 +81,7 @@ class PublishableCaller:
 
 @dataclass(frozen=True)
 class MachineCaller:
-    """May act for `organisation` once it has proved to hold the secret, until `expires_at`.
+    """Whoever holds a machine key: may act for `organisation`, once the secret was checked.
 
     `quota` is the key's own.
     """
@@ -96,8 +96,8 @@ class MachineCaller:
 class APIKeyLookup:
     """Keys that don't exist are not cached, so that made-up keys can't push real ones out.
 
-    `unchecked` accepts what was true within the last `grace_seconds` while the database is
-    unavailable: enough to emit events, and for nothing else.
+    `unchecked` accepts what was true in the last `grace_seconds` while the database is unavailable:
+    enough to emit events, and for nothing else.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class APIKeyLookup:
         self._machine: LastKnown[MachineCaller] = LastKnown(
             changes, self._read_machine, capacity=CAPACITY, seconds=grace_seconds
         )
-        # The organization that each belongs to, and its quota.
+        # The organization that each workspace belongs to, and its quota.
         self._workspaces: LastKnown[tuple[str, Quota]] = LastKnown(
             changes, self._read_workspace, capacity=CAPACITY, seconds=grace_seconds
         )
@@ -136,7 +136,11 @@ class APIKeyLookup:
     async def require_workspace(
         self, organisation: str, workspace: str, *, unchecked: bool = False
     ) -> str:
-        """The workspace's id in lower case. Raises `NotFound` when it isn't the organisation's."""
+        """Return the workspace's id in lower case.
+
+        Raises:
+            NotFound: it isn't the organization's.
+        """
         id = str(values.known_id("workspace", workspace))
         owner, _ = await self._workspaces.get(id, id, unchecked=unchecked)
         if owner != organisation:
@@ -144,7 +148,7 @@ class APIKeyLookup:
         return id
 
     async def quota_of_workspace(self, workspace: str) -> Quota:
-        """The workspace's own; none while it can't be read."""
+        """Return the workspace's own quota; an empty one while it can't be read."""
         try:
             _, quota = await self._workspaces.get(workspace, workspace, unchecked=True)
             return quota
@@ -152,11 +156,11 @@ class APIKeyLookup:
             return Quota()
 
     def usable_for(self) -> float:
-        """For how many seconds from now any key could emit events without the database."""
+        """Return for how many seconds from now any key could emit without the database."""
         return max(self._publishable.usable_for(), self._machine.usable_for())
 
     async def settled(self) -> None:
-        """Wait until what has changed was read again."""
+        """Wait until all that has changed was read again."""
         await asyncio.gather(
             self._publishable.settled(), self._machine.settled(), self._workspaces.settled()
         )

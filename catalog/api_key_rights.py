@@ -22,10 +22,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class KeyRights:
-    """`events` and `origins` are all that it may emit and come from; None: any.
+    """What it may emit (`events`) and from where (`origins`); None means any.
 
-    With `identify` of `anonymous` it may emit about visitors only, not about people by their id
-    or e-mail.
+    If `identify` is `anonymous`, it may emit only about visitors, not about people by their id or
+    e-mail.
     """
 
     events: tuple[str, ...] | None = None
@@ -39,7 +39,7 @@ class KeyRights:
         origins: Sequence[str] | None,
         identify: str | None,
     ) -> KeyRights:
-        """As somebody has chosen them; nothing chosen means any. Raises `InvalidValue`."""
+        """Check rights that somebody has chosen; None means any. Raises `InvalidValue`."""
         if identify not in (None, "any", "anonymous"):
             raise InvalidValue("identify", "must be any or anonymous")
         return cls(
@@ -54,7 +54,7 @@ class KeyRights:
 
     @property
     def wide(self) -> bool:
-        """Whether it may rewrite any person. Origins stop other pages, but no script."""
+        """Whether it may rewrite any person. Origins stop other pages, but not scripts."""
         return self.events is None and self.identify == "any"
 
     def may_emit(self, event: str) -> bool:
@@ -93,7 +93,7 @@ def _event(text: str) -> str:
 
 
 def _origin(text: str) -> str:
-    """As browsers send it: scheme, host and a port that isn't the scheme's own, nothing else."""
+    """Write it as browsers do: only scheme, host, and the port if it isn't the scheme's own."""
     problem = "must be like https://www.example.com, without a path"
     try:
         parts = urlsplit(text.strip().lower())

@@ -58,10 +58,10 @@ class APIKeyUses:
             )
         except CatalogUnavailable as err:
             self._try_again(key)
-            log.info("a key's use could not be noted: %s", err)
-        except Exception:  # whatever it was: a later use is noted
+            log.info("a key's use could not be recorded: %s", err)
+        except Exception:  # after any error: a later use is recorded
             self._try_again(key)
-            log.exception("a key's use could not be noted")
+            log.exception("a key's use could not be recorded")
 
     def _try_again(self, key: str) -> None:
         self._due[key] = time.monotonic() + self._again_seconds

@@ -1,6 +1,4 @@
-"""Keys of the HTTP API: publishable ones emit into one workspace, machine ones act for an
-organisation.
-"""
+"""Keys of the HTTP API: publishable ones emit events, machine ones act for an organization."""
 
 from __future__ import annotations
 
@@ -45,7 +43,7 @@ _ALPHANUMERIC = string.ascii_letters + string.digits
 class PublishableKey:
     """Not a secret: whoever has it can emit into its workspace what its `rights` allow.
 
-    `kept_wide`: somebody has decided that it isn't to be narrowed.
+    `kept_wide` says that somebody has decided not to narrow it.
     """
 
     id: str
@@ -60,15 +58,15 @@ class PublishableKey:
 
     @property
     def needs_narrowing(self) -> bool:
-        """Whether it may rewrite any person, and nobody has said that it is meant to."""
+        """Whether it may rewrite any person, and nobody has confirmed that."""
         return self.revoked_at is None and self.rights.wide and not self.kept_wide
 
 
 @dataclass(frozen=True)
 class MachineKey:
-    """Without its secret, which is shown once, when the key is made.
+    """A machine key without its secret, which is shown only once, when the key is made.
 
-    `last_used_at` is exact to the hour; None when it was never used.
+    `last_used_at` is exact to the hour; None if it was never used.
     """
 
     id: str
@@ -84,14 +82,14 @@ class MachineKey:
 
 @dataclass(frozen=True)
 class NewMachineKey:
-    """The only time that the secret leaves the catalog for a person."""
+    """A machine key with its secret: only now does the secret leave the catalog for a person."""
 
     key: MachineKey
     secret_key: SecretStr
 
 
 class PublishableKeys:
-    """Methods that take an organisation find only what is its own; else they raise `NotFound`."""
+    """Methods find only what belongs to the organization; for all else they raise `NotFound`."""
 
     def __init__(self, pool: Pool, changes: Changes) -> None:
         self._pool = pool
@@ -108,13 +106,13 @@ class PublishableKeys:
         kept_wide: bool = False,
         replaces: str | None = None,
     ) -> PublishableKey:
-        """Make a key. Of the key that it `replaces` it goes on with the idempotency keys, and has
-        the same rights unless others are given.
+        """Make a key. It continues the idempotency keys of the key that it `replaces`, and has the
+        same rights unless others are given.
 
         Raises:
             InvalidValue: the name, or one of the rights.
-            NotFound: the workspace isn't the organisation's, or has no key `replaces`.
-            OlderRelease: it is narrowed, and a process that heeds no rights may still run.
+            NotFound: the workspace isn't the organization's, or has no key `replaces`.
+            OlderRelease: it is narrowed, and a process that ignores rights may still run.
         """
         name, created_by = _name(name), values.created_by(created_by)
         async with transaction(self._pool) as conn:
@@ -141,7 +139,7 @@ class PublishableKeys:
     async def set_rights(
         self, organisation: str, id: str, rights: KeyRights, *, kept_wide: bool = False
     ) -> PublishableKey:
-        """Let it do just this from now on. Raises as `create` does."""
+        """Replace the key's rights. Raises as `create` does."""
         async with transaction(self._pool) as conn:
             stored = await conn.fetchrow(
                 "SELECT k.id FROM publishable_keys k JOIN workspaces w ON w.id = k.workspace_id "
@@ -153,7 +151,7 @@ class PublishableKeys:
         return _publishable_key(row)
 
     async def current(self, organisation: str, workspace: str) -> PublishableKey | None:
-        """The workspace's newest key that is not revoked; None when it has none."""
+        """Return the workspace's newest key that is not revoked; None if it has none."""
         row = await fetchrow(
             self._pool,
             """
@@ -166,7 +164,7 @@ class PublishableKeys:
         return None if row is None else _publishable_key(row)
 
     async def list(self, organisation: str) -> list[PublishableKey]:
-        """All of them, newest first, revoked ones too."""
+        """List all keys, newest first, including revoked ones."""
         owner = values.known_id("organisation", organisation)
         rows = await fetch(
             self._pool,
@@ -181,7 +179,7 @@ class PublishableKeys:
         return [_publishable_key(row) for row in rows]
 
     async def revoke(self, organisation: str, id: str) -> PublishableKey:
-        """Take it out of use for good; revoking it again changes nothing."""
+        """Revoke it for good. Revoking it again changes nothing."""
         row = await fetchrow(
             self._pool,
             """
@@ -199,7 +197,7 @@ class PublishableKeys:
 
 
 class MachineKeys:
-    """Methods that take an organisation find only what is its own; else they raise `NotFound`."""
+    """Methods find only what belongs to the organization; for all else they raise `NotFound`."""
 
     def __init__(self, pool: Pool, changes: Changes, cipher: CredentialCipher) -> None:
         self._pool = pool
@@ -216,7 +214,7 @@ class MachineKeys:
     ) -> NewMachineKey:
         """Make a key; its secret can't be read again. Raises `InvalidValue` and `NotFound`.
 
-        `expires_at`, aware and ahead, is when it ends by itself; absent: never.
+        `expires_at`, aware and in the future, is when it expires; absent: never.
         """
         if expires_at is not None and expires_at <= datetime.now(UTC):
             raise InvalidValue("expires_at", "lies in the past")
@@ -247,7 +245,7 @@ class MachineKeys:
         return NewMachineKey(key=_machine_key(row), secret_key=secret)
 
     async def list(self, organisation: str) -> list[MachineKey]:
-        """All of them, newest first, revoked ones too."""
+        """List all keys, newest first, including revoked ones."""
         owner = values.known_id("organisation", organisation)
         rows = await fetch(
             self._pool,
@@ -260,7 +258,7 @@ class MachineKeys:
         return [_machine_key(row) for row in rows]
 
     async def revoke(self, organisation: str, id: str) -> MachineKey:
-        """Take it out of use and forget its secret; revoking it again changes nothing."""
+        """Revoke it and delete its secret. Revoking it again changes nothing."""
         row = await fetchrow(
             self._pool,
             """
@@ -284,7 +282,7 @@ async def insert_publishable_key(
     created_by: str,
     namespace: uuid.UUID | None = None,
 ) -> Record:
-    """Enter a new key of a workspace that is known to be the caller's."""
+    """Insert a new key of a workspace that is known to be the caller's."""
     return await conn.fetchrow(
         "INSERT INTO publishable_keys (workspace_id, public_key, name, created_by, namespace) "
         "VALUES ($1, $2, $3, $4, $5) RETURNING *",
@@ -313,7 +311,7 @@ async def _set_rights(
 
 
 def _new_public_key(workspace: uuid.UUID) -> str:
-    """`mesh_pub_<8 of the workspace>_<8 random>_<32 random>`: what Meshes' clients check for."""
+    """Make `mesh_pub_<8 of the workspace>_<8 random>_<32 random>`, as Meshes' clients check."""
     return f"mesh_pub_{workspace.hex[:8]}_{_random(8)}_{_random(32)}"
 
 

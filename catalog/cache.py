@@ -1,4 +1,4 @@
-"""A bounded cache that never holds what it couldn't hear the end of."""
+"""A bounded cache that holds only what it would be notified of when it changes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ V = TypeVar("V")
 
 
 class WorkspaceCache(Generic[K, V]):
-    """Least recently used goes first; a change to a workspace takes all of that workspace's.
+    """Drops the least recently used entries, and all of a workspace when it changes.
 
-    Keys are pairs of workspace and whatever tells its entries apart.
+    Keys are pairs of workspace and whatever distinguishes its entries.
     """
 
     def __init__(self, changes: Changes, *, capacity: int) -> None:
@@ -26,9 +26,9 @@ class WorkspaceCache(Generic[K, V]):
         changes.subscribe(self._forget)
 
     async def get(self, workspace: str, key: K, load: Callable[[], Awaitable[V]]) -> V:
-        """The value held, or else the one that `load` reads, which is then held.
+        """Return the cached value, or else the one that `load` reads, which is then cached.
 
-        It isn't held when a change was heard while it was being read: the reading may be older.
+        It isn't cached if a change was heard during the read: the value may be from before it.
         """
         if not self._changes.hearing:
             return await load()

@@ -1,4 +1,4 @@
-"""Hears of every change to the catalog, by PostgreSQL's NOTIFY, and knows when it hears nothing."""
+"""Listen for every change to the catalog, and notice when listening is interrupted."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from catalog.database import Connection, translated
 from catalog.errors import CatalogUnavailable
 
 CHANNEL = "emitonce_catalog"
-SLOW_DOWNS = "emitonce_slow_downs"  # of connections, apart: they change nothing that is held
+SLOW_DOWNS = (
+    "emitonce_slow_downs"  # of connections; separate, since they change nothing that is cached
+)
 EVERY_WORKSPACE = "*"
 
-# A connection can die without a word (a pulled cable, a lost NAT entry). Asking it this often is
-# what bounds how long a cache may then be stale.
+# A connection can break unnoticed (a pulled cable, a lost NAT entry). It is checked this often, so
+# that no cache is stale for longer.
 CHECK_SECONDS = 2.0
 RECONNECT_FIRST_SECONDS = 0.1
 RECONNECT_LONGEST_SECONDS = 5.0
@@ -27,9 +29,9 @@ OnChange = Callable[[str], None]
 
 
 class Changes:
-    """`hearing` is True only while changes are certain to be heard; caches are bypassed otherwise.
+    """Listens for changes. While `hearing` is False, some may be missed: caches are bypassed.
 
-    LISTEN needs a session: through a pooler it must be one in session mode, or go around it.
+    LISTEN needs a session: a pooler must be in session mode, or be bypassed.
     """
 
     def __init__(
@@ -51,16 +53,16 @@ class Changes:
     def subscribe(self, on_change: OnChange, channel: str = CHANNEL) -> None:
         """Call `on_change` with the id of a workspace that has changed.
 
-        It is `EVERY_WORKSPACE` when nothing is heard any more, and when hearing begins again.
+        It is `EVERY_WORKSPACE` when listening is interrupted, and when it starts again.
         """
         self._listeners[channel].append(on_change)
 
     def announce(self, workspace: str) -> None:
-        """Tell this process's caches at once: the notification of its own write comes later."""
+        """Notify this process's caches at once: the notification of its own write comes later."""
         self._pass_on(CHANNEL, workspace)
 
     async def start(self) -> None:
-        """Begin to listen. Waits for the first connection; when that fails, it is tried on."""
+        """Start to listen. Waits for the first try to connect; if it fails, others follow."""
         first_try = asyncio.Event()
         self._task = asyncio.create_task(self._run(first_try), name="catalog changes")
         await first_try.wait()
@@ -86,7 +88,7 @@ class Changes:
                         connection.terminate()
             except CatalogUnavailable as err:
                 log.warning("not hearing the catalog's changes, caches are bypassed: %s", err)
-            except Exception:  # whatever it was: the caches are bypassed, and it is tried again
+            except Exception:  # after any error: caches are bypassed, and it is tried again
                 log.exception("not hearing the catalog's changes, caches are bypassed")
             first_try.set()
             await asyncio.sleep(wait)
@@ -103,8 +105,8 @@ class Changes:
         connection.add_termination_listener(on_lost)
         for channel in self._listeners:
             await connection.add_listener(channel, self._on_notification)
-        # Nothing held is older than this: caches were emptied when hearing ended, and hold nothing
-        # that began to be read before it begins anew.
+        # Nothing cached is older than this: caches were emptied when listening was interrupted, and
+        # keep nothing that was read meanwhile.
         self._hearing = not connection.is_closed()
         self.announce(EVERY_WORKSPACE)
         first_try.set()
@@ -128,5 +130,5 @@ class Changes:
         for listener in self._listeners[channel]:
             try:
                 listener(said)
-            except Exception:  # the others have to hear of it all the same
+            except Exception:  # the others must be notified all the same
                 log.exception("a change of the catalog could not be passed on")

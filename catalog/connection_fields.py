@@ -30,7 +30,7 @@ def settings_of(row: Record) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Change:
-    """`renewed`: it is another credential than before."""
+    """What a connection's row becomes; `renewed` says that the credential is another one."""
 
     settings: dict[str, str]
     encrypted: Encrypted
@@ -45,10 +45,10 @@ class ConnectionFields:
     def read(
         self, type: str, given: Mapping[str, str]
     ) -> tuple[dict[str, str], dict[str, SecretStr]]:
-        """All fields of a connection as they are stored, settings and secrets.
+        """Read all fields of a connection as they are stored: settings and secrets.
 
         Raises:
-            InvalidValue: a value, a missing field, or one that the destination doesn't have.
+            InvalidValue: a value is wrong, or a field is missing or unknown.
         """
         known = self._destinations.this_release().destination_types
         if type not in known:
@@ -76,11 +76,11 @@ class ConnectionFields:
         return {key: SecretStr(value) for key, value in json.loads(text.get_secret_value()).items()}
 
     def change(self, row: Record, given: Mapping[str, str]) -> Change:
-        """What a stored connection becomes when these fields change.
+        """Return what a stored connection becomes when these fields change.
 
         Raises:
             InvalidValue: see `read`.
-            CannotDecrypt: a secret stays that the key ring can't open.
+            CannotDecrypt: a secret stays, but the key ring can't decrypt it.
         """
         stored = Encrypted(row["key_id"], row["encrypted_key"])
         before = settings_of(row)

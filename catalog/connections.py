@@ -24,7 +24,7 @@ from delivery.outcome import InactiveReason
 
 @dataclass(frozen=True)
 class Connection:
-    """Without its secrets. `settings` are by the keys of its destination's fields."""
+    """A connection without its secrets. `settings` are by the keys of its destination's fields."""
 
     id: str
     workspace: str
@@ -38,12 +38,12 @@ class Connection:
     created_by: str
     created_at: datetime
     updated_at: datetime
+    # At most, over all workers; None for the vendor's own limit.
     requests_per_second: int | None = None
-    """At most, over all workers; None for the vendor's own limit."""
+    # The answer that made it inactive, if one did and it is known.
     refusal: Refusal | None = None
-    """What made it inactive, if an answer did and that is known."""
+    # None if it isn't inactive, or was before this was recorded.
     inactive_since: datetime | None = None
-    """None where it isn't inactive, or has been since before this was recorded."""
 
     @property
     def active(self) -> bool:
@@ -51,7 +51,7 @@ class Connection:
 
 
 class Connections:
-    """Methods that take an organisation find only what is its own; else they raise `NotFound`."""
+    """Methods find only what belongs to the organization; for all else they raise `NotFound`."""
 
     def __init__(
         self, pool: Pool, changes: Changes, cipher: CredentialCipher, destinations: Destinations
@@ -76,7 +76,7 @@ class Connections:
 
         Raises:
             InvalidValue: one of the values.
-            NotFound: the workspace isn't the organisation's.
+            NotFound: the workspace isn't the organization's.
             OlderRelease: a process that doesn't know the type runs, or may do so.
         """
         settings, secrets = self._fields.read(type, fields)
@@ -122,7 +122,7 @@ class Connections:
         limit: int = DEFAULT_LIMIT,
         cursor: str | None = None,
     ) -> Page[Connection]:
-        """Newest first; hidden ones too. A workspace that isn't the organisation's has none."""
+        """List the newest first, including hidden ones. A workspace of others has none."""
         owner = values.known_id("organisation", organisation)
         workspace_id = None if workspace is None else values.known_id("workspace", workspace)
         paging = Paging(limit, cursor)
@@ -154,13 +154,13 @@ class Connections:
     ) -> Connection:
         """Change what is given; what is absent stays. A rate of 0 means the vendor's own limit.
 
-        A blank field is cleared. A secret that is given, even if it is the same, and a setting that
-        changes are a new version of the credential, and make a connection active again that was
-        inactive because the former one was refused. Deliveries that wait for it have to be told,
-        or look by themselves within the hour.
+        A blank field is cleared. Any given secret, even the same one, and any changed setting make
+        a new version of the credential. If the connection was inactive because the old one was
+        refused, it becomes active again. Deliveries that wait for it need a signal, or try again by
+        themselves within the hour.
 
         Raises:
-            CannotDecrypt: a stored secret stays that the key ring can't open.
+            CannotDecrypt: a stored secret stays, but the key ring can't decrypt it.
         """
         name = None if name is None else values.connection_name(name)
         rate = None if requests_per_second is None else values.request_rate(requests_per_second)
@@ -200,15 +200,15 @@ class Connections:
         return self._announced(row)
 
     async def pause(self, organisation: str, id: str) -> Connection:
-        """Hold its deliveries. Raises `Conflict` for an inactive connection: it holds already."""
+        """Hold its deliveries. Raises `Conflict` if it is inactive, and so holds them already."""
         return await self._set_status(organisation, id, "paused")
 
     async def resume(self, organisation: str, id: str) -> Connection:
-        """Let it deliver, whether it was paused or inactive."""
+        """Let it deliver again, whether it was paused or inactive."""
         return await self._set_status(organisation, id, "active")
 
     async def inactivate(self, organisation: str, id: str) -> Connection:
-        """Take it out of use by hand, whatever its status."""
+        """Make it inactive by hand, whatever its status."""
         return await self._set_status(organisation, id, "inactive", "manually_inactivated")
 
     async def delete(self, organisation: str, id: str, *, force: bool = False) -> Connection:

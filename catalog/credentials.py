@@ -1,4 +1,4 @@
-"""What sending needs of a connection, read again only when something has changed."""
+"""Look up what sending needs of a connection; read again only when something has changed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from delivery.credential import ConnectionCredential, ConnectionStatus
 from delivery.outcome import InactiveReason
 
 CAPACITY = 10_000  # connections
-MOST_INACTIVE = 1_000  # of which one look takes note
+MOST_INACTIVE = 1_000  # found by one search
 
 
 class ConnectionLookup:
-    """Every attempt asks: without the cache each would cost a query and a decryption."""
+    """Cached, since every attempt needs a credential: a query and a decryption each time."""
 
     def __init__(
         self, pool: Pool, changes: Changes, cipher: CredentialCipher, destinations: Destinations
@@ -41,12 +41,12 @@ class ConnectionLookup:
         )
 
     async def credential(self, workspace: str, connection_id: str) -> ConnectionCredential:
-        """The credential in force, whatever the connection's status: that is the caller's to heed.
+        """Return the current credential. The caller has to respect the connection's status.
 
         Raises:
             NotFound: no such connection in this workspace.
             CannotDecrypt: the key ring lacks its key.
-            CatalogUnavailable: it isn't held, and the database is unavailable.
+            CatalogUnavailable: it isn't cached, and the database is unavailable.
         """
         workspace = str(values.known_id("workspace", workspace))
         connection_id = str(values.known_id("connection", connection_id))
@@ -66,11 +66,10 @@ class ConnectionLookup:
         reason: InactiveReason = "authentication_invalid",
         refusal: Refusal | None = None,
     ) -> bool:
-        """Make it inactive, if it is active and `version` is still its credential's.
+        """Make it inactive if it is active and `version` is still its credential's.
 
-        `refusal` is kept with it, for the alert.
-
-        False when somebody has replaced the credential, or changed the status, in the meantime.
+        `refusal` is stored with it, for the alert. Returns False if somebody has replaced the
+        credential or changed the status meanwhile.
         """
         id = values.known_id("connection", connection_id)
         row = await fetchrow(
@@ -93,7 +92,7 @@ class ConnectionLookup:
         return True
 
     async def status(self, connection_id: str) -> ConnectionStatus | None:
-        """As it is now, whosever the connection is; None when there is no such connection.
+        """Return the status, whoever owns the connection; None if there is no such connection.
 
         Raises:
             CatalogUnavailable: the database is unavailable.
@@ -103,14 +102,14 @@ class ConnectionLookup:
         return row["status"] if row else None
 
     async def inactive(self) -> list[Connection]:
-        """All that are inactive, whosever they are, in the order of their ids."""
+        """List the inactive connections of all organizations, in the order of their ids."""
         inactive = "SELECT * FROM connections WHERE status = 'inactive' ORDER BY id LIMIT $1"
         return [read_connection(row) for row in await fetch(self._pool, inactive, MOST_INACTIVE)]
 
     async def names(
         self, workspace: str | None, connection_id: str | None
     ) -> tuple[str | None, str | None]:
-        """What a workspace and a connection are called now; None for what isn't there."""
+        """Return the names of a workspace and a connection; None for what doesn't exist."""
         [row] = await fetch(
             self._pool,
             "SELECT (SELECT name FROM workspaces WHERE id = $1), "
@@ -121,7 +120,7 @@ class ConnectionLookup:
         return row[0], row[1]
 
     async def slow_down(self, connection_id: str, seconds: float) -> None:
-        """Let no worker send to it for so long; one that has longer to wait keeps waiting."""
+        """Let no worker send to it for `seconds`, or for longer if it must already wait longer."""
         await self._slow_downs.slow_down(connection_id, seconds)
 
     async def _read(self, workspace: str, connection_id: str) -> ConnectionCredential:
@@ -151,7 +150,7 @@ class ConnectionLookup:
 
 
 def _from_now(seconds: float | None) -> datetime | None:
-    """By our own clock: the database's may be ahead or behind."""
+    """Convert to a time of our own clock: the database's may be ahead or behind."""
     if seconds is None or seconds <= 0:
         return None
     return datetime.now(UTC) + timedelta(seconds=seconds)

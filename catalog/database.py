@@ -35,7 +35,7 @@ _SERVER_SETTINGS = {
     "timezone": "UTC",
 }
 
-# Each passes by itself or when an operator acts; none says anything about what was asked.
+# Each passes by itself or when an operator acts; none is the fault of the query.
 _UNAVAILABLE = (
     OSError,  # also TimeoutError
     asyncpg.PostgresConnectionError,
@@ -46,7 +46,7 @@ _UNAVAILABLE = (
     asyncpg.ReadOnlySQLTransactionError,  # a replica, after a failover
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
-    asyncpg.InternalClientError,  # a connection that the server has ended while it lay in the pool
+    asyncpg.InternalClientError,  # the server ended a connection of the pool
 )
 
 
@@ -73,7 +73,7 @@ async def open_pool(dsn: str, *, min_size: int = 1, max_size: int = 10) -> Pool:
 
 
 async def close_pool(pool: Pool) -> None:
-    """Let queries in flight finish, for as long as one may take; then cut the rest off."""
+    """Let queries in flight finish, for as long as one may take; then terminate the rest."""
     try:
         await asyncio.wait_for(pool.close(), COMMAND_SECONDS)
     except TimeoutError:
@@ -81,7 +81,7 @@ async def close_pool(pool: Pool) -> None:
 
 
 async def open_connection(dsn: str) -> Connection:
-    """A connection of its own, outside the pool, for listening."""
+    """Open a connection outside the pool, for listening."""
     with translated():
         return await asyncpg.connect(
             dsn,
@@ -93,10 +93,10 @@ async def open_connection(dsn: str) -> Connection:
 
 @asynccontextmanager
 async def connection(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection from the pool.
+    """Take a connection from the pool.
 
     Raises:
-        CatalogUnavailable: none could be had in time, or it was lost.
+        CatalogUnavailable: no connection was free in time, or it was lost.
     """
     with translated():
         async with pool.acquire(timeout=ACQUIRE_SECONDS) as acquired:
@@ -104,27 +104,27 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
 
 
 async def fetch(pool: Pool, query: str, *arguments: Any) -> list[Record]:
-    """The rows of one statement. Raises as `connection` does."""
+    """Return the rows of one statement. Raises as `connection` does."""
     async with connection(pool) as conn:
         rows: list[Record] = await conn.fetch(query, *arguments)
     return rows
 
 
 async def fetchrow(pool: Pool, query: str, *arguments: Any) -> Record | None:
-    """The first row of one statement; None when there is none. Raises as `connection` does."""
+    """Return the first row of one statement, or None. Raises as `connection` does."""
     async with connection(pool) as conn:
         return await conn.fetchrow(query, *arguments)
 
 
 async def execute(pool: Pool, query: str, *arguments: Any) -> str:
-    """Run one statement; returns its tag, such as `DELETE 1`. Raises as `connection` does."""
+    """Run one statement; return its tag, such as `DELETE 1`. Raises as `connection` does."""
     async with connection(pool) as conn:
         return str(await conn.execute(query, *arguments))
 
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
-    """A connection within a transaction: committed at the end, rolled back on any error."""
+    """Open a transaction: committed at the end, rolled back on any error."""
     async with connection(pool) as acquired, acquired.transaction():
         yield acquired
 

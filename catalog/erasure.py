@@ -21,12 +21,12 @@ TABLES = (
 async def erase_workspace(
     pool: Pool, changes: Changes, organisation: str, workspace: str
 ) -> dict[str, int]:
-    """Delete it and all that it owns; returns how many rows of each table there were.
+    """Delete it and all that it owns; return how many rows of each table there were.
 
     Events that arrive from then on are refused: the workspace is unknown.
 
     Raises:
-        NotFound: no such workspace, or another organisation's.
+        NotFound: no such workspace, or another organization's.
     """
     rows: dict[str, int] = {}
     async with transaction(pool) as conn:

@@ -1,10 +1,10 @@
-"""What can go wrong in the catalog, typed by what the caller has to do.
+"""The catalog's errors, typed by what the caller has to do.
 
 CatalogError
-├── InvalidValue          the caller's input; say it back to whoever sent it
-├── NotFound              no such thing, or it belongs to somebody else
+├── InvalidValue          the caller's input is wrong: report it to whoever sent it
+├── NotFound              it doesn't exist, or belongs to somebody else
 ├── Conflict              the catalog's state forbids it
-│   ├── OlderRelease      a process that doesn't heed it may still run: finish the rollout
+│   ├── OlderRelease      a process that would ignore it may still run: finish the rollout
 │   ├── TooManyRules      an event would match more rules than one event may
 │   └── VersionConflict   somebody else has written meanwhile: read again
 ├── CatalogUnavailable    the database is unavailable: try again later
@@ -19,11 +19,11 @@ from delivery.errors import Missing, Unavailable, Unreadable
 
 
 class CatalogError(Exception):
-    """The base of all of them. The message is one sentence for a person, without secrets."""
+    """The base of all of these. The message is one sentence for a person, without secrets."""
 
 
 class InvalidValue(CatalogError):
-    """`field` names what was wrong; the message says its limit."""
+    """`field` names what is wrong; the message says the limit."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
@@ -32,7 +32,7 @@ class InvalidValue(CatalogError):
 
 
 class NotFound(CatalogError, Missing):
-    """Also raised for what belongs to another organisation, so that nothing is given away."""
+    """Also raised for what belongs to another organization, so as not to reveal that it exists."""
 
     def __init__(self, noun: str, id: str) -> None:
         shown = id if len(id) <= 64 else id[:64] + "…"
@@ -72,7 +72,7 @@ class CatalogUnavailable(CatalogError, Unavailable):
 
 
 class CannotDecrypt(CatalogError, Unreadable):
-    """Says nothing of the key, the plain text, or which of the two did not fit."""
+    """Says nothing about the key or the plain text."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""The catalogue of event types and resources that a workspace's rules speak of."""
+"""The lists of event types and resources that a workspace's rules name."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Names:
 async def remember_names(
     conn: Connection, workspace: UUID, *, event: str, resource: str | None, created_by: str
 ) -> None:
-    """Enter what a new rule names, in that rule's transaction."""
+    """Insert what a new rule names, in that rule's transaction."""
     for table, key in (("event_types", event), ("resources", resource)):
         if key is not None:
             await conn.execute(

@@ -1,4 +1,4 @@
-"""What was read of the database, used for a while also when the database is unavailable."""
+"""Values read from the database, usable for a while also when the database is unavailable."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from catalog.cache import WorkspaceCache
 from catalog.changes import EVERY_WORKSPACE, Changes
 from catalog.errors import CatalogError, CatalogUnavailable, NotFound
 
-# A caller who may use what is known waits this long for the database. Once it has not answered,
-# one caller asks it in each such time, and the others don't wait.
+# A caller who may use a known value waits this long for the database. Once it has not answered, one
+# caller in each such interval asks it, and the others don't wait.
 ASK_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,8 @@ class _Known(Generic[V]):
 class LastKnown(Generic[V]):
     """Reads through a `WorkspaceCache`, and remembers what was true when changes were last heard.
 
-    While the database can be asked, it is asked. What a change may have made untrue is read again
-    in the background, so that it is known should the database be lost before its next use.
+    While the database is available, it is asked. What a change may have made untrue is read again
+    in the background, so that it is known if the database is lost before the next use.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class LastKnown(Generic[V]):
         seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`read` finds a key's value; without the database it is used for so many `seconds`."""
+        """`read` finds a key's value; without the database, it is used for `seconds`."""
         self._changes = changes
         self._read = read
         self._capacity = capacity
@@ -67,11 +67,11 @@ class LastKnown(Generic[V]):
         changes.subscribe(self._on_change)
 
     async def get(self, workspace: str, key: str, *, unchecked: bool = False) -> V:
-        """The value of a key. `unchecked` accepts one that was true within the last `seconds`.
+        """Return the value of a key. `unchecked` accepts one that was true in the last `seconds`.
 
         Raises:
-            NotFound: there is none.
-            CatalogUnavailable: the database is, and nothing that may be used is known.
+            NotFound: there is no value.
+            CatalogUnavailable: the database is unavailable, and no usable value is known.
         """
         full_key = (workspace, key)
         try:
@@ -85,13 +85,13 @@ class LastKnown(Generic[V]):
             return known.value
 
     def usable_for(self) -> float:
-        """For how many seconds from now anything known could be used without the database."""
+        """Return for how many seconds any known value could still be used without the database."""
         now = self._clock()
         heard = [now if one.true_until is None else one.true_until for one in self._known.values()]
         return max((at + self._seconds - now for at in heard), default=0.0)
 
     async def settled(self) -> None:
-        """Wait until what has changed was read again."""
+        """Wait until all that has changed was read again."""
         while self._confirming is not None:
             await asyncio.wait({self._confirming})
 
@@ -170,7 +170,7 @@ class LastKnown(Generic[V]):
                 except CatalogUnavailable:
                     self._to_confirm.clear()
                 except CatalogError:
-                    continue  # who uses it next is told
+                    continue  # the next caller gets the error
         except Exception:
             log.exception("what has changed could not be read again")
         finally:
@@ -185,4 +185,4 @@ class LastKnown(Generic[V]):
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._asking.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever waited for it is told; nobody may be waiting any more
+            task.exception()  # whoever waits for it gets it; nobody may be waiting any more

@@ -1,4 +1,4 @@
-"""Stored field mappings: one a connection, its versions counted so that two writers notice."""
+"""Stored field mappings: one per connection, versioned so that two writers notice each other."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from delivery.mapping_schema import MappingSchema
 DEFAULT_NAME = "Default mapping"
 NAME_CHARACTERS = 64
 CATALOG_VERSION_CHARACTERS = 128
-GENERATED_VERSION = 1  # of the mapping in force when none is stored; Meshes' clients can't send 0
+GENERATED_VERSION = (
+    1  # of the mapping that applies when none is stored; Meshes' clients can't send 0
+)
 SCHEMA_BYTES = 262_144  # so that four of the largest fit into one event's history
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """`mapping_id` stays over all versions, `id` is this version's."""
+    """One version of a mapping: `id` is this version's, `mapping_id` is the same in all."""
 
     id: str
     mapping_id: str
@@ -39,14 +41,14 @@ class Mapping:
 
 
 class Mappings:
-    """Methods that take an organisation find only what is its own; else they raise `NotFound`."""
+    """Methods find only what belongs to the organization; for all else they raise `NotFound`."""
 
     def __init__(self, pool: Pool, changes: Changes) -> None:
         self._pool = pool
         self._changes = changes
 
     async def default(self, organisation: str, connection_id: str) -> Mapping | None:
-        """The connection's mapping; None when none is stored and the generated one applies."""
+        """Return the stored mapping; None if there is none, so that the generated one applies."""
         stored = await fetchrow(
             self._pool,
             """
@@ -74,12 +76,12 @@ class Mappings:
     ) -> Mapping:
         """Store the connection's mapping as its next version.
 
-        `expected_version` is the one that was read: `GENERATED_VERSION` when none was stored, for
-        which 0 may stand too. The first one stored has the version after that.
+        `expected_version` is the one that was read: `GENERATED_VERSION`, or 0, if none was stored.
+        The first stored one has the version after that.
 
         Raises:
-            VersionConflict: `expected_version` isn't the stored one's.
-            Conflict: `mapping_id` is given and isn't the stored one's.
+            VersionConflict: `expected_version` isn't the stored version.
+            Conflict: `mapping_id` is given and isn't the stored one.
         """
         lineage = None if mapping_id is None else values.known_id("mapping", mapping_id)
         # What the client left out stays out; a literal null that it gave stays in.
@@ -95,8 +97,8 @@ class Mappings:
         if created_by is not None:
             values.created_by(created_by)
         async with transaction(self._pool) as conn:
-            # The connection's row is the lock: of two first writers, the second one finds the
-            # first one's mapping.
+            # The connection's row is the lock: of two first writers, the second finds the mapping
+            # of the first.
             owned = await own_connection(conn, organisation, connection_id)
             stored = await conn.fetchrow(
                 "SELECT * FROM mappings WHERE connection_id = $1", owned["id"]

@@ -15,8 +15,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 OLDEST_POSTGRES = 15
 
 _FILE_NAME = re.compile(r"\d{4}_[a-z0-9_]+\.sql")
-_LOCK = 7_166_480_112  # any constant of our own: who holds it migrates, others wait
-# A migration that releases before it can't run on says so in a line of its own, with the reason.
+_LOCK = 7_166_480_112  # any constant of our own: whoever holds it migrates, others wait
+# A migration on which earlier releases can't run says so in a line of its own, with the reason.
 _BREAKING = re.compile(r"^-- breaking: \S", re.MULTILINE)
 _SECONDS = 600.0  # for one migration, and for waiting until another process has finished
 
@@ -30,7 +30,7 @@ class Migration:
 
     @property
     def breaking(self) -> bool:
-        """Whether releases without this migration can't run once it is applied."""
+        """Whether releases that lack this migration can't run once it is applied."""
         return _BREAKING.search(self.sql) is not None
 
     @property
@@ -39,9 +39,9 @@ class Migration:
 
 
 async def migrate(pool: Pool, *, directory: Path = MIGRATIONS) -> list[str]:
-    """Apply what is missing, in order, and return the names of what was applied.
+    """Apply missing migrations in order, and return their names.
 
-    Processes that start at once may all call this: one applies, the others wait and find it done.
+    Processes that start at once may all call this: one migrates, the others wait and find it done.
 
     Raises:
         SchemaMismatch: an applied file was changed, the database has a newer migration that this
@@ -51,8 +51,8 @@ async def migrate(pool: Pool, *, directory: Path = MIGRATIONS) -> list[str]:
     migrations = read_migrations(directory)
     async with connection(pool) as conn:
         await _check_server(conn)
-        # The pool's limits are for requests; a migration may take its time. The pool resets both
-        # the settings and, should this fail half-way, the lock.
+        # The pool's limits are for requests; a migration may take longer. The pool resets these
+        # settings and, if this fails halfway, releases the lock.
         await conn.execute("SET statement_timeout = 0; SET lock_timeout = 0")
         await conn.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=_SECONDS)
         try:
@@ -87,7 +87,7 @@ async def migrate(pool: Pool, *, directory: Path = MIGRATIONS) -> list[str]:
 
 
 async def pending(pool: Pool, *, directory: Path = MIGRATIONS) -> list[str]:
-    """The names of the migrations that `migrate` would apply. Raises as `migrate` does."""
+    """Return the names of the migrations that `migrate` would apply. Raises as `migrate` does."""
     migrations = read_migrations(directory)
     async with connection(pool) as conn:
         await _check_server(conn)
@@ -96,7 +96,7 @@ async def pending(pool: Pool, *, directory: Path = MIGRATIONS) -> list[str]:
 
 
 async def newer(pool: Pool, *, directory: Path = MIGRATIONS) -> list[str]:
-    """The names of the applied migrations that belong to newer releases."""
+    """Return the names of the applied migrations that belong to newer releases."""
     known = {migration.name for migration in read_migrations(directory)}
     async with connection(pool) as conn:
         return _newer(known, await _applied(conn))
@@ -137,7 +137,7 @@ def _newer(known: set[str], applied: dict[str, Record]) -> list[str]:
 
 
 async def _applied(conn: Connection) -> dict[str, Record]:
-    """Checksum of each applied migration, and whether it is breaking, by name."""
+    """Return the checksum of each applied migration, and whether it is breaking, by name."""
     if await conn.fetchval("SELECT to_regclass('schema_migrations')") is None:
         return {}
     rows = await conn.fetch(

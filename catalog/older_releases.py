@@ -1,4 +1,4 @@
-"""What is only relied on when all who handle it know it: no older process runs, or may do so."""
+"""Make sure, before something new is relied on, that no older process runs or may still run."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from delivery.source import EVENT_SOURCE
 
 
 async def require_sources(conn: Connection) -> None:
-    """Make sure that the source of events is heeded. Call it within the transaction.
+    """Make sure that every process respects the source of events. Call it in the transaction.
 
     Raises:
         OlderRelease: a process of an older release runs, or may do so.
     """
-    lacks = "do not heed what a key or rule may do"
+    lacks = "ignore what a key or rule may do"
     await _require_new_api(conn, "sources", lacks)
     if not await use_feature(conn, EVENT_SOURCE):
         raise _older_worker(lacks)
 
 
 async def require_type(conn: Connection, type: str, releases: Releases) -> None:
-    """Make sure that connections of a type are understood. Call it within the transaction.
+    """Make sure that every process knows connections of a type. Call it in the transaction.
 
     Raises:
         OlderRelease: a process of an older release runs, or may do so.

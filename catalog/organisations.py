@@ -7,7 +7,6 @@ from datetime import datetime
 
 from catalog import values
 from catalog.database import Pool, Record, connection, fetchrow
-from catalog.ownership import found
 
 NAME_CHARACTERS = 100
 
@@ -24,7 +23,7 @@ class Organisations:
         self._pool = pool
 
     async def default(self) -> Organisation:
-        """The one organisation of an installation, made when it is first asked for."""
+        """Return the one organization of an installation; the first call makes it."""
         async with connection(self._pool) as conn:
             await conn.execute(
                 "INSERT INTO organisations (name, is_default) VALUES ('Default', true) "
@@ -40,11 +39,6 @@ class Organisations:
                 self._pool, "INSERT INTO organisations (name) VALUES ($1) RETURNING *", name
             )
         )
-
-    async def get(self, organisation: str) -> Organisation:
-        id = values.known_id("organisation", organisation)
-        row = await fetchrow(self._pool, "SELECT * FROM organisations WHERE id = $1", id)
-        return _organisation(found(row, "organisation", organisation))
 
 
 def _organisation(row: Record) -> Organisation:

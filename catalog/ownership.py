@@ -1,4 +1,4 @@
-"""Whose it is: what belongs to another organization is not found, as if it weren't there."""
+"""Check who owns what: what belongs to another organization is not found, as if it didn't exist."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ OWNED_CONNECTION = """
 
 
 def owned_ids(noun: str, id: str, organisation: str) -> tuple[UUID, UUID]:
-    """What a query asks with for something of an organization. Raises `NotFound`."""
+    """Return the parameters of a query for something of an organization. Raises `NotFound`."""
     return known_id(noun, id), known_id("organisation", organisation)
 
 
 def found(row: Record | None, noun: str, id: str) -> Record:
-    """The row that a query for an id has found. Raises `NotFound` when it has found none."""
+    """Return the row that a query for an id has found. Raises `NotFound` if there was none."""
     if row is None:
         raise NotFound(noun, id)
     return row
@@ -29,7 +29,7 @@ def found(row: Record | None, noun: str, id: str) -> Record:
 async def own_workspace(
     conn: Connection, organisation: str, workspace: str, *, locked: bool = False
 ) -> UUID:
-    """The id of an organization's workspace, locked until the transaction ends where that is asked.
+    """Return the id of an organization's workspace, `locked` until the transaction ends.
 
     Raises:
         NotFound: no such workspace, or another organization's.
@@ -42,6 +42,6 @@ async def own_workspace(
 
 
 async def own_connection(conn: Connection, organisation: str, id: str) -> Record:
-    """An organization's connection, locked until the transaction ends. Raises `NotFound`."""
+    """Return an organization's connection, locked until the transaction ends. Raises `NotFound`."""
     ids = owned_ids("connection", id, organisation)
     return found(await conn.fetchrow(OWNED_CONNECTION + "FOR UPDATE OF c", *ids), "connection", id)

@@ -1,4 +1,4 @@
-"""Lists: newest first, page by page, each page found by where the last one ended."""
+"""Lists, newest first, page by page: each page starts where the last one ended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """`next_cursor` is None on the last page."""
+    """One page of a list. `next_cursor` is None on the last page."""
 
     records: tuple[T, ...]
     next_cursor: str | None
@@ -29,7 +29,7 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True)
 class Paging:
-    """What one page was asked with."""
+    """The limit and cursor with which a page is requested."""
 
     limit: int = DEFAULT_LIMIT
     cursor: str | None = None
@@ -40,9 +40,9 @@ class Paging:
         self.parameters()
 
     def parameters(self) -> tuple[datetime | None, UUID | None, int]:
-        """Creation time and id that the page's rows come after, and the LIMIT.
+        """Return the creation time and id after which the page starts, and the LIMIT.
 
-        One row more than asked for shows whether there is a next page.
+        One more row than requested shows whether there is a next page.
         """
         after = (None, None) if self.cursor is None else _read_last_row(self.cursor)
         return *after, self.limit + 1
@@ -57,7 +57,7 @@ class Paging:
 
 
 def _read_last_row(cursor: str) -> tuple[datetime, UUID]:
-    """Creation time and id of the last row of the page that gave out the cursor."""
+    """Return the creation time and id of the last row of the page that gave out the cursor."""
     try:
         created_at, _, id = read_cursor(cursor).partition("|")
         moment, last = datetime.fromisoformat(created_at), UUID(id)
@@ -75,7 +75,7 @@ async def read_all(
     most: float = math.inf,
     **filters: Any,
 ) -> list[T]:
-    """What a repository's `list_page` finds, page after page, until there are `most` or more."""
+    """Read page after page with a repository's `list_page`, until there are `most` or more."""
     records: list[T] = []
     cursor = None
     while True:

@@ -1,6 +1,6 @@
 """How much keys and workspaces may emit, and how much of it is left for all API processes together.
 
-What is left is counted by the database's clock alone, so processes whose clocks differ agree.
+What is left is counted only by the database's clock, so processes whose clocks differ agree.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from catalog.ownership import found, owned_ids
 
 WINDOW_SECONDS = 60
 
-# An API process that has said nothing for so long takes no part in sharing.
+# An API process that has not reported for this long no longer has a share.
 ALIVE_SECONDS = 10.0
 
-# A quota that nobody has used for so long is whole again, however far it was overdrawn.
+# A quota that nobody has used for this long is full again, however far it was overdrawn.
 FORGOTTEN_AFTER = timedelta(days=1)
 
 MOST_EVENTS = 2**31 - 1
@@ -30,7 +30,7 @@ MOST_BYTES = 2**50
 
 @dataclass(frozen=True)
 class Quota:
-    """Events and bytes of request bodies a minute; None where the API's setting holds."""
+    """Events and bytes of request bodies per minute; None where the API's setting applies."""
 
     events: int | None = None
     bytes: int | None = None
@@ -38,7 +38,7 @@ class Quota:
 
 @dataclass(frozen=True)
 class Use:
-    """`used` of a quota of so much a minute, since the process last said so."""
+    """How much of a quota per minute a process has `used` since its last report."""
 
     policy: str
     subject: str
@@ -60,11 +60,11 @@ class Quotas:
         self._changes = changes
 
     async def set_of_key(self, organisation: str, key: str, quota: Quota) -> None:
-        """Give a key, of either kind, a quota of its own.
+        """Give a key of either kind a quota of its own.
 
         Raises:
             InvalidValue: a number out of range.
-            NotFound: the organisation has no such key, or it is revoked.
+            NotFound: the organization has no such key, or it is revoked.
         """
         ids = owned_ids("key", key, organisation)
         limits = _checked(quota)
@@ -94,8 +94,8 @@ class Quotas:
         self._changes.announce(str(found(row, "workspace", workspace)["id"]))
 
     async def share(self, process: uuid.UUID, uses: Sequence[Use]) -> Shared:
-        """Say that `process` is alive and what it has let through; hear what is left."""
-        # All processes take the rows in one order, so that none waits for another in a circle.
+        """Record that `process` is alive and what it has used; return what is left."""
+        # All processes lock the rows in one order, so that no deadlock is possible.
         order = sorted(range(len(uses)), key=lambda i: (uses[i].policy, uses[i].subject))
         async with transaction(self._pool) as conn:
             await conn.execute(
@@ -133,11 +133,11 @@ class Quotas:
         return Shared(alive, [left[use.policy, use.subject] for use in uses])
 
     async def leave(self, process: uuid.UUID) -> None:
-        """Take no part in sharing any more."""
+        """Give up the process's share."""
         await execute(self._pool, "DELETE FROM api_processes WHERE id = $1", process)
 
     async def forget_unused(self) -> None:
-        """Forget quotas that nobody has used for long."""
+        """Delete the levels of quotas that nobody has used for long."""
         await execute(
             self._pool,
             "DELETE FROM quota_levels WHERE at < clock_timestamp() - $1::interval",
@@ -156,5 +156,5 @@ def _checked(quota: Quota) -> tuple[int | None, int | None]:
 
 
 def quota_of(row: Record) -> Quota:
-    """Of a key's or workspace's row."""
+    """Read the quota of a key's or workspace's row."""
     return Quota(row["events_per_minute"], row["bytes_per_minute"])

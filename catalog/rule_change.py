@@ -1,4 +1,4 @@
-"""What is to be changed of a rule."""
+"""A change of a rule."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ class RuleChange(BaseModel):
     hidden: bool = False
 
     def checked(self) -> dict[str, Any]:
-        """What is to be changed, by column; metadata as given. Raises `InvalidValue`."""
+        """Return what to change, by column; metadata as given. Raises `InvalidValue`."""
         given = self.model_dump(exclude_unset=True)
         return given | {name: _CHECKS[name](given[name]) for name in given.keys() & _CHECKS.keys()}

@@ -1,4 +1,4 @@
-"""How many rules one event can match at most. Pure; the rules are counted elsewhere."""
+"""Calculate how many rules one event can match at most. Pure; rules are counted elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 def most_matched(counts: Mapping[tuple[str | None, str | None], int]) -> int:
-    """The most rules that any one event matches, whatever its resource and resource id.
+    """Return the most rules that any one event matches, whatever its resource and resource id.
 
     `counts` are the numbers of rules by resource and resource id, where None matches any. An event
     with resource R and id I matches n(any, any) + n(R, any) + n(any, I) + n(R, I). The last term is

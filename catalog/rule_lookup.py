@@ -1,4 +1,4 @@
-"""Which rules does an event match? One indexed query, asked again only when something changed."""
+"""Look up the rules that an event matches: one indexed query, repeated only after a change."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from delivery.rule import (
 )
 
 CAPACITY = 1_000  # pairs of workspace and event
-# An event name can have any number of rules when each is for a resource of its own. Up to this
-# many are held and filtered here; beyond, the database is asked for exactly the ones that match.
+# An event name can have any number of rules if each is for a resource of its own. Up to this many
+# are cached and filtered here; if there are more, the database is asked for those that match.
 LARGEST_HELD = 2 * MAX_RULES_PER_EVENT
 
-# The workspace comes first, so that one query also tells whether it exists. The rules are limited
-# before they are joined and sorted, in the order of their index: of too many, no more is read than
-# it takes to know, and the planner isn't tempted to look for the first ones in the whole table.
+# The workspace comes first, so that one query also shows whether it exists. The rules are limited
+# before they are joined and sorted, in the order of their index: if they are too many, only as many
+# are read as it takes to know that, and the planner doesn't search the whole table for the first.
 _SELECT = """
     SELECT r.id, r.resource, r.resource_id, r.metadata,
            c.id AS connection, c.name AS connection_name, c.type, m.schema
@@ -67,14 +67,14 @@ class _Candidate:
 
 @dataclass(frozen=True)
 class _Candidates:
-    """All active rules of one event name; `rules` is None when they are too many to hold."""
+    """All active rules of one event name; `rules` is None if they are too many to cache."""
 
     workspace_known: bool
     rules: tuple[_Candidate, ...] | None = ()
 
 
 class RuleLookup:
-    """`hash_resource_id` is keyed: what it returns is stored where personal data mustn't be."""
+    """`hash_resource_id` uses a key: its results are stored where no personal data may be."""
 
     def __init__(
         self, pool: Pool, changes: Changes, hash_resource_id: Callable[[str], str]
@@ -84,12 +84,12 @@ class RuleLookup:
         self._cache: WorkspaceCache[str, _Candidates] = WorkspaceCache(changes, capacity=CAPACITY)
 
     async def match(self, request: MatchRequest) -> MatchResult:
-        """The rules that the event matches, by (creation time, id).
+        """Return the rules that the event matches, by (creation time, id).
 
-        Nothing in the request is an error: what can't be the name of anything matches nothing.
+        Nothing in the request is an error: a value that can't name anything matches nothing.
 
         Raises:
-            CatalogUnavailable: they aren't held, and the database is unavailable.
+            CatalogUnavailable: they aren't cached, and the database is unavailable.
         """
         workspace = values.read_id(request.workspace)
         if workspace is None:
@@ -134,7 +134,7 @@ class RuleLookup:
 
 
 def _may_be_named(event: str) -> bool:
-    """Whether any rule can have this event; others aren't worth a place in the cache."""
+    """Say whether any rule can have this event; others needn't be cached."""
     return values.storable(event) and len(event.encode()) <= values.EVENT_BYTES
 
 
@@ -147,7 +147,7 @@ def _candidates(rows: list[Record]) -> _Candidates:
     mappings: dict[UUID, MappingSchema | None] = {}  # read once a connection
     rules = []
     for row in rows:
-        if row["id"] is None:  # the workspace alone
+        if row["id"] is None:  # only the workspace
             continue
         if row["connection"] not in mappings:
             schema = row["schema"]

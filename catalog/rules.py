@@ -1,4 +1,4 @@
-"""Rules: which events go to which connection, and what is done there."""
+"""Rules: which events go to which connection, and which action they cause there."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from delivery.rule import MAX_RULES_PER_EVENT
 
 @dataclass(frozen=True)
 class Rule:
-    """`resource` and `resource_id` of None match any. `type` is its connection's."""
+    """A rule. `resource` and `resource_id` of None match any. `type` is its connection's."""
 
     id: str
     workspace: str
@@ -58,7 +58,7 @@ _OWNED = """
 
 
 class Rules:
-    """Methods that take an organisation find only what is its own; else they raise `NotFound`."""
+    """Methods find only what belongs to the organization; for all else they raise `NotFound`."""
 
     def __init__(self, pool: Pool, changes: Changes, destinations: Destinations) -> None:
         self._pool = pool
@@ -79,11 +79,11 @@ class Rules:
         hidden: bool = False,
         created_by: str,
     ) -> Rule:
-        """Enter a rule, and its event type and resource into the catalogue.
+        """Insert a rule, and its event type and resource if they are new.
 
         Raises:
-            InvalidValue: one of the fields.
-            NotFound: workspace or connection aren't the organisation's, or don't belong together.
+            InvalidValue: a field is wrong.
+            NotFound: workspace or connection aren't the organization's, or don't belong together.
             TooManyRules: with it, one event could match more than `MAX_RULES_PER_EVENT`.
             OlderRelease: it refuses public events, and an older release may still be running.
         """
@@ -146,8 +146,9 @@ class Rules:
         limit: int = DEFAULT_LIMIT,
         cursor: str | None = None,
     ) -> Page[Rule]:
-        """Newest first. The filters are compared as they are: a rule for any resource is not one
-        for the resource asked for."""
+        """List the newest first. Filters are compared literally: a rule for any resource doesn't
+        match a filter for one.
+        """
         owner = values.known_id("organisation", organisation)
         workspace_id = None if workspace is None else values.known_id("workspace", workspace)
         paging = Paging(limit, cursor)
@@ -230,7 +231,7 @@ class Rules:
         return self._announced(row)
 
     async def delete(self, organisation: str, id: str) -> Rule:
-        """Returns what it was. Events that matched it already are delivered all the same."""
+        """Delete it and return what it was. Events that it has already matched are delivered."""
         async with transaction(self._pool) as conn:
             row = await _locked(conn, organisation, id)
             await conn.execute("DELETE FROM rules WHERE id = $1", row["id"])
@@ -282,7 +283,7 @@ async def _ensure_room(
 
 
 async def _ensure_accept(conn: Connection, metadata: Mapping[str, Any]) -> None:
-    """Raises `OlderRelease`: it refuses public events, and somebody wouldn't heed that."""
+    """Raises `OlderRelease` if it refuses public events, and some process would ignore that."""
     if metadata.get("accept", "all") != "all":
         await require_sources(conn)
 

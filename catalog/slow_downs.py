@@ -1,6 +1,6 @@
-"""Connections that nobody sends to for a while, since the vendor said "too many requests".
+"""Connections to which nobody sends for a while, since the vendor said "too many requests".
 
-All workers are told at once, apart from the changes that empty caches.
+All workers are notified at once, on a channel of its own: caches are not emptied.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class SlowDowns:
         changes.subscribe(self._on_notification, SLOW_DOWNS)
 
     async def slow_down(self, connection_id: str, seconds: float) -> None:
-        """Let no worker send to it for so long; one that has longer to wait keeps waiting."""
+        """Let no worker send to it for `seconds`, or for longer if it must already wait longer."""
         id = values.known_id("connection", connection_id)
         self._note(str(id), seconds)
         async with transaction(self._pool) as conn:
@@ -42,7 +42,7 @@ class SlowDowns:
                 seconds,
                 SLOW_DOWNS,
             )
-            # This empties caches; workers of an older release hear of it in no other way.
+            # This empties caches; workers of an older release can't be notified in any other way.
             await conn.execute(
                 """
                 UPDATE connections SET slowed_until = clock_timestamp() + $2 * interval '1 second'
@@ -59,7 +59,7 @@ class SlowDowns:
             )
 
     def until(self, connection_id: str) -> datetime | None:
-        """By this process's clock; None when nothing slows it, as far as was heard."""
+        """Return until when, by this process's clock; None if no slow-down is known."""
         return self._until.get(connection_id)
 
     def _note(self, connection_id: str, seconds: float) -> None:

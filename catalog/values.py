@@ -1,6 +1,6 @@
 """What the catalog accepts: checked once, here, so that no text ever fails inside PostgreSQL.
 
-PostgreSQL stores no NUL and asyncpg encodes no lone surrogate; both come in by JSON.
+PostgreSQL can't store NUL, and asyncpg can't encode lone surrogates; JSON can contain both.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from uuid import UUID
 from catalog.destinations import Destinations
 from catalog.errors import InvalidValue, NotFound
 from delivery.errors import InvalidField
+from delivery.text import encodes_nul
 
 EVENT_BYTES = 100
 RESOURCE_BYTES = 100
 METADATA_BYTES = 16_384
 CREATED_BY_CHARACTERS = 200
-REQUESTS_PER_SECOND = 100_000  # the most that can be asked for
+REQUESTS_PER_SECOND = 100_000  # the most that can be set
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _NAME = re.compile(r"[a-zA-Z0-9 _-]+")
@@ -28,12 +29,12 @@ _RESOURCE_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 def read_id(text: str) -> UUID | None:
-    """The UUID in its usual form, of either case; None for anything else."""
+    """Read a UUID in its usual form, in either case; None for anything else."""
     return UUID(text) if _UUID.fullmatch(text) else None
 
 
 def known_id(noun: str, text: str) -> UUID:
-    """Raises `NotFound`: what is no UUID names nothing."""
+    """Read an id. Raises `NotFound` for anything but a UUID, since nothing can have that id."""
     id = read_id(text)
     if id is None:
         raise NotFound(noun, text)
@@ -41,7 +42,7 @@ def known_id(noun: str, text: str) -> UUID:
 
 
 def storable(text: str) -> bool:
-    """Whether PostgreSQL can hold the text."""
+    """Say whether PostgreSQL can store the text."""
     return _UNSTORABLE.search(text) is None
 
 
@@ -84,7 +85,7 @@ def request_rate(per_second: int) -> int:
 
 
 def free_text(field: str, text: str, *, longest: int, shortest: int = 0) -> str:
-    """Text that is only shown. Lengths are in characters."""
+    """Check text that is only shown. Lengths are in characters."""
     if not shortest <= len(text) <= longest:
         raise InvalidValue(field, f"has {len(text)} characters, must have {shortest} to {longest}")
     if not storable(text):
@@ -107,25 +108,17 @@ def rule_metadata(
 
 
 def json_object(field: str, value: Mapping[str, Any], *, largest: int) -> dict[str, Any]:
-    """A plain copy that jsonb can hold. `largest` is in bytes of UTF-8 JSON."""
+    """Make a plain copy that jsonb can hold. `largest` is in bytes of UTF-8 JSON."""
     try:
-        encoded = json.dumps(dict(value), ensure_ascii=False, allow_nan=False).encode()
-        copy: dict[str, Any] = json.loads(encoded)
+        text = json.dumps(dict(value), ensure_ascii=False, allow_nan=False)
+        size, copy = len(text.encode()), json.loads(text)
     except (TypeError, ValueError, RecursionError):
         raise InvalidValue(field, "is not JSON: no NaN, lone surrogate or deep nesting") from None
-    if len(encoded) > largest:
-        raise InvalidValue(field, f"is {len(encoded)} bytes of JSON, must be at most {largest}")
-    if _has_nul(copy):
+    if size > largest:
+        raise InvalidValue(field, f"is {size} bytes of JSON, must be at most {largest}")
+    if encodes_nul(text):
         raise InvalidValue(field, "holds a NUL character: remove it")
-    return copy
-
-
-def _has_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any("\0" in key or _has_nul(inner) for key, inner in value.items())
-    return isinstance(value, list) and any(_has_nul(inner) for inner in value)
+    return dict(copy)
 
 
 def _bounded(field: str, text: str, longest: int) -> str:

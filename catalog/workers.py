@@ -1,10 +1,10 @@
 """Which workers are alive, and what they know.
 
-Each takes its share of a rate that holds for all of them, and uses only what all of them know.
-Every worker says so every two seconds. The shares never add up to more than one: a worker divides
-by the number of workers there are, and only takes more than before once every other one has
-counted at least as many. So one that comes in waits until it is known, two seconds at most, and
-what one that has gone leaves behind is taken over as soon as its last word is ten seconds old.
+Each uses its share of a rate that applies to all of them together, and only what all of them know.
+Every worker reports every two seconds. The shares never add up to more than one: a worker divides
+by the number of workers alive, and uses more than before only once every other worker has counted
+at least as many. So a new worker waits until the others know it, two seconds at most, and the share
+of one that has stopped is free ten seconds after its last report.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from delivery.size import SIZE_LIMIT
 
 BEAT_SECONDS = 2.0
 ALIVE_SECONDS = 10.0
-# Shorter than others wait, so that a worker which can't speak stops before its share is taken.
+# Shorter than others wait, so that a worker which can't report stops before its share is reused.
 SHARE_SECONDS = 8.0
 
-_LOCK = 7_166_480_113  # any constant of our own: workers are counted by one at a time
+_LOCK = 7_166_480_113  # any constant of our own: one at a time counts the workers
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 class Count:
     """How many workers are alive, whether all the others count as many, and what all know.
 
-    `limited_since` is since when they have all known the limits of size, None where they don't.
+    `limited_since` is when all of them knew the limits of size; None if some don't.
     """
 
     alive: int
@@ -65,12 +65,12 @@ class Workers:
     async def beat(
         self, worker: uuid.UUID, knows: Capabilities | None = None, release: str | None = None
     ) -> Count:
-        """Say that `worker` is alive and what it knows; count.
+        """Record that `worker` is alive and what it knows, and count the workers.
 
-        What all know is in use from then on.
+        What all of them know is in use from then on.
 
         Raises:
-            ReleaseTooOld: the fleet uses what this worker doesn't know. It isn't admitted.
+            ReleaseTooOld: the fleet uses what this worker doesn't know, so it isn't counted.
         """
         async with transaction(self._pool) as conn:
             await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
@@ -105,7 +105,7 @@ class Workers:
         return Count(alive, all(row["counted"] >= alive for row in others), fleet, limited_since)
 
     async def fleet(self) -> Capabilities:
-        """What all live workers know; what this release knows while none is alive.
+        """Return what all live workers know, or what this release knows if none is alive.
 
         Raises:
             CatalogUnavailable: the database is unavailable.
@@ -124,9 +124,9 @@ class Workers:
 
 
 async def use_feature(conn: Connection, feature: str) -> bool:
-    """Take a feature into use from this transaction on; False while a live worker lacks it.
+    """Start to use a feature, in this transaction; False while a live worker lacks it.
 
-    A worker that lacks it isn't admitted afterwards.
+    A worker that lacks it can't start afterwards.
     """
     await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
     for known in await _known(conn):
@@ -137,9 +137,9 @@ async def use_feature(conn: Connection, feature: str) -> bool:
 
 
 async def all_know(conn: Connection, type: str, releases: Releases) -> bool:
-    """Whether all live workers know a destination's type.
+    """Say whether all live workers know a destination's type.
 
-    Until the transaction ends, no worker comes in that doesn't.
+    Until the transaction ends, no worker starts that doesn't.
     """
     await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
     return all(
@@ -148,7 +148,7 @@ async def all_know(conn: Connection, type: str, releases: Releases) -> bool:
 
 
 async def _known(conn: Connection) -> list[Capabilities | None]:
-    """What each live worker knows; None for one of the first release, which doesn't say."""
+    """Return what each live worker knows; None for one of the first release, which doesn't say."""
     rows = await conn.fetch(
         "SELECT knows FROM workers WHERE seen_at >= clock_timestamp() - $1 * interval '1 second'",
         ALIVE_SECONDS,
@@ -161,7 +161,7 @@ def _read(stored: object) -> Capabilities | None:
 
 
 async def _in_use(conn: Connection) -> Capabilities:
-    """What this release must know: what has been recorded with runs, and the connections' types."""
+    """Return what this release must know: what runs were recorded with, and connections' types."""
     rows = await conn.fetch("SELECT kind, name FROM fleet_uses")
     types = await conn.fetch("SELECT DISTINCT type FROM connections")
     return Capabilities(
@@ -178,13 +178,13 @@ async def _use(conn: Connection, used: list[tuple[str, str]]) -> None:
 
 
 def next_share(share: float, count: Count) -> float:
-    """What part of every rate a worker takes that took `share` until now."""
+    """Return a worker's share of every rate, if its share was `share` until now."""
     fair = 1 / count.alive
     return fair if count.known_to_all else min(share, fair)
 
 
 class WorkerShare:
-    """One worker's share. 0 while it isn't known to the others, or can't reach the database."""
+    """One worker's share: 0 while the others don't know it, or it can't reach the database."""
 
     def __init__(
         self,
@@ -210,16 +210,16 @@ class WorkerShare:
         return self._share if self._clock() < self._until else 0.0
 
     def fleet(self) -> Capabilities:
-        """What all live workers know; what the first release knew while that can't be said."""
+        """Return what all live workers know; while that is unknown, what the first release knew."""
         return self._fleet if self._clock() < self._until else self._workers.releases.FIRST_RELEASE
 
     def limited_since(self) -> datetime | None:
-        """Since when events are held to the limits of size; None while that isn't known."""
+        """Return when the limits of size came into force; None while that is unknown."""
         return self._limited_since
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[WorkerShare]:
-        """Keep saying that this worker is alive; at the end it is struck off.
+        """Report that this worker is alive for as long as the context is open.
 
         Raises:
             ReleaseTooOld: the fleet uses what this worker doesn't know.
@@ -252,10 +252,10 @@ class WorkerShare:
         except CatalogUnavailable as err:
             log.warning("this worker's share of the rates can't be kept up: %s", err)
             return
-        except Exception:  # whatever it was: without a share nothing is sent, so try again
+        except Exception:  # after any error: without a share nothing is sent, so try again
             log.exception("this worker's share of the rates can't be kept up")
             return
-        # After a silence others may have taken this share over: begin like one that comes in.
+        # After a silence, others may use this share: start like a new worker.
         self._share = next_share(self(), count)
         self._fleet = count.fleet
         self._limited_since = count.limited_since
@@ -263,10 +263,10 @@ class WorkerShare:
 
 
 def whole_share() -> float:
-    """Of a worker that is alone."""
+    """Return the share of a single worker."""
     return 1.0
 
 
 def since_ever() -> datetime:
-    """Of a worker that is alone, whose events have always been held to the limits of size."""
+    """Return when the limits of size came into force for a single worker: they always were."""
     return datetime.fromtimestamp(0, UTC)

@@ -1,4 +1,4 @@
-"""Workspaces: what is in one never sees, reaches or delivers to what is in another."""
+"""Workspaces: nothing in one can see, reach or deliver to anything in another."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Workspace:
 
 
 class Workspaces:
-    """Every method takes the organisation that asks; what belongs to another is `NotFound`."""
+    """Methods find only what belongs to the organization; for all else they raise `NotFound`."""
 
     def __init__(self, pool: Pool, changes: Changes) -> None:
         self._pool = pool
@@ -53,7 +53,7 @@ class Workspaces:
         """Make a workspace and its first publishable key.
 
         Raises:
-            Conflict: the organisation has a workspace of this name.
+            Conflict: the organization has a workspace of this name.
         """
         owner = values.known_id("organisation", organisation)
         name, description = values.workspace_name(name), _description(description)
@@ -103,7 +103,7 @@ class Workspaces:
         return paging.page(rows, _workspace)
 
     async def ids(self, organisation: str) -> tuple[str, ...]:
-        """Of all the organisation's workspaces."""
+        """List the ids of all the organization's workspaces."""
         owner = values.known_id("organisation", organisation)
         rows = await fetch(
             self._pool,

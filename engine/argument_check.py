@@ -1,8 +1,8 @@
-"""A run of ours takes exactly one argument; any other number ends the run with a clear error.
+"""Fail a run that doesn't have exactly one argument, with a clear error.
 
 Python would raise `TypeError` before the workflow's own code runs. That fails the workflow task,
-not the workflow, and the engine would try it again for ever. The same holds for a signal, which
-nobody waits for: one with the wrong number of arguments is dropped, as the SDK drops one that can't
+not the workflow, and Temporal would retry it for ever. The same is true of a signal, for which
+nobody waits: with the wrong number of arguments it is dropped, as the SDK drops a signal that can't
 be decoded.
 """
 

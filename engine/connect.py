@@ -1,4 +1,4 @@
-"""Connect to Temporal: by its standard environment, within a bounded time."""
+"""Connect to Temporal, by its standard environment variables, within a limited time."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ async def connect(
     keys: KeyRing | None = None,
     **options: Any,
 ) -> Client:
-    """Connect, trying again until `timeout_seconds` are over.
+    """Connect, trying again until `timeout_seconds` have passed.
 
-    `address` and `namespace` win over `TEMPORAL_ADDRESS` and `TEMPORAL_NAMESPACE`. With `keys`
-    what is stored is encrypted; without them it is stored readable.
+    `address` and `namespace` override `TEMPORAL_ADDRESS` and `TEMPORAL_NAMESPACE`. With `keys`,
+    what is stored is encrypted; without them, it is readable.
 
     Raises:
         TemporalUnreachable: nobody answered.

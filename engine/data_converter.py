@@ -1,4 +1,4 @@
-"""Convert values to payloads, as Pydantic's JSON and encrypted, so that no start blocks a task."""
+"""Convert values to payloads, as encrypted JSON of Pydantic, so that no start blocks a task."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from emitonce.key_ring import KeyRing
 
 
 class PayloadConverter(PydanticConverter):
-    """Decodes what it can, and passes on the rest raw when no type was asked for.
+    """Decodes what it can, and passes on the rest raw if no type is wanted.
 
     A workflow started with the wrong number of arguments is decoded without types, before any code
     of ours runs; an exception there would fail the workflow task again and again, for ever.
@@ -58,11 +58,11 @@ class PayloadConverter(PydanticConverter):
 
 
 def data_converter(ring: KeyRing | None = None) -> DataConverter:
-    """The data converter of every process of ours.
+    """Make the data converter of every process.
 
-    The codec is there even without a key: a process that lacks one must fail the task it can't
-    read, and not mistake the event for garbage. With keys, failures' messages and stack traces are
-    encrypted, too.
+    The codec is there even without a key: a process that lacks a key must fail the task that it
+    can't read, and not mistake the event for garbage. With keys, failures' messages and stack
+    traces are encrypted too.
     """
     ring = ring or KeyRing({})
     return ContextConverter(

@@ -15,8 +15,8 @@ from temporalio.converter import WorkflowSerializationContext
 async def decode_in_place(client: Client, event_id: str, *messages: Message) -> None:
     """Decode every payload in `messages`, which belong to the run or runs of `event_id`.
 
-    Messages and stack traces of failures are put back where unencrypted failures have them. What is
-    plain stays as it is.
+    Messages and stack traces of failures are put where unencrypted failures have them. What isn't
+    encrypted stays as it is.
 
     Raises:
         CannotDecode: a key is missing, or a payload was changed.
@@ -37,7 +37,7 @@ async def decode_in_place(client: Client, event_id: str, *messages: Message) -> 
 
 
 def _collect(message: Message, payloads: list[Payload], failures: list[Failure]) -> None:
-    """All payloads below `message` but search attributes, which are never encrypted."""
+    """Collect all payloads in `message` except search attributes, which are never encrypted."""
     if isinstance(message, Payload):
         payloads.append(message)
     if isinstance(message, Payload | SearchAttributes):

@@ -1,7 +1,7 @@
-"""Calls to Temporal that fail at once when there is nobody to call.
+"""Make calls to Temporal fail at once if no connection can be made.
 
-The SDK tries again for ten seconds, whatever the reason. A connection that is refused tells
-something that no later answer can: this call never left.
+The SDK tries again for ten seconds, whatever the reason. But if the connection is refused, it is
+certain that this call never left, and after a retry that could no longer be known.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from temporalio.service import RPCError, RPCStatusCode, ServiceClient
 
 # What the SDK's transport says when a connection can't be made; a lost one is a "transport error".
 _NOT_CONNECTED = ("tcp connect error", "dns error")
-# What it says when it finds the connection lost as it makes a call, under the code that it has for
-# "Timeout expired" too.
+# What it says if it finds the connection lost while it makes a call, under a code that it also uses
+# for "Timeout expired".
 _FOUND_LOST = "operation was canceled"
-# What the SDK tries again.
+# What the SDK retries.
 _RETRIED = (
     RPCStatusCode.DATA_LOSS,
     RPCStatusCode.INTERNAL,
@@ -35,7 +35,7 @@ class NotConnected(RPCError):
 
 
 def failing_fast(client: Client) -> Client:
-    """The same client, whose calls raise `NotConnected` where they can't be made."""
+    """Return the same client, whose calls raise `NotConnected` if no connection can be made."""
     config = client.config()
     config["service_client"] = _FailingFast(client.service_client)
     return Client(**config)
@@ -59,9 +59,9 @@ class _FailingFast(ServiceClient):
     async def _rpc_call(
         self, rpc: str, req: Message, resp_type: Any, *, retry: bool, **options: Any
     ) -> Any:
-        """Once without the SDK's retries; with them only after an error of another kind.
+        """Call without the SDK's retries first, and with them only after an error of another kind.
 
-        A call may then arrive twice, as by those retries: a start carries an id of its own.
+        A call may then arrive twice, as it may with those retries: a start has an id of its own.
         """
         try:
             return await self._inner._rpc_call(rpc, req, resp_type, retry=False, **options)

@@ -8,7 +8,7 @@ from temporalio.client import Client
 
 
 def run_url(ui_url: str | None, client: Client, event_id: str) -> str | None:
-    """The page of an event's latest run; None where nobody has said where the Web UI is."""
+    """Return the page of an event's latest run; None if the address of the Web UI isn't set."""
     if ui_url is None:
         return None
     namespace = quote(client.namespace, safe="")

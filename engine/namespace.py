@@ -1,4 +1,4 @@
-"""What a process needs of its namespace, made sure of before it works."""
+"""Prepare and check the namespace before a process starts to work."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _UNTOLD = (*_REFUSED, RPCStatusCode.UNIMPLEMENTED)
 
 
 class NamespaceUnfit(Exception):
-    """The namespace is missing, closed to us, or can't list events; the message says what to do."""
+    """The namespace is missing, closed to us, or can't list events. The message says what to do."""
 
 
 async def prepare_namespace(client: Client) -> None:
-    """See that the namespace is there, register search attributes, warn of a short retention.
+    """Check that the namespace exists, register search attributes, warn of a short retention.
 
     Raises:
-        NamespaceUnfit: see there.
+        NamespaceUnfit: the namespace can't be used.
     """
     try:
         retention = await namespace_retention(client)
@@ -69,7 +69,7 @@ async def prepare_namespace(client: Client) -> None:
 
 
 async def namespace_retention(client: Client) -> timedelta:
-    """How long the namespace keeps closed runs."""
+    """Return how long the namespace keeps closed runs."""
     described = await client.workflow_service.describe_namespace(
         DescribeNamespaceRequest(namespace=client.namespace)
     )

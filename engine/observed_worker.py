@@ -35,7 +35,7 @@ log = structlog.get_logger("emitonce.delivery")
 
 
 class ObservedWorker(Interceptor):
-    """Of a worker, beside its other interceptors."""
+    """Counts events, deliveries and tries of a worker."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         return _ObservedActivity(next)
@@ -51,7 +51,7 @@ class _ObservedWorkflow(WorkflowInboundInterceptor):
         if workflow.info().workflow_type != EVENT_WORKFLOW:
             return await super().execute_workflow(input)
         meter = workflow.metric_meter()
-        meter.create_counter(names.EVENTS_ACCEPTED, "Events begun with").add(1)
+        meter.create_counter(names.EVENTS_ACCEPTED, "Events started").add(1)
         ended = meter.create_counter(names.EVENTS_ENDED, "Events ended, by status")
         try:
             result = await super().execute_workflow(input)
@@ -138,7 +138,7 @@ def _observe(step: Step, told: StepResult, then: str, seconds: float) -> None:
 
 
 def _outcome(told: StepResult, then: str) -> str:
-    """A try that found its connection out of use made no request and met no error."""
+    """Return the outcome; `held` if no request was made because the connection is held."""
     return "held" if then == "held" and told.status_code is None else told.outcome_code.value
 
 

@@ -1,7 +1,7 @@
 """Register the search attributes that a namespace lacks.
 
-A server registers those named at its start only when it creates the namespace, and a start with an
-unknown attribute is refused; so every worker makes sure of them.
+A server registers those named at its start only when it creates the namespace, and refuses a start
+with an unknown attribute, so every worker registers them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from delivery.search_attributes import ALL, REDELIVERY
 
 
 async def register_search_attributes(client: Client) -> list[str]:
-    """Add what is missing; returns the names added. Safe to run from several processes at once."""
+    """Add what is missing; return the names added. Several processes may do so at once."""
     service = client.operator_service
     present = await service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
@@ -44,15 +44,15 @@ async def register_search_attributes(client: Client) -> list[str]:
 
 
 def is_unregistered(err: RPCError, key: SearchAttributeKey[Any]) -> bool:
-    """Whether a start or a query was refused because the namespace lacks the attribute.
+    """Say whether a start or a query was refused because the namespace lacks the attribute.
 
-    So it is until the first worker that knows it has started.
+    It does so until the first worker that knows the attribute has started.
     """
     return err.status is RPCStatusCode.INVALID_ARGUMENT and key.name in err.message
 
 
 async def count_marked(client: Client, query: str) -> int:
-    """How many runs meet a query for `REDELIVERY`: none as long as nobody can set it."""
+    """Count the runs that meet a query for `REDELIVERY`: zero as long as nobody can set it."""
     try:
         return (await client.count_workflows(query)).count
     except RPCError as err:

@@ -1,4 +1,4 @@
-"""Spans of our own, between those that the Temporal SDK makes. Nothing without a collector."""
+"""Spans around requests, beside those that the Temporal SDK makes. Nothing without a collector."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RequestSpan:
     method: str
 
     def answered(self, route: str, status: int) -> None:
-        """`route` is the template; the path itself may hold what is nobody's business."""
+        """Record the answer. `route` is the template, since the path may hold personal data."""
         self.span.update_name(f"{self.method} {route}")
         self.span.set_attributes({"http.route": route, "http.response.status_code": status})
         if status >= 500:
@@ -27,7 +27,7 @@ class RequestSpan:
 
 @contextmanager
 def request_span(method: str, headers: Mapping[str, str]) -> Iterator[RequestSpan]:
-    """A part of the caller's trace, where its headers name one (W3C trace context)."""
+    """Open a span, in the caller's trace if its headers name one (W3C trace context)."""
     with trace.get_tracer("emitonce.api").start_as_current_span(
         method,
         context=propagate.extract(headers),

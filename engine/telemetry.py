@@ -1,8 +1,8 @@
 """The process's telemetry: metrics for Prometheus to fetch, traces to an OpenTelemetry collector.
 
-Both are off unless asked for: metrics by `EMITONCE_METRICS_ADDRESS`, traces by OpenTelemetry's own
-`OTEL_EXPORTER_OTLP_ENDPOINT` (or `…_TRACES_ENDPOINT`; `OTEL_SDK_DISABLED` and the other variables
-of its specification hold too).
+Both are off unless they are set: metrics by `EMITONCE_METRICS_ADDRESS`, traces by OpenTelemetry's
+own `OTEL_EXPORTER_OTLP_ENDPOINT` (or `…_TRACES_ENDPOINT`; `OTEL_SDK_DISABLED` and the other
+variables of its specification apply too).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class TelemetryError(Exception):
 
 @dataclass
 class Telemetry:
-    """What a process makes its Temporal client with. `runtime` is None where metrics are off."""
+    """What a process needs to make its Temporal client. `runtime` is None if metrics are off."""
 
     runtime: Runtime | None
     tracers: AnyTracerProvider = field(default_factory=NoOpTracerProvider)
@@ -49,13 +49,13 @@ class Telemetry:
 
     @property
     def client_interceptors(self) -> Sequence[Interceptor]:
-        """For the client alone: workers made of it take them over."""
+        """Return the client's interceptors, which workers made from the client inherit."""
         if isinstance(self.tracers, NoOpTracerProvider):
             return ()
         return (TracingInterceptor(self.tracers.get_tracer("emitonce")),)
 
     def close(self) -> None:
-        """Send the spans that are still here. Metrics end with the process."""
+        """Send the remaining spans. Metrics end with the process."""
         if isinstance(self.tracers, TracerProvider):
             self.tracers.shutdown()
 
@@ -63,10 +63,10 @@ class Telemetry:
 def open_telemetry(
     *, metrics_address: str | None, role: str, release: str = "unknown"
 ) -> Telemetry:
-    """One for a process, before its first client of Temporal is made.
+    """Open the telemetry of a process, before its first Temporal client is made.
 
     Raises:
-        TelemetryError: the address is none, or another process listens there.
+        TelemetryError: the address is not valid, or another process listens there.
     """
     runtime = None
     if metrics_address:
@@ -92,9 +92,11 @@ def open_telemetry(
 
 
 def forward_core_logs() -> None:
-    """Have the SDK's core log through Python's logging, to standard error as all else: left alone
-    it writes to standard output, amid what a command prints there. Once for a process, before its
-    first client."""
+    """Make the SDK's core log through Python's logging, to standard error.
+
+    By default it writes to standard output, between the lines that a command prints. Call this once
+    per process, before its first client.
+    """
     Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=_forwarded_logs())))
 
 
@@ -112,12 +114,12 @@ def _tracers(role: str, release: str) -> AnyTracerProvider:
     )
     if not wanted or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return NoOpTracerProvider()
-    # Loaded where it is used: it brings a client for HTTP with it.
+    # Imported only here, since it imports an HTTP client.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
     described = {"service.name": f"emitonce-{role}", "service.version": release}
     provider = TracerProvider(resource=Resource.create(described))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    # Spans of our own are made through OpenTelemetry's API, which knows one provider a process.
+    # Our own spans use OpenTelemetry's API, which knows one provider per process.
     set_tracer_provider(provider)
     return provider

@@ -13,7 +13,7 @@ from emitonce.key_ring import KeyRing, NotAuthentic, UnknownKey
 
 @dataclass(frozen=True)
 class Encrypted:
-    """`data` is nonce, cipher text and tag; `key_id` names the key that encrypted it."""
+    """An encrypted secret: `data` is nonce, cipher text and tag; `key_id` names the key."""
 
     key_id: str
     data: bytes
@@ -26,7 +26,7 @@ class CredentialCipher:
         """`keys`: 32 bytes by id, the newest first.
 
         Raises:
-            ValueError: there is none, or one has another size.
+            ValueError: there is no key, or one has another size.
         """
         if not keys:
             raise ValueError("a credential cipher needs at least one key")
@@ -37,7 +37,7 @@ class CredentialCipher:
         return Encrypted(*self.ring.encrypt(plain, _bound_to(workspace, connection)))
 
     def decrypt(self, encrypted: Encrypted, *, workspace: str, connection: str) -> SecretStr:
-        """Raises `CannotDecrypt`, which doesn't say whether key, bytes or place were wrong."""
+        """Decrypt it. Raises `CannotDecrypt`, whether key, bytes or place are wrong."""
         bound_to = _bound_to(workspace, connection)
         try:
             plain = self.ring.decrypt(encrypted.key_id, encrypted.data, bound_to)

@@ -32,13 +32,13 @@ Rings = Mapping[Kind, KeyRing]
 # What the database announces, in place of a workspace, when another key is put to use.
 KEYS_IN_USE = "keys in use"
 
-# A process that has not reported for so long has ended.
+# A process that has not reported for this long has ended.
 ALIVE_SECONDS = 60.0
 
 # An event is under way for 72 hours at most and kept for 30 days more; a day is for slow clocks.
 PAYLOAD_KEY_NEEDED = timedelta(days=34)
 
-_LOCK = 7_166_480_114  # a constant of our own: who holds it may change which keys are in use
+_LOCK = 7_166_480_114  # a constant of our own: whoever holds it may change which keys are in use
 
 
 @dataclass(frozen=True)
@@ -87,15 +87,15 @@ class KeysInUse:
         self._pool = pool
 
     async def of(self, kind: Kind) -> list[KeyInUse]:
-        """Newest first: the first encrypts, the others did before."""
+        """List the keys, newest first: the first encrypts, the others did before."""
         async with connection(self._pool) as conn:
             return await _in_use(conn, kind)
 
     async def settle(self, rings: Rings) -> None:
-        """Let each ring encrypt with the key in use. One that never encrypts stays so.
+        """Let each ring encrypt with the key in use, except rings that never encrypt.
 
         Raises:
-            WrongKeys: see there.
+            WrongKeys: a ring lacks a key that is needed, or has another of the same id.
         """
         for kind, ring in rings.items():
             used = await self.of(kind)
@@ -106,7 +106,7 @@ class KeysInUse:
                 ring.use(used[0].key_id)
 
     async def put_to_use(self, kind: Kind, key_id: str, check_value: str) -> bool:
-        """Let every process encrypt with this key; False when it is the one in use already.
+        """Let every process encrypt with this key; False if it is already in use.
 
         Raises:
             KeyNotEverywhere: a running process lacks it.
@@ -127,7 +127,7 @@ class KeysInUse:
             return True
 
     async def report(self, process: uuid.UUID, role: str, rings: Rings) -> None:
-        """Record that a process runs, and its keys. The first one to report puts its own to use.
+        """Record that a process runs, and its keys. The first process to report uses its own.
 
         A process that reports and then settles either was counted by `put_to_use` or sees the new
         key. `role` names the process to people: `worker`, `api`.
@@ -163,7 +163,7 @@ class KeysInUse:
         await execute(self._pool, "DELETE FROM key_holders WHERE process = $1", process)
 
     async def holders(self) -> list[Holder]:
-        """The processes that run."""
+        """List the running processes."""
         async with connection(self._pool) as conn:
             return await _holders(conn)
 

@@ -18,7 +18,7 @@ _FIRST = UUID(int=0)
 
 @dataclass(frozen=True)
 class _Table:
-    """A secret is bound to the ids of its owner and of its own row."""
+    """A table with secrets; each is bound to the ids of its owner and of its own row."""
 
     name: str
     secret: str
@@ -52,7 +52,7 @@ class StoredSecrets:
         self._pool = pool
 
     async def by_key(self) -> dict[str, Counter[str]]:
-        """How many secrets of each sort a credential key is needed for, by the key's id."""
+        """Count the secrets of each kind for which a credential key is needed, by the key's id."""
         rows = await fetch(
             self._pool,
             f"SELECT what, key_id, count(*) AS count FROM ({SECRETS}) AS secrets "  # noqa: S608

@@ -99,7 +99,7 @@ async def test_the_next_use_of_a_key_is_noted(
     async with table_missing(database, "machine_key_uses"):
         uses.note(made.key.id)
         await uses.written()
-    assert await logged(caplog, "could not be noted")()
+    assert await logged(caplog, "could not be recorded")()
     uses.note(made.key.id)
     await uses.written()
     [key] = await catalog.machine_keys.list(organisation)
