@@ -43,7 +43,7 @@ from delivery.alert import AlertTarget, CurrentTarget
 from delivery.capabilities import Capabilities
 from destinations import registry
 from destinations.destination import Client as DestinationClient
-from destinations.http.addresses import read_url
+from destinations.http.exchange import read_url
 from destinations.webhook.alerts import AlertClient
 from destinations.webhook.signature import read_secret
 from engine.argument_check import ArgumentCheck

@@ -18,9 +18,9 @@ from delivery.message import Message
 from delivery.outcome import Outcome, OutcomeCode
 from destinations.customerio.destination import API_KEY, REGION, VENDOR_URLS
 from destinations.destination import Verdict, Verification
-from destinations.http.addresses import names_own_network, read_url
+from destinations.http.addresses import names_own_network
 from destinations.http.errors import NoReply, NotSent
-from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http
+from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http, read_url
 from destinations.http.redaction import strings
 
 CALLS: tuple[Call, ...] = ("identify", "track")

@@ -10,8 +10,6 @@ import ipaddress
 import re
 from functools import lru_cache
 
-import httpx
-
 # Of IPv6 nothing else is given to networks on the internet (RFC 4291). Python calls more global:
 # IPv4-compatible addresses and translated ones, NAT64 of a network's own, site-local ones.
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
@@ -26,21 +24,6 @@ _OWN_NETWORK = (".internal", ".local", ".localhost", ".home.arpa", ".test")
 
 # A host that ends so is no name: resolvers read 134744072 as 8.8.8.8.
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
-
-
-def read_url(text: str) -> httpx.URL:
-    """Read a URL to which a request can be sent.
-
-    Raises:
-        ValueError: it isn't one. The message doesn't repeat it.
-    """
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL:
-        raise ValueError("is not a URL") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError("must start with https:// and name a host")
-    return url
 
 
 @lru_cache

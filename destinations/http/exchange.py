@@ -203,6 +203,21 @@ async def _exchange(
     return Answer(response.status_code, response.headers, bytes(body[:MAX_RESPONSE_BYTES]), cut)
 
 
+def read_url(text: str) -> httpx.URL:
+    """Read a URL to which a request can be sent.
+
+    Raises:
+        ValueError: it isn't one. The message doesn't repeat it.
+    """
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        raise ValueError("is not a URL") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("must start with https:// and name a host")
+    return url
+
+
 class _Resolver(AbstractResolver):
     """Looks names up as the machine does, in threads of its own. Tenants choose hosts, and name
     servers that don't answer must not hold up the look-ups of others.

@@ -12,9 +12,8 @@ import httpx
 from pydantic import SecretStr
 
 from delivery.alert import AlertFailed
-from destinations.http.addresses import read_url
 from destinations.http.errors import NoReply
-from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http
+from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http, read_url
 from destinations.webhook.signature import signed
 
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from clear_text import clear_url
 from delivery.alert import Alert, AlertFailed, AlertTarget, AlertType
-from destinations.http.addresses import read_url
+from destinations.http.exchange import read_url
 from destinations.webhook.alerts import AlertClient
 from destinations.webhook.signature import SECRET_PREFIX, read_secret
 from settings import Settings
