@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.errors import InvalidEvent
@@ -58,15 +59,21 @@ def plan_redelivery(
     )
 
 
+def event_fields(log: EventLog, facts: RunFacts) -> dict[str, Any]:
+    """Return the event as it came, with its resolved timestamp and without the earlier runs."""
+    timestamp = iso_milliseconds(log.timestamp) if log.timestamp else None
+    fields = {**facts.input, "timestamp": timestamp}
+    fields.pop("redelivery", None)
+    return fields
+
+
 def redelivered_input(log: EventLog, facts: RunFacts, redelivery: Redelivery) -> bytes:
     """Write the new run's input: the event as it came, its resolved timestamp, the earlier runs.
 
     Raises:
         NotRedeliverable: it doesn't fit into one payload, even shortened.
     """
-    timestamp = iso_milliseconds(log.timestamp) if log.timestamp else None
-    fields = {**facts.input, "timestamp": timestamp}
-    fields.pop("redelivery", None)
+    fields = event_fields(log, facts)
     event = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     data = b""
 

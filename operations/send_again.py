@@ -21,11 +21,11 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from delivery import search_attributes as names
 from delivery.result import Status
 from delivery.selection import Mode, Selection
-from delivery.timestamps import iso_milliseconds
-from eventlog.fetch import describe_event, read_run_log
-from eventlog.log import EventLog
+from eventlog.fetch import describe_event, fetch_run, while_others_run
+from eventlog.history import RunFacts, read_history
+from eventlog.log import EventLog, log_of
 from operations.redelivery import MARK
-from operations.redelivery_plan import NotRedeliverable
+from operations.redelivery_plan import NotRedeliverable, event_fields
 from operations.selected_runs import AGAIN_OF
 
 _KEPT = (names.WORKSPACE, names.EVENT, names.RESOURCE, names.RESOURCE_ID)
@@ -41,7 +41,13 @@ async def send_again(client: Client, event_id: str, selection: Selection) -> str
         NotRedeliverable: nothing of it was delivered by what the selection names.
     """
     described = await describe_event(client, event_id)
-    log = await read_run_log(client, described)
+    history, pending = await fetch_run(client, described)
+
+    def read() -> tuple[EventLog, RunFacts]:
+        facts = read_history(history, pending)
+        return log_of(described.id, described.run_id, facts), facts
+
+    log, facts = await while_others_run(history, read)
     rules = [
         delivery.rule
         for delivery in log.deliveries
@@ -52,11 +58,15 @@ async def send_again(client: Client, event_id: str, selection: Selection) -> str
     if not rules or log.payload is None:
         raise NotRedeliverable("nothing of this event was delivered")
     new_id = selection.new_event_id(event_id)
-    data = _input(log, rules, selection)
     with suppress(WorkflowAlreadyStartedError):  # an earlier try has started it
         await client.start_workflow(
             "DeliverEvent",
-            RawValue(Payload(metadata={"encoding": b"json/plain"}, data=data)),
+            RawValue(
+                Payload(
+                    metadata={"encoding": b"json/plain"},
+                    data=_input(log, facts, rules, selection),
+                )
+            ),
             id=new_id,
             task_queue=described.task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
@@ -68,21 +78,13 @@ async def send_again(client: Client, event_id: str, selection: Selection) -> str
     return new_id
 
 
-def _input(log: EventLog, rules: list[str], selection: Selection) -> bytes:
-    fields: dict[str, Any] = {
-        "workspace": log.workspace,
-        "event": log.event,
-        "payload": log.payload,
-        "resource": log.resource,
-        "resource_id": log.resource_id,
-        "timestamp": iso_milliseconds(log.timestamp) if log.timestamp else None,
+def _input(log: EventLog, facts: RunFacts, rules: list[str], selection: Selection) -> bytes:
+    fields = {
+        **event_fields(log, facts),
         "only_rules": rules,
+        "identify_only": selection.mode is Mode.IDENTIFY_ONLY,
         AGAIN_OF: log.event_id,
     }
-    if log.source is not None:
-        fields["source"] = log.source.model_dump()
-    if selection.mode is Mode.IDENTIFY_ONLY:
-        fields["identify_only"] = True
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ from typer.testing import CliRunner
 from catalog.connections import Connection
 from catalog.rules import Rule
 from delivery.result import Status
+from delivery.selection import Mode, select
 from destinations.customerio.simulator.fault import Fault
 from destinations.webhook.fields import FIELDS
+from emitonce import EventHandle
 from eventlog.fetch import read_event_log
 from operations.redelivery import redeliver
+from operations.send_again import send_again
 from operations.steering import resume_connection
 from starter.api import served
 from starter.cli.connections import connections
@@ -99,6 +103,28 @@ async def test_what_failed_on_the_way_is_sent_again_under_the_same_id(
     assert len(ids) == 1
     assert len({request.content for request in receiver.requests}) == 1
     assert len(receiver.requests) == 3
+
+
+async def test_however_it_is_delivered_again_an_event_keeps_its_count_of_webhooks(
+    stack: Stack, receiver: Receiver
+) -> None:
+    """Without it a webhook that leads back here could go round without end."""
+    receiver.fault = Fault(status=400)
+    await rule(stack, await webhook(stack, receiver.url))
+    handle = await stack.emit(hops=2)
+    log = await stack.ended(handle)
+    receiver.fault = None
+    await redeliver(stack.client, log.event_id)
+    assert (await stack.ended(handle)).status is Status.COMPLETED
+    again = select(
+        stack.workspace,
+        accepted_from=log.accepted_at,
+        now=datetime.now(UTC),
+        mode=Mode.AGAIN,
+    )
+    new = EventHandle(stack.client, await send_again(stack.client, log.event_id, again))
+    assert (await stack.ended(new)).status is Status.COMPLETED
+    assert [request.headers["x-emitonce-hops"] for request in receiver.requests] == ["3"] * 3
 
 
 async def arrived(receiver: Receiver, count: int) -> bool:
