@@ -5,15 +5,17 @@
       · ConnectTimeout    no connection in time
       · AnswerTimeout     connected, but no status line in time; it may have been received
     + NetworkFailed
-      · HostNotFound      DNS knows no such host
+      + HostNotFound      DNS knows no such host
+        · AddressRefused  its address is not on the internet, and nobody has allowed it
       · ConnectFailed     refused or unreachable
-      · AddressRefused    the host's address is not on the internet, and nobody has allowed it
       · TlsFailed         certificate or handshake
       · ConnectionLost    broke before the status line; the request may have been received
       · InvalidAnswer     something answered, but not in HTTP
       · NotSent           no request could be made of it
 
-Messages name the host at most: they are shown to people and kept in Temporal's history.
+Messages name the host at most: they are shown to people and kept in Temporal's history. Who chose
+the host is told no more of a private address than of a host that doesn't exist: else names of an
+operator's network could be guessed.
 """
 
 from __future__ import annotations
@@ -58,18 +60,18 @@ class NetworkFailed(NoReply):
 
 
 class HostNotFound(NetworkFailed):
-    text = "{host} was not found by DNS"
+    text = (
+        "no public address is known of {host}, so nothing was sent: check its name, DNS and the "
+        "hosts file; EMITONCE_ALLOWED_PRIVATE_HOSTS allows private hosts"
+    )
 
 
 class ConnectFailed(NetworkFailed):
     text = "could not connect to {host}: refused or unreachable"
 
 
-class AddressRefused(NetworkFailed):
-    text = (
-        "{host} led to an address in a private network, so nothing was sent: "
-        "check DNS and the hosts file; EMITONCE_ALLOWED_PRIVATE_HOSTS allows such hosts"
-    )
+class AddressRefused(HostNotFound):
+    """Reads as its base does; the log of the process has the address."""
 
 
 class TlsFailed(NetworkFailed):

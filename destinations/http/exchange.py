@@ -18,6 +18,7 @@ from itertools import islice
 
 import aiohttp
 import httpx
+import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.connector import AddrInfoType, SocketFactoryType
 from httpx_aiohttp import AiohttpTransport
@@ -42,6 +43,8 @@ MOST_VALUES = 5_000
 # A span for each request, where the process has a collector of traces; else nothing. The receiver
 # is told nothing of it.
 _TRACER = trace.get_tracer("emitonce.destinations")
+
+log = structlog.get_logger("emitonce.destinations")
 
 
 @dataclass(frozen=True)
@@ -260,5 +263,6 @@ def _public_socket(address: AddrInfoType) -> socket.socket:
     """
     family, kind, protocol, _, (host, *_) = address
     if not is_public(str(host)):
+        log.warning("nothing is sent to a private address", address=str(host))
         raise PrivateAddress(errno.EACCES, "the address is not public")
     return socket.socket(family, kind, protocol)

@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from delivery.message import Message
 from delivery.outcome import OutcomeCode
@@ -86,15 +87,17 @@ async def test_nothing_is_sent_where_a_public_name_leads_into_a_private_network(
     async with listener() as (port, received), Http() as http:
         client = CustomerIOClient(http, {"us": f"{scheme}://cdp.customer.io:{port}/v1"})
         for _ in range(2):  # nor from what the resolver has kept
-            with pytest.raises(AddressRefused) as caught:
+            with pytest.raises(AddressRefused) as caught, capture_logs() as lines:
                 await client.send(MESSAGE, CREDENTIAL)
     assert not received  # not even connected
     assert caught.value.outcome_code is OutcomeCode.NETWORK_ERROR
     assert not caught.value.request_made
     assert str(caught.value) == (
-        "cdp.customer.io led to an address in a private network, so nothing was sent: "
-        "check DNS and the hosts file; EMITONCE_ALLOWED_PRIVATE_HOSTS allows such hosts"
+        "no public address is known of cdp.customer.io, so nothing was sent: check its name, DNS "
+        "and the hosts file; EMITONCE_ALLOWED_PRIVATE_HOSTS allows private hosts"
     )
+    [line] = lines  # for the operator
+    assert (line["log_level"], line["address"]) == ("warning", "127.0.0.1")
 
 
 async def test_where_an_operator_has_pointed_us_on_purpose_it_is_sent(dns: Dns) -> None:

@@ -7,6 +7,7 @@ import base64
 import gzip
 import hashlib
 import hmac
+import socket
 import traceback
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -344,6 +345,28 @@ async def test_what_is_not_allowed_in_a_private_network_gets_nothing(receiver: R
                 await client.send(MESSAGE, connection(url))
     assert not receiver.requests
     assert not receiver.connections
+
+
+async def test_a_tenant_does_not_learn_which_names_a_private_network_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolve = socket.getaddrinfo
+
+    def resolved(host: Any, *args: Any, **kwargs: Any) -> Any:
+        return resolve("127.0.0.1" if host == "a.corp.example" else "b.invalid", *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    said = set()
+    async with Http() as http:
+        client = WebhookClient(http)
+        for host in ("a.corp.example", "b.corp.example"):
+            to = connection(f"https://{host}/hook")
+            with pytest.raises(NetworkFailed) as failure:
+                await client.send(MESSAGE, to)
+            checked = await client.verify(to)
+            told = f"{failure.value} {checked.message}".replace(host, "HOST")
+            said.add((told, failure.value.outcome_code, failure.value.request_made))
+    assert len(said) == 1
 
 
 async def test_events_go_nowhere_in_clear_text_but_where_the_operator_allows_it(

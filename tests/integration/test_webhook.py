@@ -178,7 +178,7 @@ async def test_a_private_receiver_that_nobody_has_allowed_gets_nothing(
         handle = await stack.emit(test=True)
         log = await stack.ended(handle)
         [delivery] = log.deliveries
-        assert "led to an address in a private network" in str(delivery.last_error)
+        assert "no public address is known of" in str(delivery.last_error)
     assert not receiver.connections
 
 
