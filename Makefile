@@ -20,7 +20,7 @@ help:
 	@echo "make chaos-long   a herd of 5,000, and broken code for every invariant"
 	@echo "make upgrade   a fleet of real processes is upgraded, rolled back and upgraded, ten minutes"
 	@echo "make year    a million deliveries of a simulated year (SEED=n)"
-	@echo "make bench   the benchmark, an hour (see docs/benchmarks.md)"
+	@echo "make bench   the benchmark, half an hour (see docs/benchmarks.md)"
 	@echo "make test-compose    the compose file on the Docker daemon that runs here"
 	@echo "make replay  replay a live namespace's histories with this code, before it ships"
 	@echo "make check   ruff, mypy --strict, import-linter, words to avoid, the picture in docs/architecture.md"
@@ -126,7 +126,7 @@ year: $(BIN)/.synced
 record: setup-dev
 	@$(BIN)/python -m tests.replay.record
 
-# An hour, on a machine with nothing else to do. Restate's server comes from npm, where that is.
+# Half an hour, on a machine with nothing else to do. Restate's server comes from npm, where that is.
 bench: setup bench-tools
 	@.venv-bench/bin/python -m bench $(BENCH)
 	@.venv-bench/bin/python -m bench.report

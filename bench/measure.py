@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 import os
 import statistics
@@ -52,29 +53,39 @@ class StandIn:
 
 @dataclass
 class Sample:
-    """Latencies in milliseconds; CPU in seconds an event by role; RSS and stored in bytes."""
+    """Latencies in milliseconds; CPU in seconds an event by role; RSS and stored in bytes.
+
+    `curve` is how many had arrived after each half second, of a run in which a worker was killed.
+    """
 
     lane: str
     workload: str
     count: int
-    lost: int
-    duplicated: int
-    out_of_order: int
-    events_per_second: float
-    accept_ms: dict[str, float]
-    end_to_end_ms: dict[str, float]
-    cpu_per_event: dict[str, float]
-    rss: dict[str, int]
-    stored_per_event: float
+    lost: int = 0
+    duplicated: int = 0
+    out_of_order: int = 0
+    events_per_second: float = 0.0
+    accept_ms: dict[str, float] = field(default_factory=dict)
+    end_to_end_ms: dict[str, float] = field(default_factory=dict)
+    cpu_per_event: dict[str, float] = field(default_factory=dict)
+    rss: dict[str, int] = field(default_factory=dict)
+    stored_per_event: float = 0.0
     repetition: int = 0
     more: dict[str, float] = field(default_factory=dict)
+    curve: list[int] = field(default_factory=list)
+    commit: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return dict(self.__dict__)
 
 
-def measure(lane: Lane, workload: Workload, vendor: StandIn, run: str, seed: int) -> Sample:
-    """Accept the workload's events, wait until all have arrived, and account for it."""
+def measure(
+    lane: Lane, workload: Workload, vendor: StandIn, run: str, seed: int, *, settled: bool = False
+) -> Sample:
+    """Accept the workload's events, wait until all have arrived, and account for it.
+
+    With `settled`, what follows an event's arrival is waited for and part of what it costs.
+    """
     vendor.reset(workload, seed)
     module = lane.name.split("@")[0]
     parts = _parts(workload, lane.emitters)
@@ -90,19 +101,27 @@ def measure(lane: Lane, workload: Workload, vendor: StandIn, run: str, seed: int
         assert emitter.popen.stdin is not None
         emitter.popen.stdin.write("\n")
         emitter.popen.stdin.flush()
+    killed = None
     if workload.kill:
-        _kill_half_way(lane, vendor, warm + workload.count // 2, before)
+        killed = _kill_half_way(lane, vendor, warm + workload.count // 2, before)
     samples: dict[str, list[int]] = {"begun": [], "done": []}
     for emitter in emitters:
         assert emitter.popen.stdout is not None
         for name, values in json.loads(emitter.popen.stdout.readline()).items():
             samples[name] += values
     _drain(warm + workload.count, vendor)
+    if settled:
+        settle(lane.processes())
     after = _costs(lane, emitters)
     for emitter in emitters:
         emitter.stop()
     grown = sum(tree_bytes(path) for path in lane.stored) - stored
-    return _account(lane, workload, vendor, run, samples, before, after, grown)
+    sample = _account(lane, workload, vendor, run, samples, before, after, grown)
+    if killed is not None:
+        sample.more, sample.curve = _after_the_kill(vendor.seen(), killed, run, samples["begun"])
+    elif workload.name == "burst":
+        sample.more = lane.describe()
+    return sample
 
 
 def _parts(workload: Workload, emitters: int) -> list[tuple[int, Workload]]:
@@ -185,12 +204,46 @@ def settle(processes: Sequence[Process], seconds: float = 120) -> float:
 
 def _kill_half_way(
     lane: Lane, vendor: StandIn, half: int, before: dict[str, dict[str, float]]
-) -> None:
+) -> int:
+    """Give the time of the kill."""
     _until(lambda: vendor.tracked() >= half, DRAIN_SECONDS)
+    killed = time.time_ns()
     for worker in lane.workers:
         worker.kill()
     lane.workers[:] = [lane.start_worker() for _ in lane.workers]
     before.pop("worker", None)  # what it had used is gone with it
+    return killed
+
+
+def _after_the_kill(
+    seen: list[tuple[str, str, int, int]], killed: int, run: str, begun: list[int]
+) -> tuple[dict[str, float], list[int]]:
+    """What became of the calls that were on their way, and the curve.
+
+    `resumed_seconds`: from the kill until such a call is made again, the median. `drain_per_second`
+    counts from the kill until the last event that was left has arrived.
+    """
+    began = min(begun)
+    calls: dict[tuple[str, str], list[int]] = {}
+    for call, user, at, status in seen:
+        if status == 200 and not user.startswith(f"{run}-warm"):
+            calls.setdefault((call, user), []).append(at)
+    again = [times[1] - killed for times in calls.values() if len(times) > 1]
+    tracked = sorted(times[0] for (call, _), times in calls.items() if call == "track")
+    left = [at for at in tracked if at > killed]
+    ends = (tracked[-1] - began) / 1e9 if tracked else 0.0
+    more = {
+        "killed_after_seconds": (killed - began) / 1e9,
+        "calls_made_again": float(len(again)),
+    }
+    if again:
+        more["resumed_seconds"] = statistics.median(again) / 1e9
+    if left:
+        more["drain_per_second"] = len(left) / ((left[-1] - killed) / 1e9)
+    curve = [
+        bisect.bisect_right(tracked, began + int(half * 5e8)) for half in range(int(2 * ends) + 2)
+    ]
+    return more, curve
 
 
 def _costs(lane: Lane, emitters: list[Process]) -> dict[str, dict[str, float]]:
@@ -252,7 +305,6 @@ def _account(
         },
         rss={role: int(cost["rss"]) for role, cost in after.items()},
         stored_per_event=grown / workload.count,
-        more=lane.describe() if workload.name == "burst" else {},
     )
 
 

@@ -11,7 +11,7 @@ class Workload:
     """`rate` events a second for `count / rate` seconds, open model; None: as fast as accepted.
 
     `concurrency` bounds the accepting calls under way in a burst. `kill` ends the worker without a
-    word when half of the events are accepted, and starts it anew.
+    word when half of the events are tracked, and starts another at once.
     """
 
     name: str
@@ -27,12 +27,14 @@ class Workload:
         return asdict(self)
 
 
-BURST = Workload("burst", 1_000)
-STEADY = tuple(Workload(f"steady-{rate}", rate * 20, rate=rate) for rate in (5, 10, 20, 40))
-STEADY_10 = STEADY[1]
-SLOW_VENDOR = Workload("vendor-200ms", 400, rate=20, latency_ms=200)
-FAULTY = Workload("faults", 500, rate=20, fail_503=0.05, fail_429=0.02)
-KILLED = Workload("kill", 600, kill=True)
+BURST = Workload("burst", 600)
+STEADY_10 = Workload("steady-10", 100, rate=10)
+STEADY_40 = Workload("steady-40", 400, rate=40)
+SLOW_VENDOR = Workload("vendor-200ms", 200, rate=20, latency_ms=200)
+FAULTY = Workload("faults", 300, rate=20, fail_503=0.05, fail_429=0.02)
+KILLED = Workload("kill", 1_500, kill=True)
+# Given in turn to lanes that are kept up.
+PAIR = Workload("pair", 300)
 
 
 def payload(run: str, number: int) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""The plainest identify→track workflow, as a first example would have it, on defaults.
+"""The plainest identify→track workflow, as a first example would have it, on defaults; its requests
+are made as in every lane.
 
 As a program (`python -m bench.lanes.bare`) it is the lane's worker.
 """
@@ -21,36 +22,27 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 with workflow.unsafe.imports_passed_through():
-    import httpx
-
     from bench.emitter import Accept
     from bench.lane import Lane
     from bench.processes import Process, python
     from bench.temporal_server import describe_runs, start_server
+    from bench.vendor import AT_ONCE, Vendor
+    from process import keep_what_is_loaded
 
 QUEUE = "bare"
 
 
 class Calls:
-    def __init__(self, http: httpx.AsyncClient, base_url: str) -> None:
-        self._http = http
-        self._base_url = base_url
+    def __init__(self, vendor: Vendor) -> None:
+        self._vendor = vendor
 
     @activity.defn(name="identify")
     async def identify(self, payload: dict[str, Any]) -> str:
-        traits = {name: value for name, value in payload.items() if name != "userId"}
-        return await self._post("identify", {"userId": payload["userId"], "traits": traits})
+        return await self._vendor.identify(payload)
 
     @activity.defn(name="track")
     async def track(self, payload: dict[str, Any]) -> str:
-        return await self._post("track", {"userId": payload["userId"], "event": "Signed Up"})
-
-    async def _post(self, call: str, body: dict[str, Any]) -> str:
-        answer = await self._http.post(
-            f"{self._base_url}/{call}", json=body, auth=("key", ""), timeout=10
-        )
-        answer.raise_for_status()
-        return answer.text
+        return await self._vendor.track(payload)
 
 
 @workflow.defn(name="Bare")
@@ -95,17 +87,18 @@ async def accepting(target: dict[str, Any], **options: Any) -> AsyncIterator[Acc
 
 async def main(**options: Any) -> None:
     client = await Client.connect(os.environ["BENCH_TEMPORAL"], **options.pop("client", {}))
-    async with httpx.AsyncClient() as http:
-        calls = Calls(http, os.environ["BENCH_VENDOR"])
-        async with Worker(
-            client,
-            task_queue=QUEUE,
-            workflows=[Bare],
-            activities=[calls.identify, calls.track],
-            **options,
-        ):
-            print(json.dumps({"ready": True}), flush=True)
-            await asyncio.Event().wait()
+    calls = Calls(Vendor(os.environ["BENCH_VENDOR"]))
+    async with Worker(
+        client,
+        task_queue=QUEUE,
+        workflows=[Bare],
+        activities=[calls.identify, calls.track],
+        max_concurrent_activities=AT_ONCE,
+        **options,
+    ):
+        keep_what_is_loaded()
+        print(json.dumps({"ready": True}), flush=True)
+        await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ As a program (`python -m bench.lanes.dbos`) it is the lane's worker.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import time
@@ -17,6 +16,7 @@ from typing import Any
 from bench.emitter import Accept
 from bench.lane import Lane, Unavailable
 from bench.processes import Process, python
+from bench.vendor import AT_ONCE, Vendor
 
 QUEUE = "bench"
 VERSION = "bench"
@@ -41,7 +41,7 @@ def start(directory: Path, vendor: str) -> Lane:
         start_worker=start_worker,
         engine=[database],
         workers=[start_worker()],
-        settings={"queue polling": "0.1 s", "worker concurrency": "100"},
+        settings={"queue polling": "0.1 s", "worker concurrency": str(AT_ONCE)},
     )
 
 
@@ -62,10 +62,8 @@ async def accepting(target: dict[str, Any]) -> AsyncIterator[Accept]:
 
 
 def main() -> None:
-    import httpx
     from dbos import DBOS
 
-    vendor = os.environ["BENCH_VENDOR"]
     DBOS(
         config={
             "name": "bench",
@@ -75,24 +73,15 @@ def main() -> None:
             "log_level": "ERROR",
         }
     )
-    clients: dict[int, httpx.AsyncClient] = {}
-
-    async def post(call: str, body: dict[str, Any]) -> str:
-        loop = id(asyncio.get_running_loop())
-        if loop not in clients:
-            clients[loop] = httpx.AsyncClient(auth=("key", ""), timeout=10)
-        answer = await clients[loop].post(f"{vendor}/{call}", json=body)
-        answer.raise_for_status()
-        return answer.text
+    vendor = Vendor(os.environ["BENCH_VENDOR"])
 
     @DBOS.step(retries_allowed=True, max_attempts=10)
     async def identify(payload: dict[str, Any]) -> str:
-        traits = {name: value for name, value in payload.items() if name != "userId"}
-        return await post("identify", {"userId": payload["userId"], "traits": traits})
+        return await vendor.identify(payload)
 
     @DBOS.step(retries_allowed=True, max_attempts=10)
     async def track(payload: dict[str, Any]) -> str:
-        return await post("track", {"userId": payload["userId"], "event": "Signed Up"})
+        return await vendor.track(payload)
 
     @DBOS.workflow(name="deliver")
     async def deliver(payload: dict[str, Any]) -> None:
@@ -100,7 +89,7 @@ def main() -> None:
         await track(payload)
 
     DBOS.launch()
-    DBOS.register_queue(QUEUE, worker_concurrency=100, polling_interval_sec=0.1)
+    DBOS.register_queue(QUEUE, worker_concurrency=AT_ONCE, polling_interval_sec=0.1)
     print(json.dumps({"ready": True}), flush=True)
     while True:
         time.sleep(3600)

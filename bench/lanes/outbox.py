@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
-import httpx
 
 from bench.emitter import Accept
 from bench.lane import Lane
 from bench.processes import Process, python
+from bench.vendor import AT_ONCE, Vendor
 
 LEASE = "10 seconds"
-AT_ONCE = 50
 
 SCHEMA = """
 CREATE TABLE outbox (
@@ -79,21 +78,15 @@ async def accepting(target: dict[str, Any]) -> AsyncIterator[Accept]:
 
 
 async def main() -> None:
-    vendor = os.environ["BENCH_VENDOR"]
-    async with (
-        asyncpg.create_pool(os.environ["BENCH_DSN"], max_size=16) as pool,
-        httpx.AsyncClient(auth=("key", ""), timeout=10) as http,
-    ):
+    vendor = Vendor(os.environ["BENCH_VENDOR"])
+    async with asyncpg.create_pool(os.environ["BENCH_DSN"], max_size=16) as pool:
 
         async def deliver(row: Any) -> None:
             payload = json.loads(row["payload"])
-            traits = {name: value for name, value in payload.items() if name != "userId"}
             if not row["identified"]:
-                body = {"userId": payload["userId"], "traits": traits}
-                (await http.post(f"{vendor}/identify", json=body)).raise_for_status()
+                await vendor.identify(payload)
                 await pool.execute("UPDATE outbox SET identified = true WHERE id = $1", row["id"])
-            body = {"userId": payload["userId"], "event": "Signed Up"}
-            (await http.post(f"{vendor}/track", json=body)).raise_for_status()
+            await vendor.track(payload)
             await pool.execute("UPDATE outbox SET done = true WHERE id = $1", row["id"])
 
         print(json.dumps({"ready": True}), flush=True)

@@ -22,8 +22,11 @@ import httpx
 from bench.emitter import Accept
 from bench.lane import Lane, Unavailable
 from bench.processes import ROOT, Process, python
+from bench.vendor import AT_ONCE, Vendor
+from destinations.http.exchange import Http
 from starter.dev.temporal_server import free_port
 
+JSON = {"Content-Type": "application/json"}
 SERVER = ROOT / ".tools" / "restate" / "bin" / "restate-server"
 
 
@@ -44,6 +47,7 @@ def start(directory: Path, vendor: str) -> Lane:
             "RESTATE_BIND_ADDRESS": f"127.0.0.1:{node}",
             "RESTATE_ADVERTISED_ADDRESS": f"http://127.0.0.1:{node}",
             "RESTATE_DISABLE_TELEMETRY": "true",
+            "RESTATE_WORKER__INVOKER__CONCURRENT_INVOCATIONS_LIMIT": str(AT_ONCE),
         },
         wait=False,
         log=directory / "server.log",
@@ -66,7 +70,7 @@ def start(directory: Path, vendor: str) -> Lane:
         start_worker=start_worker,
         engine=[server],
         workers=[worker],
-        settings={"server": "defaults, one node"},
+        settings={"server": "one node", "invocations at once": str(AT_ONCE)},
     )
 
 
@@ -88,11 +92,14 @@ def _register(admin: int, service: int) -> None:
 
 @asynccontextmanager
 async def accepting(target: dict[str, Any]) -> AsyncIterator[Accept]:
-    async with httpx.AsyncClient(timeout=60) as http:
+    url = httpx.URL(f"{target['ingress']}/Deliver/deliver/send")
+    async with Http(AT_ONCE) as http:
 
         async def accept(number: int, payload: dict[str, Any]) -> None:
-            url = f"{target['ingress']}/Deliver/deliver/send"
-            (await http.post(url, json=payload)).raise_for_status()
+            body = json.dumps(payload).encode()
+            answer = await http.ask("POST", url, JSON, body, anywhere=True, seconds=60)
+            if answer.status_code >= 300:
+                raise RuntimeError(f"Restate answered {answer.status_code}")
 
         yield accept
 
@@ -101,28 +108,22 @@ async def main(port: int) -> None:
     import hypercorn.asyncio  # type: ignore[import-not-found]
     import restate
 
-    vendor = os.environ["BENCH_VENDOR"]
     globals()["restate"] = restate  # its decorator evaluates annotations in this module
     service = restate.Service("Deliver")
-    # All invocations run at once: they must not give up waiting for a connection of the pool.
-    http = httpx.AsyncClient(auth=("key", ""), timeout=httpx.Timeout(10, pool=None))
-
-    async def post(call: str, body: dict[str, Any]) -> str:
-        answer = await http.post(f"{vendor}/{call}", json=body)
-        answer.raise_for_status()
-        return answer.text
+    vendor = Vendor(os.environ["BENCH_VENDOR"])
 
     @service.handler()
     async def deliver(ctx: restate.Context, payload: dict[str, Any]) -> None:
-        traits = {name: value for name, value in payload.items() if name != "userId"}
-        identified = {"userId": payload["userId"], "traits": traits}
-        tracked = {"userId": payload["userId"], "event": "Signed Up"}
-        await ctx.run_typed("identify", post, call="identify", body=identified)
-        await ctx.run_typed("track", post, call="track", body=tracked)
+        await ctx.run_typed("identify", vendor.identify, payload=payload)
+        await ctx.run_typed("track", vendor.track, payload=payload)
 
     config = hypercorn.Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.loglevel = "ERROR"
+    # As its documentation has it for production.
+    config.h2_max_concurrent_streams = 2147483647
+    config.keep_alive_max_requests = 2147483647
+    config.keep_alive_timeout = 2147483647
     serving = asyncio.create_task(hypercorn.asyncio.serve(restate.app([service]), config))
     print(json.dumps({"ready": True}), flush=True)
     await serving
