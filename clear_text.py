@@ -20,7 +20,7 @@ _WITH_TLS = ("require", "verify-ca", "verify-full")
 
 def clear_url(url: str) -> bool:
     """Whether requests to a URL cross other networks without TLS."""
-    # What comes after `#` or a backslash is no host, however much it looks like one.
+    # What comes after `#` or a backslash is not a host, however much it looks like one.
     before = re.split(r"[#\\]", url.strip(), maxsplit=1)[0]
     return not before.lower().startswith("https://") and not _near(_authority(before))
 

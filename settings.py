@@ -143,7 +143,7 @@ class Settings(BaseSettings):
 
     deployment: str | None = None
     """Worker Versioning: the name of the deployment whose `build_id` this worker is. Events stay
-    on the build that they began with. A build gets no work before it is made the current one, so
+    on the build that they started with. A build gets no work before it is made the current one, so
     leave this out in development."""
 
     build_id: str | None = None
@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     """An event that has been under way for longer, and isn't held, makes an alert."""
 
     key_grace_minutes: float = Field(default=10, ge=0)
-    """While PostgreSQL is unavailable, keys that were valid within so many minutes still emit
+    """While PostgreSQL is unavailable, keys that were valid within this many minutes still emit
     events over HTTP. A key that is revoked meanwhile emits until PostgreSQL is back, or until this
     time is over. 0: no event is accepted without PostgreSQL."""
 
@@ -204,7 +204,7 @@ class Settings(BaseSettings):
     public_url: str | None = None
     """Where people and programs reach the API and console, such as `https://events.example.com`.
     Forms are accepted from its pages only, and where it is `https`, cookies are sent over TLS only
-    and browsers are told to stay with it."""
+    and browsers are asked to stay with it."""
 
     trusted_proxies: str | None = None
     """Addresses and networks of the proxies in front of the API, separated by commas, such as
@@ -213,7 +213,7 @@ class Settings(BaseSettings):
     sign-ins."""
 
     ui_url: str | None = None
-    """Where people open the Temporal Web UI, such as `http://127.0.0.1:8233`; for links alone."""
+    """Where people open the Temporal Web UI, such as `http://127.0.0.1:8233`; only for links."""
 
     def __init__(self, **given: Any) -> None:
         try:
@@ -275,7 +275,7 @@ class Settings(BaseSettings):
         for name, url in urls.items():
             if url and clear_url(url):
                 self.forbid_in_production(
-                    f"{name} to reach another network in clear text", "begin it with https://"
+                    f"{name} to reach another network in clear text", "start it with https://"
                 )
         database = _revealed(self.database_url)
         if database and clear_database(database, os.environ):
@@ -421,7 +421,7 @@ def _check_production(settings: Settings, found: Secrets) -> None:
     seen: dict[bytes, str] = {}
     for name, secret in secrets_by_name.items():
         if len(set(secret)) < FEWEST_DISTINCT_BYTES:
-            raise SettingsError(f"{name} is no random value; make one with: {HOW_TO_MAKE_A_KEY}")
+            raise SettingsError(f"{name} is not a random value; make one with: {HOW_TO_MAKE_A_KEY}")
         if secret in seen:
             raise SettingsError(
                 f"{name} is the same as {seen[secret]}; make one of its own with: "

@@ -21,7 +21,7 @@ from emitonce.errors import (
 
 _TOO_LARGE = 413  # by a proxy too: it is this event that doesn't fit
 _CHECK_URL = "check EMITONCE_URL, and whether a proxy stands in between"
-# How OpenSSL puts it, by its version: what came first was no TLS.
+# How OpenSSL puts it, by its version: what came first was not TLS.
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST")
 
 

@@ -30,7 +30,7 @@ def _wait() -> None:
 
 
 def _handing_over() -> bool:
-    # A thread of Python's own begins with another function.
+    # A thread of Python's own starts with another function.
     begun_with = (_outermost(frame).f_code.co_name for frame in sys._current_frames().values())
     return "call_soon_threadsafe" in begun_with
 

@@ -1,4 +1,4 @@
-"""Ids that give nothing away, made of idempotency keys and resource ids with a secret.
+"""Ids that reveal nothing, made of idempotency keys and resource ids with a secret.
 
 Both may hold personal data, an e-mail address for one. Hashed without a secret they could be
 guessed back; the same secret in every process makes the same key the same event.
@@ -54,7 +54,7 @@ def resource_id_hash(secret: bytes, resource_id: str) -> str:
 
 
 def fingerprint(secret: bytes, body: bytes) -> str:
-    """Tells whether an idempotency key came with the same body as the first time."""
+    """Return what is equal when an idempotency key comes with the same body again."""
     return _mac(secret, "fingerprint", body).hex()
 
 

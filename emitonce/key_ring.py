@@ -77,7 +77,7 @@ class KeyRing:
 
 
 def check_value(key: bytes) -> str:
-    """Tell two keys of the same id apart, without revealing anything of either."""
+    """Distinguish two keys of the same id, without revealing anything of either."""
     return hmac.new(key, b"emitonce key check", hashlib.sha256).hexdigest()[:16]
 
 

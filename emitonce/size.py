@@ -29,7 +29,7 @@ def check_payload_size(payload: bytes, limit: int = LARGEST_PAYLOAD) -> None:
     if len(payload) > limit:
         raise EventTooLarge(
             f"payload: is {len(payload):,} bytes, limit {limit:,}; send less, such as a link to "
-            "what is large (Customer.io takes 32,000 for one call)"
+            "what is large (Customer.io accepts 32,000 for one call)"
         )
     if holds_more_values(payload, MOST_VALUES):
         raise EventTooLarge(

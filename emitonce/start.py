@@ -1,6 +1,6 @@
 """How an event gets in: the start of one `DeliverEvent` workflow whose id is the event's id.
 
-`Emitter` does it for backends, which see its arguments alone. The server, which has read the event
+`Emitter` does it for backends, which see only its arguments. The server, which has read the event
 already, does it with what is its own: batches, rule trials, who emitted.
 """
 
@@ -234,7 +234,7 @@ async def _accepted_at_first(
 
     Raises:
         IdempotencyConflict: it came with another body, or from somebody else; which of both, and
-            what event it is, is not told to a credential that may not read events.
+            what event it is, is not revealed to a credential that may not read events.
     """
     first = await described.memo_value("fingerprint", None)
     same = first is not None and first == memo.get("fingerprint")

@@ -31,7 +31,7 @@ TIMEOUT_SECONDS = 10.0
 
 class SyncEmitter(BlockingEmitter):
     """Blocking; one for a process. Threads may share it, and processes forked from it connect
-    anew: a connection to Temporal can't be used by two."""
+    again: a connection to Temporal can't be used by two."""
 
     def __init__(self, *, timeout: float = TIMEOUT_SECONDS, **connect: Any) -> None:
         """Connect with the first event; `connect` is what `Emitter.connect` takes.
@@ -68,7 +68,7 @@ class SyncEmitter(BlockingEmitter):
         return self._run(lambda line: emit_each_async(line.emit, listed))
 
     def close(self) -> None:
-        """End the thread; what is under way there is not accepted. A later event starts it anew."""
+        """End the thread; what is under way there is not accepted. A later event starts another."""
         with self._lock:
             line, self._line = self._line, None
         if line is not None and line.process == os.getpid():

@@ -15,7 +15,7 @@ JsonObject = dict[str, Any]
 
 
 async def within(catalog: Catalog, organisation: str, selection: Selection) -> Selection:
-    """The selection, once it is certain that all it names is the organisation's.
+    """The selection, once it is certain that all it names is the organization's.
 
     Raises:
         NotFound: workspace, connection or rule is unknown or somebody else's, or of another

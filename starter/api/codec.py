@@ -1,9 +1,9 @@
 """`/codec/decode` and `/codec/encode`: with them the Temporal Web UI and command line read events.
 
 Whoever may call them can read every event. In production that takes the bearer token of
-`EMITONCE_CODEC_TOKEN`. Without a token, for development, they answer this machine alone, called by
-its own name, which a page from elsewhere that was pointed here is not; and of its users, where the
-system says whose a connection is, the one that they run as.
+`EMITONCE_CODEC_TOKEN`. Without a token, for development, they answer only this machine, called by
+its own name, which a page from elsewhere that was pointed here doesn't use; and of its users, where
+the system says whose a connection is, only the one that they run as.
 
 The form is that of Temporal's remote data encoding: a JSON object `{"payloads": [{"metadata":
 {name: base64}, "data": base64}]}` both ways.
@@ -111,9 +111,9 @@ def _require_access(request: Request, access: CodecAccess, failed: FailedAttempt
     if access.token is None:
         host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
         if not (is_this_machine(host) and is_this_machine(caller)):
-            raise ApiError(403, "this answers its own machine alone; set EMITONCE_CODEC_TOKEN")
+            raise ApiError(403, "this answers only its own machine; set EMITONCE_CODEC_TOKEN")
         if not same_user(request.client, request.scope.get("server")):
-            raise ApiError(403, "this answers the user that it runs as alone")
+            raise ApiError(403, "this answers only the user that it runs as")
         return
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     wanted = access.token.get_secret_value().encode()

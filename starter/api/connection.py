@@ -29,7 +29,7 @@ _TOO_SLOW = (
 
 class BoundedConnection(H11Protocol, asyncio.BufferedProtocol):
     """Closed when a request's header isn't there within `HEADER_SECONDS` of its first byte or of
-    the connection's beginning, when the rest of a request isn't there so long after its answer,
+    the connection's start, when the rest of a request isn't there so long after its answer,
     and when answers aren't read within `READ_SECONDS`.
 
     Of more than `most` connections those give way whose callers have been waited for longest;

@@ -1,4 +1,4 @@
-"""What changes a connection for the deliveries that wait for it, and tells them so."""
+"""Change a connection, and notify the deliveries that wait for it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from starter.api.errors import temporal_is_unavailable
 
 
 async def tell_held(parts: Dependencies, connection: Connection) -> bool:
-    """Have the deliveries that wait for it look again; one that isn't reached does within the hour.
+    """Have the deliveries that wait for a connection check it again.
 
-    False while Temporal is unavailable: what is changed is stored, and none of them is reached.
+    A delivery that is missed checks again within the hour. Returns False while Temporal is
+    unavailable: the change is stored, but no delivery was notified.
     """
     try:
         await resume_connection(parts.client, connection.id, task_queue=parts.task_queue)
@@ -27,12 +28,12 @@ async def tell_held(parts: Dependencies, connection: Connection) -> bool:
 async def delete_connection(
     parts: Dependencies, organisation: str, connection_id: str, *, force: bool
 ) -> tuple[Connection, bool]:
-    """Delete it, its rules and its mapping; deliveries that wait for it learn that, and fail.
+    """Delete a connection, its rules and its mapping; deliveries that wait for it fail.
 
-    Returns what it was, and whether they were told: see `tell_held`.
+    Returns the deleted connection, and whether they were notified: see `tell_held`.
 
     Raises:
-        NotFound: the organisation has no such connection.
+        NotFound: the organization has no such connection.
         Conflict: it has active rules, and `force` isn't given.
     """
     gone = await parts.catalog.connections.delete(organisation, connection_id, force=force)

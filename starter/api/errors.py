@@ -1,4 +1,4 @@
-"""What is answered when something can't be done: status, name, message, the parameters at fault.
+"""Answer what can't be done: status, name, message, the parameters at fault.
 
 `{"message": "Bad Request", "error": {"name", "message", "data": [{"param", "msg"}]}}` is Meshes'
 own form. Which error of ours gives which status is decided here and nowhere else.
@@ -71,13 +71,13 @@ def bad_request(param: str, msg: str) -> ApiError:
 
 
 def not_found(param: str, noun: str) -> ApiError:
-    """The same for what doesn't exist, what is somebody else's and what is no id at all."""
+    """The same for what doesn't exist, what is somebody else's and what isn't an id at all."""
     msg = f"there is no such {noun} here: check the id and whose it is"
     return ApiError(404, msg, (Fault(param, msg),))
 
 
 def forbidden(param: str, msg: str) -> ApiError:
-    """A known key may not do this; of what is somebody else's, nothing is told: see `not_found`."""
+    """A known key may not do this. For what is somebody else's, see `not_found`."""
     return ApiError(403, f"{param}: {msg}", (Fault(param, msg),))
 
 
@@ -142,7 +142,7 @@ def _invalid_parameters(error: RequestValidationError) -> ApiError:
 
 
 def _of_a_field(error: Exception) -> ApiError:
-    """Answer an error whose text begins with the field at fault."""
+    """Answer an error whose text starts with the field at fault."""
     name, _, msg = str(error).partition(": ")
     answer = too_large if isinstance(error, domain.EventTooLarge | EventTooLarge) else bad_request
     return answer("body" if name == "input" else name, msg)

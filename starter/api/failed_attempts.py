@@ -1,4 +1,4 @@
-"""Who shows wrong keys too often, from one address, is told to wait.
+"""Make those wait who show wrong keys too often from one address.
 
 Keys can't be guessed; this keeps those who try from filling the log. A right key is let through
 whatever others behind its address have shown: it is looked up first, and wrong answers only count.
@@ -14,7 +14,7 @@ from collections.abc import Callable
 FAILURES = 20
 PER_SECONDS = 60.0
 
-# So many sources are remembered; the one seen longest ago is forgotten.
+# The most sources that are remembered; the one seen longest ago is forgotten.
 _MOST = 10_000
 
 

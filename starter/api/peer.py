@@ -1,4 +1,4 @@
-"""Whose a connection from this machine is, as Linux tells it."""
+"""Find out from Linux whose a connection from this machine is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several lists share: their parameters, and a page as it is shown."""
+"""The parameters that lists share, and a page as it is shown."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ _WHOLE = re.compile(r"[0-9]{1,9}")
 
 
 def _whole(text: Any) -> Any:
-    """Digits alone: what Python reads as a number besides is not what the document says."""
+    """Accept only digits: Python reads more as a number than the document says."""
     if isinstance(text, str) and not _WHOLE.fullmatch(text):
         raise ValueError("must be a whole number")
     return text
 
 
 Limit = Annotated[
-    int, BeforeValidator(_whole), Query(ge=1, le=LARGEST_LIMIT, description="How many at most.")
+    int,
+    BeforeValidator(_whole),
+    Query(ge=1, le=LARGEST_LIMIT, description="The most records to return."),
 ]
 Cursor = Annotated[
     str | None,

@@ -24,7 +24,7 @@ from starter.json_objects import event_object
 
 @dataclass(frozen=True)
 class OwnEvent:
-    """An event of the caller's organisation."""
+    """An event of the caller's organization."""
 
     log: EventLog
     open: bool

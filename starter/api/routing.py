@@ -17,19 +17,19 @@ from starter.api.queries import PathId
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
-# For the OpenAPI document alone: what they say is checked by `Authentication`.
+# Only for the OpenAPI document: what they say is checked by `Authentication`.
 MACHINE = HTTPBearer(
     scheme_name="machineToken",
     bearerFormat="JWT",
     description="HS256, signed with a machine key's secret: `kid` the access key, `iss` "
-    "`urn:meshes:m2m:<access key>`, `aud` `meshes-api`, `org` the organisation, at most 60 "
+    "`urn:meshes:m2m:<access key>`, `aud` `meshes-api`, `org` the organization, at most 60 "
     "seconds from `iat` to `exp`.",
     auto_error=False,
 )
 PUBLISHABLE = APIKeyHeader(
     name=PUBLISHABLE_HEADER.title(),
     scheme_name="publishableKey",
-    description="`mesh_pub_…_…_…`; for ingestion alone, not a secret.",
+    description="`mesh_pub_…_…_…`; for ingestion only, not a secret.",
     auto_error=False,
 )
 

@@ -59,9 +59,9 @@ def test_with_good_keys_it_encrypts_with_the_newest(monkeypatch) -> None:
         ({"EMITONCE_INSTANCE_SECRET": None}, "must both be set"),
         ({"EMITONCE_PAYLOAD_KEYS": f"p1:{encoded(random_key(2)[:31])}"}, "31 bytes, needs 32"),
         ({"EMITONCE_PAYLOAD_KEYS": "p1:hunter2!"}, "is not base64"),
-        ({"EMITONCE_PAYLOAD_KEYS": f"p1:{encoded(b'a' * 32)}"}, "is no random value"),
-        ({"EMITONCE_INSTANCE_SECRET": encoded(b"hunter2!" * 4)}, "is no random value"),
-        ({"EMITONCE_CREDENTIAL_KEYS": f"c1:{encoded(b'0123' * 8)}"}, "is no random value"),
+        ({"EMITONCE_PAYLOAD_KEYS": f"p1:{encoded(b'a' * 32)}"}, "is not a random value"),
+        ({"EMITONCE_INSTANCE_SECRET": encoded(b"hunter2!" * 4)}, "is not a random value"),
+        ({"EMITONCE_CREDENTIAL_KEYS": f"c1:{encoded(b'0123' * 8)}"}, "is not a random value"),
         ({"EMITONCE_PAYLOAD_KEYS": f"p1:{encoded(random_key(1))}"}, "the same as credential key"),
         ({"EMITONCE_INSTANCE_SECRET": encoded(random_key(2))}, "the same as payload key 'p2'"),
         (

@@ -44,7 +44,7 @@ router = management_router("Connections")
     "/connections",
     response_model=Page[Connection],
     response_model_exclude_unset=True,
-    summary="List the organisation's connections, newest first",
+    summary="List the organization's connections, newest first",
     responses=errors(400),
 )
 async def list_connections(
@@ -88,8 +88,8 @@ async def list_workspace_connections(
 async def create_connection(
     request: Request, parts: ApiDependencies, organisation: Organisation
 ) -> Any:
-    """Secrets are encrypted. Only webhooks are tried, by a test message; a wrong secret of another
-    destination is found by the first delivery.
+    """Secrets are encrypted. Webhooks are tested with a message before they are saved; with other
+    destinations, a wrong secret shows at the first delivery.
     """
     given = await read_model(request, ConnectionInput)
     fields = _fields(given.type, given.metadata)
@@ -134,7 +134,7 @@ async def update_connection(
     """Fields that are left out stay as they are; an empty one is cleared.
 
     A new secret or setting is used by the next attempt, makes a connection active again that was
-    inactive because the former secret was refused, and lets its held deliveries go on.
+    inactive because the former secret was refused, and lets its held deliveries continue.
     """
     given = await read_model(request, ChangedConnection)
     stored = await parts.catalog.connections.get(organisation, connection_id)
@@ -193,7 +193,7 @@ async def pause_connection(
 async def resume_connection(
     parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
-    """Whether it was paused or inactive. Held deliveries go on at once, or `warnings` says when."""
+    """For paused and inactive ones. Held deliveries continue at once, or `warnings` says when."""
     resumed = await parts.catalog.connections.resume(organisation, connection_id)
     told = await tell_held(parts, resumed)
     return {**connection_object(resumed), **_warnings(told, "go on")}
@@ -208,7 +208,7 @@ async def resume_connection(
 async def get_connection_actions(
     parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
-    """None has any yet: no lists or tags to choose from."""
+    """No action has live data yet, such as lists or tags to choose from."""
     found = await parts.catalog.connections.get(organisation, connection_id)
     return {action.key: {} for action in BY_TYPE[found.type].actions}
 
@@ -227,11 +227,11 @@ async def _test(
     parts: Dependencies, type: str, fields: Mapping[str, str], stored: Stored | None = None
 ) -> None:
     if failure := await failed_test(parts.clients, parts.catalog, type, fields, stored):
-        raise bad_request("metadata", f"{failure}; set skip_test to save it all the same")
+        raise bad_request("metadata", f"{failure}; set skip_test to save it anyway")
 
 
 def _warnings(told: bool, will: str) -> dict[str, Any]:
-    """What waits for the connection, and for how long, while it can't be told of the change."""
+    """Say what waits for the connection, and for how long, while it can't be notified."""
     if told:
         return {}
     return {

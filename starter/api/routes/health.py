@@ -38,7 +38,7 @@ class Readiness(Answer):
     database: State
     accepts_until: Annotated[
         Maybe[Moment],
-        Field(description="While degraded: when the last key ends that may emit unchecked."),
+        Field(description="While degraded: until when keys that were valid before may still emit."),
     ] = None
 
 

@@ -28,7 +28,7 @@ Hops = Annotated[
         ge=0,
         le=MAX_HOPS,
         description="How many webhooks of emitonce the event has come through. More than "
-        f"{MAX_HOPS} are taken for a circle.",
+        f"{MAX_HOPS} count as a circle.",
     ),
 ]
 
@@ -101,7 +101,7 @@ async def emit_events(
 
 @router.get("/events/bulk", include_in_schema=False)
 async def get_no_batch() -> None:
-    """`bulk` is no event's id."""
+    """`bulk` is not an event's id."""
     raise HTTPException(405)
 
 

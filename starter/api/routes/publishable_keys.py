@@ -97,7 +97,7 @@ async def put_key_rights(
     "/publishable-keys/{key_id}/revoke",
     response_model=PublishableKeyView,
     response_model_exclude_unset=True,
-    summary="Take a publishable key out of use for good",
+    summary="Revoke a publishable key for good",
     responses=errors(404),
 )
 async def revoke_publishable_key(

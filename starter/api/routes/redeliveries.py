@@ -45,10 +45,10 @@ router = management_router("Redeliveries")
 async def create_redelivery(
     request: Request, parts: ApiDependencies, organisation: Organisation
 ) -> Any:
-    """What was delivered is left alone, unless `mode` asks for it.
+    """What was delivered is not sent again unless `mode` asks for it.
 
-    The same selection, with its `as_of`, is started once however often it is sent; one that was
-    canceled goes on. 409: no event is selected.
+    The same selection, with its `as_of`, is started only once, however often it is sent; a
+    canceled redelivery continues. 409: no event is selected.
     """
     given = await read_model(request, RedeliveryInput)
     asked_for = select(
@@ -95,13 +95,13 @@ async def get_redelivery(
     "/redeliveries/{redelivery_id}/cancel",
     response_model=RedeliveryView,
     response_model_exclude_unset=True,
-    summary="Begin no more events",
+    summary="Start no more events",
     responses=errors(404),
 )
 async def cancel_redelivery(
     parts: ApiDependencies, organisation: Organisation, redelivery_id: PathId
 ) -> Any:
-    """What was begun is delivered. One that has ended is shown as it is."""
+    """What was started is delivered. A redelivery that has ended is shown as it is."""
     own = await _own(parts, organisation, redelivery_id)
     return status_object(await cancel_in_engine(parts.client, own.id))
 

@@ -31,7 +31,11 @@ from starter.json_objects import rule_object
 router = management_router("Rules")
 
 Filter = Annotated[
-    str | None, Query(max_length=255, description="Rules with exactly this, not those for any.")
+    str | None,
+    Query(
+        max_length=255,
+        description="Only rules that name exactly this; rules for any value are left out.",
+    ),
 ]
 
 
@@ -39,7 +43,7 @@ Filter = Annotated[
     "/rules",
     response_model=Page[Rule],
     response_model_exclude_unset=True,
-    summary="List the organisation's rules, newest first",
+    summary="List the organization's rules, newest first",
     responses=errors(400),
 )
 async def list_rules(
@@ -139,7 +143,7 @@ async def get_rule(parts: ApiDependencies, organisation: Organisation, rule_id: 
 async def update_rule(
     request: Request, parts: ApiDependencies, organisation: Organisation, rule_id: PathId
 ) -> Any:
-    """Events that matched it already are delivered by the rule as it was."""
+    """Events that have already matched are delivered by the rule as it was."""
     given = await read_model(request, ChangedRule)
     change = RuleChange(**{name: value for name, value in given if name in given.model_fields_set})
     return rule_object(await parts.catalog.rules.update(organisation, rule_id, change))
@@ -153,6 +157,6 @@ async def update_rule(
     responses=errors(404),
 )
 async def delete_rule(parts: ApiDependencies, organisation: Organisation, rule_id: PathId) -> Any:
-    """Events that matched it already are delivered all the same."""
+    """Events that have already matched are still delivered."""
     gone = rule_object(await parts.catalog.rules.delete(organisation, rule_id))
     return {name: gone[name] for name in DeletedRule.model_fields if name in gone}

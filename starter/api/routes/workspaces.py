@@ -1,4 +1,4 @@
-"""Workspaces, and the catalogue of names that their rules speak of."""
+"""Workspaces, and the catalog of names that their rules use."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def list_workspaces(
 async def create_workspace(
     request: Request, parts: ApiDependencies, organisation: Organisation
 ) -> Any:
-    """It begins with one publishable key. 409: there is one of that name."""
+    """It starts with one publishable key. 409: there is one of that name."""
     given = await read_model(request, WorkspaceInput)
     made = await parts.catalog.workspaces.create(
         organisation,

@@ -29,7 +29,7 @@ EventName = Annotated[
     Field(
         min_length=1,
         max_length=100,
-        description="1 to 100 bytes on one line, not blank, no e-mail address.",
+        description="1 to 100 bytes on one line; not blank, and without an e-mail address.",
     ),
 ]
 
@@ -59,7 +59,7 @@ class EventInput(Input):
 
 
 class OfEvent(Answer):
-    """What an event and its deliveries say alike."""
+    """What events and their deliveries have in common."""
 
     id: Id
     workspace: Id
@@ -144,7 +144,7 @@ class EventSource(Answer):
 
 
 class EventView(ListedEvent):
-    """One event with its deliveries. `source` is absent for one of a backend's."""
+    """One event with its deliveries. `source` is absent for an event from a backend."""
 
     completed_count: int
     failed_count: int
@@ -161,7 +161,8 @@ class EventPayloadView(EventView):
 
 class EventPage(Page[ListedEvent]):
     note: Annotated[
-        Maybe[str], Field(description="Where the status asked for can't be told from others.")
+        Maybe[str],
+        Field(description="Set when lists can't distinguish the requested status from others."),
     ] = None
 
 
@@ -189,7 +190,7 @@ class Attempt(Answer):
 
 
 class AttemptPage(Page[Attempt]):
-    """In the order they were made. `left_out` is how many between the kept ones are not kept."""
+    """In the order they were made. `left_out` is how many between them were not kept."""
 
     left_out: int
 
@@ -226,7 +227,7 @@ class Exchange(Answer):
 
 
 class TestResult(ByCall[Exchange]):
-    """`finished` is false when no end was seen within 30 seconds; the event goes on all the same.
+    """`finished` is false when no end was seen within 30 seconds; the event continues.
 
     `identify` and `track` are null when they were not sent; `send` is only there when it was.
     """

@@ -91,7 +91,7 @@ class AnswerRule(Answer):
 
 
 class RetryPolicy(Answer):
-    """`waits_seconds` are the first waits without jitter; those after them are as the last.
+    """`waits_seconds` are the first waits without jitter; later ones are as long as the last.
 
     A delivery is given up `deadline_seconds` after its event was accepted, holds included.
     """
@@ -102,6 +102,9 @@ class RetryPolicy(Answer):
     most_attempts: Annotated[int | None, Field(description="null: only the deadline ends them.")]
     retry_after: RetryAfter
     imminent_seconds: Annotated[
-        float, Field(description="An attempt due so soon can't be brought forward (425).")
+        float,
+        Field(
+            description="An attempt that is due within this time can't be brought forward (425)."
+        ),
     ]
     answers: list[AnswerRule]

@@ -61,7 +61,9 @@ class PublishableKey(Answer):
 
 Events = Annotated[
     list[RuleEventName],
-    Field(min_length=1, max_length=MOST_NAMED, description="All that it may emit; absent: any."),
+    Field(
+        min_length=1, max_length=MOST_NAMED, description="The events that it may emit; absent: any."
+    ),
 ]
 Origins = Annotated[
     list[Text],
@@ -132,7 +134,7 @@ class CatalogEntry(Stamped):
 
 
 SkipTest = Annotated[
-    Flag, Field(description="A webhook is sent a test message before it is saved, unless so.")
+    Flag, Field(description="Save a webhook without sending it a test message first.")
 ]
 
 
@@ -157,9 +159,10 @@ class DeleteConnection(Input):
 
 
 class Connection(Stamped):
-    """`metadata` is without secrets, of which nothing is shown.
+    """`metadata` has no secrets; none is ever shown.
 
-    `warnings` comes with a change of which held deliveries could not be told yet."""
+    `warnings` comes with a change of which held deliveries could not be notified yet.
+    """
 
     id: Id
     workspace: Id

@@ -42,7 +42,7 @@ class RedeliveryInput(StrictInput):
         RedeliveryMode,
         Field(
             description="`failed`: what has failed, under the same ids. `again`: delivered events "
-            "as new ones that name the original. `identify_only`: their people alone."
+            "as new ones that name the original. `identify_only`: only their people."
         ),
     ] = "failed"
     dry_run: Annotated[Flag, Field(description="Plan only: nothing is sent.")] = False
@@ -68,7 +68,7 @@ class SelectionView(Answer):
 
 
 class RedeliveryPlanView(Answer):
-    """`matched` is how many events would be delivered again, about so many where not `exact`."""
+    """`matched` is how many events would be delivered again: an estimate unless `exact`."""
 
     id: Id
     selection: SelectionView
@@ -84,12 +84,12 @@ class EventOutcomeView(Answer):
     new_event_id: Maybe[Id] = None
     reason: Maybe[str] = None
     status: Annotated[
-        Maybe[EventStatus], Field(description="How the event that was begun stands now.")
+        Maybe[EventStatus], Field(description="How the event that was started stands now.")
     ] = None
 
 
 class RedeliveryProgress(Answer):
-    """In events; `planned` is about so many unless `planned_exact`.
+    """In events; `planned` is an estimate unless `planned_exact`.
 
     Of the outcomes the latest 100 are shown, and the latest 100 that were skipped.
     """
@@ -103,10 +103,10 @@ class RedeliveryProgress(Answer):
 
 
 class RedeliveryResult(Answer):
-    """The events that were begun, each by how it stands now, as lists know it, a moment late.
+    """The events that were started, by how they stand now. Lists know it a moment late.
 
-    About so many have failed or were canceled unless `exact`. `redelivered_since` were redelivered
-    by something else after this; how `unknown` ones stand isn't known here.
+    Unless `exact`, `failed_again` and `canceled` are estimates. `redelivered_since` were
+    redelivered by something else after this; how `unknown` ones stand isn't known here.
     """
 
     delivered: int
