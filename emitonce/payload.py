@@ -31,7 +31,6 @@ class _Unfit(Exception):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.reason = reason
         self.path: list[object] = []
 
 
@@ -47,7 +46,7 @@ def json_object(payload: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return _object(payload, 1)
     except _Unfit as err:
-        raise InvalidEvent(f"{_shown_path(err.path)}: {err.reason}") from None
+        raise InvalidEvent(f"{_shown_path(err.path)}: {err}") from None
 
 
 def _value(value: object, depth: int) -> Any:

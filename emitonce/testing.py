@@ -6,7 +6,7 @@
         assert (event.event, event.payload["userId"]) == ("order.created", "usr_2048")
 
 They refuse what the real ones refuse, make one event of what comes with the same idempotency key,
-and can be told to fail. The fixtures `fake_emitter` and `async_fake_emitter` come with the package:
+and can be made to fail. The fixtures `fake_emitter` and `async_fake_emitter` come with the package:
 pytest finds them by itself.
 """
 
@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Any
 
 from emitonce.accepted import AcceptedEvent
@@ -40,46 +41,38 @@ class EmittedEvent(AcceptedEvent):
 
 
 class _Fake:
-    """What both stand-ins are told and asked."""
+    """What both stand-ins have in common."""
 
     def __init__(self, *, workspace: str | uuid.UUID = WORKSPACE) -> None:
         """`workspace` is that of events which name none."""
         self.events: list[EmittedEvent] = []
         self._workspace = own_workspace(workspace)
         self._by_key: dict[tuple[str, str], tuple[bytes, EmittedEvent]] = {}
-        self._error: EmitError | None = None
+        self._errors: Iterator[EmitError] = iter(())
         self._stored = False
-        self._times: int | None = None
 
     def fail(self, error: EmitError, *, times: int | None = None, stored: bool = False) -> None:
         """Raise `error` the next so many times; None: until `recover`.
 
         With `stored`, the event is stored all the same, as when the answer was lost on its way.
         """
-        self._error, self._times, self._stored = error, times, stored
+        self._errors = repeat(error) if times is None else repeat(error, times)
+        self._stored = stored
 
     def recover(self) -> None:
         """Fail no more."""
-        self._error = None
+        self._errors = iter(())
 
     def _accept(self, new: NewEvent) -> AcceptedEvent:
         fields = checked_fields(new, self._workspace)
         check_idempotency_key(new.idempotency_key, in_header=True)
-        error = self._next_error()
+        error = next(self._errors, None)
         if error is not None and not self._stored:
             raise error
         event = self._store(new.idempotency_key, fields)
         if error is not None:
             raise error
         return AcceptedEvent(event.id, event.event, event.workspace, event.created_at)
-
-    def _next_error(self) -> EmitError | None:
-        error = self._error
-        if error is not None and self._times is not None:
-            self._times -= 1
-            if self._times <= 0:
-                self.recover()
-        return error
 
     def _store(self, key: str | None, fields: Mapping[str, Any]) -> EmittedEvent:
         body = encode(fields)

@@ -92,8 +92,9 @@ def read_history(
         _read_event(event, facts, by_event, matching)
     open_steps = {f"{step.step.rule}/{step.call}": step for step in facts.steps if step.end is None}
     for info in pending:
-        if info.activity_id in open_steps:
-            _read_pending(info, open_steps[info.activity_id])
+        if step := open_steps.get(info.activity_id):
+            step.running = info.state != 1  # 1 = scheduled: waits for a worker or its next try
+            _carry(step, info.heartbeat_details)
     return facts
 
 
@@ -105,7 +106,7 @@ def _read_event(
     if kind == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
         started_with = event.workflow_execution_started_event_attributes.input
         facts.input_size = sum(len(payload.data) for payload in started_with.payloads)
-        started = first(started_with)
+        started = next(map(_json, started_with.payloads), None)
         facts.input = started if isinstance(started, dict) else {}
         facts.created_by = _created_by(event)
     elif kind == EventType.EVENT_TYPE_MARKER_RECORDED:
@@ -199,11 +200,6 @@ def _read_close(event: HistoryEvent, facts: RunFacts, at: datetime) -> None:
         facts.result = read(EventResult, failure.application_failure_info.details)
 
 
-def _read_pending(info: PendingActivityInfo, step: StepFacts) -> None:
-    step.running = info.state != 1  # 1 = scheduled: waiting for a worker or for its next try
-    _carry(step, info.heartbeat_details)
-
-
 def _carry(step: StepFacts, details: Payloads) -> None:
     """Use the attempts that a try passed on, unless more are known already."""
     carried = read(Carried, details)
@@ -227,13 +223,6 @@ def failure_result(failure: Failure) -> StepResult | None:
 
 def moment(stamp: Timestamp) -> datetime:
     return stamp.ToDatetime(tzinfo=UTC)
-
-
-def first(payloads: Payloads) -> Any:
-    """Read the first payload as JSON; None when it is absent or not JSON."""
-    for payload in payloads.payloads:
-        return _json(payload)
-    return None
 
 
 def read(model: type[Model], payloads: Payloads) -> Model | None:

@@ -78,14 +78,14 @@ async def start_watch(client: Client, task_queue: str) -> None:
 async def _known(client: Client, last: WorkflowExecutionDescription | None) -> WatchState:
     """Read what the last search of the ended run found; nothing if that was long ago."""
     now = datetime.now(UTC)
+    known = WatchState(failed_until=now)
     if last is None:
-        return WatchState(failed_until=now)
+        return known
     try:
         events, _ = await fetch_run(client, last)
     except CannotDecode as err:
         log.warning("what the last run of the watch knew can't be read: %s", err)
-        return WatchState(failed_until=now)
-    known = WatchState(failed_until=now)
+        return known
     read = client.data_converter.payload_converter.from_payloads
     for event in events:
         if event.HasField("workflow_execution_started_event_attributes"):

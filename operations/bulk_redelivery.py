@@ -241,11 +241,10 @@ async def _describe(client: Client, id: str) -> WorkflowExecutionDescription:
 
 
 async def _is_known(client: Client, id: str) -> bool:
-    try:
+    with suppress(RedeliveryNotFound):
         await _describe(client, id)
-    except RedeliveryNotFound:
-        return False
-    return True
+        return True
+    return False
 
 
 def _workflow_id(id: str) -> str:

@@ -152,12 +152,9 @@ async def attempts_underway(
     """Read the attempts that pending activities carry, by activity id."""
     underway: dict[str, AttemptList] = {}
     for info in described.raw_description.pending_activities:
-        if not info.heartbeat_details.payloads:
-            continue
-        carried = (
-            await client.data_converter.decode(info.heartbeat_details.payloads[:1], [Carried])
-        )[0]
-        underway[info.activity_id] = carried.attempts
+        if payloads := info.heartbeat_details.payloads:
+            [carried] = await client.data_converter.decode(payloads[:1], [Carried])
+            underway[info.activity_id] = carried.attempts
     return underway
 
 

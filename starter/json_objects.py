@@ -14,6 +14,7 @@ from catalog.api_keys import PublishableKey
 from catalog.connections import Connection
 from catalog.rules import Rule
 from catalog.workspaces import Workspace
+from delivery.attempt import Attempt
 from delivery.delivery_log import CallLog, DeliveryLog
 from destinations.registry import unread_metadata
 from eventlog.listed_event import ListedEvent
@@ -42,7 +43,7 @@ def publishable_key_object(key: PublishableKey) -> JsonObject:
         "workspace": key.workspace,
         "public_key": key.public_key,
         "name": key.name,
-        **_present(
+        **present(
             events=None if key.rights.events is None else list(key.rights.events),
             origins=None if key.rights.origins is None else list(key.rights.origins),
         ),
@@ -56,7 +57,8 @@ def publishable_key_object(key: PublishableKey) -> JsonObject:
 
 def connection_object(connection: Connection) -> JsonObject:
     """Without its secrets, of which nothing is ever shown."""
-    shown: JsonObject = {
+    paused = connection.status == "paused"
+    return {
         "id": connection.id,
         "workspace": connection.workspace,
         "type": connection.type,
@@ -68,12 +70,8 @@ def connection_object(connection: Connection) -> JsonObject:
         "created_by": connection.created_by,
         "created_at": moment(connection.created_at),
         "updated_at": moment(connection.updated_at),
+        **present(inactive_reason="manually_inactivated" if paused else connection.inactive_reason),
     }
-    if connection.status == "paused":
-        shown["inactive_reason"] = "manually_inactivated"
-    elif connection.inactive_reason is not None:
-        shown["inactive_reason"] = connection.inactive_reason
-    return shown
 
 
 def rule_object(rule: Rule) -> JsonObject:
@@ -82,12 +80,12 @@ def rule_object(rule: Rule) -> JsonObject:
         "connection": rule.connection,
         "workspace": rule.workspace,
         "type": rule.type,
-        **_present(resource=rule.resource, resource_id=rule.resource_id),
+        **present(resource=rule.resource, resource_id=rule.resource_id),
         "event": rule.event,
         "metadata": rule.metadata,
         "active": rule.active,
         "hidden": rule.hidden,
-        **_present(warnings=list(unread_metadata(rule.type, rule.metadata)) or None),
+        **present(warnings=list(unread_metadata(rule.type, rule.metadata)) or None),
         "created_by": rule.created_by,
         "created_at": moment(rule.created_at),
         "updated_at": moment(rule.updated_at),
@@ -105,7 +103,7 @@ def listed_event_object(event: ListedEvent) -> JsonObject:
         "status": event.status,
         "total_rules": len(event.rules),
         "started_at": moment(event.accepted_at),
-        **_present(completed_at=moment(event.closed_at) if event.closed_at else None),
+        **present(completed_at=moment(event.closed_at) if event.closed_at else None),
         "created_by": event.created_by or UNSAID,
         "created_at": moment(event.accepted_at),
     }
@@ -113,28 +111,26 @@ def listed_event_object(event: ListedEvent) -> JsonObject:
 
 def event_object(log: EventLog, *, payload: bool = False) -> JsonObject:
     """One event with its deliveries as `rule_events`."""
-    shown: JsonObject = {
+    return {
         "id": log.event_id,
         "type": "event",
         "workspace": log.workspace or "",
         "event": log.event or "",
         "resource": log.resource or "global",
-        **_present(resource_id=log.resource_id),
+        **present(resource_id=log.resource_id),
         "status": log.status,
         "total_rules": log.total_rules,
         "completed_count": log.completed_count,
         "failed_count": log.failed_count,
         "started_at": moment(log.accepted_at),
-        **_present(completed_at=moment(log.completed_at) if log.completed_at else None),
-        **_present(error=log.error, test=log.test or None),
-        **_present(source=log.source.model_dump() if log.source else None),
+        **present(completed_at=moment(log.completed_at) if log.completed_at else None),
+        **present(error=log.error, test=log.test or None),
+        **present(source=log.source.model_dump() if log.source else None),
         "created_by": log.created_by or UNSAID,
         "created_at": moment(log.accepted_at),
         "rule_events": [rule_event_object(log, delivery) for delivery in log.deliveries],
+        **present(payload=(log.payload or {}) if payload else None),
     }
-    if payload:
-        shown["payload"] = log.payload or {}
-    return shown
 
 
 def event_detail_object(log: EventLog) -> JsonObject:
@@ -151,14 +147,14 @@ def rule_event_object(log: EventLog, delivery: DeliveryLog) -> JsonObject:
         "event": log.event or "",
         "event_id": log.event_id,
         "resource": log.resource or "global",
-        **_present(resource_id=log.resource_id),
+        **present(resource_id=log.resource_id),
         "connection": delivery.connection,
         "connection_name": delivery.connection_name,
         "rule": delivery.rule,
         "integration_type": delivery.integration_type,
         "status": delivery.status,
         "attempt_count": delivery.attempt_count,
-        **_present(
+        **present(
             started_at=moment(delivery.started_at) if delivery.started_at else None,
             completed_at=moment(delivery.completed_at) if delivery.completed_at else None,
             last_error=delivery.last_error,
@@ -167,7 +163,7 @@ def rule_event_object(log: EventLog, delivery: DeliveryLog) -> JsonObject:
         "warnings": list(delivery.warnings),
         "identify": call_object(delivery.identify),
         "track": call_object(delivery.track),
-        **_present(send=call_object(delivery.send)),
+        **present(send=call_object(delivery.send)),
         "created_by": log.created_by or UNSAID,
         "created_at": moment(log.accepted_at),
     }
@@ -187,6 +183,13 @@ def call_object(call: CallLog | None) -> JsonObject | None:
     }
 
 
+def response_object(attempt: Attempt | None) -> JsonObject | None:
+    """What an attempt was answered; None when it was not."""
+    if attempt is None or attempt.status_code is None:
+        return None
+    return {"status_code": attempt.status_code, "body": attempt.response_excerpt or ""}
+
+
 def delivery_id(event_id: str, rule_id: str) -> str:
     """The id of a delivery: a UUID made of its event's and its rule's, the same each time."""
     return str(uuid.uuid5(uuid.UUID(event_id), rule_id))
@@ -196,5 +199,6 @@ def moment(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _present(**fields: Any) -> JsonObject:
+def present(**fields: Any) -> JsonObject:
+    """The fields that are not None: what is absent is left out."""
     return {name: value for name, value in fields.items() if value is not None}

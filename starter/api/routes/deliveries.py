@@ -24,7 +24,13 @@ from starter.api.reading import OwnEvent, read_own_event, wait_for_end
 from starter.api.routing import ApiDependencies, Organisation, management_router
 from starter.api.schemas.events import Attempt, AttemptPage, ResponseDetails, RuleEvent
 from starter.api.time_limit import time_limit
-from starter.json_objects import JsonObject, moment, rule_event_object
+from starter.json_objects import (
+    JsonObject,
+    moment,
+    present,
+    response_object,
+    rule_event_object,
+)
 
 # A worker takes a cancellation at once, or after the request in flight: 10 seconds at most.
 CANCEL_SECONDS = 15.0
@@ -139,15 +145,12 @@ async def get_response_details(
     log, delivery, attempt = await _own_attempt(parts, organisation, event_id, rule_id, attempt_id)
     # Byte-identical on every attempt of a call.
     request = next(call.request for call in delivery.calls if call.call == attempt.call)
-    response = None
-    if attempt.status_code is not None:
-        response = {"status_code": attempt.status_code, "body": attempt.response_excerpt or ""}
     return {
         "attempt_id": _attempt_id(log, delivery, attempt),
         "outcome_code": attempt.outcome_code,
         "message": attempt.message,
         "request": {"body": request},
-        "response": response,
+        "response": response_object(attempt),
     }
 
 
@@ -185,7 +188,8 @@ def _attempt_id(log: EventLog, delivery: DeliveryLog, attempt: Made) -> str:
 def _attempt_object(log: EventLog, delivery: DeliveryLog, attempt: Made) -> JsonObject:
     id = _attempt_id(log, delivery, attempt)
     ended_at = attempt.started_at + timedelta(milliseconds=attempt.duration_ms)
-    shown: JsonObject = {
+    next_at = attempt.next_attempt_at
+    return {
         "id": id,
         "attempt_id": id,
         "event_id": log.event_id,
@@ -199,12 +203,11 @@ def _attempt_object(log: EventLog, delivery: DeliveryLog, attempt: Made) -> Json
         "outcome_code": attempt.outcome_code,
         "request_made": True if attempt.status_code else attempt.request_made,
         "message": attempt.message,
+        **present(
+            status_code=attempt.status_code,
+            next_attempt_at=moment(next_at) if next_at else None,
+        ),
     }
-    if attempt.status_code is not None:
-        shown["status_code"] = attempt.status_code
-    if attempt.next_attempt_at is not None:
-        shown["next_attempt_at"] = moment(attempt.next_attempt_at)
-    return shown
 
 
 async def _own_delivery(

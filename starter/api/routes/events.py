@@ -22,7 +22,7 @@ from starter.api.reading import event_view, read_own_event, wait_for_end
 from starter.api.routing import ApiDependencies, Organisation, OwnWorkspace, management_router
 from starter.api.schemas.events import EventPage, EventPayloadView, EventView
 from starter.api.schemas.shared import EventStatus
-from starter.json_objects import listed_event_object
+from starter.json_objects import listed_event_object, present
 
 # How long an answer to a cancel waits to show its effect: a request in flight takes 10 at most.
 CANCEL_SECONDS = 12.0
@@ -55,7 +55,7 @@ class EventFilter:
         connection: FilterId = None,
         rule: FilterId = None,
         redelivery: Annotated[
-            FilterId, Query(description="Begun by that redelivery, and by nothing else since.")
+            FilterId, Query(description="Started by that redelivery, and by nothing else since.")
         ] = None,
         accepted_from: Annotated[
             FilterMoment, Query(alias="from", description="Accepted then or later.")
@@ -90,7 +90,7 @@ def _id(param: str, text: str | None) -> str | None:
         return None
     id = read_id(text)
     if id is None:
-        raise bad_request(param, "is no UUID")
+        raise bad_request(param, "is not a UUID")
     return str(id)
 
 
@@ -105,7 +105,7 @@ def _moment(param: str, text: str | None) -> datetime | None:
     "/events",
     response_model=EventPage,
     response_model_exclude_unset=True,
-    summary="List the organisation's events, newest first",
+    summary="List the organization's events, newest first",
     responses=errors(400),
 )
 async def list_events(
@@ -152,8 +152,7 @@ async def _page(
         cursor=cursor,
     )
     records = [listed_event_object(event) for event in page.events]
-    shown = page_object(records, limit, page.next_cursor)
-    return shown if page.note is None else {**shown, "note": page.note}
+    return {**page_object(records, limit, page.next_cursor), **present(note=page.note)}
 
 
 @router.get(

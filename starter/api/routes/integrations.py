@@ -21,6 +21,7 @@ from starter.api.queries import DEFAULT_LIMIT, page_object
 from starter.api.routing import ApiDependencies, management_router
 from starter.api.schemas.integrations import Integration, RetryPolicy
 from starter.api.schemas.shared import Page
+from starter.json_objects import present
 
 SHOWN_ATTEMPTS = 15
 
@@ -35,7 +36,7 @@ router = management_router("Integrations")
     responses=errors(),
 )
 async def list_integrations(parts: ApiDependencies) -> Any:
-    """Those that every running worker can deliver to."""
+    """Lists the destinations that every running worker can deliver to."""
     fleet = await parts.catalog.workers.fleet()
     records = [
         integration_object(one) for one in BY_TYPE.values() if one.type in fleet.destination_types
@@ -56,26 +57,24 @@ def integration_object(destination: Destination) -> dict[str, Any]:
 
 
 def _field(field: Field) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+    other, values = field.only_with or (None, ())
+    depends_on = {"field": other, "value": list(values)} if other else None
+    return {
         "label": field.label,
         "key": field.key,
         "type": "text" if field.kind == "textarea" else field.kind,
-        **({"helpText": field.help} if field.help else {}),
+        **present(helpText=field.help or None),
         **_value(field),
+        **present(dependsOn=depends_on),
     }
-    if field.only_with is not None:
-        other, values = field.only_with
-        shown["dependsOn"] = {"field": other, "value": list(values)}
-    return shown
 
 
 def _value(field: Field) -> dict[str, Any]:
-    shown: dict[str, Any] = {"required": field.required}
-    if field.default is not None:
-        shown["defaultValue"] = field.default
-    if field.options:
-        shown["options"] = [{"label": one.label, "value": one.value} for one in field.options]
-    return shown
+    options = [{"label": one.label, "value": one.value} for one in field.options]
+    return {
+        "required": field.required,
+        **present(defaultValue=field.default, options=options or None),
+    }
 
 
 def _action(action: Action, destination: Destination) -> dict[str, Any]:
@@ -96,7 +95,7 @@ def _input(field: Field) -> dict[str, Any]:
         "field": field.key,
         "label": field.label,
         "type": field.kind,
-        **({"description": field.help} if field.help else {}),
+        **present(description=field.help or None),
         **_value(field),
     }
 

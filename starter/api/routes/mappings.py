@@ -21,13 +21,13 @@ from starter.api.errors import ApiError, not_found
 from starter.api.queries import PathId
 from starter.api.routing import ApiDependencies, Organisation, caller_of, management_router
 from starter.api.schemas.management import FieldCatalog, MappingInput, MappingResult
-from starter.json_objects import moment
+from starter.json_objects import moment, present
 
 router = management_router("Mappings")
 
 Refresh = Annotated[
     Literal["true", "false"],
-    Query(description="The fields are fixed, so there is nothing to be read anew."),
+    Query(description="The fields are fixed, so there is nothing to refresh."),
 ]
 
 
@@ -67,9 +67,9 @@ def field_objects(destination: Destination) -> list[dict[str, Any]]:
             "type": "string",
             "description": one.description,
             "constraints": {
-                **({"format": one.format} if one.format else {}),
+                **present(format=one.format or None),
                 "required": False,
-                **({"max_length": one.largest} if one.largest else {}),
+                **present(max_length=one.largest or None),
             },
         }
         for one in destination.mapping_fields
@@ -159,7 +159,7 @@ def _generated(connection: Connection) -> dict[str, Any]:
 
 
 def _stored(mapping: Stored) -> dict[str, Any]:
-    shown = {
+    shown: dict[str, Any] = {
         "id": mapping.id,
         "mapping_id": mapping.mapping_id,
         "version": mapping.version,
@@ -171,9 +171,8 @@ def _stored(mapping: Stored) -> dict[str, Any]:
         "catalog_version": mapping.catalog_version or catalog_version(BY_TYPE[mapping.type]),
         "created_at": moment(mapping.created_at),
         "updated_at": moment(mapping.updated_at),
+        **present(created_by=mapping.created_by),
     }
-    if mapping.created_by is not None:
-        shown["created_by"] = mapping.created_by
     return {"status": "stored", "mapping": shown}
 
 

@@ -1,4 +1,4 @@
-"""Trying a rule: its requests without sending them, or a test event through it alone."""
+"""Try a rule: show its requests without sending them, or send a test event through it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from starter.api.queries import PathId
 from starter.api.routing import ApiDependencies, Organisation, caller_of, management_router
 from starter.api.schemas.events import Preview, TestResult
 from starter.api.schemas.management import RuleTrial
-from starter.json_objects import rule_event_object
+from starter.json_objects import present, response_object, rule_event_object
 from starter.rule_preview import event_to_try, preview, stored_rule
 
 TEST_SECONDS = 30.0
@@ -42,14 +42,14 @@ router = management_router("Rules")
     "/rules/{rule_id}/test",
     response_model=TestResult,
     response_model_exclude_unset=True,
-    summary="Send a test event through this rule alone",
+    summary="Send a test event through this rule only",
     responses=errors(400, 404, 413),
     openapi_extra=body_of(RuleTrial, required=False),
 )
 async def test_rule(
     request: Request, parts: ApiDependencies, organisation: Organisation, rule_id: PathId
 ) -> Any:
-    """Sends it for real, one attempt a call, and waits for its end for up to 30 seconds.
+    """Sends it for real, with one attempt per call, and waits up to 30 seconds for its end.
 
     An inactive rule can be tested too. Test events are left out of lists.
     """
@@ -121,7 +121,8 @@ def _event(rule: Rule, given: RuleTrial) -> Event:
 
 def _test_result(log: EventLog) -> Mapping[str, Any]:
     delivery = log.deliveries[0] if log.deliveries else None
-    result: dict[str, Any] = {
+    error = (delivery.last_error if delivery else None) or log.error
+    return {
         "event_id": log.event_id,
         "status": log.status,
         "finished": log.completed_at is not None,
@@ -129,19 +130,15 @@ def _test_result(log: EventLog) -> Mapping[str, Any]:
         "identify": None,
         "track": None,
         **({call.call: _exchange(call) for call in delivery.calls} if delivery else {}),
+        **present(error=error),
     }
-    error = (delivery.last_error if delivery else None) or log.error
-    return result if error is None else {**result, "error": error}
 
 
 def _exchange(call: CallLog) -> Mapping[str, Any]:
     last = call.attempts[-1] if call.attempts else None
-    response = None
-    if last is not None and last.status_code is not None:
-        response = {"status_code": last.status_code, "body": last.response_excerpt or ""}
     return {
         "request": call.request,
-        "response": response,
+        "response": response_object(last),
         "outcome_code": last.outcome_code if last else None,
         "message": last.message if last else None,
         "duration_ms": last.duration_ms if last else None,
