@@ -17,10 +17,18 @@ from pathlib import Path
 CHECKED = (
     "activities",
     "catalog",
+    "clear_text.py",
     "delivery",
+    "deploy",
+    "emitonce",
     "engine",
     "eventlog",
     "operations",
+    "process.py",
+    "settings.py",
+    "starter/api/routes",
+    "starter/api/schemas",
+    "starter/json_objects.py",
     "worker.py",
     "workflows",
 )
