@@ -269,7 +269,7 @@ async def test_a_heartbeat_that_is_not_taken_stops_no_alert(
     [
         ({"alert_url": "https://hidden.example"}, "EMITONCE_ALERT_URL needs"),
         ({"alert_heartbeat_url": "https://hidden.example"}, "EMITONCE_ALERT_HEARTBEAT_URL needs"),
-        ({"alert_url": "hidden", "alert_secret": SECRET}, "EMITONCE_ALERT_URL must begin"),
+        ({"alert_url": "hidden", "alert_secret": SECRET}, "EMITONCE_ALERT_URL must start"),
         (
             {"alert_url": "https://h.example", "alert_secret": "hidden"},
             "EMITONCE_ALERT_SECRET must",
