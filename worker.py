@@ -219,6 +219,7 @@ def make_worker(
         max_cached_workflows=1_000,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        max_heartbeat_throttle_interval=timedelta(seconds=1),  # sent as often as tries send them
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_grace_seconds),
     )
 

@@ -7,9 +7,11 @@ as a second detail.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import random
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from temporalio import activity
@@ -17,9 +19,40 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from delivery.attempt import AttemptList, lost_attempt, unsent_attempt
+from delivery.outcome import retry_delay
 from delivery.step import Carried, Notes, Step, Unsent
 
 CANNOT_DECODE = "CannotDecode"
+
+# A heartbeat is sent so many times within the timeout, so that a few can be late.
+WITHIN_TIMEOUT = 4
+
+T = TypeVar("T")
+
+
+async def with_heartbeats(work: Coroutine[Any, Any, T]) -> T:
+    """Do the work of a try, and send heartbeats meanwhile if Temporal expects them.
+
+    Each repeats what earlier tries passed on, because a heartbeat replaces the one before. The
+    answer to one may cancel the try; its work goes on then, so that a request under way is
+    recorded. Only a worker that stops ends it.
+    """
+    info = activity.info()
+    if not info.heartbeat_timeout:
+        return await work
+    beat = info.heartbeat_timeout.total_seconds() / WITHIN_TIMEOUT
+    task = asyncio.create_task(work)
+    while not task.done():
+        try:
+            await asyncio.wait([task], timeout=beat)
+        except asyncio.CancelledError:
+            why = activity.cancellation_details()
+            if why is not None and why.worker_shutdown:
+                task.cancel()
+        else:
+            if not task.done():
+                activity.heartbeat(*info.heartbeat_details)
+    return task.result()
 
 
 def readable(step: Step | RawValue) -> Step:
@@ -63,9 +96,20 @@ def unsent(reason: str, *, type: str) -> ApplicationError:
     info = activity.info()
     details = info.heartbeat_details
     carried = details[0] if details else Carried(tries=0, attempts=AttemptList())
-    note = Unsent(first=info.attempt, last=info.attempt, reason=reason, at=datetime.now(UTC))
+    now = datetime.now(UTC)
+    note = Unsent(first=info.attempt, last=info.attempt, reason=reason, at=now)
     activity.heartbeat(carried, _notes(details).add(note))
-    return ApplicationError(f"{reason}, so no request was made", *details[:1], type=type)
+    return ApplicationError(
+        f"{reason}, so no request was made",
+        *details[:1],
+        type=type,
+        next_retry_delay=retry_delay(
+            info.attempt,
+            retry_after=None,
+            now=now,
+            random=random.random(),  # noqa: S311  spreading waits, not keeping secrets
+        ),
+    )
 
 
 @activity.defn(dynamic=True)

@@ -10,11 +10,15 @@ from temporalio.common import RetryPolicy
 
 @dataclass(frozen=True)
 class Policy:
-    """A retry policy with timeouts: `start_to_close` for one try, `schedule_to_close` for all."""
+    """A retry policy with timeouts: `start_to_close` for one try, `schedule_to_close` for all.
+
+    A try that sends no heartbeat for `heartbeat` has lost its worker.
+    """
 
     retry: RetryPolicy
     start_to_close: timedelta | None = None
     schedule_to_close: timedelta | None = None
+    heartbeat: timedelta | None = None
 
     def once(self) -> Policy:
         """Return the same policy without retries, for test events."""

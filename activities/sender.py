@@ -20,7 +20,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.connection_limiter import LONGEST_WAIT
-from activities.heartbeats import carried_so_far, readable, unsent
+from activities.heartbeats import carried_so_far, readable, unsent, with_heartbeats
 from activities.rate_limit import Limits, Permit, RateLimit, Throttled
 from delivery.alert import LastResponse, Refusal
 from delivery.attempt import Attempt, AttemptList
@@ -98,7 +98,9 @@ class Sender:
                 Retryable ones have a `next_retry_delay`; `ConnectionHeld` and refusals are not
                 retried. `Throttled` is retried and doesn't count as an attempt.
         """
-        step = readable(step)
+        return await with_heartbeats(self._send(readable(step)))
+
+    async def _send(self, step: Step) -> StepResult:
         carried = carried_so_far(step)
         attempts = carried.attempts
         started_at, clock = datetime.now(UTC), time.perf_counter()

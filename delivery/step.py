@@ -16,6 +16,9 @@ CONNECTION_HELD = "ConnectionHeld"
 # connection's rate, or its share of this worker, is used up for now.
 THROTTLED = "Throttled"
 
+# The feature of workers that send heartbeats during a try, see `delivery.capabilities`.
+HEARTBEATS = "heartbeats"
+
 
 class Step(FrozenModel):
     """The input of `identify`, `track` and `send`: the exact message and its connection.

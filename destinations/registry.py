@@ -13,6 +13,7 @@ from delivery.message import Messages
 from delivery.rule import MatchedRule
 from delivery.size import SIZE_LIMIT
 from delivery.source import EVENT_SOURCE
+from delivery.step import HEARTBEATS
 from delivery.text import shown
 from destinations.customerio.builds import build_of
 from destinations.customerio.destination import CUSTOMER_IO
@@ -29,7 +30,7 @@ def this_release() -> Capabilities:
     return Capabilities(
         builds=tuple(sorted({build for one in BY_TYPE.values() for build in one.builds})),
         destination_types=tuple(BY_TYPE),
-        features=(EVENT_SOURCE, SIZE_LIMIT),
+        features=(EVENT_SOURCE, SIZE_LIMIT, HEARTBEATS),
     )
 
 

@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from delivery.result import DeliveryResult, EventResult, Status
     from delivery.rule import MatchRequest, MatchResult
     from delivery.size import check_input, check_payload_size, is_small
+    from delivery.step import HEARTBEATS
     from destinations.registry import this_release, with_types_and_builds
     from workflows.delivery import Delivery
     from workflows.holds import Holds
@@ -81,7 +82,12 @@ class DeliverEvent:
         earlier = event.redelivery
         for rule in matched.rules:
             self._deliveries[rule.id] = Delivery(
-                event, rule, deadline, self._holds, earlier.of(rule.id) if earlier else None
+                event,
+                rule,
+                deadline,
+                self._holds,
+                earlier.of(rule.id) if earlier else None,
+                heartbeats=HEARTBEATS in matched.features,
             )
         if earlier is not None:
             self._settled = {log.rule for log in earlier.earlier} - set(self._deliveries)

@@ -61,7 +61,7 @@ class Delivery:
     """Runs the calls of one rule in order. It never raises, so it can't affect other rules.
 
     In a redelivery, `earlier` is what earlier runs did for this rule: all calls are made again, and
-    the earlier attempts are carried along.
+    the earlier attempts are carried along. `heartbeats` says that all workers send heartbeats.
     """
 
     def __init__(
@@ -71,6 +71,8 @@ class Delivery:
         deadline: datetime,
         holds: Holds,
         earlier: DeliveryLog | None = None,
+        *,
+        heartbeats: bool = False,
     ) -> None:
         self.rule = rule
         self.result: DeliveryResult | None = None
@@ -78,6 +80,7 @@ class Delivery:
         self._deadline = deadline
         self._holds = holds
         self._earlier = earlier
+        self._heartbeats = heartbeats
         self._started = False
         self._canceled = False
         self._kept: dict[str, AttemptList] = {}
@@ -167,6 +170,7 @@ class Delivery:
             activity_id=activity_id(step.rule, step.message.call),
             start_to_close_timeout=policy.start_to_close,
             schedule_to_close_timeout=left,
+            heartbeat_timeout=policy.heartbeat if self._heartbeats else None,
             retry_policy=policy.retry,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=f"{step.message.call} → {self.rule.connection_name}",

@@ -190,6 +190,7 @@ class Stage:
             attempt=engine.attempt,
             workflow_id="the event",
             heartbeat_details=[engine.details] if engine.details is not None else [],
+            heartbeat_timeout=None,
             current_attempt_scheduled_time=engine.weather.clock.now,
         )
 
