@@ -10,7 +10,7 @@ from temporalio.common import RetryPolicy
 
 from activities.policy import Policy
 from delivery.outcome import DELIVERY_DEADLINE
-from delivery.signals import BringForward as Asked
+from delivery.signals import WaitingStep
 
 # A few calls to Temporal. If a worker dies between pausing and resuming, the step stays paused
 # until the next try, so this is retried for as long as there can be something to bring forward.
@@ -26,7 +26,7 @@ BRING_FORWARD = Policy(
 
 
 class NextAttempts(Protocol):
-    async def bring_forward(self, asked: Asked) -> None: ...
+    async def bring_forward(self, asked: WaitingStep) -> None: ...
 
 
 class BringForward:
@@ -34,5 +34,5 @@ class BringForward:
         self._next_attempts = next_attempts
 
     @activity.defn(name="bring_forward")
-    async def bring_forward(self, asked: Asked) -> None:
+    async def bring_forward(self, asked: WaitingStep) -> None:
         await self._next_attempts.bring_forward(asked)

@@ -16,7 +16,7 @@ from catalog.destinations import Destinations
 from catalog.encryption.cipher import CredentialCipher
 from catalog.encryption.keys_in_use import KeysInUse
 from catalog.errors import SchemaMismatch
-from catalog.event_types import Names
+from catalog.event_types import UsedNames
 from catalog.mappings import Mappings
 from catalog.migrate import pending
 from catalog.organisations import Organisations
@@ -41,8 +41,8 @@ class Catalog:
     connections: Connections
     rules: Rules
     mappings: Mappings
-    event_types: Names
-    resources: Names
+    event_types: UsedNames
+    resources: UsedNames
     publishable_keys: PublishableKeys
     machine_keys: MachineKeys
     api_key_lookup: APIKeyLookup
@@ -93,8 +93,8 @@ class Catalog:
             connections=Connections(pool, changes, cipher, destinations),
             rules=Rules(pool, changes, destinations),
             mappings=Mappings(pool, changes),
-            event_types=Names(pool, "event_types"),
-            resources=Names(pool, "resources"),
+            event_types=UsedNames(pool, "event_types"),
+            resources=UsedNames(pool, "resources"),
             publishable_keys=PublishableKeys(pool, changes),
             machine_keys=MachineKeys(pool, changes, cipher),
             api_key_lookup=APIKeyLookup(pool, changes, cipher, grace_seconds=key_grace_seconds),

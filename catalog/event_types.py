@@ -14,7 +14,7 @@ LARGEST_LIST = 10_000
 
 
 @dataclass(frozen=True)
-class CatalogueEntry:
+class UsedName:
     id: str
     key: str
     label: str
@@ -25,18 +25,18 @@ class CatalogueEntry:
     updated_at: datetime
 
 
-class Names:
-    """Event types, or resources; a rule for any resource names none.
+class UsedNames:
+    """Event types, or resources. A rule for any resource names none.
 
-    Entries are made with the first rule that names them, and stay when it goes.
+    An entry is made with the first rule that names it, and stays after that is deleted.
     """
 
     def __init__(self, pool: Pool, table: Literal["event_types", "resources"]) -> None:
         self._pool = pool
         self._entries = f"SELECT * FROM {table} WHERE workspace_id = $1 ORDER BY key LIMIT $2"  # noqa: S608
 
-    async def list(self, organisation: str, workspace: str) -> list[CatalogueEntry]:
-        """By key. Raises `NotFound` for a workspace that isn't the organization's."""
+    async def list(self, organisation: str, workspace: str) -> list[UsedName]:
+        """List entries by key. Raises `NotFound` if the workspace isn't the organization's."""
         async with connection(self._pool) as conn:
             id = await own_workspace(conn, organisation, workspace)
             rows = await conn.fetch(self._entries, id, LARGEST_LIST)
@@ -58,8 +58,8 @@ async def remember_names(
             )
 
 
-def _entry(row: Record) -> CatalogueEntry:
-    return CatalogueEntry(
+def _entry(row: Record) -> UsedName:
+    return UsedName(
         id=str(row["id"]),
         key=row["key"],
         label=row["label"],

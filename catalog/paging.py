@@ -11,7 +11,7 @@ from uuid import UUID
 
 from catalog.database import Record
 from catalog.errors import InvalidValue
-from delivery.cursor import UNKNOWN, read_cursor, write_cursor
+from delivery.opaque_cursor import UNKNOWN, read_cursor, write_cursor
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200

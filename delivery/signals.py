@@ -28,8 +28,8 @@ class CancelDelivery(KeepAttempts):
     rule: str
 
 
-class BringForward(FrozenModel):
-    """Make the step's next attempt now, if Temporal is still waiting for its try `attempt`."""
+class WaitingStep(FrozenModel):
+    """A step whose next attempt is to be made now, if it still waits for its try `attempt`."""
 
     event_id: str
     run_id: str

@@ -1,4 +1,4 @@
-"""The clients of all destinations: the half of the registry that is not pure."""
+"""Make the clients of all destinations: the half of the registry that is not pure."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def make_clients(
     *,
     agent: str,
 ) -> dict[str, Client]:
-    """One for each type. `base_urls` by type and region replace the vendors' own.
+    """Make a client for each type. `base_urls`, by type and region, replace the vendors' own.
 
     Raises:
-        ValueError: a base URL is not one, or nothing is known of its type or region.
+        ValueError: a base URL is not valid, or its type or region is unknown.
     """
     for type in base_urls.keys() - BY_TYPE.keys():
         raise ValueError(f"EMITONCE_BASE_URLS: there is no destination type {type!r}")

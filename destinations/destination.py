@@ -1,6 +1,6 @@
 """What a destination is: data and functions, all that workflows and starters see of a vendor.
 
-Pure: nothing here makes a request. The clients that do are made by `destinations/clients.py`.
+Pure: nothing here makes a request. `destinations/clients.py` makes the clients that do.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Option:
 
 @dataclass(frozen=True)
 class Field:
-    """One thing to enter: of a connection, or in a rule's metadata.
+    """A field of a connection, or of a rule's metadata.
 
-    A `password` is a secret: stored encrypted and never shown again. `read` gives the value as it
-    is stored and raises `ValueError`, with the reason and the remedy but never the value, for what
-    can't be one. `only_with` names another field and its values with which this one is entered.
+    A `password` is a secret: stored encrypted and never shown again. `read` returns the value as it
+    is stored, or raises `ValueError` with the reason and the remedy, but never the value.
+    `only_with` names another field, and its values with which this field is entered.
     """
 
     key: str
@@ -56,7 +56,7 @@ class Field:
         return self.kind == "password"
 
     def check(self, text: str) -> str:
-        """The value as it is stored. Raises `InvalidField`."""
+        """Return the value as it is stored. Raises `InvalidField`."""
         allowed = [option.value for option in self.options]
         if allowed and text not in allowed:
             raise InvalidField(self.key, f"must be one of {', '.join(allowed)}")
@@ -82,11 +82,11 @@ class MappingField:
 
 @dataclass(frozen=True)
 class Action:
-    """What a rule has a destination do: its calls in order, and how their messages are built.
+    """What a rule makes a destination do: calls in order, and how their messages are built.
 
-    `metadata` reads what a rule says about the action; `inputs` are the parts of it that a form
-    asks for, and `options` those that it keeps apart. `build` is pure and raises `MappingError`
-    where no valid message can be built.
+    `metadata` reads what a rule says about the action; `inputs` are the parts that a form asks for,
+    and `options` those that it shows separately. `build` is pure, and raises `MappingError` if no
+    valid message can be built.
     """
 
     key: str
@@ -100,7 +100,11 @@ class Action:
     options: tuple[Field, ...] = ()
 
     def read_metadata(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
-        """As stored: what is read has its type, everything else is kept. Raises `InvalidField`."""
+        """Read metadata as it is stored: what is read has its type, everything else is kept.
+
+        Raises:
+            InvalidField: a value can't be read.
+        """
         try:
             typed = self.metadata.model_validate(dict(metadata))
         except ValidationError as err:
@@ -116,13 +120,14 @@ class Action:
 
 @dataclass(frozen=True)
 class Destination:
-    """`client` names the class that makes the requests, as `module:class`; see `clients.py`.
+    """Everything about a vendor, as data.
 
-    `requests_per_second` is what the vendor takes from one connection. `builds` are the versions of
-    the builder (`MatchedRule.build`) at which its messages changed; all destinations count alike.
-    `unmapped` says what becomes of payload keys that aren't mapped. `tested_before_saving`: a
-    connection is verified first, unless whoever saves it skips that. `refused` says why its
-    deliveries are held once an answer has refused what it was sent with.
+    `client` names the class that makes the requests, as `module:class`. `requests_per_second` is
+    what the vendor accepts from one connection. `builds` are the versions of the builder
+    (`MatchedRule.build`) in which its messages changed; the numbers are shared by all destinations.
+    `unmapped` says what happens to payload keys that aren't mapped. If `tested_before_saving`, a
+    connection is verified before it is saved, unless that is skipped. `refused` says why deliveries
+    are held after the vendor has refused the credential.
     """
 
     type: str
@@ -142,9 +147,9 @@ class Destination:
         return next((action for action in self.actions if action.key == key), None)
 
     def read_fields(self, given: Mapping[str, str]) -> dict[str, str]:
-        """A connection's values as they are stored. A blank one counts as absent.
+        """Read a connection's values as they are stored. A blank one counts as absent.
 
-        Those of fields that aren't entered with the others are left out. Raises `InvalidField`.
+        Fields that aren't entered together with the others are left out. Raises `InvalidField`.
         """
         if unknown := given.keys() - {one.key for one in self.fields}:
             keys = ", ".join(one.key for one in self.fields)
@@ -155,13 +160,13 @@ class Destination:
                 continue
             text = given.get(one.key) or one.default or ""
             if not text and one.required and one.key not in given:
-                raise InvalidField(one.key, "is missing: give it")
+                raise InvalidField(one.key, "is missing: enter it")
             if text or one.required:
                 read[one.key] = one.check(text)
         return read
 
     def enter(self, given: Mapping[str, str]) -> Credential:
-        """Read what isn't stored yet. Raises `InvalidField`."""
+        """Read the credential of a connection that isn't stored yet. Raises `InvalidField`."""
         read = self.read_fields(given)
         return Credential(
             {key: value for key, value in read.items() if key not in self.secret_keys},
@@ -174,7 +179,7 @@ class Destination:
 
     @property
     def default_mapping(self) -> MappingSchema:
-        """What holds without a stored mapping: payload keys map to the fields of the same name."""
+        """The mapping without a stored one: payload keys map to the fields of the same name."""
         return MappingSchema(
             fields=tuple(
                 MappedField(dest=one.key, source=PathSource(type="path", value=one.key))
@@ -200,7 +205,7 @@ class Verification:
 
 
 class Client(Protocol):
-    """Makes a destination's requests. Never waits and never tries twice: that is the caller's."""
+    """Makes a destination's requests. It never waits and never tries twice: its caller does."""
 
     async def send(self, message: Message, credential: Credential) -> Outcome:
         """Make exactly one writing request, and judge its answer; reads before it are allowed.
@@ -211,5 +216,5 @@ class Client(Protocol):
         ...
 
     async def verify(self, credential: Credential) -> Verification:
-        """Find out whether the credential is right, without writing anything; never raises."""
+        """Check the credential, without writing to people's data; never raises."""
         ...

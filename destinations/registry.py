@@ -1,4 +1,4 @@
-"""Every destination there is, and what this release knows by having them."""
+"""All destinations, and what this release knows because it has them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from destinations.webhook.destination import WEBHOOK
 
 BY_TYPE: dict[str, Destination] = {one.type: one for one in (CUSTOMER_IO, WEBHOOK)}
 
-# Of 8c73900, whose workers don't say what they know.
+# What 8c73900 knows, whose workers don't say so.
 FIRST_RELEASE = Capabilities(builds=(1,), destination_types=(CUSTOMER_IO.type,))
 
 
@@ -61,7 +61,7 @@ def secret_keys(type: str) -> tuple[str, ...]:
 
 
 def read_metadata(type: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """A rule's metadata as stored: what is read has its type, everything else is kept.
+    """Read a rule's metadata as it is stored: what is read has its type, everything else is kept.
 
     Raises:
         InvalidField: there is no such action, or a value can't be read.
@@ -75,7 +75,7 @@ def read_metadata(type: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unread_metadata(type: str, stored: Mapping[str, Any]) -> tuple[str, ...]:
-    """A warning for each key that is kept for the client that set it, but that nothing reads."""
+    """Return a warning for each key that is kept for the client that set it, but never read."""
     destination = BY_TYPE.get(type)
     action = destination and destination.action(stored.get("action", ""))
     if not action:

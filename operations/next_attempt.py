@@ -10,7 +10,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import PauseActivityRequest, UnpauseActivityRequest
 from temporalio.client import Client, WorkflowExecutionDescription
 
-from delivery.signals import BringForward
+from delivery.signals import WaitingStep
 from engine.missing import ignore_missing
 
 
@@ -18,7 +18,7 @@ class NextAttempts:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def bring_forward(self, asked: BringForward) -> None:
+    async def bring_forward(self, asked: WaitingStep) -> None:
         """Pause the step, which drops its timer, then resume it, so that it runs at once.
 
         Safe to repeat after an interruption at any point. If the attempt has started meanwhile,

@@ -108,7 +108,7 @@ async def bring_forward(client: Client, event_id: str, rule_id: str, *, task_que
         raise AttemptImminent("an attempt is in flight or due within 5 seconds")
     await client.start_workflow(
         "BringForward",
-        signals.BringForward(
+        signals.WaitingStep(
             event_id=described.id,
             run_id=described.run_id,
             activity_id=waiting.activity_id,

@@ -20,6 +20,7 @@ CHECKED = (
     "clear_text.py",
     "delivery",
     "deploy",
+    "destinations",
     "emitonce",
     "engine",
     "eventlog",

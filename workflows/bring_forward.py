@@ -7,7 +7,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from activities.bring_forward import BRING_FORWARD
     from activities.bring_forward import BringForward as BringForwardActivity
-    from delivery.signals import BringForward as Asked
+    from delivery.signals import WaitingStep
 
 
 @workflow.defn(name="BringForward")
@@ -15,7 +15,7 @@ class BringForward:
     """Makes sure that both calls to Temporal are made: pausing the activity and resuming it."""
 
     @workflow.run
-    async def run(self, asked: Asked) -> None:
+    async def run(self, asked: WaitingStep) -> None:
         await workflow.execute_activity_method(
             BringForwardActivity.bring_forward,
             asked,

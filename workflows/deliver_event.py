@@ -20,9 +20,9 @@ with workflow.unsafe.imports_passed_through():
     from delivery.size import check_input, check_payload_size, is_small
     from delivery.step import HEARTBEATS
     from destinations.registry import this_release, with_types_and_builds
+    from workflows.attribute_updates import attribute_updates
     from workflows.delivery import Delivery
     from workflows.holds import Holds
-    from workflows.listing import listing_updates
 
 
 # A workflow task that computes for more than two seconds counts as deadlocked and is retried for
@@ -241,7 +241,7 @@ def _list(event: Event, matched: MatchResult) -> None:
     """Make the run findable: upsert, at most once, the attributes that the starter did not set."""
     info = workflow.info()
     accepted_at = event.redelivery.accepted_at if event.redelivery else info.workflow_start_time
-    updates = listing_updates(event, matched, accepted_at, info.typed_search_attributes)
+    updates = attribute_updates(event, matched, accepted_at, info.typed_search_attributes)
     if updates:
         workflow.upsert_search_attributes(updates)
 

@@ -1,7 +1,7 @@
-"""Event × rule → identify and track, or a mapping error. Nothing random, nothing from a clock.
+"""Build identify and track from event × rule. Nothing random, nothing from a clock.
 
-Which version of the builder makes them is recorded with the run; `builds` has everything in which
-versions differ.
+The version of the builder is recorded with the run; `builds` has everything in which versions
+differ.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ ANONYMOUS = (
 def build(event: Event, rule: MatchedRule) -> Messages:
     """Build identify and track. Deterministic: the same input gives the same bytes.
 
-    A call that may have been sent before an event was redelivered is built as it was then; one that
-    was never sent is built by the rule's build. Both always name the same person, so where these
-    two builds would name different ones, both calls are built as the one that may have been sent.
+    A call that may have been sent before the event was redelivered is built as it was then; one
+    that was never sent is built by the rule's build. Both always name the same person: if these two
+    builds would name different people, both calls are built like the one that may have been sent.
 
     Raises:
         MappingError: no valid message can be built; names field, limit and remedy.
@@ -132,7 +132,7 @@ def _message(
 
 
 def _event_name(event: Event, metadata: TrackEvent, mapped: Mapped) -> str:
-    """The rule's own override, else the mapping's, else the event's name."""
+    """Return the rule's own override, or else the mapping's, or else the event's name."""
     override: JsonValue = metadata.event_name_override
     if override is None or is_blank(override):
         override = mapped.values.get("event_name_override")

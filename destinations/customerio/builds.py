@@ -1,9 +1,9 @@
 """The versions of the builder, and everything in which they differ.
 
 `match_rules` records with each rule the newest build that every live worker knows, so a run's
-messages have the same bytes on every attempt, worker and release. A build never changes once it
-was released. What is to be sent otherwise becomes a new build, one number higher, beside the
-others, which stay for as long as runs or redeliveries can name them.
+messages have the same bytes on every attempt, worker and release. A build never changes after it
+was released. Any change of what is sent becomes a new build, one number higher, beside the others,
+which stay for as long as runs or redeliveries can name them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Build:
     checked: bool
 
 
-# The release's version stood in the body; it stays the first one's, whatever release builds it.
+# The body had the release's version; it stays that of the first release, whichever builds it.
 _FIRST = Build(
     number=1,
     context={"library": {"name": "emitonce", "version": "0.1.0"}},
@@ -45,8 +45,8 @@ BUILDS = {build.number: build for build in (_FIRST, _SECOND)}
 
 
 def build_of(body: Mapping[str, JsonValue]) -> int:
-    """The build of a recorded body whose release did not record a number: these knew the first two.
+    """Find the build of a body whose release did not record it; such releases knew the first two.
 
-    A body that was not kept is the first's, since only such releases leave the number out.
+    A body that was not kept counts as the first build's.
     """
     return _SECOND.number if body.get("context") == _SECOND.context else _FIRST.number

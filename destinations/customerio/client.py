@@ -1,4 +1,4 @@
-"""The Customer.io Pipelines API: one request for one message.
+"""Send messages to Customer.io's Pipelines API: one request for one message.
 
 Sources: the Pipelines API reference for hosts, Basic authentication and `X-Strict-Mode`. Without
 that header a wrong key and an invalid message are answered with 200 and dropped.
@@ -70,7 +70,7 @@ class CustomerIOClient:
             url,
             _headers(api_key, self._agent),
             message.encode(),
-            # A base URL of the own network is an operator's; the vendor's must be public.
+            # An internal base URL is an operator's; the vendor's must be public.
             anywhere=names_own_network(url.host),
             name=message.call,
             seconds=self._total_timeout,

@@ -13,7 +13,7 @@ REGION = "region"
 
 VENDOR_URLS = {"us": "https://cdp.customer.io/v1", "eu": "https://cdp-eu.customer.io/v1"}
 
-# The vendor takes 3,000 requests in 3 seconds; what is underway may bunch up, so a tenth is left.
+# The vendor accepts 3,000 requests in 3 seconds; they may arrive in bunches, so a tenth is left.
 REQUESTS_PER_SECOND = 900
 
 # Where `delivery.outcome.DELIVERY_DEADLINE` comes from: "Events with a timestamp in the past 72
@@ -23,10 +23,10 @@ LONGEST_API_KEY = 200  # characters
 
 
 def read_api_key(text: str) -> str:
-    """The key without the white space around it that comes with copying.
+    """Read a key, without white space around it from copying.
 
-    Customer.io publishes no format, so only what can't be sent as the user name of Basic
-    authentication, or is plainly a mistake in copying, is refused.
+    Customer.io publishes no format, so a key is refused only if it can't be sent as the user name
+    of Basic authentication, or is evidently a mistake in copying.
     """
     text = text.strip()
     if not text:

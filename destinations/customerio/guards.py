@@ -1,7 +1,7 @@
-"""What Customer.io would take with a 200 and then drop, or take for a command: stopped here.
+"""Stop what Customer.io would answer with 200 and then drop, or would read as a command.
 
-Limits are the vendor's, in UTF-8 bytes: 32 KB for a request, of which its own clients make 32,000
-or 32,768, so the smaller is kept (Pipelines API reference; customerio/cdp-analytics-go); 150 for
+Limits are the vendor's, in UTF-8 bytes: 32 KB for a request, which its own clients read as 32,000
+or 32,768, so the smaller applies (Pipelines API reference; customerio/cdp-analytics-go); 150 for
 ids and attribute names, 1,000 for an attribute's value, 300 attributes a call, 100 for an event's
 name (Track API reference, "Limits").
 """
@@ -21,7 +21,7 @@ MAX_TRAIT_VALUE = 1_000
 MAX_TRAITS = 300
 MAX_EVENT_NAME = 100
 
-# An id of this form names a person by Customer.io's own id, and an unknown one drops the call.
+# An id of this form is Customer.io's own id of a person; if it is unknown, the call is dropped.
 CIO_ID_PREFIX = "cio_"
 
 # Event names that are commands: they delete or suppress people, change devices, objects and
@@ -44,7 +44,11 @@ COMMANDS = frozenset(
 
 
 def check_identifier(name: str, text: str) -> None:
-    """Raises `MappingError`; an identifier is never cut, since it would be somebody else's."""
+    """Check an identifier. It is never cut, since it would be somebody else's.
+
+    Raises:
+        MappingError: it is too long, starts with `cio_`, or holds NUL.
+    """
     if (size := utf8_size(text)) > MAX_IDENTIFIER:
         raise MappingError(
             name, f"is {size:,} bytes long, Customer.io's limit is {MAX_IDENTIFIER}; use another id"
@@ -52,7 +56,7 @@ def check_identifier(name: str, text: str) -> None:
     if text.startswith(CIO_ID_PREFIX):
         raise MappingError(
             name,
-            f"starts with {CIO_ID_PREFIX}, which Customer.io takes for its own id of a person and "
+            f"starts with {CIO_ID_PREFIX}, which Customer.io reads as its own id of a person and "
             "would drop; map another id",
         )
     if "\0" in text:
@@ -79,7 +83,7 @@ def check_event_name(name: str, *, allow_commands: bool) -> None:
 
 
 def trait_fault(name: str, value: JsonValue) -> str | None:
-    """Why Customer.io would not store this trait; None when it would."""
+    """Say why Customer.io would not store this trait; None if it would."""
     if not name.strip():
         return "has a blank name; give it one"
     if (size := utf8_size(name)) > MAX_TRAIT_NAME:
@@ -93,7 +97,7 @@ def trait_fault(name: str, value: JsonValue) -> str | None:
 
 
 def too_many_traits(count: int) -> str:
-    return f"are {count:,}, Customer.io takes {MAX_TRAITS} a call; send fewer keys"
+    return f"are {count:,}, Customer.io accepts {MAX_TRAITS} per call; send fewer keys"
 
 
 def body_fault(call: str, size: int) -> MappingError:

@@ -1,4 +1,4 @@
-"""Whom an event is about: userId, else email, else anonymousId, else one made up for it."""
+"""Find whom an event is about: userId, else email, else anonymousId, else a generated id."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from destinations.customerio.guards import check_identifier
 
 IDENTIFIERS = ("userId", "email", "anonymousId")
 
-# What a vendor that knows e-mail addresses would take for one; more is found out by sending to it.
+# What a vendor would read as an e-mail address; only sending to it shows whether it is one.
 _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
 
-# Traits by which Customer.io finds a person; a mapping may make them, a payload can't.
+# Traits by which Customer.io finds a person; a mapping can make them, a payload can't.
 _NAMING = frozenset({"id", "cio_id", "anonymous_id"})
 
 NOT_AN_ADDRESS = (
@@ -28,7 +28,7 @@ NOT_AN_ADDRESS = (
 
 @dataclass(frozen=True)
 class Identity:
-    """What stands for the person in both calls; at least one of the two ids is set.
+    """The person in both calls; at least one of the two ids is set.
 
     Without a `user_id` the person is anonymous: Customer.io keeps the event and ignores traits.
     """
@@ -40,7 +40,7 @@ class Identity:
 
     @property
     def fields(self) -> dict[str, JsonValue]:
-        """The identifying fields of a request, those that are set."""
+        """The identifying fields of a request that are set."""
         named = {"userId": self.user_id, "anonymousId": self.anonymous_id}
         return {name: value for name, value in named.items() if value is not None}
 
@@ -48,16 +48,16 @@ class Identity:
 def resolve_identity(
     values: dict[str, JsonValue], *, event_id: str, rule_id: str, checked: bool
 ) -> Identity:
-    """Resolve from mapped values.
+    """Resolve the identity from mapped values.
 
-    Person id and anonymous id are both kept when both are there: that is what merges a visitor's
+    If there are both a person's id and an anonymous id, both are kept: that merges a visitor's
     history into the person. The generated id is the same on every attempt, replay and redelivery.
-    `checked`: white space around identifiers is removed, and an e-mail that is not an address
+    If `checked`, white space around identifiers is removed, and an e-mail that is not an address
     identifies nobody.
 
     Raises:
-        MappingError: an identifier is of a kind that can't identify, too long, or one that
-            Customer.io would misread.
+        MappingError: an identifier has the wrong type, is too long, or would be misread by
+            Customer.io.
     """
     warnings: tuple[str, ...] = ()
     if checked and not _may_identify(values.get("email")):
@@ -73,12 +73,12 @@ def resolve_identity(
 
 
 def is_address(text: str) -> bool:
-    """Whether `text` is an e-mail address by its form; white space around it is not looked at."""
+    """Say whether `text` has the form of an e-mail address, apart from white space around it."""
     return _ADDRESS.fullmatch(text.strip()) is not None
 
 
 def _may_identify(email: JsonValue) -> bool:
-    """Whether it is absent, an address, or of a kind that is refused for every identifier."""
+    """Say whether it is absent, an address, or of a type that is refused for every identifier."""
     if isinstance(email, str):
         return is_blank(email) or is_address(email)
     return isinstance(email, bool) or not isinstance(email, int | float)

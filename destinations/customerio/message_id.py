@@ -1,4 +1,4 @@
-"""The id by which Customer.io tells a repeated request from a new one."""
+"""The id by which Customer.io recognizes a repeated request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CHARACTERS = 26
 
 
 def message_id(event_id: str, rule_id: str, call: Call, timestamp: datetime) -> str:
-    """A ULID made of what identifies the request, so the same on every attempt and redelivery.
+    """Make a ULID from what identifies the request: the same on every attempt and redelivery.
 
     48 bits of event time in milliseconds, then 80 bits of SHA-256 over `event|rule|call`. ULID is
     the form that Customer.io documents for de-duplication (Track API reference, event `id`).

@@ -6,14 +6,15 @@ from typing import Literal
 
 from delivery.rule import Flag, RuleMetadata
 
-# Payload keys of these names fill them where no mapping is stored. The last one is no trait.
+# Without a stored mapping, payload keys of the same names fill these. The last one is not a trait.
 MAPPED_FIELDS = ("email", "userId", "anonymousId", "event_name_override")
 
 
 class TrackEvent(RuleMetadata):
-    """`event_name_override` replaces the event's name. With `on_limit` of `drop` what is beyond a
-    limit is left out; `allow_commands` lets event names through that are commands at Customer.io;
-    with `send_nulls` a trait of null is sent and not left out.
+    """`event_name_override` replaces the event's name.
+
+    If `on_limit` is `drop`, what exceeds a limit is left out. `allow_commands` sends event names
+    that are commands at Customer.io. With `send_nulls`, traits of null are sent, not left out.
     """
 
     event_name_override: str | None = None

@@ -1,8 +1,8 @@
-"""What Customer.io will read otherwise than it was meant. It is sent all the same, with a warning.
+"""Warn of what Customer.io will read differently than it was meant. It is sent anyway.
 
-Types are those of the vendor's Pipelines API reference (identify, "traits"). That a user id in the
-form of an e-mail address is taken for one, and that events about an installed application are taken
-for events about a device, stands in Segment's published destination for Customer.io alone.
+Types are those of the vendor's Pipelines API reference (identify, "traits"). Only Segment's
+published destination for Customer.io shows that a user id in the form of an e-mail address is read
+as one, and events about an installed application as events about a device.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _YES_OR_NO = frozenset(("true", "false", "1", "0"))
 
 
 def misreadings(identity: Identity, traits: dict[str, JsonValue], event_name: str) -> Iterator[str]:
-    """One sentence for each, without values."""
+    """Yield one sentence for each misreading, without values."""
     user_id, email = identity.user_id, identity.email
     if user_id and email and is_address(user_id) and user_id.casefold() != email.casefold():
         yield (
@@ -39,17 +39,17 @@ def misreadings(identity: Identity, traits: dict[str, JsonValue], event_name: st
             yield f"{shown(name)}: is {kind(value)}; Customer.io expects {expected}"
     if event_name.strip().casefold() in DEVICE_EVENTS:
         yield (
-            f"event name: Customer.io takes {event_name.strip()!r} for an event of a device, and "
-            "may drop it, since none is named; rename it with event_name_override"
+            f"event name: Customer.io reads {event_name.strip()!r} as an event of a device, and "
+            "may drop it, since no device is named; rename it with event_name_override"
         )
 
 
 def _expected(name: str, value: JsonValue) -> str | None:
-    """What the vendor's type of this trait is, where `value` is of another."""
+    """Return the vendor's type of this trait if `value` has another one."""
     if name == "createdAt" and not _is_moment(value):
         return "an ISO 8601 date and time"
     if name == "unsubscribed" and not _is_yes_or_no(value):
-        return "true or false, and takes any other value for false"
+        return "true or false, and reads any other value as false"
     if name == _PREFERENCES and not _are_preferences(value):
         return "an object of topics and channels, each true or false"
     if name.startswith(f"{_PREFERENCES}.") and not isinstance(value, bool):
@@ -65,14 +65,14 @@ def _is_moment(value: JsonValue) -> bool:
 
 
 def _is_yes_or_no(value: JsonValue) -> bool:
-    """As the vendor documents it: a boolean, 1, or text of either in any case."""
+    """Say whether it is, as documented, a boolean, 0, 1, or text of these in any case."""
     if isinstance(value, str):
         return value.casefold() in _YES_OR_NO
     return isinstance(value, bool) or value in (0, 1)
 
 
 def _are_preferences(value: JsonValue) -> bool:
-    """A choice that is empty stands for the default, which is documented too."""
+    """Say whether it has the documented form, in which an empty choice is the default."""
     return isinstance(value, dict) and all(
         isinstance(group, dict)
         and all(isinstance(choice, bool) or choice in (None, "") for choice in group.values())

@@ -1,4 +1,4 @@
-"""What is said of the person: every payload key that nothing else has taken, plus the email."""
+"""Collect the person's traits: every payload key that nothing else uses, and the email."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from destinations.customerio.guards import MAX_TRAITS, too_many_traits, trait_fa
 from destinations.customerio.identity import NOT_AN_ADDRESS, Identity, is_address
 from destinations.customerio.metadata import MAPPED_FIELDS, TrackEvent
 
-# Customer.io gives these a meaning of its own: as traits they would name another person, forbid
-# creating one, or relate the person to an object (Track API reference; reserved attributes). They
-# are common in product payloads, where they mean something else.
+# These have a special meaning at Customer.io: as traits they would name another person, prevent
+# that one is created, or relate the person to an object (Track API reference; reserved attributes).
+# They are common in product payloads, where they mean something else.
 RESERVED = frozenset(
     {
         "id",
@@ -33,7 +33,7 @@ RESERVED = frozenset(
     }
 )
 
-# Never traits, mapped or not: they say who, or what the event is called.
+# Never traits, mapped or not: they identify the person, or name the event.
 _NOT_TRAITS = frozenset(MAPPED_FIELDS) - {"email"}
 
 
@@ -45,9 +45,9 @@ def collect_traits(
     *,
     checked: bool,
 ) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
-    """The traits in the payload's order, mapped ones after it, and what was left out and why.
+    """Return the traits in the payload's order, then mapped ones, and what was left out and why.
 
-    `checked`: an `email` that no mapping has read is a trait only where it is an address.
+    If `checked`, an `email` that no mapping has read is a trait only if it is an address.
 
     Raises:
         MappingError: a trait breaks a limit and the rule doesn't say to drop it.
@@ -68,7 +68,7 @@ def collect_traits(
         elif key in RESERVED:
             warnings.append(
                 f"{key}: left out, since Customer.io reads it as a command about the person; "
-                "map it to send it all the same"
+                "map it to send it anyway"
             )
         elif value is not None or metadata.send_nulls:
             traits[key] = value
@@ -99,7 +99,7 @@ def _within_limits(
 def without_largest(
     traits: dict[str, JsonValue], excess: int, keep: Collection[str]
 ) -> tuple[dict[str, JsonValue], tuple[str, ...]]:
-    """Leave out the largest traits until `excess` bytes are gone; of equal ones the later first."""
+    """Leave out the largest traits until `excess` bytes are saved; of equals, the later first."""
     # In bytes of the body: name, value, colon and comma.
     sizes = {
         name: utf8_size(encode_value(name)) + utf8_size(encode_value(value)) + 2

@@ -1,9 +1,9 @@
-"""Why a request got no answer. Whatever HTTP status came back is a `Reply`, not an error.
+"""Why a request got no answer. Any HTTP status that came back is an answer, not an error.
 
   NoReply
     + TimedOut
       · ConnectTimeout    no connection in time
-      · AnswerTimeout     connected, but no status line in time; it may have been received
+      · AnswerTimeout     connected, but no status line in time; the request may have been received
     + NetworkFailed
       + HostNotFound      DNS knows no such host
         · AddressRefused  its address is not on the internet, and nobody has allowed it
@@ -11,11 +11,11 @@
       · TlsFailed         certificate or handshake
       · ConnectionLost    broke before the status line; the request may have been received
       · InvalidAnswer     something answered, but not in HTTP
-      · NotSent           no request could be made of it
+      · NotSent           no request could be made
 
-Messages name the host at most: they are shown to people and kept in Temporal's history. Who chose
-the host is told no more of a private address than of a host that doesn't exist: else names of an
-operator's network could be guessed.
+Messages name the host at most: they are shown to people and kept in Temporal's history. They don't
+distinguish a private address from a host that doesn't exist: otherwise, whoever chose the host
+could guess names in an operator's network.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from delivery.outcome import OutcomeCode
 
 
 class NoReply(Exception):
-    """No answer came from `host`. `outcome_code` is `timeout` or `network_error`; the text is one
-    sentence. `request_made` says whether the vendor may have received a request.
+    """No answer came from `host`. The text is one sentence.
+
+    `outcome_code` is `timeout` or `network_error`; `request_made` says whether the vendor may have
+    received a request.
     """
 
     outcome_code: ClassVar[OutcomeCode] = OutcomeCode.NETWORK_ERROR
@@ -93,11 +95,11 @@ class NotSent(NetworkFailed):
 
 
 class PrivateAddress(OSError):
-    """Raised while connecting, by the guard in `addresses`: the address is not public."""
+    """Raised while connecting: the address is not public."""
 
 
-# What a request may raise. httpx-aiohttp raises httpx's errors with aiohttp's as their cause, and
-# lets through those of aiohttp and of the socket for which it has no name.
+# What a request may raise. httpx-aiohttp raises httpx's errors, with aiohttp's as their cause, and
+# passes on errors of aiohttp and of the socket for which it has no name.
 HTTP_ERRORS = (
     httpx.HTTPError,
     httpx.InvalidURL,
@@ -107,8 +109,8 @@ HTTP_ERRORS = (
     OSError,
 )
 
-# The first that fits. Anything else is taken for a connection that broke: then the request may have
-# been received.
+# The first that fits. Anything else is treated as a connection that broke, so that the request may
+# have been received.
 _KINDS: tuple[tuple[type[Exception], Callable[[str], NoReply]], ...] = (
     (aiohttp.ConnectionTimeoutError, ConnectTimeout),
     (aiohttp.ServerTimeoutError, AnswerTimeout),
@@ -122,10 +124,10 @@ _KINDS: tuple[tuple[type[Exception], Callable[[str], NoReply]], ...] = (
 
 
 def no_reply(error: Exception, host: str) -> NoReply:
-    """Say what one of `HTTP_ERRORS` means. Judged by aiohttp's error: httpx-aiohttp calls whatever
-    happens to a connection a timeout of connecting.
+    """Return what one of `HTTP_ERRORS` means, by aiohttp's error, which is more precise.
 
-    Raise it `from None`: the texts of httpx and aiohttp may quote what was received, and Temporal
+    httpx-aiohttp reports anything that happens to a connection as a timeout of connecting. Raise
+    the result `from None`: the texts of httpx and aiohttp may quote what was received, and Temporal
     records an error together with its cause.
     """
     causes = tuple(_causes(error))

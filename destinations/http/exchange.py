@@ -1,7 +1,8 @@
-"""One request and its answer, bounded in time and size. Shared by all destinations.
+"""Make one request and read its answer, limited in time and size. Shared by all destinations.
 
-Nothing follows redirects, unpacks answers, keeps cookies that may belong to another tenant, reads
-proxies, certificates or passwords from the environment, or adds headers.
+Redirects are not followed, answers are not unpacked, cookies, which may belong to another tenant,
+are not kept, no headers are added, and proxies, certificates or passwords are not read from the
+environment.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ KEEP_ALIVE_SECONDS = 20.0
 MOST_LOOKUPS = 100
 MAX_RESPONSE_BYTES = 64 * 1024
 MAX_EXCERPT = 2_000
-# What is looked at for an excerpt, in characters, and for how many values: 40 ms at most.
+# How many characters are searched for an excerpt, and for how many values: 40 ms at most.
 MAX_READ = 4 * MAX_EXCERPT
 MOST_VALUES = 5_000
-# A span for each request, where the process has a collector of traces; else nothing. The receiver
-# is told nothing of it.
+# Makes a span for each request if the process has a collector of traces. The receiver gets nothing
+# of it.
 _TRACER = trace.get_tracer("emitonce.destinations")
 
 log = structlog.get_logger("emitonce.destinations")
@@ -49,7 +50,7 @@ log = structlog.get_logger("emitonce.destinations")
 
 @dataclass(frozen=True)
 class Answer:
-    """A status and as much of the body as was read. `cut`: the body's end is missing."""
+    """A status and as much of the body as was read; `cut` says that the body's end is missing."""
 
     status_code: int
     headers: httpx.Headers
@@ -67,7 +68,7 @@ class Answer:
     def _excerpt(self, secrets: Iterable[SecretStr], sent: Iterable[str]) -> str:
         encoding = self.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", ""):
-            # Not asked for; unpacking 64 KiB could make anything of it.
+            # Not requested; 64 KiB could unpack to any size.
             return "[packed answer, not shown]"
         values = tuple(islice(sent, MOST_VALUES + 1)) if self.body else ()
         if len(values) > MOST_VALUES:
@@ -82,10 +83,10 @@ class Answer:
 
 
 class Http:
-    """The connections that all requests of a process share, in two pools: one to public addresses,
-    one to anywhere. Close it, or use it as a context manager.
+    """The connections that all requests of a process share, in two pools.
 
-    Connections are aiohttp's, which takes a seventh of the CPU of httpx's own.
+    One pool connects only to public addresses, the other anywhere. Close it, or use it as a context
+    manager. Connections are aiohttp's, which needs a seventh of the CPU of httpx's own.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class Http:
         private_hosts: Collection[tuple[str, int]] = (),
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`max_connections`, of each pool, should be no less than the requests in flight.
+        """Make the pools, each of `max_connections`: at least as many as requests in flight.
 
         `private_hosts` are hosts and ports that may have any address.
         """
@@ -133,7 +134,7 @@ class Http:
         await self._anywhere.aclose()
 
     def is_allowed(self, url: httpx.URL) -> bool:
-        """Whether its host and port may have any address."""
+        """Say whether its host and port may have any address."""
         if not self._private_hosts:
             return False
         port = url.port or (443 if url.scheme == "https" else 80)
@@ -150,11 +151,11 @@ class Http:
         name: str | None = None,
         seconds: float = TOTAL_TIMEOUT_SECONDS,
     ) -> Answer:
-        """Make exactly one request. Once a status has come, it is the answer, even where the body
-        breaks off or is cut at 64 KiB.
+        """Make exactly one request.
 
-        `anywhere` is for hosts that an operator has named; without it the host's address must be
-        public, unless it is allowed. `name` says in traces what the request is for.
+        Once a status has come, it is the answer, even if the body breaks off or is cut at 64 KiB.
+        `anywhere` is for hosts that an operator has named; without it, the host's address must be
+        public, unless the host is allowed. `name` says in traces what the request is for.
 
         Raises:
             NoReply: no status came within `seconds`, or the connection failed.
@@ -222,8 +223,9 @@ def read_url(text: str) -> httpx.URL:
 
 
 class _Resolver(AbstractResolver):
-    """Looks names up as the machine does, in threads of its own. Tenants choose hosts, and name
-    servers that don't answer must not hold up the look-ups of others.
+    """Looks up names as the machine does, but in its own threads.
+
+    Tenants choose hosts, and name servers that don't answer must not delay the look-ups of others.
     """
 
     def __init__(self) -> None:
@@ -255,11 +257,11 @@ class _Resolver(AbstractResolver):
 def _public_socket(address: AddrInfoType) -> socket.socket:
     """Make the socket for a connection to `address`, unless that is not on the internet.
 
-    A connection is opened to exactly this address: a name is not looked up again in between, and an
-    address that stands in the URL itself comes here, too.
+    The connection is opened to exactly this address: a name is not looked up again in between, and
+    an address in the URL itself is checked here too.
 
     Raises:
-        PrivateAddress: the connection tries the name's next address, if there is one.
+        PrivateAddress: the name's next address is tried, if there is one.
     """
     family, kind, protocol, _, (host, *_) = address
     if not is_public(str(host)):

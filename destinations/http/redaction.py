@@ -1,8 +1,8 @@
-"""Takes out of an answer what must not be kept: secrets, e-mail addresses, what was just sent.
+"""Remove from an answer what must not be kept: secrets, e-mail addresses, what was just sent.
 
-An error page may echo the request. Excerpts of answers are stored, logged and shown, so whatever
-can be recognised is replaced, also as JSON, HTML, URLs and Latin-1 would spell it. Better too much
-than too little: the word "free" goes too when it was a trait's value.
+An error page may echo the request. Excerpts of answers are stored, logged and shown, so everything
+that can be recognized is replaced, also as JSON, HTML, URLs and Latin-1 spell it. Rather too much
+than too little: the word "free" is replaced too if it was a trait's value.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ REDACTED = "[redacted]"
 # Characters of a trait's value; shorter ones (`yes`, `de`) identify nobody.
 MIN_VALUE = 4
 
-# Runs without what usually surrounds an address. Each character is looked at once, which a pattern
-# of the address itself would not manage on a long run without an @.
+# Runs without the characters that usually surround an address. Each character is read once; with a
+# pattern of the address itself, a long run without an @ would take much longer.
 _RUN = re.compile(r"""[^\s"'<>(),;\[\]{}]+""")
 _AT = re.compile(r"[^@](?:@|%40|\\u0040|&#64|&#x40|&commat)", re.IGNORECASE)
 
-# Stands for REDACTED while replacing, so that no later value finds a part of that word.
+# Replaced by REDACTED at the end, so that no later value matches a part of that word.
 _MARK = "\0"
 _CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160)), "\ufffd")
 _WORD = re.compile(r"\w")
@@ -37,9 +37,9 @@ def redact(
 ) -> str:
     """Return `text` without secrets, personal data and control characters.
 
-    `sent` is what of the request identifies a person. `cut` says that the text's end is missing:
-    then the beginning of a value at that end goes, too. Time grows with the text's length times the
-    number of values, never faster.
+    `sent` is what identifies a person in the request. `cut` says that the text's end is missing:
+    then the start of a value at that end is removed too. The time grows with the text's length
+    times the number of values, never faster.
     """
     text = _clean(text)
     if _WORD.search(text) is None:
@@ -59,7 +59,7 @@ def redact(
 
 
 def strings(value: JsonValue) -> Iterator[str]:
-    """The strings in a JSON value at any depth that are long enough to identify somebody."""
+    """Yield a JSON value's strings, at any depth, that are long enough to identify somebody."""
     pending = [value]
     while pending:
         value = pending.pop()
@@ -73,7 +73,7 @@ def strings(value: JsonValue) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """The secret as it is, and as it stands in an `Authorization` header."""
+    """Yield the secret as it is, and as it is in an `Authorization` header."""
     if not secret:
         return
     yield from _spellings(secret)
@@ -84,7 +84,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _spellings(value: str) -> Iterable[str]:
-    """The value as plain text, JSON, HTML, URL, and as Latin-1 that was read as UTF-8."""
+    """Return the value as plain text, JSON, HTML, URL, and as Latin-1 that was read as UTF-8."""
     utf8 = value.encode(errors="replace")
     escaped, unicode = _escaped(value), _escaped(value, ensure_ascii=False)
     return {
@@ -120,7 +120,7 @@ def _without_torn_value(text: str, values: Iterable[str]) -> str:
 
 
 def _longest_first(values: Iterable[str]) -> list[str]:
-    """So that a value which contains another goes as a whole."""
+    """Sort so that a value that contains another is replaced as a whole."""
     return sorted(values, key=lambda value: (-len(value), value))
 
 

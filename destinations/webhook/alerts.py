@@ -18,24 +18,24 @@ from destinations.webhook.signature import signed
 
 
 class AlertClient:
-    """Makes requests to URLs that an operator has set. It keeps no connections: they are rare."""
+    """Makes requests to URLs that an operator has set: rarely, so it keeps no connection open."""
 
     def __init__(self, *, total_timeout: float = TOTAL_TIMEOUT_SECONDS) -> None:
         self._tls = httpx.create_ssl_context(trust_env=False)
         self._total_timeout = total_timeout
 
     async def send(self, url: SecretStr, secret: SecretStr, id: str, body: bytes) -> int:
-        """Post once; returns the status.
+        """Post once; return the status.
 
         Raises:
-            AlertFailed: no answer, or one other than 2xx. 410 means: never again.
-            ValueError: the URL can't be one. The message doesn't repeat it.
+            AlertFailed: there was no answer, or not a 2xx. After 410, it is permanent.
+            ValueError: the URL is not valid. The message doesn't repeat it.
         """
         headers = signed((secret,), id, datetime.now(UTC), body)
         return await self._ask("POST", url, {"Content-Type": "application/json"} | headers, body)
 
     async def ping(self, url: SecretStr) -> int:
-        """Get it once; returns the status. Raises as `send` does."""
+        """Get it once; return the status. Raises as `send` does."""
         return await self._ask("GET", url)
 
     async def _ask(

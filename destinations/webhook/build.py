@@ -1,4 +1,4 @@
-"""Event × rule → one message: the event in an envelope. Nothing random, nothing from a clock."""
+"""Build one message from event × rule: the event in an envelope. Nothing random, no clock."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ NAMING = ("userid", "email")
 def build(event: Event, rule: MatchedRule) -> Messages:
     """Build the message. Deterministic: the same input gives the same bytes.
 
-    Of its fields, Meshes documents those up to `time_created` (milliseconds since 1970); the others
-    are ours. `time_sent`, which Meshes has too, would differ from attempt to attempt; it is the
-    header `webhook-timestamp`.
+    Meshes documents the fields up to `time_created` (milliseconds since 1970); the others are ours.
+    Meshes' `time_sent` would differ between attempts; the header `webhook-timestamp` has it.
 
     Raises:
-        MappingError: the event came with a key for anonymous visitors only and names a person.
+        MappingError: the event names a person, but its key is for anonymous visitors only.
     """
     if rule.anonymous_only:
         _check_anonymous(event)
@@ -48,7 +47,7 @@ def build(event: Event, rule: MatchedRule) -> Messages:
 
 
 def message_id(event: Event, rule: MatchedRule) -> str:
-    """The same on every attempt and redelivery, so that a receiver can drop a repetition."""
+    """Make the same id on every attempt and redelivery, so that receivers can drop repetitions."""
     return f"msg_{uuid.uuid5(uuid.UUID(event.id), f'{rule.id}/send')}"
 
 

@@ -1,4 +1,4 @@
-"""One request to a tenant's URL, signed at the moment it is sent."""
+"""Make one request to a tenant's URL, signed at the moment it is sent."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from destinations.webhook import fields
 from destinations.webhook.destination import judge
 from destinations.webhook.signature import signed
 
-# All that a header holds as it is; the rest is percent-encoded.
+# What a header can hold as it is; the rest is percent-encoded.
 _VISIBLE = "".join(map(chr, range(33, 127))).replace("%", "")
 
 
 class WebhookClient:
-    """Sends messages. Never waits and never tries twice: that is the caller's."""
+    """Sends messages, and tests connections. It never waits and never tries twice."""
 
     def __init__(
         self,
@@ -40,10 +40,10 @@ class WebhookClient:
         total_timeout: float = TOTAL_TIMEOUT_SECONDS,
         agent: str = "emitonce",
     ) -> None:
-        """The timeout is in seconds; `agent` is the `User-Agent` of every request.
+        """Make a client. The timeout is in seconds; `agent` is the `User-Agent` of every request.
 
         Raises:
-            ValueError: there are base URLs, but a webhook's URL is its tenant's.
+            ValueError: there are base URLs, but a webhook's URL belongs to its tenant.
         """
         if base_urls:
             raise ValueError("a webhook has no base URL")
@@ -60,7 +60,7 @@ class WebhookClient:
         return await self._send(message.body, credential)
 
     async def verify(self, credential: Credential) -> Verification:
-        """Send a test message; never raises for what was answered."""
+        """Send a test message; never raises."""
         try:
             outcome = await self._send(_test_body(datetime.now(UTC)), credential)
         except NoReply as err:
@@ -118,7 +118,7 @@ def _authorization(settings: Mapping[str, str], secrets: Mapping[str, SecretStr]
 def _user_and_password(
     settings: Mapping[str, str], secrets: Mapping[str, SecretStr]
 ) -> Iterator[SecretStr]:
-    """Both as Basic authentication has them, where it is chosen."""
+    """Yield user and password in the form of Basic authentication, if it is chosen."""
     if settings.get(fields.AUTH) == "basic":
         password = secrets[fields.PASSWORD].get_secret_value()
         yield SecretStr(f"{settings[fields.USERNAME]}:{password}")

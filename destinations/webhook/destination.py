@@ -22,7 +22,7 @@ def judge(outcome: Outcome) -> Outcome:
         return replace(
             outcome,
             then=Then.HOLD,
-            message="410: the receiver wants no more of it, so the connection is inactive",
+            message="410: the receiver wants no more messages, so the connection is inactive",
             inactive_reason="manually_inactivated",
         )
     if outcome.code is OutcomeCode.AUTH_FAILED:

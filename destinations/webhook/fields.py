@@ -1,4 +1,4 @@
-"""What a webhook connection consists of, and what can't be one.
+"""The fields of a webhook connection, and how each is checked.
 
 Of the keys, Meshes documents `url`, `http_method`, `payload_mode` and `auth_scheme`; the others are
 ours.
@@ -30,8 +30,8 @@ HMAC_HEADER = "hmac_header"
 DEFAULT_HMAC_ALGORITHM = "sha256"
 DEFAULT_HMAC_HEADER = "X-Meshes-Signature"
 
-# Where in raw mode the fields around the payload are. Meshes has such headers, but doesn't publish
-# their names.
+# The headers that hold the fields around the payload in raw mode. Meshes has such headers, but
+# doesn't publish their names.
 DESCRIBING = {
     "uuid": "X-Meshes-Event-Id",
     "event": "X-Meshes-Event",
@@ -47,7 +47,7 @@ MOST_HEADERS = 5
 SHORTEST_HMAC_SECRET = 16
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# What belongs to the request itself, to HTTP's connection, or to a field of its own.
+# Headers of the request itself, of HTTP's connection, or with a field of their own.
 _RESERVED = frozenset(
     {
         "accept-encoding",
@@ -78,8 +78,9 @@ _RESERVED_PREFIXES = ("webhook-", "x-emitonce-", "x-forwarded-", "sec-")
 
 
 def read_url(text: str) -> str:
-    """The URL without white space around it. `http` is for hosts of the own network, which are
-    reached only where the operator has allowed them.
+    """Read a URL, without white space around it.
+
+    `http` is for internal hosts, to which requests are sent only if the operator allows it.
     """
     text = text.strip()
     if len(text) > LONGEST_URL:
@@ -92,18 +93,18 @@ def read_url(text: str) -> str:
     except ValueError:
         raise ValueError("is not a URL") from None
     if not host or url.scheme not in ("https", "http"):
-        raise ValueError("must begin with https:// and name a host")
+        raise ValueError("must start with https:// and name a host")
     if url.scheme == "http" and not names_own_network(host):
-        raise ValueError("must begin with https://; http would send events in clear text")
+        raise ValueError("must start with https://; http would send events in clear text")
     if "@" in url.netloc:
         raise ValueError("must not hold a user or password; set them as authentication")
     if "#" in text:
-        raise ValueError("must have no fragment, which would not be sent; remove it from # on")
+        raise ValueError("must not have a fragment, which would not be sent; remove it from # on")
     return text
 
 
 def read_headers(text: str) -> str:
-    """Lines of `Name: value`, without blank ones."""
+    """Read lines of `Name: value`, without blank ones."""
     lines = [line.strip() for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
     if len(lines) > MOST_HEADERS:
         raise ValueError(f"has {len(lines)} headers, must have at most {MOST_HEADERS}")
@@ -120,12 +121,12 @@ def read_headers(text: str) -> str:
 
 
 def headers_of(text: str) -> dict[str, str]:
-    """What `read_headers` has read, by name."""
+    """Return the headers that `read_headers` has read, by name."""
     return dict(line.split(": ", 1) for line in text.split("\n") if line)
 
 
 def _free_name(text: str) -> str:
-    """A header name that is nobody else's."""
+    """Read a header name that is not reserved."""
     name = _name(text)
     if name.lower() in _RESERVED or name.lower().startswith(_RESERVED_PREFIXES):
         raise ValueError(f"names {name}, which is reserved")
@@ -143,7 +144,7 @@ def _hmac_name(text: str) -> str:
 def _name(text: str) -> str:
     text = text.strip()
     if len(text) > LONGEST_NAME or not _TOKEN.fullmatch(text):
-        raise ValueError("holds a header name that can't be one, such as X-Source is")
+        raise ValueError("holds an invalid header name; use one such as X-Source")
     return text
 
 
@@ -155,7 +156,7 @@ def _value(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Visible ASCII and blanks: what a header can hold whatever its receiver is."""
+    """Read visible ASCII and blanks: what a header can hold, whoever receives it."""
     if len(text) > LONGEST_VALUE:
         raise ValueError(f"has {len(text):,} characters, must have at most {LONGEST_VALUE:,}")
     if not text.isascii() or not text.isprintable():
@@ -187,7 +188,7 @@ FIELDS = (
         key=URL,
         label="URL",
         placeholder="https://example.com/webhooks",
-        help="Must begin with https://. Redirects are not followed.",
+        help="Must start with https://. Redirects are not followed.",
         read=read_url,
     ),
     Field(
@@ -204,8 +205,8 @@ FIELDS = (
         kind="select",
         required=False,
         default="wrapped",
-        help="Raw sends the payload only; what the event is called moves to X-Meshes-* headers.",
-        options=(Option("wrapped", "Wrapped: the event"), Option("raw", "Raw: its payload only")),
+        help="Raw sends only the payload; the event's name and ids move to X-Meshes-* headers.",
+        options=(Option("wrapped", "Wrapped: the event"), Option("raw", "Raw: only its payload")),
     ),
     Field(
         key=AUTH,
@@ -249,7 +250,7 @@ FIELDS = (
         kind="textarea",
         required=False,
         placeholder="X-Source: emitonce",
-        help=f"At most {MOST_HEADERS} lines of Name: value. They are shown, so no secrets.",
+        help=f"At most {MOST_HEADERS} lines of Name: value. They are shown, so enter no secrets.",
         read=read_headers,
     ),
     Field(
@@ -267,7 +268,7 @@ FIELDS = (
         kind="password",
         required=False,
         placeholder="whsec_…",
-        help="While a secret is replaced, requests are signed with both.",
+        help="While you replace a secret, requests are signed with both.",
         read=read_secret,
     ),
     Field(
@@ -275,7 +276,7 @@ FIELDS = (
         label="HMAC secret",
         kind="password",
         required=False,
-        help="Signs the body once more, as Meshes does, in hexadecimal digits.",
+        help="Also signs the body as Meshes does, in hexadecimal digits.",
         read=_hmac_secret,
     ),
     Field(

@@ -1,4 +1,4 @@
-"""Signatures by the Standard Webhooks scheme: HMAC-SHA256 over id, time and body.
+"""Sign by the Standard Webhooks scheme: HMAC-SHA256 over id, time and body.
 
 Source: standard-webhooks specification, "Signature scheme" and "Signing secrets".
 """
@@ -12,14 +12,14 @@ from datetime import datetime
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-SECRET_PREFIX = "whsec_"  # noqa: S105  what every secret begins with
+SECRET_PREFIX = "whsec_"  # noqa: S105  what every secret starts with
 SECRET_BYTES = (24, 64)
 
 
 def signed(secrets: Iterable[SecretStr], id: str, moment: datetime, body: bytes) -> dict[str, str]:
     """Return the headers that identify a message and sign it, once with each secret.
 
-    `id` is the same whenever the message is sent, `moment` (aware) is when it is sent this time.
+    `id` is the same in every attempt; `moment` (aware) is when the message is sent this time.
     """
     signatures = [
         Webhook(read_secret(secret.get_secret_value())).sign(id, moment, body.decode())
@@ -33,12 +33,12 @@ def read_secret(text: str) -> str:
     """Check `whsec_<base64>` of 24 to 64 bytes.
 
     Raises:
-        ValueError: it isn't one. The message doesn't repeat it.
+        ValueError: the secret is not valid. The message doesn't repeat it.
     """
     text = text.strip()
     shortest, longest = SECRET_BYTES
     if not text.startswith(SECRET_PREFIX):
-        raise ValueError(f"must begin with {SECRET_PREFIX}")
+        raise ValueError(f"must start with {SECRET_PREFIX}")
     try:
         key = base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
     except ValueError:

@@ -19,7 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 import catalog.errors as catalog
 import emitonce.errors as emit
 from delivery import errors as domain
-from delivery.cursor import InvalidCursor
+from delivery.opaque_cursor import InvalidCursor
 from delivery.selection import InvalidSelection
 from delivery.validation import problem
 from emitonce.size import EventTooLarge

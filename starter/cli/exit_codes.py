@@ -6,8 +6,8 @@ from temporalio.service import RPCError
 
 from catalog import errors as catalog
 from catalog.encryption.keys_in_use import WrongKeys
-from delivery.cursor import InvalidCursor
 from delivery.errors import InvalidEvent, MappingError
+from delivery.opaque_cursor import InvalidCursor
 from delivery.selection import InvalidSelection
 from emitonce import errors as emit
 from engine.connect import TemporalUnreachable

@@ -46,7 +46,7 @@ async def test_log_of_an_ended_event_builds_nothing_again(api: Api, built: list[
     assert ended["status"] == "completed"
     built.clear()
     event = await api.event(id)
-    assert "takes 300 a call" in str(event["rule_events"][0]["warnings"])
+    assert "accepts 300 per call" in str(event["rule_events"][0]["warnings"])
     assert built == []
 
 

@@ -11,7 +11,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import PauseActivityRequest
 from temporalio.client import Client
 
-from delivery.signals import BringForward
+from delivery.signals import WaitingStep
 from destinations.customerio.simulator import Fault
 from eventlog.fetch import EventNotFound
 from operations.next_attempt import NextAttempts
@@ -139,7 +139,7 @@ async def test_asked_twice_makes_one_attempt_and_leaves_the_declared_policy(stac
     handle = await stack.emit()
     await stack.log_when(handle, waits)
     declared = await _step(stack, handle.id)
-    asked = BringForward(
+    asked = WaitingStep(
         event_id=handle.id,
         run_id=(await stack.client.get_workflow_handle(handle.id).describe()).run_id or "",
         activity_id=f"{rule.id}/identify",

@@ -177,7 +177,7 @@ async def test_a_large_event_with_many_rules_keeps_no_task_too_long(stack: Stack
     handle = await stack.emit(payload={**SAMPLE, **large})
     result = await handle.result()
     assert result["completed_count"] == 6
-    assert "takes 300 a call" in str(result["deliveries"][0]["warnings"])
+    assert "accepts 300 per call" in str(result["deliveries"][0]["warnings"])
     assert not await task_failures(stack.client, handle.id)
 
 

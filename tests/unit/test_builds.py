@@ -158,7 +158,7 @@ def test_traits_of_another_type_than_the_vendors_are_sent_with_a_warning(
 @pytest.mark.parametrize("name", ["Application Opened", "application installed", "Seen"])
 def test_event_about_a_device_is_warned_about(name: str) -> None:
     said = warned({}, event_name_override=name)
-    assert ("for an event of a device" in said) is (name != "Seen")
+    assert ("as an event of a device" in said) is (name != "Seen")
 
 
 def redelivered(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivery.cursor import InvalidCursor, read_cursor, write_cursor
+from delivery.opaque_cursor import InvalidCursor, read_cursor, write_cursor
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

@@ -106,7 +106,7 @@ def test_traits_keep_the_order_of_the_payload():
         ({"é" * 76: 1}, "has a name of 152 bytes, limit 150"),
         ({" ": 1}, "has a blank name"),
         ({"bio": "a\0b"}, "trait bio: holds a NUL"),
-        ({f"t{i}": i for i in range(301)}, "traits: are 301, Customer.io takes 300"),
+        ({f"t{i}": i for i in range(301)}, "traits: are 301, Customer.io accepts 300"),
     ],
 )
 def test_a_trait_beyond_a_limit_fails_the_delivery_or_is_dropped_as_the_rule_says(payload, reason):

@@ -1,7 +1,7 @@
-"""A Customer.io on loopback: real sockets, real effects, and faults to order. For tests and demos.
+"""A simulated Customer.io: real sockets, real effects, and faults on demand. For tests and demos.
 
-It behaves as far as the vendor's API reference, documentation and open-source clients say; where
-they don't, `Options` can be switched. Nothing in it was compared with the live service.
+It behaves as the vendor's API reference, documentation and open-source clients say; where they
+don't say, `Options` can be switched. Nothing in it was compared with the live service.
 """
 
 from destinations.customerio.simulator.events import StoredEvent

@@ -1,4 +1,4 @@
-"""What Customer.io says back."""
+"""The simulator's answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ METHOD_NOT_ALLOWED = Answer(405, headers=(("Allow", "POST"),))
 
 
 def refused(*errors: str, status: int = 400) -> Answer:
-    """In the envelope of the API reference's 400."""
+    """Make the answer to an invalid call, in the envelope of the API reference's 400."""
     return json_answer({"meta": {"errors": list(errors)}}, status=status)
 
 

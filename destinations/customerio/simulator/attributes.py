@@ -1,4 +1,4 @@
-"""What becomes of a call's values on their way into the store: limits, and dates as seconds.
+"""What happens to a call's values before they are stored: limits, and dates as seconds.
 
 Limits are those of the Track API reference ("Limits"), in UTF-8 bytes. Dates follow the source of
 the vendor's destination at Segment: every ISO 8601 string, in objects at any depth, not in lists.
@@ -29,7 +29,7 @@ _ISO = re.compile(
 
 
 def call_faults(call: CallBody) -> list[str]:
-    """Limits that the ids and the event's name exceed; such a call has no effect."""
+    """List the limits that the ids and the event's name exceed; such a call has no effect."""
     faults = [
         f"{name} is longer than {MAX_ID} bytes"
         for name, value in (("userId", call.user_id), ("anonymousId", call.anonymous_id))
@@ -41,7 +41,7 @@ def call_faults(call: CallBody) -> list[str]:
 
 
 def within_limits(traits: dict[str, JsonValue]) -> tuple[dict[str, JsonValue], list[str]]:
-    """The traits that are stored, and why the others are not."""
+    """Return the traits that are stored, and why the others are not."""
     kept: dict[str, JsonValue] = {}
     faults = []
     for name, value in traits.items():
@@ -58,7 +58,7 @@ def within_limits(traits: dict[str, JsonValue]) -> tuple[dict[str, JsonValue], l
 
 
 def dates_as_seconds(value: JsonValue) -> JsonValue:
-    """ISO 8601 strings as Unix seconds; without a zone they are taken for UTC."""
+    """Convert ISO 8601 strings to Unix seconds; without a zone they are read as UTC."""
     if isinstance(value, dict):
         return {name: dates_as_seconds(inner) for name, inner in value.items()}
     if not isinstance(value, str) or not _ISO.fullmatch(value):

@@ -31,13 +31,14 @@ _ABOUT_NOBODY = ("Report Delivery Event", "Report Content Event")
 
 
 class InvalidCall(Exception):
-    """Strict mode answers it with 400; without, it vanishes behind a 200."""
+    """Strict mode answers it with 400; otherwise it is dropped behind a 200."""
 
 
 @dataclass(frozen=True)
 class CallBody:
-    """Blank ids are absent, others are as they were sent: the vendor promises trimming for event
-    names only. `timestamp` is None when not given.
+    """A call. Blank ids are absent; others are as they were sent: only event names are trimmed.
+
+    `timestamp` is None if it isn't given.
     """
 
     user_id: str | None
@@ -55,14 +56,14 @@ class CallBody:
 
 @dataclass(frozen=True)
 class Identifier:
-    """`value` of an e-mail is in small letters; ids are case-sensitive."""
+    """An identifier of a person. E-mails are in lower case; ids are case-sensitive."""
 
     kind: Literal["cio_id", "email", "id"]
     value: str
 
 
 def parse_body(raw: bytes) -> dict[str, JsonValue]:
-    """Raises `InvalidCall` for anything but one JSON object."""
+    """Read one JSON object. Raises `InvalidCall` for anything else."""
     try:
         value = json.loads(raw.decode(), parse_constant=_no_constant)
     except (UnicodeDecodeError, ValueError, RecursionError):
@@ -73,7 +74,7 @@ def parse_body(raw: bytes) -> dict[str, JsonValue]:
 
 
 def read_call(call: str, body: dict[str, JsonValue]) -> CallBody:
-    """Raises `InvalidCall` for wrong types and for what the API reference requires of the call."""
+    """Read a call. Raises `InvalidCall` for wrong types, and if a required field is missing."""
     if body.get("type", call) != call:
         raise InvalidCall(f"type must be {call}")
     for name in _STRINGS:
@@ -123,7 +124,7 @@ def _require(call: str, read: CallBody, body: dict[str, JsonValue]) -> None:
             if not (read.user_id and _id(body.get("previousId"))):
                 raise InvalidCall("previousId and userId are required")
         case "group":
-            # Neither a person nor a group is required; types were checked.
+            # Neither a person nor a group is required; the types were checked.
             if not isinstance(read.traits.get("relationshipAttributes"), dict | None):
                 raise InvalidCall("traits.relationshipAttributes must be an object")
         case "page" | "screen":

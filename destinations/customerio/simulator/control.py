@@ -1,4 +1,4 @@
-"""`/_sim/…` on either port: look at the simulator and steer it from another process.
+"""`/_sim/…` on either port: watch and steer the simulator from another process.
 
 GET    /_sim/            ports and counts        POST   /_sim/faults    one rule
 GET    /_sim/requests    ?after=<seq>            DELETE /_sim/faults
@@ -6,8 +6,8 @@ GET    /_sim/people                              POST   /_sim/keys      {"us": [
 GET    /_sim/events                              POST   /_sim/options   those to change
 GET    /_sim/options                             POST   /_sim/reset
 
-A browser's page is not such a process: one of another origin, or whose name was pointed here, is
-refused.
+Pages in a browser are refused, if they are of another origin or reached this address by another
+name.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PREFIX = "/_sim/"
 
 
 class Keys(BaseModel):
-    """The keys of the regions that are named; the others keep theirs."""
+    """New keys by region; a region without any keeps its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,10 +53,10 @@ class Control:
         }
 
     def handle(self, incoming: Incoming) -> Answer:
-        """403, 404 and 405 as usual; 400 names the field that can't be read."""
+        """Answer a request: 403, 404 and 405 as usual; 400 names the field that can't be read."""
         if not _asked_from_own_network(incoming):
             return json_answer(
-                {"error": "this answers programs of its own network, not pages of others"},
+                {"error": "only programs on this network are answered, not pages of others"},
                 status=403,
             )
         name = urlsplit(incoming.target).path.removeprefix(PREFIX)

@@ -1,4 +1,4 @@
-"""The events of one workspace: each stored once, a visitor's held until somebody claims them."""
+"""The events of one workspace, each stored once. A visitor's are held until they are claimed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE)
 
 @dataclass(eq=False)
 class StoredEvent:
-    """`person` is None while it is held for a visitor."""
+    """A stored event. `person` is None while it is held for a visitor."""
 
     name: str
     region: str
@@ -54,7 +54,7 @@ class Events:
         return iter(self._events)
 
     def store(self, event: StoredEvent, *, dedupe: Literal["ulid", "any", "off"]) -> bool:
-        """False when an event with the same `messageId` has been stored before."""
+        """Store it; return False if an event with the same `messageId` was stored before."""
         id = event.message_id
         if id and (dedupe == "any" or (dedupe == "ulid" and is_ulid(id))):
             if id in self._seen:

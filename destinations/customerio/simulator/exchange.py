@@ -1,4 +1,4 @@
-"""One request on its way through: noted, answered or mistreated, and noted again."""
+"""One request and its answer, or the fault that happens instead."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from destinations.customerio.simulator.wire import Incoming, Wire
 
 
 class Exchange:
-    """`noticed` is called whenever the request, or what it did, has changed."""
+    """Handles one request. `noticed` is called whenever the request or its effect has changed."""
 
     def __init__(self, service: Service, wire: Wire, noticed: Callable[[], None]) -> None:
         self._service = service
@@ -25,7 +25,7 @@ class Exchange:
         self._noticed = noticed
 
     async def run(self, request: Request) -> None:
-        """Returns when the client has its answer, or won't get one."""
+        """Return when the client has its answer, or won't get one."""
         fault = request.fault
         if fault is None:
             await self._send(request, self._handle(request))
@@ -66,7 +66,7 @@ class Exchange:
 
 
 def faulty(fault: Fault, own: Answer | None, request: Request) -> Answer:
-    """The answer as the fault wants it; what it leaves open is as the service would have it."""
+    """Make the answer that the fault specifies; the rest is as the service would answer."""
     plain = (
         own if own is not None and fault.status is None else Answer(fault.status or 200, b"{}\n")
     )

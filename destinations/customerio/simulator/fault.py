@@ -1,4 +1,4 @@
-"""What can go wrong on the way, to order."""
+"""Faults on demand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Path = Literal["*", "identify", "track", "page", "screen", "group", "alias", "ba
 
 
 class Fault(BaseModel):
-    """One misbehaviour. Times in seconds.
+    """One fault. Times are in seconds.
 
     | kind                 | what the client sees                                            |
     | -------------------- | --------------------------------------------------------------- |
@@ -42,16 +42,16 @@ class Fault(BaseModel):
     status: int | None = Field(default=None, ge=200, le=599)
     headers: dict[str, str] = {}
     body: str | None = None
-    # A body of this size, of no meaning.
+    # A meaningless body of this size.
     body_bytes: int | None = Field(default=None, ge=0, le=16_000_000)
     raw_base64: str | None = None
-    # A body that quotes the request, personal data and all.
+    # A body that quotes the request, including personal data.
     echo: bool = False
     delay: float = Field(default=0, ge=0, le=3_600)
     drip_seconds: float = Field(default=0.05, ge=0, le=60)
     drip_from: Literal["head", "body"] = "head"
-    # Whether the call takes effect: before the client sees anything, or once it has seen all or
-    # given up. Absent: as the kind and the status promise.
+    # When the call takes effect: before the client sees anything, or after it has seen all or given
+    # up, or never. Absent: as the kind and the status suggest.
     store: Literal["no", "first", "late"] | None = None
 
     @field_validator("headers")
@@ -84,9 +84,9 @@ class Fault(BaseModel):
 
 
 class FaultRule(BaseModel):
-    """When a fault happens: to which calls, and to which of those, counted from when it was set.
+    """When a fault happens: for which calls, and for which of these, counted since it was set.
 
-    `nth` are numbers of calls, the first is 1; `times` is a number of calls from the first one.
+    `nth` are the numbers of calls, from 1; `times` is how many calls, from the first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -110,7 +110,7 @@ class FaultRule(BaseModel):
 
 
 class FaultPlan:
-    """All rules that are set. Of several that are due, the one set first happens."""
+    """All rules that are set. If several are due, the fault of the first one happens."""
 
     def __init__(self) -> None:
         self._rules: list[FaultRule] = []
@@ -125,7 +125,7 @@ class FaultPlan:
         self._counts.clear()
 
     def take(self, call: str, region: str, key: str | None) -> Fault | None:
-        """The fault of this call, which is thereby counted."""
+        """Count this call, and return its fault."""
         taken: Fault | None = None
         for index, rule in enumerate(self._rules):
             if not rule.concerns(call, region, key):

@@ -1,4 +1,4 @@
-"""What the vendor publishes no exact answer for, and so can be switched."""
+"""Behavior about which the vendor publishes nothing exact, so that it can be switched."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Options(BaseModel):
-    """The defaults are what follows best from the vendor's documents and clients."""
+    """The defaults fit the vendor's documents and clients best."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -18,13 +18,13 @@ class Options(BaseModel):
     # "32KB": 32,768 by the vendor's Python and Node clients, 32,000 by its Go client.
     max_body_bytes: int = Field(default=32_768, ge=1)
 
-    # In strict mode. Whatever is said, an oversize request is not stored.
+    # In strict mode. Whatever is answered, an oversize request is not stored.
     oversize_status: Literal[200, 400, 413] = 400
 
     # Over-long names, values and ids, too many traits: left out after a 200, or refused.
     over_limit: Literal["drop", "refuse"] = "drop"
 
-    # Which repeated `messageId`s of track are stored once only.
+    # Which repeated `messageId`s of track are stored only once.
     dedupe: Literal["ulid", "any", "off"] = "ulid"
 
     # How long after an identify a visitor's events still go to the person.
@@ -33,7 +33,7 @@ class Options(BaseModel):
     # A new id with the e-mail of a person with another id: two people, or one with the new id.
     email_conflict: Literal["keep", "reassign"] = "keep"
 
-    # Whether an identify with an older timestamp leaves newer attributes alone.
+    # Whether an identify with an older timestamp leaves newer attributes unchanged.
     timestamp_order: bool = True
 
     # Requests per second and key; absent: no limit.

@@ -1,4 +1,4 @@
-"""The people of one workspace, and which identifier leads to whom."""
+"""The people of one workspace, by their identifiers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from destinations.customerio.simulator.person import Person
 
 
 class People:
-    """Looks up, creates, merges and blocks.
+    """Finds, creates, merges and blocks people.
 
-    `notice` is told what a caller never hears of, `merged` of a person and whom it went into.
+    `notice` is called with what a caller never sees, `merged` with a person and the one it is now
+    part of.
     """
 
     def __init__(
@@ -36,18 +37,18 @@ class People:
         return index.get(who.value)
 
     def visitor(self, anonymous_id: str | None) -> Person | None:
-        """The person that an `anonymousId` was merged into."""
+        """Return the person into whom an `anonymousId` was merged."""
         return self._anonymous.get(anonymous_id) if anonymous_id else None
 
     def named(self, who: Identifier) -> Person:
-        """The person, created if need be."""
+        """Return the person, created if necessary."""
         return self.find(who) or self._create(who)
 
     def resolve(self, who: Identifier, call: CallBody, *, reassign: bool) -> Person | None:
-        """The person whom an identify is about; None when the call is dropped.
+        """Return the person whom an identify is about; None if the call is dropped.
 
-        The e-mail of somebody else is not taken over, except that two halves of one person, one
-        with an id alone and one with an e-mail alone, become one.
+        Somebody else's e-mail is not reassigned, except that a person who has only an id and one
+        who has only that e-mail become one.
         """
         email = call.email.lower() if call.email else None
         if self._is_blocked(who, email):
@@ -73,7 +74,7 @@ class People:
         return person
 
     def claim_visitor(self, anonymous_id: str, person: Person) -> bool:
-        """Merge a visitor into a person; False when it has been merged into another before."""
+        """Merge a visitor into a person; return False if it was merged into another before."""
         owner = self._anonymous.setdefault(anonymous_id, person)
         if owner is not person:
             self._notice("the anonymousId was merged into another person before")
@@ -94,7 +95,7 @@ class People:
             del self._anonymous[anonymous_id]
 
     def block(self, who: Identifier) -> None:
-        """Delete, and drop whatever comes for the same identifiers later."""
+        """Delete the person, and drop later calls for the same identifiers."""
         self._blocked |= self._identifiers(who)
         self.delete(who)
 

@@ -22,7 +22,7 @@ class Person:
     set_at: dict[str, datetime] = field(default_factory=dict)
 
     def set(self, values: dict[str, JsonValue], at: datetime, *, in_order: bool) -> None:
-        """Set attributes as of `at`; with `in_order`, what was set by a later call stays."""
+        """Set attributes as of `at`; with `in_order`, those of a later call stay."""
         for name, value in values.items():
             if in_order and name in self.set_at and self.set_at[name] > at:
                 continue
@@ -30,7 +30,7 @@ class Person:
             self.set_at[name] = at
 
     def absorb(self, other: Person) -> None:
-        """Take over what `other` has and this person lacks."""
+        """Add what `other` has and this person lacks."""
         self.id = self.id or other.id
         self.email = self.email or other.email
         self.anonymous_ids |= other.anonymous_ids

@@ -1,4 +1,4 @@
-"""One request as it was received, and what came of it."""
+"""One request as it was received, and its effect."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 @dataclass(eq=False)
 class Request:
-    """`status` is None until it was answered, and stays so where it never was.
+    """A request. `status` is None until it is answered, for ever if it never is.
 
-    `received` and `answered` are seconds of the monotonic clock; header names are in small letters.
+    `received` and `answered` are seconds of the monotonic clock; header names are in lower case.
     """
 
     seq: int
@@ -61,10 +61,7 @@ class Request:
 
     @cached_property
     def content(self) -> bytes:
-        """The body, unpacked when it is gzip; as it came when it can't be.
-
-        What unpacks to more than `MAX_REQUEST_BYTES` is cut there.
-        """
+        """The body, unpacked if it is valid gzip, up to `MAX_REQUEST_BYTES`."""
         if self.header("content-encoding") != "gzip":
             return self.raw
         try:

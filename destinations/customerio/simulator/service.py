@@ -1,6 +1,6 @@
-"""The service without its sockets: a request in, an answer out, effects in workspaces.
+"""The service without its sockets: answers requests, and has effects in workspaces.
 
-With `X-Strict-Mode: 1` a fault is answered with its status; without, with 200 all the same.
+With `X-Strict-Mode: 1`, an error is answered with its status; without it, with 200.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MAX_BATCH_BYTES = 500_000
 
 
 class Service:
-    """Both regions. `keys` are those that each region knows."""
+    """The service of both regions. `keys` are those that each region knows."""
 
     def __init__(self, keys: Mapping[str, frozenset[str]], options: Options) -> None:
         self.keys = dict(keys)
@@ -49,7 +49,7 @@ class Service:
         yield from self._workspaces.values()
 
     def handle(self, request: Request) -> Answer:
-        """Answer a request and let it take effect; `request.stored` says whether it did."""
+        """Answer a request and apply its effect; `request.stored` says whether it had one."""
         if request.path not in [f"/v1/{call}" for call in CALLS]:
             return NOT_FOUND
         if request.method != "POST":
@@ -92,7 +92,7 @@ class Service:
             workspace.track(read, self.options, now)
 
     def _batch(self, body: dict[str, JsonValue], workspace: Workspace) -> None:
-        """An invalid part vanishes; the others take effect in their order."""
+        """Apply the parts in order; drop invalid ones."""
         parts = body.get("batch")
         if not isinstance(parts, list):
             raise InvalidCall("batch must be an array")

@@ -21,7 +21,7 @@ REGIONS = ("us", "eu")
 
 
 class Simulator(State):
-    """Make one with `start`. Everything is in memory and belongs to one event loop."""
+    """A running simulator; make it with `start`. Everything is in memory, in one event loop."""
 
     def __init__(
         self,
@@ -48,9 +48,9 @@ class Simulator(State):
         options: Options | None = None,
         keep_requests: int | None = None,
     ) -> Simulator:
-        """Listen on both ports, 0 being any free one; `stop` when done.
+        """Listen on both ports, where 0 means any free port; call `stop` at the end.
 
-        `keep_requests` bounds the log to the latest ones.
+        `keep_requests` limits the log to the latest requests.
         """
         keys = {"us": frozenset(us_keys), "eu": frozenset(eu_keys)}
         simulator = cls(host, keys, options or Options(), keep_requests)
@@ -69,21 +69,21 @@ class Simulator(State):
 
     @property
     def connection_count(self) -> int:
-        """Connections that are open now."""
+        """The number of open connections."""
         return len(self._connections)
 
     async def until(self, condition: Callable[[], bool], *, timeout: float = 10) -> None:
-        """Wait until `condition` holds; it is looked at after every change.
+        """Wait until `condition` holds; it is checked after every change.
 
         Raises:
-            TimeoutError: it doesn't after `timeout` seconds.
+            TimeoutError: it doesn't hold within `timeout` seconds.
         """
         async with asyncio.timeout(timeout):
             while not condition():
                 await self._changed.wait()
 
     async def refuse_connections(self, region: str) -> None:
-        """Stop listening and break what is open; the port stays reserved for `region` by number."""
+        """Stop listening and break open connections; the port's number stays the region's."""
         server = self._servers.pop(region, None)
         if server is None:
             return

@@ -71,7 +71,7 @@ class State:
         anonymous_id: str | None = None,
         cio_id: str | None = None,
     ) -> Person | None:
-        """The only person that all given identifiers lead to; None when there is none.
+        """Return the only person with all of these identifiers, or None.
 
         Raises:
             ValueError: there are several, in different regions or under different keys.
@@ -107,7 +107,7 @@ class State:
         region: str | None = None,
         key: str | None = None,
     ) -> None:
-        """Let calls go wrong from now on; see `FaultRule`."""
+        """Set a fault; see `FaultRule`."""
         self.add_fault(
             FaultRule.model_validate(
                 {
@@ -128,9 +128,9 @@ class State:
         self._plan.clear()
 
     def reset(self) -> None:
-        """As just started: nothing received, nobody known, no faults, first keys and options."""
+        """Return to the state at the start: nothing received, no faults, first keys and options."""
         self._requests.clear()
         self._received = 0
         self._plan.clear()
-        # A new one: a call that is still stalled must not take effect in what comes now.
+        # A new one, so that a call that is still stalled has no effect on it.
         self._service = Service(self._start_keys, self._start_options)

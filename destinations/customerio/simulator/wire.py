@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection, with a hand on the socket: resets, stalls and single bytes."""
+"""HTTP/1.1 on one connection, with control over the socket: resets, stalls, single bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WITHOUT_BODY = (204, 304)
 
 @dataclass(frozen=True)
 class Incoming:
-    """Header names are in small letters, in the order received."""
+    """A request as it came in. Header names are in lower case, in the order received."""
 
     method: str
     target: str
@@ -34,10 +34,10 @@ class Wire:
         self._method = ""
 
     async def read_request(self) -> Incoming | None:
-        """The next request, whole; None when the client is done.
+        """Read the next whole request; None if the client is done.
 
         Raises:
-            h11.RemoteProtocolError: what came is not HTTP, broke off or is too large.
+            h11.RemoteProtocolError: it is not HTTP, broke off or is too large.
         """
         head = await self._next_event()
         if not isinstance(head, h11.Request):
@@ -63,12 +63,12 @@ class Wire:
         await self._writer.drain()
 
     async def send_raw(self, data: bytes) -> None:
-        """Send what may be no HTTP at all; the connection ends afterwards."""
+        """Send bytes that may not be HTTP; the connection ends afterwards."""
         self._writer.write(data)
         await self._writer.drain()
 
     async def half_close(self, data: bytes) -> None:
-        """Send as `send_raw`, say that no more will come, and listen on until the client leaves."""
+        """Send as `send_raw`, close our end, and keep reading until the client leaves."""
         await self.send_raw(data)
         self._writer.write_eof()
         await self.client_left()
@@ -100,7 +100,7 @@ class Wire:
         return self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE)
 
     def next_request(self) -> bool:
-        """Make ready for another request; False when the connection has to end."""
+        """Prepare for another request; return False if the connection has to end."""
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
         self._http.start_next_cycle()
@@ -110,7 +110,7 @@ class Wire:
         self._writer.transport.abort()
 
     async def end(self) -> None:
-        """Close once what was written has been sent."""
+        """Close after everything written has been sent."""
         with contextlib.suppress(ConnectionError):
             self._writer.close()
             await self._writer.wait_closed()

@@ -1,4 +1,4 @@
-"""What calls do to a workspace: one per region and key. Nothing here is heard by the caller."""
+"""The effect of calls on a workspace, one per region and key. The caller sees nothing of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from destinations.customerio.simulator.options import Options
 from destinations.customerio.simulator.people import People
 from destinations.customerio.simulator.person import Person
 
-# Of the event names that are commands, those that concern people; the others are recorded alone.
+# The event names that are commands about people; the other commands are only recorded.
 _DELETE = ("User Deleted", "Delete Person")
 _BLOCK = "User Suppressed"
 _UNBLOCK = "User Unsuppressed"
@@ -26,7 +26,7 @@ _OTHER_COMMANDS = (
 
 
 class Workspace:
-    """`notices` says what a workspace's activity log would: what was dropped, and why."""
+    """One workspace. `notices` has what its activity log would: what was dropped, and why."""
 
     def __init__(self, region: str) -> None:
         self.notices: list[str] = []

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from delivery.attempt import Attempt as Made
-from delivery.cursor import InvalidCursor, read_cursor, write_cursor
 from delivery.delivery_log import DeliveryLog
+from delivery.opaque_cursor import InvalidCursor, read_cursor, write_cursor
 from delivery.result import Status
 from eventlog.log import EventLog
 from operations.redelivery import redeliver

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import JSONResponse
 
-from catalog.event_types import CatalogueEntry
+from catalog.event_types import UsedName
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_of
@@ -131,7 +131,7 @@ async def list_resources(
     return [_entry(entry) for entry in found]
 
 
-def _entry(entry: CatalogueEntry) -> dict[str, Any]:
+def _entry(entry: UsedName) -> dict[str, Any]:
     return {
         "id": entry.id,
         "key": entry.key,

@@ -1,4 +1,4 @@
-"""Cursors of lists: opaque, URL-safe tokens. Each list decides what its tokens hold."""
+"""Write cursors of lists as opaque, URL-safe tokens. Each list decides what its tokens hold."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from delivery.rule import MatchResult
 MOST_IDS = 50
 
 
-def listing_updates(
+def attribute_updates(
     event: Event, matched: MatchResult, accepted_at: datetime, present: TypedSearchAttributes
 ) -> list[SearchAttributeUpdate[Any]]:
     """Return the updates that make an event findable, whoever started it.
