@@ -84,20 +84,19 @@ class Emitter(AsyncEmitter):
                 something else answers there; `NotAllowed` when Temporal refuses this client.
         """
         try:
-            config: dict[str, Any] = dict(ClientConfig.load_client_connect_config())
+            given = ClientConfig.load_client_connect_config()
         except (OSError, RuntimeError) as err:
             raise InvalidSetup(f"Temporal's settings can't be read: {err}") from err
+        config: dict[str, Any] = {"target_host": "localhost:7233", **given}
         if address:
             config["target_host"] = address
         if namespace:
             config["namespace"] = namespace
-        config.setdefault("target_host", "localhost:7233")
         config.update(compression(config["target_host"]))
         keys = _payload_ring(payload_keys)
-        converter = ContextConverter(
+        config["data_converter"] = ContextConverter(
             payload_converter_class=PydanticConverter, payload_codec=EncryptionCodec(keys)
         )
-        config.setdefault("data_converter", converter)
         if instance_secret is None and (encoded := os.environ.get("EMITONCE_INSTANCE_SECRET")):
             try:
                 instance_secret = decode_secret("EMITONCE_INSTANCE_SECRET", encoded)

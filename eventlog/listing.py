@@ -12,7 +12,6 @@ the Web UI lists them by `ExecutionStatus = 'Failed'`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client, WorkflowExecution
@@ -73,11 +72,12 @@ async def list_events(
         if window is None:
             windows.narrow()
             continue
+        latest, read = window
         found.update(
-            {key: run for key, run in window.latest.items() if start is None or key < start.after}
+            {key: run for key, run in latest.items() if start is None or key < start.after}
         )
         width = windows.width
-        windows.advance(window.rows, wanted=rows // 2)
+        windows.advance(read, wanted=rows // 2)
     keys = sorted(found, reverse=True)
     return EventPage(
         events=tuple([await ListedEvent.of(found[key]) for key in keys[:limit]]),
@@ -107,16 +107,12 @@ def _next_cursor(keys: list[Key], limit: int, windows: Windows, width: timedelta
     return Cursor(Key(windows.upper, ""), windows.width).encode()  # "" sorts before every id
 
 
-@dataclass(frozen=True)
-class _Window:
-    """The latest run of every event in a window, and the number of rows read for it."""
+async def _read(
+    client: Client, query: EventQuery, windows: Windows, most: int
+) -> tuple[dict[Key, WorkflowExecution], int] | None:
+    """Read a whole window; return None when it holds more than `most` rows.
 
-    latest: dict[Key, WorkflowExecution]
-    rows: int
-
-
-async def _read(client: Client, query: EventQuery, windows: Windows, most: int) -> _Window | None:
-    """Read a whole window, or return None when it holds more than `most` rows.
+    Otherwise return the latest run of every event in it, and the number of rows read.
 
     The narrowest window is read page by page, however many rows it holds. A run that closes
     meanwhile moves down in the server's order, so it may appear twice but is not missed.
@@ -139,7 +135,7 @@ async def _read(client: Client, query: EventQuery, windows: Windows, most: int) 
             latest[key] = run
     if query.may_be_superseded:
         latest = await _without_superseded(client, latest)
-    return _Window(latest, len(runs))
+    return latest, len(runs)
 
 
 async def _without_superseded(

@@ -98,7 +98,17 @@ class AlertSearch:
         alerts = [await self._went_inactive(connection) for connection in new]
         gone = [connection for connection in before.values() if connection.id not in found]
         active = [c for c in gone if await self._connections.status(c.id) == "active"]
-        alerts += [_recovered(connection, now) for connection in active]
+        alerts += [
+            Alert(
+                id=_id(AlertType.CONNECTION_RECOVERED, connection.id, connection.since.isoformat()),
+                type=AlertType.CONNECTION_RECOVERED,
+                occurred_at=now,
+                message="the connection accepts deliveries again",
+                workspace=connection.workspace,
+                connection=connection.id,
+            )
+            for connection in active
+        ]
         remembered = before | {connection.id: _inactive(connection) for connection in new}
         return tuple(remembered[id] for id in found), alerts
 
@@ -142,7 +152,17 @@ class AlertSearch:
             count = max(await self._count(self._failed_since(since)) - reported, len(new))
         alerts = [await self._failed_event(run, now) for run in new[:REPORTED_ONE_BY_ONE]]
         if more := new[REPORTED_ONE_BY_ONE:]:
-            alerts.append(_failed_too(more, count - REPORTED_ONE_BY_ONE, now))
+            left = count - REPORTED_ONE_BY_ONE
+            alerts.append(
+                Alert(
+                    id=_id(AlertType.DELIVERIES_FAILED, *sorted(run.run_id for run in more)),
+                    type=AlertType.DELIVERIES_FAILED,
+                    occurred_at=now,
+                    message=f"{left} more events failed for good; they can be redelivered together",
+                    event_id=more[0].id,
+                    count=left,
+                )
+            )
         close = _closed_since(now - 2 * LISTED_WITHIN, runs)
         return tuple(run.run_id for run in close), recent, alerts
 
@@ -221,17 +241,6 @@ class AlertSearch:
         return f"{query} AND TaskQueue = '{self._criteria.task_queue}'"
 
 
-def _recovered(connection: InactiveConnection, now: datetime) -> Alert:
-    return Alert(
-        id=_id(AlertType.CONNECTION_RECOVERED, connection.id, connection.since.isoformat()),
-        type=AlertType.CONNECTION_RECOVERED,
-        occurred_at=now,
-        message="the connection accepts deliveries again",
-        workspace=connection.workspace,
-        connection=connection.id,
-    )
-
-
 def _inactive(connection: Connection) -> InactiveConnection:
     return InactiveConnection(
         id=connection.id,
@@ -246,17 +255,6 @@ def _again(connection: Connection, before: InactiveConnection) -> bool:
     `before.since` may be the time of an unrelated change, if an older release recorded it.
     """
     return connection.inactive_since is not None and connection.inactive_since > before.since
-
-
-def _failed_too(runs: Sequence[WorkflowExecution], count: int, now: datetime) -> Alert:
-    return Alert(
-        id=_id(AlertType.DELIVERIES_FAILED, *sorted(run.run_id for run in runs)),
-        type=AlertType.DELIVERIES_FAILED,
-        occurred_at=now,
-        message=f"{count} more events failed for good; they can be redelivered together",
-        event_id=runs[0].id,
-        count=count,
-    )
 
 
 def _closed_since(

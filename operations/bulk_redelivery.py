@@ -219,17 +219,15 @@ async def cancel_redelivery(client: Client, id: str) -> RedeliveryStatus:
 
 async def _progress(client: Client, described: WorkflowExecutionDescription) -> Progress | None:
     handle = client.get_workflow_handle(described.id, result_type=Progress)
-    progress: Progress
-    try:
+    with suppress(RPCError, WorkflowQueryFailedError):
         if described.status is WorkflowExecutionStatus.COMPLETED:  # then no worker is needed
-            progress = await handle.result(rpc_timeout=_QUERY_TIMEOUT)
+            progress: Progress = await handle.result(rpc_timeout=_QUERY_TIMEOUT)
         else:
             progress = await handle.query(
                 PROGRESS, result_type=Progress, rpc_timeout=_QUERY_TIMEOUT
             )
-    except (RPCError, WorkflowQueryFailedError):
-        return None
-    return progress
+        return progress
+    return None
 
 
 async def _describe(client: Client, id: str) -> WorkflowExecutionDescription:

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,11 @@ def _environment() -> Environment:
         autoescape=True,
         trim_blocks=True,
     )
-    environment.filters |= {"code": _code, "json": _json}
+    environment.filters |= {
+        "code": _code,
+        "json": partial(json.dumps, indent=2, ensure_ascii=False),
+    }
     return environment
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _code(text: str) -> Markup:

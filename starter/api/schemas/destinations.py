@@ -39,19 +39,18 @@ def _rule(action: Action) -> JsonObject:
     return schema
 
 
-def _any_of(schemas: list[JsonObject]) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": schemas})
-
-
 Metadata = dict[str, Any]
 ConnectionMetadata = Annotated[
-    Metadata, _any_of([_connection(one, whole=True) for one in BY_TYPE.values()])
+    Metadata, WithJsonSchema({"anyOf": [_connection(one, whole=True) for one in BY_TYPE.values()]})
 ]
 # What is left out stays as it is.
 ChangedMetadata = Annotated[
-    Metadata, _any_of([_connection(one, whole=False) for one in BY_TYPE.values()])
+    Metadata, WithJsonSchema({"anyOf": [_connection(one, whole=False) for one in BY_TYPE.values()]})
 ]
 # Other keys are kept, and the rule's `warnings` name them.
 RuleMetadata = Annotated[
-    Metadata, _any_of([_rule(action) for one in BY_TYPE.values() for action in one.actions])
+    Metadata,
+    WithJsonSchema(
+        {"anyOf": [_rule(action) for one in BY_TYPE.values() for action in one.actions]}
+    ),
 ]

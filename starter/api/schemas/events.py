@@ -24,20 +24,18 @@ from starter.api.schemas.shared import (
 
 T = TypeVar("T")
 
-EventName = Annotated[
-    Text,
-    Field(
-        min_length=1,
-        max_length=100,
-        description="1 to 100 bytes on one line; not blank, and without an e-mail address.",
-    ),
-]
-
 
 class EventInput(Input):
     """One event. `workspace` is needed with a machine token and follows from a publishable key."""
 
-    event: EventName
+    event: Annotated[
+        Text,
+        Field(
+            min_length=1,
+            max_length=100,
+            description="1 to 100 bytes on one line; not blank, and without an e-mail address.",
+        ),
+    ]
     payload: Annotated[
         JsonObject,
         Field(

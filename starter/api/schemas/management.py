@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictInt
 
 from catalog.api_key_rights import MOST_NAMED
 from catalog.api_keys import NAME_CHARACTERS
@@ -21,10 +21,8 @@ from starter.api.schemas.shared import (
     Moment,
     StrictInput,
     Text,
-    Whole,
 )
 
-WorkspaceName = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9 _-]{3,50}$")]
 ConnectionName = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9 _-]{1,128}$")]
 ResourceId = Annotated[Text, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 
@@ -44,7 +42,7 @@ class Stamped(Answer):
 
 
 class WorkspaceInput(Input):
-    name: WorkspaceName
+    name: Annotated[Text, Field(pattern=r"^[a-zA-Z0-9 _-]{3,50}$")]
     description: Annotated[Text, Field(max_length=1024)] | None = None
 
 
@@ -78,7 +76,6 @@ MayIdentify = Annotated[
     Literal["any", "anonymous"],
     Field(description="`anonymous`: no user id and no e-mail address, not as a trait either."),
 ]
-KeyName = Annotated[Text, Field(min_length=1, max_length=NAME_CHARACTERS)]
 
 
 class KeyRightsInput(StrictInput):
@@ -93,7 +90,7 @@ class KeyRightsInput(StrictInput):
 class PublishableKeyInput(KeyRightsInput):
     """Absent rights are those of the key that it `replaces`, else the widest."""
 
-    name: KeyName
+    name: Annotated[Text, Field(min_length=1, max_length=NAME_CHARACTERS)]
     identify: MayIdentify | None = None  # type: ignore[assignment]
     replaces: Annotated[Text | None, Field(json_schema_extra={"format": "uuid"})] = None
 
@@ -265,7 +262,7 @@ class MappingInput(Input):
     name: Annotated[Text, Field(min_length=1, max_length=64)] | None = None
     mapping_id: Annotated[Text | None, Field(json_schema_extra={"format": "uuid"})] = None
     workspace_id: Annotated[Text | None, Field(json_schema_extra={"format": "uuid"})] = None
-    expected_version: Annotated[Whole, Field(ge=0, le=2_147_483_647)] | None = None
+    expected_version: Annotated[StrictInt, Field(ge=0, le=2_147_483_647)] | None = None
 
 
 class OfConnection(Stamped):

@@ -9,7 +9,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
-    StrictInt,
     StrictStr,
     WithJsonSchema,
 )
@@ -28,7 +27,6 @@ Maybe = Union[T, SkipJsonSchema[None]]  # noqa: UP007  a TypeVar has no | for my
 
 Text = StrictStr
 Flag = StrictBool
-Whole = StrictInt
 JsonObject = dict[str, Any]
 
 IntegrationType = Annotated[Text, WithJsonSchema({"type": "string", "enum": list(BY_TYPE)})]
