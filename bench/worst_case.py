@@ -37,7 +37,7 @@ from engine.data_converter import data_converter
 from engine.search_attributes import register_search_attributes
 from eventlog.export import Exported, Mark
 from eventlog.fetch import describe_event, read_run_log
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from process import keep_what_is_loaded
 from starter.cli.logs import configure_logs
 from starter.dev.postgres import EmbeddedPostgres

@@ -8,8 +8,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from delivery.selection import EventOutcome, Page, PageDone, Selection
 from emitonce.errors import CannotDecode
 from eventlog.fetch import EventNotFound
+from operations.event_redelivery import NotRedeliverable, Redelivered, redeliver
 from operations.pace import Pace
-from operations.redelivery import NotRedeliverable, Redelivered, redeliver
 from operations.selected_runs import selected_page
 from operations.send_again import send_again
 

@@ -24,7 +24,7 @@ from delivery.selection import Mode, Selection
 from eventlog.fetch import describe_event, fetch_run, while_others_run
 from eventlog.history import RunFacts, read_history
 from eventlog.log import EventLog, log_of
-from operations.redelivery import MARK
+from operations.event_redelivery import MARK
 from operations.redelivery_plan import NotRedeliverable, event_fields
 from operations.selected_runs import AGAIN_OF
 

@@ -11,10 +11,10 @@ import typer
 from delivery.result import Status
 from emitonce.ids import resource_id_hash
 from engine.links import run_url
+from eventlog.event_list import list_events
 from eventlog.fetch import describe_event, read_event_log
-from eventlog.listing import list_events
 from eventlog.query import EventQuery
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from operations.steering import (
     AlreadyEnded,
     bring_forward,

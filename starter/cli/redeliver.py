@@ -23,7 +23,7 @@ from starter.cli.dependencies import Dependencies, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
 from starter.cli.output import Json, console, print_json, print_table, remarks, say
-from starter.redelivery import plan_object, status_object, within
+from starter.redelivery_objects import plan_object, status_object, within
 
 CAMPAIGNS = "they are sent as new calls: campaigns, messages to people among them, may start again"
 

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from catalog.connections import Connection
 from catalog.paging import read_all
 from catalog.rules import Rule
+from eventlog.event_list import list_events
 from eventlog.fetch import EventNotFound, read_payload
-from eventlog.listing import list_events
 from eventlog.query import EventQuery
 from starter.api.errors import temporal_is_unavailable
 from starter.console.visit import Visit

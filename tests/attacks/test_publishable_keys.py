@@ -14,7 +14,7 @@ from catalog.rule_change import RuleChange
 from delivery.mapping_schema import MappingSchema
 from delivery.selection import Mode, Selection
 from destinations.registry import FIRST_RELEASE
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from operations.send_again import send_again
 from tests.api.caller import Api, assert_error
 from tests.integration.stack import SAMPLE

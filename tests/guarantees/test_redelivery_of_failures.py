@@ -6,7 +6,7 @@ import pytest
 
 from destinations.customerio.simulator import EU_KEY, Fault
 from eventlog.fetch import EventNotFound
-from operations.redelivery import NotRedeliverable, redeliver
+from operations.event_redelivery import NotRedeliverable, redeliver
 from operations.steering import cancel_event
 from tests.integration.stack import Stack, waits
 

@@ -7,7 +7,7 @@ from typing import Any
 from destinations.customerio.simulator import Fault, Request
 from destinations.registry import FIRST_RELEASE, this_release
 from eventlog.log import EventLog
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from operations.steering import resume_connection
 from tests.integration.run_history import task_failures
 from tests.integration.stack import Stack, is_held

@@ -9,7 +9,7 @@ from temporalio.client import Client
 
 from delivery.event import iso_milliseconds
 from destinations.customerio.simulator import Fault
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from tests.integration.stack import Stack, open_stack
 
 

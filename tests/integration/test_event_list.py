@@ -29,7 +29,7 @@ from temporalio.worker import Worker
 from delivery import search_attributes as names
 from delivery.result import Status
 from eventlog.counts import count_events
-from eventlog.listing import EventPage, ListedEvent, list_events
+from eventlog.event_list import EventPage, ListedEvent, list_events
 from eventlog.query import EventQuery
 from tests.integration.stack import eventually, listed
 

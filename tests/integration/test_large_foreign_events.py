@@ -19,9 +19,9 @@ from temporalio.exceptions import ApplicationError
 
 from delivery.size import LARGEST_PAYLOAD, MOST_VALUES
 from destinations.customerio.simulator import Fault
-from eventlog.listing import list_events
+from eventlog.event_list import list_events
 from eventlog.query import EventQuery
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from tests.integration.run_history import task_failures
 from tests.integration.stack import Stack, eventually, open_stack
 

@@ -11,7 +11,7 @@ from delivery.capabilities import Capabilities
 from delivery.redelivery import Redelivery
 from destinations.customerio.simulator import Fault
 from destinations.registry import FIRST_RELEASE, this_release
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from operations.redelivery_plan import plan_redelivery
 from tests.integration.run_history import history_text, task_failures
 from tests.integration.stack import Stack, eventually, open_stack
@@ -74,7 +74,7 @@ async def test_redelivery_of_what_a_newer_release_sent_waits_for_that_release(
             update={"earlier": (delivery.model_copy(update={"identify": sent}), other)}
         )
 
-    monkeypatch.setattr("operations.redelivery.plan_redelivery", planned)
+    monkeypatch.setattr("operations.event_redelivery.plan_redelivery", planned)
     await redeliver(stack.client, handle.id)
 
     async def has_failed() -> bool:

@@ -26,7 +26,7 @@ from destinations.customerio.simulator.fault import Fault
 from destinations.webhook.fields import FIELDS
 from emitonce import EventHandle
 from eventlog.fetch import read_event_log
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from operations.send_again import send_again
 from operations.steering import resume_connection
 from starter.api import served

@@ -20,7 +20,7 @@ from operations.bulk_redelivery import (
     start_redelivery,
     watch_redelivery,
 )
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from tests.integration.stack import Stack
 from tests.operations.many import (
     LONG,

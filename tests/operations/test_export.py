@@ -10,7 +10,7 @@ import pytest
 
 from destinations.customerio.simulator import Fault
 from eventlog.export import Exported, export_logs, read_mark
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from tests.integration.stack import Stack, waits
 from tests.operations.many import all_ended, emit_many, visible
 from tests.operations.processes import command

@@ -16,7 +16,7 @@ from engine.connect import connect
 from engine.search_attributes import register_search_attributes
 from eventlog.fetch import EventNotFound
 from eventlog.log import EventLog
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from starter.dev.temporal_server import DevServer, Ports
 from tests.api.line import DatabaseLine
 from tests.integration.stack import eventually, open_stack, waits

@@ -22,11 +22,11 @@ from emitonce import EventHandle
 from engine.connect import connect
 from eventlog import counts as event_counts
 from eventlog.counts import EventCounts, count_events, count_over_time
-from eventlog.listing import list_events
+from eventlog.event_list import list_events
 from eventlog.query import EventQuery
 from operations import bulk_redelivery
 from operations.bulk_redelivery import plan_redelivery
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from tests.integration.stack import Stack, eventually, open_stack
 from tests.integration.test_event_list import Runs
 from tests.operations.many import all_ended, emit_many, of_the_last_hour, visible

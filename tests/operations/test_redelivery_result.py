@@ -11,7 +11,7 @@ from delivery.result import Status
 from delivery.selection import Mode
 from destinations.customerio.simulator import Fault
 from emitonce import EventHandle
-from eventlog.listing import list_events
+from eventlog.event_list import list_events
 from eventlog.query import EventQuery
 from operations.bulk_redelivery import (
     RedeliveryPlan,
@@ -22,7 +22,7 @@ from operations.bulk_redelivery import (
     start_redelivery,
     watch_redelivery,
 )
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from tests.integration.stack import Stack, eventually, open_stack
 from tests.operations.many import all_ended, emit_many, of_the_last_hour, visible
 

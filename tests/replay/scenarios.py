@@ -28,7 +28,7 @@ from destinations.webhook.client import WebhookClient
 from emitonce import Emitter, EventHandle
 from operations.alert_watch import start_watch
 from operations.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from operations.steering import bring_forward, cancel_delivery, cancel_event, resume_connection
 from tests.contract.webhook_receiver import Receiver as WebhookReceiver
 from tests.contract.webhook_receiver import open_receiver as open_webhook_receiver

@@ -21,7 +21,7 @@ from engine.search_attributes import register_search_attributes
 from eventlog.fetch import EventNotFound
 from eventlog.log import EventLog
 from operations.erasure import erase_events
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from starter.dev.temporal_server import DevServer
 from tests.integration.stack import Stack, waits
 from tests.operations.processes import command

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventlog.cursor import Cursor, InvalidCursor, Key
+from eventlog.event_cursor import Cursor, InvalidCursor, Key
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(8999, 1, 1), timezones=st.just(UTC))
 WIDTHS = st.timedeltas(timedelta(milliseconds=1), timedelta(days=500))

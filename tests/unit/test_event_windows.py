@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventlog.cursor import EPOCH
-from eventlog.listing import MOST_WINDOWS
+from eventlog.event_cursor import EPOCH
+from eventlog.event_list import MOST_WINDOWS
 from eventlog.windows import FIRST, Windows
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)

@@ -13,7 +13,7 @@ from delivery.delivery_log import DeliveryLog
 from delivery.opaque_cursor import InvalidCursor, read_cursor, write_cursor
 from delivery.result import Status
 from eventlog.log import EventLog
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from operations.steering import bring_forward
 from operations.steering import cancel_delivery as cancel_in_engine
 from starter.api.dependencies import Dependencies

@@ -11,7 +11,7 @@ from catalog.values import read_id
 from delivery.result import Status
 from delivery.timestamps import read_iso, to_utc
 from emitonce.ids import resource_id_hash
-from eventlog.listing import list_events as list_from_engine
+from eventlog.event_list import list_events as list_from_engine
 from eventlog.query import EventQuery
 from operations.steering import cancel_event as cancel_in_engine
 from starter.api.dependencies import Dependencies

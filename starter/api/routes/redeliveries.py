@@ -25,7 +25,7 @@ from starter.api.errors import bad_request
 from starter.api.queries import PathId
 from starter.api.routing import ApiDependencies, Organisation, management_router
 from starter.api.schemas.redeliveries import RedeliveryInput, RedeliveryPlanView, RedeliveryView
-from starter.redelivery import plan_object, status_object, within
+from starter.redelivery_objects import plan_object, status_object, within
 
 router = management_router("Redeliveries")
 

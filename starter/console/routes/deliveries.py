@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 
 from starlette.responses import Response
 
-from operations.redelivery import redeliver
+from operations.event_redelivery import redeliver
 from operations.redelivery_plan import NotRedeliverable
 from operations.steering import (
     AlreadyEnded,

@@ -14,7 +14,7 @@ from catalog.errors import NotFound
 from delivery.result import Status
 from engine.links import run_url
 from eventlog.counts import count_events, count_over_time
-from eventlog.listing import EventPage, list_events
+from eventlog.event_list import EventPage, list_events
 from starter.api.reading import OwnEvent, read_own_event
 from starter.console.event_filter import RANGES, STATUSES, EventFilter, local
 from starter.console.latency import latency

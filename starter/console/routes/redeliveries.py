@@ -40,7 +40,7 @@ from starter.console.route import (
 )
 from starter.console.visit import Visit
 from starter.console.words import sentence
-from starter.redelivery import within
+from starter.redelivery_objects import within
 
 router = console_router()
 

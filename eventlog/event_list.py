@@ -18,7 +18,7 @@ from temporalio.client import Client, WorkflowExecution
 
 from delivery import search_attributes as names
 from delivery.frozen_model import FrozenModel
-from eventlog.cursor import EPOCH, LATEST, MICROSECOND, Cursor, Key
+from eventlog.event_cursor import EPOCH, LATEST, MICROSECOND, Cursor, Key
 from eventlog.latest_runs import latest_runs
 from eventlog.listed_event import ListedEvent
 from eventlog.query import EventQuery, accepted_around
