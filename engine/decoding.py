@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import cache
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload, SearchAttributes
 from temporalio.api.failure.v1 import Failure
@@ -40,19 +42,31 @@ def _collect(message: Message, payloads: list[Payload], failures: list[Failure])
     """Collect all payloads in `message` except search attributes, which are never encrypted."""
     if isinstance(message, Payload):
         payloads.append(message)
-    if isinstance(message, Payload | SearchAttributes):
         return
     if isinstance(message, Failure) and message.HasField("encoded_attributes"):
         failures.append(message)
     for field, value in message.ListFields():
-        if field.message_type is None:
+        if field.message_type is None or not _holds_payloads(field.message_type):
             continue
         if isinstance(value, Message):
             _collect(value, payloads, failures)
             continue
         for inner in value.values() if isinstance(value, Mapping) else value:
-            if isinstance(inner, Message):
-                _collect(inner, payloads, failures)
+            _collect(inner, payloads, failures)
+
+
+@cache
+def _holds_payloads(kind: Descriptor) -> bool:
+    """Whether a message of this type may hold payloads, at any depth; most of a history can't."""
+    seen, left = {SearchAttributes.DESCRIPTOR}, [kind]
+    while left:
+        current = left.pop()
+        if current is Payload.DESCRIPTOR:
+            return True
+        if current not in seen:
+            seen.add(current)
+            left += [field.message_type for field in current.fields if field.message_type]
+    return False
 
 
 def _restore(failure: Failure) -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload, Payloads, SearchAttributes
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHistory
 from temporalio.converter import ActivitySerializationContext, WorkflowSerializationContext
 from temporalio.exceptions import ApplicationError
 
 from emitonce.codec import ENCODING, EVENT, KEY_ID, CannotDecode, EncryptionCodec
 from emitonce.key_ring import KeyRing
 from engine.data_converter import data_converter
+from engine.decoding import decode_in_place
 
+HISTORIES = Path(__file__).parent.parent / "replay" / "histories"
 EVENT_ID = "5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e44"
 OTHER_EVENT_ID = "5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e45"
 MARKER = "marker-7f3a@example.com"
@@ -160,13 +166,43 @@ async def test_failures_are_sealed_and_put_back() -> None:
     assert str(await converter.decode_failure(failure)) == MARKER
 
 
+class Client:
+    namespace = "default"
+    data_converter = data_converter(KeyRing(KEYS))
+
+
+@pytest.mark.parametrize("file", sorted(HISTORIES.rglob("*.json")), ids=lambda file: file.stem)
+async def test_no_payload_of_a_recorded_run_stays_sealed(file: Path) -> None:
+    recorded, events = events_of(file), events_of(file)
+    held = list(payloads_in(*events))
+    for payload, closed in zip(held, await codec().encode(held), strict=True):
+        payload.CopyFrom(closed)
+    assert held
+    assert events != recorded
+
+    await decode_in_place(Client(), EVENT_ID, *events)  # type: ignore[arg-type]
+
+    assert events == recorded
+
+
+def events_of(file: Path) -> Sequence[HistoryEvent]:
+    return WorkflowHistory.from_json(EVENT_ID, file.read_text()).events
+
+
+def payloads_in(*messages: Message) -> Iterator[Payload]:
+    """Look everywhere but into search attributes."""
+    for message in messages:
+        if isinstance(message, Payload):
+            yield message
+        elif isinstance(message, Message) and not isinstance(message, SearchAttributes):
+            for field, value in message.ListFields():
+                if not field.is_repeated:
+                    yield from payloads_in(value)
+                else:
+                    yield from payloads_in(*getattr(value, "values", lambda value=value: value)())
+
+
 async def test_whole_histories_are_decoded_but_search_attributes_left_alone() -> None:
-    from engine.decoding import decode_in_place
-
-    class Client:
-        namespace = "default"
-        data_converter = data_converter(KeyRing(KEYS))
-
     attribute = Payload(metadata={"encoding": b"json/plain", "type": b"Keyword"}, data=b'"x"')
     event = HistoryEvent()
     started = event.workflow_execution_started_event_attributes
