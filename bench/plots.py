@@ -1,0 +1,127 @@
+"""The plots of docs/benchmarks.md, for somebody who has seen no engine before."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.measure import Sample
+from bench.processes import ROOT
+
+IMAGES = ROOT / "docs" / "images"
+
+LABELS = {
+    "ours": "emitonce",
+    "bare_tuned": "Temporal alone, tuned",
+    "bare": "Temporal alone, as it comes",
+    "dbos": "DBOS",
+    "restate": "Restate",
+    "outbox": "a table, no history",
+}
+COLORS = {"ours": "#4f6df5", "bare_tuned": "#8a8f98"}
+OTHER = "#c9ced6"
+
+
+def plot(samples: Sequence[Sample]) -> None:
+    import matplotlib as plotting
+
+    plotting.use("Agg")
+    from matplotlib import pyplot
+
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    for name, drawn in (
+        ("benchmarks", _costs),
+        ("benchmarks-kill", _kill),
+        ("benchmarks-reads", _reads),
+    ):
+        figure = drawn(pyplot, samples)
+        if figure is not None:
+            _save(figure, IMAGES / f"{name}.png")
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def _costs(pyplot: Any, samples: Sequence[Sample]) -> Any:
+    lanes = [lane for lane in LABELS if _of(samples, lane, "burst")][::-1]
+    labels = [LABELS[lane] for lane in lanes]
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 3.6), sharey=True)
+    rates = [_median(samples, lane, lambda s: s.events_per_second) for lane in lanes]
+    bars = left.barh(labels, rates, color=[COLORS.get(lane, OTHER) for lane in lanes])
+    left.bar_label(bars, fmt="%.0f", padding=3)
+    left.set_title("Events delivered a second (more is better)")
+    start = [0.0] * len(lanes)
+    for role, color in (("engine", "#1f3a93"), ("worker", "#4f6df5"), ("emitter", "#b9c4fb")):
+        each = [
+            _median(samples, lane, lambda s, role=role: 1000 * s.cpu_per_event.get(role, 0))
+            for lane in lanes
+        ]
+        bars = right.barh(labels, each, left=start, color=color, label=role)
+        start = [before + one for before, one in zip(start, each, strict=True)]
+    right.bar_label(bars, labels=[f"{one:.1f}" for one in start], padding=3)
+    right.set_title("CPU for one event, ms (less is better)")
+    right.legend()
+    for axis in (left, right):
+        axis.margins(x=0.12)
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _kill(pyplot: Any, samples: Sequence[Sample]) -> Any:
+    """How many events have arrived, second by second, in each repetition."""
+    drawn = [s for s in samples if s.workload == "kill" and s.curve and s.lane in COLORS]
+    if not drawn:
+        return None
+    figure, axis = pyplot.subplots(figsize=(9, 3.8))
+    named: set[str] = set()
+    for sample in sorted(drawn, key=lambda s: s.lane != "bare_tuned"):
+        seconds = [half / 2 for half in range(len(sample.curve))]
+        label = None if sample.lane in named else LABELS[sample.lane]
+        named.add(sample.lane)
+        axis.plot(seconds, sample.curve, color=COLORS[sample.lane], label=label, linewidth=1.6)
+        at = sample.more["killed_after_seconds"]
+        axis.plot([at], [sample.count / 2], marker="x", color="#c2410c", markersize=8)
+    axis.plot([], [], "x", color="#c2410c", label="the worker is killed, another starts")
+    axis.axhline(drawn[0].count, color=OTHER, linestyle=":")
+    axis.set_xlabel("seconds since the first event")
+    axis.set_title(f"Events delivered, of {drawn[0].count:,} accepted at once")
+    axis.set_ylim(bottom=0)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(loc="lower right")
+    return figure
+
+
+def _reads(pyplot: Any, samples: Sequence[Sample]) -> Any:
+    found = {int(s.workload[6:]): s for s in samples if s.workload[6:].isdigit()}
+    if not found:
+        return None
+    stored = sorted(found)
+    figure, axis = pyplot.subplots(figsize=(9, 3.6))
+    for what, color in (
+        ("log", "#1f9d76"),
+        ("list", "#4f6df5"),
+        ("console: events", "#c2410c"),
+        ("console: counts and charts", "#8a8f98"),
+    ):
+        times = [found[many].more[f"{what} p50"] for many in stored]
+        axis.plot(stored, times, marker="o", color=color, label=what)
+    axis.set_xscale("log")
+    axis.set_xticks(stored, [f"{many:,}" for many in stored])
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("events stored")
+    axis.set_title("Milliseconds to read, half of the time or less (p50)")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend()
+    return figure
+
+
+def _of(samples: Sequence[Sample], lane: str, workload: str) -> list[Sample]:
+    return [s for s in samples if (s.lane, s.workload) == (lane, workload)]
+
+
+def _median(samples: Sequence[Sample], lane: str, read: Any) -> float:
+    return statistics.median(read(s) for s in _of(samples, lane, "burst"))
