@@ -23,16 +23,15 @@ async def within(catalog: Catalog, organisation: str, selection: Selection) -> S
     """
     workspace = await catalog.workspaces.get(organisation, selection.workspace)
     named = {"workspace": workspace.id}
-    if selection.connection is not None:
-        connection = await catalog.connections.get(organisation, selection.connection)
-        if connection.workspace != workspace.id:
-            raise NotFound("connection", selection.connection)
-        named["connection"] = connection.id
-    if selection.rule is not None:
-        rule = await catalog.rules.get(organisation, selection.rule)
-        if rule.workspace != workspace.id:
-            raise NotFound("rule", selection.rule)
-        named["rule"] = rule.id
+    for noun, store, id in (
+        ("connection", catalog.connections, selection.connection),
+        ("rule", catalog.rules, selection.rule),
+    ):
+        if id is not None:
+            found = await store.get(organisation, id)
+            if found.workspace != workspace.id:
+                raise NotFound(noun, id)
+            named[noun] = found.id
     return selection.model_copy(update=named)
 
 

@@ -21,7 +21,7 @@ from destinations.webhook.signature import SECRET_PREFIX, read_secret
 from settings import Settings
 from starter.cli.dependencies import Dependencies, command, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
-from starter.cli.output import Json, console, print_answer, print_json, say
+from starter.cli.output import Json, print_answer, say
 from worker import alert_target
 
 alerts = typer.Typer(help="Alerts: where they are posted when a connection or a delivery fails.")
@@ -32,11 +32,15 @@ NO_TARGET = "no alert target, so no alerts are sent: emitonce alerts set --url h
 Url = Annotated[str | None, typer.Option(help="Where to post; - reads it from standard input.")]
 Secret = Annotated[
     str | None,
-    typer.Option(help="whsec_ and base64; - reads it. Absent: the present one, or a new one."),
+    typer.Option(
+        help="whsec_ and base64; - reads it from input. Default: the current one, or a new one."
+    ),
 ]
 HeartbeatUrl = Annotated[
     str | None,
-    typer.Option(help="Asked by GET while deliveries are watched; - reads it, '' removes it."),
+    typer.Option(
+        help="Requested by GET while deliveries are watched; - reads it from input, '' removes it."
+    ),
 ]
 
 
@@ -47,9 +51,10 @@ def set_target(
     heartbeat_url: HeartbeatUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Set where alerts are posted; what isn't given stays. It is stored encrypted.
+    """Set where alerts are posted. Options that you leave out keep their values.
 
-    A secret that is made is shown this once: the receiver checks the signatures with it.
+    All of it is stored encrypted. A new secret is shown only once: the receiver needs it to verify
+    signatures.
     """
     given_url = _read("--url", url, read_url)
     given_secret = _read("--secret", secret, read_secret)
@@ -57,7 +62,8 @@ def set_target(
     for option, given in (("--url", given_url), ("--heartbeat-url", given_heartbeat)):
         if given and clear_url(given.get_secret_value()):
             Settings().forbid_in_production(
-                f"{option} to reach another network in clear text", "begin it with https://"
+                f"{option} to reach another network in clear text",
+                "give a URL that starts with https://",
             )
 
     @with_dependencies
@@ -76,15 +82,10 @@ def set_target(
         return target, chosen_secret is None
 
     target, made = store()
-    secret = target.secret.get_secret_value()
-    if as_json:
-        print_json(_shown(target, "catalog") | ({"secret": secret} if made else {}))
-        return
-    _print(target, "catalog", as_json=False)
+    _print(target, "catalog", as_json=as_json, new_secret=made)
     if made:
-        console.print(f"secret     {secret}", markup=False, soft_wrap=True)
         say("the secret is not shown again; give it to the receiver")
-    say("workers post there from now on, and watch deliveries within a minute")
+    say("workers post alerts there from now on; they start to watch deliveries within a minute")
 
 
 @command(alerts, "show")
@@ -99,7 +100,7 @@ async def show(parts: Dependencies, as_json: Json = False) -> None:
 
 @command(alerts, "remove")
 async def remove(parts: Dependencies, as_json: Json = False) -> None:
-    """Remove the stored target. What EMITONCE_ALERT_URL names takes its place, where it is set."""
+    """Remove the stored target. If EMITONCE_ALERT_URL is set, alerts are posted there."""
     removed = await parts.catalog.alert_targets.remove()
     words = "removed" if removed else "no alert target is stored"
     print_answer({"removed": removed}, words, as_json=as_json)
@@ -107,7 +108,7 @@ async def remove(parts: Dependencies, as_json: Json = False) -> None:
 
 @command(alerts, "test")
 async def send_test(parts: Dependencies, as_json: Json = False) -> None:
-    """Post a test alert, and ask the heartbeat's URL, from this machine.
+    """Post a test alert, and request the heartbeat URL, from this machine.
 
     Exit code 1 when one of them doesn't answer with 2xx.
     """
@@ -162,23 +163,18 @@ def _read(option: str, given: str | None, check: Callable[[str], object]) -> Sec
     return value
 
 
-def _shown(target: AlertTarget, source: str) -> dict[str, str | None]:
-    heartbeat = target.heartbeat_url
-    return {
-        "source": source,
-        "url": _origin(target.url),
-        "heartbeat_url": _origin(heartbeat) if heartbeat else None,
-    }
-
-
 def _origin(url: SecretStr) -> str:
     """Scheme, host and port: what comes after may be a secret."""
     read = read_url(url.get_secret_value())
     return f"{read.scheme}://{read.netloc.decode()}/…"
 
 
-def _print(target: AlertTarget, source: str, *, as_json: bool) -> None:
-    shown = _shown(target, source)
-    words = f"alerts     {shown['url']} (by {source})"
-    words += f"\nheartbeat  {shown['heartbeat_url'] or 'none'}"
+def _print(target: AlertTarget, source: str, *, as_json: bool, new_secret: bool = False) -> None:
+    url = _origin(target.url)
+    heartbeat = _origin(target.heartbeat_url) if target.heartbeat_url else None
+    shown = {"source": source, "url": url, "heartbeat_url": heartbeat}
+    words = f"alerts     {url} (from {source})\nheartbeat  {heartbeat or 'none'}"
+    if new_secret:
+        shown["secret"] = target.secret.get_secret_value()
+        words += f"\nsecret     {shown['secret']}"
     print_answer(shown, words, as_json=as_json)

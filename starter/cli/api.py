@@ -15,10 +15,11 @@ from starter.dev.database import with_database
 
 def api(
     host: Annotated[
-        str | None, typer.Option(help="Where to listen; EMITONCE_HTTP_HOST otherwise.")
+        str | None, typer.Option(help="Address to listen on. Default: EMITONCE_HTTP_HOST.")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="0: any free one; EMITONCE_HTTP_PORT otherwise.")
+        int | None,
+        typer.Option(help="Port to listen on; 0: any free one. Default: EMITONCE_HTTP_PORT."),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -25,21 +25,23 @@ COMMANDS = {
     "dev": Place("dev", "dev", "Run Temporal, PostgreSQL, simulator, worker, API, console."),
     "demo": Place("demo", "demo", "Take the tour: a delivery, an outage, a refusal."),
     "simulator": Place("simulator", "simulator", "Run a simulated Customer.io."),
-    "worker": Place("worker", "worker", "Deliver events until told to stop."),
-    "api": Place("api", "api", "Serve the HTTP API until told to stop."),
+    "worker": Place("worker", "worker", "Deliver events until stopped."),
+    "api": Place("api", "api", "Serve the HTTP API and the console until stopped."),
     "migrate": Place("worker", "migrate", "Bring the database to this version's schema."),
-    "doctor": Place("doctor", "doctor", "Examine settings, keys, database, Temporal, clock."),
+    "doctor": Place("doctor", "doctor", "Check settings, keys, database, Temporal, clock."),
     "replay": Place("replay", "replay", "Replay histories with this code, before it ships."),
     "emit": Place("emit", "emit", "Emit one event."),
     "test-event": Place("sample_event", "send_test_event", "Send a sample event and wait for it."),
     "redeliver": Place("redeliver", "redeliver", "Deliver again what failed in a time range."),
     "export": Place("export", "export", "Export the log of every event that has ended."),
-    "workspaces": Place("workspaces", "workspaces", "Workspaces: own connections, rules, events."),
-    "connections": Place("connections", "connections", "Connections: to one destination each."),
+    "workspaces": Place(
+        "workspaces", "workspaces", "Workspaces: each has connections, rules, events."
+    ),
+    "connections": Place("connections", "connections", "Connections: each to one destination."),
     "rules": Place("rules", "rules", "Rules: which events go to which connection."),
-    "events": Place("events", "events", "Events: what became of each, every attempt."),
-    "alerts": Place("alerts", "alerts", "Alerts: where they are posted on failures."),
-    "keys": Place("keys", "keys", "Keys: of the HTTP API, and those that encrypt."),
+    "events": Place("events", "events", "Events: what happened to each, every attempt."),
+    "alerts": Place("alerts", "alerts", "Alerts: where failures are reported."),
+    "keys": Place("keys", "keys", "Keys: for the HTTP API, and for encryption."),
 }
 
 

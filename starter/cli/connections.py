@@ -19,7 +19,7 @@ from starter.cli.output import Json, print_answer, print_records, say
 from starter.connection_test import failed_test
 from starter.json_objects import connection_object
 
-connections = typer.Typer(help="Connections: to one destination each, with its secrets.")
+connections = typer.Typer(help="Connections: each to one destination, with its secrets.")
 
 SkipTest = Annotated[
     bool, typer.Option("--skip-test", help="Save a webhook without a test message to it.")
@@ -30,7 +30,7 @@ Id = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's 
 @connections.command("create")
 def create(
     workspace: Annotated[str, typer.Option(help="The workspace's id.")],
-    name: Annotated[str, typer.Option(help="1 to 128 letters, digits, blanks, _ or -.")],
+    name: Annotated[str, typer.Option(help="1 to 128 letters, digits, spaces, _ or -.")],
     type: Annotated[str, typer.Option(help=f"One of {', '.join(BY_TYPE)}.")] = next(iter(BY_TYPE)),
     settings: Sets = None,
     secrets: SecretKeys = None,
@@ -63,7 +63,7 @@ def create(
 @command(connections, "list")
 async def list_all(
     parts: Dependencies,
-    workspace: Annotated[str | None, typer.Option(help="Only of this workspace.")] = None,
+    workspace: Annotated[str | None, typer.Option(help="Only those of this workspace.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the connections, newest first."""
@@ -87,12 +87,12 @@ async def update(
     region: Region = None,
     api_key: ApiKey = None,
     requests_per_second: Annotated[
-        int | None, typer.Option(help="At most, over all workers; 0 for the vendor's own limit.")
+        int | None, typer.Option(help="Limit over all workers; 0: the vendor's own limit.")
     ] = None,
     skip_test: SkipTest = False,
     as_json: Json = False,
 ) -> None:
-    """Change what is given. A new secret or setting lets held deliveries go on."""
+    """Change what you name. With a new secret or setting, held deliveries continue."""
     renewed = (settings, secrets, region, api_key) != (None, None, None, None)
     if not renewed and (name, requests_per_second) == (None, None):
         raise typer.BadParameter(
@@ -119,7 +119,7 @@ async def update(
 
 @command(connections, "pause")
 async def pause(parts: Dependencies, connection: Id, as_json: Json = False) -> None:
-    """Hold its deliveries: they wait, without a request, until it is resumed."""
+    """Hold its deliveries: they wait, and nothing is sent, until it is resumed."""
     _print(await parts.catalog.connections.pause(parts.organisation, connection), as_json)
 
 
@@ -148,7 +148,7 @@ async def verify(parts: Dependencies, connection: Id, as_json: Json = False) -> 
     }
     print_answer(answer, verified.message, as_json=as_json)
     if verified.verdict != Verdict.RIGHT:
-        raise CommandFailed(Exit.AWAY if verified.verdict == Verdict.UNKNOWN else Exit.BAD)
+        raise CommandFailed(Exit.UNAVAILABLE if verified.verdict == Verdict.UNKNOWN else Exit.BAD)
 
 
 async def _resume_held(parts: Dependencies, connection: Connection) -> None:
@@ -182,4 +182,4 @@ async def _test(
     parts: Dependencies, type: str, fields: dict[str, str], stored: Connection | None = None
 ) -> None:
     if failure := await failed_test(await parts.clients(), parts.catalog, type, fields, stored):
-        raise CommandFailed(Exit.BAD, f"{failure}; --skip-test saves it all the same")
+        raise CommandFailed(Exit.BAD, f"{failure}; --skip-test saves it anyway")

@@ -32,7 +32,7 @@ def demo(
 ) -> None:
     """Create a connection and a rule, send a test event, then cause an outage and a refusal.
 
-    Nothing outside is called, unless CUSTOMERIO_CDP_API_KEY (and CUSTOMERIO_REGION, us or eu) is
+    No outside service is called, unless CUSTOMERIO_CDP_API_KEY (and CUSTOMERIO_REGION, us or eu) is
     set: then the first event goes to Customer.io itself. With --json the events' logs and the
     requests that the simulator received are printed.
     """

@@ -23,7 +23,9 @@ SimulatorPort = Annotated[
 
 HttpPort = Annotated[
     int | None,
-    typer.Option(help="Port of the HTTP API; EMITONCE_HTTP_PORT otherwise, 8080. 0: any free one."),
+    typer.Option(
+        help="Port of the HTTP API; 0: any free one. Default: EMITONCE_HTTP_PORT, or 8080."
+    ),
 ]
 
 
@@ -37,7 +39,7 @@ def dev(
     """Start Temporal with Web UI, PostgreSQL, a Customer.io simulator, worker, API and console.
 
     Data lives in EMITONCE_DATA_DIR (default .emitonce/) and survives a restart. With --json one
-    line of addresses is printed when all is up. Ctrl-C ends everything.
+    line of addresses is printed when all is up. Ctrl-C stops everything.
     """
     settings = Settings()
     ports = DevPorts(

@@ -173,7 +173,7 @@ async def _publishable_keys(pool: Pool) -> Finding:
     more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
     return warn(
         "publishable keys",
-        f"anyone who has one can change any person's data at Customer.io: {named}{more}",
+        f"anyone who has one can change any person's data at the destinations: {named}{more}",
         "emitonce keys narrow KEY --event … --identify anonymous, or --keep-wide",
     )
 
@@ -215,7 +215,7 @@ def _clock(whose: str, now: datetime) -> Finding:
     if apart > CLOCK_MAY_DIFFER:
         return warn(
             "clock",
-            f"{apart.total_seconds():.0f} s apart from {whose}",
-            "set this host's clock by NTP",
+            f"differs from {whose} by {apart.total_seconds():.0f} s",
+            "synchronize this host's clock with NTP",
         )
     return fine("clock", f"agrees with {whose}")

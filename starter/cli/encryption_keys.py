@@ -2,14 +2,14 @@
 
 A key is replaced in two steps, so that what one process encrypts every other can decrypt:
 
-1. `emitonce keys generate` makes a key. Put it in front of the present one, in
+1. `emitonce keys generate` makes a key. Put it before the current one, in
    EMITONCE_CREDENTIAL_KEYS or EMITONCE_PAYLOAD_KEYS of every process, and restart them one after
-   the other. All go on encrypting with the present key.
+   the other. They continue to encrypt with the current key.
 2. `emitonce keys rotate`, with the same settings, puts it to use, which is refused while a running
-   process lacks it, and then encrypts the stored credentials again. It can be stopped and run
-   again.
+   process lacks it, and then encrypts the stored credentials again. It can be interrupted and
+   run again.
 
-`emitonce keys status` says when the former key is no longer needed.
+`emitonce keys status` says when the previous key is no longer needed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from emitonce.key_ring import KEY_BYTES
 from operations.key_watch import publish_payload_keys
 from starter.cli.dependencies import Dependencies, open_dependencies, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
-from starter.cli.output import Json, console, print_json, print_table, say
+from starter.cli.output import Json, console, print_answer, print_json, print_table, say
 
 # Processes hear at once of a key that is put to use, and look every 10 seconds in any case.
 LONGEST_WAIT = 30.0
@@ -38,7 +38,7 @@ LONGEST_WAIT = 30.0
 
 def generate(
     key_id: Annotated[
-        str | None, typer.Option("--id", help="Absent: k, today's date and four random digits.")
+        str | None, typer.Option("--id", help="Default: k, today's date and four random digits.")
     ] = None,
 ) -> None:
     """Print a new key as EMITONCE_CREDENTIAL_KEYS and EMITONCE_PAYLOAD_KEYS accept it.
@@ -52,25 +52,22 @@ def generate(
 
 def rotate(
     kind: Annotated[
-        str | None, typer.Option("--only", help="credential or payload; absent: both.")
+        str | None, typer.Option("--only", help="credential or payload. Default: both.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Put the newest keys to use once every process has them; encrypt credentials again."""
+    """Use the newest keys once every process has them, and encrypt stored credentials again."""
     if kind not in (None, *KINDS):
         raise typer.BadParameter("must be credential or payload", param_hint="--only")
     wanted = [each for each in KINDS if kind in (None, each)]
     done = _rotate(wanted)
-    if as_json:
-        print_json(done)
-    else:
-        for each in wanted:
-            console.print(f"{each} key in use: {done['in_use'][each]}", markup=False)
-        console.print(f"credentials encrypted again: {done['reencrypted']}", markup=False)
+    words = [f"{each} key in use: {done['in_use'][each]}" for each in wanted]
+    words.append(f"credentials encrypted again: {done['reencrypted']}")
+    print_answer(done, "\n".join(words), as_json=as_json)
     if done["unreadable"]:
         raise CommandFailed(
             Exit.BAD,
-            "none of the keys decrypts these, replace their secrets: "
+            "none of the keys decrypts these; replace their secrets: "
             + ", ".join(done["unreadable"]),
         )
 
@@ -102,7 +99,7 @@ def _rings(parts: Dependencies) -> Rings:
 
 
 async def _used_everywhere(parts: Dependencies, kind: Kind, key_id: str) -> None:
-    """Wait until no process encrypts with the former key, so that none is left on it afterwards.
+    """Wait until no process encrypts with the previous key, so that none is left on it afterwards.
 
     A process that takes longer is named; running the command again makes up for it.
     """
@@ -113,7 +110,7 @@ async def _used_everywhere(parts: Dependencies, kind: Kind, key_id: str) -> None
         if not late:
             return
         if time.monotonic() > deadline:
-            say(f"still with the former {kind} key: {', '.join(map(str, late))}")
+            say(f"still using the previous {kind} key: {', '.join(map(str, late))}")
             return
         await asyncio.sleep(0.2)
 
@@ -144,7 +141,7 @@ def status(as_json: Json = False) -> None:
         key["id"] for key in found["keys"] if key["state"] != "not needed" and not key["here"]
     ]
     if missing:
-        raise CommandFailed(Exit.SETTINGS, f"needed, but not given here: {', '.join(missing)}")
+        raise CommandFailed(Exit.SETTINGS, f"needed, but missing here: {', '.join(missing)}")
 
 
 async def _status() -> dict[str, Any]:

@@ -15,9 +15,9 @@ from engine.namespace import namespace_retention
 from operations.erasure import erase_events, erase_events_of
 from starter.cli.dependencies import Dependencies, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
-from starter.cli.output import Json, console, print_json, say
+from starter.cli.output import Json, print_answer, say
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do it: there is no way back.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Confirm: this can't be undone.")]
 
 
 @with_dependencies
@@ -27,21 +27,18 @@ async def events_erase(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Erase events: end what is open, delete every run and all it holds."""
+    """Erase events: cancel what is open, then delete every run with its data."""
     _require_yes(yes, f"{len(events)} events")
     client = await parts.temporal()
-    say("the server deletes within about half a minute")
+    say("the server deletes them within about 30 seconds")
     known = await erase_events(client, events)
     done: dict[str, Any] = {
         "erased": [event_id for event_id in dict.fromkeys(events) if known[event_id]],
         "unknown": [event_id for event_id in dict.fromkeys(events) if not known[event_id]],
         "remains": remains(await namespace_retention(client), workspace=False),
     }
-    if as_json:
-        print_json(done)
-    else:
-        console.print(f"erased {len(done['erased'])} events", markup=False)
-        _show_remains(done["remains"])
+    words = f"erased {len(done['erased'])} events\n{_told(done['remains'])}"
+    print_answer(done, words, as_json=as_json)
     if done["unknown"]:
         raise CommandFailed(Exit.NOT_FOUND, f"not known here: {', '.join(done['unknown'])}")
 
@@ -55,8 +52,8 @@ async def workspaces_erase(
 ) -> None:
     """Erase a workspace: its connections, rules, mappings, keys, and every event of it.
 
-    Its rows go first, so that no event comes in meanwhile; then its events are ended and deleted.
-    When it is stopped on the way, run it again.
+    Its rows are deleted first, so that no further event is accepted; then its events are canceled
+    and deleted. If it is interrupted, run it again.
     """
     _require_yes(yes, f"workspace {workspace}")
     workspace = str(known_id("workspace", workspace))
@@ -69,22 +66,18 @@ async def workspaces_erase(
         if await fetchrow(catalog.pool, owner, workspace):
             raise
         rows = {}  # perhaps erased before, by a command that was stopped halfway
-    say("the server deletes events within about half a minute")
+    say("the server deletes events within about 30 seconds")
     events = await erase_events_of(client, workspace)
     if not rows and not events:
         raise NotFound("workspace", workspace)
     left = remains(await namespace_retention(client), workspace=True)
-    if as_json:
-        print_json({"workspace": workspace, "rows": rows, "events": events, "remains": left})
-        return
-    console.print(
-        f"erased workspace {workspace}: {sum(rows.values())} rows, {events} events", markup=False
-    )
-    _show_remains(left)
+    done = {"workspace": workspace, "rows": rows, "events": events, "remains": left}
+    words = f"erased workspace {workspace}: {sum(rows.values())} rows, {events} events\n"
+    print_answer(done, words + _told(left), as_json=as_json)
 
 
 def remains(retention: timedelta, *, workspace: bool) -> list[dict[str, str | None]]:
-    """Where something may be left, and until when; None: for as long as somebody keeps it."""
+    """List where data may remain, and until when; None: for as long as somebody keeps it."""
     until = (datetime.now(UTC) + retention).date().isoformat()
     found: list[dict[str, str | None]] = [
         {
@@ -117,7 +110,7 @@ def remains(retention: timedelta, *, workspace: bool) -> list[dict[str, str | No
         found.append(
             {
                 "where": "Temporal",
-                "what": "events that another starter than ours sent and that were refused as "
+                "what": "events that another starter sent and that were refused as "
                 "InvalidEvent: they belong to no workspace",
                 "until": until,
             }
@@ -125,15 +118,16 @@ def remains(retention: timedelta, *, workspace: bool) -> list[dict[str, str | No
     return found
 
 
-def _show_remains(found: list[dict[str, str | None]]) -> None:
-    console.print("What may remain elsewhere:", markup=False)
+def _told(found: list[dict[str, str | None]]) -> str:
+    lines = ["What may remain elsewhere:"]
     for place in found:
         until = f" (until {place['until']})" if place["until"] else ""
-        console.print(f"  {place['where']}: {place['what']}{until}", markup=False)
+        lines.append(f"  {place['where']}: {place['what']}{until}")
+    return "\n".join(lines)
 
 
 def _require_yes(yes: bool, what: str) -> None:
     if not yes:
         raise CommandFailed(
-            Exit.REFUSED, f"this erases {what} for good: run it again with --yes to do it"
+            Exit.REFUSED, f"this erases {what} permanently: to confirm, run it again with --yes"
         )

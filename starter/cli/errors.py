@@ -22,7 +22,7 @@ class Exit(IntEnum):
     USAGE = 2
     NOT_FOUND = 3
     REFUSED = 4
-    AWAY = 5
+    UNAVAILABLE = 5
     SETTINGS = 6
 
 

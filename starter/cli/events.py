@@ -27,7 +27,7 @@ from starter.cli.output import Json, print_answer, print_json, print_table, say
 from starter.cli.tour_view import show_log
 from starter.json_objects import event_detail_object, listed_event_object
 
-events = typer.Typer(help="Events: what became of each, every attempt on record.")
+events = typer.Typer(help="Events: what happened to each, with every attempt.")
 
 Id = Annotated[str, typer.Argument(metavar="EVENT", help="The event's id.")]
 
@@ -36,16 +36,16 @@ Id = Annotated[str, typer.Argument(metavar="EVENT", help="The event's id.")]
 async def list_all(
     parts: Dependencies,
     workspace: Annotated[str, typer.Option(help="The workspace's id.")],
-    event: Annotated[str | None, typer.Option(help="Of this name alone.")] = None,
+    event: Annotated[str | None, typer.Option(help="Only events of this name.")] = None,
     resource: Annotated[str | None, typer.Option()] = None,
     resource_id: Annotated[str | None, typer.Option()] = None,
     status: Annotated[Status | None, typer.Option()] = None,
     connection: Annotated[str | None, typer.Option(help="Delivered by this connection.")] = None,
     rule: Annotated[str | None, typer.Option(help="Matched by this rule.")] = None,
-    redelivery: Annotated[str | None, typer.Option(help="Begun by this redelivery.")] = None,
+    redelivery: Annotated[str | None, typer.Option(help="Started by this redelivery.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
-    cursor: Annotated[str | None, typer.Option(help="next_cursor of the page before.")] = None,
-    tests: Annotated[bool, typer.Option("--tests", help="Test events too.")] = False,
+    cursor: Annotated[str | None, typer.Option(help="next_cursor of the previous page.")] = None,
+    tests: Annotated[bool, typer.Option("--tests", help="Include test events.")] = False,
     as_json: Json = False,
 ) -> None:
     """List events, newest first."""
@@ -92,7 +92,7 @@ async def list_all(
             )
             for listed in page.events
         ],
-        empty="no event here: emitonce emit --help",
+        empty="no events match; to emit one: emitonce emit --help",
     )
     if page.next_cursor:
         say(f"more with --cursor {page.next_cursor}")
@@ -116,7 +116,7 @@ async def cancel(
     rule: Annotated[str | None, typer.Option(help="Only this rule's delivery.")] = None,
     as_json: Json = False,
 ) -> None:
-    """End what is still open of it: a request in flight finishes, no new attempt is made."""
+    """Cancel what is still open. A request in flight finishes; no new attempt is made."""
     client = await parts.temporal()
     known = (await describe_event(client, event)).id
     if rule is None:
@@ -135,7 +135,7 @@ async def retry(
     rule: Annotated[str | None, typer.Option(help="Only this rule's delivery.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make the next attempt of a waiting delivery now, or deliver again what has failed."""
+    """Make the next attempt of a waiting delivery now, or deliver again what failed."""
     client = await parts.temporal()
     known = (await describe_event(client, event)).id
     rules = None if rule is None else [rule.lower()]

@@ -29,7 +29,7 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
     ((catalog.NotFound, EventNotFound, RedeliveryNotFound, emit.EventNotFound), Exit.NOT_FOUND),
     (
         (catalog.CatalogUnavailable, TemporalUnreachable, emit.NotAccepted, RPCError, NotErased),
-        Exit.AWAY,
+        Exit.UNAVAILABLE,
     ),
     (
         (

@@ -23,25 +23,25 @@ LONGEST_LINE = 64 * 1024 * 1024
 
 def export(
     since: Annotated[
-        str | None, typer.Option(help="Ended since then: 2h, 7d, or 2026-11-23T18:00:00Z.")
+        str | None, typer.Option(help="Ended since: 2h, 7d, or 2026-11-23T18:00:00Z.")
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Ended before then; now by default.")] = None,
-    workspace: Annotated[str | None, typer.Option(help="This workspace's events alone.")] = None,
+    until: Annotated[str | None, typer.Option(help="Ended before. Default: now.")] = None,
+    workspace: Annotated[str | None, typer.Option(help="Only events of this workspace.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="Append to this file, going on after its last line; else print."),
+        typer.Option(help="Append to this file, after its last line. Default: print."),
     ] = None,
 ) -> None:
     """Export the delivery log of every event that has ended, oldest end first.
 
-    One JSON object a line: closed_at, run_id, event_id, log. It holds personal data. Run again with
-    the same file it goes on where it stopped, so a daily run keeps a record for longer than
-    Temporal does.
+    One JSON object a line: closed_at, run_id, event_id, log. It holds personal data. Run it
+    again with the same file and it continues where it stopped, so a daily run keeps a record for
+    longer than Temporal does.
     """
     now = datetime.now(UTC)
     after = None if output is None else _read_mark(output)
     if since is None and after is None:
-        raise typer.BadParameter("--since: is needed for a first export, such as --since 30d")
+        raise typer.BadParameter("--since is needed for a first export, such as --since 30d")
     started = now if since is None else read_moment("--since", since, now)
     ended = now if until is None else read_moment("--until", until, now)
     if (after.closed_at if after else started) > ended:

@@ -18,7 +18,9 @@ from starter.cli.output import say
 
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="A setting; repeatable. Empty clears it."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="A setting; repeatable. An empty value clears it."
+    ),
 ]
 SecretKeys = Annotated[
     list[str] | None,
@@ -119,5 +121,7 @@ def _read_api_key(given: str) -> str:
             "list of processes",
             "give --api-key - and the key on standard input",
         )
-        say("other users can read a key in a command line; --api-key - reads it from input")
+        say(
+            "other users can read a key in a command line; --api-key - reads it from standard input"
+        )
     return given

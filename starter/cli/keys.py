@@ -15,36 +15,36 @@ from starter.cli.dependencies import CREATED_BY, Dependencies, command
 from starter.cli.encryption_keys import generate, rotate, status
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
-from starter.cli.output import Json, console, print_answer, print_json, print_table, say
+from starter.cli.output import Json, print_answer, print_json, print_table, say
 from starter.cli.quotas import key_quota
 from starter.json_objects import moment, publishable_key_object
 
-keys = typer.Typer(help="Keys of the HTTP API, and those that encrypt what is stored.")
+keys = typer.Typer(help="Keys for the HTTP API, and keys that encrypt stored data.")
 keys.command("generate")(generate)
 keys.command("rotate")(rotate)
 keys.command("status")(status)
 
-Name = Annotated[str, typer.Option(help="What it is for, such as the service that has it.")]
+Name = Annotated[str, typer.Option(help="What it is for, such as the service that uses it.")]
 
 
 Events = Annotated[
     list[str] | None,
-    typer.Option("--event", help="An event that the key may emit, of several; absent: any."),
+    typer.Option("--event", help="An event that the key may emit; repeatable. Default: any."),
 ]
 Origins = Annotated[
     list[str] | None,
     typer.Option(
         "--origin",
-        help="A web origin that it may be used from, such as https://www.example.com; absent: "
-        "any. This stops other pages, not scripts.",
+        help="A web origin that it may be used from, such as https://www.example.com; "
+        "repeatable. Default: any. This stops other pages, not scripts.",
     ),
 ]
 MayIdentify = Annotated[
     str | None,
-    typer.Option(metavar="any|anonymous", help="anonymous: it may name no known person."),
+    typer.Option(metavar="any|anonymous", help="anonymous: it may not identify known people."),
 ]
 KeepWide = Annotated[
-    bool, typer.Option("--keep-wide", help="It is wide on purpose: don't warn of it.")
+    bool, typer.Option("--keep-wide", help="It is unrestricted on purpose: don't warn about it.")
 ]
 
 
@@ -60,16 +60,16 @@ async def create(
     name: Name,
     workspace: Annotated[
         str | None,
-        typer.Option(help="Where a publishable key emits; needed where there are several."),
+        typer.Option(help="Where a publishable key emits; needed if there are several."),
     ] = None,
     expires_in: Annotated[
-        str | None, typer.Option(help="A machine key ends by itself after so long: 12h, 90d.")
+        str | None, typer.Option(help="When a machine key expires: 12h, 90d.")
     ] = None,
     replaces: Annotated[
         str | None,
         typer.Option(
             metavar="KEY",
-            help="A publishable key's id: a request that it has made isn't made twice by this one.",
+            help="The key that this one replaces: a request sent with both counts once.",
         ),
     ] = None,
     event: Events = None,
@@ -78,10 +78,10 @@ async def create(
     keep_wide: KeepWide = False,
     as_json: Json = False,
 ) -> None:
-    """Create a key of the HTTP API. A machine key's secret is shown this once.
+    """Create a key of the HTTP API. A machine key's secret is shown only once.
 
-    Whoever looks at a page can use its publishable key. Without --event or --identify anonymous it
-    may rewrite any person at the destinations.
+    Anyone who sees a page can use its publishable key. Without --event or --identify anonymous, it
+    can change any person's data at the destinations.
     """
     if kind is Kind.MACHINE:
         ends = None if expires_in is None else _in(expires_in)
@@ -113,7 +113,7 @@ async def list_all(parts: Dependencies, as_json: Json = False) -> None:
         print_json({"count": len(found), "records": found})
         return
     print_table(
-        ("id", "kind", "name", "key", "created", "last used", "ends"),
+        ("id", "kind", "name", "key", "created", "last used", "expires"),
         [
             (
                 key["id"],
@@ -140,7 +140,7 @@ async def narrow(
     keep_wide: KeepWide = False,
     as_json: Json = False,
 ) -> None:
-    """Let a publishable key do just this from now on; what isn't named is unrestricted."""
+    """Restrict a publishable key from now on. What you leave out is unrestricted."""
     if not (event or origin or identify or keep_wide):
         raise typer.BadParameter("choose --event, --origin, --identify or --keep-wide")
     rights = KeyRights.of(event, origin, identify)
@@ -156,7 +156,7 @@ async def revoke(
     key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, see keys list.")],
     as_json: Json = False,
 ) -> None:
-    """Take a key out of use for good, at once and everywhere."""
+    """Revoke a key permanently. It stops working everywhere at once."""
     machine, publishable = parts.catalog.machine_keys, parts.catalog.publishable_keys
     try:
         revoked = _machine_object(await machine.revoke(parts.organisation, key))
@@ -190,22 +190,16 @@ def _show_machine_key(made: NewMachineKey, as_json: bool) -> None:
         "access_key": made.key.access_key,
         "secret_key": made.secret_key.get_secret_value(),
     }
-    if as_json:
-        print_json(shown)
-        return
-    for name, value in shown.items():
-        console.print(f"{name:<13} {value}", markup=False, soft_wrap=True)
+    words = "\n".join(f"{name:<13} {value}" for name, value in shown.items())
+    print_answer(shown, words, as_json=as_json)
     say("the secret is not shown again; put it into a secret store")
 
 
 def _show_publishable_key(made: PublishableKey, as_json: bool) -> None:
-    if as_json:
-        print_json(_publishable_object(made))
-    else:
-        console.print(made.public_key, markup=False, soft_wrap=True)
+    print_answer(_publishable_object(made), made.public_key, as_json=as_json)
     if made.needs_narrowing:
         say(
-            "whoever looks at a page with this key may rewrite any person at the destinations: "
+            "anyone who sees a page with this key can change any person's data: "
             f"emitonce keys narrow {made.id} --event … --identify anonymous, or --keep-wide"
         )
 

@@ -1,4 +1,4 @@
-"""The command line `emitonce`: every command, and how its errors are told."""
+"""The command line `emitonce`: every command, and how its errors are shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     epilog="Exit codes: 0 done, 1 the answer is bad, 2 usage, 3 not found, 4 refused, "
-    "5 a service is away, 6 settings.",
+    "5 a service is unavailable, 6 settings.",
 )
 
 
@@ -48,7 +48,7 @@ def main() -> None:
         app()
     except CommandFailed as failed:
         if failed.args[0]:
-            _tell(str(failed))
+            _report(str(failed))
         sys.exit(failed.code)
     except Exception as err:
         from starter.cli.exit_codes import exit_code  # it imports whatever can fail
@@ -56,11 +56,11 @@ def main() -> None:
         code = exit_code(err)
         if code is None:
             raise
-        _tell(str(err))
+        _report(str(err))
         sys.exit(code)
 
 
-def _tell(message: str) -> None:
+def _report(message: str) -> None:
     remarks.print(f"error: {message}", style="red", markup=False, soft_wrap=True)
 
 

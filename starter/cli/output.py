@@ -41,7 +41,7 @@ def print_answer(value: Any, words: str, *, as_json: bool, indent: int | None = 
     if as_json:
         print_json(value, indent=indent)
     else:
-        console.print(words, markup=False)
+        console.print(words, markup=False, soft_wrap=True)
 
 
 def print_records(

@@ -18,8 +18,12 @@ def _read_payload(given: str) -> dict[str, Any]:
     Raises:
         typer.BadParameter: it can't be read, or isn't one.
     """
+    return read_object(_bytes(given))
+
+
+def read_object(text: str | bytes) -> dict[str, Any]:
     try:
-        value = parse(_bytes(given))
+        value = parse(text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text)
     except InvalidEvent as err:
         raise typer.BadParameter(err.reason) from None
     if not isinstance(value, dict):

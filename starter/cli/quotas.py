@@ -12,12 +12,12 @@ from starter.cli.output import Json, print_answer
 
 Events = Annotated[
     int | None,
-    typer.Option(min=1, max=MOST_EVENTS, help="A minute. Left out: the API's setting."),
+    typer.Option(min=1, max=MOST_EVENTS, help="Per minute. Default: the API's setting."),
 ]
 Bytes = Annotated[
     int | None,
     typer.Option(
-        "--bytes", min=1, max=MOST_BYTES, help="Of bodies, a minute. Left out: the API's setting."
+        "--bytes", min=1, max=MOST_BYTES, help="Of bodies, per minute. Default: the API's setting."
     ),
 ]
 
@@ -30,7 +30,7 @@ async def key_quota(
     bytes_: Bytes = None,
     as_json: Json = False,
 ) -> None:
-    """Give a key a quota of its own; without options, take it back."""
+    """Set a key's own quota; without options, remove it."""
     quota = Quota(events, bytes_)
     await parts.catalog.quotas.set_of_key(parts.organisation, key, quota)
     _show("key", key, quota, as_json)
@@ -44,7 +44,7 @@ async def workspace_quota(
     bytes_: Bytes = None,
     as_json: Json = False,
 ) -> None:
-    """Give a workspace a quota for all its keys together; without options, take it back."""
+    """Set a quota for all keys of a workspace together; without options, remove it."""
     quota = Quota(events, bytes_)
     await parts.catalog.quotas.set_of_workspace(parts.organisation, workspace, quota)
     _show("workspace", workspace, quota, as_json)
@@ -55,6 +55,6 @@ def _show(noun: str, id: str, quota: Quota, as_json: bool) -> None:
     size = "by the API's setting" if quota.bytes is None else f"{quota.bytes:,}"
     print_answer(
         {noun: id, "events_per_minute": quota.events, "bytes_per_minute": quota.bytes},
-        f"{noun} {id}: events a minute {events}, bytes a minute {size}",
+        f"{noun} {id}: events per minute {events}, bytes per minute {size}",
         as_json=as_json,
     )

@@ -25,37 +25,41 @@ from starter.cli.moments import read_moment
 from starter.cli.output import Json, console, print_json, print_table, remarks, say
 from starter.redelivery_objects import plan_object, status_object, within
 
-CAMPAIGNS = "they are sent as new calls: campaigns, messages to people among them, may start again"
+CAMPAIGNS = "they are sent as new calls: campaigns may start again, with messages to people"
 
 
 def redeliver(
     workspace: Annotated[str | None, typer.Option(help="The workspace's id.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="Accepted since then: 2h, 7d, or 2026-11-23T18:00:00Z.")
+        str | None, typer.Option(help="Accepted since: 2h, 7d, or 2026-11-23T18:00:00Z.")
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Accepted before then; now by default.")] = None,
-    failed: Annotated[bool, typer.Option("--failed", help="What has failed of them.")] = False,
+    until: Annotated[str | None, typer.Option(help="Accepted before. Default: now.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Failed deliveries.")] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Delivered events anew, as new events.")
+        bool, typer.Option("--again", help="Delivered events, again as new events.")
     ] = False,
     identify_only: Annotated[
-        bool, typer.Option("--identify-only", help="The people of delivered events alone.")
+        bool, typer.Option("--identify-only", help="Only the people of delivered events.")
     ] = False,
-    connection: Annotated[str | None, typer.Option(help="At this connection alone.")] = None,
-    rule: Annotated[str | None, typer.Option(help="By this rule alone.")] = None,
-    event: Annotated[str | None, typer.Option(help="Events of this name alone.")] = None,
+    connection: Annotated[str | None, typer.Option(help="Only at this connection.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only by this rule.")] = None,
+    event: Annotated[str | None, typer.Option(help="Only events of this name.")] = None,
     per_second: Annotated[
-        float, typer.Option(min=0.01, max=MOST_PER_SECOND, help="Events begun in a second.")
+        float, typer.Option(min=0.01, max=MOST_PER_SECOND, help="Events started per second.")
     ] = EVENTS_PER_SECOND,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
-    watch: Annotated[str | None, typer.Option(help="Follow one that runs, by its id.")] = None,
-    cancel: Annotated[str | None, typer.Option(help="Cancel one that runs, by its id.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would do.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation.")] = False,
+    watch: Annotated[
+        str | None, typer.Option(help="Follow a running redelivery, by its id.")
+    ] = None,
+    cancel: Annotated[
+        str | None, typer.Option(help="Cancel a running redelivery, by its id.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Deliver again what has failed in a time range. What was delivered is left alone.
+    """Deliver the events of a time range again: what failed, or what was delivered.
 
-    Ctrl-C ends the watching, not the redelivery: that goes on, or is ended by --cancel ID.
+    Ctrl-C stops watching; the redelivery continues. To cancel it, give --cancel ID.
     """
     status: RedeliveryStatus | None
     if watch is not None or cancel is not None:
@@ -110,7 +114,7 @@ async def _run(
         return None
     if selection.mode.sends_delivered_ones:
         say(CAMPAIGNS)
-    if ask and plan.matched and not typer.confirm(f"Begin with {_count(plan)}?", err=True):
+    if ask and plan.matched and not typer.confirm(f"Redeliver {_count(plan)}?", err=True):
         raise CommandFailed(Exit.REFUSED, "nothing was started")
     status = await start_redelivery(
         client, plan, task_queue=parts.settings.task_queue, per_second=per_second
@@ -148,7 +152,7 @@ async def _watch(parts: Dependencies, id: str, as_json: bool) -> RedeliveryStatu
                 total = max(status.progress.planned, status.progress.done)
                 bar.update(task, total=total, completed=status.progress.done)
     if not as_json:
-        _tell(status)
+        _report(status)
     return status
 
 
@@ -167,35 +171,37 @@ def _count(plan: RedeliveryPlan) -> str:
     return f"{'' if plan.exact else 'about '}{plan.matched} {noun}"
 
 
-def _tell(status: RedeliveryStatus) -> None:
+def _report(status: RedeliveryStatus) -> None:
     progress = status.progress
     if progress is None:
-        console.print(f"{status.state}; no worker answers how far it has come", markup=False)
+        console.print(
+            f"{status.state}; no worker is available to report its progress", markup=False
+        )
         return
     console.print(
         f"{status.state}: {progress.redelivered} redelivered, {progress.skipped} skipped",
         markup=False,
     )
     if status.result is not None:
-        _tell_result(status, status.result)
+        _report_result(status, status.result)
     for outcome in progress.latest_skipped[-10:]:
         console.print(f"  {outcome.event_id}  {outcome.reason}", markup=False)
 
 
-def _tell_result(status: RedeliveryStatus, result: RedeliveryResult) -> None:
+def _report_result(status: RedeliveryStatus, result: RedeliveryResult) -> None:
     about = "" if result.exact else "about "
-    told = [f"{result.delivered} delivered", f"{about}{result.failed_again} failed again"]
-    told += [
+    outcomes = [f"{result.delivered} delivered", f"{about}{result.failed_again} failed again"]
+    outcomes += [
         f"{number} {how}"
         for number, how in (
-            (result.under_way, "under way"),
+            (result.under_way, "in progress"),
             (result.canceled, "canceled"),
             (result.redelivered_since, "redelivered since"),
-            (result.unknown, "not known how"),
+            (result.unknown, "unknown"),
         )
         if number
     ]
-    console.print(f"  {', '.join(told)}", markup=False)
+    console.print(f"  {', '.join(outcomes)}", markup=False)
     if result.failed_again:
         say(
             f"the failed ones: emitonce events list --workspace {status.selection.workspace} "

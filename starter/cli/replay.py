@@ -22,23 +22,23 @@ MOST_NAMED = 20
 
 def replay(
     closed_hours: Annotated[
-        float, typer.Option(help="Runs that closed within so many hours, beside all open ones.")
+        float, typer.Option(help="Runs that closed in the last hours, as well as all open ones.")
     ] = 24,
-    limit: Annotated[int, typer.Option(help="At most so many of each.")] = 1_000,
+    limit: Annotated[int, typer.Option(help="At most this many of each.")] = 1_000,
     as_json: Json = False,
 ) -> None:
     """Replay open and recent histories with this code, before it is deployed.
 
     Reads histories from the cluster and changes nothing. Exit code 1 when one can't be replayed:
-    such a run would wait, its workflow tasks failing, for as long as this code works on it; or
-    this code would send other bytes than the run has on record.
+    its workflow tasks would fail for as long as this code works on it, or this code would send
+    other bytes than the run has on record.
     """
     histories, failures = asyncio.run(_replay(timedelta(hours=closed_hours), limit))
     if not as_json:
         for run, reason in list(failures.items())[:MOST_NAMED]:
             console.print(f"{run}: {reason}", markup=False, soft_wrap=True)
     answer = {"histories": histories, "failures": failures}
-    words = f"{histories} histories replayed, {len(failures)} can't be"
+    words = f"{histories} histories replayed, {len(failures)} failed"
     print_answer(answer, words, as_json=as_json)
     if failures:
         raise CommandFailed(Exit.BAD)

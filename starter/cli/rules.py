@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +19,7 @@ from starter.cli.dependencies import (
 from starter.cli.emit import show_ended
 from starter.cli.fields import destination_of, read_pairs
 from starter.cli.output import Json, print_answer, print_json, print_records, say
-from starter.cli.payload import PayloadFile
+from starter.cli.payload import PayloadFile, read_object
 from starter.cli.tour_view import show_messages
 from starter.json_objects import rule_object
 from starter.rule_preview import event_to_try, stored_rule
@@ -36,33 +35,34 @@ def create(
     workspace: Annotated[str, typer.Option(help="The workspace's id.")],
     connection: Annotated[str, typer.Option(help="The connection's id.")],
     event: Annotated[str, typer.Option(help="The event's name, such as user.signup.")],
-    resource: Annotated[str | None, typer.Option(help="Absent: any resource.")] = None,
-    resource_id: Annotated[str | None, typer.Option(help="Absent: any.")] = None,
+    resource: Annotated[str | None, typer.Option(help="Default: any resource.")] = None,
+    resource_id: Annotated[str | None, typer.Option(help="Default: any.")] = None,
     action: Annotated[
-        str | None, typer.Option(help="Absent: the first that the connection's type has.")
+        str | None, typer.Option(help="Default: the first that the connection's type has.")
     ] = None,
     inputs: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="What the action asks for, as text; repeatable."
-        ),
+        typer.Option("--set", metavar="KEY=VALUE", help="An input of the action; repeatable."),
     ] = None,
     event_name_override: Annotated[
         str | None, typer.Option(help="The same as --set event_name_override=…")
     ] = None,
     accept: Annotated[
         str | None,
-        typer.Option(
-            metavar="all|backend", help="backend: no events that came with a publishable key."
-        ),
+        typer.Option(metavar="all|backend", help="backend: no events sent with a publishable key."),
     ] = None,
     metadata: Annotated[
-        str | None, typer.Option(help='Further metadata as JSON, such as {"on_limit": "drop"}.')
+        dict[str, Any] | None,
+        typer.Option(
+            parser=read_object,
+            metavar="JSON",
+            help='Further metadata, such as {"on_limit": "drop"}.',
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Create a rule: what is done with each event that it matches."""
-    chosen = _object("--metadata", metadata) | read_pairs(inputs)
+    chosen = (metadata or {}) | read_pairs(inputs)
     given = {"action": action, "event_name_override": event_name_override, "accept": accept}
     chosen |= {name: value for name, value in given.items() if value is not None}
 
@@ -91,8 +91,8 @@ def create(
 @command(rules, "list")
 async def list_all(
     parts: Dependencies,
-    workspace: Annotated[str | None, typer.Option(help="Only of this workspace.")] = None,
-    event: Annotated[str | None, typer.Option(help="Only for this event.")] = None,
+    workspace: Annotated[str | None, typer.Option(help="Only those of this workspace.")] = None,
+    event: Annotated[str | None, typer.Option(help="Only those for this event.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the rules, newest first."""
@@ -147,13 +147,3 @@ async def send_test(
         known.workspace, known.event, payload, only_rules=[known.id], test=True
     )
     show_ended(await log_when_ended(starter.client, handle), as_json)
-
-
-def _object(option: str, text: str | None) -> dict[str, Any]:
-    try:
-        value = json.loads(text) if text is not None else {}
-    except ValueError:
-        raise typer.BadParameter("is not JSON", param_hint=option) from None
-    if not isinstance(value, dict):
-        raise typer.BadParameter("must be a JSON object", param_hint=option)
-    return value

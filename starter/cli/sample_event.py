@@ -20,14 +20,16 @@ NAME = "Test event"
 @with_dependencies
 async def send_test_event(
     parts: Dependencies,
-    region: Annotated[str, typer.Option(help="Of the Customer.io workspace: us or eu.")] = "us",
+    region: Annotated[
+        str, typer.Option(help="Region of the Customer.io workspace: us or eu.")
+    ] = "us",
     as_json: Json = False,
 ) -> None:
     """Send the sample event and wait for it; exit code 1 if it was not delivered.
 
-    It goes through a workspace of its own, "Test event", made the first time with a connection and
-    a rule. To Customer.io itself it needs the key of a Pipelines source, from
-    CUSTOMERIO_CDP_API_KEY, and identifies the person usr_2048 there.
+    It uses its own workspace, "Test event", which is created the first time, with a connection and
+    a rule. To reach Customer.io itself, set CUSTOMERIO_CDP_API_KEY to the key of a Pipelines
+    source; the person usr_2048 is identified there.
     """
     workspace = await _workspace(parts)
     await _connect(parts, workspace, region)

@@ -16,9 +16,7 @@ from starter.cli.output import Json, console, print_line
 def simulator(
     host: Annotated[
         str,
-        typer.Option(
-            help="Address to listen on. Anyone who reaches it can cause faults: keep it private."
-        ),
+        typer.Option(help="Address to listen on. Anyone who reaches it can set faults."),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of region us; 0: any free one.")] = 9100,
     eu_port: Annotated[
@@ -27,7 +25,7 @@ def simulator(
     us_key: Annotated[list[str] | None, typer.Option(help="Key of region us; repeatable.")] = None,
     eu_key: Annotated[list[str] | None, typer.Option(help="Key of region eu; repeatable.")] = None,
     keep_requests: Annotated[
-        int, typer.Option(min=1, help="How many requests it remembers, the latest ones.")
+        int, typer.Option(min=1, help="How many of the latest requests it keeps.")
     ] = 10_000,
     as_json: Json = False,
 ) -> None:

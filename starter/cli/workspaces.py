@@ -19,7 +19,7 @@ workspaces = typer.Typer(help="Workspaces: each owns connections, rules and even
 @command(workspaces, "create")
 async def create(
     parts: Dependencies,
-    name: Annotated[str, typer.Option(help="3 to 50 letters, digits, blanks, _ or -.")],
+    name: Annotated[str, typer.Option(help="3 to 50 letters, digits, spaces, _ or -.")],
     description: Annotated[str | None, typer.Option()] = None,
     as_json: Json = False,
 ) -> None:

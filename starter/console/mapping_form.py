@@ -92,24 +92,22 @@ class Row:
 
 
 def rows_of(schema: MappingSchema, fields: Sequence[MappingField]) -> list[Row]:
-    """The destination's fields in their order, empty where the schema leaves them out; then the
-    schema's own.
-    """
-    rows = [_row(mapped) for mapped in schema.fields]
+    return _arranged([_row(mapped) for mapped in schema.fields], fields)
+
+
+def _arranged(rows: list[Row], fields: Sequence[MappingField]) -> list[Row]:
+    """The destination's fields in their order, empty where there was no row; then the others."""
     there = {row.dest for row in rows}
-    rows += [Row(dest=one.key) for one in fields if one.key not in there]
-    known = {one.key: one for one in fields}
+    rows = [*rows, *(Row(dest=one.key) for one in fields if one.key not in there)]
+    places = {one.key: place for place, one in enumerate(fields)}
     for row in rows:
-        row.field = known.get(row.dest)
-    places = list(known)
-    rows.sort(key=lambda row: places.index(row.dest) if row.field else len(places))
-    return rows
+        row.field = fields[places[row.dest]] if row.dest in places else None
+    return sorted(rows, key=lambda row: places.get(row.dest, len(places)))
 
 
 def read_rows(form: Form, fields: Sequence[MappingField]) -> list[Row]:
     """The table as it was sent, empty rows of the user's own left out."""
     rows = []
-    known = {one.key: one for one in fields}
     for place in range(MOST_ROWS + 2 * len(fields)):
         name = f"m.{place}"
         if f"{name}.dest" not in form:
@@ -125,11 +123,10 @@ def read_rows(form: Form, fields: Sequence[MappingField]) -> list[Row]:
                 for step in range(MOST_TRANSFORMS)
                 if f"{name}.t.{step}.type" in form
             ],
-            field=known.get(form.text(f"{name}.dest")),
         )
         if row.dest or row.value:
             rows.append(row)
-    return rows
+    return _arranged(rows, fields)
 
 
 def read_schema(rows: list[Row], meta: Mapping[str, Any] | None = None) -> MappingSchema | None:

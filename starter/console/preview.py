@@ -28,20 +28,14 @@ class Preview:
     fault_of: str | None = None
 
 
-class UnreadablePayload(Exception):
-    """The payload box holds no JSON object; the message says what it holds."""
-
-
 def read_payload(text: str) -> dict[str, Any]:
-    """Raises `UnreadablePayload`."""
+    """What the payload box holds. Raises `InvalidEvent`."""
     try:
         value = parse(text.encode())
     except UnicodeEncodeError:
-        raise UnreadablePayload("it holds half a surrogate pair") from None
-    except InvalidEvent as err:
-        raise UnreadablePayload(f"the payload {err.reason}") from None
+        raise InvalidEvent("payload", "holds half a surrogate pair") from None
     if not isinstance(value, dict):
-        raise UnreadablePayload("the payload must be one JSON object, in { and }")
+        raise InvalidEvent("payload", "must be one JSON object, in { and }")
     return value
 
 
@@ -74,8 +68,6 @@ def preview(
             build=build,
         )
         messages = preview_of(event, matched)
-    except UnreadablePayload as err:
-        return Preview(fault=sentence(str(err)), fault_of="Payload")
     except InvalidEvent as err:
         return Preview(fault=sentence(f"{err.field} {err.reason}"), fault_of="Event")
     except MappingError as err:

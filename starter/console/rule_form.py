@@ -115,15 +115,7 @@ class RuleForm:
         return read_schema(self.rows, meta.model_dump(exclude_none=True) if meta else None)
 
     def shown_rows(self) -> list[Row]:
-        """All the destination's fields, one's own, and free rows."""
-        meant = [row for row in self.rows if row.dest or row.value]
-        there = {row.dest for row in meant}
-        missing = [
-            Row(dest=one.key, field=one)
-            for one in self.destination.mapping_fields
-            if one.key not in there
-        ]
-        return [*meant, *missing, *(Row() for _ in range(self.free_rows))]
+        return [*self.rows, *(Row() for _ in range(self.free_rows))]
 
 
 def _text(value: Any) -> str:

@@ -14,35 +14,29 @@ from delivery.outcome import OutcomeCode
 from delivery.result import Status
 from destinations.destination import Destination, Field
 from destinations.registry import BY_TYPE
+from starter.json_objects import moment as iso
 
-STATUS = {
-    Status.PENDING: "Pending",
-    Status.PROCESSING: "In progress",
-    Status.RETRYING: "Retrying",
-    Status.COMPLETED: "Delivered",
-    Status.FAILED: "Failed",
-    Status.CANCELED: "Canceled",
-}
-# What colour goes with it; the word is always there, too.
-TONE = {
-    Status.PENDING: "quiet",
-    Status.PROCESSING: "busy",
-    Status.RETRYING: "warn",
-    Status.COMPLETED: "good",
-    Status.FAILED: "bad",
-    Status.CANCELED: "quiet",
+# How a delivery or an event stands: a word, and the color that goes with it.
+STATUS: dict[str, tuple[str, str]] = {
+    Status.PENDING: ("Pending", "quiet"),
+    Status.PROCESSING: ("In progress", "busy"),
+    Status.RETRYING: ("Retrying", "warn"),
+    Status.COMPLETED: ("Delivered", "good"),
+    Status.FAILED: ("Failed", "bad"),
+    Status.CANCELED: ("Canceled", "quiet"),
 }
 
+# How an attempt ended, likewise. What is tried again is no failure yet.
 OUTCOME = {
-    OutcomeCode.DELIVERED: "Accepted",
-    OutcomeCode.REJECTED_CLIENT_ERROR: "Refused",
-    OutcomeCode.REJECTED_SERVER_ERROR: "Server error",
-    OutcomeCode.RATE_LIMITED: "Rate limited",
-    OutcomeCode.AUTH_FAILED: "Key refused",
-    OutcomeCode.TIMEOUT: "Timed out",
-    OutcomeCode.NETWORK_ERROR: "No connection",
-    OutcomeCode.MAPPING_ERROR: "Mapping error",
-    OutcomeCode.INTERNAL_ERROR: "Internal error",
+    OutcomeCode.DELIVERED: ("Accepted", "good"),
+    OutcomeCode.REJECTED_CLIENT_ERROR: ("Refused", "bad"),
+    OutcomeCode.REJECTED_SERVER_ERROR: ("Server error", "warn"),
+    OutcomeCode.RATE_LIMITED: ("Rate limited", "warn"),
+    OutcomeCode.AUTH_FAILED: ("Key refused", "bad"),
+    OutcomeCode.TIMEOUT: ("Timed out", "warn"),
+    OutcomeCode.NETWORK_ERROR: ("No connection", "warn"),
+    OutcomeCode.MAPPING_ERROR: ("Mapping error", "bad"),
+    OutcomeCode.INTERNAL_ERROR: ("Internal error", "warn"),
 }
 
 # How a connection stands, in a word and a color.
@@ -57,6 +51,8 @@ INACTIVE = {
     "waiting deliveries continue.",
     "manually_inactivated": "It was taken out of use by hand. Resume it to deliver again.",
 }
+
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 # What a page says after a form was sent; only these codes are ever shown.
 DONE = {
@@ -88,43 +84,16 @@ DONE = {
 }
 
 
-def status(value: str) -> str:
-    return STATUS.get(Status(value), value)
-
-
 def event_status(value: str) -> str:
     """Of events rather than deliveries: one that matched no rule is completed, too."""
-    return "Completed" if value == Status.COMPLETED else status(value)
-
-
-def tone(value: str) -> str:
-    return TONE.get(Status(value), "quiet")
-
-
-def outcome(value: str | None) -> str:
-    return OUTCOME[OutcomeCode(value)] if value is not None else "Under way"
+    return "Completed" if value == Status.COMPLETED else STATUS[value][0]
 
 
 def attempt(made: Attempt) -> str:
     """How it ended; of an internal error, what is known of its request."""
     if made.outcome_code is not OutcomeCode.INTERNAL_ERROR or made.request_made:
-        return outcome(made.outcome_code)
+        return OUTCOME[made.outcome_code][0]
     return "Unknown" if made.request_made is None else "Not sent"
-
-
-def outcome_tone(value: str | None) -> str:
-    if value is None:
-        return "busy"
-    if value == OutcomeCode.DELIVERED:
-        return "good"
-    retried = (
-        OutcomeCode.REJECTED_SERVER_ERROR,
-        OutcomeCode.RATE_LIMITED,
-        OutcomeCode.TIMEOUT,
-        OutcomeCode.NETWORK_ERROR,
-        OutcomeCode.INTERNAL_ERROR,
-    )
-    return "warn" if value in retried else "bad"
 
 
 def destination_word(connection: Connection) -> str:
@@ -189,15 +158,12 @@ def moment(at: datetime, now: datetime | None = None) -> str:
     return f"{at.day} {at:%b}{year} {at:%H:%M:%S}"
 
 
-def iso(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def ago(at: datetime, now: datetime | None = None) -> str:
     """`2 min ago`, or `in 2 min`."""
     seconds = ((now or datetime.now(UTC)) - at).total_seconds()
-    text = _roughly(abs(seconds))
-    if abs(seconds) < 1:
+    size, unit = next((one for one in UNITS if abs(seconds) >= one[0]), (1, "s"))
+    text = f"{abs(seconds) / size:.0f} {unit}"
+    if text == "0 s":
         return "now"
     return f"{text} ago" if seconds > 0 else f"in {text}"
 
@@ -221,13 +187,6 @@ def span(value: timedelta | float | int | None) -> str:
     return f"{hours // 24} days"
 
 
-def _roughly(seconds: float) -> str:
-    for size, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {name}"
-    return f"{seconds:.0f} s"
-
-
 def count(number: int, noun: str) -> str:
     """`1 delivery`, `1,204 deliveries`."""
     if number != 1:
@@ -236,11 +195,11 @@ def count(number: int, noun: str) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "status_word": status,
+    "status_word": lambda status: STATUS[status][0],
     "event_status_word": event_status,
-    "tone": tone,
+    "tone": lambda status: STATUS[status][1],
     "attempt_word": attempt,
-    "outcome_tone": outcome_tone,
+    "outcome_tone": lambda code: OUTCOME[code][1],
     "connection_word": lambda connection: CONNECTION[connection.status][0],
     "connection_tone": lambda connection: CONNECTION[connection.status][1],
     "sentence": sentence,

@@ -94,7 +94,9 @@ async def open_dev_stack(
         simulator = None
         if not settings.urls_by_type():
             simulator = await _simulator(parts, ports)
-            settings = _with_simulator(settings, simulator, vendor_region)
+            for region, url in simulator.base_urls.items():
+                if region != vendor_region:
+                    settings = settings.model_copy(update={f"customerio_url_{region}": url})
         settings = settings.model_copy(update={"ui_url": ui})
         database = await parts.enter_async_context(database_url(settings))
         await migrate_database(database)
@@ -184,14 +186,3 @@ async def _simulator(parts: AsyncExitStack, ports: DevPorts) -> Simulator:
         ) from None
     parts.push_async_callback(simulator.stop)
     return simulator
-
-
-def _with_simulator(
-    settings: Settings, simulator: Simulator, vendor_region: str | None
-) -> Settings:
-    urls = {
-        f"customerio_url_{region}": url
-        for region, url in simulator.base_urls.items()
-        if region != vendor_region
-    }
-    return settings.model_copy(update=urls)

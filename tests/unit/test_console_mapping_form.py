@@ -102,7 +102,7 @@ def test_a_row_that_can_t_be_says_why(row: Row, fault: str):
 
 
 def test_a_transform_that_can_t_be_says_why():
-    [row] = read_rows(
+    *_, row = read_rows(
         Form(
             [
                 ("m.0.dest", "plan"),

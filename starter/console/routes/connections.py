@@ -88,6 +88,8 @@ async def create_connection(visit: InWorkspace) -> Response:
     values = {"name": form.text("name"), **given}
     if "verify" in form:
         check = await _check(visit, destination, given)
+        if visit.in_place:
+            return visit.part("connections/verdict.html", check=check)
         return await _form_page(visit, destination, values, check=check)
     if faults := await _failed_test(visit, destination, given):
         return await _form_page(visit, destination, values, faults=faults, status=400)
@@ -104,15 +106,6 @@ async def create_connection(visit: InWorkspace) -> Response:
         faults = _faults(err, destination)
         return await _form_page(visit, destination, values, faults=faults, status=400)
     return see_other(f"/w/{visit.workspace.id}/connections/{made.id}", "connection")
-
-
-@router.post("/w/{workspace_id}/connections/verify")
-async def verify_entered(visit: InWorkspace) -> Response:
-    """What isn't stored yet; the answer is put beside it."""
-    form = visit.form
-    destination = _destination(form.text("type"))
-    check = await _check(visit, destination, _given(form, destination))
-    return visit.part("connections/verdict.html", check=check)
 
 
 @router.get("/w/{workspace_id}/connections/{connection_id}")

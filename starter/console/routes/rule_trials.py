@@ -9,13 +9,14 @@ from starlette.responses import Response
 
 from catalog.mappings import Mapping
 from catalog.rules import Rule
+from delivery.errors import InvalidEvent
 from emitonce import EmitError
 from engine.links import run_url
 from eventlog.fetch import read_event_log
 from starter.api.errors import ApiError, not_found
 from starter.api.routes.rule_trials import TEST_SECONDS
 from starter.console.mapping_form import same
-from starter.console.preview import UnreadablePayload, read_payload
+from starter.console.preview import read_payload
 from starter.console.route import (
     InWorkspace,
     Visited,
@@ -66,8 +67,8 @@ async def send_test_event(visit: Visited, rule: RuleHere) -> Response:
     if fault is None:
         try:
             result = await _tested(visit, rule, read_payload(form.payload))
-        except UnreadablePayload as err:
-            fault = sentence(str(err))
+        except InvalidEvent as err:
+            fault = sentence(f"{err.field} {err.reason}")
         except ApiError as err:
             fault = sentence(err.message)
     if visit.in_place:

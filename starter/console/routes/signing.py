@@ -43,7 +43,8 @@ async def sign_in(visit: Visited) -> Response:
     if known is None:
         # Both are counted; a right secret is let in whatever others have tried.
         failed = visit.console.failed_sign_ins.failed
-        waits = [failed(_address(visit)), failed(f"key {access_key}")]
+        client = visit.request.client
+        waits = [failed(client.host if client else ""), failed(f"key {access_key}")]
         error = "There is no such key, or the secret is not the one that belongs to it."
         if max(waits) > 0:
             error = "Too many failed attempts. Wait a minute, then try again."
@@ -125,7 +126,3 @@ def _sign_in_page(
     )
     page.raw_headers.extend(header for header in carrier.raw_headers if header[0] == b"set-cookie")
     return page
-
-
-def _address(visit: Visit) -> str:
-    return visit.request.client.host if visit.request.client else ""
