@@ -1,1 +1,1 @@
-"""How events get in and people look at them. Its modules are shared by API, console and CLI."""
+"""What accepts events and shows them: API, console and CLI, and the modules that they share."""

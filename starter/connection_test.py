@@ -1,4 +1,4 @@
-"""A test message before a connection is saved, where its destination wants one."""
+"""Test a connection before it is saved, if its destination asks for that."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ async def failed_test(
     given: Mapping[str, str],
     stored: Connection | None = None,
 ) -> str | None:
-    """Say how the test failed of a connection that is made of `given`, or changed to it.
+    """Say why the test of a connection failed that is created from `given`, or changed to it.
 
-    None where it was passed, where its destination wants none, and where nothing can be sent
-    because of a value: saving it says which.
+    None if it passed, if its destination asks for no test, and if a value is invalid: saving it
+    says which.
 
     Raises:
         CannotDecrypt: the stored secrets, with which it would be sent.

@@ -56,7 +56,7 @@ def publishable_key_object(key: PublishableKey) -> JsonObject:
 
 
 def connection_object(connection: Connection) -> JsonObject:
-    """Without its secrets, of which nothing is ever shown."""
+    """Show a connection without its secrets."""
     paused = connection.status == "paused"
     return {
         "id": connection.id,
@@ -134,7 +134,7 @@ def event_object(log: EventLog, *, payload: bool = False) -> JsonObject:
 
 
 def event_detail_object(log: EventLog) -> JsonObject:
-    """The same with the payload and all that the log knows: requests, answers, every attempt."""
+    """Show also the payload and all that the log knows: requests, answers, every attempt."""
     return {**log.model_dump(mode="json"), **event_object(log, payload=True)}
 
 
@@ -170,7 +170,7 @@ def rule_event_object(log: EventLog, delivery: DeliveryLog) -> JsonObject:
 
 
 def call_object(call: CallLog | None) -> JsonObject | None:
-    """One of a delivery's two calls by its last attempt; None when it was never sent."""
+    """Show one of a delivery's calls by its last attempt; None if it was never sent."""
     if call is None:
         return None
     return {
@@ -191,7 +191,7 @@ def response_object(attempt: Attempt | None) -> JsonObject | None:
 
 
 def delivery_id(event_id: str, rule_id: str) -> str:
-    """The id of a delivery: a UUID made of its event's and its rule's, the same each time."""
+    """Return the id of a delivery: a UUID made of its event's and its rule's, always the same."""
     return str(uuid.uuid5(uuid.UUID(event_id), rule_id))
 
 

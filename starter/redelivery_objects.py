@@ -1,4 +1,4 @@
-"""Bulk redeliveries as CLI and API ask for them and show them."""
+"""Check and show bulk redeliveries, for CLI and API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JsonObject = dict[str, Any]
 
 
 async def within(catalog: Catalog, organisation: str, selection: Selection) -> Selection:
-    """The selection, once it is certain that all it names is the organization's.
+    """Return the selection once it is certain that all it names is the organization's.
 
     Raises:
         NotFound: workspace, connection or rule is unknown or somebody else's, or of another

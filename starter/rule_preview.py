@@ -1,4 +1,4 @@
-"""The requests that an event would make by a rule, without sending them.
+"""Preview the requests that a rule would make of an event, without sending them.
 
 Command line, HTTP API and console show the same, since all ask here.
 """
@@ -23,7 +23,7 @@ NIL = "00000000-0000-0000-0000-000000000000"
 
 
 async def stored_rule(catalog: Catalog, rule: Rule) -> MatchedRule:
-    """The rule with its connection's mapping and the fleet's build, as an event would find it.
+    """Return the rule with its connection's mapping and the fleet's build, as an event finds it.
 
     Raises:
         NotFound: it was deleted meanwhile.
@@ -44,7 +44,7 @@ async def stored_rule(catalog: Catalog, rule: Rule) -> MatchedRule:
 
 
 def event_to_try(rule: Rule, payload: Mapping[str, Any], **given: str | None) -> Event:
-    """An event with this payload; what isn't `given` of it is what the rule is for.
+    """Build an event with this payload; what isn't `given` is the rule's.
 
     Raises:
         InvalidEvent: one of the fields.
@@ -55,7 +55,7 @@ def event_to_try(rule: Rule, payload: Mapping[str, Any], **given: str | None) ->
 
 
 def unsent_event(fields: Mapping[str, Any]) -> Event:
-    """The event of a start input that nobody starts.
+    """Read an event from a start input, without starting it.
 
     Raises:
         InvalidEvent: one of the fields; `EventTooLarge` where it is larger than one may be.
@@ -65,7 +65,7 @@ def unsent_event(fields: Mapping[str, Any]) -> Event:
 
 
 def preview(event: Event, rule: MatchedRule) -> Messages:
-    """All requests, with every warning that the delivery would carry and those of the rule.
+    """Return all requests, with every warning that the delivery would carry and those of the rule.
 
     Raises:
         MappingError: no valid message can be built.

@@ -123,7 +123,7 @@ async def send_test(parts: Dependencies, as_json: Json = False) -> None:
 
 
 async def _ask(target: AlertTarget) -> dict[str, int | str]:
-    """The status that each URL answered with, or in words why there is none."""
+    """Return the status that each URL answered with, or in words why there is none."""
     client = AlertClient()
     alert = Alert(
         id=str(uuid.uuid4()),
@@ -146,7 +146,7 @@ async def _answer(request: Awaitable[int]) -> int | str:
 
 
 async def _current(parts: Dependencies) -> tuple[AlertTarget | None, str]:
-    """The target in force and where it comes from."""
+    """Return the target in use and where it is set."""
     target = await alert_target(parts.catalog, parts.settings)()
     stored = await parts.catalog.alert_targets.get()
     return target, "catalog" if stored else "EMITONCE_ALERT_URL"
@@ -164,7 +164,7 @@ def _read(option: str, given: str | None, check: Callable[[str], object]) -> Sec
 
 
 def _origin(url: SecretStr) -> str:
-    """Scheme, host and port: what comes after may be a secret."""
+    """Return scheme, host and port: what follows may be a secret."""
     read = read_url(url.get_secret_value())
     return f"{read.scheme}://{read.netloc.decode()}/…"
 

@@ -60,24 +60,22 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
             if settings.codec_token
             else None,
         )
-        async with watched_keys(client, catalog, settings.task_queue, role="api"):
-            await _serve(parts, settings, ready)
-
-
-async def _serve(parts: Dependencies, settings: Settings, ready: Callable[[str], None]) -> None:
-    stop = asyncio.Event()
-    with on_signals(stop):
-        async with served(
-            parts,
-            host=settings.http_host,
-            port=settings.http_port,
-            console=Console(parts),
-            trusted_proxies=settings.trusted_proxies,
-            max_connections=settings.http_connections,
-            ended=stop.set,
-        ) as url:
-            keep_what_is_loaded()
-            log.info("API started", http=url)
-            ready(url)
-            await stop.wait()
-            log.info("API stopping")
+        stop = asyncio.Event()
+        with on_signals(stop):
+            async with (
+                watched_keys(client, catalog, settings.task_queue, role="api"),
+                served(
+                    parts,
+                    host=settings.http_host,
+                    port=settings.http_port,
+                    console=Console(parts),
+                    trusted_proxies=settings.trusted_proxies,
+                    max_connections=settings.http_connections,
+                    ended=stop.set,
+                ) as url,
+            ):
+                keep_what_is_loaded()
+                log.info("API started", http=url)
+                ready(url)
+                await stop.wait()
+                log.info("API stopping")

@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class Place(NamedTuple):
-    """`module` has a function or a `typer.Typer` named `attribute`; `line` stands in the help."""
+    """`module` has a function or a `typer.Typer` named `attribute`; `line` is its help."""
 
     module: str
     attribute: str
@@ -46,7 +46,7 @@ COMMANDS = {
 
 
 class Commands(TyperGroup):
-    """Lists what `COMMANDS` names, and loads the one that is run."""
+    """List what `COMMANDS` names, and load the one that is run."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)

@@ -14,10 +14,11 @@ from engine.connect import TemporalUnreachable
 from operations.steering import resume_connection
 from starter.cli.dependencies import CREATED_BY, Dependencies, command, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
-from starter.cli.fields import ApiKey, Region, SecretKeys, Sets, destination_of, read_fields
+from starter.cli.fields import ApiKey, Region, SecretKeys, Sets, read_fields
 from starter.cli.output import Json, print_answer, print_records, say
 from starter.connection_test import failed_test
 from starter.json_objects import connection_object
+from starter.known_destination import destination_of
 
 connections = typer.Typer(help="Connections: each to one destination, with its secrets.")
 
@@ -139,7 +140,7 @@ async def verify(parts: Dependencies, connection: Id, as_json: Json = False) -> 
     """
     known = await parts.catalog.connections.get(parts.organisation, connection)
     found = await parts.catalog.credentials.credential(known.workspace, known.id)
-    verified = await (await parts.clients())[found.type].verify(found)
+    verified = await parts.clients[found.type].verify(found)
     answer = {
         "connection": connection.lower(),
         "verdict": verified.verdict,
@@ -181,5 +182,5 @@ def _print(connection: Connection, as_json: bool, *, wrapped: bool = False) -> N
 async def _test(
     parts: Dependencies, type: str, fields: dict[str, str], stored: Connection | None = None
 ) -> None:
-    if failure := await failed_test(await parts.clients(), parts.catalog, type, fields, stored):
+    if failure := await failed_test(parts.clients, parts.catalog, type, fields, stored):
         raise CommandFailed(Exit.BAD, f"{failure}; --skip-test saves it anyway")

@@ -63,13 +63,11 @@ async def _demo(settings: Settings, vendor: Vendor | None, *, once: bool, as_jso
             tour = Tour(stack, vendor)
             touring = asyncio.create_task(tour.run())
             stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait([touring, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if not touring.done():
-                touring.cancel()
-                await asyncio.wait([touring])
+            stopping.add_done_callback(lambda _: touring.cancel())
+            await asyncio.wait([touring])
+            if touring.cancelled():
                 return
-            stopping.cancel()
-            await touring
+            touring.result()
             show_end(stack, tour.faults)
             if as_json:
                 print_json(tour.as_json())

@@ -1,4 +1,4 @@
-"""What a command works with: settings, catalog, Temporal, as far as it needs them."""
+"""What a command works with: settings, catalog, Temporal connection."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
@@ -38,7 +38,7 @@ CONNECT_SECONDS = 5.0
 
 
 def cli_settings() -> Settings:
-    """The settings, completed by a development stack that is up on the same data directory.
+    """Return the settings, completed by a development stack that runs on the same data directory.
 
     Raises:
         SettingsError: there is none, no database is named, and none was made here before.
@@ -80,13 +80,13 @@ def _no_stack(settings: Settings, variables: str) -> str:
 
 @dataclass(frozen=True)
 class Dependencies:
-    """`organisation` is the installation's own."""
+    """`organisation` is the installation's own, `clients` are those of destinations by type."""
 
     settings: Settings
     secrets: Secrets
     catalog: Catalog
     organisation: str
-    _exits: AsyncExitStack
+    clients: Mapping[str, DestinationClient]
 
     async def temporal(self) -> Client:
         require_temporal(self.settings)
@@ -109,26 +109,25 @@ class Dependencies:
             task_queue=self.settings.task_queue,
         )
 
-    async def clients(self) -> Mapping[str, DestinationClient]:
-        return await self._exits.enter_async_context(open_clients(self.settings))
-
 
 @asynccontextmanager
 async def open_dependencies(*, check_keys: bool = True) -> AsyncIterator[Dependencies]:
-    """`check_keys=False`: also with the wrong keys, to find out which are missing."""
+    """Open them. `check_keys=False` accepts wrong keys, to find out which are missing."""
     settings = cli_settings().model_copy(update={"connect_timeout_seconds": CONNECT_SECONDS})
     secrets = load_secrets(settings)
-    async with AsyncExitStack() as exits:
-        settings = await exits.enter_async_context(with_database(settings))
-        catalog = await exits.enter_async_context(open_catalog(settings, secrets))
+    async with (
+        with_database(settings) as complete,
+        open_catalog(complete, secrets) as catalog,
+        open_clients(complete) as clients,
+    ):
         if check_keys:
             await catalog.keys_in_use.settle({"credential": catalog.cipher.ring})
         organisation = await catalog.organisations.default()
-        yield Dependencies(settings, secrets, catalog, organisation.id, exits)
+        yield Dependencies(complete, secrets, catalog, organisation.id, clients)
 
 
 async def log_when_ended(client: Client, handle: EventHandle) -> EventLog:
-    """Wait until every delivery has ended; how is in the log."""
+    """Wait until every delivery has ended, and return the log, which says how."""
     with contextlib.suppress(DeliveryFailed, InvalidEvent, EventCanceled):
         await handle.result()
     return await read_event_log(client, handle.id)
@@ -137,7 +136,7 @@ async def log_when_ended(client: Client, handle: EventHandle) -> EventLog:
 def with_dependencies(
     function: Callable[Concatenate[Dependencies, P], Awaitable[T]],
 ) -> Callable[P, T]:
-    """Make a command of a function: it runs in an event loop, its first argument is opened here."""
+    """Make a command of an async function, whose first parameter is opened for it."""
 
     @wraps(function)
     def run(*arguments: P.args, **options: P.kwargs) -> T:

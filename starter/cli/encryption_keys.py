@@ -51,15 +51,11 @@ def generate(
 
 
 def rotate(
-    kind: Annotated[
-        str | None, typer.Option("--only", help="credential or payload. Default: both.")
-    ] = None,
+    only: Annotated[Kind | None, typer.Option(help="Default: both.")] = None,
     as_json: Json = False,
 ) -> None:
     """Use the newest keys once every process has them, and encrypt stored credentials again."""
-    if kind not in (None, *KINDS):
-        raise typer.BadParameter("must be credential or payload", param_hint="--only")
-    wanted = [each for each in KINDS if kind in (None, each)]
+    wanted = [each for each in KINDS if only in (None, each)]
     done = _rotate(wanted)
     words = [f"{each} key in use: {done['in_use'][each]}" for each in wanted]
     words.append(f"credentials encrypted again: {done['reencrypted']}")

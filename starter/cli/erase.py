@@ -1,4 +1,4 @@
-"""`emitonce events erase`, `workspaces erase`: gone from here; and what remains elsewhere."""
+"""`emitonce events erase`, `workspaces erase`; and what remains elsewhere."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def events_erase(
         "unknown": [event_id for event_id in dict.fromkeys(events) if not known[event_id]],
         "remains": remains(await namespace_retention(client), workspace=False),
     }
-    words = f"erased {len(done['erased'])} events\n{_told(done['remains'])}"
+    words = f"erased {len(done['erased'])} events\n{_words_of(done['remains'])}"
     print_answer(done, words, as_json=as_json)
     if done["unknown"]:
         raise CommandFailed(Exit.NOT_FOUND, f"not known here: {', '.join(done['unknown'])}")
@@ -62,7 +62,7 @@ async def workspaces_erase(
         rows = await erase_workspace(catalog.pool, catalog.changes, parts.organisation, workspace)
     except NotFound:
         # Another organization's is left alone.
-        owner = "SELECT organisation_id FROM workspaces WHERE id = $1"
+        owner = "SELECT id FROM workspaces WHERE id = $1"
         if await fetchrow(catalog.pool, owner, workspace):
             raise
         rows = {}  # perhaps erased before, by a command that was stopped halfway
@@ -73,7 +73,7 @@ async def workspaces_erase(
     left = remains(await namespace_retention(client), workspace=True)
     done = {"workspace": workspace, "rows": rows, "events": events, "remains": left}
     words = f"erased workspace {workspace}: {sum(rows.values())} rows, {events} events\n"
-    print_answer(done, words + _told(left), as_json=as_json)
+    print_answer(done, words + _words_of(left), as_json=as_json)
 
 
 def remains(retention: timedelta, *, workspace: bool) -> list[dict[str, str | None]]:
@@ -118,7 +118,7 @@ def remains(retention: timedelta, *, workspace: bool) -> list[dict[str, str | No
     return found
 
 
-def _told(found: list[dict[str, str | None]]) -> str:
+def _words_of(found: list[dict[str, str | None]]) -> str:
     lines = ["What may remain elsewhere:"]
     for place in found:
         until = f" (until {place['until']})" if place["until"] else ""

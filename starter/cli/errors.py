@@ -27,7 +27,7 @@ class Exit(IntEnum):
 
 
 class CommandFailed(Exception):
-    """A command has said all there is to say and ends with `code`."""
+    """Ends a command with `code`, and with a message unless it has printed all."""
 
     def __init__(self, code: Exit, message: str | None = None) -> None:
         super().__init__(message)

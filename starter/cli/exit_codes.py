@@ -68,5 +68,5 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
 
 
 def exit_code(error: Exception) -> Exit | None:
-    """None for an error that nobody expected, which is shown with its traceback."""
+    """Return None for an unexpected error, which is shown with its traceback."""
     return next((code for kinds, code in _CODES if isinstance(error, kinds)), None)

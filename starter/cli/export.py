@@ -83,7 +83,7 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
 
 @contextmanager
 def _usable(output: Path) -> Iterator[None]:
-    """Says so when the file can't be read or written."""
+    """Report a file that can't be read or written."""
     try:
         yield
     except OSError as err:
@@ -93,7 +93,7 @@ def _usable(output: Path) -> Iterator[None]:
 
 
 def _read_mark(output: Path) -> Mark | None:
-    """Where the file ends; a line that was cut off in the middle is removed."""
+    """Return where the file ends. A line that was cut off in the middle is removed."""
     with _usable(output):
         whole = _whole_lines(output) if output.exists() else b""
     if not whole:
@@ -105,7 +105,7 @@ def _read_mark(output: Path) -> Mark | None:
 
 
 def _whole_lines(output: Path) -> bytes:
-    """The file's last lines, the very last one whole."""
+    """Return the file's last lines, all of them whole."""
     with output.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         tail = b""

@@ -9,10 +9,8 @@ from typing import Annotated
 
 import typer
 
-from catalog.errors import InvalidValue
 from destinations.customerio.simulator import EU_KEY, US_KEY
 from destinations.destination import Destination, Field
-from destinations.registry import BY_TYPE
 from settings import Settings
 from starter.cli.output import say
 
@@ -53,13 +51,6 @@ def read_pairs(given: Iterable[str] | None) -> dict[str, str]:
     return pairs
 
 
-def destination_of(type: str) -> Destination:
-    """Raises `InvalidValue`."""
-    if type not in BY_TYPE:
-        raise InvalidValue("type", f"must be one of {', '.join(BY_TYPE)}")
-    return BY_TYPE[type]
-
-
 def read_fields(
     destination: Destination,
     sets: Iterable[str] | None,
@@ -69,8 +60,8 @@ def read_fields(
     api_key: str | None = None,
     new: bool = False,
 ) -> dict[str, str]:
-    """What was entered, by key. Of a `new` connection, secrets that it can't do without are read
-    though nobody named them.
+    """Return what was entered, by key. The required secrets of a `new` connection are asked for,
+    even when no option names them.
     """
     given = read_pairs(sets) | ({} if region is None else {"region": region})
     by_key = {one.key: one for one in destination.fields}

@@ -1,10 +1,9 @@
-"""`emitonce keys`: keys of the HTTP API, and those that encrypt what is stored."""
+"""`emitonce keys …`: keys for the HTTP API, and keys that encrypt stored data."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -48,15 +47,13 @@ KeepWide = Annotated[
 ]
 
 
-class Kind(StrEnum):
-    MACHINE = "machine"
-    PUBLISHABLE = "publishable"
-
-
 @command(keys, "create")
 async def create(
     parts: Dependencies,
-    kind: Annotated[Kind, typer.Argument(help="machine: for servers; publishable: for web pages.")],
+    kind: Annotated[
+        Literal["machine", "publishable"],
+        typer.Argument(help="machine: for servers; publishable: for web pages."),
+    ],
     name: Name,
     workspace: Annotated[
         str | None,
@@ -83,7 +80,7 @@ async def create(
     Anyone who sees a page can use its publishable key. Without --event or --identify anonymous, it
     can change any person's data at the destinations.
     """
-    if kind is Kind.MACHINE:
+    if kind == "machine":
         ends = None if expires_in is None else _in(expires_in)
         made = await parts.catalog.machine_keys.create(
             parts.organisation, name=name, created_by=CREATED_BY, expires_at=ends
@@ -167,7 +164,7 @@ async def revoke(
 
 
 def _in(text: str) -> datetime:
-    """So long from now; raises `typer.BadParameter`."""
+    """Add a length of time to now. Raises `typer.BadParameter`."""
     now = datetime.now(UTC)
     try:
         return now + (now - read_moment("--expires-in", text, now))
@@ -207,7 +204,7 @@ def _show_publishable_key(made: PublishableKey, as_json: bool) -> None:
 def _machine_object(key: MachineKey) -> dict[str, Any]:
     return {
         "id": key.id,
-        "kind": Kind.MACHINE,
+        "kind": "machine",
         "organization": key.organisation,
         "access_key": key.access_key,
         "name": key.name,
@@ -219,7 +216,7 @@ def _machine_object(key: MachineKey) -> dict[str, Any]:
 
 
 def _publishable_object(key: PublishableKey) -> dict[str, Any]:
-    return {"kind": Kind.PUBLISHABLE, **publishable_key_object(key)}
+    return {"kind": "publishable", **publishable_key_object(key)}
 
 
 keys.command("quota")(key_quota)

@@ -12,7 +12,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 def read_moment(option: str, text: str, now: datetime) -> datetime:
-    """`90s`, `30m`, `2h`, `7d`, `1w` before `now`, or ISO 8601 with a time zone.
+    """Read `90s`, `30m`, `2h`, `7d`, `1w` before `now`, or ISO 8601 with a time zone.
 
     Raises:
         typer.BadParameter: it is neither.

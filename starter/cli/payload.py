@@ -1,4 +1,4 @@
-"""Payloads as commands take them: a file, standard input, or JSON on the command line."""
+"""Payloads as commands accept them: a file, standard input, or JSON on the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from delivery.strict_json import parse
 
 
 def _read_payload(given: str) -> dict[str, Any]:
-    """The payload, a JSON object.
+    """Return the payload, a JSON object.
 
     Raises:
         typer.BadParameter: it can't be read, or isn't one.

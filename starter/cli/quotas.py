@@ -51,8 +51,10 @@ async def workspace_quota(
 
 
 def _show(noun: str, id: str, quota: Quota, as_json: bool) -> None:
-    events = "by the API's setting" if quota.events is None else f"{quota.events:,}"
-    size = "by the API's setting" if quota.bytes is None else f"{quota.bytes:,}"
+    events, size = (
+        "by the API's setting" if limit is None else f"{limit:,}"
+        for limit in (quota.events, quota.bytes)
+    )
     print_answer(
         {noun: id, "events_per_minute": quota.events, "bytes_per_minute": quota.bytes},
         f"{noun} {id}: events per minute {events}, bytes per minute {size}",

@@ -61,7 +61,6 @@ def redeliver(
 
     Ctrl-C stops watching; the redelivery continues. To cancel it, give --cancel ID.
     """
-    status: RedeliveryStatus | None
     if watch is not None or cancel is not None:
         status = _follow(watch, cancel, as_json)
     else:
@@ -126,7 +125,7 @@ async def _run(
 @with_dependencies
 async def _follow(
     parts: Dependencies, watch: str | None, cancel: str | None, as_json: bool
-) -> RedeliveryStatus:
+) -> RedeliveryStatus | None:
     client = await parts.temporal()
     id = cancel or watch or ""
     status = await read_redelivery(client, id)

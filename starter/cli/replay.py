@@ -45,7 +45,7 @@ def replay(
 
 
 async def _replay(closed_within: timedelta, limit: int) -> tuple[int, dict[str, str]]:
-    """The number of histories, and by workflow id why one can't be replayed."""
+    """Return the number of histories, and by workflow id why one can't be replayed."""
     settings = cli_settings()
     require_temporal(settings)
     client = await connect(

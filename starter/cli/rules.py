@@ -17,11 +17,12 @@ from starter.cli.dependencies import (
     with_dependencies,
 )
 from starter.cli.emit import show_ended
-from starter.cli.fields import destination_of, read_pairs
+from starter.cli.fields import read_pairs
 from starter.cli.output import Json, print_answer, print_json, print_records, say
 from starter.cli.payload import PayloadFile, read_object
 from starter.cli.tour_view import show_messages
 from starter.json_objects import rule_object
+from starter.known_destination import destination_of
 from starter.rule_preview import event_to_try, stored_rule
 from starter.rule_preview import preview as preview_of
 
@@ -61,7 +62,7 @@ def create(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Create a rule: what is done with each event that it matches."""
+    """Create a rule, which says what to do with the events that it matches."""
     chosen = (metadata or {}) | read_pairs(inputs)
     given = {"action": action, "event_name_override": event_name_override, "accept": accept}
     chosen |= {name: value for name, value in given.items() if value is not None}

@@ -41,10 +41,9 @@ async def send_test_event(
 
 async def _workspace(parts: Dependencies) -> str:
     workspaces = parts.catalog.workspaces
-    for workspace in await read_all(workspaces.list, parts.organisation):
-        if workspace.name == NAME:
-            return workspace.id
-    return (await workspaces.create(parts.organisation, name=NAME)).id
+    known = {one.name: one for one in await read_all(workspaces.list, parts.organisation)}
+    found = known.get(NAME) or await workspaces.create(parts.organisation, name=NAME)
+    return found.id
 
 
 async def _connect(parts: Dependencies, workspace: str, region: str) -> None:

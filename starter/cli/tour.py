@@ -15,6 +15,7 @@ from destinations.customerio.simulator import EU_KEY, US_KEY, Fault, Simulator
 from destinations.destination import Verdict
 from emitonce import EventHandle
 from emitonce.errors import DeliveryFailed
+from engine.links import run_url
 from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
 from starter.cli.dependencies import CREATED_BY
@@ -72,7 +73,7 @@ class Vendor:
 
 @dataclass
 class Tour:
-    """The tour on one stack. `faults` lists what went wrong, in words.
+    """The tour on one stack. `faults` says in words what went wrong.
 
     The first event is sent to `vendor`, Customer.io itself; all others go to the simulator.
     """
@@ -87,7 +88,10 @@ class Tour:
         workspace = await self.stack.catalog.workspaces.create(organisation, name="Demo")
         vendor = self.vendor or Vendor("us", KEYS["us"])
         connection, rule = await self._connect(organisation, workspace.id, vendor)
-        await self._check_key(workspace.id, connection)
+        found = await self.stack.catalog.credentials.credential(workspace.id, connection.id)
+        checked = await self.stack.clients[found.type].verify(found)
+        show_line(f"key checked: {checked.message}")
+        self._expect(checked.verdict is Verdict.RIGHT, f"the key: {checked.message}")
         await self._delivered(workspace.id, rule)
         if self.vendor is not None:
             # The rest causes failures on purpose, so it goes to the simulator.
@@ -106,12 +110,6 @@ class Tour:
         )
         show_line(f"connection {connection.name!r}, rule: {EVENT} is tracked as {OVERRIDE!r}")
         return connection, rule
-
-    async def _check_key(self, workspace: str, connection: Connection) -> None:
-        found = await self.stack.catalog.credentials.credential(workspace, connection.id)
-        checked = await self.stack.clients[found.type].verify(found)
-        show_line(f"key checked: {checked.message}")
-        self._expect(checked.verdict is Verdict.RIGHT, f"the key: {checked.message}")
 
     async def _delivered(self, workspace: str, rule: Rule) -> None:
         show_title("Send the test event")
@@ -172,7 +170,7 @@ class Tour:
             show_line(str(failed))
         log = await read_event_log(self.stack.client, handle.id)
         self.events.append(log)
-        show_log(log, url=self.stack.run_url(log.event_id))
+        show_log(log, url=run_url(self.stack.ui, self.stack.client, log.event_id))
         show_line("")
         return log
 

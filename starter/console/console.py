@@ -1,4 +1,4 @@
-"""The console put together: its pages added to the application that serves the API."""
+"""Add the console's pages to the application that serves the API."""
 
 from __future__ import annotations
 
@@ -69,15 +69,11 @@ class Console:
         answer = app.exception_handlers[HTTPException]
 
         async def page_or_answer(request: Request, error: Exception) -> Response:
-            """A person who goes astray gets a page, a program what it always gets."""
-            if _is_a_person(request):
+            """Answer a person with a page, and a program with the API's JSON."""
+            accepted = request.headers.get("accept", "")
+            if "text/html" in accepted and not request.url.path.startswith(("/api/", "/codec")):
                 return error_page(Visit(request), error)
             answered = answer(request, error)
             return await answered if isawaitable(answered) else answered
 
         app.add_exception_handler(HTTPException, page_or_answer)
-
-
-def _is_a_person(request: Request) -> bool:
-    accepted = request.headers.get("accept", "")
-    return "text/html" in accepted and not request.url.path.startswith(("/api/", "/codec"))

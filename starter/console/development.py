@@ -33,7 +33,7 @@ class DevelopmentKey:
 
 
 async def development_key(catalog: Catalog, organisation: str, data_dir: Path) -> DevelopmentKey:
-    """The key kept in `data_dir`; a new one when there is none, or when it was revoked."""
+    """Return the key kept in `data_dir`; a new one if there is none, or if it was revoked."""
     path = data_dir / FILE
     kept = await _kept(catalog, organisation, path)
     if kept is not None:

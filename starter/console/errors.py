@@ -1,4 +1,4 @@
-"""What went wrong, as a page."""
+"""Error pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response
 
-from operations.bulk_redelivery import RedeliveryNotFound
 from starter.api.errors import ApiError, as_api_error, phrase_of
 from starter.api.middleware import logged_error
 from starter.console.session import NoSession
@@ -14,27 +13,27 @@ from starter.console.visit import Visit
 from starter.console.words import sentence
 
 _TITLES = {
-    400: "That can't be right",
+    400: "Invalid request",
     401: "Your session has ended",
-    403: "Not sent from here",
+    403: "Form not accepted",
     404: "Not found",
     405: "Not found",
     409: "Not possible now",
     413: "Too large",
-    425: "An attempt is under way",
+    425: "An attempt is in progress",
     500: "Something went wrong here",
     503: "Temporarily unavailable",
 }
 
 
 def error_page(visit: Visit, error: Exception) -> Response:
-    """What went wrong, in words, and a way back."""
+    """Say in words what went wrong, and offer a way back."""
     if not isinstance(error, NoSession):
         return _page(visit, _answer(error, visit))
     if visit.in_place:
         return Response(status_code=401, headers={"HX-Refresh": "true"})
     if visit.request.method == "POST":
-        message = "your session has ended, so nothing was done: sign in and repeat it"
+        message = "your session has ended, so nothing was done: sign in and try again"
         return _page(visit, ApiError(401, message))
     ended = "&ended=1" if error.ended else ""
     return RedirectResponse(f"/sign-in?next={quote(_here(visit), safe='')}{ended}", status_code=303)
@@ -43,13 +42,11 @@ def error_page(visit: Visit, error: Exception) -> Response:
 def _answer(error: Exception, visit: Visit) -> ApiError:
     if isinstance(error, TimeoutError):
         return ApiError(503, "Temporal or the database did not answer in time: try again")
-    if isinstance(error, RedeliveryNotFound):
-        return ApiError(404, str(error))
     return as_api_error(error) or logged_error(error, visit.request.scope)
 
 
 def _page(visit: Visit, error: ApiError) -> Response:
-    """Asks nobody for anything: the database may be what is unavailable."""
+    """Render it without the database, which may be what is unavailable."""
     again = visit.request.method == "GET" and error.status >= 500
     response = visit.part(
         "error_part.html" if visit.in_place else "error.html",

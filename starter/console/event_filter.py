@@ -1,4 +1,4 @@
-"""What the list of events is narrowed down to, as its address says it."""
+"""The filters of the list of events, as its address holds them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LONGEST_NAME = 255
 
 @dataclass(frozen=True)
 class EventFilter:
-    """`start` and `end` are set for a time range of one's own, which goes before `range`."""
+    """`start` and `end` are set for a custom time range, which takes precedence over `range`."""
 
     event: str = ""
     resource: str = ""
@@ -41,7 +41,7 @@ class EventFilter:
 
     @classmethod
     def of(cls, asked: Mapping[str, str]) -> EventFilter:
-        """Raises `ApiError` 400 for a time that can't be read; what is unknown is left out."""
+        """Read a query string; unknown values are ignored. Raises `ApiError` 400: a time."""
         status = asked.get("status", "")
         connection = asked.get("connection", "")
         redelivery = asked.get("redelivery", "")
@@ -64,10 +64,8 @@ class EventFilter:
         )
 
     @property
-    def told(self) -> str:
-        if self.start or self.end:
-            return "The time chosen"
-        return RANGES[self.range][2]
+    def time_range(self) -> str:
+        return "The chosen time range" if self.start or self.end else RANGES[self.range][2]
 
     def query(self, workspace: str, now: datetime, *, status: bool = True) -> EventQuery:
         start, end = self.bounds(now)
@@ -89,13 +87,13 @@ class EventFilter:
         return self.start or end - RANGES[self.range][0], end
 
     def bars(self, now: datetime) -> tuple[int, timedelta]:
-        """How many, and how wide each is."""
+        """Return how many bars the chart has, and how much time each covers."""
         start, end = self.bounds(now)
         number = CUSTOM_BARS if self.start or self.end else RANGES[self.range][1]
         return number, max((end - start) / number, timedelta(seconds=1))
 
     def address(self, **changes: str | None) -> str:
-        """The query string for this, with something changed."""
+        """Return the query string for these filters with `changes`."""
         fields: dict[str, str | None] = {
             "event": self.event,
             "resource": self.resource,
@@ -110,15 +108,14 @@ class EventFilter:
         return urlencode({name: value for name, value in (fields | changes).items() if value})
 
     def redelivery_address(self, now: datetime) -> str:
-        """The query string that plans a redelivery of what failed, in the same time."""
+        """Return the query string that plans a redelivery of what failed in the same time range."""
         start, _ = self.bounds(now)
-        fields = {"from": local(start), "to": local(self.end)}
-        fields |= {"event": self.event, "connection": self.connection}
-        return urlencode({name: value for name, value in fields.items() if value})
+        other = dict.fromkeys(("resource", "status", "redelivery", "range", "tests"))
+        return self.address(**other, **{"from": local(start)})
 
 
 def read_utc(param: str, text: str) -> datetime | None:
-    """A time as a `datetime-local` field sends it, meant in UTC. Raises `ApiError` 400."""
+    """Read a time from a `datetime-local` field, as UTC. Raises `ApiError` 400."""
     if not text:
         return None
     try:
@@ -132,5 +129,5 @@ def read_utc(param: str, text: str) -> datetime | None:
 
 
 def local(at: datetime | None) -> str:
-    """As a `datetime-local` field wants it."""
+    """Write a time as a `datetime-local` field needs it."""
     return at.strftime("%Y-%m-%dT%H:%M:%S") if at else ""

@@ -1,4 +1,4 @@
-"""What a form sends: URL-encoded and bounded."""
+"""Read a form, URL-encoded and of bounded size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Form(dict[str, str]):
     """
 
     def text(self, name: str, default: str = "") -> str:
-        """Without blanks around it."""
+        """Return a field without spaces around it."""
         return self.get(name, default).strip()
 
 

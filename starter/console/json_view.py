@@ -1,4 +1,4 @@
-"""JSON laid out for reading: indented, its parts marked for the style sheet, all of it escaped."""
+"""Show JSON for reading: indented, its parts marked for the style sheet, all of it escaped."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-# Of one page, over all that it shows; beyond, it is said that there is more.
+# Of one page, over all that it shows; what is cut off is replaced by `MORE`.
 MOST_LINES = 2_000
 MOST_CHARACTERS = 64 * 1024
 
-MORE = "… and more: GET /events/{id}/payload, or an export, has all of it"
+MORE = "… and more: GET /events/{id}/payload and exports have all of it"
 
 # Of one text; a page has room for several of these.
 LONGEST_TEXT = 16 * 1024
 
 
 class JsonView:
-    """Lays out the values of one page, as far as there is room for them."""
+    """Show the values of one page, as far as there is room for them."""
 
     def __init__(self) -> None:
         self._lines = MOST_LINES
         self._characters = MOST_CHARACTERS
 
     def __call__(self, value: Any) -> Markup:
-        """The value as lines for a `<pre>`, with `<span>`s in them."""
+        """Return the value as lines for a `<pre>`, with `<span>`s in them."""
         lines: list[str] = []
         for line in _lines(value, "", "", ""):
             self._lines -= 1
@@ -39,7 +39,7 @@ class JsonView:
 
 
 def _lines(value: Any, indent: str, before: str, after: str) -> Iterator[str]:
-    """Lines of HTML, `before` being one's beginning: `Markup` would look at each part again."""
+    """Yield lines of HTML, each starting with `before`: `Markup` would look at each part again."""
     if not isinstance(value, dict | list) or not value:
         kind = "s" if isinstance(value, str) else "n"
         yield f'{indent}{before}<span class="{kind}">{escape(_text(value))}</span>{after}'

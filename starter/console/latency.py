@@ -1,4 +1,4 @@
-"""How long deliveries took, by class, for a chart."""
+"""Sort the times that deliveries took into classes, for a chart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMES = ("< 100 ms", "< 300 ms", "< 1 s", "< 5 s", "< 1 min", "longer")
 
 @dataclass(frozen=True)
 class Latency:
-    """From acceptance to the last answer. `classes` are names with numbers of events."""
+    """Times from acceptance to the last answer. `classes` are names with numbers of events."""
 
     classes: list[tuple[str, int]]
     sample: int
@@ -24,7 +24,7 @@ class Latency:
 
 
 def latency(times: Sequence[timedelta]) -> Latency:
-    """Of at least one event."""
+    """Sort the times of at least one event."""
     ordered, sample = sorted(times), len(times)
     found = Counter(bisect(_ENDS, time) for time in ordered)
     classes = [(name, found[place]) for place, name in enumerate(_NAMES)]

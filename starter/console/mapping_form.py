@@ -1,4 +1,4 @@
-"""The field mapping as a table of a form, and back.
+"""Show the field mapping as a table of a form, and read it back.
 
 A row's fields are `m.<row>.dest`, `.kind` (path or fixed), `.value`, `.on_error`, `.notes` and
 `m.<row>.t.<place>.type` and `.arg`. A fixed value is text, or JSON where it reads as a number,
@@ -50,7 +50,7 @@ TRANSFORMS = {
 FAULTS = {
     "transforms": "this transform can't be read: substring takes a start and a length, such as "
     "0, 10",
-    "path": "a path is made of names with dots between, such as user.email or items.0.sku",
+    "path": "a path is names with dots in between, such as user.email or items.0.sku",
     "literal": "a fixed value is text of at most 256 characters, a number, true, false or null",
     "dest": "a field's name has at most 128 characters",
 }
@@ -86,9 +86,8 @@ class Row:
 
     @property
     def places(self) -> list[Step]:
-        """What the form shows: those in use, and a free one."""
-        free = 1 if len(self.used) < MOST_TRANSFORMS else 0
-        return [*self.used, *(Step() for _ in range(free))]
+        """Return the steps that the form shows: those in use, and a free one."""
+        return [*self.used, Step()][:MOST_TRANSFORMS]
 
 
 def rows_of(schema: MappingSchema, fields: Sequence[MappingField]) -> list[Row]:
@@ -96,7 +95,7 @@ def rows_of(schema: MappingSchema, fields: Sequence[MappingField]) -> list[Row]:
 
 
 def _arranged(rows: list[Row], fields: Sequence[MappingField]) -> list[Row]:
-    """The destination's fields in their order, empty where there was no row; then the others."""
+    """Put the destination's fields first, in their order, with empty rows for missing ones."""
     there = {row.dest for row in rows}
     rows = [*rows, *(Row(dest=one.key) for one in fields if one.key not in there)]
     places = {one.key: place for place, one in enumerate(fields)}
@@ -106,7 +105,7 @@ def _arranged(rows: list[Row], fields: Sequence[MappingField]) -> list[Row]:
 
 
 def read_rows(form: Form, fields: Sequence[MappingField]) -> list[Row]:
-    """The table as it was sent, empty rows of the user's own left out."""
+    """Read the table as it was sent, without the user's empty rows."""
     rows = []
     for place in range(MOST_ROWS + 2 * len(fields)):
         name = f"m.{place}"
@@ -130,7 +129,7 @@ def read_rows(form: Form, fields: Sequence[MappingField]) -> list[Row]:
 
 
 def read_schema(rows: list[Row], meta: Mapping[str, Any] | None = None) -> MappingSchema | None:
-    """The rows as a schema; None when one can't be, which then says why as its `fault`.
+    """Return the rows as a schema; None if a row is invalid, whose `fault` then says why.
 
     `meta` is kept from the schema that is replaced.
     """
@@ -139,9 +138,9 @@ def read_schema(rows: list[Row], meta: Mapping[str, Any] | None = None) -> Mappi
     if meta is not None:
         document["meta"] = dict(meta)
     for row in rows:
-        row.fault = "say which field it fills" if row.value and not row.dest else None
+        row.fault = "enter the field that it fills" if row.value and not row.dest else None
         if row.dest and not row.value and row.field is None:
-            row.fault = "say where its value comes from"
+            row.fault = "enter where its value comes from"
     try:
         schema = MappingSchema.model_validate(document)
     except ValidationError as err:
@@ -149,13 +148,13 @@ def read_schema(rows: list[Row], meta: Mapping[str, Any] | None = None) -> Mappi
             location = found["loc"]
             if len(location) > 1 and location[0] == "fields" and isinstance(location[1], int):
                 row = meant[location[1]]
-                row.fault = row.fault or _told(location, found["type"])
+                row.fault = row.fault or _fault(location, found["type"])
         return None
     return None if any(row.fault for row in rows) else schema
 
 
 def same(one: MappingSchema, other: MappingSchema) -> bool:
-    """Whether they do the same: the order counts only among fields of one name."""
+    """Say whether two mappings do the same: order matters only among fields of one name."""
     by_name = attrgetter("dest")
     return sorted(one.fields, key=by_name) == sorted(other.fields, key=by_name)
 
@@ -218,7 +217,7 @@ def _whole(text: str) -> int | str:
 
 
 def _typed(value: Any) -> str:
-    """How a fixed value is typed so that it is read as the same."""
+    """Return a fixed value as a user types it, so that it reads back as the same."""
     if isinstance(value, str) and _meant(value) == value and value == value.strip():
         return value
     return json.dumps(value, ensure_ascii=False)
@@ -232,8 +231,6 @@ def _meant(text: str) -> Any:
     return text if isinstance(value, dict | list) else value
 
 
-def _told(location: tuple[int | str, ...], kind: str) -> str:
-    for part, told in FAULTS.items():
-        if part in location:
-            return told
-    return "this row can't be read" if kind != "literal_error" else "choose one of the list"
+def _fault(location: tuple[int | str, ...], kind: str) -> str:
+    other = "choose one from the list" if kind == "literal_error" else "this row can't be read"
+    return next((fault for part, fault in FAULTS.items() if part in location), other)

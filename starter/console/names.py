@@ -1,6 +1,6 @@
-"""What a workspace speaks of: event types and resources, its rules, the events seen.
+"""The names that a workspace uses: of event types, resources, rules and connections.
 
-While Temporal is unavailable, what the catalog knows is all there is.
+While Temporal is unavailable, only the catalog's are known.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Names:
-    """Sorted; those of rules, and those of events that came in of late."""
+    """Names of rules and of recent events, sorted."""
 
     events: tuple[str, ...]
     resources: tuple[str, ...]
@@ -54,7 +54,7 @@ async def known_names(visit: Visit) -> Names:
 
 
 async def if_answered(asked: Awaitable[T]) -> T | None:
-    """What Temporal answers; None when it is unavailable."""
+    """Return what Temporal answers; None if it is unavailable."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS) as limit:
             return await asked
@@ -65,8 +65,8 @@ async def if_answered(asked: Awaitable[T]) -> T | None:
 
 
 async def last_payload(visit: Visit, event: str) -> dict[str, Any] | None:
-    """Of the newest event of that type that was emitted for real; None when there is none, or one
-    too large for a form, which is sent to and fro with every key that is pressed."""
+    """Return the payload of the newest real event of that type; None if there is none, or if it is
+    too large for a form that is sent with every change."""
     if not event:
         return None
     client, query = visit.parts.client, EventQuery((visit.workspace.id,), event=event)
@@ -81,12 +81,12 @@ async def last_payload(visit: Visit, event: str) -> dict[str, Any] | None:
 
 
 def written(payload: dict[str, Any]) -> str:
-    """As it stands in the payload box."""
+    """Write a payload as the payload box shows it."""
     return json.dumps(payload, indent=2, ensure_ascii=False)
 
 
 async def all_rules(visit: Visit) -> list[Rule]:
-    """Newest first; up to `MOST_LISTED`."""
+    """Return up to `MOST_LISTED` rules, newest first."""
     return await read_all(
         visit.catalog.rules.list,
         visit.organisation,
@@ -96,7 +96,7 @@ async def all_rules(visit: Visit) -> list[Rule]:
 
 
 async def all_connections(visit: Visit) -> list[Connection]:
-    """By name; up to `MOST_LISTED`."""
+    """Return up to `MOST_LISTED` connections, by name."""
     found = await read_all(
         visit.catalog.connections.list,
         visit.organisation,

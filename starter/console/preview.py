@@ -1,4 +1,4 @@
-"""The requests that a payload would make by a rule as it is typed; nothing is sent."""
+"""Preview the requests of a rule as it is typed; nothing is sent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Preview:
 
 
 def read_payload(text: str) -> dict[str, Any]:
-    """What the payload box holds. Raises `InvalidEvent`."""
+    """Read the payload box. Raises `InvalidEvent`."""
     try:
         value = parse(text.encode())
     except UnicodeEncodeError:
@@ -42,12 +42,14 @@ def read_payload(text: str) -> dict[str, Any]:
 def preview(
     form: RuleForm, schema: MappingSchema | None, *, workspace: str, rule: str | None, build: int
 ) -> Preview:
-    """What would be sent by this build.
+    """Return what this build would send.
 
     `rule` is the id of a stored rule: ids of messages are made of it.
     """
     if schema is None:
-        return Preview(fault="A row of the mapping can't be read: see there.", fault_of="Mapping")
+        return Preview(
+            fault="A row of the mapping can't be read. See the table.", fault_of="Mapping"
+        )
     try:
         event = unsent_event(
             {

@@ -22,7 +22,7 @@ def read_assets() -> dict[str, bytes]:
 
 
 def read_templates(assets: dict[str, bytes]) -> Environment:
-    """Whatever a template is given is escaped. Addresses of assets change with their content."""
+    """Templates escape everything they show. Addresses of assets change with their content."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,

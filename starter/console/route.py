@@ -1,4 +1,4 @@
-"""Every page's way in and out: who asks, whether the form is ours, and errors as pages."""
+"""Check who asks and whether the form is ours, and show errors as pages, on every route."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LARGEST_PUBLIC_FORM = 8 * 1024
 
 
 class PublicRoute(APIRoute):
-    """Needs nobody signed in."""
+    """A route that needs nobody signed in."""
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
@@ -56,7 +56,7 @@ class PublicRoute(APIRoute):
 
 
 class ConsoleRoute(PublicRoute):
-    """Needs a session, and with a form the session's own token."""
+    """A route that needs a session, and with a form the session's own token."""
 
     async def let_in(self, visit: Visit) -> None:
         session = visit.session = await _session(visit)
@@ -95,7 +95,7 @@ InWorkspace = Annotated[Visit, Depends(visit_workspace)]
 
 
 def see_other(path: str, done: str | None = None) -> RedirectResponse:
-    """After a form: on to a page, which says in words what was done."""
+    """Redirect to a page after a form; the page says in words what was done."""
     return RedirectResponse(f"{path}?done={done}" if done else path, status_code=303)
 
 

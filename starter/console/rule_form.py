@@ -1,4 +1,4 @@
-"""A rule with its connection's mapping as one form, and back."""
+"""Show a rule with its connection's mapping as one form, and read it back."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from catalog.mappings import Mapping as StoredMapping
 from catalog.rules import Rule
 from delivery.mapping_schema import MappingSchema
 from destinations.destination import Action, Destination
-from destinations.registry import BY_TYPE
 from starter.console.forms import Form
 from starter.console.mapping_form import Row, read_rows, read_schema, rows_of
+from starter.known_destination import destination_of
 
 
 @dataclass
 class RuleForm:
-    """As it is typed. `faults` are told beside their fields, by name.
+    """A rule as it is typed. `faults` are shown beside their fields, by name.
 
     `given` is what stands in the fields of the action, by key. `destination` is its connection's.
     """
@@ -43,7 +43,7 @@ class RuleForm:
     def of(cls, rule: Rule, mapping: StoredMapping | None, payload: str) -> RuleForm:
         metadata = rule.metadata
         form = cls(
-            BY_TYPE[rule.type],
+            destination_of(rule.type),
             event=rule.event,
             resource=rule.resource or "",
             resource_id=rule.resource_id or "",
@@ -89,13 +89,13 @@ class RuleForm:
         )
 
     def take_mapping(self, mapping: StoredMapping | None) -> None:
-        """Show this one in the table."""
+        """Show this mapping in the table."""
         schema = mapping.schema if mapping else self.destination.default_mapping
         self.rows = rows_of(schema, self.destination.mapping_fields)
         self.mapping_version = mapping.version if mapping else GENERATED_VERSION
 
     def metadata(self, stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What the rule is stored with; keys that the form doesn't show are kept."""
+        """Return the rule's metadata; keys that the form doesn't show are kept."""
         fields = (*self.action.inputs, *self.action.options)
         shown = {"accept", *(one.key for one in fields)}
         merged = {key: value for key, value in (stored or {}).items() if key not in shown}
@@ -108,7 +108,7 @@ class RuleForm:
         return merged
 
     def schema(self, stored: StoredMapping | None = None) -> MappingSchema | None:
-        """None when a row is at fault, which says so itself."""
+        """Return the mapping; None if a row is invalid, which then says why."""
         if not self.destination.mapping_fields:
             return stored.schema if stored else self.destination.default_mapping
         meta = stored.schema.meta if stored else None
@@ -119,5 +119,5 @@ class RuleForm:
 
 
 def _text(value: Any) -> str:
-    """As a field of the form holds it."""
+    """Write a value as a field of the form holds it."""
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

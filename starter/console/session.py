@@ -64,10 +64,10 @@ class Sessions:
     def begin(
         self, request: Request, response: Response, known: MachineCaller, access_key: str
     ) -> None:
-        """Let `response` set the cookie."""
+        """Start a session by a cookie on `response`."""
         ends, nonce = int(self._now()) + LASTS_SECONDS, secrets.token_urlsafe(12)
-        told = json.dumps([known.key, known.organisation, access_key, ends, nonce])
-        value = _encode(told.encode())
+        named = json.dumps([known.key, known.organisation, access_key, ends, nonce])
+        value = _encode(named.encode())
         self._set(
             request, response, COOKIE, f"{value}.{self._sign('session', value)}", LASTS_SECONDS
         )
@@ -93,7 +93,7 @@ class Sessions:
         return hmac.compare_digest(session.token.encode(), given.encode())
 
     def begin_form(self, request: Request, response: Response) -> str:
-        """A token for the one form that is shown before there is a session."""
+        """Return a token for the sign-in form, which is shown before there is a session."""
         nonce = request.cookies.get(FORM_COOKIE, "")
         if not 16 <= len(nonce) <= 64 or not nonce.isascii():
             nonce = secrets.token_urlsafe(18)
@@ -106,7 +106,7 @@ class Sessions:
         return bool(nonce) and hmac.compare_digest(expected.encode(), given.encode())
 
     def from_here(self, request: Request) -> bool:
-        """Whether a browser says that a form was sent from a page of this very site."""
+        """Say whether, by the browser's headers, a form was sent from a page of this site."""
         site = request.headers.get("sec-fetch-site", "same-origin")
         origin = request.headers.get("origin")
         if origin is None or self._public_url is None:
@@ -116,7 +116,7 @@ class Sessions:
         return same and site in ("same-origin", "none")
 
     def is_https(self, request: Request) -> bool:
-        """Whether the cookie travels over TLS only.
+        """Say whether the cookie travels over TLS only.
 
         A proxy that isn't trusted is believed here, since it only makes the cookie stricter.
         """
@@ -143,7 +143,7 @@ class Sessions:
 
 
 def local_path(path: str | None) -> str:
-    """`path` if it leads to a page of this site, else the first page."""
+    """Return `path` if it leads to a page of this site, else the start page."""
     if path and path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable():
         return path
     return "/"

@@ -1,4 +1,4 @@
-"""What the page of an event says of a delivery: how its calls stand, what may be done with it."""
+"""What the page of an event says of a delivery: the state of its calls, what may be done now."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPEN = (Status.PENDING, Status.PROCESSING, Status.RETRYING)
 
 
 def call_state(name: Call, delivery: DeliveryLog) -> tuple[str, str, str | None]:
-    """How a call stands in a word, that word's color, and why the call was not sent."""
+    """Return a call's state in a word, that word's color, and why the call was not sent."""
     call = delivery.call(name)
     if call is None:
         return _unsent(name, delivery)
@@ -40,18 +40,18 @@ def _unsent(name: Call, delivery: DeliveryLog) -> tuple[str, str, str]:
         why = f"Sent once {before[0]} is accepted." if before else "About to be sent."
         return "Not sent yet", "quiet", why
     if before and delivery.calls:
-        why = f"{before[0].capitalize()} was not accepted, so {name} is not sent."
+        why = f"{before[0].capitalize()} was not accepted, so {name} was not sent."
         return "Not sent", "quiet", why
     return "Not sent", "quiet", "No request was made."
 
 
 def waited(attempt: Attempt, before: Attempt) -> timedelta:
-    """The time between two attempts."""
+    """Return the time between two attempts."""
     return max(attempt.started_at - _end(before), timedelta())
 
 
 def strip(delivery: DeliveryLog, now: datetime) -> tuple[list[Attempt], datetime, datetime] | None:
-    """Every attempt, when the first one started and the last one ended; while it is open, now."""
+    """Return every attempt, and when the first one started and the last one ended (or now)."""
     attempts = [attempt for call in delivery.calls for attempt in call.attempts]
     if not attempts:
         return None
@@ -61,7 +61,7 @@ def strip(delivery: DeliveryLog, now: datetime) -> tuple[list[Attempt], datetime
 
 
 def possible(delivery: DeliveryLog, ended: bool) -> set[str]:
-    """What may be done with it now: retry, cancel, again."""
+    """Return what may be done with it now: retry, cancel, again."""
     if ended:
         return {"again"} if delivery.status is Status.FAILED else set()
     if delivery.status not in OPEN:

@@ -29,7 +29,7 @@ HEADERS = {
 
 
 class Visit:
-    """`session` and `form` are set on the way in, `workspace` where the address names one.
+    """`session` and `form` are set before a handler runs, `workspace` if the address names one.
 
     `query` is the address's; `in_place` says that a part of a page is asked for, to be put into it.
     """
@@ -52,12 +52,12 @@ class Visit:
         return self.session.organisation
 
     async def page(self, template: str, *, status: int = 200, **context: Any) -> Response:
-        """A whole page within the session."""
+        """Render a whole page within the session."""
         found = await self.catalog.workspaces.list(self.organisation, limit=IN_SWITCHER)
         return self.part(template, status=status, workspaces=found.records, **context)
 
     def part(self, template: str, *, status: int = 200, **context: Any) -> Response:
-        """A part of a page, to be put into it; or a page that has no switcher of workspaces."""
+        """Render a part of a page; or a page without the switcher of workspaces."""
         known = {
             "session": getattr(self, "session", None),
             "workspace": getattr(self, "workspace", None),

@@ -26,7 +26,7 @@ STATUS: dict[str, tuple[str, str]] = {
     Status.CANCELED: ("Canceled", "quiet"),
 }
 
-# How an attempt ended, likewise. What is tried again is no failure yet.
+# How an attempt ended, likewise. An attempt that is retried isn't a failure yet.
 OUTCOME = {
     OutcomeCode.DELIVERED: ("Accepted", "good"),
     OutcomeCode.REJECTED_CLIENT_ERROR: ("Refused", "bad"),
@@ -49,62 +49,62 @@ CONNECTION = {
 INACTIVE = {
     "authentication_invalid": "The destination refused the credentials. Enter the right ones, and "
     "waiting deliveries continue.",
-    "manually_inactivated": "It was taken out of use by hand. Resume it to deliver again.",
+    "manually_inactivated": "It was deactivated by hand. Resume it to deliver again.",
 }
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 # What a page says after a form was sent; only these codes are ever shown.
 DONE = {
-    "workspace": "The workspace is there. Next: create a connection.",
+    "workspace": "Workspace created. Next: create a connection.",
     "connection": "The connection is saved. Next: create a rule that uses it.",
     "changed": "Saved.",
     "paused": "Paused. Events are accepted, and their deliveries wait here.",
-    "resumed": "Resumed. Waiting deliveries go on now.",
-    "resumed-later": "Resumed. Temporal is unavailable: waiting deliveries go on within an hour "
-    "of its return.",
-    "changed-later": "Saved. Temporal is unavailable: waiting deliveries go on within an hour "
-    "of its return.",
+    "resumed": "Resumed. Waiting deliveries continue now.",
+    "resumed-later": "Resumed. Temporal is unavailable: waiting deliveries continue within an "
+    "hour of its return.",
+    "changed-later": "Saved. Temporal is unavailable: waiting deliveries continue within an "
+    "hour of its return.",
     "connection-gone": "The connection and its rules are deleted.",
     "connection-gone-later": "The connection and its rules are deleted. Temporal is unavailable: "
     "waiting deliveries fail within an hour of its return.",
-    "rule": "The rule is saved. Send a test event to see that it works.",
+    "rule": "The rule is saved. Send a test event to check that it works.",
     "rule-on": "The rule is on: it matches events from now on.",
     "rule-off": "The rule is off. Events that matched it before are still delivered.",
     "rule-gone": "The rule is deleted. Events that matched it before are still delivered.",
-    "retry": "The next attempt is on its way.",
-    "again": "What had failed is delivered again. Earlier attempts stay on record.",
+    "retry": "Retrying now.",
+    "again": "Failed deliveries are sent again. Earlier attempts stay on record.",
     "canceled": "Canceled. What was already sent stays sent.",
-    "canceling": "The cancellation is on its way; a request in flight finishes first.",
+    "canceling": "Canceling. A request in flight finishes first.",
     "redelivery": "The redelivery has started.",
-    "redelivery-canceled": "Canceled: no further events are begun.",
-    "key": "The key is made.",
-    "rights": "Saved. It holds for what the key emits from now on.",
-    "revoked": "The key is revoked and works no more.",
+    "redelivery-canceled": "Canceled. No further events are started.",
+    "key": "Key created.",
+    "rights": "Saved. It applies to what the key emits from now on.",
+    "revoked": "Key revoked. It no longer works.",
 }
 
 
 def event_status(value: str) -> str:
-    """Of events rather than deliveries: one that matched no rule is completed, too."""
+    """Name an event's status: one that matched no rule is completed too."""
     return "Completed" if value == Status.COMPLETED else STATUS[value][0]
 
 
 def attempt(made: Attempt) -> str:
-    """How it ended; of an internal error, what is known of its request."""
+    """Say how it ended; of an internal error, what is known of its request."""
     if made.outcome_code is not OutcomeCode.INTERNAL_ERROR or made.request_made:
         return OUTCOME[made.outcome_code][0]
     return "Unknown" if made.request_made is None else "Not sent"
 
 
 def destination_word(connection: Connection) -> str:
-    """`Customer.io EU`."""
+    """Name a destination, such as `Customer.io EU`."""
     region = connection.settings.get("region", "")
     known = BY_TYPE.get(connection.type)
     return f"{known.label if known else connection.type} {region.upper()}".strip()
 
 
 def action(rule: Rule) -> str:
-    """`Track event: Signed Up`: what a rule does, with what it asks for."""
+    """Name what a rule does, such as `Track event: Signed Up`."""
     known = BY_TYPE.get(rule.type)
     done = known.action(str(rule.metadata.get("action"))) if known else None
     if done is None:
@@ -114,7 +114,7 @@ def action(rule: Rule) -> str:
 
 
 def condition(field: Field, destination: Destination) -> str:
-    """`Authentication: Basic`: what a field is entered with; empty where it always is."""
+    """Say when a field applies, such as `Authentication: Basic`; empty if it always does."""
     if field.only_with is None:
         return ""
     key, values = field.only_with
@@ -124,7 +124,7 @@ def condition(field: Field, destination: Destination) -> str:
 
 
 def calls_of(delivery: DeliveryLog) -> tuple[Call, ...]:
-    """The calls that it consists of, made or not, in order."""
+    """Return the calls that it consists of, made or not, in order."""
     made = tuple(call.call for call in delivery.calls)
     known = BY_TYPE.get(delivery.integration_type)
     return next(
@@ -133,7 +133,7 @@ def calls_of(delivery: DeliveryLog) -> tuple[Call, ...]:
 
 
 def sentence(text: str) -> str:
-    """With a capital letter and a full stop."""
+    """Add a capital letter and a period."""
     text = text.strip()
     if not text:
         return ""
@@ -141,25 +141,25 @@ def sentence(text: str) -> str:
 
 
 def reason(text: str) -> str:
-    """An error as the log has it, without the code before it, for which there is a pill."""
+    """Write an error from the log without its code, which is shown beside it."""
     code, _, rest = text.partition(": ")
     return sentence(rest if rest and code in set(OutcomeCode) else text)
 
 
 def clock(at: datetime) -> str:
-    """`18:04:09.120`: the time of the day, for rows whose day is said elsewhere."""
+    """Write the time of day, such as `18:04:09.120`."""
     return at.astimezone(UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
 def moment(at: datetime, now: datetime | None = None) -> str:
-    """`23 Nov 18:04:09`; with the year when it isn't this one."""
+    """Write `23 Nov 18:04:09`; with the year if it isn't this one."""
     at = at.astimezone(UTC)
     year = "" if at.year == (now or datetime.now(UTC)).year else f" {at.year}"
     return f"{at.day} {at:%b}{year} {at:%H:%M:%S}"
 
 
 def ago(at: datetime, now: datetime | None = None) -> str:
-    """`2 min ago`, or `in 2 min`."""
+    """Write `2 min ago`, or `in 2 min`."""
     seconds = ((now or datetime.now(UTC)) - at).total_seconds()
     size, unit = next((one for one in UNITS if abs(seconds) >= one[0]), (1, "s"))
     text = f"{abs(seconds) / size:.0f} {unit}"
@@ -169,7 +169,7 @@ def ago(at: datetime, now: datetime | None = None) -> str:
 
 
 def span(value: timedelta | float | int | None) -> str:
-    """A length of time, in milliseconds when given as a number: `34 ms`, `2.1 s`, `4 min 10 s`."""
+    """Write a length of time; a number is milliseconds: `34 ms`, `2.1 s`, `4 min 10 s`."""
     if value is None:
         return "–"
     ms = value / timedelta(milliseconds=1) if isinstance(value, timedelta) else float(value)
@@ -188,7 +188,7 @@ def span(value: timedelta | float | int | None) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """`1 delivery`, `1,204 deliveries`."""
+    """Write `1 delivery`, `1,204 deliveries`."""
     if number != 1:
         noun = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
     return f"{number:,} {noun}"

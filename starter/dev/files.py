@@ -12,7 +12,7 @@ from pathlib import Path
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Wait until no other process holds the file, and hold it. The kernel lets go of it, too."""
+    """Hold the file, once no other process does. The kernel releases it when the process dies."""
     with open(path, "a", opener=partial(os.open, mode=0o600)) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

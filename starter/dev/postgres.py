@@ -244,7 +244,7 @@ class _Cluster:
             time.sleep(0.02)
 
     def _accepts_connections(self) -> bool:
-        """Whether a server answers and has finished its recovery."""
+        """Say whether a server answers and has finished its recovery."""
         asked = subprocess.run(  # noqa: S603  our own binaries, no shell
             [
                 *(str(self.binaries / "pg_isready"), "--quiet"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 from collections.abc import Iterator
@@ -28,16 +29,12 @@ def running_stack(data_dir: Path) -> dict[str, Any] | None:
     try:
         with (data_dir / "dev.lock").open("r") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return None
     except BlockingIOError:
-        pass
+        with contextlib.suppress(OSError, ValueError):
+            return dict(json.loads((data_dir / "dev.json").read_text()))
     except OSError:
-        return None
-    try:
-        found: dict[str, Any] = json.loads((data_dir / "dev.json").read_text())
-    except (OSError, ValueError):
-        return None
-    return found
+        pass
+    return None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ In this order: `TEMPORAL_CLI_PATH`; `temporal` on PATH; what the SDK downloads f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
@@ -72,7 +73,7 @@ async def build_server_binary(say: Say) -> Path:
 
 
 def _is_recent(binary: Path, say: Say) -> bool:
-    """Whether its server is new enough, by its own `--version`."""
+    """Say whether its server is new enough, by its own `--version`."""
     try:
         told = subprocess.run(  # noqa: S603  the user's own program
             [str(binary), "--version"], capture_output=True, text=True, timeout=30, check=False
@@ -131,20 +132,18 @@ def _run_build(go: str, draft: Path, say: Say) -> None:
             env={**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"},
         )
         try:
-            while True:
+            while process.poll() is None:
                 seconds = int(time.monotonic() - started)
+                if seconds > BUILD_SECONDS:
+                    raise NoServerBinary(
+                        f"building the Temporal server took over {BUILD_SECONDS} s; see {log}"
+                    )
                 say(
                     f"building the Temporal server from source, {seconds} s "
                     "(4 to 6 minutes the first time)"
                 )
-                try:
+                with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(10)
-                    break
-                except subprocess.TimeoutExpired:
-                    if seconds > BUILD_SECONDS:
-                        raise NoServerBinary(
-                            f"building the Temporal server took over {BUILD_SECONDS} s; see {log}"
-                        ) from None
         finally:
             if process.poll() is None:
                 process.kill()

@@ -21,7 +21,6 @@ from destinations.destination import Client as DestinationClient
 from emitonce import Emitter
 from emitonce.codec import EncryptionCodec
 from engine.connect import connect
-from engine.links import run_url
 from engine.search_attributes import register_search_attributes
 from process import migrate_database, open_catalog, open_clients
 from settings import Settings, SettingsError, load_secrets
@@ -54,10 +53,6 @@ class DevStack:
     console: str
     addresses: Mapping[str, Any]
     """What `emitonce dev --json` prints once the stack is up."""
-
-    def run_url(self, event_id: str) -> str | None:
-        """Return the address of the event's latest run in the Web UI."""
-        return run_url(self.ui, self.client, event_id)
 
 
 @asynccontextmanager

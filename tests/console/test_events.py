@@ -21,7 +21,7 @@ async def test_new_events_come_into_an_open_list_by_themselves(
     await stack.rule()
     async with site.visitor(browser) as page:
         await page.goto(site.at("/events"))
-        await expect(page.locator("#rows")).to_contain_text("No event in this time")
+        await expect(page.locator("#rows")).to_contain_text("No events in this time range")
         first = await stack.emit(payload={"userId": "first"})
         row = page.locator(f"#e-{first.id}")
         await expect(row).to_contain_text("Delivered")
@@ -47,13 +47,13 @@ async def test_a_list_is_narrowed_and_goes_back_in_pages(
         assert await page.locator("#rows tr").count() == 50
         await page.get_by_role("link", name="Older").click()
         await expect(page.locator("#rows tr")).to_have_count(3)
-        await page.get_by_role("link", name="Back to the newest").click()
+        await page.get_by_role("link", name="Back to the latest").click()
         await page.get_by_label("Event", exact=True).fill("page.view")
         await page.get_by_role("button", name="Show").click()
         await expect(page.locator("#rows tr")).to_have_count(26)
         await page.get_by_label("Connection").select_option("Only one")
         await page.get_by_role("button", name="Show").click()
-        await expect(page.locator("#rows")).to_contain_text("No event is like that")
+        await expect(page.locator("#rows")).to_contain_text("No events match these filters")
 
 
 async def test_a_waiting_attempt_is_made_now_and_a_delivery_is_canceled(
@@ -67,7 +67,7 @@ async def test_a_waiting_attempt_is_made_now_and_a_delivery_is_canceled(
         await page.goto(site.at(f"/events/{handle.id}"))
         await expect(page.locator(".attempt.next")).to_contain_text("Next attempt in 1")
         await page.get_by_role("button", name="Retry now").click()
-        await expect(page.get_by_text("The next attempt is on its way")).to_be_visible()
+        await expect(page.get_by_text("Retrying now")).to_be_visible()
         await expect(page.locator(".attempt.warn")).to_have_count(2)
         await expect(page.locator("#log > .head")).to_contain_text("Retrying")
         await page.get_by_role("button", name="Cancel delivery").click()
@@ -103,7 +103,9 @@ async def test_a_wrong_key_holds_deliveries_until_the_right_one_is_entered(
     await stack.log_when(handle, is_held)
     async with site.visitor(browser) as page:
         await page.goto(site.at(f"/events/{handle.id}"))
-        await expect(page.locator("#log")).to_contain_text("It goes on once the connection is back")
+        await expect(page.locator("#log")).to_contain_text(
+            "It continues once the connection is active again"
+        )
         await page.goto(site.at("/connections"))
         await expect(page.get_by_role("row").nth(1)).to_contain_text("Inactive")
         await page.get_by_role("link", name="Held").click()
@@ -133,7 +135,7 @@ async def test_deleting_a_connection_ends_what_waits_for_it(
     async with site.visitor(browser) as page:
         await page.goto(site.at(f"/connections/{connection.id}"))
         await page.get_by_text("Delete this connection").click()
-        await page.get_by_label("Delete its rules, too").check()
+        await page.get_by_label("Delete its rules too").check()
         await page.get_by_role("button", name="Delete Going").click()
         await page.wait_for_url("**/connections?*")
     log = await stack.ended(handle)

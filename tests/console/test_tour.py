@@ -78,7 +78,7 @@ async def test_from_an_empty_database_to_a_delivered_test_event_and_a_retried_fa
         await page.locator("#rows").get_by_role("link", name="user.signup").click()
         await expect(page.get_by_text("Identify was not accepted")).to_be_visible()
         await page.get_by_role("button", name="Deliver again").click()
-        await expect(page.get_by_text("What had failed is delivered again")).to_be_visible()
+        await expect(page.get_by_text("Failed deliveries are sent again")).to_be_visible()
         await expect(page.locator("#log > .head")).to_contain_text("Delivered", timeout=20_000)
         identify = page.locator(".call").first
         await expect(identify.locator(".attempt")).to_have_count(2)

@@ -157,10 +157,10 @@ async def test_connections_and_rules_are_read_and_paused(
         else:
             line.fall_silent()
         listed = await http.get(site.at("/connections"))
-        assert (listed.status_code, "not known" in listed.text) == (200, True)
+        assert (listed.status_code, "unknown" in listed.text) == (200, True)
         page = await http.get(site.at(f"/connections/{connection.id}"))
         assert page.status_code == 200
-        assert "How many events wait is not known" in page.text
+        assert "The number of waiting events is unknown" in page.text
         form = {"csrf": token_in(page)}
         paused = await http.post(site.at(f"/connections/{connection.id}/pause"), data=form)
         assert (paused.status_code, "Paused" in paused.text) == (200, True)

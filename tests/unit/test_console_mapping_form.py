@@ -87,12 +87,12 @@ def test_the_generated_mapping_is_told_from_a_stored_one():
 @pytest.mark.parametrize(
     ("row", "fault"),
     [
-        (Row(dest="userId", value="not a path"), "names with dots between"),
-        (Row(dest="", value="plan"), "say which field"),
-        (Row(dest="plan", value=""), "say where its value comes from"),
+        (Row(dest="userId", value="not a path"), "names with dots in between"),
+        (Row(dest="", value="plan"), "enter the field"),
+        (Row(dest="plan", value=""), "enter where its value comes from"),
         (Row(dest="plan", kind="fixed", value="x" * 257), "at most 256 characters"),
         (Row(dest="x" * 129, value="plan"), "at most 128 characters"),
-        (Row(dest="plan", value="plan", on_error="explode"), "choose one of the list"),
+        (Row(dest="plan", value="plan", on_error="explode"), "choose one from the list"),
     ],
 )
 def test_a_row_that_can_t_be_says_why(row: Row, fault: str):

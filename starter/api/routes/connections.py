@@ -36,6 +36,7 @@ from starter.api.schemas.management import (
 from starter.api.schemas.shared import Page
 from starter.connection_test import failed_test
 from starter.json_objects import connection_object
+from starter.known_destination import destination_of
 
 router = management_router("Connections")
 
@@ -203,14 +204,14 @@ async def resume_connection(
     "/connections/{connection_id}/actions",
     response_model=dict[str, Any],
     summary="Live data of the integration's actions",
-    responses=errors(404),
+    responses=errors(404, 409),
 )
 async def get_connection_actions(
     parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
     """No action has live data yet, such as lists or tags to choose from."""
     found = await parts.catalog.connections.get(organisation, connection_id)
-    return {action.key: {} for action in BY_TYPE[found.type].actions}
+    return {action.key: {} for action in destination_of(found.type).actions}
 
 
 def _fields(type: str, metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -14,7 +14,6 @@ from catalog.mappings import DEFAULT_NAME, GENERATED_VERSION
 from catalog.mappings import Mapping as Stored
 from delivery.mapping_schema import MappingSchema
 from destinations.destination import Destination
-from destinations.registry import BY_TYPE
 from starter.api.bodies import as_model, parse_body, read_bytes
 from starter.api.describing import body_of, errors
 from starter.api.errors import ApiError, not_found
@@ -22,6 +21,7 @@ from starter.api.queries import PathId
 from starter.api.routing import ApiDependencies, Organisation, caller_of, management_router
 from starter.api.schemas.management import FieldCatalog, MappingInput, MappingResult
 from starter.json_objects import moment, present
+from starter.known_destination import destination_of
 
 router = management_router("Mappings")
 
@@ -36,7 +36,7 @@ Refresh = Annotated[
     response_model=FieldCatalog,
     response_model_exclude_unset=True,
     summary="The fields that a mapping can fill",
-    responses=errors(400, 404),
+    responses=errors(400, 404, 409),
 )
 async def get_connection_fields(
     parts: ApiDependencies,
@@ -50,12 +50,12 @@ async def get_connection_fields(
         "workspace_id": connection.workspace,
         "connection_id": connection.id,
         "integration_type": connection.type,
-        "catalog_version": catalog_version(BY_TYPE[connection.type]),
+        "catalog_version": catalog_version(destination_of(connection.type)),
         "refreshed_at": moment(connection.created_at),
         "created_by": connection.created_by,
         "created_at": moment(connection.created_at),
         "updated_at": moment(connection.created_at),
-        "fields": field_objects(BY_TYPE[connection.type]),
+        "fields": field_objects(destination_of(connection.type)),
     }
 
 
@@ -86,7 +86,7 @@ def catalog_version(destination: Destination) -> str:
     response_model=MappingResult,
     response_model_exclude_unset=True,
     summary="The mapping in force",
-    responses=errors(404),
+    responses=errors(404, 409),
 )
 async def get_default_mapping(
     parts: ApiDependencies, organisation: Organisation, connection_id: PathId
@@ -123,7 +123,7 @@ async def put_default_mapping(
         name=given.name,
         mapping_id=given.mapping_id,
         expected_version=given.expected_version,
-        catalog_version=catalog_version(BY_TYPE[connection.type]),
+        catalog_version=catalog_version(destination_of(connection.type)),
         created_by=caller_of(request).key,
     )
     return _stored(stored)
@@ -150,8 +150,8 @@ def _generated(connection: Connection) -> dict[str, Any]:
             "connection_id": connection.id,
             "integration_type": connection.type,
             "name": DEFAULT_NAME,
-            "schema": _document(BY_TYPE[connection.type].default_mapping),
-            "catalog_version": catalog_version(BY_TYPE[connection.type]),
+            "schema": _document(destination_of(connection.type).default_mapping),
+            "catalog_version": catalog_version(destination_of(connection.type)),
             "created_at": moment(connection.created_at),
             "updated_at": moment(connection.created_at),
         },
@@ -168,7 +168,7 @@ def _stored(mapping: Stored) -> dict[str, Any]:
         "integration_type": mapping.type,
         "name": mapping.name,
         "schema": _document(mapping.schema),
-        "catalog_version": mapping.catalog_version or catalog_version(BY_TYPE[mapping.type]),
+        "catalog_version": mapping.catalog_version or catalog_version(destination_of(mapping.type)),
         "created_at": moment(mapping.created_at),
         "updated_at": moment(mapping.updated_at),
         **present(created_by=mapping.created_by),

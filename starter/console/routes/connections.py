@@ -28,6 +28,7 @@ from starter.console.route import (
 )
 from starter.console.visit import Visit
 from starter.console.words import sentence
+from starter.known_destination import destination_of
 
 router = console_router()
 
@@ -83,7 +84,7 @@ async def new_connection(visit: InWorkspace) -> Response:
 @router.post("/w/{workspace_id}/connections")
 async def create_connection(visit: InWorkspace) -> Response:
     form, session = visit.form, visit.session
-    destination = _destination(form.text("type"))
+    destination = destination_of(form.text("type"))
     given = _given(form, destination)
     values = {"name": form.text("name"), **given}
     if "verify" in form:
@@ -115,8 +116,8 @@ async def show_connection(visit: Visited, connection: ConnectionHere) -> Respons
 
 @router.post("/w/{workspace_id}/connections/{connection_id}")
 async def update_connection(visit: Visited, connection: ConnectionHere) -> Response:
-    """Secrets that are left empty stay."""
-    form, destination = visit.form, _destination(connection.type)
+    """Change it. Secrets that are left empty are kept."""
+    form, destination = visit.form, destination_of(connection.type)
     given = _given(form, destination, stored=True)
     values = {"name": form.text("name"), **given}
     if faults := await _failed_test(visit, destination, given, connection):
@@ -131,8 +132,8 @@ async def update_connection(visit: Visited, connection: ConnectionHere) -> Respo
     except InvalidValue as err:
         faults = _faults(err, destination)
         return await _page(visit, connection, values=values, faults=faults, status=400)
-    told = not changed.active or await tell_held(visit.parts, changed)
-    return see_other(_path(connection), "changed" if told else "changed-later")
+    reached = not changed.active or await tell_held(visit.parts, changed)
+    return see_other(_path(connection), "changed" if reached else "changed-later")
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/verify")
@@ -153,23 +154,23 @@ async def pause_connection(visit: Visited, connection: ConnectionHere) -> Respon
 @router.post("/w/{workspace_id}/connections/{connection_id}/resume")
 async def resume_connection(visit: Visited, connection: ConnectionHere) -> Response:
     resumed = await visit.catalog.connections.resume(visit.organisation, connection.id)
-    told = await tell_held(visit.parts, resumed)
-    return see_other(_path(connection), "resumed" if told else "resumed-later")
+    reached = await tell_held(visit.parts, resumed)
+    return see_other(_path(connection), "resumed" if reached else "resumed-later")
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/delete")
 async def delete_connection(visit: Visited, connection: ConnectionHere) -> Response:
     try:
-        _, told = await delete_and_tell(
+        _, reached = await delete_and_tell(
             visit.parts,
             visit.organisation,
             connection.id,
             force="force" in visit.form,
         )
     except Conflict:
-        error = "It has active rules: tick the box to delete them, too."
+        error = "It has active rules. Tick the box to delete them too."
         return await _page(visit, connection, faults={"force": error}, status=409)
-    done = "connection-gone" if told else "connection-gone-later"
+    done = "connection-gone" if reached else "connection-gone-later"
     return see_other(f"/w/{connection.workspace}/connections", done)
 
 
@@ -188,7 +189,7 @@ async def _page(
         status=status,
         connection=connection,
         values=values or {"name": connection.name, **connection.settings},
-        destination=_destination(connection.type),
+        destination=destination_of(connection.type),
         faults=faults or {},
         check=check,
         rules=[rule for rule in rules if rule.connection == connection.id],
@@ -217,20 +218,13 @@ async def _form_page(
 
 
 async def _offered(visit: Visit) -> list[Destination]:
-    """Those that every running worker can deliver to."""
+    """Return the destinations that every running worker can deliver to."""
     fleet = await visit.catalog.workers.fleet()
     return [one for one in BY_TYPE.values() if one.type in fleet.destination_types]
 
 
-def _destination(type: str) -> Destination:
-    """Raises `NotFound`."""
-    if type not in BY_TYPE:
-        raise NotFound("destination", type)
-    return BY_TYPE[type]
-
-
 def _given(form: Form, destination: Destination, *, stored: bool = False) -> dict[str, str]:
-    """The fields by key; of a stored connection, without the secrets that stay."""
+    """Return the fields by key; of a stored connection, without the secrets that are kept."""
     given = {one.key: form.text(f"f.{one.key}") for one in destination.fields}
     for key in destination.secret_keys if stored else ():
         if f"clear.{key}" in form:

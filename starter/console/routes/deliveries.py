@@ -1,4 +1,4 @@
-"""Steering: the next attempt now, no further one, or what failed once more."""
+"""Deliveries: make the next attempt now, cancel, or deliver again what failed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from starter.console.words import sentence
 
 router = console_router()
 
-# A worker takes a cancellation at once, or after the request in flight: 10 seconds at most.
+# A worker cancels at once, or after the request in flight, which takes 10 seconds at most.
 CANCEL_SECONDS = 12.0
 
 
@@ -55,13 +55,13 @@ async def cancel_all(visit: InWorkspace, own: EventHere) -> Response:
 
 @router.post("/w/{workspace_id}/events/{event_id}/redeliver")
 async def redeliver_event(visit: InWorkspace, own: EventHere) -> Response:
-    """All of its deliveries that have failed."""
+    """Deliver again whatever failed."""
     steering = redeliver(visit.parts.client, own.log.event_id)
     return await _steered(visit, own, steering, "again")
 
 
 async def _steered(visit: Visit, own: OwnEvent, steering: Awaitable[object], done: str) -> Response:
-    """Back to the event; one that refuses is shown as it stands now, with the reason."""
+    """Go back to the event; if it refuses, show it as it is now, with the reason."""
     try:
         await steering
     except (AttemptImminent, AlreadyEnded, Held, NotRedeliverable) as err:

@@ -63,7 +63,7 @@ async def show_events(visit: InWorkspace) -> Response:
         **_list_context(visit, chosen, listed, connections, now),
         **charts,
         names=names,
-        ranges={name: told for name, (_, _, told) in RANGES.items()},
+        ranges={name: label for name, (_, _, label) in RANGES.items()},
         local=local,
         redelivery_address=chosen.redelivery_address(now),
     )
@@ -71,7 +71,7 @@ async def show_events(visit: InWorkspace) -> Response:
 
 @router.get("/w/{workspace_id}/events/rows")
 async def show_rows(visit: InWorkspace) -> Response:
-    """The list alone, asked for again and again by a page that is open."""
+    """Return only the list, which an open page requests again and again."""
     chosen, now = EventFilter.of(visit.query), datetime.now(UTC)
     connections = await all_connections(visit)
     listed = await _listed(visit, chosen, now)
@@ -92,7 +92,7 @@ async def show_event(visit: Visited, own: EventHere) -> Response:
 
 @router.get("/w/{workspace_id}/events/{event_id}/log")
 async def show_event_log(visit: Visited, own: EventHere) -> Response:
-    """The part of the page that changes while deliveries are under way."""
+    """Return the part of the page that changes while deliveries are in progress."""
     return visit.part("events/log.html", **await event_context(visit, own))
 
 
@@ -142,7 +142,7 @@ def _list_context(
 
 
 async def _charts(visit: Visit, chosen: EventFilter, now: datetime) -> dict[str, Any]:
-    """Counts by status, deliveries over time, latency; None for what can't be told now."""
+    """Return counts by status, deliveries over time, latency; None for what is unavailable."""
     client, workspace = visit.parts.client, visit.workspace.id
     query = chosen.query(workspace, now, status=False)
     bars, width = chosen.bars(now)

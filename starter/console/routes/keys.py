@@ -1,4 +1,4 @@
-"""Keys: publishable ones emit into this workspace, machine ones act for the organisation."""
+"""Keys: publishable ones emit into this workspace, machine ones act for the organization."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def set_key_rights(visit: InWorkspace, key_id: str) -> Response:
 
 @router.post("/w/{workspace_id}/keys/machine")
 async def create_machine_key(visit: InWorkspace) -> Response:
-    """Its secret is shown in the answer, once."""
+    """Create it. The answer shows its secret, once."""
     session = visit.session
     try:
         made = await visit.catalog.machine_keys.create(
@@ -75,13 +75,13 @@ async def revoke_publishable_key(visit: InWorkspace, key_id: str) -> Response:
 
 @router.post("/w/{workspace_id}/keys/machine/{key_id}/revoke")
 async def revoke_machine_key(visit: InWorkspace, key_id: str) -> Response:
-    """Of one's own key: the session ends with it."""
+    """Revoke it. If it is the session's own key, the session ends."""
     await visit.catalog.machine_keys.revoke(visit.organisation, key_id)
     return see_other(f"/w/{visit.workspace.id}/keys", "revoked")
 
 
 def _chosen(form: Form) -> KeyRights:
-    """Events and origins are typed one a line; none means any."""
+    """Read the rights. Events and origins are typed one per line; none means any."""
     events, origins = (
         [line.strip() for line in form.get(name, "").splitlines() if line.strip()]
         for name in ("events", "origins")

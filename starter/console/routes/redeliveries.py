@@ -47,25 +47,25 @@ router = console_router()
 MODES = {
     Mode.FAILED: (
         "What failed",
-        "Failed deliveries of each event are made again, under the same ids: nothing counts twice.",
+        "Failed deliveries are sent again with the same ids, so nothing counts twice.",
     ),
     Mode.AGAIN: (
         "Everything, as new events",
-        "Delivered events are sent once more. Destinations treat them as new: campaigns may start.",
+        "Delivered events are sent again. Destinations treat them as new: campaigns may start.",
     ),
     Mode.IDENTIFY_ONLY: (
         "People only",
-        "Delivered events are sent once more, identify alone. Segments may change.",
+        "Only identify is sent again for delivered events. Segments may change.",
     ),
 }
 
 
 async def redelivery_of(visit: InWorkspace, redelivery_id: str) -> RedeliveryStatus:
     """Raises `RedeliveryNotFound` when it isn't the workspace's."""
-    if read_id(redelivery_id) is None:
-        raise RedeliveryNotFound("there is no such redelivery here")
-    status = await read_redelivery(visit.parts.client, redelivery_id)
-    if status.selection.workspace != visit.workspace.id:
+    status = None
+    if read_id(redelivery_id) is not None:
+        status = await read_redelivery(visit.parts.client, redelivery_id)
+    if status is None or status.selection.workspace != visit.workspace.id:
         raise RedeliveryNotFound("there is no such redelivery here")
     return status
 
@@ -80,13 +80,13 @@ async def show_redeliveries(visit: InWorkspace) -> Response:
         "redeliveries/list.html",
         records=await list_redeliveries(visit.parts.client, visit.workspace.id),
         modes=MODES,
-        begun=_begun,
+        started=_started,
     )
 
 
 @router.get("/w/{workspace_id}/redeliveries/new")
 async def new_redelivery(visit: InWorkspace) -> Response:
-    """The form; with `plan` in its address, also what it would do."""
+    """Show the form; with `plan` in the address, also what it would do."""
     asked = visit.query
     if "plan" not in asked:
         return await _form_page(visit, dict(asked))
@@ -101,8 +101,8 @@ async def new_redelivery(visit: InWorkspace) -> Response:
 
 
 @router.post("/w/{workspace_id}/redeliveries")
-async def begin_redelivery(visit: InWorkspace) -> Response:
-    """By the plan as it was shown: its selection is sent back whole."""
+async def start_one(visit: InWorkspace) -> Response:
+    """Start it by the plan that was shown, whose selection is sent back whole."""
     try:
         selection = Selection.model_validate_json(visit.form.get("selection", ""))
     except ValidationError:
@@ -112,7 +112,7 @@ async def begin_redelivery(visit: InWorkspace) -> Response:
     selection = await within(visit.catalog, visit.organisation, selection)
     asked = _asked(selection)
     if selection.mode.sends_delivered_ones and "campaigns_may_start" not in visit.form:
-        fault = "Tick the box to say that campaigns may start again."
+        fault = "Tick the box to confirm that campaigns may start again."
         return await _form_page(visit, asked, fault=fault, status=400)
     plan = await plan_redelivery(visit.parts.client, selection)
     try:
@@ -145,11 +145,11 @@ async def cancel_one(visit: Visited, status: RedeliveryHere) -> Response:
 
 
 def _context(status: RedeliveryStatus) -> dict[str, Any]:
-    return {"redelivery": status, "modes": MODES, "begun": _begun(status)}
+    return {"redelivery": status, "modes": MODES, "started": _started(status)}
 
 
-def _begun(status: RedeliveryStatus) -> EventFilter:
-    """The list of the events that it began, which stand by when they were first accepted."""
+def _started(status: RedeliveryStatus) -> EventFilter:
+    """Filter the list to the events that it started, by when they were first accepted."""
     selection = status.selection
     if selection.mode.sends_delivered_ones:
         return EventFilter(redelivery=status.id, start=selection.as_of)
@@ -161,10 +161,10 @@ def _begun(status: RedeliveryStatus) -> EventFilter:
 
 
 def _selection(workspace: str, asked: dict[str, str]) -> Selection:
-    """What the form asks for. Raises `ApiError` and `InvalidSelection`."""
+    """Read the form. Raises `ApiError` and `InvalidSelection`."""
     start = read_utc("from", asked.get("from", ""))
     if start is None:
-        raise InvalidSelection("from: say from when on events are meant")
+        raise InvalidSelection("from: choose the start of the time range")
     mode = asked.get("mode", Mode.FAILED)
     return select(
         workspace,
@@ -192,7 +192,7 @@ def _pace(text: str) -> float:
         return float(text or EVENTS_PER_SECOND)
     except ValueError:
         raise ApiError(
-            400, f"the pace must be a number of events a second, at most {MOST_PER_SECOND}"
+            400, f"the pace must be a number of events per second, at most {MOST_PER_SECOND}"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""A rule being typed: its requests live, and a test event through a stored one."""
+"""Try a rule: its requests as it is typed, and a test event once it is stored."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ router = console_router()
 
 @router.post("/w/{workspace_id}/rules/form/preview")
 async def show_preview(visit: InWorkspace) -> Response:
-    """What the form as it is typed would send."""
+    """Show what the form as it is typed would send."""
     form, mapping = await read_form(visit, visit.form.text("connection"))
     shown = await preview_of(visit, form, mapping, visit.form.text("rule") or None)
     return visit.part("rules/preview.html", preview=shown)
@@ -47,7 +47,7 @@ async def show_preview(visit: InWorkspace) -> Response:
 
 @router.post("/w/{workspace_id}/rules/form/{part}")
 async def show_part(visit: InWorkspace, part: str) -> Response:
-    """What another connection or action asks for; another row; the last real payload."""
+    """Show what another connection or action needs, another row, or the last real payload."""
     if part not in ("destination", "mapping", "payload"):
         raise not_found("part", "part of the form")
     form, mapping = await read_form(visit, visit.form.text("connection"))
@@ -61,7 +61,7 @@ async def show_part(visit: InWorkspace, part: str) -> Response:
 
 @router.post("/w/{workspace_id}/rules/{rule_id}/test")
 async def send_test_event(visit: Visited, rule: RuleHere) -> Response:
-    """By the rule as it is stored, so what is typed but not saved has to be saved first."""
+    """Send it through the rule as it is stored, so changes have to be saved first."""
     form, mapping = await read_form(visit, rule.connection)
     result, fault = None, _unsaved(form, rule, mapping)
     if fault is None:
@@ -80,7 +80,7 @@ def _unsaved(form: RuleForm, rule: Rule, mapping: Mapping | None) -> str | None:
     schema = form.schema(mapping)
     stored = RuleForm.of(rule, mapping, form.payload)
     if schema is None:
-        return "A row of the mapping can't be read. Put it right and save the rule first."
+        return "A row of the mapping can't be read. Correct it and save the rule first."
     in_force = mapping.schema if mapping else form.destination.default_mapping
     fields = ("event", "resource", "resource_id", "active")
     if (
@@ -93,7 +93,7 @@ def _unsaved(form: RuleForm, rule: Rule, mapping: Mapping | None) -> str | None:
 
 
 async def _tested(visit: Visit, rule: Rule, payload: dict[str, object]) -> dict[str, object]:
-    """The test event's log as far as it has come, and where Temporal shows it, for the page."""
+    """Send it; return its log so far, and its address in Temporal's Web UI."""
     parts = visit.parts
     try:
         handle = await parts.event_starter().start(
@@ -107,7 +107,9 @@ async def _tested(visit: Visit, rule: Rule, payload: dict[str, object]) -> dict[
             created_by=visit.session.key,
         )
     except EmitError as err:
-        raise ApiError(503, f"nothing was sent, since the event was not accepted: {err}") from None
+        raise ApiError(
+            503, f"nothing was sent, because the event was not accepted: {err}"
+        ) from None
     visit.request.state.said = {"event_id": handle.id, "workspace_id": rule.workspace}
     with contextlib.suppress(TimeoutError, EmitError):  # how it ended is in the log
         async with asyncio.timeout(TEST_SECONDS):

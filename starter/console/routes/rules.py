@@ -18,7 +18,6 @@ from catalog.errors import (
 from catalog.mappings import Mapping
 from catalog.rule_change import RuleChange
 from catalog.rules import Rule
-from destinations.registry import BY_TYPE
 from starter.api.routes.rule_trials import SAMPLE_PAYLOAD
 from starter.console.mapping_form import ON_ERROR, TRANSFORMS, same
 from starter.console.names import (
@@ -38,11 +37,14 @@ from starter.console.route import (
 )
 from starter.console.rule_form import RuleForm
 from starter.console.visit import Visit
+from starter.known_destination import destination_of
 
 router = console_router()
 
-LAST_EVENT = "From the last real event of this type."
-NO_EVENT = "No real event of this type is there, or it is too long for this box: this is a sample."
+LAST_EVENT = "The last real event of this type."
+NO_EVENT = (
+    "There is no real event of this type yet, or it is too long for this box. This is a sample."
+)
 
 
 async def rule_of(visit: InWorkspace, rule_id: str) -> Rule:
@@ -79,7 +81,9 @@ async def new_rule(visit: InWorkspace) -> Response:
     event, chosen = visit.query.get("event", ""), visit.query.get("connection")
     payload = await if_answered(last_payload(visit, event)) or SAMPLE_PAYLOAD
     to = next((one for one in connections if one.id == chosen), connections[0])
-    form = RuleForm(BY_TYPE[to.type], event=event, connection=to.id, payload=written(payload))
+    form = RuleForm(
+        destination_of(to.type), event=event, connection=to.id, payload=written(payload)
+    )
     mapping = await mapping_of(visit, form.connection)
     form.take_mapping(mapping)
     return await show_form(visit, form, None, mapping)
@@ -124,7 +128,7 @@ async def show_form(
     status: int = 200,
     **context: Any,
 ) -> Response:
-    """The page of a rule, stored or not yet, with what its payload would send."""
+    """Show a rule, stored or not, with what its payload would send."""
     connections = await all_connections(visit)
     return await visit.page(
         "rules/form.html",
@@ -140,15 +144,15 @@ async def show_form(
 
 
 async def read_form(visit: Visit, connection: str) -> tuple[RuleForm, Mapping | None]:
-    """What is typed, for a connection and its mapping. Raises `NotFound`."""
+    """Read what is typed, and the connection's mapping. Raises `NotFound`."""
     to = await visit.catalog.connections.get(visit.organisation, connection)
-    form = RuleForm.read(visit.form, BY_TYPE[to.type])
+    form = RuleForm.read(visit.form, destination_of(to.type))
     form.connection = to.id
     return form, await mapping_of(visit, to.id)
 
 
 async def without_saving(visit: Visit, form: RuleForm, mapping: Mapping | None) -> bool:
-    """Whether a button asks for something else than to save; the form is then as it wants it."""
+    """Say whether a button asks for something other than saving, and change the form as it asks."""
     pressed = visit.form
     if pressed.text("of", form.connection) != form.connection:  # what is typed is another's
         form.take_mapping(mapping)
@@ -164,7 +168,7 @@ async def without_saving(visit: Visit, form: RuleForm, mapping: Mapping | None) 
 
 
 async def form_context(visit: Visit, form: RuleForm, rule: str | None) -> dict[str, Any]:
-    """What the form's own parts show; `sharing` is how many other rules use its mapping."""
+    """Return what the form shows; `sharing` is the number of other rules that use its mapping."""
     rules = await all_rules(visit)
     return {
         "form": form,
@@ -201,7 +205,7 @@ def faults_of(error: InvalidValue | TooManyRules | OlderRelease, form: RuleForm)
 
 
 async def _save(visit: Visit, rule: Rule | None, connection: str) -> Response:
-    """Create the rule, or change it, unless another button than that to save was pressed."""
+    """Create or change the rule, unless a button other than Save was pressed."""
     form, mapping = await read_form(visit, connection)
     if await without_saving(visit, form, mapping):
         return await show_form(visit, form, rule, mapping)
@@ -241,10 +245,10 @@ async def mapping_of(visit: Visit, connection: str) -> Mapping | None:
 
 
 async def _store_mapping(visit: Visit, form: RuleForm, stored: Mapping | None) -> bool:
-    """Store it when it differs; False when it can't be, and the form says why."""
+    """Store it if it differs. If it can't be stored, return False; the form says why."""
     schema = form.schema(stored)
     if schema is None:
-        form.faults["mapping"] = "A row can't be read: see below."
+        form.faults["mapping"] = "A row can't be read. See below."
         return False
     if same(schema, stored.schema if stored else form.destination.default_mapping):
         return True
@@ -259,7 +263,7 @@ async def _store_mapping(visit: Visit, form: RuleForm, stored: Mapping | None) -
         )
     except VersionConflict:
         form.faults["mapping"] = (
-            "Somebody has changed this connection's mapping meanwhile, so nothing was saved. "
+            "Somebody else has changed this connection's mapping, so nothing was saved. "
             "Open the rule again and repeat your change."
         )
         return False

@@ -1,4 +1,4 @@
-"""Signing in with a machine key, and out."""
+"""Sign in with a machine key, and sign out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def sign_in(visit: Visited) -> Response:
     form = visit.form
     next_page = form.text("next")
     if not visit.sessions.right_form_token(visit.request, form.get(TOKEN_FIELD, "")):
-        error = "This page was open for long, or the browser keeps no cookies. Try it once more."
+        error = "This page was open too long, or the browser blocks cookies. Try again."
         return _sign_in_page(visit, next=next_page, error=error, status=403)
     access_key = form.text("access_key")
     known = await _known(visit, access_key, form.text("secret_key"))
@@ -45,20 +45,20 @@ async def sign_in(visit: Visited) -> Response:
         failed = visit.console.failed_sign_ins.failed
         client = visit.request.client
         waits = [failed(client.host if client else ""), failed(f"key {access_key}")]
-        error = "There is no such key, or the secret is not the one that belongs to it."
+        error = "Wrong access key or secret."
         if max(waits) > 0:
             error = "Too many failed attempts. Wait a minute, then try again."
         status = 429 if max(waits) > 0 else 401
         return _sign_in_page(
             visit, next=next_page, error=error, access_key=access_key, status=status
         )
-    return _begun(visit, known, access_key, local_path(next_page))
+    return _started(visit, known, access_key, local_path(next_page))
 
 
 @router.get("/sign-in/development/{token}")
 async def sign_in_by_link(visit: Visited, token: str) -> Response:
-    """Opened from the terminal that runs `emitonce dev`: once, since it stays there, in the
-    browser's history and maybe in a log."""
+    """Sign in by the link that `emitonce dev` prints. It works once, since it stays in the
+    terminal, in the browser's history and maybe in a log."""
     console = visit.console
     development: DevelopmentKey | None = console.development
     if development is None or not hmac.compare_digest(
@@ -70,7 +70,7 @@ async def sign_in_by_link(visit: Visited, token: str) -> Response:
         return RedirectResponse("/", status_code=303)
     console.development_link_used = True
     known = await visit.catalog.api_key_lookup.machine(development.access_key)
-    return _begun(visit, known, development.access_key, "/")
+    return _started(visit, known, development.access_key, "/")
 
 
 @within.post("/sign-out")
@@ -94,7 +94,7 @@ async def _known(visit: Visit, access_key: str, secret_key: str) -> MachineCalle
     return known if right else None
 
 
-def _begun(visit: Visit, known: MachineCaller, access_key: str, path: str) -> Response:
+def _started(visit: Visit, known: MachineCaller, access_key: str, path: str) -> Response:
     response = RedirectResponse(path, status_code=303)
     response.headers["Cache-Control"] = "no-store"
     visit.sessions.begin(visit.request, response, known, access_key)

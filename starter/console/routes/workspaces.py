@@ -1,4 +1,4 @@
-"""The first page, and the workspaces to choose from."""
+"""The start page, and the list of workspaces."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ router = console_router()
 
 @router.get("/")
 async def first_page(visit: Visited) -> Response:
-    """On to the only workspace; with several, or none, to their list."""
+    """Go to the only workspace; with several, or none, to their list."""
     organisation = visit.organisation
     found = await visit.catalog.workspaces.list(organisation, limit=2)
     if len(found.records) == 1:
@@ -49,7 +49,7 @@ async def create_workspace(visit: Visited) -> Response:
 
 @router.get("/w/{workspace_id}")
 async def open_workspace(visit: InWorkspace) -> Response:
-    """On to its events; without any connection yet, to where the first one is made."""
+    """Go to its events; without a connection, to where the first one is created."""
     found = await visit.catalog.connections.list(
         visit.organisation, workspace=visit.workspace.id, limit=1
     )
