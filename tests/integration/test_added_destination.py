@@ -241,6 +241,8 @@ async def test_by_console(api: Api, one: Tiny, listening: tuple[str, list[Receiv
         assert "The rule is saved" not in shown.text
         assert "userId" not in shown.text
         shown = (await http.post(f"{base}/rules/form/preview", data=form)).text
+        other = await http.post(f"{base}/rules/form/list", data=form)
+        assert other.status_code == 404
         posted = [path for method, path, _ in one.arrives if method == "POST"]
         assert shown.count("<figure") == len(posted)
         saved = await http.post(f"{base}/rules", data=form)
