@@ -386,8 +386,9 @@ class LocalKeys:
                 instance_secret=_read(decode_secret, "EMITONCE_INSTANCE_SECRET", instance_secret),
             )
         if given.payload_keys:
-            payload_keys = _read(parse_keys, "EMITONCE_PAYLOAD_KEYS", given.payload_keys)
-            made = replace(made, payload_keys=payload_keys)
+            made = replace(
+                made, payload_keys=_read(parse_keys, "EMITONCE_PAYLOAD_KEYS", given.payload_keys)
+            )
         return made
 
 

@@ -39,8 +39,9 @@ class NextAttempts:
             if not waiting.paused:
                 if waiting.attempt != asked.attempt or not is_scheduled(waiting):
                     return
-                reason = "its next attempt is brought forward"
-                await service.pause_activity(PauseActivityRequest(**step, reason=reason))
+                await service.pause_activity(
+                    PauseActivityRequest(**step, reason="its next attempt is brought forward")
+                )
             await service.unpause_activity(UnpauseActivityRequest(**step))
 
 
