@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import timedelta
 
 import pytest
 from temporalio.api.enums.v1 import TimeoutType
@@ -13,16 +13,19 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client
 
 from activities.call import CALL_POLICY
+from delivery.signals import CONNECTION_RESUMED
 from delivery.step import HEARTBEATS
 from destinations.customerio.simulator import Fault
 from destinations.registry import this_release
 from emitonce import EventCanceled, EventHandle
+from eventlog.history import moment
 from operations.steering import cancel_event
 from tests.guarantees.worker_process import worker_process
 from tests.integration.run_history import fetch_history
 from tests.integration.stack import Stack, eventually, open_stack
 from workflows.delivery import ACTIVITIES
 
+TEMPORAL_S_OWN = timedelta(seconds=10)
 AT_MOST = timedelta(seconds=15)
 SHORT = timedelta(seconds=4)
 LONGER = Fault(delay=5)
@@ -47,6 +50,17 @@ async def last_tries(stack: Stack, handle: EventHandle) -> list[ActivityTaskStar
     return [event.activity_task_started_event_attributes for event in started]
 
 
+async def waited(stack: Stack, handle: EventHandle, left: HistoryEvent) -> timedelta:
+    """How long a run's task waited for the worker that has it cached, by the engine's clock."""
+    scheduled = left.workflow_task_timed_out_event_attributes.scheduled_event_id
+    [before] = [
+        event
+        for event in await events_of(stack, handle, "workflow_task_scheduled")
+        if event.event_id == scheduled
+    ]
+    return moment(left.event_time) - moment(before.event_time)
+
+
 async def pending_call(stack: Stack, handle: EventHandle) -> PendingActivityInfo | None:
     described = await stack.client.get_workflow_handle(handle.id).describe()
     return next(iter(described.raw_description.pending_activities), None)
@@ -60,8 +74,7 @@ async def heartbeat_seen(stack: Stack, handle: EventHandle, attempt: int = 1) ->
         return (
             call is not None
             and call.attempt == attempt
-            and call.last_heartbeat_time.ToDatetime(tzinfo=UTC)
-            > call.last_started_time.ToDatetime(tzinfo=UTC)
+            and moment(call.last_heartbeat_time) > moment(call.last_started_time)
         )
 
     await eventually(seen)
@@ -83,9 +96,13 @@ async def test_a_killed_worker_s_call_is_made_again_when_its_heartbeats_cease(
             assert waiting.identify is not None
             assert [attempt.status_code for attempt in waiting.identify.attempts] == [503]
             await worker.kill()
+        run = stack.client.get_workflow_handle(handle.id)
+        await run.signal(CONNECTION_RESUMED, "any")  # a task for the run that the dead one cached
         async with worker_process(stack):
             await handle.result()
 
+        [left] = await events_of(stack, handle, "workflow_task_timed_out")
+        assert await waited(stack, handle, left) < TEMPORAL_S_OWN
         identified, _ = await last_tries(stack, handle)
         lost = identified.last_failure.timeout_failure_info
         assert identified.attempt == 3
