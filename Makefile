@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo dev bench bench-long bench-tools setup-dev test test-all test-postgres test-examples test-compose replay test-unit fuzz attack chaos chaos-long upgrade year record sbom audit secrets check format clean
+.PHONY: help setup demo dev bench bench-limiter bench-long bench-tools setup-dev test test-all test-postgres test-examples test-compose replay test-unit fuzz attack chaos chaos-long upgrade year record sbom audit secrets check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
@@ -21,6 +21,7 @@ help:
 	@echo "make upgrade   a fleet of real processes is upgraded, rolled back and upgraded, ten minutes"
 	@echo "make year    a million deliveries of a simulated year (SEED=n)"
 	@echo "make bench   the benchmark, half an hour (see docs/benchmarks.md)"
+	@echo "make bench-limiter   the limiter in virtual time, less than a minute (see docs/limiter.md)"
 	@echo "make test-compose    the compose file on the Docker daemon that runs here"
 	@echo "make replay  replay a live namespace's histories with this code, before it ships"
 	@echo "make check   ruff, mypy --strict, import-linter, words to avoid, the picture in docs/architecture.md"
@@ -131,6 +132,10 @@ bench: setup bench-tools
 	@.venv-bench/bin/python -m bench $(BENCH)
 	@.venv-bench/bin/python -m bench.report
 	@.venv-bench/bin/python -m bench.capacity
+
+# The limiter's real decisions against models of engine and vendor.
+bench-limiter: $(BIN)/.synced
+	@$(BIN)/python -m bench.limiter
 
 bench-long: BENCH := --long
 bench-long: bench

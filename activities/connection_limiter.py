@@ -1,131 +1,236 @@
-"""Limit one connection in one worker: its requests in flight, and its requests per second.
+"""Limit one connection in one worker: how many requests at once, how many a second, and whether.
 
-It only decides, from times in seconds of a monotonic clock; the caller waits.
+It only decides, from times in seconds of a monotonic clock; the caller waits. docs/limiter.md says
+what it promises.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
+
+from activities.pace import Pace
 
 # A request that gets no permit within this time frees its slot in the worker.
 LONGEST_WAIT = 1.0
+# A few may wait longer, so that some request takes the next turn of a low rate.
+FEW = 2
+LONGEST_WAIT_OF_FEW = 8.0
+# A test has one try, so it waits longer.
+TEST_WAIT = 10.0
 # A request that was sent back is retried after this time at the latest, as after a failure.
 LONGEST_DELAY = 900.0
 SHORTEST_DELAY = 0.05
-
-# If "too many requests" is a tenth of the answers or more, the rate is halved. Every RECOVERY
-# seconds without such an answer double it again. Rarer ones don't halve it: almost nothing would be
-# left of the rate.
-RECOVERY = 10.0
-SLOWEST = 1 / 64
-TOO_MANY = 0.1
-_OF_THE_LATEST = 50  # answers; then both counts are halved, so that older ones count less
 # More requests are called back than slots are expected to be free, since some free up early.
-OVERBOOKING = 1.25
+OVERBOOKING = 1.5
+
+# So many requests in flight at first; every second answer allows one more.
+FIRST_PLACES = 4
+PLACES_PER_ANSWER = 0.5
+
+# When so many events have failed without another answer between, the connection is only probed: by
+# one request after PROBE_FIRST seconds, the next after twice that time.
+FAILING = 20
+PROBE_FIRST = 1.0
+PROBE_LONGEST = 15.0
+# So many requests a second are called back to see whether it works again.
+LOOKS_PER_SECOND = 5.0
+
+# A pause that ends so much later than another, in seconds, is not the same.
+NEWS = 0.25
+
+MOST_PACES = 1_000
 
 _FIRST_GUESS = 0.2  # seconds per request, until one has ended
 _WEIGHT_OF_LATEST = 0.2
+
+
+class Answer(Enum):
+    """What the end of a request says of its connection."""
+
+    ACCEPTED = "accepted"  # it works, whatever it thinks of this request
+    REFUSED = "refused"  # too many requests
+    FAILED = "failed"  # 5xx, or no answer
+
+
+@dataclass(frozen=True)
+class Try:
+    """What the limiter has to know of a try.
+
+    `pace` names what within the connection has a rate of its own. `came_back`: the try was sent
+    back before. `tried_before`: the call has an attempt on record, so it has failed. A `test` has
+    one try only.
+    """
+
+    event: str
+    pace: str = ""
+    came_back: bool = False
+    tried_before: bool = False
+    test: bool = False
+
+
+@dataclass(eq=False)
+class Admitted:
+    """Send at this moment, some seconds from now at most."""
+
+    event: str
+    starts_at: float
+    pace: Pace
+
+
+@dataclass(frozen=True)
+class SentBack:
+    """Come back after this many seconds. `failing`: the connection is only probed."""
+
+    seconds: float
+    failing: bool = False
 
 
 @dataclass
 class ConnectionLimiter:
     """Limits one connection to `places` requests in flight and `per_second` requests per second.
 
-    A request that would have to wait longer than `LONGEST_WAIT` is sent back with a delay, after
-    which it is its turn. If all turns within `LONGEST_DELAY` are assigned, it asks again after that
-    time. While requests wait for their turns, half of the capacity is reserved for them; new
-    requests get the other half or are sent back too.
+    A request that would have to wait too long is sent back with a delay, after which it is its
+    turn. If all turns within `LONGEST_DELAY` are assigned, it asks again after that time. While
+    requests wait for their turns, half of the capacity is reserved for them; new requests get the
+    other half or are sent back too.
     """
 
     places: int
     per_second: float = 1.0
     typical: float = _FIRST_GUESS
     last_used: float = 0.0
-    _in_flight: list[float] = field(default_factory=list)
-    _next_free: float = 0.0
-    _queued_until: float = 0.0
-    _slowed_at: float = float("-inf")
-    _slowness: float = 1.0
-    _answers: float = 0.0
-    _refusals: float = 0.0
+    _in_flight: list[Admitted] = field(default_factory=list)
+    _opened: float = FIRST_PLACES
+    _paces: dict[str, Pace] = field(default_factory=dict)
+    _paused_until: float = float("-inf")
+    _failed: set[str] = field(default_factory=set)
+    _probe_at: float = 0.0
+    _probe_wait: float = PROBE_FIRST
+    _promised: float = 0.0
+    _looked_until: float = 0.0
 
     @property
     def in_use(self) -> int:
         return len(self._in_flight)
 
-    def admit(
-        self, now: float, *, came_back: bool, longest_wait: float = LONGEST_WAIT
-    ) -> Admitted | SentBack:
-        """Admit a request or send it back. After `Admitted`, the caller must call `release`."""
+    @property
+    def failing(self) -> bool:
+        return len(self._failed) >= FAILING
+
+    def admit(self, now: float, one: Try) -> Admitted | SentBack:
+        """Admit a request or send it back. After `Admitted`, the caller must call `release`.
+
+        A test is sent even while the connection only fails.
+        """
         self.last_used = now
         if self.per_second <= 0:
             return SentBack(2 * LONGEST_WAIT)
-        spacing = 1 / (self.per_second * self.slowness(now))
-        starts_at = max(now, self._next_free)
-        places = self.places
-        if not came_back and self._queued_until > now:
+        pace = self._pace(now, one.pace)
+        pace.known = self.per_second
+        starts_at = max(now, pace.next_free, self._stopped_until(pace))
+        probes = self.failing and not one.test
+        if probes and self._probe_at > now:
+            return self._look_again(now, one)
+        places, longest_wait = min(self.places, self._opened), LONGEST_WAIT
+        if one.test:
+            longest_wait = TEST_WAIT
+        elif not one.came_back and pace.queued_until > now:
             places, longest_wait = (places + 1) // 2, longest_wait / 2
+        elif sum(other.starts_at > now for other in self._in_flight) < FEW:
+            longest_wait = LONGEST_WAIT_OF_FEW
         if self.in_use >= places or starts_at - now > longest_wait:
-            return self._send_back(now, starts_at, spacing)
-        self._next_free = starts_at + spacing
-        self._in_flight.append(starts_at)
-        return Admitted(starts_at)
+            return self._send_back(pace, now, starts_at, self._between_turns(pace))
+        if probes:
+            self._probe_wait = min(2 * self._probe_wait, PROBE_LONGEST)
+            self._probe_at = starts_at + self._probe_wait
+        pace.next_free = starts_at + 1 / pace.per_second
+        admitted = Admitted(one.event, starts_at, pace)
+        self._in_flight.append(admitted)
+        return admitted
 
-    def release(self, now: float, started_at: float) -> None:
-        """Note that the request which started at `started_at` has ended."""
-        self.last_used = now
-        self._in_flight.remove(started_at)
-        self._answers += 1
-        if self._answers >= _OF_THE_LATEST:
-            self._answers, self._refusals = self._answers / 2, self._refusals / 2
-        self.typical += _WEIGHT_OF_LATEST * (max(now - started_at, 0.0) - self.typical)
+    def stopped(self, now: float, admitted: Admitted) -> SentBack | None:
+        """Send back a request whose moment has come, if nothing may be sent any more."""
+        pace = admitted.pace
+        until = self._stopped_until(pace)
+        return self._send_back(pace, now, until, self._between_turns(pace)) if until > now else None
 
-    def slow_down(self, now: float, started_at: float, seconds: float) -> bool:
-        """Send nothing for `seconds`, then at half the rate if "too many requests" is frequent.
+    def learn(
+        self, now: float, admitted: Admitted, answer: Answer, asked: float | None = None
+    ) -> float | None:
+        """Note how a request was answered; `asked` is how long the vendor asks to wait.
 
-        Returns False for a request that started before the last slow-down: it is only counted.
+        Returns how long all workers must send nothing; None if they know or need not know.
         """
-        self._refusals += 1
-        if started_at < self._slowed_at:
-            return False
-        many = self._refusals >= TOO_MANY * max(self._answers, 1 / TOO_MANY)
-        self._slowness = self.slowness(now) / (2 if many else 1)
-        self._slowness = max(self._slowness, SLOWEST)
-        self._slowed_at = now
-        self.wait_until(now + seconds)
-        return True
+        if answer is Answer.FAILED:
+            if not self.failing:
+                self._failed.add(admitted.event)
+                self._probe_at = now + PROBE_FIRST
+            return None
+        self._failed.clear()
+        self._probe_wait = PROBE_FIRST
+        if answer is Answer.ACCEPTED:
+            admitted.pace.accept(now)
+            self._opened = min(self._opened + PLACES_PER_ANSWER, self.places)
+            return None
+        pause = admitted.pace.refuse(now, admitted.starts_at)
+        if asked is not None:
+            pause = asked
+        return pause if pause is not None and self._pause(now + pause) else None
 
-    def wait_until(self, moment: float) -> None:
-        """Send nothing before `moment`."""
-        self._next_free = max(self._next_free, moment)
+    def release(self, now: float, admitted: Admitted) -> None:
+        """Note that a request has ended, or wasn't sent."""
+        self.last_used = now
+        self._in_flight.remove(admitted)
+        took = max(now - admitted.starts_at, 0.0)
+        self.typical += _WEIGHT_OF_LATEST * (took - self.typical)
 
-    def slowness(self, now: float) -> float:
-        """Return the fraction of the rate in use: 1, or less for a while after a slow-down."""
-        if self._slowness >= 1:
-            return 1.0
-        doublings = min((now - self._slowed_at) / RECOVERY, 60.0)
-        return float(min(self._slowness * 2**doublings, 1.0))
+    def wait_until(self, now: float, moment: float) -> None:
+        """Send nothing before `moment`, since another worker was refused."""
+        if moment > now and self._pause(moment):
+            for pace in self._paces.values():
+                pace.hear()
 
-    def _send_back(self, now: float, starts_at: float, spacing: float) -> SentBack:
+    def _stopped_until(self, pace: Pace) -> float:
+        return max(self._paused_until, pace.paused_until)
+
+    def _pause(self, moment: float) -> bool:
+        """Send nothing before `moment`; return False if that was known, give or take a moment."""
+        news = moment > self._paused_until + NEWS
+        self._paused_until = max(self._paused_until, moment)
+        return news
+
+    def _pace(self, now: float, key: str) -> Pace:
+        if len(self._paces) >= MOST_PACES:
+            self._paces = {of: pace for of, pace in self._paces.items() if pace.in_use(now)}
+        return self._paces.setdefault(key, Pace())
+
+    def _between_turns(self, pace: Pace) -> float:
+        spacing = 1 / pace.per_second
+        if pace.lowered:  # it may rise long before they come back
+            spacing = min(spacing, 1 / LOOKS_PER_SECOND)
+        return spacing / OVERBOOKING
+
+    def _look_again(self, now: float, one: Try) -> SentBack:
+        """Send back a call that comes in to make the next probe; who waited already looks in turn.
+
+        What waits may be what fails: others must not wait behind it.
+        """
+        if self._promised < self._probe_at and not (one.came_back or one.tried_before):
+            self._promised = self._probe_at
+            return SentBack(self._probe_at - now, failing=True)
+        look = max(self._looked_until, self._probe_at) + 1 / LOOKS_PER_SECOND
+        if look - now > LONGEST_DELAY:
+            return SentBack(LONGEST_DELAY, failing=True)
+        self._looked_until = look
+        return SentBack(look - now, failing=True)
+
+    def _send_back(self, pace: Pace, now: float, starts_at: float, spacing: float) -> SentBack:
         # Requests in flight count too: they may already be slower than any that has ended.
-        longest = now - min(self._in_flight, default=now)
+        longest = max((now - one.starts_at for one in self._in_flight), default=0.0)
         by_places = max(self.typical, longest) / self.places / OVERBOOKING
-        turn = max(self._queued_until, starts_at) + max(spacing, by_places)
+        turn = max(pace.queued_until, starts_at) + max(spacing, by_places)
         if turn - now > LONGEST_DELAY:  # no turn yet: it comes back to get one
             return SentBack(LONGEST_DELAY)
-        self._queued_until = turn
+        pace.queued_until = turn
         return SentBack(max(turn - now, SHORTEST_DELAY))
-
-
-@dataclass(frozen=True)
-class Admitted:
-    """Send at this moment, at most `LONGEST_WAIT` from now."""
-
-    starts_at: float
-
-
-@dataclass(frozen=True)
-class SentBack:
-    """Come back after this many seconds."""
-
-    seconds: float

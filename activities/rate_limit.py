@@ -14,7 +14,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from activities.connection_limiter import LONGEST_DELAY, LONGEST_WAIT, ConnectionLimiter, SentBack
+from activities.connection_limiter import (
+    LONGEST_DELAY,
+    Admitted,
+    Answer,
+    ConnectionLimiter,
+    SentBack,
+    Try,
+)
 
 # One connection occupies at most a fifth of a worker's slots, however slow its answers are.
 PART_OF_SLOTS = 5
@@ -24,31 +31,53 @@ _JITTER = 0.2
 
 
 class Throttled(Exception):
-    """There is no permit now: free the slot and come back after `seconds`."""
+    """There is no permit now: free the slot and come back after `seconds`.
 
-    def __init__(self, seconds: float) -> None:
+    `failing` says that the connection only fails and is probed, not that it is used to its limit.
+    """
+
+    def __init__(self, seconds: float, *, failing: bool = False) -> None:
         super().__init__(f"no permit within the next {seconds:.1f} s")
         self.seconds = seconds
+        self.failing = failing
 
 
 @dataclass(frozen=True)
 class Limits:
-    """A connection's requests per second, and the time before which nothing may be sent."""
+    """What holds for a connection: requests per second, of each pace, and requests in flight.
+
+    Nothing may be sent before `slowed_until`.
+    """
 
     per_second: int
+    in_flight: int | None = None
     slowed_until: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Permit:
-    """Permission to send one request now. `started_at` is a time of the monotonic clock."""
+    """Permission to send one request when its moment has come."""
 
     limiter: ConnectionLimiter
-    started_at: float
+    admitted: Admitted
 
-    def slow_down(self, seconds: float) -> bool:
-        """Slow down after "too many requests"; False if another answer just did so."""
-        return self.limiter.slow_down(time.monotonic(), self.started_at, seconds)
+    def confirm(self, slowed_until: datetime | None) -> None:
+        """Check again, at the moment of sending, that nothing has been stopped meanwhile.
+
+        Raises:
+            Throttled: nothing may be sent now.
+        """
+        now = time.monotonic()
+        _hear(self.limiter, now, slowed_until)
+        if stopped := self.limiter.stopped(now, self.admitted):
+            raise _throttled(stopped)
+
+    def learn(self, answer: Answer, asked: float | None) -> float | None:
+        """Note how the request was answered, and how many seconds the vendor asks to wait.
+
+        Returns how long all workers must send nothing; None if they know or need not know.
+        """
+        return self.limiter.learn(time.monotonic(), self.admitted, answer, asked)
 
 
 class RateLimit:
@@ -60,35 +89,27 @@ class RateLimit:
         self._limiters: dict[str, ConnectionLimiter] = {}
 
     @asynccontextmanager
-    async def permit(
-        self,
-        connection: str,
-        limits: Limits,
-        *,
-        came_back: bool,
-        longest_wait: float = LONGEST_WAIT,
-    ) -> AsyncIterator[Permit]:
-        """Wait for a permit, at most `longest_wait` seconds.
-
-        `came_back` says that this step was throttled before, so it goes ahead of new ones.
+    async def permit(self, connection: str, limits: Limits, one: Try) -> AsyncIterator[Permit]:
+        """Wait for a permit, some seconds at most.
 
         Raises:
-            Throttled: there will be no permit within that time.
+            Throttled: there will be no permit so soon.
         """
         limiter = self._limiter(connection)
-        now = time.monotonic()
-        limiter.per_second = limits.per_second * self._share()
-        if limits.slowed_until is not None:
-            limiter.wait_until(now + (limits.slowed_until - datetime.now(UTC)).total_seconds())
-        answer = limiter.admit(now, came_back=came_back, longest_wait=longest_wait)
+        now, share = time.monotonic(), self._share()
+        limiter.per_second = limits.per_second * share
+        if limits.in_flight is not None:
+            limiter.places = min(self._places, max(int(limits.in_flight * share), 1))
+        _hear(limiter, now, limits.slowed_until)
+        answer = limiter.admit(now, one)
         if isinstance(answer, SentBack):
-            raise Throttled(_spread(answer.seconds))
+            raise _throttled(answer)
         try:
             if answer.starts_at > now:
                 await asyncio.sleep(answer.starts_at - now)
-            yield Permit(limiter, answer.starts_at)
+            yield Permit(limiter, answer)
         finally:
-            limiter.release(time.monotonic(), answer.starts_at)
+            limiter.release(time.monotonic(), answer)
 
     def _limiter(self, connection: str) -> ConnectionLimiter:
         limiter = self._limiters.get(connection)
@@ -105,8 +126,18 @@ class RateLimit:
                 del self._limiters[id]
 
 
-def _spread(seconds: float) -> float:
+def _hear(limiter: ConnectionLimiter, now: float, slowed_until: datetime | None) -> None:
+    if slowed_until is not None:
+        limiter.wait_until(now, now + (slowed_until - datetime.now(UTC)).total_seconds())
+
+
+def _throttled(answer: SentBack) -> Throttled:
+    spread = spread_out(answer.seconds, random.random())  # noqa: S311  spreading, no secrets
+    return Throttled(spread, failing=answer.failing)
+
+
+def spread_out(seconds: float, random: float) -> float:
     """Vary the longest delay: otherwise all who got it would come back together."""
     if seconds < LONGEST_DELAY:
         return seconds
-    return seconds * (1 - _JITTER * random.random())  # noqa: S311  spreading, not keeping secrets
+    return seconds * (1 - _JITTER * random)

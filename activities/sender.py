@@ -19,7 +19,7 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.connection_limiter import LONGEST_WAIT
+from activities.connection_limiter import Answer, Try
 from activities.heartbeats import carried_so_far, readable, unsent, with_heartbeats
 from activities.rate_limit import Limits, Permit, RateLimit, Throttled
 from delivery.alert import LastResponse, Refusal
@@ -45,11 +45,14 @@ from destinations.registry import BY_TYPE
 READY_SECONDS = 12.0
 STORE_SECONDS = 3.0
 
-# A test event has one try, which waits longer for its permit than others may.
-TEST_WAIT = 10.0
-
-# How long nothing is sent after "too many requests" without a `Retry-After`.
-SLOW_DOWN_SECONDS = 1.0
+# What an outcome says of the connection. An error of ours says nothing; any other answer says that
+# it works.
+ANSWERS = {
+    OutcomeCode.RATE_LIMITED: Answer.REFUSED,
+    OutcomeCode.REJECTED_SERVER_ERROR: Answer.FAILED,
+    OutcomeCode.TIMEOUT: Answer.FAILED,
+    OutcomeCode.NETWORK_ERROR: Answer.FAILED,
+}
 
 UNREADABLE_KEY = (
     "the connection's key can't be decrypted, so no request was made: give every worker the key "
@@ -107,7 +110,7 @@ class Sender:
         try:
             outcome = await self._try(step, carried)
         except Throttled as err:
-            raise _throttled(step, attempts, err.seconds) from None
+            raise _throttled(attempts, err) from None
         attempt = Attempt(
             number=attempts.next_number(),
             call=step.message.call,
@@ -138,21 +141,25 @@ class Sender:
             async with asyncio.timeout(READY_SECONDS) as getting_ready:
                 connection = await self._usable(step, carried.attempts)
                 destination = _destination(connection)
-                async with self._rate_limit.permit(
-                    step.connection,
-                    Limits(
-                        connection.requests_per_second or destination.requests_per_second,
-                        connection.slowed_until,
-                    ),
+                limits = Limits(
+                    connection.requests_per_second or destination.requests_per_second,
+                    destination.in_flight,
+                    connection.slowed_until,
+                )
+                one = Try(
+                    event=activity.info().workflow_id or "",
+                    pace=destination.paced_by(step.message),
                     came_back=carried.throttled,
-                    longest_wait=TEST_WAIT if step.test else LONGEST_WAIT,
-                ) as permit:
+                    tried_before=carried.attempts.count > 0,
+                    test=step.test,
+                )
+                async with self._rate_limit.permit(step.connection, limits, one) as permit:
                     # Read it again: it may have been paused during the wait, or its key replaced.
                     connection = await self._usable(step, carried.attempts)
+                    permit.confirm(connection.slowed_until)
                     getting_ready.reschedule(None)
                     outcome = await self._request(step, connection)
-                    if outcome.code is OutcomeCode.RATE_LIMITED:
-                        await self._slow_down(step, permit, outcome)
+                    await self._learn(step, permit, outcome)
         except Unavailable:
             return _not_sent("the catalog can't be reached, so no request was made", Then.RETRY)
         except TimeoutError:
@@ -193,12 +200,16 @@ class Sender:
                 message="the worker failed while the request was made",
             )
 
-    async def _slow_down(self, step: Step, permit: Permit, outcome: Outcome) -> None:
-        """Slow the connection down: in this worker at once, then in all others."""
+    async def _learn(self, step: Step, permit: Permit, outcome: Outcome) -> None:
+        """Let the limiter know of the answer: in this worker at once, then in all others."""
+        if outcome.code is OutcomeCode.INTERNAL_ERROR:
+            return
         asked = parse_retry_after(outcome.retry_after, datetime.now(UTC))
-        seconds = asked.total_seconds() if asked else SLOW_DOWN_SECONDS
-        if permit.slow_down(seconds):
-            await _store(self._connections.slow_down(step.connection, seconds))
+        pause = permit.learn(
+            ANSWERS.get(outcome.code, Answer.ACCEPTED), asked.total_seconds() if asked else None
+        )
+        if pause is not None:
+            await _store(self._connections.slow_down(step.connection, pause))
 
     async def _deactivated(
         self, step: Step, connection: ConnectionCredential, refused: Outcome
@@ -242,16 +253,18 @@ async def _store(storing: Awaitable[bool | None]) -> bool | None:
         return None
 
 
-def _throttled(step: Step, attempts: AttemptList, seconds: float) -> ApplicationError:
+def _throttled(attempts: AttemptList, err: Throttled) -> ApplicationError:
     """Make the error of a try that got no permit; earlier attempts are carried on unchanged."""
     message = "waiting for its turn: the connection is used to its limit"
+    if err.failing:
+        message = "waiting for its turn: the connection only fails, so few requests try it"
     tries = activity.info().attempt
     activity.heartbeat(Carried(tries=tries, attempts=attempts, throttled=True))
     return ApplicationError(
         message,
         StepResult(outcome_code=OutcomeCode.RATE_LIMITED, message=message, attempts=attempts),
         type=THROTTLED,
-        next_retry_delay=timedelta(seconds=seconds),
+        next_retry_delay=timedelta(seconds=err.seconds),
         category=_BENIGN,
     )
 

@@ -118,16 +118,22 @@ class Action:
         return {**metadata, **read}
 
 
+def whole_connection(message: Message) -> str:
+    """Pace all messages of a connection together."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Destination:
     """Everything about a vendor, as data.
 
     `client` names the class that makes the requests, as `module:class`. `requests_per_second` is
-    what the vendor accepts from one connection. `builds` are the versions of the builder
-    (`MatchedRule.build`) in which its messages changed; the numbers are shared by all destinations.
-    `unmapped` says what happens to payload keys that aren't mapped. If `tested_before_saving`, a
-    connection is verified before it is saved, unless that is skipped. `refused` says why deliveries
-    are held after the vendor has refused the credential.
+    what the vendor accepts from one connection, or for each `paced_by` of its messages (a channel,
+    for example), and `in_flight` how many requests it accepts at once. `builds` are the versions of
+    the builder (`MatchedRule.build`) in which its messages changed; the numbers are shared by all
+    destinations. `unmapped` says what happens to payload keys that aren't mapped. If
+    `tested_before_saving`, a connection is verified before it is saved, unless that is skipped.
+    `refused` says why deliveries are held after the vendor has refused the credential.
     """
 
     type: str
@@ -139,6 +145,8 @@ class Destination:
     mapping_fields: tuple[MappingField, ...] = ()
     unmapped: str | None = None
     requests_per_second: int = 100
+    paced_by: Callable[[Message], str] = whole_connection
+    in_flight: int | None = None
     builds: tuple[int, ...] = (1,)
     tested_before_saving: bool = False
     refused: str = "the receiver refused the authentication"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from temporalio.client import Client
 
+from destinations.customerio.destination import CUSTOMER_IO
 from destinations.customerio.simulator import EU_KEY, Fault, Request
-from tests.integration.stack import open_stack
+from destinations.registry import BY_TYPE
+from tests.integration.stack import Stack, open_stack
 from tests.operations.many import all_ended, emit_many
 
 
@@ -36,3 +41,13 @@ async def test_a_slow_connection_takes_a_fifth_of_a_worker_and_others_go_on(
         await all_ended(stack, slow.values())
         assert most_at_once([r for r in stack.sim.requests if r.region == "us"]) == 2
         assert len(stack.sim.events) == 22
+
+
+async def test_a_destination_says_how_many_requests_it_takes_at_once(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(BY_TYPE, CUSTOMER_IO.type, replace(CUSTOMER_IO, in_flight=3))
+    await stack.rule()
+    stack.sim.fail(fault=Fault(delay=0.2))
+    await all_ended(stack, (await emit_many(stack, map(str, range(10)))).values())
+    assert most_at_once(list(stack.sim.requests)) == 3

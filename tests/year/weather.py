@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import SecretStr
 
+from activities.connection_limiter import Answer, Try
 from activities.rate_limit import Limits, Throttled
 from catalog.errors import CatalogUnavailable, NotFound
 from delivery.alert import Refusal
@@ -66,9 +67,15 @@ class Sent:
 class _Permit:
     random: Random
 
-    def slow_down(self, seconds: float) -> bool:
-        """False when others have said so just before."""
-        return self.random.random() < 0.5
+    def confirm(self, slowed_until: datetime | None) -> None:
+        if self.random.random() < 0.02:
+            raise Throttled(self.random.random() * 5)
+
+    def learn(self, answer: Answer, asked: float | None) -> float | None:
+        """None where others need not know."""
+        if answer is Answer.REFUSED and self.random.random() < 0.5:
+            return asked or 1.0
+        return None
 
 
 @dataclass
@@ -182,11 +189,9 @@ class Weather:
     # What the rate limit says.
 
     @asynccontextmanager
-    async def permit(
-        self, connection: str, limits: Limits, *, came_back: bool, longest_wait: float
-    ) -> AsyncIterator[_Permit]:
-        if self.random.random() < (0.02 if came_back else 0.05):
-            raise Throttled(self.random.random() * 5)
+    async def permit(self, connection: str, limits: Limits, one: Try) -> AsyncIterator[_Permit]:
+        if self.random.random() < (0.02 if one.came_back else 0.05):
+            raise Throttled(self.random.random() * 5, failing=self.random.random() < 0.2)
         yield _Permit(self.random)
 
     # What the vendor says.

@@ -1,0 +1,243 @@
+"""The limiter in virtual time: the worker's real decisions, with models of engine and vendor.
+
+The engine hands the oldest try to any worker that has a free slot, and hands out again what failed
+or was sent back after the delay that it was sent back with. A vendor accepts, refuses or fails.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+
+from activities.connection_limiter import Admitted, Answer, ConnectionLimiter, SentBack, Try
+from activities.rate_limit import PART_OF_SLOTS, spread_out
+from delivery.outcome import retry_delay
+
+SLOTS = 100  # activity slots of each worker
+HEARD = 0.01  # seconds until other workers hear of a pause
+DISPATCH = 0.005  # seconds until a worker has the next try, at most
+_NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Bucket:
+    """Accepts `per_second`, and `burst` at once."""
+
+    per_second: float
+    burst: float
+    _tokens: float = math.inf
+    _at: float = 0.0
+
+    def __call__(self, now: float) -> bool:
+        self._tokens = min(self._tokens + (now - self._at) * self.per_second, self.burst)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+@dataclass
+class Window:
+    """Accepts `count` in each window of `seconds`."""
+
+    count: int
+    seconds: float
+    _number: int = -1
+    _seen: int = 0
+
+    def __call__(self, now: float) -> bool:
+        number = int(now / self.seconds)
+        if number != self._number:
+            self._number, self._seen = number, 0
+        self._seen += 1
+        return self._seen <= self.count
+
+
+@dataclass
+class Vendor:
+    """Has a limit (`accepts`), refuses and fails by chance, and only fails until `down_until`.
+
+    The events in `poison` always fail.
+    """
+
+    latency: float = 0.05
+    accepts: Callable[[float], bool] = lambda now: True
+    refuses: float = 0.0
+    fails: float = 0.0
+    down_until: float = 0.0
+    poison: frozenset[int] = frozenset()
+    retry_after: float | None = None
+    requests: list[tuple[float, Answer]] = field(default_factory=list)
+
+    def answer(self, now: float, event: int, chance: Random) -> tuple[float, Answer]:
+        """Return how long the answer takes, and what it is."""
+        takes = self.latency * (0.75 + 0.5 * chance.random())
+        drawn = chance.random()
+        if now < self.down_until or event in self.poison or drawn < self.fails:
+            said = Answer.FAILED
+        elif drawn < self.fails + self.refuses or not self.accepts(now):
+            said = Answer.REFUSED
+        else:
+            said = Answer.ACCEPTED
+        self.requests.append((now, said))
+        return takes, said
+
+
+@dataclass
+class Call:
+    """One call of an event: its identify, or its track. `event` numbers them by arrival."""
+
+    event: int
+    arrived: float
+    first: bool = True
+    came_back: bool = False
+    failures: int = 0
+
+
+@dataclass
+class Ran:
+    """What happened. `ended` has the arrival and the end of each event."""
+
+    ended: list[tuple[float, float]]
+    requests: list[tuple[float, Answer]]
+    tries: int
+
+    @property
+    def last(self) -> float:
+        return max(end for _, end in self.ended)
+
+    @property
+    def refused(self) -> float:
+        refused = sum(said is Answer.REFUSED for _, said in self.requests)
+        return refused / max(len(self.requests), 1)
+
+    def took(self, part: float) -> float:
+        """Return a quantile of the times from arrival to end."""
+        took = sorted(end - arrived for arrived, end in self.ended)
+        return took[min(int(part * len(took)), len(took) - 1)]
+
+    def most_within(self, seconds: float) -> int:
+        most, window = 0, deque[float]()
+        for at, _ in self.requests:
+            window.append(at)
+            while window[0] <= at - seconds:
+                window.popleft()
+            most = max(most, len(window))
+        return most
+
+
+def run(
+    arrivals: Sequence[float],
+    vendor: Vendor,
+    *,
+    workers: int = 1,
+    per_second: float = 900,
+    limited: bool = True,
+    calls: int = 2,
+    seed: int = 1,
+    until: float = math.inf,
+) -> Ran:
+    """Deliver events that arrive at these times, with the limiter or without."""
+    chance, number = Random(seed), itertools.count()
+    limiters = [
+        ConnectionLimiter(SLOTS // PART_OF_SLOTS, per_second / workers) for _ in range(workers)
+    ]
+    free = [SLOTS] * workers
+    ready: deque[Call] = deque()
+    ends: dict[int, float] = {}
+    due: list[tuple[float, int, Callable[[float], None]]] = []
+    tries = 0
+
+    def at(when: float, then: Callable[[float], None]) -> None:
+        heapq.heappush(due, (when, next(number), then))
+
+    def dispatch(now: float) -> None:
+        nonlocal tries
+        while ready and any(free):
+            worker = chance.choice([n for n in range(workers) if free[n]])
+            call = ready.popleft()
+            free[worker] -= 1
+            tries += 1
+            at(now + DISPATCH * chance.random(), lambda t, c=call, w=worker: begin(t, c, w))
+
+    def arrive(now: float, call: Call) -> None:
+        ready.append(call)
+        dispatch(now)
+
+    def back(now: float, call: Call, worker: int, seconds: float) -> None:
+        free[worker] += 1
+        at(now + seconds, lambda t: arrive(t, call))
+        dispatch(now)
+
+    def tell(now: float, moment: float) -> None:
+        for limiter in limiters:
+            limiter.wait_until(now, moment)
+
+    def begin(now: float, call: Call, worker: int) -> None:
+        if not limited:
+            send(now, None, call, worker)
+            return
+        answer = limiters[worker].admit(
+            now,
+            Try(str(call.event), came_back=call.came_back, tried_before=call.failures > 0),
+        )
+        if isinstance(answer, SentBack):
+            send_back(now, call, worker, answer)
+        else:
+            at(answer.starts_at, lambda t: wake(t, answer, call, worker))
+
+    def wake(now: float, admitted: Admitted, call: Call, worker: int) -> None:
+        stopped = limiters[worker].stopped(now, admitted)
+        if stopped is None:
+            send(now, admitted, call, worker)
+        else:
+            limiters[worker].release(now, admitted)
+            send_back(now, call, worker, stopped)
+
+    def send_back(now: float, call: Call, worker: int, answer: SentBack) -> None:
+        call.came_back = True
+        back(now, call, worker, spread_out(answer.seconds, chance.random()))
+
+    def send(now: float, admitted: Admitted | None, call: Call, worker: int) -> None:
+        takes, said = vendor.answer(now, call.event, chance)
+        at(now + takes, lambda t: end(t, admitted, call, worker, said))
+
+    def end(now: float, admitted: Admitted | None, call: Call, worker: int, said: Answer) -> None:
+        asked = vendor.retry_after if said is Answer.REFUSED else None
+        if admitted is not None:
+            pause = limiters[worker].learn(now, admitted, said, asked)
+            limiters[worker].release(now, admitted)
+            if pause is not None:
+                at(now + HEARD, lambda t: tell(t, now + pause))
+        if said is Answer.ACCEPTED:
+            free[worker] += 1
+            if call.first and calls == 2:
+                at(now + DISPATCH, lambda t: arrive(t, Call(call.event, call.arrived, False)))
+            else:
+                ends[call.event] = now
+            dispatch(now)
+            return
+        call.failures += 1
+        call.came_back = False
+        delay = retry_delay(
+            call.failures,
+            retry_after=None if asked is None else str(asked),
+            now=_NOW,
+            random=chance.random(),
+        )
+        back(now, call, worker, delay.total_seconds())
+
+    for event, arrived in enumerate(arrivals):
+        at(arrived, lambda t, e=event: arrive(t, Call(e, t)))
+    while due and due[0][0] < until:
+        now, _, then = heapq.heappop(due)
+        then(now)
+    ended = [(arrived, ends.get(event, math.inf)) for event, arrived in enumerate(arrivals)]
+    return Ran(ended, vendor.requests, tries)
