@@ -27,6 +27,7 @@ from starter.console.routes import (
     workspaces,
 )
 from starter.console.session import Sessions
+from starter.console.shared_reads import SharedReads
 from starter.console.visit import Visit
 
 MODULES = (
@@ -59,6 +60,7 @@ class Console:
         self.templates = read_templates(self.assets)
         self.sessions = Sessions(parts.instance_secret, public_url=parts.public_url)
         self.failed_sign_ins = FailedAttempts()
+        self.shared_reads = SharedReads()
         self.development = development
         self.development_link_used = False
 

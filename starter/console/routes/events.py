@@ -74,14 +74,20 @@ async def show_rows(visit: InWorkspace) -> Response:
     """Return only the list, which an open page requests again and again."""
     chosen, now = EventFilter.of(visit.query), datetime.now(UTC)
     connections = await all_connections(visit)
-    listed = await _listed(visit, chosen, now)
+    listed = await visit.console.shared_reads.read(
+        ("rows", visit.workspace.id, chosen, visit.query.get("cursor")),
+        lambda: _listed(visit, chosen, now),
+    )
     return visit.part("events/rows.html", **_list_context(visit, chosen, listed, connections, now))
 
 
 @router.get("/w/{workspace_id}/events/charts")
 async def show_charts(visit: InWorkspace) -> Response:
     chosen = EventFilter.of(visit.query)
-    charts = await _charts(visit, chosen, datetime.now(UTC))
+    charts = await visit.console.shared_reads.read(
+        ("charts", visit.workspace.id, chosen),
+        lambda: _charts(visit, chosen, datetime.now(UTC)),
+    )
     return visit.part("events/charts.html", chosen=chosen, **charts)
 
 
