@@ -187,6 +187,13 @@ class Settings(BaseSettings):
     """How many connections one API process has open at a time. Beyond, those whose callers have
     been waited for longest are closed; where the process is at work for all, new ones are."""
 
+    key_days: int = Field(default=365, ge=0)
+    """After how many days a new machine key or token ends, unless it is said when it is made; 0:
+    never."""
+
+    audit_days: int = Field(default=400, ge=30)
+    """For how many days it is kept who changed what."""
+
     quota_key_events: int = Field(default=30_000, ge=1)
     """How many events one key may emit over HTTP a minute; a batch counts its events. A key's own
     quota goes before (`emitonce keys quota`). Each API process needs the same."""

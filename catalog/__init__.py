@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from catalog.alert_targets import AlertTargets
 from catalog.api_key_lookup import GRACE_SECONDS, APIKeyLookup
 from catalog.api_keys import MachineKeys, PublishableKeys
+from catalog.audit import Audit
 from catalog.changes import Changes
 from catalog.connections import Connections
+from catalog.console_sessions import ConsoleSessions
 from catalog.credentials import ConnectionLookup
 from catalog.database import Pool, close_pool, open_connection, open_pool
 from catalog.destinations import Destinations
@@ -46,11 +48,13 @@ class Catalog:
     publishable_keys: PublishableKeys
     machine_keys: MachineKeys
     api_key_lookup: APIKeyLookup
+    console_sessions: ConsoleSessions
     keys_in_use: KeysInUse
     rule_lookup: RuleLookup
     credentials: ConnectionLookup
     workers: Workers
     alert_targets: AlertTargets
+    audit: Audit
     quotas: Quotas
 
     @classmethod
@@ -98,11 +102,13 @@ class Catalog:
             publishable_keys=PublishableKeys(pool, changes),
             machine_keys=MachineKeys(pool, changes, cipher),
             api_key_lookup=APIKeyLookup(pool, changes, cipher, grace_seconds=key_grace_seconds),
+            console_sessions=ConsoleSessions(pool),
             keys_in_use=KeysInUse(pool),
             rule_lookup=RuleLookup(pool, changes, hash_resource_id),
             credentials=ConnectionLookup(pool, changes, cipher, destinations),
             workers=Workers(pool, destinations),
             alert_targets=AlertTargets(pool, cipher),
+            audit=Audit(pool),
             quotas=Quotas(pool, changes),
         )
 

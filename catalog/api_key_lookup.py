@@ -6,6 +6,7 @@ While the database is unavailable, what was last known is enough to emit events.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from pydantic import SecretStr
 from catalog import values
 from catalog.api_key_rights import KeyRights, rights_of
 from catalog.api_key_uses import APIKeyUses
-from catalog.api_keys import KEYS
+from catalog.api_keys import KEYS, hash_of, scopes_of
 from catalog.changes import Changes
 from catalog.database import Pool, fetchrow
 from catalog.encryption.cipher import CredentialCipher, Encrypted
@@ -23,6 +24,7 @@ from catalog.errors import CatalogUnavailable, NotFound
 from catalog.last_known import LastKnown
 from catalog.ownership import found
 from catalog.quotas import Quota, quota_of
+from catalog.scopes import ALL
 
 CAPACITY = 10_000  # keys of each kind, and workspaces
 
@@ -81,16 +83,25 @@ class PublishableCaller:
 
 @dataclass(frozen=True)
 class MachineCaller:
-    """Whoever holds a machine key: may act for `organisation`, once the secret was checked.
+    """Whoever holds a machine key: may do in `organisation` what its `scopes` allow, once the
+    secret or the token was checked. One of `secret_key` and `token_hash` is None.
 
     `quota` is the key's own.
     """
 
     key: str
     organisation: str
-    secret_key: SecretStr
+    secret_key: SecretStr | None
+    token_hash: bytes | None = None
+    scopes: frozenset[str] = ALL
     expires_at: datetime | None = None
     quota: Quota = field(default_factory=Quota)
+
+    def proved_by(self, shown: str) -> bool:
+        """Whether `shown` is the secret, or the token; found out in constant time."""
+        if self.secret_key is None:
+            return hmac.compare_digest(self.token_hash or b"", hash_of(shown))
+        return hmac.compare_digest(self.secret_key.get_secret_value().encode(), shown.encode())
 
 
 class APIKeyLookup:
@@ -185,11 +196,15 @@ class APIKeyLookup:
         return MachineCaller(
             key=id,
             organisation=organisation,
-            secret_key=self._cipher.decrypt(
+            secret_key=None
+            if row["token_hash"] is not None
+            else self._cipher.decrypt(
                 Encrypted(row["key_id"], row["encrypted_secret"]),
                 workspace=organisation,
                 connection=id,
             ),
+            token_hash=row["token_hash"],
+            scopes=scopes_of(row),
             expires_at=row["expires_at"],
             quota=quota_of(row),
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import string
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -25,8 +27,9 @@ from catalog.database import (
 )
 from catalog.encryption.cipher import CredentialCipher
 from catalog.errors import InvalidValue, NotFound
-from catalog.older_releases import require_sources
+from catalog.older_releases import require_scopes, require_sources
 from catalog.ownership import found, own_workspace, owned_ids
+from catalog.scopes import ALL, in_order, read_scopes
 
 # In place of a workspace, what is announced when any key changes.
 KEYS = "keys"
@@ -35,6 +38,9 @@ NAME_CHARACTERS = 100
 LARGEST_LIST = 1_000
 
 ACCESS_KEY = re.compile(r"mk_[A-Za-z0-9_-]{22,128}")  # as Meshes' clients check it
+
+# A token shows what it is; its first part, by which it is found, is not secret.
+TOKEN = re.compile(r"(emitonce_[A-Za-z0-9]{12})_[A-Za-z0-9]{43}")
 
 _ALPHANUMERIC = string.ascii_letters + string.digits
 
@@ -64,9 +70,10 @@ class PublishableKey:
 
 @dataclass(frozen=True)
 class MachineKey:
-    """A machine key without its secret, which is shown only once, when the key is made.
+    """A machine key without its secret or token, which is shown only once, when the key is made.
 
-    `last_used_at` is exact to the hour; None if it was never used.
+    `access_key` of a token is its first part. `last_used_at` is exact to the hour; None if it was
+    never used.
     """
 
     id: str
@@ -78,11 +85,16 @@ class MachineKey:
     revoked_at: datetime | None
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
+    scopes: frozenset[str] = ALL
+    is_token: bool = False
 
 
 @dataclass(frozen=True)
 class NewMachineKey:
-    """A machine key with its secret: only now does the secret leave the catalog for a person."""
+    """A machine key with its secret: only now does the secret leave the catalog for a person.
+
+    The secret of a token is the whole token.
+    """
 
     key: MachineKey
     secret_key: SecretStr
@@ -211,34 +223,53 @@ class MachineKeys:
         name: str,
         created_by: str,
         expires_at: datetime | None = None,
+        scopes: Iterable[str] = ALL,
+        as_token: bool = False,
     ) -> NewMachineKey:
-        """Make a key; its secret can't be read again. Raises `InvalidValue` and `NotFound`.
+        """Make a key, with a secret that signs tokens or as one token; neither can be read again.
 
         `expires_at`, aware and in the future, is when it expires; absent: never.
+
+        Raises:
+            InvalidValue: the name, the scopes, or when it expires.
+            NotFound: the organization.
+            OlderRelease: an API process that ignores scopes may still run.
         """
         if expires_at is not None and expires_at <= datetime.now(UTC):
             raise InvalidValue("expires_at", "lies in the past")
-        owner = values.known_id("organisation", organisation)
+        owner, chosen = values.known_id("organisation", organisation), read_scopes(scopes)
         id = uuid.uuid4()
-        secret = SecretStr(secrets.token_urlsafe(32))
-        encrypted = self._cipher.encrypt(secret, workspace=str(owner), connection=str(id))
-        try:
-            row = await fetchrow(
-                self._pool,
-                """
-                INSERT INTO machine_keys (id, organisation_id, access_key, encrypted_secret,
-                                          key_id, name, created_by, expires_at)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *
-                """,
-                id,
-                owner,
+        if as_token:
+            access_key, encrypted = f"emitonce_{_random(12)}", None
+            secret = SecretStr(f"{access_key}_{_random(43)}")
+        else:
+            access_key, secret = (
                 f"mk_{secrets.token_urlsafe(18)}",
-                encrypted.data,
-                encrypted.key_id,
-                _name(name),
-                values.created_by(created_by),
-                expires_at,
+                SecretStr(secrets.token_urlsafe(32)),
             )
+            encrypted = self._cipher.encrypt(secret, workspace=str(owner), connection=str(id))
+        try:
+            async with transaction(self._pool) as conn:
+                if as_token or chosen != ALL:
+                    await require_scopes(conn)
+                row = await conn.fetchrow(
+                    """
+                    INSERT INTO machine_keys (id, organisation_id, access_key, encrypted_secret,
+                                              key_id, token_hash, name, created_by, expires_at,
+                                              scopes)
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING *
+                    """,
+                    id,
+                    owner,
+                    access_key,
+                    encrypted and encrypted.data,
+                    encrypted and encrypted.key_id,
+                    hash_of(secret.get_secret_value()) if as_token else None,
+                    _name(name),
+                    values.created_by(created_by),
+                    expires_at,
+                    None if chosen == ALL else in_order(chosen),
+                )
         except ForeignKeyViolation:
             raise NotFound("organisation", organisation) from None
         self._changes.announce(KEYS)
@@ -348,4 +379,15 @@ def _machine_key(row: Record) -> MachineKey:
         revoked_at=row["revoked_at"],
         expires_at=row["expires_at"],
         last_used_at=row.get("last_used_at"),
+        scopes=scopes_of(row),
+        is_token=row["token_hash"] is not None,
     )
+
+
+def scopes_of(row: Record) -> frozenset[str]:
+    return ALL if row["scopes"] is None else frozenset(row["scopes"])
+
+
+def hash_of(token: str) -> bytes:
+    """SHA-256: a token is random enough that nobody can go through all that could have it."""
+    return hashlib.sha256(token.encode()).digest()

@@ -20,6 +20,15 @@ async def require_sources(conn: Connection) -> None:
         raise _older_worker(lacks)
 
 
+async def require_scopes(conn: Connection) -> None:
+    """Make sure that a key can do no more than its scopes. Call it within the transaction.
+
+    Raises:
+        OlderRelease: an API process of an older release runs, or may do so.
+    """
+    await _require_new_api(conn, "scopes", "do not heed what a key may do")
+
+
 async def require_type(conn: Connection, type: str, releases: Releases) -> None:
     """Make sure that every process knows connections of a type. Call it in the transaction.
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from catalog.api_keys import PublishableKey
+from catalog.audit import Recorded
 from catalog.connections import Connection
 from catalog.rules import Rule
 from catalog.workspaces import Workspace
@@ -33,6 +34,21 @@ def workspace_object(workspace: Workspace) -> JsonObject:
         "description": workspace.description,
         "created_at": moment(workspace.created_at),
         "updated_at": moment(workspace.updated_at),
+    }
+
+
+def act_object(recorded: Recorded) -> JsonObject:
+    """`network` is that of the address from which it was done."""
+    act = recorded.act
+    return {
+        "id": recorded.id,
+        "created_at": moment(recorded.created_at),
+        "via": act.via,
+        "actor": act.actor,
+        "act": act.name,
+        "ids": dict(act.ids),
+        "network": act.address,
+        "outcome": recorded.outcome,
     }
 
 

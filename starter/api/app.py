@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import ModuleType
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -31,6 +32,7 @@ from starter.api.middleware import (
 from starter.api.openapi import describe, document_of
 from starter.api.quotas import QuotaCheck
 from starter.api.routes import (
+    audit,
     connections,
     deliveries,
     events,
@@ -44,6 +46,7 @@ from starter.api.routes import (
     rules,
     workspaces,
 )
+from starter.api.routing import scope_of
 from starter.api.token_buckets import TokenBuckets
 
 MANAGEMENT = (
@@ -57,6 +60,7 @@ MANAGEMENT = (
     workspaces,
     publishable_keys,
     integrations,
+    audit,
 )
 
 
@@ -102,7 +106,7 @@ def create_app(parts: Dependencies, *, console: Callable[[FastAPI], None] | None
     app.add_middleware(IngestionCors)
     app.add_middleware(SecurityHeaders, public_url=parts.public_url)
     app.add_middleware(Observed, meter=parts.meter)
-    describe(app)
+    describe(app, {route.name: scope_of(route) for route in _routes(ingestion, *MANAGEMENT)})
     return app
 
 
@@ -122,14 +126,16 @@ def _allowed_methods(path: str) -> list[str]:
     within = path.removeprefix(PREFIX)
     routes = [
         route
-        for module in (ingestion, *MANAGEMENT, health)
-        for route in module.router.routes
-        if isinstance(route, APIRoute)
-        and route.include_in_schema
-        and route.path_regex.match(within)
+        for route in _routes(ingestion, *MANAGEMENT, health)
+        if route.include_in_schema and route.path_regex.match(within)
     ]
     same = [route.methods or () for route in routes if route.path == routes[0].path]
     return sorted({method for methods in same for method in methods})
+
+
+def _routes(*modules: ModuleType) -> Iterator[APIRoute]:
+    for module in modules:
+        yield from (route for route in module.router.routes if isinstance(route, APIRoute))
 
 
 async def _openapi(request: Request) -> JSONResponse:

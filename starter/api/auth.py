@@ -11,7 +11,15 @@ from starlette.requests import Request
 from catalog.api_key_lookup import APIKeyLookup, PublishableCaller
 from catalog.errors import NotFound
 from catalog.quotas import Quota
-from starter.api.errors import forbidden, not_found, too_many_failures, unauthorized
+from catalog.scopes import EMIT, in_order
+from starter.api.errors import (
+    ApiError,
+    Fault,
+    forbidden,
+    not_found,
+    too_many_failures,
+    unauthorized,
+)
 from starter.api.failed_attempts import FailedAttempts
 from starter.api.tokens import InvalidToken, NamesNoKey, verify_token
 
@@ -24,17 +32,24 @@ _PUBLISHABLE_KEY = re.compile(r"mesh_pub_[A-Za-z0-9\-.]{1,64}_[A-Za-z0-9\-.]{1,6
 class Caller:
     """A key at work: `workspace` is set for a publishable one, `organisation` for a machine's.
 
-    `key` is the key's id: what stands as `created_by` of all it makes. `publishable` is what else
-    is known of a publishable one. `quota` is the key's own. `hops` are the webhooks of ours through
-    which the request came.
+    `key` is the key's id: what stands as `created_by` of all it makes. `scopes` are what it may do.
+    `publishable` is what else is known of a publishable one. `quota` is the key's own. `hops` are
+    the webhooks of ours through which the request came.
     """
 
     key: str
+    scopes: frozenset[str]
     organisation: str | None = None
     workspace: str | None = None
     publishable: PublishableCaller | None = None
     quota: Quota = field(default_factory=Quota)
     hops: int = 0
+
+    def require(self, scope: str) -> None:
+        """Raises `ApiError` 403 unless the key has the scope."""
+        if scope not in self.scopes:
+            msg = f"this key lacks the scope {scope}: it has {', '.join(in_order(self.scopes))}"
+            raise ApiError(403, msg, (Fault("Authorization", msg),))
 
 
 class Authentication:
@@ -62,7 +77,7 @@ class Authentication:
                 self._count_failure(request)
             raise unauthorized(str(err)) from None
         self._keys.uses.note(known.key)
-        return Caller(key=known.key, organisation=known.organisation, quota=known.quota)
+        return Caller(known.key, known.scopes, known.organisation, quota=known.quota)
 
     async def any_key(self, request: Request) -> Caller:
         """A publishable key, or else a bearer token: for ingestion."""
@@ -83,7 +98,11 @@ class Authentication:
         if not known.rights.may_come_from(request.headers.getlist("origin")):
             raise forbidden("Origin", "is not one that this publishable key may be used from")
         return Caller(
-            key=known.key, workspace=known.workspace, publishable=known, quota=known.quota
+            known.key,
+            frozenset((EMIT,)),
+            workspace=known.workspace,
+            publishable=known,
+            quota=known.quota,
         )
 
     def _count_failure(self, request: Request) -> None:

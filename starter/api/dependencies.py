@@ -22,8 +22,9 @@ class Dependencies:
     `public_url` where they open this, when it isn't where it listens. An event's payload has at
     most `largest_payload` bytes.
 
-    `quotas` are for keys and workspaces that have none of their own. `clients` are those of
-    destinations, by type.
+    A machine key that is made in the console ends after `key_days`; 0: never. The audit is kept for
+    `audit_days`. `quotas` are for keys
+    and workspaces that have none of their own. `clients` are those of destinations, by type.
 
     With `codec`, `/codec` decodes for that Web UI and for Temporal's command line.
     """
@@ -38,6 +39,8 @@ class Dependencies:
     quotas: Quotas = field(default_factory=Quotas)
     meter: MetricMeter = MetricMeter.noop
     largest_payload: int = LARGEST_PAYLOAD
+    key_days: int = 0
+    audit_days: int = 400
     clients: Mapping[str, DestinationClient] = field(default_factory=dict)
 
     def event_starter(self) -> EventStarter:

@@ -13,10 +13,10 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def errors(*statuses: int) -> Responses:
-    """These, and what any operation may answer: 401, 429, 500, 503."""
+    """These, and what any operation may answer: 401, 403, 429, 500, 503."""
     return {
         status: {"model": ErrorBody, "description": phrase_of(status)}
-        for status in sorted({401, 429, 500, 503, *statuses})
+        for status in sorted({401, 403, 429, 500, 503, *statuses})
     }
 
 

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from starter.api.routing import MACHINE
 from starter.api.schemas import events, management, redeliveries
 
 # Bodies that are read by `starter.api.bodies` and so are unknown to FastAPI.
@@ -45,8 +46,11 @@ EXAMPLES = Path(__file__).with_name("examples.json")
 JsonObject = dict[str, Any]
 
 
-def describe(app: FastAPI) -> None:
-    """Make `app.openapi()` give the whole document, made when it is first asked for."""
+def describe(app: FastAPI, scopes: dict[str, str]) -> None:
+    """Make `app.openapi()` give the whole document, made when it is first asked for.
+
+    `scopes` are what keys need, by the ids of operations.
+    """
     of_fastapi: Callable[[], JsonObject] = app.openapi
     app.description = DESCRIPTION
     making = threading.Lock()
@@ -54,7 +58,7 @@ def describe(app: FastAPI) -> None:
     def openapi() -> JsonObject:
         with making:
             if app.openapi_schema is None:
-                app.openapi_schema = _completed(of_fastapi())
+                app.openapi_schema = _completed(of_fastapi(), scopes)
             return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
@@ -66,7 +70,7 @@ async def document_of(app: FastAPI) -> JsonObject:
     return await asyncio.to_thread(app.openapi)
 
 
-def _completed(document: JsonObject) -> JsonObject:
+def _completed(document: JsonObject, scopes: dict[str, str]) -> JsonObject:
     schemas = document["components"]["schemas"]
     _, inputs = models_json_schema(
         [(model, "validation") for model in INPUTS],
@@ -79,6 +83,9 @@ def _completed(document: JsonObject) -> JsonObject:
     for path in document["paths"].values():
         for operation in path.values():
             _complete(operation, examples[operation["operationId"]])
+            for way in operation.get("security", []):
+                if MACHINE.scheme_name in way:
+                    way[MACHINE.scheme_name] = [scopes[operation["operationId"]]]
     _drop_null_defaults(document)
     document["servers"] = [{"url": "/"}]
     return document

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import APIRouter, Depends, Security
 from fastapi.routing import APIRoute
@@ -11,11 +11,14 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.requests import Request
 from starlette.responses import Response
 
+from catalog.scopes import MANAGE, READ
+from starter.api.audited import audited, is_audited
 from starter.api.auth import PUBLISHABLE_HEADER, Authentication, Caller
 from starter.api.dependencies import Dependencies
 from starter.api.queries import PathId
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 # Only for the OpenAPI document: what they say is checked by `Authentication`.
 MACHINE = HTTPBearer(
@@ -23,7 +26,8 @@ MACHINE = HTTPBearer(
     bearerFormat="JWT",
     description="HS256, signed with a machine key's secret: `kid` the access key, `iss` "
     "`urn:meshes:m2m:<access key>`, `aud` `meshes-api`, `org` the organization, at most 60 "
-    "seconds from `iat` to `exp`.",
+    "seconds from `iat` to `exp`. Or a token that was made as one, `emitonce_…`. What an operation "
+    "names is the scope that its key needs.",
     auto_error=False,
 )
 PUBLISHABLE = APIKeyHeader(
@@ -35,13 +39,16 @@ PUBLISHABLE = APIKeyHeader(
 
 
 class ManagementRoute(APIRoute):
-    """Needs a machine token."""
+    """Needs a bearer token whose key has the route's scope."""
 
     def get_route_handler(self) -> Handler:
-        handle = super().get_route_handler()
+        handle, scope = super().get_route_handler(), scope_of(self)
 
         async def authenticated(request: Request) -> Response:
-            request.state.caller = await self.caller(request)
+            request.state.caller = caller = await self.caller(request)
+            caller.require(scope)
+            if is_audited(request, scope):
+                return await audited(request, "api", self.name, handle)
             return await handle(request)
 
         return authenticated
@@ -50,8 +57,24 @@ class ManagementRoute(APIRoute):
         return await authentication(request).machine(request)
 
 
+def needs(scope: str) -> Callable[[Endpoint], Endpoint]:
+    """Mark the function of a route with the scope that a key needs for it."""
+
+    def marked(function: Endpoint) -> Endpoint:
+        function.scope = scope  # type: ignore[attr-defined]
+        return function
+
+    return marked
+
+
+def scope_of(route: APIRoute) -> str:
+    """What its function says; else `read` to look at things, `manage` to change them."""
+    by_method = READ if route.methods == {"GET"} else MANAGE
+    return str(getattr(route.endpoint, "scope", by_method))
+
+
 class IngestionRoute(ManagementRoute):
-    """Needs a publishable key or a machine token."""
+    """Needs a publishable key or a bearer token."""
 
     async def caller(self, request: Request) -> Caller:
         return await authentication(request).any_key(request)

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from starter.api.app import create_app
+from starter.api.audited import forgetting
 from starter.api.connection import LARGEST_HEADER, bounded
 from starter.api.dependencies import Dependencies
 from starter.api.listening import listen
@@ -86,6 +87,7 @@ async def served(
     app = create_app(parts, console=console)
     async with (
         app.state.buckets.shared(),
+        forgetting(parts.catalog.audit, parts.audit_days),
         serving(
             app,
             listening,

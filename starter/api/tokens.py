@@ -1,4 +1,5 @@
-"""Machine tokens: a JWT signed with the secret of an access key, good for a minute at most.
+"""Bearer tokens: one that a key is itself, or a JWT signed with the secret of an access key, good
+for a minute at most.
 
 Header `{"alg": "HS256", "kid": <access key>}`, claims `iss` = `urn:meshes:m2m:<access key>`,
 `aud` = `meshes-api`, `org` = the organisation, `iat`, `exp`; as Meshes' clients make them.
@@ -14,7 +15,7 @@ import jwt
 from jwt.utils import base64url_decode
 
 from catalog.api_key_lookup import MachineCaller
-from catalog.api_keys import ACCESS_KEY
+from catalog.api_keys import ACCESS_KEY, TOKEN
 from catalog.errors import NotFound
 
 ALGORITHM = "HS256"
@@ -37,17 +38,22 @@ class NamesNoKey(InvalidToken):
 async def verify_token(
     token: str, machine_key: Callable[[str], Awaitable[MachineCaller]]
 ) -> MachineCaller:
-    """Who has signed `token`. `machine_key` finds a key by its access key or raises `NotFound`.
+    """Whose `token` is. `machine_key` finds a key by its access key or raises `NotFound`.
 
     Raises:
         InvalidToken: see there.
         CatalogUnavailable: the key isn't held, and the database is away.
     """
-    access_key = _access_key(token)
+    itself = TOKEN.fullmatch(token)
+    access_key = itself[1] if itself else _access_key(token)
     try:
         caller = await machine_key(access_key)
     except NotFound:
         raise InvalidToken(_UNKNOWN) from None
+    if caller.secret_key is None:
+        if not caller.proved_by(token):
+            raise InvalidToken(_UNKNOWN)
+        return caller
     claims = _claims(token, access_key, caller.secret_key.get_secret_value())
     lifetime = claims["exp"] - claims["iat"]
     if not 0 < lifetime <= LONGEST_SECONDS:

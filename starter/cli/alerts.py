@@ -19,7 +19,7 @@ from destinations.http.exchange import read_url
 from destinations.webhook.alerts import AlertClient
 from destinations.webhook.signature import SECRET_PREFIX, read_secret
 from settings import Settings
-from starter.cli.dependencies import Dependencies, command, with_dependencies
+from starter.cli.dependencies import Dependencies, command, recorded, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, print_answer, say
 from worker import alert_target
@@ -67,6 +67,7 @@ def set_target(
             )
 
     @with_dependencies
+    @recorded("set_alert_target")
     async def store(parts: Dependencies) -> tuple[AlertTarget, bool]:
         stored = await parts.catalog.alert_targets.get()
         chosen_url = given_url or (stored.url if stored else None)
@@ -99,6 +100,7 @@ async def show(parts: Dependencies, as_json: Json = False) -> None:
 
 
 @command(alerts, "remove")
+@recorded("remove_alert_target")
 async def remove(parts: Dependencies, as_json: Json = False) -> None:
     """Remove the stored target. If EMITONCE_ALERT_URL is set, alerts are posted there."""
     removed = await parts.catalog.alert_targets.remove()
@@ -107,6 +109,7 @@ async def remove(parts: Dependencies, as_json: Json = False) -> None:
 
 
 @command(alerts, "test")
+@recorded("test_alert_target")
 async def send_test(parts: Dependencies, as_json: Json = False) -> None:
     """Post a test alert, and request the heartbeat URL, from this machine.
 

@@ -49,6 +49,8 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
             ui_url=settings.ui_url,
             public_url=settings.public_url,
             largest_payload=settings.largest_event_kib * 1024,
+            key_days=settings.key_days,
+            audit_days=settings.audit_days,
             quotas=Quotas(
                 settings.quota_key_events,
                 settings.quota_key_bytes,

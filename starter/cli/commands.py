@@ -42,6 +42,8 @@ COMMANDS = {
     "events": Place("events", "events", "Events: what happened to each, every attempt."),
     "alerts": Place("alerts", "alerts", "Alerts: where failures are reported."),
     "keys": Place("keys", "keys", "Keys: for the HTTP API, and for encryption."),
+    "audit": Place("audit", "audit", "Audit: who changed what, and who signed in."),
+    "token": Place("token", "token", "Print a token good for a minute, signed with a machine key."),
 }
 
 

@@ -12,7 +12,7 @@ from destinations.destination import Verdict
 from destinations.registry import BY_TYPE
 from engine.connect import TemporalUnreachable
 from operations.steering import resume_connection
-from starter.cli.dependencies import CREATED_BY, Dependencies, command, with_dependencies
+from starter.cli.dependencies import CREATED_BY, Dependencies, command, recorded, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.fields import ApiKey, Region, SecretKeys, Sets, read_fields
 from starter.cli.output import Json, print_answer, print_records, say
@@ -46,10 +46,11 @@ def create(
     )
 
     @with_dependencies
+    @recorded("create_connection")
     async def save(parts: Dependencies) -> Connection:
         if not skip_test:
             await _test(parts, type, fields)
-        return await parts.catalog.connections.create(
+        made = await parts.catalog.connections.create(
             parts.organisation,
             workspace=workspace,
             type=type,
@@ -57,6 +58,8 @@ def create(
             fields=fields,
             created_by=CREATED_BY,
         )
+        parts.made["connection_id"] = made.id
+        return made
 
     _print(save(), as_json, wrapped=True)
 
@@ -79,6 +82,7 @@ async def list_all(
 
 
 @command(connections, "update")
+@recorded("update_connection")
 async def update(
     parts: Dependencies,
     connection: Id,
@@ -119,12 +123,14 @@ async def update(
 
 
 @command(connections, "pause")
+@recorded("pause_connection")
 async def pause(parts: Dependencies, connection: Id, as_json: Json = False) -> None:
     """Hold its deliveries: they wait, and nothing is sent, until it is resumed."""
     _print(await parts.catalog.connections.pause(parts.organisation, connection), as_json)
 
 
 @command(connections, "resume")
+@recorded("resume_connection")
 async def resume(parts: Dependencies, connection: Id, as_json: Json = False) -> None:
     """Let it deliver again; held deliveries continue."""
     resumed = await parts.catalog.connections.resume(parts.organisation, connection)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import inspect
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -17,6 +18,9 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfig
 
 from catalog import Catalog
+from catalog.audit import DONE, Act
+from catalog.errors import CatalogUnavailable
+from catalog.values import read_id
 from destinations.destination import Client as DestinationClient
 from emitonce import DeliveryFailed, Emitter, EventCanceled, EventHandle, InvalidEvent
 from emitonce.start import EventStarter
@@ -80,13 +84,16 @@ def _no_stack(settings: Settings, variables: str) -> str:
 
 @dataclass(frozen=True)
 class Dependencies:
-    """`organisation` is the installation's own, `clients` are those of destinations by type."""
+    """`organisation` is the installation's own, `clients` are those of destinations by type. `made`
+    are ids of what a command has created.
+    """
 
     settings: Settings
     secrets: Secrets
     catalog: Catalog
     organisation: str
     clients: Mapping[str, DestinationClient]
+    made: dict[str, str] = field(default_factory=dict)
 
     async def temporal(self) -> Client:
         require_temporal(self.settings)
@@ -158,3 +165,42 @@ def command(
 ) -> Callable[[Callable[Concatenate[Dependencies, P], Awaitable[None]]], Callable[P, None]]:
     """Add a function to a group of commands: see `with_dependencies`."""
     return lambda function: group.command(name)(with_dependencies(function))
+
+
+def recorded(
+    act: str,
+) -> Callable[
+    [Callable[Concatenate[Dependencies, P], Awaitable[T]]],
+    Callable[Concatenate[Dependencies, P], Awaitable[T]],
+]:
+    """Record in the audit that the function is called, before it is, and how it ended.
+
+    What its options and `parts.made` hold of ids is recorded with it.
+    """
+
+    def mark(
+        function: Callable[Concatenate[Dependencies, P], Awaitable[T]],
+    ) -> Callable[Concatenate[Dependencies, P], Awaitable[T]]:
+        @wraps(function)
+        async def run(parts: Dependencies, /, *arguments: P.args, **options: P.kwargs) -> T:
+            ids = {name: id for name, id in options.items() if isinstance(id, str) and read_id(id)}
+            audit, outcome = parts.catalog.audit, "failed"
+            entry = await audit.start(Act("cli", _user(), act, parts.organisation, ids=ids))
+            try:
+                result = await function(parts, *arguments, **options)
+                outcome = DONE
+                return result
+            finally:
+                with contextlib.suppress(CatalogUnavailable):
+                    await audit.end(entry, outcome, parts.made)
+
+        return run
+
+    return mark
+
+
+def _user() -> str:
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"cli:{os.getuid()}"

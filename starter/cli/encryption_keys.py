@@ -28,7 +28,7 @@ from catalog.encryption.keys_in_use import KINDS, PAYLOAD_KEY_NEEDED, SETTING, K
 from catalog.encryption.stored_secrets import StoredSecrets
 from emitonce.key_ring import KEY_BYTES
 from operations.key_watch import publish_payload_keys
-from starter.cli.dependencies import Dependencies, open_dependencies, with_dependencies
+from starter.cli.dependencies import Dependencies, open_dependencies, recorded, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_answer, print_json, print_table, say
 
@@ -69,6 +69,7 @@ def rotate(
 
 
 @with_dependencies
+@recorded("rotate_keys")
 async def _rotate(parts: Dependencies, kinds: list[Kind]) -> dict[str, Any]:
     client, rings = await parts.temporal(), _rings(parts)
     done: dict[str, Any] = {"in_use": {}, "reencrypted": 0, "unreadable": []}

@@ -13,7 +13,7 @@ from catalog.errors import NotFound
 from catalog.values import known_id
 from engine.namespace import namespace_retention
 from operations.erasure import erase_events, erase_events_of
-from starter.cli.dependencies import Dependencies, with_dependencies
+from starter.cli.dependencies import Dependencies, recorded, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, print_answer, say
 
@@ -21,6 +21,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Confirm: this can't be undone.
 
 
 @with_dependencies
+@recorded("erase_events")
 async def events_erase(
     parts: Dependencies,
     events: Annotated[list[str], typer.Argument(metavar="EVENT…", help="The events' ids.")],
@@ -44,6 +45,7 @@ async def events_erase(
 
 
 @with_dependencies
+@recorded("erase_workspace")
 async def workspaces_erase(
     parts: Dependencies,
     workspace: Annotated[str, typer.Argument(help="The workspace's id.")],

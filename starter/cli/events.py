@@ -21,7 +21,7 @@ from operations.steering import (
     cancel_delivery,
     cancel_event,
 )
-from starter.cli.dependencies import Dependencies, command
+from starter.cli.dependencies import Dependencies, command, recorded
 from starter.cli.erase import events_erase
 from starter.cli.output import Json, print_answer, print_json, print_table, say
 from starter.cli.tour_view import show_log
@@ -110,6 +110,7 @@ async def show(parts: Dependencies, event: Id, as_json: Json = False) -> None:
 
 
 @command(events, "cancel")
+@recorded("cancel_event")
 async def cancel(
     parts: Dependencies,
     event: Id,
@@ -129,6 +130,7 @@ async def cancel(
 
 
 @command(events, "retry")
+@recorded("retry_delivery")
 async def retry(
     parts: Dependencies,
     event: Id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import typer
@@ -10,7 +10,8 @@ import typer
 from catalog.api_key_rights import KeyRights
 from catalog.api_keys import MachineKey, NewMachineKey, PublishableKey
 from catalog.errors import NotFound
-from starter.cli.dependencies import CREATED_BY, Dependencies, command
+from catalog.scopes import ALL, SCOPES, in_order
+from starter.cli.dependencies import CREATED_BY, Dependencies, command, recorded
 from starter.cli.encryption_keys import generate, rotate, status
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
@@ -47,12 +48,23 @@ KeepWide = Annotated[
 ]
 
 
+# Of machine keys and tokens.
+Scopes = Annotated[
+    list[str] | None,
+    typer.Option("--scope", help=f"What it may do: {', '.join(SCOPES)}; absent: everything."),
+]
+
+
 @command(keys, "create")
+@recorded("create_key")
 async def create(
     parts: Dependencies,
     kind: Annotated[
-        Literal["machine", "publishable"],
-        typer.Argument(help="machine: for servers; publishable: for web pages."),
+        Literal["machine", "token", "publishable"],
+        typer.Argument(
+            help="machine: signs a token for each request, as Meshes' clients do; token: is one "
+            "itself, for curl or a CI job; publishable: for web pages."
+        ),
     ],
     name: Name,
     workspace: Annotated[
@@ -60,8 +72,13 @@ async def create(
         typer.Option(help="Where a publishable key emits; needed if there are several."),
     ] = None,
     expires_in: Annotated[
-        str | None, typer.Option(help="When a machine key expires: 12h, 90d.")
+        str | None,
+        typer.Option(
+            help="When a machine key or token expires: 12h, 90d, never; absent: after "
+            "EMITONCE_KEY_DAYS."
+        ),
     ] = None,
+    scope: Scopes = None,
     replaces: Annotated[
         str | None,
         typer.Option(
@@ -75,16 +92,21 @@ async def create(
     keep_wide: KeepWide = False,
     as_json: Json = False,
 ) -> None:
-    """Create a key of the HTTP API. A machine key's secret is shown only once.
+    """Create a key of the HTTP API. A machine key's secret, or a token, is shown only once.
 
     Anyone who sees a page can use its publishable key. Without --event or --identify anonymous, it
     can change any person's data at the destinations.
     """
-    if kind == "machine":
-        ends = None if expires_in is None else _in(expires_in)
+    if kind != "publishable":
         made = await parts.catalog.machine_keys.create(
-            parts.organisation, name=name, created_by=CREATED_BY, expires_at=ends
+            parts.organisation,
+            name=name,
+            created_by=CREATED_BY,
+            expires_at=_end(expires_in, parts.settings.key_days),
+            scopes=scope or ALL,
+            as_token=kind == "token",
         )
+        parts.made["key_id"] = made.key.id
         _show_machine_key(made, as_json)
         return
     narrowed = event or origin or identify
@@ -97,6 +119,7 @@ async def create(
         kept_wide=keep_wide,
         replaces=replaces,
     )
+    parts.made["key_id"] = created.id
     _show_publishable_key(created, as_json)
 
 
@@ -128,6 +151,7 @@ async def list_all(parts: Dependencies, as_json: Json = False) -> None:
 
 
 @command(keys, "narrow")
+@recorded("put_key_rights")
 async def narrow(
     parts: Dependencies,
     key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, see keys list.")],
@@ -148,6 +172,7 @@ async def narrow(
 
 
 @command(keys, "revoke")
+@recorded("revoke_key")
 async def revoke(
     parts: Dependencies,
     key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, see keys list.")],
@@ -163,9 +188,13 @@ async def revoke(
     print_answer(revoked, words, as_json=as_json)
 
 
-def _in(text: str) -> datetime:
+def _end(text: str | None, days: int) -> datetime | None:
     """Add a length of time to now. Raises `typer.BadParameter`."""
     now = datetime.now(UTC)
+    if text == "never":
+        return None
+    if text is None:
+        return now + timedelta(days=days) if days else None
     try:
         return now + (now - read_moment("--expires-in", text, now))
     except OverflowError:
@@ -185,9 +214,14 @@ def _show_machine_key(made: NewMachineKey, as_json: bool) -> None:
     shown = {
         "organization": made.key.organisation,
         "access_key": made.key.access_key,
-        "secret_key": made.secret_key.get_secret_value(),
+        "token" if made.key.is_token else "secret_key": made.secret_key.get_secret_value(),
+        "scopes": in_order(made.key.scopes),
+        "expires_at": moment(made.key.expires_at) if made.key.expires_at else None,
     }
-    words = "\n".join(f"{name:<13} {value}" for name, value in shown.items())
+    words = "\n".join(
+        f"{name:<13} {', '.join(value) if isinstance(value, list) else value or 'never'}"
+        for name, value in shown.items()
+    )
     print_answer(shown, words, as_json=as_json)
     say("the secret is not shown again; put it into a secret store")
 
@@ -204,10 +238,11 @@ def _show_publishable_key(made: PublishableKey, as_json: bool) -> None:
 def _machine_object(key: MachineKey) -> dict[str, Any]:
     return {
         "id": key.id,
-        "kind": "machine",
+        "kind": "token" if key.is_token else "machine",
         "organization": key.organisation,
         "access_key": key.access_key,
         "name": key.name,
+        "scopes": in_order(key.scopes),
         "created_at": moment(key.created_at),
         "expires_at": moment(key.expires_at) if key.expires_at else None,
         "last_used_at": moment(key.last_used_at) if key.last_used_at else None,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from catalog.quotas import MOST_BYTES, MOST_EVENTS, Quota
-from starter.cli.dependencies import Dependencies, with_dependencies
+from starter.cli.dependencies import Dependencies, recorded, with_dependencies
 from starter.cli.output import Json, print_answer
 
 Events = Annotated[
@@ -23,6 +23,7 @@ Bytes = Annotated[
 
 
 @with_dependencies
+@recorded("set_quota")
 async def key_quota(
     parts: Dependencies,
     key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, see keys list.")],
@@ -37,6 +38,7 @@ async def key_quota(
 
 
 @with_dependencies
+@recorded("set_quota")
 async def workspace_quota(
     parts: Dependencies,
     workspace: Annotated[str, typer.Argument(metavar="WORKSPACE")],

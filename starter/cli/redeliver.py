@@ -19,7 +19,7 @@ from operations.bulk_redelivery import (
     watch_redelivery,
 )
 from operations.redelivery_result import RedeliveryResult
-from starter.cli.dependencies import Dependencies, with_dependencies
+from starter.cli.dependencies import Dependencies, recorded, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
 from starter.cli.output import Json, console, print_json, print_table, remarks, say
@@ -115,9 +115,7 @@ async def _run(
         say(CAMPAIGNS)
     if ask and plan.matched and not typer.confirm(f"Redeliver {_count(plan)}?", err=True):
         raise CommandFailed(Exit.REFUSED, "nothing was started")
-    status = await start_redelivery(
-        client, plan, task_queue=parts.settings.task_queue, per_second=per_second
-    )
+    status = await _start(parts, plan, per_second)
     say(f"redelivery {status.id}")
     return await _watch(parts, status.id, as_json)
 
@@ -131,8 +129,25 @@ async def _follow(
     status = await read_redelivery(client, id)
     await within(parts.catalog, parts.organisation, status.selection)
     if cancel is not None:
-        await cancel_redelivery(client, id)
+        await _cancel(parts, redelivery=id)
     return await _watch(parts, id, as_json)
+
+
+@recorded("create_redelivery")
+async def _start(parts: Dependencies, plan: RedeliveryPlan, per_second: float) -> RedeliveryStatus:
+    status = await start_redelivery(
+        await parts.temporal(),
+        plan,
+        task_queue=parts.settings.task_queue,
+        per_second=per_second,
+    )
+    parts.made["redelivery_id"] = status.id
+    return status
+
+
+@recorded("cancel_redelivery")
+async def _cancel(parts: Dependencies, *, redelivery: str) -> None:
+    await cancel_redelivery(await parts.temporal(), redelivery)
 
 
 async def _watch(parts: Dependencies, id: str, as_json: bool) -> RedeliveryStatus:

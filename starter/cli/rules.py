@@ -14,6 +14,7 @@ from starter.cli.dependencies import (
     Dependencies,
     command,
     log_when_ended,
+    recorded,
     with_dependencies,
 )
 from starter.cli.emit import show_ended
@@ -68,10 +69,11 @@ def create(
     chosen |= {name: value for name, value in given.items() if value is not None}
 
     @with_dependencies
+    @recorded("create_rule")
     async def save(parts: Dependencies) -> Rule:
         to = await parts.catalog.connections.get(parts.organisation, connection)
         first = destination_of(to.type).actions[0].key
-        return await parts.catalog.rules.create(
+        made = await parts.catalog.rules.create(
             parts.organisation,
             workspace=workspace,
             connection=connection,
@@ -81,6 +83,8 @@ def create(
             metadata={"action": first, **chosen},
             created_by=CREATED_BY,
         )
+        parts.made["rule_id"] = made.id
+        return made
 
     made = save()
     for warning in unread_metadata(made.type, made.metadata):
@@ -135,6 +139,7 @@ async def preview(
 
 
 @command(rules, "test")
+@recorded("test_rule")
 async def send_test(
     parts: Dependencies, rule: Id, payload: PayloadFile, as_json: Json = False
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from catalog.paging import read_all
-from starter.cli.dependencies import Dependencies, command
+from starter.cli.dependencies import Dependencies, command, recorded
 from starter.cli.erase import workspaces_erase
 from starter.cli.output import Json, print_answer, print_records
 from starter.cli.quotas import workspace_quota
@@ -17,6 +17,7 @@ workspaces = typer.Typer(help="Workspaces: each owns connections, rules and even
 
 
 @command(workspaces, "create")
+@recorded("create_workspace")
 async def create(
     parts: Dependencies,
     name: Annotated[str, typer.Option(help="3 to 50 letters, digits, spaces, _ or -.")],
@@ -27,6 +28,7 @@ async def create(
     made = await parts.catalog.workspaces.create(
         parts.organisation, name=name, description=description
     )
+    parts.made["workspace_id"] = made.id
     words = f"workspace {made.id}  {made.name}"
     print_answer({"workspace": workspace_object(made)}, words, as_json=as_json)
 

@@ -16,6 +16,7 @@ from starter.console.errors import error_page
 from starter.console.rendering import read_assets, read_templates
 from starter.console.routes import (
     assets,
+    audit,
     connections,
     deliveries,
     events,
@@ -26,12 +27,13 @@ from starter.console.routes import (
     signing,
     workspaces,
 )
-from starter.console.session import Sessions
+from starter.console.session import Cookies
 from starter.console.shared_reads import SharedReads
 from starter.console.visit import Visit
 
 MODULES = (
     assets,
+    audit,
     signing,
     workspaces,
     connections,
@@ -58,7 +60,7 @@ class Console:
     ) -> None:
         self.assets = read_assets()
         self.templates = read_templates(self.assets)
-        self.sessions = Sessions(parts.instance_secret, public_url=parts.public_url)
+        self.cookies = Cookies(parts.public_url)
         self.failed_sign_ins = FailedAttempts()
         self.shared_reads = SharedReads()
         self.development = development

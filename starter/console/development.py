@@ -54,7 +54,5 @@ async def _kept(catalog: Catalog, organisation: str, path: Path) -> DevelopmentK
         known: MachineCaller = await catalog.api_key_lookup.machine(access_key)
     except (OSError, ValueError, KeyError, TypeError, NotFound):
         return None
-    right = known.organisation == organisation and secrets.compare_digest(
-        known.secret_key.get_secret_value().encode(), secret_key.encode()
-    )
+    right = known.organisation == organisation and known.proved_by(secret_key)
     return DevelopmentKey(access_key, secret_key) if right else None

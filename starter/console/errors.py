@@ -15,7 +15,7 @@ from starter.console.words import sentence
 _TITLES = {
     400: "Invalid request",
     401: "Your session has ended",
-    403: "Form not accepted",
+    403: "Not allowed",
     404: "Not found",
     405: "Not found",
     409: "Not possible now",

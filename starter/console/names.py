@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from catalog.connections import Connection
 from catalog.paging import read_all
 from catalog.rules import Rule
+from catalog.scopes import PAYLOAD
 from eventlog.event_list import list_events
 from eventlog.fetch import EventNotFound, read_payload
 from eventlog.query import EventQuery
@@ -67,7 +68,7 @@ async def if_answered(asked: Awaitable[T]) -> T | None:
 async def last_payload(visit: Visit, event: str) -> dict[str, Any] | None:
     """Return the payload of the newest real event of that type; None if there is none, or if it is
     too large for a form that is sent with every change."""
-    if not event:
+    if not event or PAYLOAD not in visit.may:
         return None
     client, query = visit.parts.client, EventQuery((visit.workspace.id,), event=event)
     found = await list_events(client, query, limit=1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from starter.console import timeline, words
+from starter.console.session import token_of
 
 FOLDER = Path(__file__).parent
 ASSETS = {
@@ -30,7 +31,7 @@ def read_templates(assets: dict[str, bytes]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= words.FILTERS | timeline.FILTERS
+    environment.filters |= words.FILTERS | timeline.FILTERS | {"form_token": token_of}
     environment.globals["asset"] = {
         name: f"/assets/{hashlib.sha256(data).hexdigest()[:12]}/{name}"
         for name, data in assets.items()

@@ -11,12 +11,14 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
-from catalog.errors import NotFound
+from catalog.console_sessions import ConsoleSession
+from starter.api.audited import audited, is_audited
 from starter.api.auth import Caller
 from starter.api.errors import ApiError
+from starter.api.routing import scope_of
 from starter.console.errors import error_page
 from starter.console.forms import read_form
-from starter.console.session import TOKEN_FIELD, NoSession, Session
+from starter.console.session import TOKEN_FIELD, NoSession, right_token
 from starter.console.visit import Visit
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -37,10 +39,12 @@ class PublicRoute(APIRoute):
         async def handled(request: Request) -> Response:
             visit = request.state.visit = Visit(request)
             try:
-                if request.method == "POST" and not visit.sessions.from_here(request):
+                if request.method == "POST" and not visit.cookies.from_here(request):
                     raise _foreign_form()
                 async with asyncio.timeout(PAGE_SECONDS):
-                    await self.let_in(visit)
+                    scope = await self.let_in(visit)
+                    if is_audited(request, scope):
+                        return await audited(request, "console", self.name, handle)
                     return await handle(request)
             except ClientDisconnect:
                 raise
@@ -49,23 +53,30 @@ class PublicRoute(APIRoute):
 
         return handled
 
-    async def let_in(self, visit: Visit) -> None:
-        """Read who asks and the form, or raise what makes the error page."""
+    async def let_in(self, visit: Visit) -> str:
+        """Read who asks and the form, or raise what makes the error page; returns the scope that
+        was needed.
+        """
         if visit.request.method == "POST":
             visit.form = await read_form(visit.request, LARGEST_PUBLIC_FORM)
+        return ""
 
 
 class ConsoleRoute(PublicRoute):
     """A route that needs a session, and with a form the session's own token."""
 
-    async def let_in(self, visit: Visit) -> None:
+    async def let_in(self, visit: Visit) -> str:
         session = visit.session = await _session(visit)
-        visit.request.state.caller = Caller(session.key, organisation=session.organisation)
+        caller = Caller(session.key, session.scopes, session.organisation)
+        visit.request.state.caller = caller
+        scope = scope_of(self)
+        caller.require(scope)
         if visit.request.method == "POST":
             visit.form = await read_form(visit.request)
             given = visit.form.get(TOKEN_FIELD, "")
-            if not visit.sessions.right_token(session, given):
+            if not right_token(session.id, given):
                 raise _foreign_form()
+        return scope
 
 
 def console_router() -> APIRouter:
@@ -99,15 +110,15 @@ def see_other(path: str, done: str | None = None) -> RedirectResponse:
     return RedirectResponse(f"{path}?done={done}" if done else path, status_code=303)
 
 
-async def _session(visit: Visit) -> Session:
-    session, keys = visit.sessions.read(visit.request), visit.catalog.api_key_lookup
-    try:
-        known = await keys.machine(session.access_key)
-    except NotFound:
-        raise NoSession(ended=True) from None
-    if (known.key, known.organisation) != (session.key, session.organisation):
+async def _session(visit: Visit) -> ConsoleSession:
+    """What a page asks for by itself, again and again, is no use of it."""
+    used = not visit.in_place or visit.request.method == "POST"
+    session = await visit.catalog.console_sessions.read(
+        visit.cookies.read(visit.request), used=used
+    )
+    if session is None:
         raise NoSession(ended=True)
-    keys.uses.note(known.key)
+    visit.catalog.api_key_lookup.uses.note(session.key)
     return session
 
 

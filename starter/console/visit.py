@@ -8,12 +8,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from catalog import Catalog
+from catalog.console_sessions import ConsoleSession
 from catalog.workspaces import Workspace
 from starter.api.dependencies import Dependencies
 from starter.console import words
 from starter.console.forms import Form
 from starter.console.json_view import JsonView
-from starter.console.session import Session, Sessions
+from starter.console.session import Cookies
 
 IN_SWITCHER = 20
 
@@ -34,7 +35,7 @@ class Visit:
     `query` is the address's; `in_place` says that a part of a page is asked for, to be put into it.
     """
 
-    session: Session
+    session: ConsoleSession
     form: Form
     workspace: Workspace
 
@@ -43,9 +44,23 @@ class Visit:
         self.query = request.query_params
         self.in_place = request.headers.get("hx-request") == "true"
         self.console = request.app.state.console
-        self.sessions: Sessions = self.console.sessions
+        self.cookies: Cookies = self.console.cookies
         self.parts: Dependencies = request.app.state.parts
         self.catalog: Catalog = self.parts.catalog
+
+    @property
+    def may(self) -> frozenset[str]:
+        """The scopes of whoever has signed in."""
+        return self.session.scopes if hasattr(self, "session") else frozenset()
+
+    @property
+    def must_prove(self) -> bool:
+        """Whether the secret is asked for before keys are changed. `emitonce dev` shows nobody its
+        key's secret.
+        """
+        development = self.console.development
+        own = development is not None and development.access_key == self.session.access_key
+        return not (self.session.fresh or own)
 
     @property
     def organisation(self) -> str:
@@ -62,6 +77,7 @@ class Visit:
             "session": getattr(self, "session", None),
             "workspace": getattr(self, "workspace", None),
             "workspaces": (),
+            "may": self.may,
             "done": words.DONE.get(self.query.get("done", "")),
             "path": self.request.url.path,
             "json_view": JsonView(),

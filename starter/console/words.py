@@ -55,6 +55,14 @@ INACTIVE = {
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 # What a page says after a form was sent; only these codes are ever shown.
+SCOPES_IN_WORDS = {
+    "emit": "emit events",
+    "read": "look at everything but payloads",
+    "payload": "look at payloads, and so at people",
+    "operate": "pause, resume, retry, redeliver, cancel, send test events",
+    "manage": "change workspaces, connections, rules, mappings and keys",
+}
+
 DONE = {
     "workspace": "Workspace created. Next: create a connection.",
     "connection": "The connection is saved. Next: create a rule that uses it.",

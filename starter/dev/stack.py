@@ -113,6 +113,8 @@ async def open_dev_stack(
             task_queue=settings.task_queue,
             ui_url=ui,
             largest_payload=settings.largest_event_kib * 1024,
+            key_days=settings.key_days,
+            audit_days=settings.audit_days,
         )
         organisation = (await catalog.organisations.default()).id
         key = await development_key(catalog, organisation, settings.data_dir)

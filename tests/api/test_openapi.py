@@ -91,7 +91,7 @@ async def test_a_stranger_who_asks_first_makes_nobody_wait(
     """Making the document takes a while, so it is made apart from the event loop, once."""
     threads = []
 
-    def completed(document: dict[str, Any]) -> dict[str, Any]:
+    def completed(document: dict[str, Any], scopes: dict[str, str]) -> dict[str, Any]:
         threads.append(threading.current_thread())
         return document
 

@@ -7,15 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.cookies import SimpleCookie
 
+import asyncpg  # type: ignore[import-untyped]
 import httpx
 import pytest
-from starlette.requests import Request
-from starlette.responses import Response
 
 from starter.console import development_key
-from starter.console.session import COOKIE, Sessions
+from starter.console.session import COOKIE
 from tests.console.site import Site, open_site, sign_in, token_in
-from tests.integration.stack import SECRET, Stack
+from tests.integration.stack import Stack
 
 
 @asynccontextmanager
@@ -86,17 +85,64 @@ async def test_a_changed_cookie_is_worth_nothing(site: Site, change):
         assert answer.headers["location"].startswith("/sign-in")
 
 
-async def test_a_session_ends_by_itself(site: Site, stack: Stack):
-    known = await stack.catalog.api_key_lookup.machine(site.access_key)
-    long_ago = Sessions(SECRET, now=lambda: 1_000_000.0)
-    carrier = Response()
-    long_ago.begin(_request(), carrier, known, site.access_key)
-    cookie = SimpleCookie(carrier.headers["set-cookie"])[COOKIE].value
+@pytest.mark.parametrize(("column", "by"), [("started_at", "12 hours"), ("seen_at", "30 minutes")])
+async def test_a_session_ends_by_itself(site: Site, stack: Stack, column: str, by: str):
     async with visiting(site) as http:
-        answer = await http.get("/workspaces", headers={"Cookie": f"{COOKIE}={cookie}"})
+        await sign_in(http, site.access_key, site.secret_key)
+        assert (await http.get("/workspaces")).status_code == 200
+        await set_back(stack, column, by)
+        answer = await http.get("/workspaces")
         assert answer.headers["location"] == "/sign-in?next=%2Fworkspaces&ended=1"
         page = await http.get(answer.headers["location"])
         assert "Your session has ended" in page.text
+
+
+async def test_looking_at_a_page_keeps_a_session_and_its_polls_do_not(site: Site, stack: Stack):
+    rows = f"/w/{site.stack.workspace}/events/rows"
+    async with visiting(site) as http:
+        await sign_in(http, site.access_key, site.secret_key)
+        for headers, kept in (({"HX-Request": "true"}, False), ({}, True)):
+            await set_back(stack, "seen_at", "20 minutes")
+            assert (await http.get(rows, headers=headers)).status_code == 200
+            await set_back(stack, "seen_at", "15 minutes")
+            assert ((await http.get(rows)).status_code == 200) is kept
+            if not kept:
+                await sign_in(http, site.access_key, site.secret_key)
+
+
+async def test_signed_out_is_signed_out_in_every_process(site: Site, stack: Stack):
+    async with open_site(stack) as other, visiting(site) as http, visiting(other) as elsewhere:
+        await sign_in(http, site.access_key, site.secret_key)
+        cookie = http.cookies[COOKIE]
+        elsewhere.cookies.set(COOKIE, cookie)
+        page = await elsewhere.get("/workspaces")
+        assert page.status_code == 200
+        await http.post("/sign-out", data={"csrf": token_in(page)})
+        for browser in (http, elsewhere):
+            browser.cookies.set(COOKIE, cookie)
+            assert (await browser.get("/workspaces")).status_code == 303
+
+
+async def test_keys_are_changed_by_who_has_just_shown_a_secret(site: Site, stack: Stack):
+    path = f"/w/{site.stack.workspace}/keys"
+    async with visiting(site) as http:
+        await sign_in(http, site.access_key, site.secret_key)
+        await set_back(stack, "proved_at", "11 minutes")
+        page = await http.get(path)
+        assert 'name="secret_key"' in page.text
+        new = {"csrf": token_in(page), "name": "proof", "scope.read": "on"}
+        for typed, status in (({}, 403), ({"secret_key": "x" * 43}, 403)):
+            assert (await http.post(f"{path}/machine", data=new | typed)).status_code == status
+        assert "proof" not in (await http.get(path)).text
+        made = await http.post(f"{path}/machine", data=new | {"secret_key": site.secret_key})
+        assert "copy the secret now" in made.text
+        assert 'name="secret_key"' not in made.text
+
+
+async def set_back(stack: Stack, column: str, by: str) -> None:
+    conn = await asyncpg.connect(stack.database)
+    await conn.execute(f"UPDATE console_sessions SET {column} = {column} - interval '{by}'")
+    await conn.close()
 
 
 async def test_a_key_that_signed_in_shows_when_it_was_last_used(stack: Stack):
@@ -235,8 +281,3 @@ async def test_programs_get_what_they_always_got(site: Site):
         assert page.headers["content-type"].startswith("text/html")
         assert page.status_code == 404
         assert "/w/{workspace_id}" not in (await http.get("/openapi.json")).text
-
-
-def _request() -> Request:
-    scope = {"type": "http", "headers": [], "scheme": "http", "path": "/", "server": ("x", 80)}
-    return Request(scope | {"method": "GET", "query_string": b""})

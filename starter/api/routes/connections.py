@@ -9,6 +9,7 @@ from fastapi import Request
 from starlette.responses import JSONResponse
 
 from catalog.connections import Connection as Stored
+from catalog.scopes import OPERATE
 from delivery.text import kind
 from destinations.registry import BY_TYPE
 from starter.api.bodies import read_model
@@ -24,6 +25,7 @@ from starter.api.routing import (
     OwnWorkspace,
     caller_of,
     management_router,
+    needs,
 )
 from starter.api.schemas.management import (
     ChangedConnection,
@@ -105,6 +107,7 @@ async def create_connection(
         hidden=given.hidden,
         created_by=caller_of(request).key,
     )
+    request.state.said = {"connection_id": made.id}
     return JSONResponse({"connection": connection_object(made)}, status_code=201)
 
 
@@ -177,6 +180,7 @@ async def delete_connection(
     summary="Hold a connection's deliveries",
     responses=errors(404, 409),
 )
+@needs(OPERATE)
 async def pause_connection(
     parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
@@ -191,6 +195,7 @@ async def pause_connection(
     summary="Let a connection deliver again",
     responses=errors(404),
 )
+@needs(OPERATE)
 async def resume_connection(
     parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from catalog.scopes import OPERATE, PAYLOAD
 from delivery.attempt import Attempt as Made
 from delivery.delivery_log import DeliveryLog
 from delivery.opaque_cursor import InvalidCursor, read_cursor, write_cursor
@@ -21,7 +22,7 @@ from starter.api.describing import errors
 from starter.api.errors import ApiError, not_found, unavailable
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
 from starter.api.reading import OwnEvent, read_own_event, wait_for_end
-from starter.api.routing import ApiDependencies, Organisation, management_router
+from starter.api.routing import ApiDependencies, Organisation, management_router, needs
 from starter.api.schemas.events import Attempt, AttemptPage, ResponseDetails, RuleEvent
 from starter.api.time_limit import time_limit
 from starter.json_objects import (
@@ -47,6 +48,7 @@ router = management_router("Deliveries")
     summary="Make the next attempt now",
     responses=errors(404, 409, 425),
 )
+@needs(OPERATE)
 async def retry_delivery(
     parts: ApiDependencies, organisation: Organisation, event_id: PathId, rule_id: PathId
 ) -> Any:
@@ -75,6 +77,7 @@ async def retry_delivery(
     summary="Cancel one rule's delivery",
     responses=errors(404, 409),
 )
+@needs(OPERATE)
 async def cancel_delivery(
     parts: ApiDependencies, organisation: Organisation, event_id: PathId, rule_id: PathId
 ) -> Any:
@@ -135,6 +138,7 @@ async def get_attempt(
     summary="What an attempt sent and what came back",
     responses=errors(404),
 )
+@needs(PAYLOAD)
 async def get_response_details(
     parts: ApiDependencies,
     organisation: Organisation,

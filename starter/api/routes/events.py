@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query
 
+from catalog.scopes import OPERATE, PAYLOAD
 from catalog.values import read_id
 from delivery.result import Status
 from delivery.timestamps import read_iso, to_utc
@@ -19,7 +20,13 @@ from starter.api.describing import errors
 from starter.api.errors import bad_request
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
 from starter.api.reading import event_view, read_own_event, wait_for_end
-from starter.api.routing import ApiDependencies, Organisation, OwnWorkspace, management_router
+from starter.api.routing import (
+    ApiDependencies,
+    Organisation,
+    OwnWorkspace,
+    management_router,
+    needs,
+)
 from starter.api.schemas.events import EventPage, EventPayloadView, EventView
 from starter.api.schemas.shared import EventStatus
 from starter.json_objects import listed_event_object, present
@@ -174,6 +181,7 @@ async def get_event(parts: ApiDependencies, organisation: Organisation, event_id
     summary="One event with its payload",
     responses=errors(404),
 )
+@needs(PAYLOAD)
 async def get_event_payload(
     parts: ApiDependencies, organisation: Organisation, event_id: PathId
 ) -> Any:
@@ -188,6 +196,7 @@ async def get_event_payload(
     summary="Cancel every delivery that has not ended",
     responses=errors(404, 409),
 )
+@needs(OPERATE)
 async def cancel_event(parts: ApiDependencies, organisation: Organisation, event_id: PathId) -> Any:
     """A request in flight finishes and is recorded; no new one is made."""
     own = await read_own_event(parts, organisation, event_id)

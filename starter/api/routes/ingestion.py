@@ -9,6 +9,7 @@ from fastapi import Header, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from catalog.scopes import EMIT
 from delivery.event import HOPS, MAX_HOPS
 from delivery.size import MOST_BESIDE, MOST_VALUES
 from starter.api.accepting import MOST_EVENTS, Accepting
@@ -16,7 +17,7 @@ from starter.api.auth import Caller
 from starter.api.bodies import parse_body, read_bytes
 from starter.api.describing import array_of, body_of, errors
 from starter.api.errors import ApiError
-from starter.api.routing import caller_of, ingestion_router
+from starter.api.routing import caller_of, ingestion_router, needs
 from starter.api.schemas.events import BulkResult, CreatedEventBody, EventInput
 
 router = ingestion_router("Ingestion")
@@ -52,6 +53,7 @@ IdempotencyKey = Annotated[
     responses=errors(400, 403, 404, 409, 413),
     openapi_extra=body_of(EventInput),
 )
+@needs(EMIT)
 async def emit_event(
     request: Request, idempotency_key: IdempotencyKey = None, hops: Hops = 0
 ) -> Any:
@@ -76,6 +78,7 @@ async def emit_event(
     },
     openapi_extra=array_of(EventInput, most=MOST_EVENTS),
 )
+@needs(EMIT)
 async def emit_events(
     request: Request, idempotency_key: IdempotencyKey = None, hops: Hops = 0
 ) -> Any:
@@ -100,6 +103,7 @@ async def emit_events(
 
 
 @router.get("/events/bulk", include_in_schema=False)
+@needs(EMIT)
 async def get_no_batch() -> None:
     """`bulk` is not an event's id."""
     raise HTTPException(405)

@@ -68,6 +68,7 @@ async def create_publishable_key(
         kept_wide=given.kept_wide,
         replaces=given.replaces,
     )
+    request.state.said = {"key_id": made.id}
     return JSONResponse({"publishable_key": publishable_key_object(made)}, status_code=201)
 
 

@@ -9,6 +9,7 @@ from fastapi import Request
 from starlette.responses import JSONResponse
 
 from catalog.errors import NotFound
+from catalog.scopes import OPERATE
 from delivery.selection import Mode, select
 from operations.bulk_redelivery import (
     RedeliveryNotFound,
@@ -23,7 +24,7 @@ from starter.api.dependencies import Dependencies
 from starter.api.describing import body_of, errors
 from starter.api.errors import bad_request
 from starter.api.queries import PathId
-from starter.api.routing import ApiDependencies, Organisation, management_router
+from starter.api.routing import ApiDependencies, Organisation, management_router, needs
 from starter.api.schemas.redeliveries import RedeliveryInput, RedeliveryPlanView, RedeliveryView
 from starter.redelivery_objects import plan_object, status_object, within
 
@@ -42,6 +43,7 @@ router = management_router("Redeliveries")
     },
     openapi_extra=body_of(RedeliveryInput),
 )
+@needs(OPERATE)
 async def create_redelivery(
     request: Request, parts: ApiDependencies, organisation: Organisation
 ) -> Any:
@@ -75,6 +77,7 @@ async def create_redelivery(
     status = await start_redelivery(
         parts.client, plan, task_queue=parts.task_queue, per_second=given.per_second
     )
+    request.state.said = {"redelivery_id": status.id}
     return JSONResponse(status_object(status), status_code=202)
 
 
@@ -98,6 +101,7 @@ async def get_redelivery(
     summary="Start no more events",
     responses=errors(404),
 )
+@needs(OPERATE)
 async def cancel_redelivery(
     parts: ApiDependencies, organisation: Organisation, redelivery_id: PathId
 ) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import Request
 
 from catalog.rules import Rule
+from catalog.scopes import OPERATE, READ
 from delivery.delivery_log import CallLog
 from delivery.errors import MappingError
 from delivery.event import Event
@@ -19,7 +20,7 @@ from eventlog.log import EventLog
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
 from starter.api.queries import PathId
-from starter.api.routing import ApiDependencies, Organisation, caller_of, management_router
+from starter.api.routing import ApiDependencies, Organisation, caller_of, management_router, needs
 from starter.api.schemas.events import Preview, TestResult
 from starter.api.schemas.management import RuleTrial
 from starter.json_objects import present, response_object, rule_event_object
@@ -46,6 +47,7 @@ router = management_router("Rules")
     responses=errors(400, 404, 413),
     openapi_extra=body_of(RuleTrial, required=False),
 )
+@needs(OPERATE)
 async def test_rule(
     request: Request, parts: ApiDependencies, organisation: Organisation, rule_id: PathId
 ) -> Any:
@@ -82,6 +84,7 @@ async def test_rule(
     responses=errors(400, 404, 413),
     openapi_extra=body_of(RuleTrial, required=False),
 )
+@needs(READ)
 async def preview_rule(
     request: Request, parts: ApiDependencies, organisation: Organisation, rule_id: PathId
 ) -> Any:

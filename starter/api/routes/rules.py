@@ -118,6 +118,7 @@ async def create_rule(request: Request, parts: ApiDependencies, organisation: Or
         hidden=given.hidden is True,
         created_by=caller_of(request).key,
     )
+    request.state.said = {"rule_id": made.id}
     return JSONResponse({"rule": rule_object(made)}, status_code=201)
 
 

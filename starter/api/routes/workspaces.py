@@ -60,6 +60,7 @@ async def create_workspace(
         description=given.description,
         created_by=caller_of(request).key,
     )
+    request.state.said = {"workspace_id": made.id}
     return JSONResponse({"workspace": workspace_object(made)}, status_code=201)
 
 

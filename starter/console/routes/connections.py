@@ -11,12 +11,14 @@ from starlette.responses import Response
 
 from catalog.connections import Connection
 from catalog.errors import Conflict, InvalidValue, NotFound, OlderRelease
+from catalog.scopes import OPERATE
 from delivery.errors import InvalidField
 from destinations.destination import Destination, Verdict, Verification
 from destinations.registry import BY_TYPE
 from operations.held_runs import count_held
 from starter.api.connection_changes import delete_connection as delete_and_tell
 from starter.api.connection_changes import tell_held
+from starter.api.routing import needs
 from starter.connection_test import failed_test
 from starter.console.forms import Form
 from starter.console.names import all_rules, if_answered
@@ -106,6 +108,7 @@ async def create_connection(visit: InWorkspace) -> Response:
     except (InvalidValue, OlderRelease) as err:
         faults = _faults(err, destination)
         return await _form_page(visit, destination, values, faults=faults, status=400)
+    visit.request.state.said = {"connection_id": made.id}
     return see_other(f"/w/{visit.workspace.id}/connections/{made.id}", "connection")
 
 
@@ -137,6 +140,7 @@ async def update_connection(visit: Visited, connection: ConnectionHere) -> Respo
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/verify")
+@needs(OPERATE)
 async def verify_stored(visit: Visited, connection: ConnectionHere) -> Response:
     found = await visit.catalog.credentials.credential(connection.workspace, connection.id)
     check = _verdict(await visit.parts.clients[found.type].verify(found))
@@ -146,12 +150,14 @@ async def verify_stored(visit: Visited, connection: ConnectionHere) -> Response:
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/pause")
+@needs(OPERATE)
 async def pause_connection(visit: Visited, connection: ConnectionHere) -> Response:
     await visit.catalog.connections.pause(visit.organisation, connection.id)
     return see_other(_path(connection), "paused")
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/resume")
+@needs(OPERATE)
 async def resume_connection(visit: Visited, connection: ConnectionHere) -> Response:
     resumed = await visit.catalog.connections.resume(visit.organisation, connection.id)
     reached = await tell_held(visit.parts, resumed)

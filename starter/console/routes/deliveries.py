@@ -7,6 +7,7 @@ from collections.abc import Awaitable
 
 from starlette.responses import Response
 
+from catalog.scopes import OPERATE
 from operations.event_redelivery import redeliver
 from operations.redelivery_plan import NotRedeliverable
 from operations.steering import (
@@ -14,10 +15,11 @@ from operations.steering import (
     AttemptImminent,
     Held,
     bring_forward,
-    cancel_delivery,
-    cancel_event,
 )
+from operations.steering import cancel_delivery as cancel_delivery_in_engine
+from operations.steering import cancel_event as cancel_event_in_engine
 from starter.api.reading import OwnEvent
+from starter.api.routing import needs
 from starter.console.route import InWorkspace, console_router, see_other
 from starter.console.routes.events import EventHere, event_context, event_of
 from starter.console.visit import Visit
@@ -30,6 +32,7 @@ CANCEL_SECONDS = 12.0
 
 
 @router.post("/w/{workspace_id}/events/{event_id}/deliveries/{rule_id}/retry")
+@needs(OPERATE)
 async def retry_delivery(visit: InWorkspace, own: EventHere, rule_id: str) -> Response:
     """Bring the next attempt forward, or deliver again what has failed."""
     rule, parts = own.delivery(rule_id).rule, visit.parts
@@ -41,19 +44,22 @@ async def retry_delivery(visit: InWorkspace, own: EventHere, rule_id: str) -> Re
 
 
 @router.post("/w/{workspace_id}/events/{event_id}/deliveries/{rule_id}/cancel")
-async def cancel_one(visit: InWorkspace, own: EventHere, rule_id: str) -> Response:
+@needs(OPERATE)
+async def cancel_delivery(visit: InWorkspace, own: EventHere, rule_id: str) -> Response:
     rule = own.delivery(rule_id).rule
-    steering = cancel_delivery(visit.parts.client, own.log.event_id, rule)
+    steering = cancel_delivery_in_engine(visit.parts.client, own.log.event_id, rule)
     return await _steered(visit, own, asyncio.wait_for(steering, CANCEL_SECONDS), "canceled")
 
 
 @router.post("/w/{workspace_id}/events/{event_id}/cancel")
-async def cancel_all(visit: InWorkspace, own: EventHere) -> Response:
-    steering = cancel_event(visit.parts.client, own.log.event_id)
+@needs(OPERATE)
+async def cancel_event(visit: InWorkspace, own: EventHere) -> Response:
+    steering = cancel_event_in_engine(visit.parts.client, own.log.event_id)
     return await _steered(visit, own, steering, "canceling")
 
 
 @router.post("/w/{workspace_id}/events/{event_id}/redeliver")
+@needs(OPERATE)
 async def redeliver_event(visit: InWorkspace, own: EventHere) -> Response:
     """Deliver again whatever failed."""
     steering = redeliver(visit.parts.client, own.log.event_id)

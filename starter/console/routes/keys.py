@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import Depends
 from starlette.responses import Response
 
 from catalog.api_key_rights import KeyRights
 from catalog.api_keys import NewMachineKey
 from catalog.errors import InvalidValue, OlderRelease
+from catalog.scopes import SCOPES
+from starter.api.errors import ApiError
 from starter.console.forms import Form
 from starter.console.route import (
     InWorkspace,
     console_router,
     see_other,
 )
+from starter.console.routes.signing import count_failure, proved_key
 from starter.console.visit import Visit
+from starter.console.words import SCOPES_IN_WORDS
 
 router = console_router()
+
+
+async def prove(visit: InWorkspace) -> Visit:
+    """Raises `ApiError` 403 unless the secret was shown a short while ago, or is now."""
+    if visit.must_prove:
+        access_key = visit.session.access_key
+        if await proved_key(visit, access_key, visit.form.text("secret_key")) is None:
+            count_failure(visit, access_key)
+            raise ApiError(
+                403,
+                "keys are made, changed and revoked by who has just shown the secret of their own: "
+                "go back and type it",
+            )
+        await visit.catalog.console_sessions.prove(visit.session.id)
+        visit.session = replace(visit.session, fresh=True)
+    return visit
+
+
+# Of a form that changes keys.
+Proved = Annotated[Visit, Depends(prove)]
 
 
 @router.get("/w/{workspace_id}/keys")
@@ -24,10 +53,10 @@ async def show_keys(visit: InWorkspace) -> Response:
 
 
 @router.post("/w/{workspace_id}/keys/publishable")
-async def create_publishable_key(visit: InWorkspace) -> Response:
+async def create_publishable_key(visit: Proved) -> Response:
     session = visit.session
     try:
-        await visit.catalog.publishable_keys.create(
+        made = await visit.catalog.publishable_keys.create(
             session.organisation,
             workspace=visit.workspace.id,
             name=visit.form.text("name"),
@@ -37,11 +66,12 @@ async def create_publishable_key(visit: InWorkspace) -> Response:
         )
     except (InvalidValue, OlderRelease) as err:
         return await _page(visit, faults={"publishable": _fault(err)}, status=400)
+    visit.request.state.said = {"key_id": made.id}
     return see_other(f"/w/{visit.workspace.id}/keys", "key")
 
 
 @router.post("/w/{workspace_id}/keys/publishable/{key_id}/rights")
-async def set_key_rights(visit: InWorkspace, key_id: str) -> Response:
+async def put_key_rights(visit: Proved, key_id: str) -> Response:
     try:
         await visit.catalog.publishable_keys.set_rights(
             visit.organisation,
@@ -55,26 +85,32 @@ async def set_key_rights(visit: InWorkspace, key_id: str) -> Response:
 
 
 @router.post("/w/{workspace_id}/keys/machine")
-async def create_machine_key(visit: InWorkspace) -> Response:
-    """Create it. The answer shows its secret, once."""
-    session = visit.session
+async def create_machine_key(visit: Proved) -> Response:
+    """Create it. The answer shows its secret, once. It can do no more than the session's key."""
+    days, form = visit.parts.key_days, visit.form
     try:
         made = await visit.catalog.machine_keys.create(
-            session.organisation, name=visit.form.text("name"), created_by=session.key
+            visit.organisation,
+            name=form.text("name"),
+            created_by=visit.session.key,
+            expires_at=datetime.now(UTC) + timedelta(days=days) if days else None,
+            scopes=[scope for scope in SCOPES if scope in visit.may and f"scope.{scope}" in form],
+            as_token="as_token" in form,
         )
-    except InvalidValue as err:
-        return await _page(visit, faults={"machine": f"The name {err.problem}."}, status=400)
+    except (InvalidValue, OlderRelease) as err:
+        return await _page(visit, faults={"machine": _fault(err)}, status=400)
+    visit.request.state.said = {"key_id": made.key.id}
     return await _page(visit, made=made)
 
 
 @router.post("/w/{workspace_id}/keys/publishable/{key_id}/revoke")
-async def revoke_publishable_key(visit: InWorkspace, key_id: str) -> Response:
+async def revoke_publishable_key(visit: Proved, key_id: str) -> Response:
     await visit.catalog.publishable_keys.revoke(visit.organisation, key_id)
     return see_other(f"/w/{visit.workspace.id}/keys", "revoked")
 
 
 @router.post("/w/{workspace_id}/keys/machine/{key_id}/revoke")
-async def revoke_machine_key(visit: InWorkspace, key_id: str) -> Response:
+async def revoke_machine_key(visit: Proved, key_id: str) -> Response:
     """Revoke it. If it is the session's own key, the session ends."""
     await visit.catalog.machine_keys.revoke(visit.organisation, key_id)
     return see_other(f"/w/{visit.workspace.id}/keys", "revoked")
@@ -110,5 +146,7 @@ async def _page(
         publishable=[key for key in publishable if key.workspace == visit.workspace.id],
         machine=await catalog.machine_keys.list(session.organisation),
         made=made,
+        scopes=SCOPES_IN_WORDS,
+        must_prove=visit.must_prove,
         faults=faults or {},
     )

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from catalog.errors import NotFound
+from catalog.scopes import OPERATE
 from catalog.values import read_id
 from delivery.selection import (
     EVENTS_PER_SECOND,
@@ -23,13 +24,14 @@ from operations.bulk_redelivery import (
     NothingSelected,
     RedeliveryNotFound,
     RedeliveryStatus,
-    cancel_redelivery,
     plan_redelivery,
     read_redelivery,
     start_redelivery,
 )
+from operations.bulk_redelivery import cancel_redelivery as cancel_in_engine
 from operations.redelivery_list import list_redeliveries
 from starter.api.errors import ApiError
+from starter.api.routing import needs
 from starter.console.event_filter import EventFilter, local, read_utc
 from starter.console.names import all_connections, known_names
 from starter.console.route import (
@@ -85,6 +87,7 @@ async def show_redeliveries(visit: InWorkspace) -> Response:
 
 
 @router.get("/w/{workspace_id}/redeliveries/new")
+@needs(OPERATE)
 async def new_redelivery(visit: InWorkspace) -> Response:
     """Show the form; with `plan` in the address, also what it would do."""
     asked = visit.query
@@ -101,7 +104,8 @@ async def new_redelivery(visit: InWorkspace) -> Response:
 
 
 @router.post("/w/{workspace_id}/redeliveries")
-async def start_one(visit: InWorkspace) -> Response:
+@needs(OPERATE)
+async def create_redelivery(visit: InWorkspace) -> Response:
     """Start it by the plan that was shown, whose selection is sent back whole."""
     try:
         selection = Selection.model_validate_json(visit.form.get("selection", ""))
@@ -124,6 +128,7 @@ async def start_one(visit: InWorkspace) -> Response:
         )
     except (NothingSelected, InvalidSelection) as err:
         return await _form_page(visit, asked, plan=plan, fault=sentence(str(err)), status=409)
+    visit.request.state.said = {"redelivery_id": started.id}
     return see_other(f"/w/{visit.workspace.id}/redeliveries/{started.id}", "redelivery")
 
 
@@ -138,8 +143,9 @@ async def show_progress(visit: Visited, status: RedeliveryHere) -> Response:
 
 
 @router.post("/w/{workspace_id}/redeliveries/{redelivery_id}/cancel")
-async def cancel_one(visit: Visited, status: RedeliveryHere) -> Response:
-    await cancel_redelivery(visit.parts.client, status.id)
+@needs(OPERATE)
+async def cancel_redelivery(visit: Visited, status: RedeliveryHere) -> Response:
+    await cancel_in_engine(visit.parts.client, status.id)
     path = f"/w/{status.selection.workspace}/redeliveries/{status.id}"
     return see_other(path, "redelivery-canceled")
 

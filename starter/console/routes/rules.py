@@ -18,7 +18,9 @@ from catalog.errors import (
 from catalog.mappings import Mapping
 from catalog.rule_change import RuleChange
 from catalog.rules import Rule
+from catalog.scopes import MANAGE
 from starter.api.routes.rule_trials import SAMPLE_PAYLOAD
+from starter.api.routing import needs
 from starter.console.mapping_form import ON_ERROR, TRANSFORMS, same
 from starter.console.names import (
     all_connections,
@@ -74,6 +76,7 @@ async def list_rules(visit: InWorkspace) -> Response:
 
 
 @router.get("/w/{workspace_id}/rules/new")
+@needs(MANAGE)
 async def new_rule(visit: InWorkspace) -> Response:
     connections = await all_connections(visit)
     if not connections:
@@ -216,6 +219,7 @@ async def _save(visit: Visit, rule: Rule | None, connection: str) -> Response:
     except (InvalidValue, TooManyRules, OlderRelease) as err:
         form.faults |= faults_of(err, form)
         return await show_form(visit, form, rule, mapping, status=400)
+    visit.request.state.said = {"rule_id": saved.id}
     return see_other(f"/w/{saved.workspace}/rules/{saved.id}", "changed" if rule else "rule")
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
+from collections.abc import Callable
+from dataclasses import replace
 
 from starlette.responses import RedirectResponse, Response
 
 from catalog.api_key_lookup import MachineCaller
 from catalog.api_keys import ACCESS_KEY
+from catalog.audit import DONE, Act
 from catalog.errors import NotFound
+from catalog.scopes import READ
 from starter.api.errors import not_found
+from starter.api.routing import needs
 from starter.console.development import DevelopmentKey
 from starter.console.route import (
     Visited,
@@ -35,24 +41,23 @@ async def show_sign_in(visit: Visited) -> Response:
 async def sign_in(visit: Visited) -> Response:
     form = visit.form
     next_page = form.text("next")
-    if not visit.sessions.right_form_token(visit.request, form.get(TOKEN_FIELD, "")):
+    if not visit.cookies.right_form_token(visit.request, form.get(TOKEN_FIELD, "")):
         error = "This page was open too long, or the browser blocks cookies. Try again."
         return _sign_in_page(visit, next=next_page, error=error, status=403)
     access_key = form.text("access_key")
-    known = await _known(visit, access_key, form.text("secret_key"))
+    known = await proved_key(visit, access_key, form.text("secret_key"))
     if known is None:
-        # Both are counted; a right secret is let in whatever others have tried.
-        failed = visit.console.failed_sign_ins.failed
-        client = visit.request.client
-        waits = [failed(client.host if client else ""), failed(f"key {access_key}")]
         error = "Wrong access key or secret."
-        if max(waits) > 0:
+        too_many = count_failure(visit, access_key)
+        if too_many:
             error = "Too many failed attempts. Wait a minute, then try again."
-        status = 429 if max(waits) > 0 else 401
+        else:
+            await _record(visit, "sign_in", await _found(visit, access_key), "401")
+        status = 429 if too_many else 401
         return _sign_in_page(
             visit, next=next_page, error=error, access_key=access_key, status=status
         )
-    return _started(visit, known, access_key, local_path(next_page))
+    return await _started(visit, known, local_path(next_page))
 
 
 @router.get("/sign-in/development/{token}")
@@ -70,34 +75,57 @@ async def sign_in_by_link(visit: Visited, token: str) -> Response:
         return RedirectResponse("/", status_code=303)
     console.development_link_used = True
     known = await visit.catalog.api_key_lookup.machine(development.access_key)
-    return _started(visit, known, development.access_key, "/")
+    return await _started(visit, known, "/")
 
 
 @within.post("/sign-out")
+@needs(READ)
 async def sign_out(visit: Visited) -> Response:
     response = RedirectResponse("/sign-in", status_code=303)
-    visit.sessions.end(response)
+    await visit.catalog.console_sessions.end(visit.session.id)
+    visit.cookies.delete(visit.request, response)
     return response
 
 
 router.include_router(within)
 
 
-async def _known(visit: Visit, access_key: str, secret_key: str) -> MachineCaller | None:
-    if not ACCESS_KEY.fullmatch(access_key) or not 0 < len(secret_key) <= LONGEST_SECRET:
-        return None
-    try:
-        known = await visit.catalog.api_key_lookup.machine(access_key)
-    except NotFound:
-        return None
-    right = hmac.compare_digest(known.secret_key.get_secret_value().encode(), secret_key.encode())
-    return known if right else None
+async def proved_key(visit: Visit, access_key: str, secret_key: str) -> MachineCaller | None:
+    """The key, if the secret is its own."""
+    known = await _found(visit, access_key) if 0 < len(secret_key) <= LONGEST_SECRET else None
+    return known if known is not None and known.proved_by(secret_key) else None
 
 
-def _started(visit: Visit, known: MachineCaller, access_key: str, path: str) -> Response:
+async def _found(visit: Visit, access_key: str) -> MachineCaller | None:
+    if ACCESS_KEY.fullmatch(access_key):
+        with contextlib.suppress(NotFound):
+            return await visit.catalog.api_key_lookup.machine(access_key)
+    return None
+
+
+async def _record(visit: Visit, name: str, known: MachineCaller | None, outcome: str) -> None:
+    address = visit.request.client.host if visit.request.client else None
+    act = Act("console", "nobody known", name, address=address)
+    if known is not None:
+        act = replace(act, actor=known.key, organisation=known.organisation)
+    await visit.catalog.audit.end(await visit.catalog.audit.start(act), outcome)
+
+
+def count_failure(visit: Visit, access_key: str) -> bool:
+    """Whether there were too many, of the address or for the key; a right secret is let in all the
+    same.
+    """
+    failed: Callable[[str], float] = visit.console.failed_sign_ins.failed
+    address = visit.request.client.host if visit.request.client else ""
+    return max(failed(address), failed(f"key {access_key}")) > 0
+
+
+async def _started(visit: Visit, known: MachineCaller, path: str) -> Response:
     response = RedirectResponse(path, status_code=303)
     response.headers["Cache-Control"] = "no-store"
-    visit.sessions.begin(visit.request, response, known, access_key)
+    await _record(visit, "sign_in", known, DONE)
+    id = await visit.catalog.console_sessions.begin(known.key)
+    visit.cookies.set(visit.request, response, id)
     return response
 
 
@@ -112,7 +140,7 @@ def _sign_in_page(
 ) -> Response:
     # The cookie's token has to stand in the page, so the page is rendered with it at hand.
     carrier = Response()
-    token = visit.sessions.begin_form(visit.request, carrier)
+    token = visit.cookies.begin_form(visit.request, carrier)
     page = visit.part(
         "sign_in.html",
         status=status,

@@ -44,6 +44,7 @@ async def create_workspace(visit: Visited) -> Response:
     except Conflict:
         error = "There is a workspace of this name already. Choose another name."
         return await _page(visit, name=name, error=error, status=409)
+    visit.request.state.said = {"workspace_id": made.id}
     return see_other(f"/w/{made.id}/connections", "workspace")
 
 

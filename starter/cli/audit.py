@@ -1,0 +1,55 @@
+"""`emitonce audit …`: who did what."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from starter.cli.dependencies import Dependencies, command
+from starter.cli.output import Json, print_json, print_line, print_table
+from starter.json_objects import act_object
+
+audit = typer.Typer(help="Audit: who changed and steered what, and who signed in.")
+
+
+@command(audit, "list")
+async def list_all(
+    parts: Dependencies,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    cursor: Annotated[str | None, typer.Option(help="next_cursor of the page before.")] = None,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Everything, one JSON object a line, newest first.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List acts, newest first."""
+    while True:
+        page = await parts.catalog.audit.list(parts.organisation, limit=limit, cursor=cursor)
+        records = [act_object(recorded) for recorded in page.records]
+        if not lines:
+            break
+        for record in records:
+            print_line(record)
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+    if as_json:
+        shown = {"count": len(records), "limit": limit, "next_cursor": page.next_cursor}
+        print_json({**shown, "records": records})
+        return
+    print_table(
+        ("when", "who", "from", "act", "what", "outcome"),
+        [
+            (
+                record["created_at"],
+                f"{record['via']} {record['actor']}".removeprefix("cli "),
+                record["network"] or "",
+                record["act"],
+                " ".join(record["ids"].values()),
+                record["outcome"] or "not known",
+            )
+            for record in records
+        ],
+        empty="nothing was changed yet",
+    )

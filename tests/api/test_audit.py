@@ -1,0 +1,135 @@
+"""Every change is on record before it is made; what can't be recorded isn't done."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
+import pytest
+
+from catalog.scopes import EMIT, OPERATE, READ
+from tests.api.caller import BASE, Api, assert_error
+from tests.api.test_scopes import bearer, token
+
+
+@asynccontextmanager
+async def database(api: Api) -> AsyncIterator[Any]:
+    conn = await asyncpg.connect(api.stack.database)
+    try:
+        yield conn
+    finally:
+        await conn.close()
+
+
+async def acts(api: Api, count: int = 5) -> list[dict[str, Any]]:
+    """The newest first."""
+    answer = await api.get("/audit", limit=count)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["records"]
+    return found
+
+
+async def test_who_paused_what_and_from_where_is_told(api: Api) -> None:
+    connection = await api.stack.connection()
+    await api.post(f"/connections/{connection.id}/pause")
+    [act] = await acts(api, 1)
+    [key] = [
+        key.id
+        for key in await api.stack.catalog.machine_keys.list(api.stack.organisation)
+        if key.access_key == api.machine.access_key
+    ]
+    assert (act["via"], act["actor"], act["act"]) == ("api", key, "pause_connection")
+    assert act["ids"] == {"connection_id": connection.id}
+    assert (act["network"], act["outcome"]) == ("127.0.0.0/24", "done")
+
+
+async def test_what_was_made_is_named_by_its_id(api: Api) -> None:
+    made = (await api.post("/workspaces", {"name": "Audited"})).json()["workspace"]
+    [act] = await acts(api, 1)
+    assert (act["act"], act["ids"]) == ("create_workspace", {"workspace_id": made["id"]})
+
+
+async def test_a_refused_act_is_on_record_with_its_refusal(api: Api) -> None:
+    unknown = "00000000-0000-4000-8000-000000000000"
+    assert_error(await api.post(f"/connections/{unknown}/pause"), 404)
+    assert_error(await api.post("/workspaces", {"name": ""}), 400)
+    made, paused = await acts(api, 2)
+    assert (paused["ids"], paused["outcome"]) == ({"connection_id": unknown}, "404")
+    assert (made["act"], made["outcome"]) == ("create_workspace", "400")
+
+
+async def test_looking_and_emitting_leave_no_line(api: Api) -> None:
+    before = await acts(api, 1)
+    await api.get("/rules")
+    await api.emitted()
+    assert await acts(api, 1) == before
+
+
+async def test_no_address_holds_what_somebody_has_typed(api: Api) -> None:
+    await api.post("/connections/ada@example.com/pause")
+    [act] = await acts(api, 1)
+    assert act["ids"] == {}
+    assert "ada" not in str(act)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit SET actor = 'somebody else'",
+        "DELETE FROM audit",
+        "TRUNCATE audit CASCADE",
+        "UPDATE audit_outcomes SET outcome = 'done'",
+        "DELETE FROM audit_outcomes",
+        "TRUNCATE audit_outcomes",
+    ],
+)
+async def test_nothing_of_it_is_changed_or_deleted(api: Api, statement: str) -> None:
+    await api.post("/workspaces", {"name": ""})
+    async with database(api) as conn:
+        with pytest.raises(asyncpg.RaiseError, match="never changed"):
+            await conn.execute(statement)
+
+
+async def test_only_what_is_past_its_retention_is_forgotten(api: Api) -> None:
+    async with database(api) as conn:
+        for days in (20, 100):
+            await conn.execute(
+                "INSERT INTO audit (organisation_id, created_at, via, actor, act, ids) VALUES "
+                "($1, clock_timestamp() - make_interval(days => $2), 'api', $3, 'old', '{}')",
+                api.stack.organisation,
+                days,
+                str(days),
+            )
+        await api.stack.catalog.audit.forget(1)  # a month at least
+        kept = await conn.fetch("SELECT actor FROM audit WHERE act = 'old'")
+    assert [row["actor"] for row in kept] == ["20"]
+
+
+async def test_what_cannot_be_recorded_is_not_done(api: Api) -> None:
+    connection = await api.stack.connection()
+    async with database(api) as conn:
+        await conn.execute("ALTER TABLE audit ADD CONSTRAINT full_up CHECK (false) NOT VALID")
+        try:
+            answer = await api.post(f"/connections/{connection.id}/pause")
+            assert_error(answer, 503)
+            assert "so it was not done" in answer.text
+            assert (await api.get("/rules")).status_code == 200
+        finally:
+            await conn.execute("ALTER TABLE audit DROP CONSTRAINT full_up")
+    found = await api.stack.catalog.connections.get(api.stack.organisation, connection.id)
+    assert found.status == "active"
+
+
+async def test_who_may_not_manage_does_not_read_it(api: Api) -> None:
+    headers = bearer(await token(api, [EMIT, READ, OPERATE]))
+    assert_error(await api.http.get(f"{BASE}/audit", headers=headers), 403)
+
+
+async def test_acts_of_others_are_not_shown(api: Api) -> None:
+    stranger = await api.stranger()
+    await api.call("POST", "/workspaces", {"name": "Theirs"}, machine=stranger)
+    answer = await api.call("GET", "/audit", machine=stranger)
+    assert [act["act"] for act in answer.json()["records"]] == ["create_workspace"]
+    assert answer.json()["records"][0]["id"] not in [act["id"] for act in await acts(api, 50)]
