@@ -17,9 +17,12 @@ from catalog.paging import DEFAULT_LIMIT, Page, Paging
 
 DONE = "done"
 
-_ACTS = """
+_NEWEST = """
     SELECT a.*, o.outcome, coalesce(o.ids, '{}') AS made FROM audit a
     LEFT JOIN audit_outcomes o ON o.audit_id = a.id
+    WHERE (a.organisation_id = $1 OR a.organisation_id IS NULL)
+        AND ($2::timestamptz IS NULL OR (a.created_at, a.id) < ($2, $3::uuid))
+    ORDER BY a.created_at DESC, a.id DESC LIMIT $4
 """
 
 
@@ -86,9 +89,7 @@ class Audit:
         created_at, id, count = paging.parameters()
         rows = await fetch(
             self._pool,
-            f"{_ACTS} WHERE (a.organisation_id = $1 OR a.organisation_id IS NULL) "
-            "AND ($2::timestamptz IS NULL OR (a.created_at, a.id) < ($2, $3::uuid)) "
-            "ORDER BY a.created_at DESC, a.id DESC LIMIT $4",
+            _NEWEST,
             values.known_id("organisation", organisation),
             created_at,
             id,

@@ -111,7 +111,7 @@ def see_other(path: str, done: str | None = None) -> RedirectResponse:
 
 
 async def _session(visit: Visit) -> ConsoleSession:
-    """What a page asks for by itself, again and again, is no use of it."""
+    """Read the session. What a page requests by itself, again and again, doesn't keep it alive."""
     used = not visit.in_place or visit.request.method == "POST"
     session = await visit.catalog.console_sessions.read(
         visit.cookies.read(visit.request), used=used
