@@ -54,13 +54,16 @@ Planned = tuple[int, str, Workload]
 
 def plan(repetitions: int, *, quick: bool, long: bool) -> list[Planned]:
     """Every measurement of a lane of its own, in order: lanes in turn within a workload."""
+    few = repetitions if long else 1
     lanes: list[tuple[Workload, tuple[str, ...], int]] = [
-        (work.BURST, (*COMPARED, EAGER, *VARIANTS, *OTHERS), repetitions),
+        (work.BURST, (*COMPARED, *OTHERS), repetitions),
+        (work.BURST, (EAGER, *VARIANTS), few),
         (work.STEADY_10, (*COMPARED, EAGER), repetitions),
         (work.FAULTY, TUNED, repetitions),
-        (work.KILLED, (*TUNED, *OTHERS) if long else TUNED, repetitions),
-        (work.STEADY_40, TUNED, repetitions if long else 1),
-        (work.SLOW_VENDOR, COMPARED, repetitions if long else 1),
+        (work.KILLED, ("ours",), repetitions),
+        (work.KILLED, ("bare_tuned", *OTHERS) if long else ("bare_tuned",), few),
+        (work.STEADY_40, TUNED, few),
+        (work.SLOW_VENDOR, TUNED, few),
     ]
     if quick:
         lanes = [(replace(one, count=60), those, 1) for one, those, _ in lanes]
@@ -88,6 +91,12 @@ def main() -> None:
     vendor = _stand_in()
     report = Report(given.output, keep=bool(given.lanes) or given.workloads != WORKLOADS)
     try:
+        if "pair" in whole:
+            for sample in pairs(vendor, 2 if given.quick else PAIRS, 50 if given.quick else 300):
+                report.add(sample)
+        if "reads" in whole:
+            for sample in reads(vendor, (1, 100) if given.quick else STORED):
+                report.add(sample)
         if chosen:
             # Whatever comes first is up to a third slower than when it comes again; none should be.
             _, lane, workload = chosen[0]
@@ -97,14 +106,8 @@ def main() -> None:
             if sample is not None:
                 sample.repetition = repetition
                 report.add(sample, f"{number + 1}/{len(chosen)}")
-        if "pair" in whole:
-            for sample in pairs(vendor, 2 if given.quick else PAIRS):
-                report.add(sample)
         if "depth" in whole and not given.quick:
             for sample in depth(vendor, 20_000 if given.long else 10_000):
-                report.add(sample)
-        if "reads" in whole:
-            for sample in reads(vendor, (1, 100) if given.quick else STORED):
                 report.add(sample)
     finally:
         vendor.process.stop()
@@ -148,14 +151,15 @@ class Report:
         self._output.write_text(json.dumps(report, indent=1) + "\n")
 
 
-def pairs(vendor: StandIn, count: int) -> Iterator[Sample]:
-    """Bursts for lanes that are all up, in turn, there and back; the first round is dropped."""
+def pairs(vendor: StandIn, rounds: int, count: int) -> Iterator[Sample]:
+    """Bursts of `count` for lanes that are all up, there and back; the first round is dropped."""
     with ExitStack() as up:
         lanes = [up.enter_context(_up(vendor, name)) for name in PAIRED]
-        for number in range(-1, count):
+        workload = Workload("pair", count)
+        for number in range(-1, rounds):
             for lane in lanes if number % 2 else lanes[::-1]:
                 run = f"pair{number}-{lane.name}".replace("@", "-")
-                sample = measure(lane, work.PAIR, vendor, run, seed=1, settled=True)
+                sample = measure(lane, workload, vendor, run, seed=1, settled=True)
                 sample.repetition = number
                 if number >= 0:
                     yield sample

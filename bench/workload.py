@@ -27,14 +27,12 @@ class Workload:
         return asdict(self)
 
 
-BURST = Workload("burst", 600)
-STEADY_10 = Workload("steady-10", 100, rate=10)
+BURST = Workload("burst", 500)
+STEADY_10 = Workload("steady-10", 80, rate=10)
 STEADY_40 = Workload("steady-40", 400, rate=40)
 SLOW_VENDOR = Workload("vendor-200ms", 200, rate=20, latency_ms=200)
-FAULTY = Workload("faults", 300, rate=20, fail_503=0.05, fail_429=0.02)
-KILLED = Workload("kill", 1_500, kill=True)
-# Given in turn to lanes that are kept up.
-PAIR = Workload("pair", 300)
+FAULTY = Workload("faults", 240, rate=20, fail_503=0.05, fail_429=0.02)
+KILLED = Workload("kill", 1_200, kill=True)
 
 
 def payload(run: str, number: int) -> dict[str, Any]:

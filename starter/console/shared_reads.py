@@ -15,13 +15,12 @@ LASTS_SECONDS = 1.0
 class SharedReads:
     """Keeps what was read for a second: more open pages don't mean more reading."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
+    def __init__(self) -> None:
         self._reads: dict[Hashable, tuple[float, asyncio.Task[Any]]] = {}
 
     async def read(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Wait for the read of `key` that started within the last second, or start one."""
-        now = self._now()
+        now = time.monotonic()
         self._reads = {
             kept: (started, task)
             for kept, (started, task) in self._reads.items()
