@@ -38,11 +38,26 @@ CREATE TRIGGER audit_outcomes_kept BEFORE UPDATE OR DELETE ON audit_outcomes
 CREATE TRIGGER audit_outcomes_not_truncated BEFORE TRUNCATE ON audit_outcomes
     FOR EACH STATEMENT EXECUTE FUNCTION emitonce_keep_audit();
 
--- Forget what is older than its retention, which is a month at least.
-CREATE FUNCTION emitonce_forget_audit(days integer) RETURNS void LANGUAGE plpgsql AS $$
+-- Forget what is older than its retention, which is a month at least. It runs as the owner, since
+-- the application's role may neither change nor delete.
+CREATE FUNCTION emitonce_forget_audit(days integer) RETURNS void LANGUAGE plpgsql
+SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     PERFORM set_config('emitonce.forgets_audit', 'on', true);
     DELETE FROM audit WHERE created_at < clock_timestamp() - make_interval(days => greatest(days, 30));
     PERFORM set_config('emitonce.forgets_audit', 'off', true);
+END
+$$;
+
+DO $$
+DECLARE
+    role name;
+BEGIN
+    FOR role IN
+        SELECT DISTINCT grantee FROM information_schema.role_table_grants
+        WHERE table_name IN ('audit', 'audit_outcomes') AND grantee <> current_user
+    LOOP
+        EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON audit, audit_outcomes FROM %I', role);
+    END LOOP;
 END
 $$;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
@@ -12,6 +13,8 @@ import pytest
 from catalog.scopes import EMIT, OPERATE, READ
 from tests.api.caller import BASE, Api, assert_error
 from tests.api.test_scopes import bearer, token
+
+MIGRATION = Path(__file__).parents[2] / "catalog" / "migrations" / "0074_audit.sql"
 
 
 @asynccontextmanager
@@ -90,6 +93,38 @@ async def test_nothing_of_it_is_changed_or_deleted(api: Api, statement: str) -> 
     async with database(api) as conn:
         with pytest.raises(asyncpg.RaiseError, match="never changed"):
             await conn.execute(statement)
+
+
+async def test_the_applications_role_can_only_append(api: Api) -> None:
+    """As the owner prepares a database for it: see `deploy/postgres/init.sh`."""
+    async with database(api) as conn:
+        await conn.execute(
+            """
+            DROP SCHEMA IF EXISTS as_deployed CASCADE;
+            DROP ROLE IF EXISTS audit_app;
+            CREATE ROLE audit_app;
+            CREATE SCHEMA as_deployed;
+            GRANT USAGE ON SCHEMA as_deployed TO audit_app;
+            ALTER DEFAULT PRIVILEGES IN SCHEMA as_deployed
+                GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO audit_app;
+            SET search_path = as_deployed;
+            """
+        )
+        try:
+            await conn.execute(MIGRATION.read_text())
+            await conn.execute("SET ROLE audit_app")
+            await conn.execute(
+                "INSERT INTO audit (via, actor, act, ids, created_at) VALUES "
+                "('api', 'a', 'old', '{}', clock_timestamp() - interval '60 days')"
+            )
+            await conn.execute("SELECT set_config('emitonce.forgets_audit', 'on', false)")
+            for statement in ("DELETE FROM audit", "UPDATE audit SET actor = 'b'"):
+                with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                    await conn.execute(statement)
+            await conn.execute("SELECT emitonce_forget_audit(50)")
+            assert await conn.fetchval("SELECT count(*) FROM audit") == 0
+        finally:
+            await conn.execute("RESET ROLE; DROP SCHEMA as_deployed CASCADE; DROP ROLE audit_app")
 
 
 async def test_only_what_is_past_its_retention_is_forgotten(api: Api) -> None:
