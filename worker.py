@@ -82,9 +82,6 @@ WORKFLOWS = (
     WatchDeliveries,
     SendAlert,
 )
-# After this time, another worker takes a run's next task over from the one that has it cached.
-STICKY_TIMEOUT = timedelta(seconds=5)
-
 VERSIONED = (*(one for one in WORKFLOWS if one is not WatchDeliveries), WatchDeliveriesOnAnyBuild)
 
 
@@ -222,7 +219,6 @@ def make_worker(
         max_cached_workflows=1_000,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),
-        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         max_heartbeat_throttle_interval=timedelta(seconds=1),  # sent as often as tries send them
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_grace_seconds),
     )
