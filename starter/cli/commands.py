@@ -22,9 +22,9 @@ class Place(NamedTuple):
 
 
 COMMANDS = {
-    "dev": Place("dev", "dev", "Run Temporal, PostgreSQL, simulator, worker, API, console."),
+    "dev": Place("dev", "dev", "Run Temporal, PostgreSQL, simulators, worker, API, console."),
     "demo": Place("demo", "demo", "Take the tour: a delivery, an outage, a refusal."),
-    "simulator": Place("simulator", "simulator", "Run a simulated Customer.io."),
+    "simulator": Place("simulator", "simulator", "Run the simulators of all vendors."),
     "worker": Place("worker", "worker", "Deliver events until stopped."),
     "api": Place("api", "api", "Serve the HTTP API and the console until stopped."),
     "migrate": Place("worker", "migrate", "Bring the database to this version's schema."),

@@ -57,9 +57,8 @@ def cli_settings() -> Settings:
         return settings
     os.environ.setdefault("TEMPORAL_ADDRESS", stack["temporal"])
     found = {"ui_url": settings.ui_url or stack["ui"]}
-    if stack["simulator"] and not settings.urls_by_type():
-        found["customerio_url_us"] = f"{stack['simulator']}/v1"
-        found["customerio_url_eu"] = f"{stack['simulator_eu']}/v1"
+    if not settings.urls_by_type():
+        found["base_urls"] = stack["base_urls"]
     return settings.model_copy(update=found)
 
 

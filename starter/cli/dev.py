@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TemporalPort = Annotated[int, typer.Option(help="Port of the Temporal server; 0: any free one.")]
 UiPort = Annotated[int, typer.Option(help="Port of the Temporal Web UI; 0: any free one.")]
 SimulatorPort = Annotated[
-    int, typer.Option(help="Port of the simulator (region us; eu has the next one); 0: any.")
+    int, typer.Option(help="First port of the simulators, others follow; 0: any.")
 ]
 
 HttpPort = Annotated[
@@ -36,7 +36,7 @@ def dev(
     http_port: HttpPort = None,
     as_json: Json = False,
 ) -> None:
-    """Start Temporal with Web UI, PostgreSQL, a Customer.io simulator, worker, API and console.
+    """Start Temporal with Web UI, PostgreSQL, simulators of vendors, worker, API and console.
 
     Data lives in EMITONCE_DATA_DIR (default .emitonce/) and survives a restart. With --json one
     line of addresses is printed when all is up. Ctrl-C stops everything.

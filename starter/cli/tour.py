@@ -176,8 +176,8 @@ class Tour:
 
     @property
     def _simulator(self) -> Simulator:
-        assert self.stack.simulator is not None
-        return self.stack.simulator
+        simulator: Simulator = self.stack.simulators["customer_io"]
+        return simulator
 
     def _calls(self, log: EventLog) -> Sequence[CallLog]:
         self._expect(bool(log.deliveries), "no rule matched")

@@ -1,4 +1,4 @@
-"""Run everything on one machine: Temporal and its Web UI, PostgreSQL, simulator, worker, API.
+"""Run everything on one machine: Temporal and its Web UI, PostgreSQL, simulators, worker, API.
 
 While a stack runs, `dev.json` in its data directory has the addresses of its parts, so that
 commands in other terminals need no settings.
@@ -10,14 +10,15 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from itertools import count, repeat
 from typing import Any
 
 from pydantic import SecretStr
 from temporalio.client import Client
 
 from catalog import Catalog
-from destinations.customerio.simulator import Simulator
 from destinations.destination import Client as DestinationClient
+from destinations.simulators import Simulators, base_urls, open_simulators
 from emitonce import Emitter
 from emitonce.codec import EncryptionCodec
 from engine.connect import connect
@@ -39,7 +40,7 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class DevStack:
-    """A running stack. `simulator` is None if the settings have other addresses for Customer.io.
+    """A running stack. `simulators` are none if the settings have addresses of vendors.
 
     Anyone who knows `console`, the address that opens the console signed in, may do everything.
     """
@@ -47,7 +48,7 @@ class DevStack:
     client: Client
     catalog: Catalog
     clients: Mapping[str, DestinationClient]
-    simulator: Simulator | None
+    simulators: Simulators
     emitter: Emitter
     ui: str | None
     console: str
@@ -86,12 +87,13 @@ async def open_dev_stack(
                 CodecAccess(origins=ui_origins(ui)),
             )
         )
-        simulator = None
+        simulators: Simulators = {}
+        urls: dict[str, str] = {}
         if not settings.urls_by_type():
-            simulator = await _simulator(parts, ports)
-            for region, url in simulator.base_urls.items():
-                if region != vendor_region:
-                    settings = settings.model_copy(update={f"customerio_url_{region}": url})
+            simulators = await _simulators(parts, ports)
+            urls = base_urls(simulators)
+            urls.pop(f"customer_io.{vendor_region}", None)
+            settings = settings.model_copy(update={"base_urls": urls})
         settings = settings.model_copy(update={"ui_url": ui})
         database = await parts.enter_async_context(database_url(settings))
         await migrate_database(database)
@@ -126,15 +128,16 @@ async def open_dev_stack(
                 console=Console(api, development=key),
             )
         )
-        console, vendor = f"{http}{key.sign_in_path}", simulator.base_urls if simulator else {}
+        console, seen = f"{http}{key.sign_in_path}", base_urls(simulators)
         addresses = {
             "ready": True,
             "temporal": temporal,
             "ui": ui,
             "codec": codec,
             "http": http,
-            "simulator": vendor["us"].removesuffix("/v1") if vendor else None,
-            "simulator_eu": vendor["eu"].removesuffix("/v1") if vendor else None,
+            "simulator": seen["customer_io.us"].removesuffix("/v1") if seen else None,
+            "simulator_eu": seen["customer_io.eu"].removesuffix("/v1") if seen else None,
+            "base_urls": urls,
             "database": database,
         }
         parts.enter_context(announced(settings.data_dir, addresses))
@@ -142,7 +145,7 @@ async def open_dev_stack(
             client=client,
             catalog=catalog,
             clients=clients,
-            simulator=simulator,
+            simulators=simulators,
             emitter=Emitter(
                 client, instance_secret=secrets.instance_secret, task_queue=settings.task_queue
             ),
@@ -172,14 +175,14 @@ async def _temporal(
     return server.address, server.ui_url
 
 
-async def _simulator(parts: AsyncExitStack, ports: DevPorts) -> Simulator:
-    eu_port = ports.simulator + 1 if ports.simulator else 0
+async def _simulators(parts: AsyncExitStack, ports: DevPorts) -> Simulators:
+    first = ports.simulator
     try:
-        simulator = await Simulator.start(ports.simulator, eu_port, keep_requests=10_000)
+        return await parts.enter_async_context(
+            open_simulators(count(first) if first else repeat(0), keep_requests=10_000)
+        )
     except OSError:
         raise SettingsError(
-            f"port {ports.simulator} or {eu_port}, meant for the simulator, is taken: "
+            f"port {first} or one of those after it, meant for the simulators, is taken: "
             "choose another with --simulator-port (0: any free one)"
         ) from None
-    parts.push_async_callback(simulator.stop)
-    return simulator

@@ -92,7 +92,7 @@ def bearer(token: str) -> dict[str, str]:
     ids=str,
 )
 async def test_pages_neither_steer_the_simulator_nor_read_it(headers: dict[str, str]) -> None:
-    simulator = await Simulator.start()
+    simulator = await Simulator().listen()
     async with httpx.AsyncClient() as http:
         root = simulator.base_urls["us"].removesuffix("/v1")
         for method, path in (("GET", "requests"), ("POST", "reset"), ("DELETE", "faults")):

@@ -17,9 +17,8 @@ from tests.upgrade.releases import FIRST_COMMIT
 
 @pytest_asyncio.fixture
 async def sim() -> AsyncIterator[Simulator]:
-    simulator = await Simulator.start()
-    yield simulator
-    await simulator.stop()
+    async with Simulator() as simulator:
+        yield simulator
 
 
 @pytest_asyncio.fixture

@@ -82,7 +82,7 @@ async def test_reset_makes_it_as_just_started(sim, caller):
 
 
 async def test_two_simulators_do_not_share_anything(sim, caller):
-    other = await Simulator.start(us_keys={"k"}, options=Options(dedupe="off"))
+    other = await Simulator(us_keys={"k"}, options=Options(dedupe="off")).listen()
     await caller.identify(userId="u1")
     assert not other.requests
     await other.stop()

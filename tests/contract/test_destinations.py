@@ -20,11 +20,11 @@ from delivery.outcome import Then
 from delivery.rule import MatchedRule
 from destinations.clients import make_clients
 from destinations.customerio.simulator import US_KEY, Simulator
-from destinations.customerio.simulator.fault import Fault
 from destinations.destination import Client, Destination
 from destinations.http.errors import NoReply
 from destinations.http.exchange import Answer, Http
 from destinations.registry import BY_TYPE, build_messages
+from destinations.simulator.fault import Fault
 from tests.contract.webhook_receiver import open_receiver
 from tests.integration.stack import eventually
 from tests.unit.delivery_samples import event, rule
@@ -65,8 +65,7 @@ def sample(destination: Destination) -> tuple[Event, MatchedRule]:
 
 @asynccontextmanager
 async def customer_io() -> AsyncIterator[Stand]:
-    sim = await Simulator.start()
-    async with Http() as http:
+    async with Simulator() as sim, Http() as http:
         yield Stand(
             BY_TYPE["customer_io"],
             make_clients(http, {"customer_io": sim.base_urls}, agent="emitonce")["customer_io"],
@@ -74,7 +73,6 @@ async def customer_io() -> AsyncIterator[Stand]:
             lambda fault: sim.fail(fault=fault),
             lambda: [request.raw for request in sim.requests],
         )
-    await sim.stop()
 
 
 @asynccontextmanager

@@ -21,10 +21,10 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from delivery.message import Message
 from delivery.outcome import Outcome, Then
-from destinations.customerio.simulator.fault import Fault
 from destinations.destination import Verdict
 from destinations.http.errors import AddressRefused, AnswerTimeout, NetworkFailed, NoReply
 from destinations.http.exchange import Http
+from destinations.simulator.fault import Fault
 from destinations.webhook.client import WebhookClient
 from destinations.webhook.destination import judge
 from tests.contract.webhook_receiver import Receiver, open_receiver

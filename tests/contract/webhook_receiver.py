@@ -13,9 +13,9 @@ from typing import Any
 
 import h11
 
-from destinations.customerio.simulator.answer import Answer
-from destinations.customerio.simulator.fault import Fault
-from destinations.customerio.simulator.wire import Wire
+from destinations.simulator.answer import Answer
+from destinations.simulator.fault import Fault
+from destinations.simulator.wire import Wire
 
 
 @dataclass

@@ -27,6 +27,7 @@ from destinations.customerio.simulator import US_KEY, Request, Simulator
 from destinations.destination import Client as DestinationClient
 from destinations.http.exchange import Http
 from destinations.registry import this_release
+from destinations.simulators import Simulators, open_simulators
 from emitonce import Emitter, EventHandle
 from emitonce.ids import resource_id_hash
 from emitonce.start import EventStarter
@@ -57,7 +58,7 @@ class Stack:
     client: Client
     database: str
     catalog: Catalog
-    sim: Simulator
+    simulators: Simulators
     clients: Mapping[str, DestinationClient]
     emitter: Emitter
     settings: Settings
@@ -66,6 +67,12 @@ class Stack:
     workers: list[Worker] = field(default_factory=list)
     fleet: Capabilities = field(default_factory=this_release)
     limited_since: datetime | None = field(default_factory=since_ever)
+
+    @property
+    def sim(self) -> Simulator:
+        """Customer.io's."""
+        simulator: Simulator = self.simulators["customer_io"]
+        return simulator
 
     @property
     def task_queue(self) -> str:
@@ -178,31 +185,32 @@ async def open_stack(
     """`working=False` starts no worker; `overrides` are settings."""
     cipher = CredentialCipher({"k1": CREDENTIAL_KEY})
     hashed = lambda resource_id: resource_id_hash(SECRET, resource_id)  # noqa: E731
-    catalog = await Catalog.open(database, cipher, hashed, registry, max_connections=5)
-    sim = await Simulator.start()
     settings = Settings(task_queue=f"deliveries-{uuid.uuid4()}", workflow_sandbox=True, **overrides)
-    http = Http(private_hosts=settings.allowed_private_hosts)
-    organisation = (await catalog.organisations.default()).id
-    stack = Stack(
-        client=client,
-        database=database,
-        catalog=catalog,
-        sim=sim,
-        clients=make_clients(http, {"customer_io": sim.base_urls}, agent="emitonce"),
-        emitter=Emitter(client, instance_secret=SECRET, task_queue=settings.task_queue),
-        settings=settings,
-        organisation=organisation,
-        workspace=(await catalog.workspaces.create(organisation, name="Acme app")).id,
-    )
+    catalog = await Catalog.open(database, cipher, hashed, registry, max_connections=5)
     try:
-        if working:
-            async with stack.make_worker():
+        async with (
+            open_simulators() as simulators,
+            Http(private_hosts=settings.allowed_private_hosts) as http,
+        ):
+            urls = {type: one.base_urls for type, one in simulators.items()}
+            organisation = (await catalog.organisations.default()).id
+            stack = Stack(
+                client=client,
+                database=database,
+                catalog=catalog,
+                simulators=simulators,
+                clients=make_clients(http, urls, agent="emitonce"),
+                emitter=Emitter(client, instance_secret=SECRET, task_queue=settings.task_queue),
+                settings=settings,
+                organisation=organisation,
+                workspace=(await catalog.workspaces.create(organisation, name="Acme app")).id,
+            )
+            if working:
+                async with stack.make_worker():
+                    yield stack
+            else:
                 yield stack
-        else:
-            yield stack
     finally:
-        await http.aclose()
-        await sim.stop()
         await catalog.close()
 
 

@@ -22,7 +22,7 @@ from catalog.connections import Connection
 from catalog.rules import Rule
 from delivery.result import Status
 from delivery.selection import Mode, select
-from destinations.customerio.simulator.fault import Fault
+from destinations.simulator.fault import Fault
 from destinations.webhook.fields import FIELDS
 from emitonce import EventHandle
 from eventlog.fetch import read_event_log

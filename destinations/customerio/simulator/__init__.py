@@ -5,11 +5,10 @@ don't say, `Options` can be switched. Nothing in it was compared with the live s
 """
 
 from destinations.customerio.simulator.events import StoredEvent
-from destinations.customerio.simulator.fault import Fault, FaultRule
 from destinations.customerio.simulator.options import Options
 from destinations.customerio.simulator.person import Person
-from destinations.customerio.simulator.request import Request
 from destinations.customerio.simulator.simulator import EU_KEY, US_KEY, Simulator
+from destinations.simulator import Fault, FaultRule, Request
 
 __all__ = [
     "EU_KEY",

@@ -30,7 +30,7 @@ CIO_PREFIX = "cio_"
 _ABOUT_NOBODY = ("Report Delivery Event", "Report Content Event")
 
 
-class InvalidCall(Exception):
+class InvalidCall(ValueError):
     """Strict mode answers it with 400; otherwise it is dropped behind a 200."""
 
 

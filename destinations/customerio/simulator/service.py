@@ -5,6 +5,7 @@ With `X-Strict-Mode: 1`, an error is answered with its status; without it, with 
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections import deque
@@ -13,14 +14,7 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
-from destinations.customerio.simulator.answer import (
-    ACCEPTED,
-    METHOD_NOT_ALLOWED,
-    NOT_FOUND,
-    Answer,
-    json_answer,
-    refused,
-)
+from destinations.customerio.simulator.answer import ACCEPTED, METHOD_NOT_ALLOWED, refused
 from destinations.customerio.simulator.attributes import call_faults, within_limits
 from destinations.customerio.simulator.call import (
     CALLS,
@@ -30,8 +24,8 @@ from destinations.customerio.simulator.call import (
     read_call,
 )
 from destinations.customerio.simulator.options import Options
-from destinations.customerio.simulator.request import Request
 from destinations.customerio.simulator.workspace import Workspace
+from destinations.simulator import Answer, Request, json_answer
 
 MAX_BATCH_BYTES = 500_000
 
@@ -48,10 +42,35 @@ class Service:
     def workspaces(self) -> Iterator[Workspace]:
         yield from self._workspaces.values()
 
+    def accepts(self, region: str) -> str:
+        return f"key {', '.join(sorted(self.keys[region]))}"
+
+    def call_of(self, request: Request) -> str:
+        """`identify` of `/v1/identify`."""
+        return request.path.rpartition("/")[2]
+
+    def key_of(self, request: Request) -> str | None:
+        """The user name of Basic authentication with an empty password; None for anything else."""
+        scheme, _, encoded = (request.header("authorization") or "").partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            text = base64.b64decode(encoded.strip(), validate=True).decode()
+        except ValueError:
+            return None
+        user, colon, password = text.partition(":")
+        return user if user and colon and not password else None
+
+    def state(self) -> dict[str, JsonValue]:
+        return {
+            "people": [one.as_json() for space in self.workspaces() for one in space.people],
+            "events": [one.as_json() for space in self.workspaces() for one in space.events],
+        }
+
     def handle(self, request: Request) -> Answer:
         """Answer a request and apply its effect; `request.stored` says whether it had one."""
         if request.path not in [f"/v1/{call}" for call in CALLS]:
-            return NOT_FOUND
+            return Answer(404)
         if request.method != "POST":
             return METHOD_NOT_ALLOWED
         answer = self._handle(request)

@@ -1,147 +1,127 @@
-"""The simulator: two listening ports, and what happens to a request on either."""
+"""Customer.io's simulator: a port for each region, and what the service behind them knows."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 
-import h11
+from pydantic import BaseModel, ConfigDict, JsonValue
 
-from destinations.customerio.simulator.answer import Answer
-from destinations.customerio.simulator.control import PREFIX, Control
-from destinations.customerio.simulator.exchange import Exchange, received
+from destinations.customerio.simulator.call import CALLS, parse_body
+from destinations.customerio.simulator.events import StoredEvent
 from destinations.customerio.simulator.options import Options
-from destinations.customerio.simulator.state import State
-from destinations.customerio.simulator.wire import Incoming, Wire
+from destinations.customerio.simulator.person import Person
+from destinations.customerio.simulator.service import Service
+from destinations.simulator import VendorSimulator
+from destinations.simulator.control import Routes
+from destinations.simulator.wire import Incoming
 
 US_KEY = "sim-us-key"
 EU_KEY = "sim-eu-key"
-REGIONS = ("us", "eu")
 
 
-class Simulator(State):
-    """A running simulator; make it with `start`. Everything is in memory, in one event loop."""
+class Keys(BaseModel):
+    """New keys by region; a region without any keeps its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    us: frozenset[str] | None = None
+    eu: frozenset[str] | None = None
+
+
+class Simulator(VendorSimulator[Service]):
+    label = "Customer.io"
+    regions = ("us", "eu")
+    base_path = "/v1"
+    calls = CALLS
 
     def __init__(
         self,
-        host: str,
-        keys: dict[str, frozenset[str]],
-        options: Options,
-        keep_requests: int | None,
-    ) -> None:
-        super().__init__(host, keys, options, keep_requests)
-        self._control = Control(self)
-        self._servers: dict[str, asyncio.Server] = {}
-        self._connections: dict[asyncio.Task[None], str] = {}
-        self._changed = asyncio.Event()
-
-    @classmethod
-    async def start(
-        cls,
-        us_port: int = 0,
-        eu_port: int = 0,
         *,
-        host: str = "127.0.0.1",
         us_keys: Iterable[str] = (US_KEY,),
         eu_keys: Iterable[str] = (EU_KEY,),
         options: Options | None = None,
-        keep_requests: int | None = None,
-    ) -> Simulator:
-        """Listen on both ports, where 0 means any free port; call `stop` at the end.
-
-        `keep_requests` limits the log to the latest requests.
-        """
+    ) -> None:
         keys = {"us": frozenset(us_keys), "eu": frozenset(eu_keys)}
-        simulator = cls(host, keys, options or Options(), keep_requests)
-        simulator._ports = {"us": us_port, "eu": eu_port}
-        try:
-            for region in REGIONS:
-                await simulator.accept_connections(region)
-        except OSError:
-            await simulator.stop()
-            raise
-        return simulator
-
-    async def stop(self) -> None:
-        for region in REGIONS:
-            await self.refuse_connections(region)
+        super().__init__(lambda: Service(keys, options or Options()))
 
     @property
-    def connection_count(self) -> int:
-        """The number of open connections."""
-        return len(self._connections)
+    def people(self) -> list[Person]:
+        return [person for space in self.service.workspaces() for person in space.people]
 
-    async def until(self, condition: Callable[[], bool], *, timeout: float = 10) -> None:
-        """Wait until `condition` holds; it is checked after every change.
+    @property
+    def events(self) -> list[StoredEvent]:
+        """Every event stored, held ones too, oldest first within a key."""
+        return [event for space in self.service.workspaces() for event in space.events]
+
+    @property
+    def notices(self) -> list[str]:
+        """What was dropped behind a 200, and why."""
+        return [notice for space in self.service.workspaces() for notice in space.notices]
+
+    @property
+    def commands(self) -> list[str]:
+        """Event names received that are commands, not events."""
+        return [command for space in self.service.workspaces() for command in space.commands]
+
+    @property
+    def options(self) -> Options:
+        return self.service.options
+
+    def person(
+        self,
+        *,
+        id: str | None = None,
+        email: str | None = None,
+        anonymous_id: str | None = None,
+        cio_id: str | None = None,
+    ) -> Person | None:
+        """Return the only person with all of these identifiers, or None.
 
         Raises:
-            TimeoutError: it doesn't hold within `timeout` seconds.
+            ValueError: there are several, in different regions or under different keys.
         """
-        async with asyncio.timeout(timeout):
-            while not condition():
-                await self._changed.wait()
+        found = [
+            person
+            for person in self.people
+            if id in (None, person.id)
+            and (email is None or email.lower() == person.email)
+            and (anonymous_id is None or anonymous_id in person.anonymous_ids)
+            and cio_id in (None, person.cio_id)
+        ]
+        if len(found) > 1:
+            raise ValueError(f"{len(found)} people have these identifiers")
+        return found[0] if found else None
 
-    async def refuse_connections(self, region: str) -> None:
-        """Stop listening and break open connections; the port's number stays the region's."""
-        server = self._servers.pop(region, None)
-        if server is None:
-            return
-        server.close()
-        tasks = [task for task, of in self._connections.items() if of == region]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def set_options(self, options: Options) -> None:
+        self.service.options = options
 
-    async def accept_connections(self, region: str) -> None:
-        """Listen (again) on the region's port."""
-        if region in self._servers:
-            return
-        server = await asyncio.start_server(
-            partial(self._serve, region), self._host, self._ports[region]
-        )
-        self._servers[region] = server
-        self._ports[region] = server.sockets[0].getsockname()[1]
+    def set_keys(self, *, us: Iterable[str] | None = None, eu: Iterable[str] | None = None) -> None:
+        """Replace the keys of the regions given."""
+        for region, keys in (("us", us), ("eu", eu)):
+            if keys is not None:
+                self.service.keys[region] = frozenset(keys)
 
-    async def _serve(
-        self, region: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections[task] = region
-        wire = Wire(reader, writer)
-        try:
-            await self._answer_all(region, wire)
-            await wire.end()
-        except (ConnectionError, asyncio.CancelledError):
-            # Only `refuse_connections` cancels this, and it waits for nothing but the end.
-            pass
-        finally:
-            wire.close()
-            del self._connections[task]
-            self._pulse()
+    def control_routes(self) -> Routes:
+        """GET /_sim/people, /_sim/events and /_sim/options; POST /_sim/options, those to change;
+        POST /_sim/keys, `{"us": [...], "eu": [...]}`.
+        """
+        return {
+            "people": {"GET": lambda _: self.state()["people"]},
+            "events": {"GET": lambda _: self.state()["events"]},
+            "options": {"GET": self._options, "POST": self._set_options},
+            "keys": {"POST": self._set_keys},
+        }
 
-    async def _answer_all(self, region: str, wire: Wire) -> None:
-        try:
-            while (incoming := await wire.read_request()) is not None:
-                await self._answer(region, wire, incoming)
-                if not wire.next_request():
-                    return
-        except h11.RemoteProtocolError as err:
-            if wire.can_answer:
-                await wire.send(Answer(err.error_status_hint))
+    def _options(self, _: Incoming) -> JsonValue:
+        options: JsonValue = self.options.model_dump(mode="json")
+        return options
 
-    async def _answer(self, region: str, wire: Wire, incoming: Incoming) -> None:
-        if incoming.target.startswith(PREFIX):
-            await wire.send(self._control.handle(incoming))
-            return
-        self._received += 1
-        request = received(self._received, region, incoming)
-        request.fault = self._plan.take(request.call, region, request.key)
-        self._requests.append(request)
-        self._pulse()
-        await Exchange(self._service, wire, self._pulse).run(request)
+    def _set_options(self, incoming: Incoming) -> JsonValue:
+        changed = {**self.options.model_dump(), **parse_body(incoming.raw)}
+        self.set_options(Options.model_validate(changed))
+        return self._options(incoming)
 
-    def _pulse(self) -> None:
-        self._changed.set()
-        self._changed.clear()
+    def _set_keys(self, incoming: Incoming) -> JsonValue:
+        keys = Keys.model_validate(parse_body(incoming.raw))
+        self.set_keys(us=keys.us, eu=keys.eu)
+        return {}

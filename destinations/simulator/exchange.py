@@ -7,20 +7,23 @@ import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
-from destinations.customerio.simulator.answer import Answer
-from destinations.customerio.simulator.fault import Fault
-from destinations.customerio.simulator.request import Request
-from destinations.customerio.simulator.service import Service
-from destinations.customerio.simulator.wire import Incoming, Wire
+from destinations.simulator.answer import Answer
+from destinations.simulator.fault import Fault
+from destinations.simulator.request import Request
+from destinations.simulator.wire import Incoming, Wire
 
 
 class Exchange:
-    """Handles one request. `noticed` is called whenever the request or its effect has changed."""
+    """`answer` lets a request take effect. `noticed` is called whenever the request, or what it
+    did, has changed.
+    """
 
-    def __init__(self, service: Service, wire: Wire, noticed: Callable[[], None]) -> None:
-        self._service = service
+    def __init__(
+        self, answer: Callable[[Request], Answer], wire: Wire, noticed: Callable[[], None]
+    ) -> None:
+        self._answer = answer
         self._wire = wire
         self._noticed = noticed
 
@@ -60,7 +63,7 @@ class Exchange:
         await self._wire.send(answer)
 
     def _handle(self, request: Request) -> Answer:
-        answer = self._service.handle(request)
+        answer = self._answer(request)
         self._noticed()
         return answer
 
@@ -84,11 +87,13 @@ def faulty(fault: Fault, own: Answer | None, request: Request) -> Answer:
 
 
 def received(seq: int, region: str, incoming: Incoming) -> Request:
+    url = urlsplit(incoming.target)
     return Request(
         seq=seq,
         region=region,
         method=incoming.method,
-        path=urlsplit(incoming.target).path,
+        path=url.path,
+        query=dict(parse_qsl(url.query)),
         headers=incoming.headers,
         raw=incoming.raw,
         received=time.monotonic(),

@@ -11,8 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 _NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _VALUE = re.compile(r"(?:[!-~\xa0-\xff](?:[ \t!-~\xa0-\xff]*[!-~\xa0-\xff])?)?")
 
-Path = Literal["*", "identify", "track", "page", "screen", "group", "alias", "batch"]
-
 
 class Fault(BaseModel):
     """One fault. Times are in seconds.
@@ -86,16 +84,19 @@ class Fault(BaseModel):
 class FaultRule(BaseModel):
     """When a fault happens: for which calls, and for which of these, counted since it was set.
 
+    `path` is a call that the simulator knows, or `*`; `region` one of its regions; `key` what the
+    request is authorized by.
+
     `nth` are the numbers of calls, from 1; `times` is how many calls, from the first.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    path: Path = "*"
+    path: str = "*"
     fault: Fault
     times: int | None = Field(default=None, ge=1)
     nth: tuple[int, ...] | None = None
-    region: Literal["us", "eu"] | None = None
+    region: str | None = None
     key: str | None = None
 
     def concerns(self, call: str, region: str, key: str | None) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import h11
 
-from destinations.customerio.simulator.answer import Answer
+from destinations.simulator.answer import Answer
 
 MAX_REQUEST_BYTES = 16_000_000
 _WITHOUT_BODY = (204, 304)

@@ -11,15 +11,16 @@ from functools import cached_property
 
 from pydantic import JsonValue
 
-from destinations.customerio.simulator.fault import Fault
-from destinations.customerio.simulator.wire import MAX_REQUEST_BYTES
+from destinations.simulator.fault import Fault
+from destinations.simulator.wire import MAX_REQUEST_BYTES
 
 _GZIP = 16 + zlib.MAX_WBITS
 
 
 @dataclass(eq=False)
 class Request:
-    """A request. `status` is None until it is answered, for ever if it never is.
+    """`call` is what the simulator calls it, `key` what it is authorized by. `status` is None until
+    it was answered, and stays so where it never was.
 
     `received` and `answered` are seconds of the monotonic clock; header names are in lower case.
     """
@@ -28,32 +29,17 @@ class Request:
     region: str
     method: str
     path: str
+    query: dict[str, str]
     headers: tuple[tuple[str, str], ...]
     raw: bytes
     received: float
     received_at: datetime
+    call: str = ""
+    key: str | None = None
     fault: Fault | None = None
     status: int | None = None
     answered: float | None = None
     stored: bool = False
-
-    @property
-    def call(self) -> str:
-        """`identify` of `/v1/identify`."""
-        return self.path.rpartition("/")[2]
-
-    @property
-    def key(self) -> str | None:
-        """The user name of Basic authentication with an empty password; None for anything else."""
-        scheme, _, encoded = (self.header("authorization") or "").partition(" ")
-        if scheme.lower() != "basic":
-            return None
-        try:
-            text = base64.b64decode(encoded.strip(), validate=True).decode()
-        except ValueError:
-            return None
-        user, colon, password = text.partition(":")
-        return user if user and colon and not password else None
 
     def header(self, name: str) -> str | None:
         values = [value for key, value in self.headers if key == name.lower()]
@@ -89,6 +75,7 @@ class Request:
             "region": self.region,
             "method": self.method,
             "path": self.path,
+            "query": dict(self.query),
             "headers": [[name, value] for name, value in self.headers],
             "body": self.parsed,
             "raw_base64": base64.b64encode(self.raw).decode(),

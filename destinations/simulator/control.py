@@ -1,55 +1,58 @@
-"""`/_sim/…` on either port: watch and steer the simulator from another process.
+"""`/_sim/…` on any port: look at a simulator and steer it from another process.
 
 GET    /_sim/            ports and counts        POST   /_sim/faults    one rule
 GET    /_sim/requests    ?after=<seq>            DELETE /_sim/faults
-GET    /_sim/people                              POST   /_sim/keys      {"us": [...], "eu": [...]}
-GET    /_sim/events                              POST   /_sim/options   those to change
-GET    /_sim/options                             POST   /_sim/reset
+GET    /_sim/state       what is stored          POST   /_sim/reset
 
-Pages in a browser are refused, if they are of another origin or reached this address by another
-name.
+A vendor's own adds to these. A browser's page is no such process: one of another origin, or whose
+name was pointed here, is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 
 from delivery.validation import problem
-from destinations.customerio.simulator.answer import Answer, json_answer
-from destinations.customerio.simulator.call import InvalidCall, parse_body
-from destinations.customerio.simulator.fault import FaultRule
-from destinations.customerio.simulator.options import Options
-from destinations.customerio.simulator.state import State
-from destinations.customerio.simulator.wire import Incoming
 from destinations.http.addresses import names_own_network
+from destinations.simulator.answer import Answer, json_answer
+from destinations.simulator.fault import FaultRule
+from destinations.simulator.request import Request
+from destinations.simulator.wire import Incoming
 
 PREFIX = "/_sim/"
 
+# By name below the prefix and by method.
+Routes = Mapping[str, Mapping[str, Callable[[Incoming], JsonValue]]]
 
-class Keys(BaseModel):
-    """New keys by region; a region without any keeps its own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class Controlled(Protocol):
+    """What can be seen and steered."""
 
-    us: frozenset[str] | None = None
-    eu: frozenset[str] | None = None
+    @property
+    def base_urls(self) -> dict[str, str]: ...
+    @property
+    def requests(self) -> Sequence[Request]: ...
+    def state(self) -> dict[str, JsonValue]: ...
+    def add_fault(self, rule: FaultRule) -> None: ...
+    def clear_faults(self) -> None: ...
+    def reset(self) -> None: ...
 
 
 class Control:
-    def __init__(self, simulator: State) -> None:
+    def __init__(self, simulator: Controlled, own: Routes) -> None:
         self._sim = simulator
-        self._routes: dict[str, dict[str, Callable[[Incoming], JsonValue]]] = {
+        self._routes: Routes = {
             "": {"GET": self._overview},
             "requests": {"GET": self._requests},
-            "people": {"GET": lambda _: [person.as_json() for person in self._sim.people]},
-            "events": {"GET": lambda _: [event.as_json() for event in self._sim.events]},
-            "options": {"GET": self._options, "POST": self._set_options},
+            "state": {"GET": lambda _: self._sim.state()},
             "faults": {"POST": self._add_fault, "DELETE": self._clear_faults},
-            "keys": {"POST": self._set_keys},
             "reset": {"POST": self._reset},
+            **own,
         }
 
     def handle(self, incoming: Incoming) -> Answer:
@@ -72,48 +75,49 @@ class Control:
             return json_answer(action(incoming))
         except ValidationError as err:
             return json_answer({"error": _first_fault(err)}, status=400)
-        except InvalidCall as err:
+        except ValueError as err:
             return json_answer({"error": str(err)}, status=400)
 
     def _overview(self, _: Incoming) -> JsonValue:
+        counts: dict[str, JsonValue] = {
+            name: len(found)
+            for name, found in self._sim.state().items()
+            if isinstance(found, list | dict)
+        }
         return {
             "base_urls": dict(self._sim.base_urls),
             "requests": len(self._sim.requests),
-            "people": len(self._sim.people),
-            "events": len(self._sim.events),
+            **counts,
         }
 
     def _requests(self, incoming: Incoming) -> JsonValue:
         text = parse_qs(urlsplit(incoming.target).query).get("after", ["0"])[0]
         if not text.isdecimal():
-            raise InvalidCall("after: must be a request's seq, a whole number")
+            raise ValueError("after: must be a request's seq, a whole number")
         return [request.as_json() for request in self._sim.requests if request.seq > int(text)]
 
-    def _options(self, _: Incoming) -> JsonValue:
-        options: JsonValue = self._sim.options.model_dump(mode="json")
-        return options
-
-    def _set_options(self, incoming: Incoming) -> JsonValue:
-        changed = {**self._sim.options.model_dump(), **parse_body(incoming.raw)}
-        self._sim.set_options(Options.model_validate(changed))
-        return self._options(incoming)
-
     def _add_fault(self, incoming: Incoming) -> JsonValue:
-        self._sim.add_fault(FaultRule.model_validate(parse_body(incoming.raw)))
+        self._sim.add_fault(FaultRule.model_validate(read_object(incoming.raw)))
         return {}
 
     def _clear_faults(self, _: Incoming) -> JsonValue:
         self._sim.clear_faults()
         return {}
 
-    def _set_keys(self, incoming: Incoming) -> JsonValue:
-        keys = Keys.model_validate(parse_body(incoming.raw))
-        self._sim.set_keys(us=keys.us, eu=keys.eu)
-        return {}
-
     def _reset(self, _: Incoming) -> JsonValue:
         self._sim.reset()
         return {}
+
+
+def read_object(raw: bytes) -> dict[str, JsonValue]:
+    """Raises `ValueError` for anything but one JSON object."""
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise ValueError("request body is not valid JSON") from None
+    if not isinstance(value, dict):
+        raise ValueError("request body must be a JSON object")
+    return value
 
 
 def _asked_from_own_network(incoming: Incoming) -> bool:
@@ -134,8 +138,5 @@ def _first_fault(error: ValidationError) -> str:
     return f"{'.'.join(str(part) for part in fault['loc'])}: {problem(fault)}"
 
 
-def _listed(
-    names: dict[str, dict[str, Callable[[Incoming], JsonValue]]]
-    | dict[str, Callable[[Incoming], JsonValue]],
-) -> str:
+def _listed(names: Mapping[str, object]) -> str:
     return ", ".join(name or "/" for name in names)
