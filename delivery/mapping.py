@@ -78,15 +78,18 @@ def map_fields(schema: MappingSchema, payload: dict[str, JsonValue]) -> Mapped:
 def _source_of(mapped: MappedField, payload: dict[str, JsonValue]) -> JsonValue:
     if isinstance(mapped.source, LiteralSource):
         return mapped.source.value
-    return _at(mapped.source.value, payload)
+    return value_at(mapped.source.value, payload)
 
 
 def _length(value: JsonValue) -> int:
     return len(value) if isinstance(value, str) else 0
 
 
-def _at(path: str, payload: dict[str, JsonValue]) -> JsonValue:
-    """Follow a dotted path through objects; a number in it is an index into a list."""
+def value_at(path: str, payload: dict[str, JsonValue]) -> JsonValue:
+    """Follow a dotted path through objects; a number in it is an index into a list.
+
+    Returns None where it leads nowhere.
+    """
     value: JsonValue = payload
     for part in path.split("."):
         if isinstance(value, dict):

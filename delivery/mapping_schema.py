@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
+LONGEST_PATH = 128  # characters
 PATH_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_]*(\.[a-zA-Z0-9_]+)*$"
 
 OnError = Literal["skip_field", "warn_action", "fail_action"]
@@ -22,7 +23,7 @@ Number = StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)]
 
 class PathSource(_Part):
     type: Literal["path"]
-    value: Annotated[StrictStr, Field(min_length=1, max_length=128, pattern=PATH_PATTERN)]
+    value: Annotated[StrictStr, Field(min_length=1, max_length=LONGEST_PATH, pattern=PATH_PATTERN)]
 
 
 class LiteralSource(_Part):
