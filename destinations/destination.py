@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import SecretStr, ValidationError
 
@@ -38,6 +38,8 @@ class Field:
     A `password` is a secret: stored encrypted and never shown again. `read` returns the value as it
     is stored, or raises `ValueError` with the reason and the remedy, but never the value.
     `only_with` names another field, and its values with which this field is entered.
+    `live` is the kind of the account's items that its value names, such as `channels`; the client
+    lists them.
     """
 
     key: str
@@ -50,6 +52,7 @@ class Field:
     options: tuple[Option, ...] = ()
     read: Callable[[str], str] = str
     only_with: tuple[str, tuple[str, ...]] | None = None
+    live: str | None = None
 
     @property
     def secret(self) -> bool:
@@ -225,4 +228,22 @@ class Client(Protocol):
 
     async def verify(self, credential: Credential) -> Verification:
         """Check the credential, without writing to people's data; never raises."""
+        ...
+
+
+class NotListed(Exception):
+    """A vendor's items can't be listed now. The message is for people, without its text."""
+
+
+@runtime_checkable
+class ListingClient(Client, Protocol):
+    """A client of a destination with fields that are `live`."""
+
+    async def options(self, credential: Credential, kind: str) -> tuple[Option, ...]:
+        """List the account's own items of a kind, at most some thousand.
+
+        Raises:
+            NotListed: the vendor doesn't list them for this credential.
+            NoReply: no status came within the time, or the connection failed.
+        """
         ...

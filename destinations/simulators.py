@@ -9,6 +9,7 @@ from typing import Any
 
 from destinations.customerio.simulator import Simulator
 from destinations.simulator import VendorSimulator
+from destinations.slack.simulator import SlackSimulator
 
 # By destination type.
 Simulators = Mapping[str, Any]
@@ -30,6 +31,7 @@ async def open_simulators(
     free = iter(ports)
     made: dict[str, VendorSimulator[Any]] = {
         "customer_io": customer_io or Simulator(),
+        "slack": SlackSimulator(),
     }
     async with AsyncExitStack() as stack:
         for simulator in made.values():

@@ -19,8 +19,9 @@ from delivery.outcome import Outcome, OutcomeCode
 from destinations.customerio.destination import API_KEY, REGION, VENDOR_URLS
 from destinations.destination import Verdict, Verification
 from destinations.http.addresses import names_own_network
+from destinations.http.base_urls import read_base_urls
 from destinations.http.errors import NoReply, NotSent
-from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http, read_url
+from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http
 from destinations.http.redaction import strings
 
 CALLS: tuple[Call, ...] = ("identify", "track")
@@ -44,12 +45,10 @@ class CustomerIOClient:
         Raises:
             ValueError: a base URL is not valid.
         """
-        for region in base_urls.keys() - VENDOR_URLS.keys():
-            raise ValueError(f"base URL of region {region!r}: Customer.io has no such region")
         self._http = http
         self._urls = {
-            region: {call: httpx.URL(f"{_base_url(region, url)}/{call}") for call in CALLS}
-            for region, url in {**VENDOR_URLS, **base_urls}.items()
+            region: {call: httpx.URL(f"{url}/{call}") for call in CALLS}
+            for region, url in read_base_urls("Customer.io", VENDOR_URLS, base_urls).items()
         }
         self._agent = agent
         self._total_timeout = total_timeout
@@ -143,13 +142,3 @@ def _identifying(body: Mapping[str, JsonValue]) -> Iterator[str]:
         if isinstance(value, str) and value.strip():
             yield value
     yield from strings(body.get("traits"))
-
-
-def _base_url(region: str, text: str) -> str:
-    try:
-        url = read_url(text)
-    except ValueError as err:
-        raise ValueError(f"base URL of region {region!r} {err}") from None
-    if url.userinfo or url.query or url.fragment:
-        raise ValueError(f"base URL of region {region!r} must have no user, query or fragment")
-    return text.rstrip("/")

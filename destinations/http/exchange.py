@@ -150,10 +150,12 @@ class Http:
         anywhere: bool = False,
         name: str | None = None,
         seconds: float = TOTAL_TIMEOUT_SECONDS,
+        largest: int = MAX_RESPONSE_BYTES,
     ) -> Answer:
         """Make exactly one request.
 
-        Once a status has come, it is the answer, even if the body breaks off or is cut at 64 KiB.
+        Once a status has come, it is the answer, even if the body breaks off or is cut at
+        `largest` bytes.
         `anywhere` is for hosts that an operator has named; without it, the host's address must be
         public, unless the host is allowed. `name` says in traces what the request is for.
 
@@ -176,13 +178,15 @@ class Http:
             record_exception=False,
         ) as span:
             anywhere = anywhere or self.is_allowed(url)
-            answer = await _exchange(self._anywhere if anywhere else self._public, request, seconds)
+            answer = await _exchange(
+                self._anywhere if anywhere else self._public, request, seconds, largest
+            )
             span.set_attribute("http.response.status_code", answer.status_code)
         return answer
 
 
 async def _exchange(
-    transport: httpx.AsyncBaseTransport, request: httpx.Request, seconds: float
+    transport: httpx.AsyncBaseTransport, request: httpx.Request, seconds: float, largest: int
 ) -> Answer:
     response: httpx.Response | None = None
     body, cut = bytearray(), True
@@ -191,7 +195,7 @@ async def _exchange(
             response = await transport.handle_async_request(request)
             async for chunk in response.aiter_raw():
                 body += chunk
-                if len(body) > MAX_RESPONSE_BYTES:
+                if len(body) > largest:
                     break
             else:
                 cut = False
@@ -204,7 +208,7 @@ async def _exchange(
     finally:
         if response is not None:
             await response.aclose()
-    return Answer(response.status_code, response.headers, bytes(body[:MAX_RESPONSE_BYTES]), cut)
+    return Answer(response.status_code, response.headers, bytes(body[:largest]), cut)
 
 
 def read_url(text: str) -> httpx.URL:

@@ -4,8 +4,8 @@ GET    /_sim/            ports and counts        POST   /_sim/faults    one rule
 GET    /_sim/requests    ?after=<seq>            DELETE /_sim/faults
 GET    /_sim/state       what is stored          POST   /_sim/reset
 
-A vendor's own adds to these. A browser's page is no such process: one of another origin, or whose
-name was pointed here, is refused.
+A vendor's own adds to these. A browser's page is not such a process: one of another origin, or
+whose name was pointed here, is refused.
 """
 
 from __future__ import annotations

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import uuid
 
-from delivery.errors import MappingError
 from delivery.event import Event
 from delivery.message import Message, Messages
 from delivery.rule import MatchedRule
 from delivery.timestamps import epoch_milliseconds
-from delivery.transforms import is_blank
-
-NAMING = ("userid", "email")
+from destinations.anonymous import check_anonymous
 
 
 def build(event: Event, rule: MatchedRule) -> Messages:
@@ -23,8 +20,7 @@ def build(event: Event, rule: MatchedRule) -> Messages:
     Raises:
         MappingError: the event names a person, but its key is for anonymous visitors only.
     """
-    if rule.anonymous_only:
-        _check_anonymous(event)
+    check_anonymous(event, rule)
     return Messages(
         messages=(
             Message(
@@ -49,13 +45,3 @@ def build(event: Event, rule: MatchedRule) -> Messages:
 def message_id(event: Event, rule: MatchedRule) -> str:
     """Make the same id on every attempt and redelivery, so that receivers can drop repetitions."""
     return f"msg_{uuid.uuid5(uuid.UUID(event.id), f'{rule.id}/send')}"
-
-
-def _check_anonymous(event: Event) -> None:
-    for name, value in event.payload.items():
-        if name.strip().lower() in NAMING and value is not None and not is_blank(value):
-            raise MappingError(
-                name.strip(),
-                "names a person, but the key that the event came with is for anonymous visitors "
-                "only; emit events about known people from a backend",
-            )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from unittest.mock import AsyncMock
 
 import httpx
+import jsonschema_rs
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
@@ -25,10 +28,14 @@ from destinations.http.errors import NoReply
 from destinations.http.exchange import Answer, Http
 from destinations.registry import BY_TYPE, build_messages
 from destinations.simulator.fault import Fault
+from destinations.slack.simulator import GENERAL, SlackSimulator
+from destinations.slack.simulator import TOKEN as SLACK_TOKEN
 from tests.contract.webhook_receiver import open_receiver
 from tests.integration.stack import eventually
-from tests.unit.delivery_samples import event, rule
+from tests.unit.delivery_samples import event, rule_of
 
+# Of the requests' bodies by call: checked against the vendors' own descriptions by hand.
+SCHEMAS = Path(__file__).parent / "schemas"
 PERSONAL = ("usr_2048", "test@example.com", "Łódź")
 PAYLOAD = dict(zip(("userId", "email", "city"), PERSONAL, strict=True))
 TOKEN = "whsec_c2VjcmV0LXRoYXQtbm9ib2R5LW1heS1zZWU="  # pragma: allowlist secret
@@ -49,6 +56,8 @@ class Stand:
     connection: Connection
     fail: Callable[[Fault], None]
     received: Callable[[], list[bytes]]
+    accepting: bytes = b"body"
+    """What its vendor accepts a message with; other 2xx may be none at all."""
 
     @property
     def secrets(self) -> list[str]:
@@ -58,9 +67,14 @@ class Stand:
         return build_messages(*sample(self.destination)).messages
 
 
+# What a rule has to say of the action, where it has to say anything.
+METADATA = {"slack": {"id": GENERAL, "template": "{{userId}} of {{city}}: {{email}}"}}
+
+
 def sample(destination: Destination) -> tuple[Event, MatchedRule]:
-    action = destination.actions[0].key
-    return event(dict(PAYLOAD)), rule(type=destination.type, action=action)
+    metadata = METADATA.get(destination.type, {})
+    chosen = rule_of(destination.type, action=destination.actions[0].key, **metadata)
+    return event(dict(PAYLOAD)), chosen
 
 
 @asynccontextmanager
@@ -89,7 +103,20 @@ async def webhook() -> AsyncIterator[Stand]:
         )
 
 
-STANDS = {"customer_io": customer_io, "webhook": webhook}
+@asynccontextmanager
+async def slack() -> AsyncIterator[Stand]:
+    async with SlackSimulator() as sim, Http() as http:
+        yield Stand(
+            BY_TYPE["slack"],
+            make_clients(http, {"slack": sim.base_urls}, agent="emitonce")["slack"],
+            Connection({}, {"access_token": SecretStr(SLACK_TOKEN)}),
+            lambda fault: sim.fail(fault=fault),
+            lambda: [request.raw for request in sim.requests],
+            accepting=b'{"ok":true}',
+        )
+
+
+STANDS = {"customer_io": customer_io, "webhook": webhook, "slack": slack}
 
 
 @pytest_asyncio.fixture(params=list(BY_TYPE))
@@ -109,10 +136,19 @@ def test_the_same_event_gives_the_same_bytes(destination: Destination) -> None:
     assert tuple(calls) == destination.actions[0].calls
 
 
+@pytest.mark.parametrize("schema", sorted(SCHEMAS.glob("*.json")), ids=lambda path: path.stem)
+def test_each_message_is_as_its_schema_describes_it(schema: Path) -> None:
+    by_call = json.loads(schema.read_text())
+    messages = build_messages(*sample(BY_TYPE[schema.stem])).messages
+    assert {message.call for message in messages} <= by_call.keys()
+    for message in messages:
+        jsonschema_rs.validate(by_call[message.call], message.body)
+
+
 async def test_every_answer_is_judged(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     message = stand.messages()[0]
     for status in range(100, 600):
-        answer = Answer(status, httpx.Headers({"Retry-After": "17"}), b"body", cut=False)
+        answer = Answer(status, httpx.Headers({"Retry-After": "17"}), stand.accepting, cut=False)
         monkeypatch.setattr(Http, "ask", AsyncMock(return_value=answer))
         outcome = await stand.client.send(message, stand.connection)
         assert outcome.message

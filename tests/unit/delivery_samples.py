@@ -72,6 +72,12 @@ def rule(
     )
 
 
+def rule_of(type: str, **metadata: Any) -> MatchedRule:
+    """A rule of another destination; `metadata` may have an `id` of its own."""
+    read = RuleMetadata.model_validate(metadata)
+    return rule(type=type).model_copy(update={"metadata": read})
+
+
 def mapping(*fields: dict[str, Any]) -> MappingSchema:
     """A stored mapping of these fields."""
     return MappingSchema.model_validate({"schema_version": 1, "fields": fields})

@@ -11,13 +11,14 @@ from starlette.responses import JSONResponse
 from catalog.connections import Connection as Stored
 from catalog.scopes import OPERATE
 from delivery.text import kind
+from destinations.destination import NotListed
 from destinations.registry import BY_TYPE
 from starter.api.bodies import read_model
 from starter.api.connection_changes import delete_connection as delete_and_tell
 from starter.api.connection_changes import tell_held
 from starter.api.dependencies import Dependencies
 from starter.api.describing import body_of, errors
-from starter.api.errors import bad_request
+from starter.api.errors import ApiError, bad_request
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_of
 from starter.api.routing import (
     ApiDependencies,
@@ -39,6 +40,7 @@ from starter.api.schemas.shared import Page
 from starter.connection_test import failed_test
 from starter.json_objects import connection_object
 from starter.known_destination import destination_of
+from starter.live_options import live_options
 
 router = management_router("Connections")
 
@@ -214,9 +216,22 @@ async def resume_connection(
 async def get_connection_actions(
     parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
-    """No action has live data yet, such as lists or tags to choose from."""
+    """By action and kind, such as `channels`, what its rules can name: `id` and `name` of each.
+
+    409: the vendor doesn't list it for this connection, or doesn't answer.
+    """
     found = await parts.catalog.connections.get(organisation, connection_id)
-    return {action.key: {} for action in destination_of(found.type).actions}
+    listed: dict[str, Any] = {}
+    for action in destination_of(found.type).actions:
+        try:
+            live = await live_options(parts.clients, parts.catalog, found, action)
+        except NotListed as err:
+            raise ApiError(409, f"what {action.key} can name is not listed: {err}") from None
+        listed[action.key] = {
+            kind: [{"id": one.value, "name": one.label} for one in options]
+            for kind, options in live.items()
+        }
+    return listed
 
 
 def _fields(type: str, metadata: Mapping[str, Any]) -> dict[str, str]:

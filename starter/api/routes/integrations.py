@@ -90,12 +90,13 @@ def _action(action: Action, destination: Destination) -> dict[str, Any]:
 
 def _input(field: Field) -> dict[str, Any]:
     return {
-        "kind": "field",
+        # Meshes' word for what is chosen from live items.
+        "kind": "simple" if field.live else "field",
         "key": field.key,
         "field": field.key,
         "label": field.label,
         "type": field.kind,
-        **present(description=field.help or None),
+        **present(**{"from": field.live}, description=field.help or None),
         **_value(field),
     }
 

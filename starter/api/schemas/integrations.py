@@ -41,9 +41,12 @@ class IntegrationAuthentication(Answer):
 
 
 class ActionInput(EnteredField):
-    kind: Literal["field"]
+    kind: Literal["field", "simple"]
     field: str
     type: Literal["text", "password", "textarea", "select"]
+    from_: Annotated[
+        Maybe[str], Field(alias="from", description="Where `GET …/actions` has what to choose.")
+    ] = None
     description: Maybe[str] = None
 
 

@@ -19,10 +19,12 @@ from catalog.mappings import Mapping
 from catalog.rule_change import RuleChange
 from catalog.rules import Rule
 from catalog.scopes import MANAGE
+from destinations.destination import NotListed, Option
 from starter.api.routes.rule_trials import SAMPLE_PAYLOAD
 from starter.api.routing import needs
 from starter.console.mapping_form import ON_ERROR, TRANSFORMS, same
 from starter.console.names import (
+    ANSWER_SECONDS,
     all_connections,
     all_rules,
     if_answered,
@@ -39,7 +41,9 @@ from starter.console.route import (
 )
 from starter.console.rule_form import RuleForm
 from starter.console.visit import Visit
+from starter.console.words import sentence
 from starter.known_destination import destination_of
+from starter.live_options import live_options
 
 router = console_router()
 
@@ -173,13 +177,27 @@ async def without_saving(visit: Visit, form: RuleForm, mapping: Mapping | None) 
 async def form_context(visit: Visit, form: RuleForm, rule: str | None) -> dict[str, Any]:
     """Return what the form shows; `sharing` is the number of other rules that use its mapping."""
     rules = await all_rules(visit)
+    listed, unlisted = await _listed(visit, form)
     return {
         "form": form,
+        "listed": listed,
+        "unlisted": unlisted,
         "rows": form.shown_rows(),
         "sharing": sum(one.connection == form.connection and one.id != rule for one in rules),
         "transforms": TRANSFORMS,
         "on_error": ON_ERROR,
     }
+
+
+async def _listed(visit: Visit, form: RuleForm) -> tuple[dict[str, tuple[Option, ...]], str]:
+    """What the action's fields can name, by kind; or none, and why."""
+    connection = await visit.catalog.connections.get(visit.organisation, form.connection)
+    try:
+        return await live_options(
+            visit.parts.clients, visit.catalog, connection, form.action, seconds=ANSWER_SECONDS
+        ), ""
+    except NotListed as err:
+        return {}, sentence(f"can't be listed now: {err}")
 
 
 async def preview_of(

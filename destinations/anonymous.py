@@ -1,0 +1,27 @@
+"""What came with a key for anonymous visitors only must name nobody."""
+
+from __future__ import annotations
+
+from delivery.errors import MappingError
+from delivery.event import Event
+from delivery.rule import MatchedRule
+from delivery.transforms import is_blank
+
+NAMING = ("userid", "email")
+
+
+def check_anonymous(event: Event, rule: MatchedRule) -> None:
+    """Check what is sent of an event as it is, without an identity made of it.
+
+    Raises:
+        MappingError: the event came with a key for anonymous visitors only and names a person.
+    """
+    if not rule.anonymous_only:
+        return
+    for name, value in event.payload.items():
+        if name.strip().lower() in NAMING and value is not None and not is_blank(value):
+            raise MappingError(
+                name.strip(),
+                "names a person, but the key that the event came with is for anonymous visitors "
+                "only; emit events about known people from a backend",
+            )

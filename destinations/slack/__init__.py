@@ -1,0 +1,1 @@
+"""Slack as a destination: one message to one channel."""

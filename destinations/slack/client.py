@@ -1,0 +1,170 @@
+"""Slack's Web API: one request posts one message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from html import unescape
+from typing import Any
+
+import httpx
+
+from delivery.credential import Credential
+from delivery.message import Message, encode_value
+from delivery.outcome import Outcome
+from destinations.destination import NotListed, Option, Verdict, Verification
+from destinations.http.addresses import names_own_network
+from destinations.http.base_urls import read_base_urls
+from destinations.http.errors import NoReply
+from destinations.http.exchange import (
+    MAX_RESPONSE_BYTES,
+    TOTAL_TIMEOUT_SECONDS,
+    Answer,
+    Http,
+)
+from destinations.http.redaction import MIN_VALUE
+from destinations.slack.destination import TOKEN, TOKEN_REFUSED, error_of, judge, read_answer
+
+VENDOR_URL = "https://slack.com/api"
+JSON = "application/json; charset=utf-8"  # without a charset Slack answers with a warning
+
+# What of an answer is kept. The rest repeats the message, or names people.
+KEPT = ("ok", "error", "needed", "provided", "channel", "ts")
+
+# Slack recommends no more than 200 a page.
+CHANNELS_PER_PAGE = 200
+MOST_PAGES = 5
+LARGEST_PAGE = 1024 * 1024  # bytes
+
+
+class SlackClient:
+    """Posts messages, checks tokens, lists channels. It never waits and never tries twice."""
+
+    def __init__(
+        self,
+        http: Http,
+        base_urls: Mapping[str, str] = {},
+        *,
+        total_timeout: float = TOTAL_TIMEOUT_SECONDS,
+        agent: str = "emitonce",
+    ) -> None:
+        """Make a client. `base_urls` may replace the vendor's, which has no regions: by `""`.
+
+        Raises:
+            ValueError: a base URL is not valid.
+        """
+        self._http = http
+        self._url = read_base_urls("Slack", {"": VENDOR_URL}, base_urls)[""]
+        self._total_timeout = total_timeout
+        self._agent = agent
+
+    async def send(self, message: Message, credential: Credential) -> Outcome:
+        """Make exactly one request.
+
+        Raises:
+            NoReply: no status came within the time, or the connection failed.
+        """
+        answer = await self._ask("chat.postMessage", credential, message.encode())
+        found = read_answer(answer.body)
+        if found is not None:
+            answer = replace(answer, body=_kept(found), cut=False)
+        outcome = answer.outcome(secrets=credential.secrets.values(), sent=_sent(message))
+        return judge(outcome, found)
+
+    async def verify(self, credential: Credential) -> Verification:
+        """Ask Slack whose token it is, which writes nothing; never raises."""
+        try:
+            answer = await self._ask("auth.test", credential)
+        except NoReply as err:
+            return Verification(Verdict.UNKNOWN, f"the token could not be checked: {err}")
+        found = read_answer(answer.body)
+        if answer.status_code != 200 or found is None:
+            told = f"the token could not be checked: answered with {answer.status_code}"
+            return Verification(Verdict.UNKNOWN, told)
+        if not found["ok"]:
+            error = error_of(found)
+            wrong = error in TOKEN_REFUSED
+            verdict = Verdict.WRONG_KEY if wrong else Verdict.UNKNOWN
+            return Verification(verdict, f"Slack does not accept this token: {error}")
+        scopes = answer.headers.get("x-oauth-scopes")
+        if scopes is not None and "chat:write" not in scopes.replace(" ", "").split(","):
+            told = "this token lacks the scope chat:write; add it and install the app again"
+            return Verification(Verdict.WRONG_KEY, told)
+        return Verification(Verdict.RIGHT, "Slack accepts this token")
+
+    async def options(self, credential: Credential, kind: str) -> tuple[Option, ...]:
+        """List the channels that aren't archived, the first thousand. Only `channels` are listed.
+
+        Raises:
+            NotListed: they can't be read.
+            NoReply: no status came within the time, or the connection failed.
+        """
+        channels: list[Option] = []
+        asked = {
+            "types": "public_channel,private_channel",
+            "exclude_archived": "true",
+            "limit": str(CHANNELS_PER_PAGE),
+        }
+        for _ in range(MOST_PAGES):
+            answer = await self._ask(
+                "conversations.list", credential, query=asked, largest=LARGEST_PAGE
+            )
+            found = read_answer(answer.body)
+            if found is not None and not found["ok"]:
+                raise NotListed(f"Slack says {error_of(found)}")
+            if found is None or not isinstance(found.get("channels"), list):
+                raise NotListed(f"Slack's answer, {answer.status_code}, can't be read")
+            channels += _channels(found["channels"])
+            more = found.get("response_metadata")
+            cursor = more.get("next_cursor") if isinstance(more, dict) else None
+            if not cursor or not isinstance(cursor, str):
+                break
+            asked["cursor"] = cursor
+        return tuple(channels)
+
+    async def _ask(
+        self,
+        method: str,
+        credential: Credential,
+        content: bytes = b"",
+        *,
+        query: Mapping[str, str] = {},
+        largest: int = MAX_RESPONSE_BYTES,
+    ) -> Answer:
+        url = httpx.URL(f"{self._url}/{method}", params=query)
+        token = credential.secrets[TOKEN].get_secret_value()
+        return await self._http.ask(
+            "GET" if query else "POST",
+            url,
+            {
+                "Authorization": f"Bearer {token}",
+                "Accept": "application/json",
+                "User-Agent": self._agent,
+                **({"Content-Type": JSON} if content else {}),
+            },
+            content,
+            # A base URL of the own network is an operator's; the vendor's must be public.
+            anywhere=names_own_network(url.host),
+            name=method,
+            seconds=self._total_timeout,
+            largest=largest,
+        )
+
+
+def _kept(found: Mapping[str, Any]) -> bytes:
+    kept = {key: found[key] for key in KEPT if isinstance(found.get(key), str | bool)}
+    return encode_value(kept).encode()
+
+
+def _sent(message: Message) -> Iterator[str]:
+    """Yield the text and its words: other answers may quote it, whole or in part."""
+    escaped = str(message.body["text"])
+    for text in (escaped, unescape(escaped)):
+        yield text
+        yield from (word for word in text.split() if len(word) >= MIN_VALUE)
+
+
+def _channels(found: list[Any]) -> Iterator[Option]:
+    for one in found:
+        if isinstance(one, dict) and isinstance(id := one.get("id"), str):
+            yield Option(id, f"#{one.get('name') or id}")

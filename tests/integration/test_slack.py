@@ -1,0 +1,232 @@
+"""An event on its way to Slack: posted as previewed, at least once, and held while its token is
+refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest_asyncio
+from temporalio.client import Client
+
+from catalog.connections import Connection
+from catalog.rules import Rule
+from delivery.result import Status
+from destinations.simulator import Fault
+from destinations.slack.simulator import GENERAL, SCOPES, TOKEN, Channel, SlackSimulator
+from eventlog.log import EventLog
+from operations.event_redelivery import redeliver
+from operations.steering import resume_connection
+from tests.api.caller import assert_error, open_api
+from tests.console.site import open_site, sign_in
+from tests.integration.stack import SAMPLE, Stack, eventually, is_held, open_stack
+
+TEMPLATE = "*{{first_name}}* signed up: {{email}}"
+TEXT = "*Test* signed up: test@example.com"
+
+
+@pytest_asyncio.fixture
+async def stack(temporal: Client, database: str) -> AsyncIterator[Stack]:
+    async with open_stack(temporal, database) as opened:
+        yield opened
+
+
+def slack_of(stack: Stack) -> SlackSimulator:
+    simulator: SlackSimulator = stack.simulators["slack"]
+    return simulator
+
+
+def texts(stack: Stack) -> list[str]:
+    return [message.text for message in slack_of(stack).service.messages]
+
+
+async def connect(stack: Stack, token: str = TOKEN) -> Connection:
+    return await stack.catalog.connections.create(
+        stack.organisation,
+        workspace=stack.workspace,
+        type="slack",
+        name="Acme Slack",
+        fields={"access_token": token},
+        created_by="test",
+    )
+
+
+async def slack_rule(
+    stack: Stack, connection: Connection, channel: str = GENERAL, **metadata: Any
+) -> Rule:
+    chosen = {"action": "send_message", "id": channel, "template": TEMPLATE, **metadata}
+    return await stack.catalog.rules.create(
+        stack.organisation,
+        workspace=stack.workspace,
+        connection=connection.id,
+        event="user.signup",
+        metadata=chosen,
+        created_by="test",
+    )
+
+
+def failure(log: EventLog) -> str:
+    [delivery] = log.deliveries
+    assert delivery.status is Status.FAILED
+    return str(delivery.last_error)
+
+
+async def test_an_event_is_posted_and_its_log_shows_the_message_and_the_receipt(
+    stack: Stack,
+) -> None:
+    await slack_rule(stack, await connect(stack))
+    log = await stack.ended(await stack.emit())
+    [posted] = slack_of(stack).service.messages
+    assert (posted.channel, posted.text) == (GENERAL, TEXT)
+    [delivery] = log.deliveries
+    assert delivery.status is Status.COMPLETED
+    assert (delivery.identify, delivery.track) == (None, None)
+    assert delivery.send is not None
+    assert delivery.send.request is not None
+    assert delivery.send.request["text"] == TEXT
+    assert json.loads(str(delivery.send.attempts[-1].response_excerpt)) == {
+        "ok": True,
+        "channel": GENERAL,
+        "ts": posted.ts,
+    }
+
+
+async def test_a_message_whose_answer_was_lost_is_posted_twice(stack: Stack) -> None:
+    await slack_rule(stack, await connect(stack))
+    slack_of(stack).fail("chat.postMessage", fault=Fault(kind="reset_after_store"), times=1)
+    log = await stack.ended(await stack.emit())
+    assert log.status is Status.COMPLETED
+    assert texts(stack) == [TEXT, TEXT]
+
+
+async def test_an_error_inside_a_200_fails_the_delivery_and_can_be_redelivered(
+    stack: Stack,
+) -> None:
+    slack_of(stack).service.channels["C0000000009"] = Channel("C0000000009", "old", archived=True)
+    await slack_rule(stack, await connect(stack), "C0000000009")
+    handle = await stack.emit()
+    log = await stack.ended(handle)
+    assert "Slack says is_archived" in failure(log)
+    assert len(slack_of(stack).requests) == 1
+    slack_of(stack).service.channels["C0000000009"].archived = False
+    await redeliver(stack.client, log.event_id)
+    assert (await stack.ended(handle)).status is Status.COMPLETED
+    assert texts(stack) == [TEXT]
+
+
+async def test_a_missing_value_fails_before_anything_is_sent(stack: Stack) -> None:
+    await slack_rule(stack, await connect(stack), template="{{user.name}}")
+    log = await stack.ended(await stack.emit())
+    assert "template: {{user.name}} has no value in this event" in failure(log)
+    assert not slack_of(stack).requests
+
+
+async def test_a_token_revoked_half_way_holds_what_follows_until_there_is_a_new_one(
+    stack: Stack,
+) -> None:
+    connection = await connect(stack)
+    await slack_rule(stack, connection)
+    assert (await stack.ended(await stack.emit())).status is Status.COMPLETED
+    slack_of(stack).service.tokens = {TOKEN: "token_revoked", "xoxb-new": SCOPES}
+    handles = [await stack.emit()]
+    await stack.log_when(handles[0], is_held)
+    stored = await stack.catalog.connections.get(stack.organisation, connection.id)
+    assert (stored.status, stored.inactive_reason) == ("inactive", "authentication_invalid")
+    handles.append(await stack.emit())
+    await stack.log_when(handles[1], is_held)
+    assert len(slack_of(stack).requests) == 2  # nothing is sent while it is inactive
+    await stack.catalog.connections.update(
+        stack.organisation, connection.id, fields={"access_token": "xoxb-new"}
+    )
+    await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
+    for handle in handles:
+        assert (await stack.ended(handle)).status is Status.COMPLETED
+    assert len(texts(stack)) == 3
+    assert slack_of(stack).requests[-1].key == "xoxb-new"
+
+
+async def test_too_many_messages_are_posted_once_slack_takes_them(stack: Stack) -> None:
+    await slack_rule(stack, await connect(stack))
+    slack_of(stack).fail(fault=Fault(status=429, headers={"Retry-After": "1"}), times=1)
+    handle = await stack.emit()
+    log = await stack.ended(handle)
+    [delivery] = log.deliveries
+    assert delivery.send is not None
+    codes = [attempt.outcome_code for attempt in delivery.send.attempts]
+    assert codes == ["rate_limited", "delivered"]
+    first, second = slack_of(stack).requests
+    assert second.received - first.received >= 1
+    assert texts(stack) == [TEXT]
+
+
+async def test_channels_are_offered_by_api_and_console(stack: Stack) -> None:
+    connection = await connect(stack)
+    async with open_api(stack) as api:
+        path = f"/connections/{connection.id}/actions"
+        assert (await api.get(path)).json() == {
+            "send_message": {"channels": [{"id": GENERAL, "name": "#general"}]}
+        }
+        [shown] = [
+            one
+            for one in (await api.get("/integrations")).json()["records"]
+            if one["type"] == "slack"
+        ]
+        channel, template = shown["actions"]["send_message"]["data"]
+        assert (channel["kind"], channel["field"], channel["from"]) == ("simple", "id", "channels")
+        assert (template["kind"], template["field"]) == ("field", "template")
+        assert template["type"] == "textarea"
+        slack_of(stack).service.tokens = {TOKEN: "chat:write"}
+        refused = await api.get(path)
+        assert_error(refused, 409, None)
+        assert "Slack says missing_scope" in refused.text
+    async with (
+        open_site(stack) as site,
+        httpx.AsyncClient(base_url=site.url, follow_redirects=True) as http,
+    ):
+        await sign_in(http, site.access_key, site.secret_key)
+        form = f"/w/{stack.workspace}/rules/new?connection={connection.id}"
+        page = (await http.get(form)).text
+        assert "Can&#39;t be listed now: Slack says missing_scope." in page
+        slack_of(stack).service.tokens = {TOKEN: SCOPES}
+        page = (await http.get(form)).text
+        assert f'<option value="{GENERAL}">#general</option>' in page
+        assert 'name="i.template" rows="5"' in page
+
+
+async def test_a_rule_that_can_t_be_rendered_is_refused_and_a_good_one_previewed(
+    stack: Stack,
+) -> None:
+    connection = await connect(stack)
+    async with open_api(stack) as api:
+        body = {"workspace": stack.workspace, "connection": connection.id, "event": "user.signup"}
+        good = {"action": "send_message", "id": GENERAL, "template": TEMPLATE}
+        for key, value in (("template", "{{#if x}}"), ("template", "<{{x}}>"), ("id", "#general")):
+            answer = await api.post("/rules", body | {"metadata": {**good, key: value}})
+            assert_error(answer, 400, f"metadata.{key}")
+        made = (await api.post("/rules", body | {"metadata": good})).json()["rule"]
+        preview = await api.post(f"/rules/{made['id']}/preview", {"payload": SAMPLE})
+        assert preview.json()["send"]["text"] == TEXT
+        secret = await api.get(f"/connections/{connection.id}")
+        assert TOKEN not in secret.text
+
+
+async def test_other_rules_of_the_event_are_delivered_while_slack_is_unavailable(
+    stack: Stack,
+) -> None:
+    await stack.rule()
+    await slack_rule(stack, await connect(stack))
+    await slack_of(stack).refuse_connections("")
+    handle = await stack.emit()
+    log = await stack.log_when(handle, lambda log: log.completed_count == 1)
+    assert [request.call for request in stack.calls()] == ["identify", "track"]
+    assert log.status is not Status.COMPLETED
+    await slack_of(stack).accept_connections("")
+
+    async def posted() -> bool:
+        return texts(stack) == [TEXT]
+
+    await eventually(posted)
+    assert (await stack.ended(handle)).status is Status.COMPLETED
