@@ -24,6 +24,8 @@ from destinations.customerio.build import DEFAULT_MAPPING
 from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
 from destinations.http.exchange import Http
 from destinations.registry import FIRST_RELEASE, this_release
+from destinations.slack.simulator import GENERAL, SCOPES, SlackSimulator
+from destinations.slack.simulator import TOKEN as SLACK_TOKEN
 from destinations.webhook.client import WebhookClient
 from emitonce import Emitter, EventHandle
 from operations.alert_watch import start_watch
@@ -342,6 +344,37 @@ async def _requested(receiver: WebhookReceiver) -> bool:
     return bool(receiver.requests)
 
 
+async def slack_posted(stack: Stack) -> Recorded:
+    """A message that Slack refuses inside a 200, then posts; held in between by its token."""
+    simulator: SlackSimulator = stack.simulators["slack"]
+    simulator.service.tokens = {SLACK_TOKEN: "token_revoked", "xoxb-new": SCOPES}
+    connection = await stack.catalog.connections.create(
+        stack.organisation,
+        workspace=stack.workspace,
+        type="slack",
+        name="Acme Slack",
+        fields={"access_token": SLACK_TOKEN},
+        created_by="test",
+    )
+    metadata = {"id": GENERAL, "template": "*{{first_name}}* <!here>: {{email}}, {{plan}}"}
+    await stack.catalog.rules.create(
+        stack.organisation,
+        workspace=stack.workspace,
+        connection=connection.id,
+        event="user.signup",
+        metadata={"action": "send_message", **metadata},
+        created_by="test",
+    )
+    handle = await stack.emit(payload={**SAMPLE, "plan": "<!channel> & more"})
+    await stack.log_when(handle, is_held)
+    simulator.fail(fault=Fault(status=200, body='{"ok":false,"error":"internal_error"}'), times=1)
+    await stack.catalog.connections.update(
+        stack.organisation, connection.id, fields={"access_token": "xoxb-new"}
+    )
+    await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
+    return {"slack_posted": await _ended(stack, handle)}
+
+
 async def watch_deliveries(stack: Stack) -> Recorded:
     """A delivery that failed is reported while the watch goes on; then it is terminated."""
     async with open_receiver() as receiver, _watching(stack, receiver) as watched:
@@ -422,6 +455,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     large_event,
     too_large_event,
     webhook_sent,
+    slack_posted,
     watch_deliveries,
     watch_without_a_url,
 )

@@ -57,6 +57,7 @@ NEEDED_ONCE = {
     "large_event",
     "too_large_event",
     "webhook_sent",
+    "slack_posted",
     "resume_connection",
     "redelivered_in_bulk",
     "watch_deliveries",
@@ -162,6 +163,13 @@ async def test_a_guard_that_got_stricter_is_caught(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr("destinations.customerio.build.check_event_name", refused)
     assert isinstance(await replayed(history("build_1/delivered")), NondeterminismError)
+
+
+async def test_a_value_that_is_no_longer_escaped_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("destinations.slack.build.escape", lambda value: value)
+    failure = await replayed(history("build_2/slack_posted"))
+    assert isinstance(failure, InputChanged)
+    assert "send is given another message.body.text" in str(failure)
 
 
 async def test_traits_in_another_order_are_other_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
