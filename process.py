@@ -20,7 +20,7 @@ from destinations import registry
 from destinations.clients import make_clients
 from destinations.destination import Client as DestinationClient
 from destinations.http.exchange import Http
-from emitonce.ids import resource_id_hash
+from emitonce.ids import Hashes
 from emitonce.version import __version__
 from engine.connect import connect
 from engine.namespace import prepare_namespace
@@ -46,7 +46,7 @@ async def open_catalog(settings: Settings, secrets: Secrets) -> AsyncIterator[Ca
         lambda: Catalog.open(
             dsn,
             CredentialCipher(secrets.credential_keys),
-            lambda resource_id: resource_id_hash(secrets.instance_secret, resource_id),
+            Hashes(secrets.instance_secret),
             registry,
             key_grace_seconds=60 * settings.key_grace_minutes,
         ),

@@ -39,8 +39,10 @@ from activities.tell_held import TellHeld
 from activities.track import Track
 from catalog import Catalog
 from catalog.workers import WorkerShare, since_ever, whole_share
+from delivery import search_attributes
 from delivery.alert import AlertTarget, CurrentTarget
 from delivery.capabilities import Capabilities
+from delivery.people import PEOPLE
 from destinations import registry
 from destinations.destination import Client as DestinationClient
 from destinations.http.exchange import read_url
@@ -48,6 +50,7 @@ from destinations.webhook.alerts import AlertClient
 from destinations.webhook.signature import read_secret
 from engine.argument_check import ArgumentCheck
 from engine.observed_worker import ObservedWorker
+from engine.search_attributes import is_registered
 from engine.telemetry import Telemetry
 from operations.alert_search import AlertCriteria, AlertSearch
 from operations.alert_watch import kept_watch
@@ -103,7 +106,9 @@ async def open_worker(
     """
     async with (
         watched_keys(client, catalog, settings.task_queue, role="worker"),
-        WorkerShare(catalog.workers, release=settings.release).kept() as share,
+        WorkerShare(
+            catalog.workers, release=settings.release, unused=await unused_features(client)
+        ).kept() as share,
         make_worker(
             client,
             catalog,
@@ -112,11 +117,17 @@ async def open_worker(
             share=share,
             fleet=share.fleet,
             limited_since=share.limited_since,
+            people_since=share.people_since,
         ) as worker,
         kept_watch(client, settings.task_queue, alert_target(catalog, settings)),
         _measured(client, settings, telemetry),
     ):
         yield worker
+
+
+async def unused_features(client: Client) -> tuple[str, ...]:
+    """Return the features that workers can't use in this namespace."""
+    return () if await is_registered(client, search_attributes.PEOPLE) else (PEOPLE,)
 
 
 def _measured(
@@ -176,11 +187,13 @@ def make_worker(
     share: Callable[[], float] = whole_share,
     fleet: Callable[[], Capabilities] = registry.this_release,
     limited_since: Callable[[], datetime | None] = since_ever,
+    people_since: Callable[[], datetime | None] = lambda: None,
 ) -> Worker:
     """Make a worker with all workflows and activities, ready to run.
 
     `share` returns its part of every connection's rate, `fleet` what all live workers know, and
-    `limited_since` when the limits of size came into force. The defaults suit a single worker.
+    `limited_since` when the limits of size came into force, and `people_since` since when all
+    workers record whom events are about. The defaults suit a single worker.
 
     Raises:
         SettingsError: the alert target that the settings name, or a deployment without a build.
@@ -200,7 +213,7 @@ def make_worker(
         task_queue=settings.task_queue,
         workflows=VERSIONED if settings.deployment else WORKFLOWS,
         activities=[
-            MatchRules(catalog.rule_lookup, fleet, limited_since).match_rules,
+            MatchRules(catalog.rule_lookup, fleet, limited_since, people_since).match_rules,
             Identify(sender).identify,
             Track(sender).track,
             Send(sender).send,

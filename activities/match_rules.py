@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from activities.policy import Policy
 from delivery.capabilities import Capabilities
 from delivery.errors import Unavailable
+from delivery.people import PEOPLE, identifiers
 from delivery.rule import MatchRequest, MatchResult
 from delivery.size import SIZE_LIMIT
 from delivery.source import EVENT_SOURCE
@@ -42,12 +43,15 @@ LARGEST_MATCH = 1_048_576
 class RuleLookup(Protocol):
     async def match(self, request: MatchRequest) -> MatchResult: ...
 
+    def hash_person(self, workspace: str, identifier: str) -> str: ...
+
 
 class MatchRules:
     """The activity `match_rules`.
 
     `fleet` returns what every live worker knows: nothing else may be recorded with a run.
-    `limited_since` returns when the limits of size came into force, if that is known.
+    `limited_since` returns when the limits of size came into force, if that is known, and
+    `people_since` since when all workers record whom events are about.
     """
 
     def __init__(
@@ -55,10 +59,12 @@ class MatchRules:
         lookup: RuleLookup,
         fleet: Callable[[], Capabilities],
         limited_since: Callable[[], datetime | None],
+        people_since: Callable[[], datetime | None] = lambda: None,
     ) -> None:
         self._lookup = lookup
         self._fleet = fleet
         self._limited_since = limited_since
+        self._people_since = people_since
 
     @activity.defn(name="match_rules")
     async def match_rules(self, request: MatchRequest) -> MatchResult:
@@ -97,10 +103,20 @@ class MatchRules:
         if recorded["anonymous_only"] and EVENT_SOURCE not in features:
             # A worker that doesn't know this feature must leave the run to one that does.
             features = (*features, EVENT_SOURCE)
+        if PEOPLE not in features and self._people_since() is not None:
+            features = (*features, PEOPLE)  # also while the fleet can't be asked
         return result.model_copy(
             update={
                 "rules": tuple(rule.model_copy(update=recorded) for rule in result.rules),
                 "features": features,
                 "limited_since": self._limited_since() if SIZE_LIMIT in features else None,
+                "people": self._people(result, request) if PEOPLE in features else None,
             }
         )
+
+    def _people(self, result: MatchResult, request: MatchRequest) -> tuple[str, ...] | None:
+        if request.payload is None:
+            return None
+        found = identifiers(request.payload, result.rules)
+        hash_person = self._lookup.hash_person
+        return tuple(dict.fromkeys(hash_person(request.workspace, text) for _, text in found))

@@ -27,7 +27,7 @@ from bench.alternating import Side, alternate, keep
 from catalog import Catalog
 from catalog.encryption.cipher import CredentialCipher
 from destinations import registry
-from emitonce.ids import resource_id_hash
+from emitonce.ids import Hashes
 from engine.connect import connect
 from engine.search_attributes import register_search_attributes
 from process import migrate_database
@@ -129,8 +129,7 @@ def _env(address: str, dsn: str, keys: list[bytes]) -> dict[str, str]:
 
 
 async def _caller(dsn: str, keys: list[bytes], as_machine: bool) -> Caller:
-    hashed = partial(resource_id_hash, keys[2])
-    catalog = await Catalog.open(dsn, CredentialCipher({"c1": keys[0]}), hashed, registry)
+    catalog = await Catalog.open(dsn, CredentialCipher({"c1": keys[0]}), Hashes(keys[2]), registry)
     try:
         organisation = (await catalog.organisations.default()).id
         workspace = (await catalog.workspaces.create(organisation, name="Acme app")).id

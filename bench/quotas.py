@@ -23,6 +23,7 @@ from temporalio.common import MetricMeter
 from catalog import Catalog
 from catalog.encryption.cipher import CredentialCipher
 from destinations import registry
+from emitonce.ids import Hashes
 from process import migrate_database
 from starter.api.auth import Caller
 from starter.api.quotas import QuotaCheck, Quotas
@@ -39,7 +40,7 @@ async def main(keys: int, rounds: int) -> None:
         try:
             await migrate_database(postgres.dsn)
             cipher = CredentialCipher({"k1": bytes(range(32))})
-            catalog = await Catalog.open(postgres.dsn, cipher, str, registry)
+            catalog = await Catalog.open(postgres.dsn, cipher, Hashes(bytes(32)), registry)
             try:
                 figures = await measured(catalog, keys, rounds)
             finally:

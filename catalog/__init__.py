@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from catalog.alert_targets import AlertTargets
@@ -23,7 +22,7 @@ from catalog.mappings import Mappings
 from catalog.migrate import pending
 from catalog.organisations import Organisations
 from catalog.quotas import Quotas
-from catalog.rule_lookup import RuleLookup
+from catalog.rule_lookup import Hashes, RuleLookup
 from catalog.rules import Rules
 from catalog.workers import Workers
 from catalog.workspaces import Workspaces
@@ -62,7 +61,7 @@ class Catalog:
         cls,
         dsn: str,
         cipher: CredentialCipher,
-        hash_resource_id: Callable[[str], str],
+        hashes: Hashes,
         destinations: Destinations,
         *,
         max_connections: int = 10,
@@ -104,7 +103,7 @@ class Catalog:
             api_key_lookup=APIKeyLookup(pool, changes, cipher, grace_seconds=key_grace_seconds),
             console_sessions=ConsoleSessions(pool),
             keys_in_use=KeysInUse(pool),
-            rule_lookup=RuleLookup(pool, changes, hash_resource_id),
+            rule_lookup=RuleLookup(pool, changes, hashes),
             credentials=ConnectionLookup(pool, changes, cipher, destinations),
             workers=Workers(pool, destinations),
             alert_targets=AlertTargets(pool, cipher),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from catalog import values
@@ -73,14 +74,19 @@ class _Candidates:
     rules: tuple[_Candidate, ...] | None = ()
 
 
-class RuleLookup:
-    """`hash_resource_id` uses a key: its results are stored where no personal data may be."""
+class Hashes(Protocol):
+    """Keyed: what they return is stored where personal data mustn't be."""
 
-    def __init__(
-        self, pool: Pool, changes: Changes, hash_resource_id: Callable[[str], str]
-    ) -> None:
+    def resource_id(self, resource_id: str) -> str: ...
+
+    def person(self, workspace: str, identifier: str) -> str: ...
+
+
+class RuleLookup:
+    def __init__(self, pool: Pool, changes: Changes, hashes: Hashes) -> None:
         self._pool = pool
-        self._hash_resource_id = hash_resource_id
+        self._hashes = hashes
+        self.hash_person = hashes.person
         self._cache: WorkspaceCache[str, _Candidates] = WorkspaceCache(changes, capacity=CAPACITY)
 
     async def match(self, request: MatchRequest) -> MatchResult:
@@ -129,7 +135,7 @@ class RuleLookup:
         return MatchResult(
             workspace_known=candidates.workspace_known,
             rules=tuple(candidate.rule for candidate in candidates.rules or ()),
-            resource_id_hash=None if resource_id is None else self._hash_resource_id(resource_id),
+            resource_id_hash=None if resource_id is None else self._hashes.resource_id(resource_id),
         )
 
 

@@ -14,15 +14,16 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from catalog.database import Connection, Pool, connection, transaction
+from catalog.database import Connection, Pool, connection, fetchrow, transaction
 from catalog.errors import CatalogUnavailable, ReleaseTooOld
 from delivery.capabilities import Capabilities
+from delivery.people import PEOPLE
 from delivery.size import SIZE_LIMIT
 
 BEAT_SECONDS = 2.0
@@ -39,13 +40,13 @@ log = logging.getLogger(__name__)
 class Count:
     """How many workers are alive, whether all the others count as many, and what all know.
 
-    `limited_since` is when all of them knew the limits of size; None if some don't.
+    `in_use` says since when each feature is in use, of those that the worker itself uses.
     """
 
     alive: int
     known_to_all: bool
     fleet: Capabilities
-    limited_since: datetime | None = None
+    in_use: Mapping[str, datetime] = field(default_factory=dict)
 
 
 class Releases(Protocol):
@@ -63,11 +64,16 @@ class Workers:
         self.releases = releases
 
     async def beat(
-        self, worker: uuid.UUID, knows: Capabilities | None = None, release: str | None = None
+        self,
+        worker: uuid.UUID,
+        knows: Capabilities | None = None,
+        release: str | None = None,
+        unused: Collection[str] = (),
     ) -> Count:
         """Record that `worker` is alive and what it knows, and count the workers.
 
-        What all of them know is in use from then on.
+        What all of them know is in use from then on, except the features that one of them can't use
+        where it runs: `unused`.
 
         Raises:
             ReleaseTooOld: the fleet uses what this worker doesn't know, so it isn't counted.
@@ -77,6 +83,8 @@ class Workers:
             knows = knows or self.releases.this_release()
             if unknown := knows.lacks(await _in_use(conn)):
                 raise ReleaseTooOld(unknown)
+            features = tuple(one for one in knows.features if one not in unused)
+            knows = knows.model_copy(update={"features": features})
             await conn.execute(
                 "DELETE FROM workers WHERE seen_at < clock_timestamp() - $1 * interval '1 second'",
                 ALIVE_SECONDS,
@@ -97,12 +105,18 @@ class Workers:
             )
             fleet = self._common(knows, [_read(row["knows"]) for row in others])
             builds = set(fleet.builds) - set(self.releases.FIRST_RELEASE.builds)
-            used = [("build", str(build)) for build in sorted(builds)]
-            await _use(conn, [*used, *(("feature", feature) for feature in fleet.features)])
-            limited_since = await conn.fetchval(
-                "SELECT since FROM fleet_uses WHERE kind = 'feature' AND name = $1", SIZE_LIMIT
-            )
-        return Count(alive, all(row["counted"] >= alive for row in others), fleet, limited_since)
+            of_builds = [("build", str(build)) for build in sorted(builds)]
+            await _use(conn, [*of_builds, *(("feature", feature) for feature in fleet.features)])
+            used = await conn.fetch("SELECT name, since FROM fleet_uses WHERE kind = 'feature'")
+        in_use = {row["name"]: row["since"] for row in used if row["name"] not in unused}
+        return Count(alive, all(row["counted"] >= alive for row in others), fleet, in_use)
+
+    async def in_use_since(self, feature: str) -> datetime | None:
+        """Since when all live workers know a feature and use it; None where they don't."""
+        row = await fetchrow(
+            self._pool, "SELECT since FROM fleet_uses WHERE kind = 'feature' AND name = $1", feature
+        )
+        return row and row["since"]
 
     async def fleet(self) -> Capabilities:
         """Return what all live workers know, or what this release knows if none is alive.
@@ -192,6 +206,7 @@ class WorkerShare:
         *,
         knows: Capabilities | None = None,
         release: str | None = None,
+        unused: Collection[str] = (),
         beat_seconds: float = BEAT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -199,8 +214,9 @@ class WorkerShare:
         self._workers = workers
         self._knows = knows
         self._release = release
+        self._unused = unused
         self._fleet = workers.releases.FIRST_RELEASE
-        self._limited_since: datetime | None = None
+        self._in_use: Mapping[str, datetime] = {}
         self._beat_seconds = beat_seconds
         self._clock = clock
         self._share = 0.0
@@ -215,7 +231,13 @@ class WorkerShare:
 
     def limited_since(self) -> datetime | None:
         """Return when the limits of size came into force; None while that is unknown."""
-        return self._limited_since
+        return self._in_use.get(SIZE_LIMIT)
+
+    def people_since(self) -> datetime | None:
+        """Return since when events can be found by person; None if they can't, or while that is
+        unknown.
+        """
+        return self._in_use.get(PEOPLE)
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[WorkerShare]:
@@ -243,7 +265,7 @@ class WorkerShare:
     async def _beat(self, *, starting: bool = False) -> None:
         started = self._clock()
         try:
-            count = await self._workers.beat(self.id, self._knows, self._release)
+            count = await self._workers.beat(self.id, self._knows, self._release, self._unused)
         except ReleaseTooOld as err:
             if starting:
                 raise
@@ -258,7 +280,7 @@ class WorkerShare:
         # After a silence, others may use this share: start like a new worker.
         self._share = next_share(self(), count)
         self._fleet = count.fleet
-        self._limited_since = count.limited_since
+        self._in_use = count.in_use
         self._until = started + SHARE_SECONDS
 
 

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from delivery.errors import MappingError
-from delivery.frozen_model import FrozenModel
+from delivery.frozen_model import FrozenModel, JsonObject
 from delivery.mapping_schema import MappingSchema
 from delivery.source import Source
 from delivery.validation import problem
@@ -79,7 +79,8 @@ class MatchRequest(FrozenModel):
     """The input of `match_rules`. With `only_rules`, no other rules are considered.
 
     If `exact`, they are used even if they are inactive or event, resource or source don't match:
-    test events and redeliveries name their rules and are not matched again.
+    test events and redeliveries name their rules and are not matched again. `payload` is left out
+    where the request is recorded, or the event is large.
     """
 
     workspace: str
@@ -88,6 +89,7 @@ class MatchRequest(FrozenModel):
     resource_id: str | None = None
     only_rules: tuple[str, ...] | None = None
     source: Source | None = None
+    payload: JsonObject | None = None
     exact: bool = False
 
 
@@ -97,7 +99,9 @@ class MatchResult(FrozenModel):
     `resource_id_hash` is a keyed hash for a search attribute, which must not hold personal data.
     `workspace_known` is False for a workspace that does not exist. `features` are those of
     `delivery.capabilities` that the run uses from here on. The limits of `delivery.size` apply to
-    events accepted at `limited_since` or later, and to none when it is None.
+    events accepted at `limited_since` or later, and to none when it is None. `people` are keyed
+    hashes of the identifiers in the request's payload; None if it had none, or where events can't
+    be searched by person.
     """
 
     workspace_known: bool
@@ -105,3 +109,4 @@ class MatchResult(FrozenModel):
     resource_id_hash: str | None = None
     features: tuple[str, ...] = ()
     limited_since: AwareDatetime | None = None
+    people: tuple[str, ...] | None = None

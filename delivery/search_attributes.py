@@ -1,7 +1,7 @@
 """The search attributes of a `DeliverEvent` run: all of them, in one place.
 
 Temporal stores them in clear text and shows them in lists, so none of them holds personal data:
-the resource id is a keyed hash.
+resource ids and people are keyed hashes.
 """
 
 from temporalio.common import SearchAttributeKey
@@ -13,11 +13,19 @@ RESOURCE_ID = SearchAttributeKey.for_keyword("EmitonceResourceId")
 STATE = SearchAttributeKey.for_keyword("EmitonceState")
 CONNECTIONS = SearchAttributeKey.for_keyword_list("EmitonceConnections")
 RULES = SearchAttributeKey.for_keyword_list("EmitonceRules")
+PEOPLE = SearchAttributeKey.for_keyword_list("EmitoncePeople")
 ACCEPTED_AT = SearchAttributeKey.for_datetime("EmitonceAcceptedAt")
 
 REDELIVERY = SearchAttributeKey.for_keyword("EmitonceRedelivery")
 
-ALL = (WORKSPACE, EVENT, RESOURCE, RESOURCE_ID, STATE, CONNECTIONS, RULES, ACCEPTED_AT, REDELIVERY)
+# What deliveries and lists need.
+REQUIRED = (
+    *(WORKSPACE, EVENT, RESOURCE, RESOURCE_ID, STATE),
+    *(CONNECTIONS, RULES, ACCEPTED_AT, REDELIVERY),
+)
+# `PEOPLE` is the third KeywordList, and a namespace on SQL has room for three: without it, events
+# can't be searched by person.
+ALL = (*REQUIRED, PEOPLE)
 
 # Values of STATE.
 HELD = "held"

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError
 from temporalio.api.common.v1 import Payload
+from temporalio.client import Client
 from temporalio.converter import (
     ActivitySerializationContext,
     PayloadCodec,
@@ -101,6 +102,12 @@ class EncryptionCodec(PayloadCodec, WithSerializationContext):
             raise cannot_decode(payload) from None
         except (NotAuthentic, DecodeError):
             raise CannotDecode(None) from None
+
+
+def encrypts(client: Client) -> bool:
+    """Whether what this client stores of an event, memos included, is encrypted."""
+    codec = client.data_converter.payload_codec
+    return isinstance(codec, EncryptionCodec) and codec.ring.current is not None
 
 
 def is_encrypted(payload: Payload) -> bool:

@@ -1,6 +1,6 @@
-"""Ids that reveal nothing, made of idempotency keys and resource ids with a secret.
+"""Ids that reveal nothing, made of idempotency keys, resource ids and people with a secret.
 
-Both may hold personal data, an e-mail address for one. Hashed without a secret they could be
+All may hold personal data, an e-mail address for one. Hashed without a secret they could be
 guessed back; the same secret in every process makes the same key the same event.
 """
 
@@ -9,9 +9,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import unicodedata
 import uuid
+from dataclasses import dataclass, field
 
 SECRET_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Hashes:
+    """What stands for resource ids and people in one instance."""
+
+    secret: bytes = field(repr=False)
+
+    def resource_id(self, resource_id: str) -> str:
+        return resource_id_hash(self.secret, resource_id)
+
+    def person(self, workspace: str, identifier: str) -> str:
+        return person_hash(self.secret, workspace, identifier)
 
 
 def decode_secret(name: str, text: str) -> bytes:
@@ -51,6 +66,17 @@ def event_id_for(
 def resource_id_hash(secret: bytes, resource_id: str) -> str:
     """32 hexadecimal digits that stand for a resource id where no personal data may."""
     return _mac(secret, "resource", resource_id).hex()[:32]
+
+
+def person_hash(secret: bytes, workspace: str, identifier: str) -> str:
+    """32 hexadecimal digits that stand for one identifier of a person, in one workspace only.
+
+    White space around it and the form of Unicode make no difference, nor does case where it is an
+    e-mail address.
+    """
+    text = identifier.strip()
+    text = unicodedata.normalize("NFC", text.lower() if "@" in text else text)
+    return _mac(secret, "person", f"{workspace.lower()}|{text}").hex()[:32]
 
 
 def fingerprint(secret: bytes, body: bytes) -> str:

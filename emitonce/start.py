@@ -6,8 +6,9 @@ already, does it with what is its own: batches, rule trials, who emitted.
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,10 +26,12 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from emitonce.codec import encrypts
 from emitonce.errors import IdempotencyConflict, InvalidSetup
 from emitonce.event import encode, is_uuid
 from emitonce.handle import StartedEvent
-from emitonce.ids import event_id_for, fingerprint, resource_id_hash
+from emitonce.ids import event_id_for, fingerprint, person_hash, resource_id_hash
+from emitonce.people import identifiers
 from emitonce.rpc import refusal
 from emitonce.size import LARGEST_PAYLOAD
 from emitonce.timestamp import timestamp_text
@@ -44,6 +47,9 @@ _EVENT = SearchAttributeKey.for_keyword("EmitonceEvent")
 _RESOURCE = SearchAttributeKey.for_keyword("EmitonceResource")
 _RESOURCE_ID = SearchAttributeKey.for_keyword("EmitonceResourceId")
 _STATE = SearchAttributeKey.for_keyword("EmitonceState")
+# Workers of 0.2 and newer register it. A start that sets it in a namespace without is refused.
+_PEOPLE = SearchAttributeKey.for_keyword_list("EmitoncePeople")
+LOOK_AGAIN_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ class EventStarter:
         self._task_queue = task_queue
         self._eager_start = eager_start
         self._largest_payload = largest_payload
+        self._no_people_until = 0.0
 
     async def start(
         self,
@@ -123,7 +130,10 @@ class EventStarter:
             fields["test"] = True
         body = encode(fields, self._largest_payload)
         event_id, accepted_at = str(uuid.uuid4()), _now()
-        memo = {} if created_by is None else {"created_by": created_by}
+        memo: dict[str, Any] = {} if created_by is None else {"created_by": created_by}
+        about = identifiers(payload)
+        if about and encrypts(self.client):
+            memo["person"] = about
         if idempotency_key is not None:
             secret, owner = self._required_secret(), str(workspace)
             memo["fingerprint"] = fingerprint(secret, body + batch)
@@ -138,7 +148,8 @@ class EventStarter:
             body = body[:-1] + b',"source":' + encode(source) + b"}"
         if hops:
             body = body[:-1] + b',"hops":%d}' % hops
-        try:
+
+        async def start(listing: list[Pair]) -> None:
             await self.client.start_workflow(
                 WORKFLOW,
                 RawValue(Payload(metadata={"encoding": b"json/plain"}, data=body)),
@@ -147,12 +158,23 @@ class EventStarter:
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 memo=memo or None,
-                search_attributes=self._listing(
-                    str(workspace), event, resource, resource_id, accepted_at, test=test
-                ),
+                search_attributes=TypedSearchAttributes(listing),
                 static_summary=_summary(event, test=test),
                 request_eager_start=self._eager_start,
             )
+
+        listing = self._listing(
+            str(workspace), event, resource, resource_id, accepted_at, test=test
+        )
+        people = self._people(str(workspace), about.values())
+        try:
+            try:
+                await start([*listing, *people])
+            except RPCError as err:
+                if not people or not _lacks_people(err):
+                    raise
+                self._no_people_until = time.monotonic() + LOOK_AGAIN_SECONDS
+                await start(listing)
         except WorkflowAlreadyStartedError:
             accepted_at = await self._accepted_before(event_id, memo, namespace)
         except RPCError as err:
@@ -173,7 +195,7 @@ class EventStarter:
         return self._secret
 
     async def _started_in_shared(
-        self, event_id: str, memo: Mapping[str, str], namespace: KeyNamespace
+        self, event_id: str, memo: Mapping[str, Any], namespace: KeyNamespace
     ) -> datetime | None:
         """When the event was accepted that stood for this key while all shared one namespace.
 
@@ -191,7 +213,7 @@ class EventStarter:
         return await _accepted_at_first(described, memo, namespace)
 
     async def _accepted_before(
-        self, event_id: str, memo: Mapping[str, str], namespace: KeyNamespace | None
+        self, event_id: str, memo: Mapping[str, Any], namespace: KeyNamespace | None
     ) -> datetime:
         """When the event that stands for this key was accepted, if it came with the same body."""
         try:
@@ -209,7 +231,7 @@ class EventStarter:
         accepted_at: datetime,
         *,
         test: bool,
-    ) -> TypedSearchAttributes:
+    ) -> list[Pair]:
         """What lists show; the workflow adds what is missing. No personal data."""
         pairs: list[Pair] = [Pair(_ACCEPTED_AT, accepted_at)]
         if is_uuid(workspace):  # anything else is refused by the workflow, in words
@@ -222,12 +244,19 @@ class EventStarter:
             pairs.append(Pair(_RESOURCE_ID, hashed))
         if test:
             pairs.append(Pair(_STATE, "test"))
-        return TypedSearchAttributes(pairs)
+        return pairs
+
+    def _people(self, workspace: str, about: Iterable[str]) -> list[Pair]:
+        """By whom the event can be found, where the namespace has the attribute for it."""
+        if self._secret is None or time.monotonic() < self._no_people_until:
+            return []
+        hashes = [person_hash(self._secret, workspace, identifier) for identifier in about]
+        return [Pair(_PEOPLE, list(dict.fromkeys(hashes)))] if hashes else []
 
 
 async def _accepted_at_first(
     described: WorkflowExecutionDescription,
-    memo: Mapping[str, str],
+    memo: Mapping[str, Any],
     namespace: KeyNamespace | None,
 ) -> datetime:
     """When it was accepted.
@@ -249,6 +278,10 @@ async def _accepted_at_first(
             "use another key for another event"
         )
     return described.typed_search_attributes.get(_ACCEPTED_AT) or described.start_time
+
+
+def _lacks_people(err: RPCError) -> bool:
+    return err.status is RPCStatusCode.INVALID_ARGUMENT and _PEOPLE.name in err.message
 
 
 def _now() -> datetime:

@@ -6,8 +6,10 @@ with an unknown attribute, so every worker registers them.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
+import structlog
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import (
     AddSearchAttributesRequest,
@@ -17,30 +19,52 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-from delivery.search_attributes import ALL, REDELIVERY
+from delivery.search_attributes import PEOPLE, REDELIVERY, REQUIRED
+
+log = structlog.get_logger("emitonce.namespace")
 
 
 async def register_search_attributes(client: Client) -> list[str]:
-    """Add what is missing; return the names added. Several processes may do so at once."""
-    service = client.operator_service
-    present = await service.list_search_attributes(
+    """Add what is missing; return the names added. Several processes may do so at once.
+
+    `PEOPLE` comes last and may be left out: the namespace has no room for another KeywordList.
+    """
+    present = await _registered(client)
+    missing = [key for key in REQUIRED if key.name not in present]
+    if missing:
+        await _add(client, missing)
+    if PEOPLE.name not in present:
+        try:
+            await _add(client, [PEOPLE])
+        except RPCError as err:
+            if err.status is not RPCStatusCode.INVALID_ARGUMENT:
+                raise
+            log.warning("events can't be searched by person", reason=err.message)
+        else:
+            missing.append(PEOPLE)
+    return sorted(key.name for key in missing)
+
+
+async def is_registered(client: Client, key: SearchAttributeKey[Any]) -> bool:
+    return key.name in await _registered(client)
+
+
+async def _registered(client: Client) -> Collection[str]:
+    present = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
     )
-    missing = {
-        key.name: IndexedValueType.ValueType(key.indexed_value_type)
-        for key in ALL
-        if key.name not in present.custom_attributes
-    }
-    if not missing:
-        return []
+    return present.custom_attributes
+
+
+async def _add(client: Client, keys: list[SearchAttributeKey[Any]]) -> None:
+    added = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in keys}
     try:
-        await service.add_search_attributes(
-            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=missing)
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=added)
         )
     except RPCError as err:
         if err.status is not RPCStatusCode.ALREADY_EXISTS:
             raise
-    return sorted(missing)
 
 
 def is_unregistered(err: RPCError, key: SearchAttributeKey[Any]) -> bool:

@@ -15,13 +15,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from temporalio.client import Client, WorkflowExecution
+from temporalio.service import RPCError
 
 from delivery import search_attributes as names
 from delivery.frozen_model import FrozenModel
+from engine.search_attributes import is_unregistered
 from eventlog.event_cursor import EPOCH, LATEST, MICROSECOND, Cursor, Key
 from eventlog.latest_runs import latest_runs
 from eventlog.listed_event import ListedEvent
-from eventlog.query import EventQuery, accepted_around
+from eventlog.query import EventQuery, NotSearchable, accepted_around
 from eventlog.windows import FIRST, Windows
 
 LARGEST_PAGE = 200
@@ -57,6 +59,7 @@ async def list_events(
 
     Raises:
         InvalidCursor: `cursor` does not come from an earlier page.
+        NotSearchable: the query names people, by whom this namespace can't search.
         ValueError: `limit` is out of range.
     """
     if not 1 <= limit <= LARGEST_PAGE:
@@ -121,7 +124,12 @@ async def _read(
     listing = client.list_workflows(
         query.conditions() + accepted_around(lower, upper), page_size=most
     )
-    await listing.fetch_next_page()
+    try:
+        await listing.fetch_next_page()
+    except RPCError as err:
+        if is_unregistered(err, names.PEOPLE):
+            raise NotSearchable from err
+        raise
     if listing.next_page_token and windows.can_narrow:
         return None
     runs = [run async for run in listing]

@@ -8,7 +8,7 @@ from temporalio.client import WorkflowExecution
 from delivery import search_attributes as names
 from delivery.frozen_model import FrozenModel
 from delivery.result import Status
-from eventlog.history import CREATED_BY
+from eventlog.history import CREATED_BY, PERSON
 
 _STATUS = {
     "Running": Status.PROCESSING,
@@ -25,6 +25,7 @@ class ListedEvent(FrozenModel):
 
     An open event is `retrying` if it is held for a connection, and `processing` otherwise; its own
     log says more. `event` and `resource` are None if the name can't be a search attribute.
+    `person` has identifiers by their payload's keys, if its starter has encrypted them.
     """
 
     event_id: str
@@ -40,11 +41,13 @@ class ListedEvent(FrozenModel):
     connections: tuple[str, ...]
     rules: tuple[str, ...]
     created_by: str | None = None
+    person: dict[str, str] | None = None
 
     @classmethod
     async def of(cls, run: WorkflowExecution) -> ListedEvent:
         """Read a run, which must have a workspace and an acceptance time."""
         created_by = await run.memo_value(CREATED_BY, None)
+        person = await run.memo_value(PERSON, None)
         found = run.typed_search_attributes
         state = found.get(names.STATE)
         status = status_of_run(run)
@@ -67,6 +70,7 @@ class ListedEvent(FrozenModel):
             connections=tuple(found.get(names.CONNECTIONS) or ()),
             rules=tuple(found.get(names.RULES) or ()),
             created_by=created_by if isinstance(created_by, str) else None,
+            person=person if isinstance(person, dict) else None,
         )
 
 

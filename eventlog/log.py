@@ -16,6 +16,7 @@ from delivery.errors import InvalidEvent, MappingError
 from delivery.event import Event, read_event
 from delivery.frozen_model import FrozenModel, JsonObject
 from delivery.outcome import OutcomeCode
+from delivery.people import identifiers
 from delivery.redelivery import Redelivery
 from delivery.result import DeliveryResult, Status, roll_up
 from delivery.rule import MatchedRule
@@ -33,7 +34,10 @@ BUILT_FOR_A_LOG = 512 * 1024
 
 
 class EventLog(FrozenModel):
-    """The log of one event, by its latest run, with the deliveries and attempts of earlier runs."""
+    """The log of one event, by its latest run, with the deliveries and attempts of earlier runs.
+
+    `people` are pairs of field and identifier, of whom the event is about.
+    """
 
     event_id: str
     run_id: str
@@ -54,6 +58,7 @@ class EventLog(FrozenModel):
     failed_count: int
     error: str | None
     deliveries: tuple[DeliveryLog, ...]
+    people: tuple[tuple[str, str], ...] = ()
 
 
 def delivery_log(
@@ -104,6 +109,9 @@ def log_of(event_id: str, run_id: str, facts: RunFacts) -> EventLog:
         failed_count=statuses.count(Status.FAILED),
         error=facts.error,
         deliveries=deliveries,
+        people=identifiers(event.payload, facts.matched.rules if facts.matched else ())
+        if event
+        else (),
     )
 
 

@@ -34,12 +34,23 @@ _STATUS = {
 } | dict.fromkeys(OPEN, "ExecutionStatus = 'Running'")
 
 
+class NotSearchable(ValueError):
+    """The namespace has no search attribute for people."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "person: events can't be searched by person here: the namespace lacks the search "
+            f"attribute {names.PEOPLE.name}; `emitonce doctor` says why"
+        )
+
+
 @dataclass(frozen=True)
 class EventQuery:
     """What to list: events of at least one workspace; the other fields narrow it down.
 
     Ids of workspaces, connections and rules may be in either case. `resource_id_hash` comes from
-    `emitonce.ids`. `redelivery` is the id of a bulk redelivery and selects the events that it
+    `emitonce.ids`, and so do `people`, the hashes of one identifier in each of the workspaces.
+    `redelivery` is the id of a bulk redelivery and selects the events that it
     started. `accepted_from` is included, `accepted_to` is not. Each open status selects all open
     events: see `status_is_exact`.
     """
@@ -48,6 +59,7 @@ class EventQuery:
     event: str | None = None
     resource: str | None = None
     resource_id_hash: str | None = None
+    people: tuple[str, ...] = ()
     status: Status | None = None
     connection: str | None = None
     rule: str | None = None
@@ -94,6 +106,8 @@ class EventQuery:
         ):
             if value is not None:
                 parts.append(f"{name} = {_literals([value.lower()])}")
+        if self.people:
+            parts.append(f"{names.PEOPLE.name} IN ({_literals(self.people)})")
         if self.redelivery is not None:
             marks = [names.redelivery_mark(after, self.redelivery) for after in _BULK]
             parts.append(f"{names.REDELIVERY.name} IN ({_literals(marks)})")

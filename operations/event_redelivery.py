@@ -19,9 +19,10 @@ from temporalio.service import RPCError
 
 from delivery import search_attributes as names
 from delivery.result import Status
+from emitonce.codec import encrypts
 from engine.search_attributes import is_unregistered
 from eventlog.fetch import describe_event, fetch_run, while_others_run
-from eventlog.history import read_history
+from eventlog.history import PERSON, read_history
 from eventlog.listed_event import status_of_run
 from eventlog.log import EventLog, log_of
 from operations.redelivery_plan import NotRedeliverable, plan_redelivery, redelivered_input
@@ -81,6 +82,8 @@ async def redeliver(
     listing = _listing(described, log, mark)
     if mark is not None:
         memo |= {MARK: mark}
+    if not encrypts(client):
+        memo.pop(PERSON, None)
     try:
         return await _start(client, described, data, memo, listing)
     except RPCError as err:

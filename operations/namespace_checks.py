@@ -12,7 +12,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
 from temporalio.client import Client
 
-from delivery.search_attributes import ALL
+from delivery.search_attributes import ALL, PEOPLE, REQUIRED
 from engine.connect import OLDEST_SERVER
 from engine.missing import ignore_missing
 from engine.namespace import RETENTION, namespace_retention
@@ -76,12 +76,19 @@ async def _search_attributes(client: Client) -> Finding:
         ListSearchAttributesRequest(namespace=client.namespace)
     )
     custom = present.custom_attributes
-    missing = sorted(key.name for key in ALL if key.name not in custom)
+    missing = sorted(key.name for key in REQUIRED if key.name not in custom)
     if missing:
         return bad(
             "search attributes",
             f"{', '.join(missing)} are not registered: events can't be listed",
             "start a worker, which registers them, or: temporal operator search-attribute create",
+        )
+    if PEOPLE.name not in custom:
+        return warn(
+            "search attributes",
+            f"{PEOPLE.name} is not registered, so events can't be searched by person: a namespace "
+            "on SQL has room for three attributes of type KeywordList",
+            "use a namespace of emitonce's own, then restart the workers",
         )
     other = sorted(key.name for key in ALL if custom[key.name] != int(key.indexed_value_type))
     if other:

@@ -21,14 +21,15 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from delivery import search_attributes as names
 from delivery.result import Status
 from delivery.selection import Mode, Selection
+from emitonce.codec import encrypts
 from eventlog.fetch import describe_event, fetch_run, while_others_run
-from eventlog.history import RunFacts, read_history
+from eventlog.history import PERSON, RunFacts, read_history
 from eventlog.log import EventLog, log_of
 from operations.event_redelivery import MARK
 from operations.redelivery_plan import NotRedeliverable, event_fields
 from operations.selected_runs import AGAIN_OF
 
-_KEPT = (names.WORKSPACE, names.EVENT, names.RESOURCE, names.RESOURCE_ID)
+_KEPT = (names.WORKSPACE, names.EVENT, names.RESOURCE, names.RESOURCE_ID, names.PEOPLE)
 
 
 async def send_again(client: Client, event_id: str, selection: Selection) -> str:
@@ -58,6 +59,9 @@ async def send_again(client: Client, event_id: str, selection: Selection) -> str
     if not rules or log.payload is None:
         raise NotRedeliverable("nothing of this event was delivered")
     new_id = selection.new_event_id(event_id)
+    memo = {AGAIN_OF: event_id, MARK: selection.id}
+    if encrypts(client) and (person := await described.memo_value(PERSON, None)):
+        memo[PERSON] = person
     with suppress(WorkflowAlreadyStartedError):  # an earlier try has started it
         await client.start_workflow(
             "DeliverEvent",
@@ -71,7 +75,7 @@ async def send_again(client: Client, event_id: str, selection: Selection) -> str
             task_queue=described.task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            memo={AGAIN_OF: event_id, MARK: selection.id},
+            memo=memo,
             search_attributes=_listing(described, selection),
             static_summary=f"{log.event} (again)",
         )

@@ -108,8 +108,8 @@ def rule_object(rule: Rule) -> JsonObject:
     }
 
 
-def listed_event_object(event: ListedEvent) -> JsonObject:
-    """An event as a list shows it: what visibility knows."""
+def listed_event_object(event: ListedEvent, *, person: bool = False) -> JsonObject:
+    """An event as a list shows it: what visibility knows; with `person`, whom it is about too."""
     return {
         "id": event.event_id,
         "type": "event",
@@ -119,7 +119,10 @@ def listed_event_object(event: ListedEvent) -> JsonObject:
         "status": event.status,
         "total_rules": len(event.rules),
         "started_at": moment(event.accepted_at),
-        **present(completed_at=moment(event.closed_at) if event.closed_at else None),
+        **present(
+            completed_at=moment(event.closed_at) if event.closed_at else None,
+            person=event.person if person else None,
+        ),
         "created_by": event.created_by or UNSAID,
         "created_at": moment(event.accepted_at),
     }

@@ -36,7 +36,13 @@ def attribute_updates(
     set_already = {pair.key.name for pair in present}
     missing = [update for update in wanted if update.key.name not in set_already]
     rules, connections = _rules_and_connections(event, matched)
-    for key, values in ((names.CONNECTIONS, connections), (names.RULES, rules)):
+    # A starter has set those that it knows, and a redelivery those of earlier runs.
+    people = list(dict.fromkeys([*(present.get(names.PEOPLE) or ()), *(matched.people or ())]))
+    for key, values in (
+        (names.CONNECTIONS, connections),
+        (names.RULES, rules),
+        (names.PEOPLE, people[:MOST_IDS]),
+    ):
         if values and present.get(key) != values:
             missing.append(key.value_set(values))
     return missing

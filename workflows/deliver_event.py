@@ -15,6 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from delivery.errors import EventTooLarge, InvalidEvent
     from delivery.event import Event, read_event, read_without_payload
     from delivery.outcome import DELIVERY_DEADLINE
+    from delivery.people import PEOPLE
     from delivery.result import DeliveryResult, EventResult, Status
     from delivery.rule import MatchRequest, MatchResult
     from delivery.size import check_input, check_payload_size, is_small
@@ -54,9 +55,11 @@ class DeliverEvent:
         """
         small = is_small(raw.payload.data)
         event = _read(raw, with_payload=small)
-        matched = await _match(event)
+        matched = await _match(event, with_payload=small)
         if not small:
             event = _read_large(raw, event, matched)
+        if matched.people is None and PEOPLE in matched.features:
+            matched = await _with_people(event, matched)
         _list(event, matched)
         result = await self._deliver(event, matched, at_once=_at_once(raw, matched))
         if result.status is Status.CANCELED:
@@ -202,9 +205,9 @@ def _invalid(err: InvalidEvent) -> ApplicationError:
     )
 
 
-async def _match(event: Event) -> MatchResult:
+def _request(event: Event) -> MatchRequest:
     again = event.redelivery.rules if event.redelivery else ()
-    request = MatchRequest(
+    return MatchRequest(
         workspace=event.workspace,
         event=event.event,
         resource=event.resource,
@@ -213,13 +216,35 @@ async def _match(event: Event) -> MatchResult:
         source=event.source,
         exact=bool(again) or event.test,
     )
+
+
+async def _match_locally(request: MatchRequest) -> MatchResult:
+    return await workflow.execute_local_activity_method(
+        MatchRules.match_rules,
+        request,
+        schedule_to_close_timeout=MATCH_RULES_LOCALLY.schedule_to_close,
+        retry_policy=MATCH_RULES_LOCALLY.retry,
+    )
+
+
+async def _with_people(event: Event, matched: MatchResult) -> MatchResult:
+    """Add whom the event is about, which needs its payload. It was matched without if it is large,
+    or the catalog was unavailable. The rules stay as they were matched.
+    """
     try:
-        matched = await workflow.execute_local_activity_method(
-            MatchRules.match_rules,
-            request,
-            schedule_to_close_timeout=MATCH_RULES_LOCALLY.schedule_to_close,
-            retry_policy=MATCH_RULES_LOCALLY.retry,
-        )
+        again = await _match_locally(_request(event).model_copy(update={"payload": event.payload}))
+    except (ActivityError, ApplicationError) as err:
+        if is_cancelled_exception(err):
+            raise
+        return matched  # then it is found by what its starter has set
+    return matched.model_copy(update={"people": again.people})
+
+
+async def _match(event: Event, *, with_payload: bool) -> MatchResult:
+    request = _request(event)
+    try:
+        payload = event.payload if with_payload else None
+        matched = await _match_locally(request.model_copy(update={"payload": payload}))
     except (ActivityError, ApplicationError) as err:
         # An error of a local activity arrives without an `ActivityError` around it.
         if is_cancelled_exception(err):

@@ -25,6 +25,7 @@ from delivery.validation import problem
 from emitonce.size import EventTooLarge
 from engine.failing_fast import NotConnected
 from eventlog.fetch import EventNotFound
+from eventlog.query import NotSearchable
 from operations.bulk_redelivery import NothingSelected, RedeliveryNotFound
 from operations.redelivery_plan import NotRedeliverable
 from operations.steering import AlreadyEnded, AttemptImminent, Held
@@ -175,6 +176,7 @@ _ANSWERS: dict[type, Callable[[Any], ApiError | None]] = {
     domain.InvalidEvent: _of_a_field,
     emit.InvalidEvent: _of_a_field,
     InvalidCursor: _of_a_field,
+    NotSearchable: _of_a_field,
     InvalidSelection: _of_a_field,
     catalog.NotFound: lambda error: not_found(_PATH_PARAMS.get(error.noun, error.noun), error.noun),
     EventNotFound: lambda _: not_found("event_id", "event or delivery"),

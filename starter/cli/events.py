@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from delivery.people import PEOPLE
 from delivery.result import Status
-from emitonce.ids import resource_id_hash
+from emitonce.ids import Hashes
 from engine.links import run_url
 from eventlog.event_list import list_events
 from eventlog.fetch import describe_event, read_event_log
@@ -25,9 +26,11 @@ from starter.cli.dependencies import Dependencies, command, recorded
 from starter.cli.erase import events_erase
 from starter.cli.output import Json, print_answer, print_json, print_table, say
 from starter.cli.tour_view import show_log
-from starter.json_objects import event_detail_object, listed_event_object
+from starter.json_objects import event_detail_object, listed_event_object, moment
 
 events = typer.Typer(help="Events: what happened to each, with every attempt.")
+
+_NOT_YET = "any event may be missing: no worker records yet whom events are about"
 
 Id = Annotated[str, typer.Argument(metavar="EVENT", help="The event's id.")]
 
@@ -39,6 +42,9 @@ async def list_all(
     event: Annotated[str | None, typer.Option(help="Only events of this name.")] = None,
     resource: Annotated[str | None, typer.Option()] = None,
     resource_id: Annotated[str | None, typer.Option()] = None,
+    person: Annotated[
+        str | None, typer.Option(help="About this user id, e-mail address or anonymous id.")
+    ] = None,
     status: Annotated[Status | None, typer.Option()] = None,
     connection: Annotated[str | None, typer.Option(help="Delivered by this connection.")] = None,
     rule: Annotated[str | None, typer.Option(help="Matched by this rule.")] = None,
@@ -49,43 +55,45 @@ async def list_all(
     as_json: Json = False,
 ) -> None:
     """List events, newest first."""
-    hashed = (
-        None
-        if resource_id is None
-        else resource_id_hash(parts.secrets.instance_secret, resource_id)
-    )
+    hashes = Hashes(parts.secrets.instance_secret)
     known = await parts.catalog.workspaces.get(parts.organisation, workspace)
     query = EventQuery(
         (known.id,),
         event=event,
         resource=resource,
-        resource_id_hash=hashed,
+        resource_id_hash=None if resource_id is None else hashes.resource_id(resource_id),
+        people=() if person is None else (hashes.person(known.id, person),),
         status=status,
         connection=connection,
         rule=rule,
         redelivery=redelivery,
         include_tests=tests,
     )
+    since = await parts.catalog.workers.in_use_since(PEOPLE)
     page = await list_events(await parts.temporal(), query, limit=limit, cursor=cursor)
     if as_json:
-        records = [listed_event_object(listed) for listed in page.events]
-        print_json(
-            {
-                "count": len(records),
-                "limit": limit,
-                "next_cursor": page.next_cursor,
-                "records": records,
-            }
-        )
+        records = [listed_event_object(listed, person=True) for listed in page.events]
+        answer = {
+            "count": len(records),
+            "limit": limit,
+            "next_cursor": page.next_cursor,
+            "records": records,
+        }
+        if person is not None:
+            answer["complete_from"] = moment(since) if since else None
+        print_json(answer)
         return
     if page.note:
         say(page.note)
+    if person is not None:
+        say(f"events accepted before {moment(since)} may be missing" if since else _NOT_YET)
     print_table(
-        ("accepted (UTC)", "event", "status", "rules", "id"),
+        ("accepted (UTC)", "event", "about", "status", "rules", "id"),
         [
             (
                 f"{listed.accepted_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
                 listed.event or "",
+                next(iter((listed.person or {}).values()), ""),
                 "held" if listed.held else listed.status,
                 str(len(listed.rules)),
                 listed.event_id,

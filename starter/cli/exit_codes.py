@@ -14,6 +14,7 @@ from engine.connect import TemporalUnreachable
 from engine.namespace import NamespaceUnfit
 from engine.telemetry import TelemetryError
 from eventlog.fetch import EventNotFound
+from eventlog.query import NotSearchable
 from operations.bulk_redelivery import RedeliveryNotFound
 from operations.erasure import NotErased
 from operations.redelivery_plan import NotRedeliverable
@@ -57,6 +58,7 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], Exit], ...] = (
             MappingError,
             InvalidCursor,
             InvalidSelection,
+            NotSearchable,
             NotRedeliverable,
             AlreadyEnded,
             AttemptImminent,

@@ -137,6 +137,23 @@ async def test_list_filters(api: Api):
             assert {record["id"] for record in records} == expected, params
 
 
+async def test_list_of_a_person_says_since_when_none_is_missing(api: Api):
+    about = {"userId": "usr_1", "email": "Ann@example.com"}
+    created = await api.emitted({"event": "x", "payload": about})
+    await api.emitted({"event": "x", "payload": {"userId": "usr_2"}})
+    path = f"/workspaces/{api.stack.workspace}/events"
+    for asked in (path, "/events"):
+        for person in ("usr_1", "ann@example.com ", "\u0000 usr_3", "x" * 1_000):
+            expected = [created["id"]] if person[0] in "ua" else []
+            records = await listed(api, asked, len(expected), person=person)
+            assert [record["id"] for record in records] == expected
+    assert (await api.get(path, person="usr_1")).json()["complete_from"] is None
+    await api.stack.catalog.workers.beat(uuid.uuid4())
+    assert_moment((await api.get(path, person="usr_1")).json()["complete_from"])
+    assert "complete_from" not in (await api.get(path)).json()
+    assert_error(await api.get(path, person="x" * 1_001), 400, "person")
+
+
 @pytest.mark.parametrize("status", ["pending", "processing", "retrying"])
 async def test_list_says_which_statuses_it_can_not_tell_apart(shared_api: Api, status: str):
     page = (await shared_api.get("/events", status=status)).json()

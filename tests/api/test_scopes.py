@@ -12,7 +12,7 @@ import asyncpg  # type: ignore[import-untyped]
 import pytest
 
 from catalog.errors import InvalidValue, OlderRelease
-from catalog.scopes import ALL, EMIT, MANAGE, READ, SCOPES
+from catalog.scopes import ALL, EMIT, MANAGE, PAYLOAD, READ, SCOPES
 from tests.api.caller import BASE, Api, Machine, assert_error, filled
 from tests.api.test_openapi import operations
 
@@ -79,6 +79,22 @@ async def test_a_key_reaches_the_routes_of_its_scope_and_no_others(api: Api, sco
         assert refused == (scope != wanted), (method, path, answer.text)
         if refused:
             assert_error(answer, 403, "Authorization")
+
+
+@pytest.mark.parametrize("scopes", [[READ], [READ, PAYLOAD]])
+async def test_people_are_shown_and_searched_with_the_scope_for_payloads(
+    api: Api, monkeypatch: pytest.MonkeyPatch, scopes: list[str]
+) -> None:
+    monkeypatch.setattr("emitonce.start.encrypts", lambda client: True)
+    created = await api.emitted({"event": "x", "payload": {"userId": "usr_1"}})
+    await api.ended(created["id"])
+    await api.stack.listed(1)
+    headers, allowed = bearer(await token(api, scopes)), PAYLOAD in scopes
+    [record] = (await api.http.get(f"{BASE}/events", headers=headers)).json()["records"]
+    assert record.get("person") == ({"userId": "usr_1"} if allowed else None)
+    asked = {"person": "usr_1"}
+    answer = await api.http.get(f"{BASE}/events", params=asked, headers=headers)
+    assert answer.status_code == (200 if allowed else 403)
 
 
 async def test_a_signing_key_is_held_to_its_scopes_too(api: Api) -> None:

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +24,7 @@ from catalog.connections import Connection
 from catalog.encryption.cipher import CredentialCipher
 from catalog.rules import Rule
 from destinations import registry
-from emitonce.ids import resource_id_hash
+from emitonce.ids import Hashes
 from tests.api.caller import BASE, Machine
 from tests.chaos.processes import Child
 
@@ -106,8 +105,7 @@ async def production(client: Client, database: str) -> AsyncIterator[Production]
     """Run the process on a migrated database; it is ended in the end."""
     keys = [secrets.token_bytes(32) for _ in range(3)]
     cipher = CredentialCipher({"c1": keys[0]})
-    hashed = partial(resource_id_hash, keys[2])
-    catalog = await Catalog.open(database, cipher, hashed, registry)
+    catalog = await Catalog.open(database, cipher, Hashes(keys[2]), registry)
     with tempfile.TemporaryDirectory(prefix="emitonce-attacks-") as folder:
         child = await Child.start(
             "api",

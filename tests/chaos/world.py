@@ -21,7 +21,7 @@ from catalog import Catalog
 from catalog.encryption.cipher import CredentialCipher
 from destinations import registry
 from destinations.customerio.simulator import Fault
-from emitonce.ids import resource_id_hash
+from emitonce.ids import Hashes
 from emitonce.key_ring import KeyRing
 from engine.connect import connect
 from engine.namespace import prepare_namespace
@@ -156,8 +156,8 @@ class World:
     @asynccontextmanager
     async def catalog(self) -> AsyncIterator[Catalog]:
         cipher = CredentialCipher({"k1": self.secrets["credential"]})
-        hashed = lambda id: resource_id_hash(self.secrets["instance"], id)  # noqa: E731
-        catalog = await Catalog.open(self.postgres.dsn, cipher, hashed, registry, max_connections=2)
+        hashes = Hashes(self.secrets["instance"])
+        catalog = await Catalog.open(self.postgres.dsn, cipher, hashes, registry, max_connections=2)
         try:
             yield catalog
         finally:

@@ -15,8 +15,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from delivery import errors as domain
+from delivery import people as domain_people
 from delivery.event import read_event
-from emitonce import InvalidEvent
+from emitonce import InvalidEvent, people
 from emitonce.event import NewEvent, checked_fields, encode
 from starter.api.bodies import parse_json
 from starter.api.errors import ApiError
@@ -156,3 +157,15 @@ def test_they_agree_on_each_time(timestamp: Any) -> None:
 @example({"a": {None: 2, True: 3, 1.5: 4}})
 def test_they_agree_on_each_payload(payload: dict[str, Any]) -> None:
     agree(NewEvent("e", payload, WORKSPACE), about="payload")
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(people.IDENTIFIERS),
+        st.one_of(
+            values, texts, st.integers(), st.floats(), st.sampled_from([2048.0, "x" * 1_001])
+        ),
+    )
+)
+def test_client_and_server_read_the_same_identifiers(payload: dict[str, Any]) -> None:
+    assert tuple(people.identifiers(payload).items()) == domain_people.identifiers(payload)

@@ -20,19 +20,17 @@ from catalog.encryption.cipher import CredentialCipher
 from catalog.rules import Rule
 from delivery.rule import MatchRequest
 from destinations import registry
+from emitonce.ids import Hashes
 
 CIPHER = CredentialCipher({"k1": b"1" * 32})
+HASHES = Hashes(b"s" * 32)
 METADATA = {"action": "track_event"}
 DEADLINE_SECONDS = 10.0
 
 
-def hash_resource_id(resource_id: str) -> str:
-    return f"hash of {resource_id}"
-
-
 @asynccontextmanager
 async def opened(dsn: str) -> AsyncIterator[Catalog]:
-    catalog = await Catalog.open(dsn, CIPHER, hash_resource_id, registry)
+    catalog = await Catalog.open(dsn, CIPHER, HASHES, registry)
     try:
         yield catalog
     finally:

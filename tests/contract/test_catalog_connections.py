@@ -32,9 +32,9 @@ from destinations import registry
 from destinations.customerio.build import DEFAULT_MAPPING
 from tests.contract.catalog_samples import (
     CIPHER,
+    HASHES,
     Tenant,
     eventually,
-    hash_resource_id,
     opened,
     psql,
 )
@@ -95,7 +95,7 @@ async def test_encrypted_key_copied_to_another_connection_does_not_open(tenant, 
 
 async def test_key_ring_without_the_key_cannot_decrypt(tenant, database):
     foreign = CredentialCipher({"k2": b"2" * 32})
-    catalog = await Catalog.open(database, foreign, hash_resource_id, registry)
+    catalog = await Catalog.open(database, foreign, HASHES, registry)
     try:
         with pytest.raises(CannotDecrypt):
             await catalog.credentials.credential(tenant.workspace, tenant.connection.id)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from activities.match_rules import MatchRules
 from catalog.errors import ReleaseTooOld
 from catalog.workers import SHARE_SECONDS, WorkerShare
+from delivery.people import PEOPLE
+from delivery.rule import MatchRequest
 from delivery.size import SIZE_LIMIT
 from destinations.registry import FIRST_RELEASE
 from tests.contract.catalog_samples import Tenant, opened, psql
@@ -96,3 +99,40 @@ async def test_limits_of_size_hold_from_when_the_last_worker_knew_them(database)
         assert before <= since
         await beat(new)
         assert new.limited_since() == since
+
+
+async def test_feature_that_one_worker_cannot_use_where_it_runs_is_used_by_none(database):
+    knowing = FIRST_RELEASE.model_copy(update={"features": (PEOPLE,)})
+    async with opened(database) as catalog:
+        without = WorkerShare(catalog.workers, knows=knowing, unused=(PEOPLE,))
+        new = WorkerShare(catalog.workers, knows=knowing)
+        await beat(without)
+        await beat(new)
+        assert new.fleet().features == without.fleet().features == ()
+        assert new.people_since() is await catalog.workers.in_use_since(PEOPLE) is None
+        await catalog.workers.leave(without.id)
+        await beat(new)
+        assert new.fleet().features == (PEOPLE,)
+        assert new.people_since() == await catalog.workers.in_use_since(PEOPLE) is not None
+        async with WorkerShare(catalog.workers, knows=knowing, unused=(PEOPLE,)).kept() as late:
+            assert late.people_since() is None
+
+
+async def test_people_are_recorded_also_while_the_fleet_cannot_be_asked(database):
+    """Whoever lacks the feature isn't admitted since it is in use."""
+    knowing = FIRST_RELEASE.model_copy(update={"features": (PEOPLE,)})
+    async with opened(database) as catalog:
+        clock = Clock()
+        share = WorkerShare(catalog.workers, knows=knowing, clock=clock)
+        await beat(share)
+        clock.now += SHARE_SECONDS
+        assert share.fleet() == FIRST_RELEASE
+        matching = MatchRules(
+            catalog.rule_lookup, share.fleet, share.limited_since, share.people_since
+        )
+        tenant = await Tenant.create(catalog)
+        request = MatchRequest(
+            workspace=tenant.workspace, event="x", resource="global", payload={"userId": "usr_1"}
+        )
+        result = await matching.match_rules(request)
+        assert (result.features, len(result.people or ())) == ((PEOPLE,), 1)

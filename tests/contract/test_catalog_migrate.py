@@ -17,7 +17,7 @@ from catalog.errors import CatalogUnavailable, InvalidValue, SchemaMismatch
 from catalog.migrate import MIGRATIONS, migrate, pending
 from destinations import registry
 from tests.conftest import database_url, on_server
-from tests.contract.catalog_samples import CIPHER, hash_resource_id, opened, psql
+from tests.contract.catalog_samples import CIPHER, HASHES, opened, psql
 
 
 @pytest_asyncio.fixture
@@ -114,7 +114,7 @@ async def test_processes_that_migrate_at_once_apply_each_once(empty):
 
 async def test_catalog_does_not_open_on_an_unmigrated_database(empty):
     with pytest.raises(SchemaMismatch, match="emitonce migrate"):
-        await Catalog.open(empty, CIPHER, hash_resource_id, registry)
+        await Catalog.open(empty, CIPHER, HASHES, registry)
     async with psql(empty) as connection:
         listeners = await connection.fetchval(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
@@ -132,22 +132,20 @@ async def test_catalog_does_not_open_on_an_unmigrated_database(empty):
 )
 async def test_absent_database_is_unavailable_without_telling_the_password(dsn):
     with pytest.raises(CatalogUnavailable) as caught:
-        await Catalog.open(dsn, CIPHER, hash_resource_id, registry)
+        await Catalog.open(dsn, CIPHER, HASHES, registry)
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("dsn", ["mysql://user:hunter2@host/db", "postgresql://u:hunter2@h:x/d"])
 async def test_url_of_something_else_is_refused_without_repeating_it(dsn):
     with pytest.raises(InvalidValue) as caught:
-        await Catalog.open(dsn, CIPHER, hash_resource_id, registry)
+        await Catalog.open(dsn, CIPHER, HASHES, registry)
     assert "hunter2" not in str(caught.value)
 
 
 async def test_unknown_database_is_unavailable(empty):
     with pytest.raises(CatalogUnavailable):
-        await Catalog.open(
-            database_url(empty, "emitonce_nowhere"), CIPHER, hash_resource_id, registry
-        )
+        await Catalog.open(database_url(empty, "emitonce_nowhere"), CIPHER, HASHES, registry)
 
 
 @pytest.mark.parametrize("in_use", [True, False])

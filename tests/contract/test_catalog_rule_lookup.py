@@ -23,11 +23,11 @@ from destinations import registry
 from destinations.customerio.build import DEFAULT_MAPPING
 from tests.contract.catalog_samples import (
     CIPHER,
+    HASHES,
     METADATA,
     Announced,
     Tenant,
     eventually,
-    hash_resource_id,
     opened,
     psql,
 )
@@ -82,7 +82,7 @@ async def test_matched_rule_carries_mapping_and_metadata(tenant):
     )
     [rule] = result.rules
     assert result.workspace_known
-    assert result.resource_id_hash == "hash of 7"
+    assert result.resource_id_hash == HASHES.resource_id("7")
     assert rule.connection == tenant.connection.id
     assert rule.metadata.event_name_override == "Signed Up"
     assert rule.mapping == DEFAULT_MAPPING
@@ -190,7 +190,7 @@ async def test_lost_listener_bypasses_the_cache_until_it_is_back(tenant, databas
         return await open_connection(database)
 
     changes = Changes(connect, check_seconds=60)
-    lookup = RuleLookup(tenant.catalog.pool, changes, hash_resource_id)
+    lookup = RuleLookup(tenant.catalog.pool, changes, HASHES)
     rule = await tenant.rule()
 
     async def matched() -> list[str]:
@@ -236,7 +236,7 @@ async def test_own_write_is_read_though_its_notification_is_late(tenant):
     pool, changes = tenant.catalog.pool, Announced()
     connections = Connections(pool, changes, CIPHER, registry)
     rules, mappings = Rules(pool, changes, registry), Mappings(pool, changes)
-    lookup = RuleLookup(pool, changes, hash_resource_id)
+    lookup = RuleLookup(pool, changes, HASHES)
     credentials = ConnectionLookup(pool, changes, CIPHER, registry)
     organisation, connection = tenant.organisation, tenant.connection.id
     owned = (organisation, connection)

@@ -13,7 +13,7 @@ from catalog.encryption.cipher import CredentialCipher
 from catalog.errors import CannotDecrypt, InvalidValue
 from delivery.credential import ConnectionCredential
 from destinations import registry
-from tests.contract.catalog_samples import Tenant, hash_resource_id, opened, psql
+from tests.contract.catalog_samples import HASHES, Tenant, opened, psql
 
 ENTERED = {
     "address": "http://127.0.0.1:1/",
@@ -122,7 +122,7 @@ async def test_without_the_key_ring_s_key_secrets_are_replaced_all_or_none(
     tenant: Tenant, database: str
 ):
     foreign = CredentialCipher({"k2": b"2" * 32})
-    catalog = await Catalog.open(database, foreign, hash_resource_id, registry)
+    catalog = await Catalog.open(database, foreign, HASHES, registry)
     lost = dataclasses.replace(tenant, catalog=catalog)
     try:
         with pytest.raises(CannotDecrypt):

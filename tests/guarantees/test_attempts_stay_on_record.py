@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from functools import partial
 
 import pytest
 from temporalio.client import Client
@@ -24,7 +23,7 @@ from delivery.delivery_log import CallLog
 from destinations import registry
 from destinations.customerio.simulator import Fault
 from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS
-from emitonce.ids import resource_id_hash
+from emitonce.ids import Hashes
 from tests.integration.stack import SECRET, Stack, eventually, open_stack, waits
 from worker import make_worker
 from workflows.deliver_event import DeliverEvent
@@ -106,9 +105,8 @@ async def test_a_worker_that_lacks_the_credential_s_key_says_so(
     """It may be one of several and mended by its operator, so the delivery waits."""
     async with open_stack(temporal, database, working=False) as stack:
         await stack.rule()
-        hashed = partial(resource_id_hash, SECRET)
         lacking = await Catalog.open(
-            database, CredentialCipher({"k2": b"2" * 32}), hashed, registry
+            database, CredentialCipher({"k2": b"2" * 32}), Hashes(SECRET), registry
         )
         handle = await stack.emit()
         async with make_worker(stack.client, lacking, stack.clients, stack.settings):

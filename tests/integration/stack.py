@@ -29,7 +29,7 @@ from destinations.http.exchange import Http
 from destinations.registry import this_release
 from destinations.simulators import Simulators, open_simulators
 from emitonce import Emitter, EventHandle
-from emitonce.ids import resource_id_hash
+from emitonce.ids import Hashes
 from emitonce.start import EventStarter
 from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
@@ -184,9 +184,8 @@ async def open_stack(
 ) -> AsyncIterator[Stack]:
     """`working=False` starts no worker; `overrides` are settings."""
     cipher = CredentialCipher({"k1": CREDENTIAL_KEY})
-    hashed = lambda resource_id: resource_id_hash(SECRET, resource_id)  # noqa: E731
     settings = Settings(task_queue=f"deliveries-{uuid.uuid4()}", workflow_sandbox=True, **overrides)
-    catalog = await Catalog.open(database, cipher, hashed, registry, max_connections=5)
+    catalog = await Catalog.open(database, cipher, Hashes(SECRET), registry, max_connections=5)
     try:
         async with (
             open_simulators() as simulators,

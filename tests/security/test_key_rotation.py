@@ -23,7 +23,7 @@ from destinations import registry
 from destinations.customerio.simulator import US_KEY, Fault
 from emitonce import EmitError, Emitter, EventHandle
 from emitonce.codec import KEY_ID
-from emitonce.ids import resource_id_hash
+from emitonce.ids import Hashes
 from emitonce.key_ring import KeyRing
 from emitonce.published_keys import published_keys
 from operations.key_watch import watched_keys
@@ -56,7 +56,7 @@ async def process_catalog(stack: Stack, keys: Mapping[str, bytes]) -> AsyncItera
     catalog = await Catalog.open(
         stack.database,
         CredentialCipher(keys),
-        lambda resource_id: resource_id_hash(SECRET, resource_id),
+        Hashes(SECRET),
         registry,
         max_connections=4,
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 
 from catalog.scopes import OPERATE, PAYLOAD
 from catalog.values import read_id
+from delivery.people import LONGEST_IDENTIFIER, PEOPLE
 from delivery.result import Status
 from delivery.timestamps import read_iso, to_utc
-from emitonce.ids import resource_id_hash
+from emitonce.ids import person_hash, resource_id_hash
 from eventlog.event_list import list_events as list_from_engine
 from eventlog.query import EventQuery
 from operations.steering import cancel_event as cancel_in_engine
@@ -24,12 +25,13 @@ from starter.api.routing import (
     ApiDependencies,
     Organisation,
     OwnWorkspace,
+    caller_of,
     management_router,
     needs,
 )
 from starter.api.schemas.events import EventPage, EventPayloadView, EventView
 from starter.api.schemas.shared import EventStatus
-from starter.json_objects import listed_event_object, present
+from starter.json_objects import listed_event_object, moment, present
 
 # How long an answer to a cancel waits to show its effect: a request in flight takes 10 at most.
 CANCEL_SECONDS = 12.0
@@ -49,9 +51,19 @@ class EventFilter:
 
     def __init__(
         self,
+        request: Request,
         event: FilterText = None,
         resource: FilterText = None,
         resource_id: FilterText = None,
+        person: Annotated[
+            str | None,
+            Query(
+                max_length=LONGEST_IDENTIFIER,
+                description="About this person: a user id, an e-mail address or an anonymous id. "
+                "The page's `complete_from` says from when on none is missing. Needs the scope "
+                "`payload`, too.",
+            ),
+        ] = None,
         status: Annotated[
             EventStatus | None,
             Query(
@@ -84,12 +96,22 @@ class EventFilter:
             "include_tests": tests == "include",
         }
         self._resource_id = resource_id
+        self.person = person
+        caller = caller_of(request)
+        self.shows_people = PAYLOAD in caller.scopes
+        if person is not None:
+            caller.require(PAYLOAD)
 
     def query(self, workspaces: tuple[str, ...], secret: bytes) -> EventQuery:
         hashed = None
         if self._resource_id is not None:
             hashed = resource_id_hash(secret, self._resource_id)
-        return EventQuery(workspaces, resource_id_hash=hashed, **self._fields)
+        people = () if self.person is None else _hashes(self.person, workspaces, secret)
+        return EventQuery(workspaces, resource_id_hash=hashed, people=people, **self._fields)
+
+
+def _hashes(person: str, workspaces: tuple[str, ...], secret: bytes) -> tuple[str, ...]:
+    return tuple(person_hash(secret, workspace, person) for workspace in workspaces)
 
 
 def _id(param: str, text: str | None) -> str | None:
@@ -158,8 +180,12 @@ async def _page(
         limit=limit,
         cursor=cursor,
     )
-    records = [listed_event_object(event) for event in page.events]
-    return {**page_object(records, limit, page.next_cursor), **present(note=page.note)}
+    records = [listed_event_object(event, person=chosen.shows_people) for event in page.events]
+    shown = {**page_object(records, limit, page.next_cursor), **present(note=page.note)}
+    if chosen.person is not None:
+        since = await parts.catalog.workers.in_use_since(PEOPLE)
+        shown["complete_from"] = moment(since) if since else None
+    return shown
 
 
 @router.get(

@@ -131,6 +131,13 @@ class ListedEvent(CreatedEvent):
     failed_count: Maybe[int] = None
     started_at: Moment
     completed_at: Maybe[Moment] = None
+    person: Annotated[
+        Maybe[dict[str, str]],
+        Field(
+            description="Whom it is about, as its payload's `userId`, `email` and `anonymousId` "
+            "say; only where events are encrypted, and with the scope `payload`."
+        ),
+    ] = None
 
 
 class EventSource(Answer):
@@ -161,6 +168,13 @@ class EventPage(Page[ListedEvent]):
     note: Annotated[
         Maybe[str],
         Field(description="Set when lists can't distinguish the requested status from others."),
+    ] = None
+    complete_from: Annotated[
+        Maybe[Moment | None],
+        Field(
+            description="With `person`: events accepted before may be missing. Null: any may be, "
+            "since no worker records yet whom events are about."
+        ),
     ] = None
 
 
