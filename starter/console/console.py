@@ -21,6 +21,7 @@ from starter.console.routes import (
     deliveries,
     events,
     keys,
+    people,
     redeliveries,
     rule_trials,
     rules,
@@ -43,6 +44,7 @@ MODULES = (
     deliveries,
     redeliveries,
     keys,
+    people,
 )
 
 

@@ -46,6 +46,9 @@ CONNECTION = {
     "inactive": ("Inactive", "bad"),
 }
 
+# By the fields of `delivery.people`.
+IDENTIFIER = {"userId": "user id", "email": "e-mail", "anonymousId": "anonymous id"}
+
 INACTIVE = {
     "authentication_invalid": "The destination refused the credentials. Enter the right ones, and "
     "waiting deliveries continue.",
@@ -222,5 +225,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "condition": condition,
     "action_word": action,
     "calls_of": calls_of,
+    "identifier_word": lambda field: IDENTIFIER[field],
     "inactive_word": lambda reason: INACTIVE.get(reason, reason or ""),
 }

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from catalog.api_key_rights import KeyRights
 from delivery.selection import Mode
 from destinations.customerio.simulator import EU_KEY, Fault
+from emitonce.ids import person_hash
 from eventlog.log import EventLog
 from operations.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
-from tests.integration.stack import SAMPLE, Stack
+from tests.integration.stack import SAMPLE, SECRET, Stack
 from tests.operations.many import of_the_last_hour, visible
 
 EVENTS = ("user.signup", "feature.used", "trial.started", "user.signup", "invoice.paid")
@@ -26,6 +27,7 @@ class Populated:
     open: str
     without_rule: str
     redelivery: str
+    person: str
 
     def pages(self) -> dict[str, str]:
         """Each page of the console by name, with its path in the workspace."""
@@ -45,6 +47,7 @@ class Populated:
             "new-redelivery": "/redeliveries/new?plan=1&mode=failed&from=2026-01-01T00:00:00",
             "redelivery": f"/redeliveries/{self.redelivery}",
             "keys": "/keys",
+            "person": f"/people/{self.person}",
             "not-found": "/rules/00000000-0000-4000-8000-000000000000",
         }
 
@@ -94,6 +97,7 @@ async def populate(stack: Stack, *, rounds: int = 2) -> Populated:
         open=under_way.id,
         without_rule=emitted[4].id,
         redelivery=again,
+        person=person_hash(SECRET, stack.workspace, "usr_2048"),
     )
 
 

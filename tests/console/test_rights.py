@@ -10,7 +10,9 @@ import httpx
 import pytest
 
 from catalog.scopes import ALL, MANAGE, OPERATE, PAYLOAD, READ
+from emitonce.ids import person_hash
 from tests.console.site import Site, sign_in, token_in
+from tests.integration.stack import SECRET
 
 
 @asynccontextmanager
@@ -52,6 +54,22 @@ async def test_payload_and_requests_are_shown_to_those_who_may_see_them(
         page = (await http.get(site.at(f"/events/{handle.id}"))).text
     assert "Attempt 1" in page
     assert ("ada@example.com" in page) is (PAYLOAD in scopes)
+
+
+@pytest.mark.parametrize("scopes", [[READ], [READ, PAYLOAD]])
+async def test_people_are_searched_by_those_who_may_see_them(site: Site, scopes: list[str]) -> None:
+    handle = await site.stack.emit(payload={"userId": "u"})
+    await handle.result()
+    person = person_hash(SECRET, site.stack.workspace, "u")
+    async with signed_in(site, scopes) as http:
+        events = await http.get(site.at("/events"))
+        assert ('name="person"' in events.text) is (PAYLOAD in scopes)
+        fields = {"csrf": token_in(events), "person": "u"}
+        for answer in (
+            await http.get(site.at(f"/people/{person}")),
+            await http.post(site.at("/people"), data=fields),
+        ):
+            assert answer.status_code == (200 if PAYLOAD in scopes else 403)
 
 
 async def test_a_key_makes_none_that_may_do_more(site: Site) -> None:

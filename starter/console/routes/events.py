@@ -24,6 +24,7 @@ from starter.console.route import (
     Visited,
     console_router,
 )
+from starter.console.routes.people import hash_of
 from starter.console.timeline import OPEN
 from starter.console.visit import Visit
 
@@ -118,6 +119,7 @@ async def event_context(visit: Visit, own: OwnEvent) -> dict[str, Any]:
         "can_redeliver": not own.open and len(failed) > 1,
         "can_cancel": own.open and len(ongoing) != 1,
         "failed": failed,
+        "people": [(field, text, hash_of(visit, text)) for field, text in log.people],
     }
 
 
