@@ -86,6 +86,11 @@ def build(event: Event, rule: MatchedRule) -> Messages:
     return Messages(messages=(Message(call="send", body=body),))
 
 
+def channel_of(message: Message) -> str:
+    """Return the channel, to each of which Slack accepts some messages a second."""
+    return str(message.body["channel"])
+
+
 def escape(value: str) -> str:
     """Escape a value, so that none of it is a mention, a link or markup in angle brackets."""
     return value.translate(_ESCAPED)

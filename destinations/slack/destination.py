@@ -13,7 +13,7 @@ from typing import Any
 
 from delivery.outcome import Outcome, OutcomeCode, Then
 from destinations.destination import Action, Destination, Field, Option
-from destinations.slack.build import SendMessage, build, read_channel
+from destinations.slack.build import SendMessage, build, channel_of, read_channel
 from destinations.template import read_template
 
 TOKEN = "access_token"  # noqa: S105  a key, not a secret
@@ -21,7 +21,7 @@ CHANNELS = "channels"
 
 LONGEST_TOKEN = 255  # characters ("Token types")
 
-# About one message a second and channel, bursts aside, and an unpublished limit for all channels.
+# To each channel, bursts aside. There is an unpublished limit for all of them together, too.
 MESSAGES_PER_SECOND = 1
 
 # What an error of a 200 means; any other is permanent.
@@ -168,5 +168,6 @@ SLACK = Destination(
         ),
     ),
     requests_per_second=MESSAGES_PER_SECOND,
+    paced_by=channel_of,
     refused="Slack refuses the token: it is wrong, revoked, or lacks a scope",
 )

@@ -231,6 +231,9 @@ async def test_channels_are_listed_without_archived_ones_over_pages_up_to_a_boun
     assert len(listed) == 1_000
     assert listed[5:7] == (Option("C6", "#n6"), Option("C7", "#n7"))
     assert len(sim.requests) == 1 + 5
+    assert {(request.method, request.call) for request in sim.requests} == {
+        ("GET", "conversations.list")
+    }
 
 
 @pytest.mark.parametrize(

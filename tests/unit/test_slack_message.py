@@ -44,6 +44,12 @@ def test_one_message_goes_to_the_channel_and_links_and_mentions_nothing() -> Non
     }
 
 
+def test_each_channel_has_a_pace_of_its_own() -> None:
+    assert SLACK.requests_per_second == 1
+    paces = {SLACK.paced_by(built({}, "Hello", id=id)) for id in (CHANNEL, "C2", "C2")}
+    assert paces == {CHANNEL, "C2"}
+
+
 @pytest.mark.parametrize(
     ("value", "escaped"),
     [
