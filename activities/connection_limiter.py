@@ -58,8 +58,8 @@ class Try:
     """What the limiter has to know of a try.
 
     `pace` names what within the connection has a rate of its own. `came_back`: the try was sent
-    back before. `tried_before`: the call has an attempt on record, so it has failed. A `test` has
-    one try only.
+    back before, or lost with its worker. `tried_before`: the call has an attempt on record, so it
+    has failed. A `test` has one try only.
     """
 
     event: str

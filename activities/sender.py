@@ -149,7 +149,7 @@ class Sender:
                 one = Try(
                     event=activity.info().workflow_id or "",
                     pace=destination.paced_by(step.message),
-                    came_back=carried.throttled,
+                    came_back=carried.throttled or activity.info().attempt > carried.tries + 1,
                     tried_before=carried.attempts.count > 0,
                     test=step.test,
                 )

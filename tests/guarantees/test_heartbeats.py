@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.api.enums.v1 import TimeoutType
 from temporalio.api.history.v1 import ActivityTaskStartedEventAttributes, HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
 from activities.call import CALL_POLICY
-from delivery.step import HEARTBEATS
+from activities.connection_limiter import Try
+from activities.rate_limit import Limits, Permit, Throttled
+from activities.sender import Sender
+from delivery.attempt import AttemptList
+from delivery.message import Message
+from delivery.step import HEARTBEATS, Carried, Step
 from destinations.customerio.simulator import Fault
 from destinations.registry import this_release
 from emitonce import EventCanceled, EventHandle
@@ -39,7 +48,11 @@ def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def events_of(stack: Stack, handle: EventHandle, kind: str) -> list[HistoryEvent]:
     history = await fetch_history(stack.client, handle.id)
-    return [event for event in history.events if event.HasField(f"{kind}_event_attributes")]
+    return [
+        event
+        for event in history.events
+        if event.WhichOneof("attributes") == f"{kind}_event_attributes"
+    ]
 
 
 async def last_tries(stack: Stack, handle: EventHandle) -> list[ActivityTaskStartedEventAttributes]:
@@ -154,3 +167,46 @@ async def test_heartbeats_are_expected_only_if_all_workers_send_them(
         for event in scheduled
     }
     assert expected == {CALL_POLICY.heartbeat if known_to_all else timedelta(0)}
+
+
+class Full:
+    """A rate limit with no permit to give. It keeps what it is told of each try."""
+
+    def __init__(self) -> None:
+        self.tries: list[Try] = []
+
+    @asynccontextmanager
+    async def permit(self, connection: str, limits: Limits, one: Try) -> AsyncIterator[Permit]:
+        self.tries.append(one)
+        raise Throttled(1.0)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("attempt", "carried", "ahead"),
+    [
+        (1, [], False),
+        (2, [], True),
+        (3, [Carried(tries=2, attempts=AttemptList())], False),
+        (3, [Carried(tries=1, attempts=AttemptList())], True),
+    ],
+)
+async def test_a_call_that_lost_its_worker_goes_ahead_of_new_ones(
+    stack: Stack, attempt: int, carried: list[Carried], ahead: bool
+) -> None:
+    """Else it would wait once more behind all that came after it."""
+    connection = await stack.connection()
+    full = Full()
+    sender = Sender(stack.clients, stack.catalog.credentials, full)  # type: ignore[arg-type]
+    step = Step(
+        workspace=stack.workspace,
+        rule="rule",
+        connection=connection.id,
+        message=Message(call="identify", body={}),
+        deadline=datetime.now(UTC) + timedelta(hours=1),
+    )
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, attempt=attempt, heartbeat_details=carried)
+    with pytest.raises(ApplicationError, match="turn"):
+        await environment.run(sender.send, step)
+    assert [one.came_back for one in full.tries] == [ahead]
