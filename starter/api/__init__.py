@@ -1,7 +1,7 @@
-"""The HTTP API: Meshes' paths and shapes, so that its clients work by changing a base URL.
+"""The HTTP API. It has Meshes' paths and shapes, so that Meshes' clients need only its base URL.
 
-`create_app(dependencies)` makes the application, `served(dependencies, …)` runs it inside an event
-loop for as long as a context is entered.
+`create_app(dependencies)` creates the application; `served(dependencies, …)` serves it inside an
+event loop until its context is left.
 """
 
 from starter.api.app import create_app

@@ -1,4 +1,4 @@
-"""How an event gets in: read whole, then started; accepted once Temporal has stored the start."""
+"""Accept events: read one whole, then start it; once Temporal stores the start, it is accepted."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ log = structlog.get_logger("starter.api")
 
 @dataclass(frozen=True)
 class NewEvent:
-    """Read, and meant for a workspace of the caller's."""
+    """An event that was read and checked, for a workspace that the caller may emit into."""
 
     workspace: str
     event: str
@@ -55,7 +55,7 @@ class NewEvent:
 
 
 class Accepting:
-    """Makes no database write and, once a key is known, needs no database."""
+    """Accepts events. Writes nothing to the database and, once a key is known, reads nothing."""
 
     def __init__(
         self, parts: Dependencies, authentication: Authentication, quotas: QuotaCheck
@@ -65,7 +65,7 @@ class Accepting:
         self.quotas = quotas
 
     async def one(self, value: JsonValue, caller: Caller, key: str | None, size: int) -> JsonObject:
-        """Accept one event, of a body of `size` bytes; answers with it as it was created.
+        """Accept one event, sent in a body of `size` bytes; return it as it was created.
 
         Raises:
             ApiError, InvalidEvent, EmitError, CatalogUnavailable: nothing was stored.
@@ -76,13 +76,14 @@ class Accepting:
             return await self._start(event, caller, key)
 
     async def many(self, value: JsonValue, caller: Caller, key: str | None, size: int) -> list[Any]:
-        """Accept a batch; answers in its order with created events and, for others, `ApiError`s.
+        """Accept a batch. Return, in its order, each created event, or the `ApiError` that stopped
+        it.
 
-        All are read before the first is started. With a key, the batch as a whole is what the key
-        stands for: a batch that differs anywhere is refused before anything of it is started.
+        All are read before the first is started. An idempotency key stands for the whole batch: if
+        a later batch with the same key differs anywhere, none of it is started.
 
         Raises:
-            ApiError: 400 for what is no batch; 429 when quotas don't allow all of it; 503 when
+            ApiError: 400 if `value` isn't a batch; 429 if quotas don't allow all of it; 503 if
                 nothing could be stored.
             IdempotencyConflict: the key came with another batch before.
         """
@@ -108,7 +109,7 @@ class Accepting:
     async def _start_all(
         self, events: list[NewEvent], caller: Caller, key: str | None, batch: bytes
     ) -> list[Any]:
-        """`key` stands for all of `batch`; each event of it has one of its own."""
+        """Start each event under a key of its own, made from `key`, which stands for the batch."""
         room = asyncio.Semaphore(AT_ONCE)
 
         async def start(index: int, event: NewEvent) -> JsonObject | Exception:
@@ -122,7 +123,7 @@ class Accepting:
 
         first = []
         if key is not None and events:
-            # It tells whether the key stands for this batch.
+            # Its start shows whether the key already stands for another batch.
             first = [await start(0, events[0])]
             if isinstance(first[0], Exception):
                 raise first[0]
@@ -148,7 +149,7 @@ class Accepting:
                 hops=caller.hops,
             )
         except (NotAccepted, InvalidSetup) as err:
-            # The caller can't do anything about it. Temporal's words hold nothing of the payload.
+            # The caller can't fix it, so it is logged. Temporal's message repeats no payload.
             say = log.error if isinstance(err, InvalidSetup) else log.warning
             say("Temporal did not accept an event", reason=str(err))
             raise
@@ -191,7 +192,10 @@ class Accepting:
 
 
 def _namespace(caller: PublishableCaller | None) -> KeyNamespace | None:
-    """Of a publishable key; a machine's idempotency keys are the workspace's, as Temporal's are."""
+    """Return a publishable key's own namespace of idempotency keys.
+
+    None for a machine key, which shares the workspace's with those who emit through Temporal.
+    """
     if caller is None:
         return None
     return KeyNamespace(
@@ -203,7 +207,7 @@ def _namespace(caller: PublishableCaller | None) -> KeyNamespace | None:
 
 
 def _source(caller: PublishableCaller | None) -> dict[str, str] | None:
-    """What the workflow is told of an event that anybody may have sent."""
+    """Describe the source of an event that anybody may have sent; None if a backend sent it."""
     if caller is None:
         return None
     return {"kind": "publishable", "key": caller.key, "identify": caller.rights.identify}

@@ -1,4 +1,4 @@
-"""The application: routes, what stands around them, and the document that describes them."""
+"""The application: its routes, middleware and OpenAPI document."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ MANAGEMENT = (
 
 
 def create_app(parts: Dependencies, *, console: Callable[[FastAPI], None] | None = None) -> FastAPI:
-    """The API over `parts`, which whoever made them closes after it.
+    """Create the API over `parts`. It doesn't close them: whoever opened them does.
 
     `console` adds its pages to the application: see `starter.console`.
     """
@@ -122,7 +122,7 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 
 def _allowed_methods(path: str) -> list[str]:
-    """All that the path knows, where the framework names those of one route."""
+    """Return the methods of all routes of the path; the framework names those of only one."""
     within = path.removeprefix(PREFIX)
     routes = [
         route

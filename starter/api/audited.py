@@ -1,4 +1,4 @@
-"""Requests that change or steer something: recorded before they are handled, and how they ended."""
+"""Record requests that change or steer something: before they are handled, and how they ended."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def is_audited(request: Request, scope: str) -> bool:
 
 
 async def audited(request: Request, via: str, name: str, handle: Handler) -> Response:
-    """Handle a request whose caller is known. Ids of what it makes are what the route has said."""
+    """Handle a request whose caller is known, and record it.
+
+    The outcome has the ids of what the request made, which the route leaves in `state.said`.
+    """
     catalog: Catalog = request.app.state.parts.catalog
     caller: Caller = request.state.caller
     act = Act(
@@ -57,7 +60,7 @@ async def audited(request: Request, via: str, name: str, handle: Handler) -> Res
 
 
 async def _end(catalog: Catalog, entry: str, outcome: str, request: Request) -> None:
-    """It was done whether or not this can be recorded, so that is no reason to answer otherwise."""
+    """Record the outcome. If that fails, the answer stays as it is, since the act was done."""
     said = getattr(request.state, "said", {})
     made = {name: id for name, id in said.items() if isinstance(id, str)}
     with contextlib.suppress(CatalogUnavailable):
@@ -66,7 +69,7 @@ async def _end(catalog: Catalog, entry: str, outcome: str, request: Request) -> 
 
 @asynccontextmanager
 async def forgetting(audit: Audit, days: int) -> AsyncIterator[None]:
-    """Delete once an hour what is older than so many days."""
+    """Delete, once an hour, what is older than `days`."""
 
     async def forget() -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Who is calling: known before anything else of a request is looked at."""
+"""Find out who is calling, before anything else of a request is read."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ _PUBLISHABLE_KEY = re.compile(r"mesh_pub_[A-Za-z0-9\-.]{1,64}_[A-Za-z0-9\-.]{1,6
 
 @dataclass(frozen=True)
 class Caller:
-    """A key at work: `workspace` is set for a publishable one, `organisation` for a machine's.
+    """The key of a request: `workspace` is set for a publishable key, `organisation` for a machine
+    key.
 
-    `key` is the key's id: what stands as `created_by` of all it makes. `scopes` are what it may do.
-    `publishable` is what else is known of a publishable one. `quota` is the key's own. `hops` are
-    the webhooks of ours through which the request came.
+    `key` is the key's id, shown as `created_by` of what it creates. `scopes` say what it may do.
+    `publishable` has the rest of a publishable key. `quota` is the key's own. `hops` counts the
+    webhooks of emitonce that the request has passed through.
     """
 
     key: str
@@ -64,7 +65,7 @@ class Authentication:
         self._failed = failed
 
     async def machine(self, request: Request, *, unchecked: bool = False) -> Caller:
-        """A bearer token, as all of the management needs it."""
+        """Return the caller that a bearer token stands for. Everything but ingestion needs one."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise unauthorized("a machine token is needed: Authorization: Bearer <JWT>")
@@ -80,7 +81,7 @@ class Authentication:
         return Caller(known.key, known.scopes, known.organisation, quota=known.quota)
 
     async def any_key(self, request: Request) -> Caller:
-        """A publishable key, or else a bearer token: for ingestion."""
+        """Return the caller by a publishable key or, without one, a bearer token. For ingestion."""
         public_key = request.headers.get(PUBLISHABLE_HEADER)
         if public_key is None:
             if "authorization" in request.headers:
@@ -113,7 +114,7 @@ class Authentication:
     async def require_workspace(
         self, caller: Caller, workspace: str, param: str, *, unchecked: bool = False
     ) -> str:
-        """The workspace's id, when the caller may act in it; else raises `ApiError` 404."""
+        """Return the workspace's id if the caller may act in it; else raise `ApiError` 404."""
         if caller.workspace is not None:
             if workspace.lower() == caller.workspace:
                 return caller.workspace

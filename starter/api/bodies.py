@@ -1,4 +1,4 @@
-"""Request bodies: bounded, strict JSON, then typed; each fault is told by the name of its field."""
+"""Read request bodies: bounded, strict JSON, then typed. Each error names the field at fault."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ MOST_VALUES = 20_000
 # Others wait while a larger one is parsed, so that is done in a thread.
 LARGEST_ON_THE_LOOP = 64 * 1024
 
-# A client that is cut off while it sends sees a broken connection, not why; so what it goes on
-# sending is taken and thrown away, within reason.
+# A client that is cut off while it sends sees a broken connection, not the reason. So the rest of
+# a body that is too large is read and discarded, up to these limits.
 DRAINED_BYTES = 16 * LARGEST_BODY
 DRAIN_SECONDS = 5.0
 
@@ -32,7 +32,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 async def read_model(request: Request, model: type[Model]) -> Model:
-    """The body as `model`; an absent body counts as `{}`.
+    """Read the body as `model`; an absent body counts as `{}`.
 
     Raises:
         ApiError: 400 or 413.
@@ -42,7 +42,7 @@ async def read_model(request: Request, model: type[Model]) -> Model:
 
 
 async def parse_body(data: bytes, most_values: int = MOST_VALUES) -> JsonValue:
-    """Read strictly; its values are counted before anything is parsed.
+    """Parse JSON strictly. Its values are counted before anything is parsed.
 
     Raises:
         ApiError: 400; 413 for more than `most_values` JSON values.
@@ -55,7 +55,7 @@ async def parse_body(data: bytes, most_values: int = MOST_VALUES) -> JsonValue:
 
 
 async def read_bytes(request: Request, limit: int = LARGEST_BODY) -> bytes:
-    """Raises `ApiError` 413 for a body of more than `limit` bytes."""
+    """Read the body. Raises `ApiError` 413 if it has more than `limit` bytes."""
     announced = request.headers.get("content-length", "")
     chunks, size = [], 0
     stream = request.stream()
@@ -72,7 +72,7 @@ async def read_bytes(request: Request, limit: int = LARGEST_BODY) -> bytes:
 
 
 def parse_json(data: bytes) -> JsonValue:
-    """Read strictly. Raises `ApiError` 400."""
+    """Parse JSON strictly. Raises `ApiError` 400."""
     try:
         value = parse(data)
     except domain.InvalidEvent as err:
@@ -83,7 +83,7 @@ def parse_json(data: bytes) -> JsonValue:
 
 
 def as_model(value: JsonValue, model: type[Model]) -> Model:
-    """Raises `ApiError` 400, naming every field at fault."""
+    """Check `value` against `model`. Raises `ApiError` 400, which names every field at fault."""
     if not isinstance(value, dict):
         raise bad_request("body", f"must be a JSON object, not {kind(value)}")
     try:
@@ -97,7 +97,7 @@ def as_model(value: JsonValue, model: type[Model]) -> Model:
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """Such as `metadata.region` or `schema.fields[0]`."""
+    """Write where a field is, such as `metadata.region` or `schema.fields[0]`."""
     parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
     return "".join(parts).removeprefix(".") or "body"
 

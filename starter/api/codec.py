@@ -1,12 +1,12 @@
-"""`/codec/decode` and `/codec/encode`: with them the Temporal Web UI and command line read events.
+"""Serve `/codec/decode` and `/codec/encode`, by which Temporal's Web UI and CLI read events.
 
-Whoever may call them can read every event. In production that takes the bearer token of
-`EMITONCE_CODEC_TOKEN`. Without a token, for development, they answer only this machine, called by
-its own name, which a page from elsewhere that was pointed here doesn't use; and of its users, where
-the system says whose a connection is, only the one that they run as.
+Whoever may call them can read every event. In production they need the bearer token of
+`EMITONCE_CODEC_TOKEN`. Without a token, for development, they answer only callers on this machine
+that use one of its own names, which a foreign page whose host name was pointed here doesn't; and,
+where the system reports the user of a connection, only the user that they run as.
 
-The form is that of Temporal's remote data encoding: a JSON object `{"payloads": [{"metadata":
-{name: base64}, "data": base64}]}` both ways.
+The format is that of Temporal's remote data encoding, both ways: a JSON object `{"payloads":
+[{"metadata": {name: base64}, "data": base64}]}`.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ HEADERS = ("Authorization", "Authorization-Extras", "Content-Type", "X-Namespace
 
 @dataclass(frozen=True)
 class CodecAccess:
-    """Who may decode. `origins` are those of the Web UI, such as `http://127.0.0.1:8233`."""
+    """Who may decode. `origins` are the Web UI's, such as `http://127.0.0.1:8233`."""
 
     token: SecretStr | None = None
     origins: tuple[str, ...] = ()
 
 
 def ui_origins(ui_url: str | None) -> tuple[str, ...]:
-    """The origin of the Web UI's address; on this machine, by both of its names."""
+    """Return the origin of the Web UI's address; on this machine, under each of its names."""
     if ui_url is None:
         return ()
     parts = urlsplit(ui_url)
@@ -64,7 +64,7 @@ def ui_origins(ui_url: str | None) -> tuple[str, ...]:
 
 
 def codec_routes(codec: PayloadCodec, access: CodecAccess) -> list[Route]:
-    """Both routes. The Web UI's pages, and no others, may read the answers."""
+    """Return both routes. Only the Web UI's pages may read the answers."""
     failed = FailedAttempts()
     cors = Middleware(
         CORSMiddleware,

@@ -1,8 +1,8 @@
-"""One caller's connection: how long it may take to ask and to read, and how many there may be.
+"""Bound the connections of callers: how many there are, and how long each may keep one waiting.
 
-The server underneath limits how long a connection may be idle between two requests, and nothing
-else: whoever connects and says nothing, goes on with a body that was answered long ago, or doesn't
-read the answers, would be waited for, for ever.
+The server underneath limits only how long a connection may be idle between two requests. It would
+wait forever for a caller who sends nothing, who goes on with a body that was answered long ago, or
+who doesn't read the answers.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0
 READ_SECONDS = 30.0
-# Of a header; one of thousands of fields costs milliseconds wherever they are looked at.
+# Of a request's whole header: thousands of fields cost milliseconds wherever they are read.
 LARGEST_HEADER = 16 * 1024
-# Read at a time, before others have their turn: in chunks of one byte, 5 ms of work.
+# The most bytes that are read before others have their turn: at worst, in chunks of one byte, they
+# are 5 ms of work.
 BYTES_AT_A_TIME = 4 * 1024
 
 _TOO_SLOW = (
@@ -28,12 +29,14 @@ _TOO_SLOW = (
 
 
 class BoundedConnection(H11Protocol, asyncio.BufferedProtocol):
-    """Closed when a request's header isn't there within `HEADER_SECONDS` of its first byte or of
-    the connection's start, when the rest of a request isn't there so long after its answer,
-    and when answers aren't read within `READ_SECONDS`.
+    """A connection that is closed if its caller is too slow.
 
-    Of more than `most` connections those give way whose callers have been waited for longest;
-    where there are none, a new one is closed.
+    A request's header must arrive within `HEADER_SECONDS` of its first byte or of the connection's
+    start, and the rest of a request within `HEADER_SECONDS` of its answer. Answers must be read
+    within `READ_SECONDS`.
+
+    Once there are more than `most` connections, the one whose caller has kept the server waiting
+    longest is closed; if it waits for none of them, the new one is.
     """
 
     most = 1_000
@@ -117,7 +120,7 @@ class BoundedConnection(H11Protocol, asyncio.BufferedProtocol):
         self._closing()
 
     def _closing(self) -> None:
-        """Wait no longer than for the caller to read what it was sent."""
+        """Wait only until the caller has read what it was sent."""
         self._stop_waiting()
         if self not in self.connections:
             return
@@ -135,6 +138,6 @@ class BoundedConnection(H11Protocol, asyncio.BufferedProtocol):
 
 
 def bounded(most: int) -> type[BoundedConnection]:
-    """The connections of one server, of which there are `most` at a time."""
+    """Make the connection class of one server, which has at most `most` connections at a time."""
     values: dict[str, Any] = {"most": most, "waiting": OrderedDict()}
     return type("BoundedConnection", (BoundedConnection,), values)

@@ -18,13 +18,15 @@ from starter.api.quotas import Quotas
 
 @dataclass(frozen=True)
 class Dependencies:
-    """`instance_secret` is raw bytes; `ui_url` is where people open the Temporal Web UI, and
-    `public_url` where they open this, when it isn't where it listens. An event's payload has at
-    most `largest_payload` bytes.
+    """Everything that the API needs.
 
-    A machine key that is made in the console ends after `key_days`; 0: never. The audit is kept for
-    `audit_days`. `quotas` are for keys
-    and workspaces that have none of their own. `clients` are those of destinations, by type.
+    `instance_secret` is raw bytes. `ui_url` is where people open the Temporal Web UI, and
+    `public_url` where they open the console, if that isn't the address it listens on. An event's
+    payload has at most `largest_payload` bytes.
+
+    A machine key that is created in the console expires after `key_days`; 0 means never. The audit
+    is kept for `audit_days`. `quotas` are for keys and workspaces that have none of their own.
+    `clients` are the destinations' clients, by type.
 
     With `codec`, `/codec` decodes for that Web UI and for Temporal's command line.
     """

@@ -13,7 +13,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def errors(*statuses: int) -> Responses:
-    """These, and what any operation may answer: 401, 403, 429, 500, 503."""
+    """Describe the errors with these statuses, and those of every operation."""
     return {
         status: {"model": ErrorBody, "description": phrase_of(status)}
         for status in sorted({401, 403, 429, 500, 503, *statuses})
@@ -21,7 +21,7 @@ def errors(*statuses: int) -> Responses:
 
 
 def body_of(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
-    """The request's body, which `starter.api.bodies` reads."""
+    """Describe the request's body, which `starter.api.bodies` reads."""
     return _body({"$ref": f"#/components/schemas/{model.__name__}"}, required)
 
 

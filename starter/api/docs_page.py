@@ -1,4 +1,4 @@
-"""The reference as one page of plain HTML: no script, nothing fetched from anywhere."""
+"""Render the API reference as one page of plain HTML that has no script and fetches nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ tr { border-bottom: 1px solid var(--line); }
 .method { display: inline-block; min-width: 4rem; font: 600 13px ui-monospace, monospace; }
 """
 
-# Its own style sheet, known by its hash, and nothing else.
+# Allow the page's own style sheet, by its hash, and nothing else.
 DOCS_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; style-src 'sha256-"
     + base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -37,13 +37,13 @@ DOCS_HEADERS = {
 
 
 def docs_page(document: dict[str, Any]) -> str:
-    """The page for an OpenAPI document whose operations have examples."""
+    """Render the page for an OpenAPI document whose operations have examples."""
     return _environment().get_template("docs.html").render(document, style=STYLE)
 
 
 @cache
 def _environment() -> Environment:
-    """Compiled when it is first asked for."""
+    """Return the templates, which are compiled on the first call."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -57,5 +57,5 @@ def _environment() -> Environment:
 
 
 def _code(text: str) -> Markup:
-    """Text in which `backticks` mark code."""
+    """Turn text, in which `backticks` mark code, into markup."""
     return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  escaped before

@@ -1,7 +1,7 @@
-"""Answer what can't be done: status, name, message, the parameters at fault.
+"""Turn errors into answers: a status, a name, a message and the parameters at fault.
 
 `{"message": "Bad Request", "error": {"name", "message", "data": [{"param", "msg"}]}}` is Meshes'
-own form. Which error of ours gives which status is decided here and nowhere else.
+own form. The status of each error is decided here and nowhere else.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ JsonObject = dict[str, Any]
 
 @dataclass(frozen=True)
 class Fault:
-    """One parameter at fault: a field as a path such as `metadata.region`, a header, a query."""
+    """One parameter at fault: a field's path such as `metadata.region`, a header, or a query
+    parameter."""
 
     param: str
     msg: str
@@ -45,7 +46,7 @@ class Fault:
 
 @dataclass
 class ApiError(Exception):
-    """Becomes an answer with `status`; `message` is one sentence for a person."""
+    """An error that is answered with `status`; `message` is one sentence for a person."""
 
     status: int
     message: str
@@ -61,7 +62,7 @@ class ApiError(Exception):
 
 
 def phrase_of(status: int) -> str:
-    """As RFC 9110 has it, whatever this Python's own list says."""
+    """Return RFC 9110's phrase for a status; some versions of Python have older ones."""
     return {413: "Content Too Large", 422: "Unprocessable Content"}.get(
         status, HTTPStatus(status).phrase
     )
@@ -72,13 +73,13 @@ def bad_request(param: str, msg: str) -> ApiError:
 
 
 def not_found(param: str, noun: str) -> ApiError:
-    """The same for what doesn't exist, what is somebody else's and what isn't an id at all."""
+    """Return one answer for all: it doesn't exist, is somebody else's, or its id isn't an id."""
     msg = f"there is no such {noun} here: check the id and whose it is"
     return ApiError(404, msg, (Fault(param, msg),))
 
 
 def forbidden(param: str, msg: str) -> ApiError:
-    """A known key may not do this. For what is somebody else's, see `not_found`."""
+    """Refuse what a known key may not do. For what is somebody else's, see `not_found`."""
     return ApiError(403, f"{param}: {msg}", (Fault(param, msg),))
 
 
@@ -102,7 +103,7 @@ def too_large(param: str, msg: str) -> ApiError:
     return ApiError(413, f"{param}: {msg}", (Fault(param, msg),))
 
 
-# Which parameter names a thing of the catalog where a request speaks of it in its path.
+# The path parameter that holds the id of each kind of object.
 _PATH_PARAMS = {
     "workspace": "workspace_id",
     "connection": "connection_id",
@@ -113,7 +114,7 @@ _PATH_PARAMS = {
 
 
 def as_api_error(error: Exception) -> ApiError | None:
-    """What `error` is answered with; None for one that nobody expected."""
+    """Return the answer to `error`; None for an error that wasn't expected."""
     for kind in type(error).__mro__:
         if kind in _ANSWERS:
             return _ANSWERS[kind](error)
@@ -136,14 +137,14 @@ _UNAVAILABLE = (
 
 
 def _invalid_parameters(error: RequestValidationError) -> ApiError:
-    """Query and path parameters; bodies are read by `starter.api.bodies`."""
+    """Answer faults of query and path parameters. Bodies are read by `starter.api.bodies`."""
     faults = tuple(Fault(str(found["loc"][-1]), problem(found)) for found in error.errors())
     first = faults[0]
     return ApiError(400, f"{first.param}: {first.msg}", faults)
 
 
 def _of_a_field(error: Exception) -> ApiError:
-    """Answer an error whose text starts with the field at fault."""
+    """Answer an error whose text starts with the name of the field at fault."""
     name, _, msg = str(error).partition(": ")
     answer = too_large if isinstance(error, domain.EventTooLarge | EventTooLarge) else bad_request
     return answer("body" if name == "input" else name, msg)
@@ -165,7 +166,7 @@ def _of_temporal(error: RPCError) -> ApiError | None:
     return None
 
 
-# By the class of the error, or the nearest that it is derived from.
+# By the class of the error, or its nearest base class here.
 _ANSWERS: dict[type, Callable[[Any], ApiError | None]] = {
     ApiError: lambda error: error,
     RequestValidationError: _invalid_parameters,

@@ -1,7 +1,7 @@
-"""Make those wait who show wrong keys too often from one address.
+"""Make an address wait once it has sent too many wrong keys.
 
-Keys can't be guessed; this keeps those who try from filling the log. A right key is let through
-whatever others behind its address have shown: it is looked up first, and wrong answers only count.
+Keys can't be guessed; this keeps whoever tries from filling the log. A right key is accepted
+however many wrong ones came from its address, since the key is looked up before failures count.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MOST = 10_000
 
 
 class FailedAttempts:
-    """At most `failures` in `per_seconds` from one source; they come back one by one."""
+    """Allows a source `failures` in `per_seconds`, which it regains one by one."""
 
     def __init__(
         self,
@@ -34,9 +34,9 @@ class FailedAttempts:
         self._all_back_at: OrderedDict[str, float] = OrderedDict()
 
     def failed(self, source: str) -> float:
-        """Count a wrong answer; returns the seconds that its source has to wait, 0 while few.
+        """Count a failure; return the seconds that its source has to wait, 0 while they are few.
 
-        `source` is an address, or whatever else is guessed at.
+        `source` is the caller's address, or the name of the key whose secret is being guessed.
         """
         name, now = _network(source), self._clock()
         all_back_at = max(self._all_back_at.pop(name, now), now)
@@ -48,7 +48,7 @@ class FailedAttempts:
 
 
 def _network(address: str) -> str:
-    """An IPv6 host has a whole /64 of addresses to call from."""
+    """Return what stands for a caller: an address; of IPv6 its /64, all of which a host can use."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Around every request: its id and log line, browsers' access to ingestion, errors as answers.
+"""Middleware: request ids and the log, security headers, CORS, errors as answers, body limits.
 
-From outside in: `Observed`, `SecurityHeaders`, `IngestionCors`, `Failures`, `BoundedBody`.
+From the outside in: `Observed`, `SecurityHeaders`, `IngestionCors`, `Failures`, `BoundedBody`.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ INGESTION_PATHS = (f"{PREFIX}/events", f"{PREFIX}/events/bulk")
 PREFLIGHT_SECONDS = 7_200
 EXPOSED_HEADERS = "X-Request-Id, Retry-After, RateLimit, RateLimit-Policy"
 
-# Those that HTTP's registry has, and its users use; others are named by nobody who means well.
+# The methods in common use. Any other is counted as one, so that nobody can invent metric series.
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 OTHER_METHOD = "other"
 
-# For the whole body of a request.
+# How long the whole body of a request may take to arrive.
 BODY_SECONDS = 30.0
 
 _YEAR = 365 * 24 * 3600
 
-# What a browser may send. A machine's secret has no place in one, so no Authorization.
+# What a browser may ask to send. Never Authorization: a machine key doesn't belong in a browser.
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1000}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
@@ -47,7 +47,7 @@ log = structlog.get_logger("starter.api")
 
 
 class HttpMiddleware:
-    """Stands around requests of HTTP; nothing else is served."""
+    """Wraps HTTP requests; whatever else ASGI has, such as the lifespan, passes through."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -61,10 +61,11 @@ class HttpMiddleware:
 
 
 class Observed(HttpMiddleware):
-    """Gives a request its id (the client's own, when it has one) and leaves a line in the log, a
-    measurement, and a span of the caller's trace.
+    """Gives each request an id (the client's own, if it sent one), and writes its log line, its
+    latency and a span of the caller's trace.
 
-    All have the route's template, never a query or a body: those may hold personal data.
+    All name the route by its template, and never hold a query or a body, since those may hold
+    personal data.
     """
 
     def __init__(self, app: ASGIApp, meter: MetricMeter = MetricMeter.noop) -> None:
@@ -78,7 +79,7 @@ class Observed(HttpMiddleware):
         request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
         method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
-        started, status = time.perf_counter(), 499  # the client went away before an answer
+        started, status = time.perf_counter(), 499  # unless answered: the client disconnected
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -114,7 +115,7 @@ def _route(scope: Scope) -> str:
 
 
 def _said_by_route(scope: Scope) -> dict[str, Any]:
-    """Who called, and the ids of what was made or asked for: no personal data."""
+    """Return who called, and the ids of what was made or asked for. Never personal data."""
     state = scope["state"]
     said: dict[str, Any] = dict(state.get("said", {}))
     caller = state.get("caller")
@@ -124,9 +125,9 @@ def _said_by_route(scope: Scope) -> dict[str, Any]:
 
 
 class SecurityHeaders(HttpMiddleware):
-    """What browsers are told of every answer that doesn't say otherwise itself.
+    """Adds security headers to every answer, except those that a route has set itself.
 
-    `public_url` is where people reach this; one of `https` means that there is no other way.
+    `public_url` is where people open this. If it is `https`, there is no way in without TLS.
     """
 
     def __init__(self, app: ASGIApp, public_url: str | None = None) -> None:
@@ -162,10 +163,10 @@ _FOR_BROWSERS_BY_TLS = (
 
 
 class BoundedBody(HttpMiddleware):
-    """Gives up on a body that isn't whole after `BODY_SECONDS`, and refuses one with two lengths.
+    """Refuses a body that isn't complete after `BODY_SECONDS`, and one with two lengths.
 
-    Of a request with Content-Length and Transfer-Encoding a proxy in front may have believed the
-    other one, and taken the rest for a request of somebody else.
+    If a request has both Content-Length and Transfer-Encoding, a proxy in front of the API may
+    follow one where the server follows the other, and so read the rest as somebody else's request.
     """
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -181,7 +182,7 @@ class BoundedBody(HttpMiddleware):
 
         async def receiving() -> Message:
             nonlocal whole
-            if whole:  # from here on the caller is only waited for to hang up
+            if whole:  # all that can still arrive is that the caller disconnects
                 return await receive()
             try:
                 async with asyncio.timeout_at(deadline):
@@ -199,7 +200,7 @@ class BoundedBody(HttpMiddleware):
 
 
 class IngestionCors(HttpMiddleware):
-    """Lets browsers emit events, and nothing else. No credentials are ever asked of them."""
+    """Lets pages of any origin emit events and do nothing else. Never asks for credentials."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -239,7 +240,7 @@ def _preflight(headers: Headers, method: str) -> Response:
 
 
 class Failures(HttpMiddleware):
-    """Answers whatever is raised. Of what nobody expected, the log says where, never what with."""
+    """Answers every exception. An unexpected one is logged with its place, never with its text."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -265,8 +266,10 @@ def answer_to(error: Exception, scope: Scope) -> Response:
 
 
 def logged_error(error: Exception, scope: Scope) -> ApiError:
-    """What nobody expected: the log says where, the answer only that there is something."""
-    # The text of an error may repeat what it failed on.
+    """Log where an unexpected error was raised; return an answer that says only that it happened.
+
+    The error's text is not logged, since it may repeat the data that it failed on.
+    """
     log.error(
         "request failed",
         request_id=scope["state"]["request_id"],

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: FastAPI's own, made to say what the API does."""
+"""Make the OpenAPI 3.1 document: FastAPI's own, completed so that it describes the API fully."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pydantic.json_schema import models_json_schema
 from starter.api.routing import MACHINE
 from starter.api.schemas import events, management, redeliveries
 
-# Bodies that are read by `starter.api.bodies` and so are unknown to FastAPI.
+# The bodies, which FastAPI doesn't know, since `starter.api.bodies` reads them.
 INPUTS: tuple[type[BaseModel], ...] = (
     events.EventInput,
     management.ChangedConnection,
@@ -47,9 +47,9 @@ JsonObject = dict[str, Any]
 
 
 def describe(app: FastAPI, scopes: dict[str, str]) -> None:
-    """Make `app.openapi()` give the whole document, made when it is first asked for.
+    """Make `app.openapi()` return the complete document, which it makes on the first call.
 
-    `scopes` are what keys need, by the ids of operations.
+    `scopes` has, by operation id, the scope that a key needs.
     """
     of_fastapi: Callable[[], JsonObject] = app.openapi
     app.description = DESCRIPTION
@@ -65,8 +65,8 @@ def describe(app: FastAPI, scopes: dict[str, str]) -> None:
 
 
 async def document_of(app: FastAPI) -> JsonObject:
-    """The document; whoever asks first may be a stranger, and it takes a quarter of a second to
-    make, so that is done in a thread."""
+    """Return the document. It is made in a thread, since that takes a quarter of a second, and
+    anybody may be the first to ask."""
     return await asyncio.to_thread(app.openapi)
 
 
@@ -106,7 +106,7 @@ def _complete(operation: JsonObject, examples: JsonObject) -> None:
 
 
 def _without_null(schema: JsonObject) -> JsonObject:
-    """A parameter may be left out, but no query or header can say null."""
+    """Remove null: a parameter may be left out, but a query or header can't hold null."""
     choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
     if len(choices) != 1:
         return schema
@@ -115,7 +115,7 @@ def _without_null(schema: JsonObject) -> JsonObject:
 
 
 def _drop_null_defaults(value: Any) -> None:
-    """A field that may be left out, but is never null, is given null by Pydantic as a default."""
+    """Remove the default null that Pydantic gives to fields that may be absent but never null."""
     if isinstance(value, dict):
         if value.get("default", "") is None:
             del value["default"]

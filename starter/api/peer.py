@@ -1,4 +1,4 @@
-"""Find out from Linux whose a connection from this machine is."""
+"""Find out from Linux which user a connection from this machine belongs to."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import struct
 from pathlib import Path
 
 TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-_TIME_WAIT = "06"  # nobody reads from it any more, and it is shown as root's
+_TIME_WAIT = "06"  # closed already, and listed as root's
 
 Address = tuple[str, int]
 
 
 def same_user(client: Address | None, server: Address | None) -> bool:
-    """Whether a connection of IPv4 comes from this process's user, or from root, who can read this
+    """Whether an IPv4 connection comes from this process's user, or from root, who can read this
     process's memory anyway.
 
-    Where the system doesn't say, as on macOS, every caller counts as the same user.
+    On systems that don't report it, such as macOS, every caller counts as the same user.
     """
     try:
         lines = [line for table in TABLES for line in table.read_text().splitlines()[1:]]
@@ -34,7 +34,10 @@ def same_user(client: Address | None, server: Address | None) -> bool:
 
 
 def _written(address: Address) -> tuple[str, str]:
-    """As IPv4, and mapped into IPv6, as some programs connect: words in the machine's order."""
+    """Write an address as the tables do: as IPv4, and mapped into IPv6, as some programs connect.
+
+    Words are in the machine's byte order.
+    """
     host = ipaddress.IPv4Address(address[0])
     words = struct.unpack("=I", host.packed)
     mapped = struct.unpack("=4I", bytes(10) + b"\xff\xff" + host.packed)

@@ -1,4 +1,4 @@
-"""The parameters that lists share, and a page as it is shown."""
+"""The query parameters that lists share, and how a page of one is answered."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WHOLE = re.compile(r"[0-9]{1,9}")
 
 
 def _whole(text: Any) -> Any:
-    """Accept only digits: Python reads more as a number than the document says."""
+    """Accept only digits: Python also reads `+1` and `1_0` as numbers, unlike the document."""
     if isinstance(text, str) and not _WHOLE.fullmatch(text):
         raise ValueError("must be a whole number")
     return text
@@ -38,14 +38,14 @@ PathId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
 
 
 def page_of(found: Page[T], limit: int, record_object: Callable[[T], JsonObject]) -> JsonObject:
-    """A page of the catalog's."""
+    """Turn a page of the catalog's into an answer."""
     return page_object([record_object(one) for one in found.records], limit, found.next_cursor)
 
 
 def page_object(
     records: list[JsonObject], limit: int, next_cursor: str | None = None
 ) -> JsonObject:
-    """As `Page` describes it."""
+    """Write a page as the schema `Page` describes it."""
     return {
         "count": len(records),
         "limit": limit,

@@ -1,6 +1,6 @@
-"""How much one key, and one workspace, may emit: events and bytes a minute.
+"""Quotas: how many events and bytes one key, and one workspace, may emit per minute.
 
-What is refused for it is answered 429 with the `RateLimit` fields of
+A request over a quota is answered 429, with the `RateLimit` fields of
 draft-ietf-httpapi-ratelimit-headers, and nothing of it is stored.
 """
 
@@ -25,13 +25,14 @@ WORKSPACE_EVENTS, WORKSPACE_BYTES = "workspace-events", "workspace-bytes"
 
 MEBIBYTE = 1024 * 1024
 
-# The part of a workspace's quota that publishable keys, which anybody can use, leave to backends.
+# The part of a workspace's quota that only backends may use, since anybody can use a publishable
+# key.
 RESERVED = 0.5
 
 
 @dataclass(frozen=True)
 class Quotas:
-    """A minute's events and bytes of one key, and of one workspace over all its keys."""
+    """Events and bytes per minute: of one key, and of one workspace over all its keys."""
 
     key_events: int = 30_000
     key_bytes: int = 32 * MEBIBYTE
@@ -40,7 +41,7 @@ class Quotas:
 
 
 class QuotaCheck:
-    """Raises `ApiError` 429 for what exceeds a quota; what a call refuses, it does not count."""
+    """Raises `ApiError` 429 for a request over a quota, and doesn't count what it refuses."""
 
     def __init__(
         self, buckets: TokenBuckets, defaults: Quotas, keys: APIKeyLookup, meter: MetricMeter
@@ -51,11 +52,11 @@ class QuotaCheck:
         self._refusals = meter.create_counter(QUOTA_REFUSALS, "Requests over a quota")
 
     def admit(self, caller: Caller, size: int) -> None:
-        """Count a request with a body of `size` bytes, before it is read: one event, at least."""
+        """Count a request with a body of `size` bytes, before it is read, as one event."""
         self._take(self._of_key(caller, 1, size))
 
     async def count(self, caller: Caller, workspaces: Iterable[str], size: int) -> None:
-        """Count the events of a request that was admitted, by the workspace of each."""
+        """Count the events of an admitted request. `workspaces` has one id for each event."""
         numbers = Counter(workspaces)
         total = numbers.total()
         demands = [self._of_key(caller, total - 1, 0)[0]] if total > 1 else []
@@ -64,8 +65,10 @@ class QuotaCheck:
         self._take(demands)
 
     def headers(self, caller: Caller) -> dict[str, str]:
-        """What a machine key has left. Of a publishable one it would tell everybody how many
-        others use it, so that hears of its quota once it is used up.
+        """Return headers that say what a machine key has left; none for a publishable key.
+
+        There they would show everybody how much others use the key, so it learns of its quota
+        only once that is used up.
         """
         if caller.publishable is not None:
             return {}

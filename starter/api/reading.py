@@ -1,4 +1,4 @@
-"""One event's log, when it is the caller's; and lists of events."""
+"""Read the log of one of the caller's events."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class OwnEvent:
     open: bool
 
     def delivery(self, rule_id: str) -> DeliveryLog:
-        """Raises `ApiError` 404 when none of its deliveries is for that rule."""
+        """Return the delivery for a rule. Raises `ApiError` 404 if there isn't one."""
         for delivery in self.log.deliveries:
             if delivery.rule == rule_id.lower():
                 return delivery
@@ -38,10 +38,10 @@ class OwnEvent:
 
 
 async def read_own_event(parts: Dependencies, organisation: str, event_id: str) -> OwnEvent:
-    """The event's latest run.
+    """Read the event's latest run.
 
     Raises:
-        ApiError: 404, also for what is somebody else's or no event.
+        ApiError: 404 if the caller has no such event.
     """
     unknown = not_found("event_id", "event")
     if read_id(event_id) is None:
@@ -58,7 +58,7 @@ async def read_own_event(parts: Dependencies, organisation: str, event_id: str) 
 
 
 async def wait_for_end(client: Client, log: EventLog, seconds: float) -> None:
-    """Wait for the end of the run, whichever way it ends, but not for longer than that."""
+    """Wait until the run ends, however it ends, but no longer than `seconds`."""
     run = client.get_workflow_handle(log.event_id, run_id=log.run_id)
     with contextlib.suppress(TimeoutError, WorkflowFailureError):
         async with asyncio.timeout(seconds):
@@ -66,7 +66,7 @@ async def wait_for_end(client: Client, log: EventLog, seconds: float) -> None:
 
 
 def event_view(parts: Dependencies, log: EventLog, *, payload: bool = False) -> Mapping[str, Any]:
-    """As `EventView`, or with the payload as `EventPayloadView`."""
+    """Write a log as `EventView` describes it; with the payload, as `EventPayloadView`."""
     view = event_object(log, payload=payload)
     if (url := run_url(parts.ui_url, parts.client, log.event_id)) is not None:
         view["temporal_url"] = url

@@ -1,4 +1,4 @@
-"""Routes that know who calls before they read anything else of a request."""
+"""Routes that find out who is calling before they read anything else of a request."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from starter.api.queries import PathId
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
-# Only for the OpenAPI document: what they say is checked by `Authentication`.
+# For the OpenAPI document only; `Authentication` does the checking.
 MACHINE = HTTPBearer(
     scheme_name="machineToken",
     bearerFormat="JWT",
     description="HS256, signed with a machine key's secret: `kid` the access key, `iss` "
     "`urn:meshes:m2m:<access key>`, `aud` `meshes-api`, `org` the organization, at most 60 "
-    "seconds from `iat` to `exp`. Or a token that was made as one, `emitonce_…`. What an operation "
-    "names is the scope that its key needs.",
+    "seconds from `iat` to `exp`. Or a static token, `emitonce_…`. Each operation names the scope "
+    "that the key needs.",
     auto_error=False,
 )
 PUBLISHABLE = APIKeyHeader(
@@ -39,7 +39,7 @@ PUBLISHABLE = APIKeyHeader(
 
 
 class ManagementRoute(APIRoute):
-    """Needs a bearer token whose key has the route's scope."""
+    """A route that needs a bearer token whose key has the route's scope."""
 
     def get_route_handler(self) -> Handler:
         handle, scope = super().get_route_handler(), scope_of(self)
@@ -58,7 +58,7 @@ class ManagementRoute(APIRoute):
 
 
 def needs(scope: str) -> Callable[[Endpoint], Endpoint]:
-    """Mark the function of a route with the scope that a key needs for it."""
+    """Mark a route's function with the scope that a key needs to call it."""
 
     def marked(function: Endpoint) -> Endpoint:
         function.scope = scope  # type: ignore[attr-defined]
@@ -68,13 +68,14 @@ def needs(scope: str) -> Callable[[Endpoint], Endpoint]:
 
 
 def scope_of(route: APIRoute) -> str:
-    """What its function says; else `read` to look at things, `manage` to change them."""
+    """Return the scope that `needs` gave the route's function; by default `read` for GET, else
+    `manage`."""
     by_method = READ if route.methods == {"GET"} else MANAGE
     return str(getattr(route.endpoint, "scope", by_method))
 
 
 class IngestionRoute(ManagementRoute):
-    """Needs a publishable key or a bearer token."""
+    """A route that needs a publishable key or a bearer token."""
 
     async def caller(self, request: Request) -> Caller:
         return await authentication(request).any_key(request)
@@ -100,7 +101,7 @@ def caller_of(request: Request) -> Caller:
     return cast(Caller, request.state.caller)
 
 
-# What the functions of routes ask for by the types of their parameters.
+# What a route's function can ask for, by the type of a parameter.
 
 
 async def _dependencies(request: Request) -> Dependencies:
@@ -108,14 +109,14 @@ async def _dependencies(request: Request) -> Dependencies:
 
 
 async def _organisation(request: Request) -> str:
-    """Of a management call, which a machine key makes."""
+    """Return the organization of a management call, which only a machine key can make."""
     organisation = caller_of(request).organisation
     assert organisation is not None
     return organisation
 
 
 async def _own_workspace(request: Request, workspace_id: PathId) -> str:
-    """Raises `ApiError` 404 for one that isn't the caller's."""
+    """Return the workspace's id. Raises `ApiError` 404 if it isn't one of the caller's."""
     return await authentication(request).require_workspace(
         caller_of(request), workspace_id, "workspace_id"
     )

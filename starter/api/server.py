@@ -1,4 +1,4 @@
-"""Run an application inside an event loop that does other things too."""
+"""Serve an application inside an event loop that also does other things."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_CONNECTIONS = 1_000
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the process that it is a part of."""
+    """A server that leaves signals to the process that it runs in."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -40,9 +40,10 @@ async def serving(
     ended: Callable[[], None] = lambda: None,
     **options: Any,
 ) -> AsyncIterator[None]:
-    """Serve until the context is left; requests in flight are finished.
+    """Serve until the context is left, then finish the requests in flight.
 
-    `options` are uvicorn's. `ended` is called when it ends, be it by a fault, which is then raised.
+    `options` are uvicorn's. `ended` is called when the server ends, also if it fails; the context
+    then raises the failure.
     """
     config = uvicorn.Config(
         app,
@@ -75,13 +76,13 @@ async def served(
     max_connections: int = MAX_CONNECTIONS,
     ended: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[str]:
-    """Serve within a context, as `serving` does; gives the URL. Port 0: any free one.
+    """Serve the API until the context is left, as `serving` does. Yields the URL.
 
-    Of `trusted_proxies`, addresses and networks separated by commas, X-Forwarded-For and
-    X-Forwarded-Proto are believed.
+    Port 0 means any free port. `trusted_proxies` are addresses and networks, separated by commas,
+    whose X-Forwarded-For and X-Forwarded-Proto are believed.
 
     Raises:
-        AddressTaken: it can't listen there.
+        AddressTaken: the address can't be listened on.
     """
     listening = listen(host, port)
     app = create_app(parts, console=console)

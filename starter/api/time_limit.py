@@ -1,4 +1,4 @@
-"""How long a caller is kept waiting for a part behind this one."""
+"""Limit how long a caller waits for Temporal or the database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starter.api.errors import ApiError
 
 @asynccontextmanager
 async def time_limit(seconds: float, too_late: Callable[[], ApiError]) -> AsyncIterator[None]:
-    """Raises what `too_late` makes where what is done within takes longer."""
+    """Run a block for at most `seconds`, then raise the error that `too_late` makes."""
     try:
         async with asyncio.timeout(seconds) as limit:
             yield

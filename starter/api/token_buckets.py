@@ -1,12 +1,12 @@
 """Token buckets that API processes share, without asking the database on an event's way.
 
-Each process counts by itself and says every two seconds, or as soon as it has used a sixteenth of a
-quota, what it has let through; then it hears what all have left. So a burst at several processes
-at once may exceed a quota by that much for each of them, which is owed afterwards. What wasn't
-heard of within six seconds counts as this process's share alone: of a quota that it hasn't used
-lately, and of all of them while the database is unavailable.
+Each process counts what it lets through. Every two seconds, or as soon as it has used a sixteenth
+of a quota, it reports that to the database and reads what is left for all. So a burst at several
+processes at once may exceed a quota, by a sixteenth for each of them, which is owed afterwards.
+Where a process has read nothing for six seconds, it allows only its own share: that is so for a
+quota that it hasn't used lately, and for all of them while the database is unavailable.
 
-Time is this process's monotonic clock between two reports and the database's over them.
+Between two reports, time is this process's monotonic clock; across reports, the database's.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from catalog.quotas import WINDOW_SECONDS, Quotas, Use
 REPORT_SECONDS = 2.0
 REPORTED_PART = 16
 HEARD_SECONDS = 6.0
-# Between two reports of one process, however much is used.
+# The shortest time between two reports of one process, however much is used.
 PAUSE_SECONDS = 0.05
 FORGET_EVERY_SECONDS = 3_600.0
 
-# So many buckets are remembered; the one used longest ago is forgotten.
+# The most buckets that are remembered; beyond that, the one used longest ago is forgotten.
 _MOST = 40_000
 
 log = logging.getLogger(__name__)
 
 
 class Demand(NamedTuple):
-    """`amount` of a quota of so much a minute.
+    """A demand for `amount` of a quota; `quota` is per minute, `reserved` of it kept for others.
 
-    What is more than the whole quota needs all of it and leaves it overdrawn, so that it is let
-    through some time. `reserved` of the quota is kept for others.
+    A demand for more than the whole quota is met once the bucket is full, and leaves it overdrawn:
+    otherwise it would never be met.
     """
 
     policy: str
@@ -55,16 +55,17 @@ class Demand(NamedTuple):
 
 @dataclass(frozen=True)
 class Lack:
-    """What a demand lacks, and the seconds until it is there if nobody takes any meanwhile."""
+    """A demand that can't be met now, and the seconds until it can be if nobody else takes any."""
 
     demand: Demand
     seconds: float
 
 
 class _Bucket:
-    """`left` as of `at`; `unreported` was used since the last report, heard of at `heard_at`.
+    """One quota's state: `left` is what was left at the time `at`.
 
-    `usable` is as much of the quota as this process may use by what it knew at `at`.
+    `unreported` was used since the last report, which was answered at `heard_at`. `usable` is how
+    much of the quota this process may use, by what it knew at `at`.
     """
 
     __slots__ = ("at", "heard_at", "left", "quota", "unreported", "usable")
@@ -96,7 +97,7 @@ class TokenBuckets:
         self._due = asyncio.Event()
 
     def take(self, demands: Sequence[Demand]) -> Lack | None:
-        """Take all that is demanded, or nothing; then returns what takes longest to be there."""
+        """Take all that is demanded, or nothing; then return the lack that lasts longest."""
         now = self._clock()
         longest: Lack | None = None
         found = []
@@ -120,12 +121,12 @@ class TokenBuckets:
         return None
 
     def left(self, demand: Demand) -> float:
-        """What is left of the demanded quota; below zero where it is overdrawn."""
+        """Return what is left of the demanded quota; below zero if it is overdrawn."""
         return self._bucket(demand, self._clock()).left
 
     @asynccontextmanager
     async def shared(self) -> AsyncIterator[TokenBuckets]:
-        """Share with all other processes; without the database, go on with this one's share."""
+        """Share the quotas with all other processes; without the database, keep to this share."""
         await self._report()
         task = asyncio.create_task(self._keep_reporting(), name="quotas")
         try:
@@ -167,7 +168,7 @@ class TokenBuckets:
             await asyncio.sleep(PAUSE_SECONDS if heard else self._report_seconds)
 
     async def _report(self) -> bool:
-        """Say what was used and hear what is left; False while the database is unavailable."""
+        """Report what was used and read what is left; False while the database is unavailable."""
         self._due.clear()
         now = self._clock()
         reported, self._used = self._used, set()
@@ -179,9 +180,9 @@ class TokenBuckets:
             shared = await self._quotas.share(self._id, uses)
         except Exception as err:  # whatever it was, events are accepted and it is tried again
             if isinstance(err, CatalogUnavailable):
-                log.warning("quotas are kept by this process's share alone: %s", err)
+                log.warning("quotas are limited to this process's share only: %s", err)
             else:
-                log.exception("quotas are kept by this process's share alone")
+                log.exception("quotas are limited to this process's share only")
             self._used |= reported
             for (_, bucket), use in zip(buckets, uses, strict=True):
                 bucket.unreported += use.used
@@ -193,7 +194,7 @@ class TokenBuckets:
         return True
 
     def _to_report(self, bucket: _Bucket, now: float) -> float:
-        """What was used; after a silence, what this process's share still lacks of it."""
+        """Return what was used; after a silence, only what this process's share hasn't restored."""
         if now - bucket.heard_at < HEARD_SECONDS:
             return bucket.unreported
         left = bucket.left + (now - bucket.at) * bucket.quota / self._alive / WINDOW_SECONDS
@@ -204,5 +205,5 @@ def _lack(demand: Demand, bucket: _Bucket) -> Lack | None:
     usable = bucket.usable
     reserved = demand.reserved * usable / demand.quota
     lacking = min(demand.amount, usable - reserved) + reserved - bucket.left
-    # Of what is let through at the very moment that it is there, a rounding is no lack.
+    # A demand at the very moment when it can be met isn't refused for a rounding error.
     return Lack(demand, lacking * WINDOW_SECONDS / usable) if lacking > 1e-6 else None

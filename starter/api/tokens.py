@@ -1,8 +1,8 @@
-"""Bearer tokens: one that a key is itself, or a JWT signed with the secret of an access key, good
-for a minute at most.
+"""Verify bearer tokens: a static token, or a JWT signed with a machine key's secret.
 
-Header `{"alg": "HS256", "kid": <access key>}`, claims `iss` = `urn:meshes:m2m:<access key>`,
-`aud` = `meshes-api`, `org` = the organisation, `iat`, `exp`; as Meshes' clients make them.
+A JWT is valid for a minute at most. Its header is `{"alg": "HS256", "kid": <access key>}`, its
+claims `iss` = `urn:meshes:m2m:<access key>`, `aud` = `meshes-api`, `org` = the organization, `iat`
+and `exp`, as Meshes' clients make them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ AUDIENCE = "meshes-api"
 ISSUER = "urn:meshes:m2m:"
 LONGEST_SECONDS = 60
 SKEW_SECONDS = 5
-# A real one has about 400 characters; a parser need not be shown more.
+# A real one has about 400 characters. Nothing much longer reaches the parser.
 LONGEST_TOKEN = 4_096
 
 
@@ -32,17 +32,17 @@ class InvalidToken(Exception):
 
 
 class NamesNoKey(InvalidToken):
-    """The token names no access key, so it is no guess at one."""
+    """The token names no access key, so it isn't an attempt to guess one."""
 
 
 async def verify_token(
     token: str, machine_key: Callable[[str], Awaitable[MachineCaller]]
 ) -> MachineCaller:
-    """Whose `token` is. `machine_key` finds a key by its access key or raises `NotFound`.
+    """Return whose `token` it is. `machine_key` finds a key by its access key, else `NotFound`.
 
     Raises:
         InvalidToken: see there.
-        CatalogUnavailable: the key isn't held, and the database is away.
+        CatalogUnavailable: the key isn't in memory, and the database is unavailable.
     """
     itself = TOKEN.fullmatch(token)
     access_key = itself[1] if itself else _access_key(token)
@@ -61,7 +61,7 @@ async def verify_token(
             f"the token may live {LONGEST_SECONDS} seconds at most: exp must be that soon after iat"
         )
     if str(claims["org"]).lower() != caller.organisation:
-        raise InvalidToken("the token's org is not the organisation of its key")
+        raise InvalidToken("the token's org is not the organization of its key")
     return caller
 
 
@@ -94,7 +94,7 @@ def _access_key(token: str) -> str:
 
 
 def _claims(token: str, access_key: str, secret: str) -> dict[str, Any]:
-    """Checked claims; the signature is compared in constant time."""
+    """Return the claims, checked. The signature is compared in constant time."""
     try:
         claims: dict[str, Any] = jwt.decode(
             token,
