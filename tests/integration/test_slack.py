@@ -15,14 +15,15 @@ from temporalio.client import Client
 from catalog.connections import Connection
 from catalog.rules import Rule
 from delivery.result import Status
+from destinations.customerio.simulator import EU_KEY
 from destinations.simulator import Fault
 from destinations.slack.simulator import GENERAL, SCOPES, TOKEN, Channel, SlackSimulator
 from eventlog.log import EventLog
 from operations.event_redelivery import redeliver
-from operations.steering import resume_connection
+from operations.steering import cancel_event, resume_connection
 from tests.api.caller import assert_error, open_api
 from tests.console.site import open_site, sign_in
-from tests.integration.stack import SAMPLE, Stack, eventually, is_held, open_stack
+from tests.integration.stack import SAMPLE, Stack, is_held, open_stack
 
 TEMPLATE = "*{{first_name}}* signed up: {{email}}"
 TEXT = "*Test* signed up: test@example.com"
@@ -213,20 +214,32 @@ async def test_a_rule_that_can_t_be_rendered_is_refused_and_a_good_one_previewed
         assert TOKEN not in secret.text
 
 
-async def test_other_rules_of_the_event_are_delivered_while_slack_is_unavailable(
-    stack: Stack,
-) -> None:
-    await stack.rule()
-    await slack_rule(stack, await connect(stack))
-    await slack_of(stack).refuse_connections("")
+async def test_each_delivery_of_an_event_goes_on_as_if_it_were_the_only_one(stack: Stack) -> None:
+    """One vendor is unavailable, one throttles, one refuses the token; the others are delivered."""
+    slack = slack_of(stack)
+    slack.service.tokens |= {"xoxb-busy": SCOPES, "xoxb-gone": "account_inactive"}
+    slack.fail(fault=Fault(status=429, headers={"Retry-After": "600"}), key="xoxb-busy")
+    await stack.sim.refuse_connections("eu")
+    works = await stack.rule()
+    down = await stack.rule(await stack.connection("EU", api_key=EU_KEY, region="eu"))
+    posts = await slack_rule(stack, await connect(stack))
+    busy = await slack_rule(stack, await connect(stack, "xoxb-busy"))
+    gone = await slack_rule(stack, await connect(stack, "xoxb-gone"))
     handle = await stack.emit()
-    log = await stack.log_when(handle, lambda log: log.completed_count == 1)
+
+    def settled(log: EventLog) -> bool:
+        retried = {one.rule for one in log.deliveries if one.status is Status.RETRYING}
+        held = {one.rule for one in log.deliveries if one.held is not None}
+        return (
+            log.completed_count == 2
+            and retried == {down.id, busy.id, gone.id}
+            and held == {gone.id}
+        )
+
+    log = await stack.log_when(handle, settled)
+    status = {one.rule: one.status for one in log.deliveries}
+    assert status[works.id] is status[posts.id] is Status.COMPLETED
+    assert texts(stack) == [TEXT]
     assert [request.call for request in stack.calls()] == ["identify", "track"]
-    assert log.status is not Status.COMPLETED
-    await slack_of(stack).accept_connections("")
-
-    async def posted() -> bool:
-        return texts(stack) == [TEXT]
-
-    await eventually(posted)
-    assert (await stack.ended(handle)).status is Status.COMPLETED
+    await cancel_event(stack.client, handle.id)
+    assert (await stack.ended(handle)).completed_count == 2
