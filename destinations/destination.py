@@ -39,7 +39,7 @@ class Field:
     is stored, or raises `ValueError` with the reason and the remedy, but never the value.
     `only_with` names another field, and its values with which this field is entered.
     `live` is the kind of the account's items that its value names, such as `channels`; the client
-    lists them.
+    lists them. If `listed_only`, a rule that names another item is refused when it is saved.
     """
 
     key: str
@@ -53,6 +53,7 @@ class Field:
     read: Callable[[str], str] = str
     only_with: tuple[str, tuple[str, ...]] | None = None
     live: str | None = None
+    listed_only: bool = False
 
     @property
     def secret(self) -> bool:
@@ -246,4 +247,16 @@ class ListingClient(Client, Protocol):
             NotListed: the vendor doesn't list them for this credential.
             NoReply: no status came within the time, or the connection failed.
         """
+        ...
+
+
+@runtime_checkable
+class FieldsClient(Client, Protocol):
+    """A client of a destination whose accounts have fields of their own, which a mapping can fill.
+
+    `Destination.mapping_fields` are those that every account has.
+    """
+
+    async def fields(self, credential: Credential) -> tuple[MappingField, ...]:
+        """List all fields of the account. Raises as `ListingClient.options` does."""
         ...

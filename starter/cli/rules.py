@@ -24,6 +24,7 @@ from starter.cli.payload import PayloadFile, read_object
 from starter.cli.tour_view import show_messages
 from starter.json_objects import rule_object
 from starter.known_destination import destination_of
+from starter.live_options import check_listed
 from starter.rule_preview import event_to_try, stored_rule
 from starter.rule_preview import preview as preview_of
 
@@ -72,7 +73,8 @@ def create(
     @recorded("create_rule")
     async def save(parts: Dependencies) -> Rule:
         to = await parts.catalog.connections.get(parts.organisation, connection)
-        first = destination_of(to.type).actions[0].key
+        read = {"action": destination_of(to.type).actions[0].key, **chosen}
+        await check_listed(parts.clients, parts.catalog, parts.organisation, to.id, read)
         made = await parts.catalog.rules.create(
             parts.organisation,
             workspace=workspace,
@@ -80,7 +82,7 @@ def create(
             event=event,
             resource=resource,
             resource_id=resource_id,
-            metadata={"action": first, **chosen},
+            metadata=read,
             created_by=CREATED_BY,
         )
         parts.made["rule_id"] = made.id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
@@ -13,7 +14,7 @@ from catalog.connections import Connection
 from catalog.mappings import DEFAULT_NAME, GENERATED_VERSION
 from catalog.mappings import Mapping as Stored
 from delivery.mapping_schema import MappingSchema
-from destinations.destination import Destination
+from destinations.destination import Destination, MappingField
 from starter.api.bodies import as_model, parse_body, read_bytes
 from starter.api.describing import body_of, errors
 from starter.api.errors import ApiError, not_found
@@ -22,12 +23,13 @@ from starter.api.routing import ApiDependencies, Organisation, caller_of, manage
 from starter.api.schemas.management import FieldCatalog, MappingInput, MappingResult
 from starter.json_objects import moment, present
 from starter.known_destination import destination_of
+from starter.live_options import mapping_fields
 
 router = management_router("Mappings")
 
 Refresh = Annotated[
     Literal["true", "false"],
-    Query(description="The fields are fixed, so there is nothing to refresh."),
+    Query(description="They are read each time, so there is nothing to refresh."),
 ]
 
 
@@ -44,7 +46,9 @@ async def get_connection_fields(
     connection_id: PathId,
     refresh: Refresh = "false",
 ) -> Any:
+    """The destination's, then those that the account has itself, if the vendor lists them now."""
     connection = await parts.catalog.connections.get(organisation, connection_id)
+    fields = await mapping_fields(parts.clients, parts.catalog, connection)
     return {
         "id": str(uuid.uuid5(uuid.UUID(connection.id), "fields")),
         "workspace_id": connection.workspace,
@@ -55,11 +59,11 @@ async def get_connection_fields(
         "created_by": connection.created_by,
         "created_at": moment(connection.created_at),
         "updated_at": moment(connection.created_at),
-        "fields": field_objects(destination_of(connection.type)),
+        "fields": field_objects(fields),
     }
 
 
-def field_objects(destination: Destination) -> list[dict[str, Any]]:
+def field_objects(fields: Iterable[MappingField]) -> list[dict[str, Any]]:
     return [
         {
             "key": one.key,
@@ -72,12 +76,12 @@ def field_objects(destination: Destination) -> list[dict[str, Any]]:
                 **present(max_length=one.largest or None),
             },
         }
-        for one in destination.mapping_fields
+        for one in fields
     ]
 
 
 def catalog_version(destination: Destination) -> str:
-    fields = json.dumps(field_objects(destination), sort_keys=True)
+    fields = json.dumps(field_objects(destination.mapping_fields), sort_keys=True)
     return hashlib.sha256(fields.encode()).hexdigest()[:16]
 
 

@@ -27,6 +27,7 @@ from starter.api.schemas.management import (
 )
 from starter.api.schemas.shared import Page
 from starter.json_objects import rule_object
+from starter.live_options import check_listed
 
 router = management_router("Rules")
 
@@ -106,6 +107,7 @@ async def list_workspace_rules(
 async def create_rule(request: Request, parts: ApiDependencies, organisation: Organisation) -> Any:
     """409: with it, one event could match more than 100 active rules."""
     given = await read_model(request, RuleInput)
+    await check_listed(parts.clients, parts.catalog, organisation, given.connection, given.metadata)
     made = await parts.catalog.rules.create(
         organisation,
         workspace=given.workspace,
@@ -147,6 +149,11 @@ async def update_rule(
     """Events that have already matched are delivered by the rule as it was."""
     given = await read_model(request, ChangedRule)
     change = RuleChange(**{name: value for name, value in given if name in given.model_fields_set})
+    if given.metadata:
+        rule = await parts.catalog.rules.get(organisation, rule_id)
+        await check_listed(
+            parts.clients, parts.catalog, organisation, rule.connection, given.metadata
+        )
     return rule_object(await parts.catalog.rules.update(organisation, rule_id, change))
 
 

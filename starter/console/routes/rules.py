@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.responses import Response
 
+from catalog.connections import Connection
 from catalog.errors import (
     Conflict,
     InvalidValue,
@@ -43,7 +45,7 @@ from starter.console.rule_form import RuleForm
 from starter.console.visit import Visit
 from starter.console.words import sentence
 from starter.known_destination import destination_of
-from starter.live_options import live_options
+from starter.live_options import check_listed, live_options, mapping_fields
 
 router = console_router()
 
@@ -177,11 +179,17 @@ async def without_saving(visit: Visit, form: RuleForm, mapping: Mapping | None) 
 async def form_context(visit: Visit, form: RuleForm, rule: str | None) -> dict[str, Any]:
     """Return what the form shows; `sharing` is the number of other rules that use its mapping."""
     rules = await all_rules(visit)
-    listed, unlisted = await _listed(visit, form)
+    connection = await visit.catalog.connections.get(visit.organisation, form.connection)
+    (listed, unlisted), fields = await asyncio.gather(
+        _listed(visit, form, connection),
+        mapping_fields(visit.parts.clients, visit.catalog, connection, seconds=ANSWER_SECONDS),
+    )
+    shown = {row.dest for row in form.rows}
     return {
         "form": form,
         "listed": listed,
         "unlisted": unlisted,
+        "fields": [one for one in fields if one.key not in shown],
         "rows": form.shown_rows(),
         "sharing": sum(one.connection == form.connection and one.id != rule for one in rules),
         "transforms": TRANSFORMS,
@@ -189,9 +197,10 @@ async def form_context(visit: Visit, form: RuleForm, rule: str | None) -> dict[s
     }
 
 
-async def _listed(visit: Visit, form: RuleForm) -> tuple[dict[str, tuple[Option, ...]], str]:
+async def _listed(
+    visit: Visit, form: RuleForm, connection: Connection
+) -> tuple[dict[str, tuple[Option, ...]], str]:
     """What the action's fields can name, by kind; or none, and why."""
-    connection = await visit.catalog.connections.get(visit.organisation, form.connection)
     try:
         return await live_options(
             visit.parts.clients, visit.catalog, connection, form.action, seconds=ANSWER_SECONDS
@@ -243,6 +252,10 @@ async def _save(visit: Visit, rule: Rule | None, connection: str) -> Response:
 
 async def _store_rule(visit: Visit, form: RuleForm, rule: Rule | None) -> Rule:
     rules, session = visit.catalog.rules, visit.session
+    metadata = form.metadata(rule.metadata if rule else None)
+    await check_listed(
+        visit.parts.clients, visit.catalog, session.organisation, form.connection, metadata
+    )
     typed: dict[str, Any] = {
         "event": form.event,
         "resource": form.resource or None,
@@ -250,13 +263,13 @@ async def _store_rule(visit: Visit, form: RuleForm, rule: Rule | None) -> Rule:
         "active": form.active,
     }
     if rule is not None:
-        change = RuleChange(metadata=form.metadata(rule.metadata), **typed)
+        change = RuleChange(metadata=metadata, **typed)
         return await rules.update(session.organisation, rule.id, change)
     return await rules.create(
         session.organisation,
         workspace=visit.workspace.id,
         connection=form.connection,
-        metadata=form.metadata(),
+        metadata=metadata,
         created_by=session.key,
         **typed,
     )
