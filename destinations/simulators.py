@@ -8,6 +8,7 @@ from itertools import islice, repeat
 from typing import Any
 
 from destinations.customerio.simulator import Simulator
+from destinations.hubspot.simulator import HubSpotSimulator
 from destinations.simulator import VendorSimulator
 from destinations.slack.simulator import SlackSimulator
 
@@ -32,6 +33,7 @@ async def open_simulators(
     made: dict[str, VendorSimulator[Any]] = {
         "customer_io": customer_io or Simulator(),
         "slack": SlackSimulator(),
+        "hubspot": HubSpotSimulator(),
     }
     async with AsyncExitStack() as stack:
         for simulator in made.values():

@@ -136,7 +136,7 @@ async def test_connections(api: Api):
     [
         ({"workspace": None}, "workspace"),
         ({"workspace": 7}, "workspace"),
-        ({"type": "hubspot"}, "type"),
+        ({"type": "pipedrive"}, "type"),
         ({"type": None}, "type"),
         ({"name": ""}, "name"),
         ({"name": "x" * 129}, "name"),

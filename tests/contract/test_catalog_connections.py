@@ -325,7 +325,7 @@ async def test_another_organisation_finds_nothing(tenant):
         ("metadata.cdpApiKey", "user:password"),
         ("metadata.cdpApiKey", "nul\0"),
         ("metadata.cdpApiKey", "x" * 257),
-        ("type", "hubspot"),
+        ("type", "pipedrive"),
         ("created_by", "nul\0"),
     ],
 )

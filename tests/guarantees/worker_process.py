@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from destinations.simulators import base_urls
 from tests.integration.stack import SECRET, Stack
 
 ROOT = Path(__file__).parents[2]
@@ -49,8 +51,7 @@ async def worker_process(stack: Stack, *command: str) -> AsyncIterator[WorkerPro
         "TEMPORAL_ADDRESS": stack.client.service_client.config.target_host,
         "EMITONCE_DATABASE_URL": stack.database,
         "EMITONCE_TASK_QUEUE": stack.task_queue,
-        "EMITONCE_CUSTOMERIO_URL_US": stack.sim.base_urls["us"],
-        "EMITONCE_CUSTOMERIO_URL_EU": stack.sim.base_urls["eu"],
+        "EMITONCE_BASE_URLS": json.dumps(base_urls(stack.simulators)),
         "EMITONCE_CREDENTIAL_KEYS": f"k1:{base64.b64encode(b'1' * 32).decode()}",
         "EMITONCE_INSTANCE_SECRET": base64.b64encode(SECRET).decode(),
         "EMITONCE_PAYLOAD_ENCRYPTION": "false",  # as for the test, which reads along

@@ -23,6 +23,8 @@ from delivery.size import MOST_VALUES
 from destinations.customerio.build import DEFAULT_MAPPING
 from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
 from destinations.http.exchange import Http
+from destinations.hubspot.simulator import NEWS, SIGNED_UP, HubSpotSimulator
+from destinations.hubspot.simulator import TOKEN as HUBSPOT_TOKEN
 from destinations.registry import FIRST_RELEASE, this_release
 from destinations.slack.simulator import GENERAL, SCOPES, SlackSimulator
 from destinations.slack.simulator import TOKEN as SLACK_TOKEN
@@ -403,6 +405,39 @@ async def slack_posted(stack: Stack) -> Recorded:
     return {"slack_posted": await _ended(stack, handle)}
 
 
+async def hubspot_updated(stack: Stack) -> Recorded:
+    """Every action for one contact; one of them throttled behind a 207, one refused."""
+    simulator: HubSpotSimulator = stack.simulators["hubspot"]
+    connection = await stack.catalog.connections.create(
+        stack.organisation,
+        workspace=stack.workspace,
+        type="hubspot",
+        name="Acme HubSpot",
+        fields={"access_token": HUBSPOT_TOKEN},
+        created_by="test",
+    )
+    for metadata in (
+        {"action": "add_to_list", "id": NEWS},
+        {"action": "remove_from_list", "id": "404"},
+        {"action": "update_property", "id": "lifecyclestage", "value": "customer"},
+        {"action": "track_event", "id": SIGNED_UP, "event_properties": "plan"},
+    ):
+        await stack.catalog.rules.create(
+            stack.organisation,
+            workspace=stack.workspace,
+            connection=connection.id,
+            event="user.signup",
+            metadata=metadata,
+            created_by="test",
+        )
+    limited = '{"results":[],"numErrors":1,"errors":[{"category":"RATE_LIMITS"}]}'
+    simulator.fail("upsert", fault=Fault(status=207, body=limited), times=1)
+    handle = await stack.emit(
+        payload={**SAMPLE, "email": " test@example.com ", "firstname": "Test"}
+    )
+    return {"hubspot_updated": await _ended(stack, handle)}
+
+
 async def watch_deliveries(stack: Stack) -> Recorded:
     """A delivery that failed is reported while the watch goes on; then it is terminated."""
     async with open_receiver() as receiver, _watching(stack, receiver) as watched:
@@ -485,6 +520,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     too_large_event,
     webhook_sent,
     slack_posted,
+    hubspot_updated,
     watch_deliveries,
     watch_without_a_url,
 )

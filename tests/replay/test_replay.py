@@ -60,6 +60,7 @@ NEEDED_ONCE = {
     "too_large_event",
     "webhook_sent",
     "slack_posted",
+    "hubspot_updated",
     "resume_connection",
     "redelivered_in_bulk",
     "watch_deliveries",
@@ -172,6 +173,15 @@ async def test_a_value_that_is_no_longer_escaped_is_caught(monkeypatch: pytest.M
     failure = await replayed(history("build_2/slack_posted"))
     assert isinstance(failure, InputChanged)
     assert "send is given another message.body.text" in str(failure)
+
+
+async def test_an_address_that_is_written_otherwise_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("destinations.hubspot.build.email_of", str)
+    failure = await replayed(history("build_2/hubspot_updated"))
+    assert isinstance(failure, InputChanged)
+    assert "identify is given another message.body.inputs" in str(failure)
 
 
 async def test_traits_in_another_order_are_other_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
