@@ -73,6 +73,7 @@ class Request:
         return {
             "seq": self.seq,
             "region": self.region,
+            "call": self.call,
             "method": self.method,
             "path": self.path,
             "query": dict(self.query),
