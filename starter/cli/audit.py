@@ -10,20 +10,20 @@ from starter.cli.dependencies import Dependencies, command
 from starter.cli.output import Json, print_json, print_line, print_table
 from starter.json_objects import act_object
 
-audit = typer.Typer(help="Audit: who changed and steered what, and who signed in.")
+audit = typer.Typer(help="Audit: who changed, retried or canceled something, and who signed in.")
 
 
 @command(audit, "list")
 async def list_all(
     parts: Dependencies,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
-    cursor: Annotated[str | None, typer.Option(help="next_cursor of the page before.")] = None,
+    cursor: Annotated[str | None, typer.Option(help="next_cursor of the previous page.")] = None,
     lines: Annotated[
-        bool, typer.Option("--lines", help="Everything, one JSON object a line, newest first.")
+        bool, typer.Option("--lines", help="Print all entries, one JSON object per line.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List acts, newest first."""
+    """List the entries, newest first."""
     while True:
         page = await parts.catalog.audit.list(parts.organisation, limit=limit, cursor=cursor)
         records = [act_object(recorded) for recorded in page.records]

@@ -48,7 +48,7 @@ TRANSFORMS = {
 
 # What is wrong with a row, by the part of it that can't be read.
 FAULTS = {
-    "transforms": "this transform can't be read: substring takes a start and a length, such as "
+    "transforms": "this step can't be read: “Part of text” needs a start and a length, such as "
     "0, 10",
     "path": "a path is names with dots in between, such as user.email or items.0.sku",
     "literal": "a fixed value is text of at most 256 characters, a number, true, false or null",

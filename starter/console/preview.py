@@ -33,7 +33,7 @@ def read_payload(text: str) -> dict[str, Any]:
     try:
         value = parse(text.encode())
     except UnicodeEncodeError:
-        raise InvalidEvent("payload", "holds half a surrogate pair") from None
+        raise InvalidEvent("payload", "has a broken character (half a surrogate pair)") from None
     if not isinstance(value, dict):
         raise InvalidEvent("payload", "must be one JSON object, in { and }")
     return value

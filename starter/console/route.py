@@ -125,6 +125,6 @@ async def _session(visit: Visit) -> ConsoleSession:
 def _foreign_form() -> ApiError:
     return ApiError(
         403,
-        "this form was not sent from a page of this console, or from one that is out of date: "
+        "this form was not sent from a page of this console, or the page is out of date: "
         "go back, reload the page and send it again",
     )

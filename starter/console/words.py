@@ -57,15 +57,16 @@ INACTIVE = {
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
-# What a page says after a form was sent; only these codes are ever shown.
+# What each scope of a key allows.
 SCOPES_IN_WORDS = {
     "emit": "emit events",
-    "read": "look at everything but payloads",
-    "payload": "look at payloads, and so at people",
+    "read": "see everything except payloads",
+    "payload": "see payloads, requests and answers, and so personal data",
     "operate": "pause, resume, retry, redeliver, cancel, send test events",
     "manage": "change workspaces, connections, rules, mappings and keys",
 }
 
+# What a page says after a form was sent; only these codes are ever shown.
 DONE = {
     "workspace": "Workspace created. Next: create a connection.",
     "connection": "The connection is saved. Next: create a rule that uses it.",
@@ -88,7 +89,7 @@ DONE = {
     "canceled": "Canceled. What was already sent stays sent.",
     "canceling": "Canceling. A request in flight finishes first.",
     "redelivery": "The redelivery has started.",
-    "redelivery-canceled": "Canceled. No further events are started.",
+    "redelivery-canceled": "Canceled. No further events are redelivered.",
     "key": "Key created.",
     "rights": "Saved. It applies to what the key emits from now on.",
     "revoked": "Key revoked. It no longer works.",

@@ -61,7 +61,7 @@ async def main(folder: Path) -> None:
 async def prepare(page: Page, name: str, site: Site) -> None:
     if name == "rule":
         site.stack.sim.clear_faults()
-        await page.get_by_role("button", name="Send Test Event").click()
+        await page.get_by_role("button", name="Send test event").click()
         await page.wait_for_selector(".result", timeout=40_000)
 
 

@@ -26,7 +26,7 @@ async def test_pages_say_that_temporal_is_away(browser: Browser, stack: Stack):
             again = page.get_by_role("link", name="Try again")
             await expect(again).to_have_attribute("href", f"/w/{stack.workspace}/events")
             await page.get_by_role("main").get_by_role("link", name="Rules").click()
-            await expect(page.get_by_text("No rule yet")).to_be_visible()
+            await expect(page.get_by_text("No rules yet")).to_be_visible()
 
 
 async def test_a_session_that_ended_leads_back_to_where_one_was(

@@ -132,7 +132,7 @@ async def test_a_test_event_tells_what_failed_and_wants_a_saved_rule(
     rule = await stack.rule(connection)
     async with site.visitor(browser) as page:
         await page.goto(site.at(f"/rules/{rule.id}"))
-        send = page.get_by_role("button", name="Send Test Event")
+        send = page.get_by_role("button", name="Send test event")
         await send.click()
         result = page.locator("#test-result")
         await expect(result).to_contain_text("wrong key or wrong region")
@@ -170,7 +170,7 @@ async def test_a_rule_is_switched_off_and_deleted(site: Site, browser: Browser, 
         await page.get_by_role("link", name="user.signup").click()
         await page.get_by_text("Delete this rule").click()
         await page.get_by_role("button", name="Delete the rule").click()
-        await expect(page.get_by_text("No rule yet")).to_be_visible()
+        await expect(page.get_by_text("No rules yet")).to_be_visible()
         await page.goto(site.at(f"/rules/{rule.id}"))
         await expect(page.get_by_role("heading", name="Not found")).to_be_visible()
         await page.get_by_role("main").get_by_role("link", name="Rules").click()

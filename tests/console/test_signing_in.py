@@ -48,7 +48,7 @@ async def test_nobody_else_gets_in(site: Site, access_key: str | None, secret_ke
         answer = await sign_in(http, access_key or site.access_key, secret_key)
         assert answer.status_code == 401
         assert COOKIE not in http.cookies
-        assert "Wrong access key or secret" in answer.text
+        assert "Wrong access key or secret key" in answer.text
         assert secret_key == "x" or not secret_key or secret_key not in answer.text
 
 

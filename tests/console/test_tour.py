@@ -64,7 +64,7 @@ async def test_from_an_empty_database_to_a_delivered_test_event_and_a_retried_fa
         await create_connection(page)
         await create_rule(page)
 
-        await page.get_by_role("button", name="Send Test Event").click()
+        await page.get_by_role("button", name="Send test event").click()
         result = page.locator("#test-result")
         await expect(result).to_contain_text("Everything was accepted", timeout=30_000)
         await expect(result.locator(".answer")).to_have_count(2)
@@ -77,7 +77,7 @@ async def test_from_an_empty_database_to_a_delivered_test_event_and_a_retried_fa
         await page.get_by_role("navigation").get_by_role("link", name="Events").click()
         await page.locator("#rows").get_by_role("link", name="user.signup").click()
         await expect(page.get_by_text("Identify was not accepted")).to_be_visible()
-        await page.get_by_role("button", name="Deliver again").click()
+        await page.get_by_role("button", name="Redeliver").click()
         await expect(page.get_by_text("Failed deliveries are sent again")).to_be_visible()
         await expect(page.locator("#log > .head")).to_contain_text("Delivered", timeout=20_000)
         identify = page.locator(".call").first

@@ -19,7 +19,7 @@ router = management_router("Audit")
     "/audit",
     response_model=Page[RecordedAct],
     response_model_exclude_unset=True,
-    summary="List who changed and steered what, newest first",
+    summary="List who changed, paused, retried or canceled something, newest first",
     responses=errors(400),
 )
 @needs(MANAGE)

@@ -1,4 +1,4 @@
-"""Who changed and steered what, and who signed in."""
+"""Show the audit: who changed, paused, retried or canceled something, and who signed in."""
 
 from __future__ import annotations
 

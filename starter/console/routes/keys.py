@@ -35,8 +35,8 @@ async def prove(visit: InWorkspace) -> Visit:
             count_failure(visit, access_key)
             raise ApiError(
                 403,
-                "keys are made, changed and revoked by who has just shown the secret of their own: "
-                "go back and type it",
+                "creating, changing or revoking a key needs your own secret key, and it was "
+                "missing or wrong: go back and enter it",
             )
         await visit.catalog.console_sessions.prove(visit.session.id)
         visit.session = replace(visit.session, fresh=True)

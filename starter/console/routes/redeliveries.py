@@ -49,10 +49,10 @@ router = console_router()
 MODES = {
     Mode.FAILED: (
         "What failed",
-        "Failed deliveries are sent again with the same ids, so nothing counts twice.",
+        "Failed deliveries are sent again with the same ids, so destinations count none twice.",
     ),
     Mode.AGAIN: (
-        "Everything, as new events",
+        "What was delivered, as new events",
         "Delivered events are sent again. Destinations treat them as new: campaigns may start.",
     ),
     Mode.IDENTIFY_ONLY: (

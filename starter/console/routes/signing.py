@@ -47,7 +47,7 @@ async def sign_in(visit: Visited) -> Response:
     access_key = form.text("access_key")
     known = await proved_key(visit, access_key, form.text("secret_key"))
     if known is None:
-        error = "Wrong access key or secret."
+        error = "Wrong access key or secret key."
         too_many = count_failure(visit, access_key)
         if too_many:
             error = "Too many failed attempts. Wait a minute, then try again."
@@ -91,7 +91,7 @@ router.include_router(within)
 
 
 async def proved_key(visit: Visit, access_key: str, secret_key: str) -> MachineCaller | None:
-    """The key, if the secret is its own."""
+    """Return the key if `secret_key` is its secret; else None."""
     known = await _found(visit, access_key) if 0 < len(secret_key) <= LONGEST_SECRET else None
     return known if known is not None and known.proved_by(secret_key) else None
 
@@ -112,8 +112,9 @@ async def _record(visit: Visit, name: str, known: MachineCaller | None, outcome:
 
 
 def count_failure(visit: Visit, access_key: str) -> bool:
-    """Whether there were too many, of the address or for the key; a right secret is let in all the
-    same.
+    """Count a failure, and return whether the address, or the key, has had too many of them.
+
+    The right secret is accepted nevertheless.
     """
     failed: Callable[[str], float] = visit.console.failed_sign_ins.failed
     address = visit.request.client.host if visit.request.client else ""
