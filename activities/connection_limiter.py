@@ -46,7 +46,7 @@ _WEIGHT_OF_LATEST = 0.2
 
 
 class Answer(Enum):
-    """What the end of a request says of its connection."""
+    """What the outcome of a request shows about its connection."""
 
     ACCEPTED = "accepted"  # it works, whatever it thinks of this request
     REFUSED = "refused"  # too many requests

@@ -1,7 +1,7 @@
-"""Who did what: an act is recorded before it is done, and how it ended afterwards.
+"""The audit of who did what: each act is recorded before it is done, and its outcome afterwards.
 
-So nothing is done that can't be recorded; of an act without an outcome it isn't known whether it
-was done.
+So nothing is done that can't be recorded. If an act has no outcome, nobody knows whether it was
+done.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _NEWEST = """
 
 @dataclass(frozen=True)
 class Act:
-    """What is done: by whom, on what, by `via` (`api`, `console` or `cli`).
+    """Something that is done, by way of `via` (`api`, `console` or `cli`).
 
-    `actor` is a key's id, or `cli:<name of the system's user>`. `address` is where it comes from;
-    only the network is kept. `ids` are those of what it is done to.
+    `actor` is a key's id, or `cli:<name of the system's user>`. `address` is the caller's; only its
+    network is kept. `ids` are the ids of what the act changes.
     """
 
     via: str
@@ -44,7 +44,7 @@ class Act:
 
 @dataclass(frozen=True)
 class Recorded:
-    """An act with its outcome: `done`, an error's status, or None if it isn't known."""
+    """An act with its outcome: `done`, `failed`, an error's status, or None if it isn't known."""
 
     id: str
     created_at: datetime
@@ -53,7 +53,7 @@ class Recorded:
 
 
 class Audit:
-    """Every method raises `CatalogUnavailable`, also where the table can't be written."""
+    """Every method raises `CatalogUnavailable`, also if the table can't be written to."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -84,7 +84,7 @@ class Audit:
     async def list(
         self, organisation: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
     ) -> Page[Recorded]:
-        """The organization's acts, newest first, with those of nobody who could be named."""
+        """Return the organization's acts, newest first, and failed sign-ins with unknown keys."""
         paging = Paging(limit, cursor)
         created_at, id, count = paging.parameters()
         rows = await fetch(
@@ -98,12 +98,12 @@ class Audit:
         return paging.page(rows, _recorded)
 
     async def forget(self, days: int) -> None:
-        """Delete what is older than that, and older than a month."""
+        """Delete what is older than `days`, and always keep the last 30 days."""
         await execute(self._pool, "SELECT emitonce_forget_audit($1)", days)
 
 
 def _network(address: str | None) -> str | None:
-    """The network of an address, so that no single person is recorded: /24, or /48 of IPv6."""
+    """Return an address's network, /24 or /48 of IPv6, so that no single person is recorded."""
     try:
         version = ipaddress.ip_address(address or "").version
     except ValueError:

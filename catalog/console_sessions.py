@@ -1,4 +1,4 @@
-"""Who has signed in to the console: kept here, so that an end is an end for every process."""
+"""Sessions of the console, kept in the database so that one that ends, ends for every process."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from catalog.database import Pool, execute, fetchrow
 
 LASTS = timedelta(hours=12)
 IDLE = timedelta(minutes=30)
-# How long a secret that was shown is enough to make and revoke keys.
+# How long after entering the secret somebody may create and revoke keys.
 FRESH = timedelta(minutes=10)
 
-# A session is marked as used once in so long, not with every page.
+# How often a session in use is marked as used: not with every page.
 _MARKED = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class ConsoleSession:
-    """`id` is a secret of the browser's. `key` is the machine key's id, and `scopes` what it may do
-    now. `fresh`: its secret was shown within the last minutes.
+    """A session. `id` is a secret that only the browser has. `key` is the machine key's id, and
+    `scopes` are what it may do now. `fresh`: the key's secret was entered within `FRESH`.
     """
 
     id: str = field(repr=False)
@@ -51,7 +51,10 @@ class ConsoleSessions:
         return id
 
     async def read(self, id: str, *, used: bool) -> ConsoleSession | None:
-        """None once it has ended, or its key has. `used`: by a person, so it isn't idle."""
+        """Return the session; None once it, or its key, has ended.
+
+        `used`: a person asked for the page, so the session isn't idle.
+        """
         row = await fetchrow(
             self._pool,
             """
@@ -82,7 +85,7 @@ class ConsoleSessions:
         )
 
     async def prove(self, id: str) -> None:
-        """Record that the secret was shown again."""
+        """Record that the secret was entered again."""
         await self._mark(id, "proved_at")
 
     async def end(self, id: str) -> None:

@@ -73,7 +73,7 @@ async def open_pool(dsn: str, *, min_size: int = 1, max_size: int = 10) -> Pool:
 
 
 async def close_pool(pool: Pool) -> None:
-    """Let queries in flight finish, for as long as one may take; then terminate the rest."""
+    """Close the pool. Queries in flight may finish within the time limit of a query."""
     try:
         await asyncio.wait_for(pool.close(), COMMAND_SECONDS)
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""Values read from the database, usable for a while also when the database is unavailable."""
+"""Keep values read from the database, to use them for a while when it is unavailable."""
 
 from __future__ import annotations
 

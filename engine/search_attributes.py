@@ -1,7 +1,7 @@
 """Register the search attributes that a namespace lacks.
 
-A server registers those named at its start only when it creates the namespace, and refuses a start
-with an unknown attribute, so every worker registers them.
+Every worker does so. A server registers the attributes that it is started with only if it also
+creates the namespace, and it refuses to start a workflow that has an attribute it doesn't know.
 """
 
 from __future__ import annotations

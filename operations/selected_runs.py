@@ -68,7 +68,7 @@ async def count_left_out(client: Client, selection: Selection) -> int:
 
 
 def conditions(selection: Selection) -> str:
-    """Write the list filter, a little wider than the selection, since stores round times."""
+    """Write the list filter. It is a little wider than the selection, since stores round times."""
     ended = f" AND CloseTime <= '{selection.as_of.isoformat()}'"
     accepted = accepted_around(selection.accepted_from, selection.accepted_to)
     return _query(selection).conditions() + accepted + ended

@@ -13,9 +13,9 @@ GONE = 410
 
 
 def judge(outcome: Outcome) -> Outcome:
-    """Correct the outcome of an answer by what a receiver means by its status.
+    """Correct the outcome of an answer where a webhook's receiver means something else by a status.
 
-    A redirect is a permanent failure: Meshes once counted it as delivered, which it is not.
+    A redirect is a permanent failure, since the receiver has not accepted the event.
     """
     status = outcome.status_code
     if status == GONE:

@@ -24,7 +24,7 @@ from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, print_answer, say
 from worker import alert_target
 
-alerts = typer.Typer(help="Alerts: where they are posted when a connection or a delivery fails.")
+alerts = typer.Typer(help="Alerts: where failures of connections and deliveries are reported.")
 
 NEW_SECRET_BYTES = 32
 NO_TARGET = "no alert target, so no alerts are sent: emitonce alerts set --url https://…"

@@ -39,11 +39,11 @@ COMMANDS = {
     ),
     "connections": Place("connections", "connections", "Connections: each to one destination."),
     "rules": Place("rules", "rules", "Rules: which events go to which connection."),
-    "events": Place("events", "events", "Events: what happened to each, every attempt."),
+    "events": Place("events", "events", "Events: what happened to each, with every attempt."),
     "alerts": Place("alerts", "alerts", "Alerts: where failures are reported."),
     "keys": Place("keys", "keys", "Keys: for the HTTP API, and for encryption."),
     "audit": Place("audit", "audit", "Audit: who changed what, and who signed in."),
-    "token": Place("token", "token", "Print a token good for a minute, signed with a machine key."),
+    "token": Place("token", "token", "Print a bearer token that is valid for a minute."),
 }
 
 

@@ -97,7 +97,7 @@ async def update(
     skip_test: SkipTest = False,
     as_json: Json = False,
 ) -> None:
-    """Change what you name. With a new secret or setting, held deliveries continue."""
+    """Change what the options name. With a new secret or setting, held deliveries continue."""
     renewed = (settings, secrets, region, api_key) != (None, None, None, None)
     if not renewed and (name, requests_per_second) == (None, None):
         raise typer.BadParameter(
@@ -125,14 +125,14 @@ async def update(
 @command(connections, "pause")
 @recorded("pause_connection")
 async def pause(parts: Dependencies, connection: Id, as_json: Json = False) -> None:
-    """Hold its deliveries: they wait, and nothing is sent, until it is resumed."""
+    """Pause a connection: its deliveries are held, and nothing is sent, until it is resumed."""
     _print(await parts.catalog.connections.pause(parts.organisation, connection), as_json)
 
 
 @command(connections, "resume")
 @recorded("resume_connection")
 async def resume(parts: Dependencies, connection: Id, as_json: Json = False) -> None:
-    """Let it deliver again; held deliveries continue."""
+    """Resume a connection: held deliveries continue."""
     resumed = await parts.catalog.connections.resume(parts.organisation, connection)
     await _resume_held(parts, resumed)
     _print(resumed, as_json)

@@ -41,7 +41,7 @@ def generate(
         str | None, typer.Option("--id", help="Default: k, today's date and four random digits.")
     ] = None,
 ) -> None:
-    """Print a new key as EMITONCE_CREDENTIAL_KEYS and EMITONCE_PAYLOAD_KEYS accept it.
+    """Print a new key, in the form for EMITONCE_CREDENTIAL_KEYS and EMITONCE_PAYLOAD_KEYS.
 
     Keys are secrets: send the output to a secret store, not into a terminal's history.
     """

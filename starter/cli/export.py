@@ -29,10 +29,10 @@ def export(
     workspace: Annotated[str | None, typer.Option(help="Only events of this workspace.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="Append to this file, after its last line. Default: print."),
+        typer.Option(help="Append to this file. Default: standard output."),
     ] = None,
 ) -> None:
-    """Export the delivery log of every event that has ended, oldest end first.
+    """Export the delivery log of every event that has ended, in the order in which they ended.
 
     One JSON object a line: closed_at, run_id, event_id, log. It holds personal data. Run it
     again with the same file and it continues where it stopped, so a daily run keeps a record for

@@ -44,7 +44,7 @@ MayIdentify = Annotated[
     typer.Option(metavar="any|anonymous", help="anonymous: it may not identify known people."),
 ]
 KeepWide = Annotated[
-    bool, typer.Option("--keep-wide", help="It is unrestricted on purpose: don't warn about it.")
+    bool, typer.Option("--keep-wide", help="The key is unrestricted on purpose: don't warn.")
 ]
 
 
@@ -62,14 +62,14 @@ async def create(
     kind: Annotated[
         Literal["machine", "token", "publishable"],
         typer.Argument(
-            help="machine: signs a token for each request, as Meshes' clients do; token: is one "
-            "itself, for curl or a CI job; publishable: for web pages."
+            help="machine: signs a new token for each request, as Meshes' clients do; token: a "
+            "static one, for curl or a CI job; publishable: for web pages."
         ),
     ],
     name: Name,
     workspace: Annotated[
         str | None,
-        typer.Option(help="Where a publishable key emits; needed if there are several."),
+        typer.Option(help="A publishable key's workspace; needed if there are several."),
     ] = None,
     expires_in: Annotated[
         str | None,

@@ -18,8 +18,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog="Exit codes: 0 done, 1 the answer is bad, 2 usage, 3 not found, 4 refused, "
-    "5 a service is unavailable, 6 settings.",
+    epilog="Exit codes: 0 success, 1 a check or delivery failed, 2 wrong usage, 3 not found, "
+    "4 refused, 5 a service is unavailable, 6 wrong settings.",
 )
 
 

@@ -12,7 +12,7 @@ from starter.cli.output import Json, print_answer
 
 Events = Annotated[
     int | None,
-    typer.Option(min=1, max=MOST_EVENTS, help="Per minute. Default: the API's setting."),
+    typer.Option(min=1, max=MOST_EVENTS, help="Events per minute. Default: the API's setting."),
 ]
 Bytes = Annotated[
     int | None,

@@ -36,10 +36,10 @@ def redeliver(
     until: Annotated[str | None, typer.Option(help="Accepted before. Default: now.")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Failed deliveries.")] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Delivered events, again as new events.")
+        bool, typer.Option("--again", help="Delivered events, sent again as new ones.")
     ] = False,
     identify_only: Annotated[
-        bool, typer.Option("--identify-only", help="Only the people of delivered events.")
+        bool, typer.Option("--identify-only", help="Of delivered events, only identify.")
     ] = False,
     connection: Annotated[str | None, typer.Option(help="Only at this connection.")] = None,
     rule: Annotated[str | None, typer.Option(help="Only by this rule.")] = None,

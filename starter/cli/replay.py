@@ -22,7 +22,7 @@ MOST_NAMED = 20
 
 def replay(
     closed_hours: Annotated[
-        float, typer.Option(help="Runs that closed in the last hours, as well as all open ones.")
+        float, typer.Option(help="Also runs that closed within this many hours.")
     ] = 24,
     limit: Annotated[int, typer.Option(help="At most this many of each.")] = 1_000,
     as_json: Json = False,

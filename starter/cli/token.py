@@ -8,7 +8,7 @@ from starter.cli.output import console
 
 
 def token() -> None:
-    """Print a bearer token for the HTTP API, good for 60 seconds.
+    """Print a bearer token for the HTTP API. It is valid for 60 seconds.
 
     It is signed with the machine key in EMITONCE_ORGANIZATION, EMITONCE_ACCESS_KEY and
     EMITONCE_SECRET_KEY. A token that lasts: emitonce keys create token.

@@ -1,6 +1,6 @@
-"""How a browser shows that somebody has signed in, and that a form is one of this console's.
+"""Cookies of signed-in browsers, and the tokens that show that a form is one of this console's.
 
-Sessions are kept in the catalog; the cookie holds nothing but the id of one.
+Sessions are kept in the catalog; the cookie holds only the id of one.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class NoSession(Exception):
 
 
 class Cookies:
-    """`public_url` is where people open the console."""
+    """Reads and sets the console's cookies. `public_url` is where people open it."""
 
     def __init__(self, public_url: str | None = None) -> None:
         self._public_url = public_url
 
     def read(self, request: Request) -> str:
-        """The id of the session that the browser shows. Raises `NoSession`."""
+        """Return the session's id from the request's cookie. Raises `NoSession`."""
         id = request.cookies.get(self._name(request, COOKIE), "")
         if not id or len(id) > LONGEST_COOKIE:
             raise NoSession(ended=bool(id))
@@ -52,7 +52,7 @@ class Cookies:
         self._set(request, response, COOKIE, "", 0)
 
     def begin_form(self, request: Request, response: Response) -> str:
-        """A token for the one form that is shown before there is a session."""
+        """Return a token for the sign-in form, the only one shown before there is a session."""
         nonce = request.cookies.get(self._name(request, FORM_COOKIE), "")
         if not 16 <= len(nonce) <= 64 or not nonce.isascii():
             nonce = secrets.token_urlsafe(18)
@@ -64,7 +64,7 @@ class Cookies:
         return bool(nonce) and right_token(nonce, given)
 
     def from_here(self, request: Request) -> bool:
-        """Whether a browser says that a form was sent from a page of this very site."""
+        """Whether the browser says that a form was sent from a page of this same site."""
         site = request.headers.get("sec-fetch-site", "same-origin")
         origin = request.headers.get("origin")
         if origin is None or self._public_url is None:
@@ -76,14 +76,15 @@ class Cookies:
     def is_https(self, request: Request) -> bool:
         """Whether the cookie travels over TLS only.
 
-        A proxy that isn't trusted is believed here, since it only makes the cookie stricter.
+        X-Forwarded-Proto is believed even from a proxy that isn't trusted, since it can only make
+        the cookie stricter.
         """
         forwarded = request.headers.get("x-forwarded-proto", "").lower()
         public = (self._public_url or "").startswith("https://")
         return public or request.url.scheme == "https" or "https" in forwarded
 
     def _name(self, request: Request, name: str) -> str:
-        """Over TLS with a prefix by which browsers refuse it from any other host."""
+        """Return a cookie's name. Over TLS it has a prefix, so that no other host can set it."""
         return f"__Host-{name}" if self.is_https(request) else name
 
     def _set(
@@ -101,7 +102,7 @@ class Cookies:
 
 
 def token_of(secret: str) -> str:
-    """What a form brings back: made of what only the browser's cookie holds."""
+    """Return the token that a form must send back, made from what only the cookie holds."""
     digest = hashlib.sha256(f"form|{secret}".encode()).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
@@ -111,7 +112,7 @@ def right_token(secret: str, given: str) -> bool:
 
 
 def local_path(path: str | None) -> str:
-    """`path` if it leads to a page of this site, else the first page."""
+    """Return `path` if it leads to a page of this site, else the start page."""
     if path and path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable():
         return path
     return "/"

@@ -76,14 +76,14 @@ async def create_publishable_key(
     "/publishable-keys/{key_id}/rights",
     response_model=PublishableKeyView,
     response_model_exclude_unset=True,
-    summary="Narrow a publishable key, or keep it wide on purpose",
+    summary="Restrict a publishable key, or keep it unrestricted on purpose",
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(KeyRightsInput),
 )
 async def put_key_rights(
     request: Request, parts: ApiDependencies, organisation: Organisation, key_id: PathId
 ) -> Any:
-    """Events that were accepted before are delivered as the key was then."""
+    """Events that were accepted earlier keep the rights that the key had then."""
     given = await read_model(request, KeyRightsInput)
     changed = await parts.catalog.publishable_keys.set_rights(
         organisation,

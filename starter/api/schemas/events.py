@@ -57,7 +57,7 @@ class EventInput(Input):
 
 
 class OfEvent(Answer):
-    """What events and their deliveries have in common."""
+    """The fields that events and their deliveries share."""
 
     id: Id
     workspace: Id

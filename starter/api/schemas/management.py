@@ -246,7 +246,7 @@ class DeletedRule(NamedRule):
 
 
 class RuleTrial(StrictInput):
-    """What to try a rule with. Absent: the event that it is for, and a sample payload."""
+    """What to try a rule with. The default is the rule's own event with a sample payload."""
 
     payload: JsonObject | None = None
     event: Annotated[Text, Field(min_length=1, max_length=100)] | None = None
