@@ -118,7 +118,7 @@ def measure(
     grown = sum(tree_bytes(path) for path in lane.stored) - stored
     sample = _account(lane, workload, vendor, run, samples, before, after, grown)
     if killed is not None:
-        sample.more, sample.curve = _after_the_kill(vendor.seen(), killed, run, samples["begun"])
+        sample.more, sample.curve = after_the_kill(vendor.seen(), killed, run, samples["begun"])
     elif workload.name == "burst":
         sample.more = lane.describe()
     return sample
@@ -215,7 +215,7 @@ def _kill_half_way(
     return killed
 
 
-def _after_the_kill(
+def after_the_kill(
     seen: list[tuple[str, str, int, int]], killed: int, run: str, begun: list[int]
 ) -> tuple[dict[str, float], list[int]]:
     """What became of the calls that were on their way, and the curve.
