@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -18,7 +19,7 @@ from delivery.errors import InvalidField
 from delivery.event import Event
 from delivery.mapping_schema import MappedField, MappingSchema, PathSource
 from delivery.message import Message, Messages
-from delivery.outcome import Outcome
+from delivery.outcome import DELIVERY_DEADLINE, Outcome
 from delivery.rule import MatchedRule, RuleMetadata
 from delivery.validation import problem
 
@@ -88,6 +89,7 @@ class MappingField:
 class Action:
     """What a rule makes a destination do: calls in order, and how their messages are built.
 
+    `deadline` is how long after the event's acceptance an attempt is made at the latest.
     `metadata` reads what a rule says about the action; `inputs` are the parts that a form asks for,
     and `options` those that it shows separately. `build` is pure, and raises `MappingError` if no
     valid message can be built.
@@ -99,6 +101,7 @@ class Action:
     description: str
     calls: tuple[Call, ...]
     build: Build
+    deadline: timedelta = DELIVERY_DEADLINE
     metadata: type[RuleMetadata] = RuleMetadata
     inputs: tuple[Field, ...] = ()
     options: tuple[Field, ...] = ()

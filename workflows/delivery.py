@@ -27,7 +27,7 @@ with workflow.unsafe.imports_passed_through():
     from delivery.result import CallResult, DeliveryResult, Status
     from delivery.rule import MatchedRule
     from delivery.step import CONNECTION_HELD, Carried, Step, StepResult, activity_id
-    from destinations.registry import build_messages
+    from destinations.registry import action_of, build_messages
     from workflows.holds import Holds
 
 CallMethod = Callable[[Any, Step], Awaitable[StepResult]]
@@ -77,7 +77,8 @@ class Delivery:
         self.rule = rule
         self.result: DeliveryResult | None = None
         self._event = event
-        self._deadline = deadline
+        self._longest = action_of(rule).deadline
+        self._deadline = min(deadline, workflow.info().workflow_start_time + self._longest)
         self._holds = holds
         self._earlier = earlier
         self._heartbeats = heartbeats
@@ -160,7 +161,7 @@ class Delivery:
         if self._canceled:
             raise StepFailed(step.message.call, _not_made(step, CANCELED_BEFORE), canceled=True)
         if left <= timedelta(0):
-            raise StepFailed(step.message.call, _given_up(step, "the deadline has passed"))
+            raise StepFailed(step.message.call, self._given_up(step, "the deadline has passed"))
         method, policy = ACTIVITIES[step.message.call]
         if step.test:
             policy = policy.once()
@@ -196,7 +197,7 @@ class Delivery:
         # no workflow API can be called.
         self._holds.release(self.rule.id)
         if workflow.now() >= self._deadline:
-            raise StepFailed(step.message.call, _given_up(step, result.message))
+            raise StepFailed(step.message.call, self._given_up(step, result.message))
 
     def _result_of(self, err: ActivityError, step: Step) -> StepResult:
         """Read how the activity ended, and its attempts, wherever Temporal kept them."""
@@ -208,7 +209,7 @@ class Delivery:
             if handed_on is not None and handed_on.count > attempts.count:
                 attempts = handed_on
             if isinstance(cause, ActivityTimeoutError):
-                return _given_up(
+                return self._given_up(
                     step.model_copy(update={"attempts": attempts}), "no answer in time"
                 )
             if self._canceled:
@@ -219,9 +220,16 @@ class Delivery:
             result = StepResult(outcome_code=code, message=message, attempts=attempts)
         if err.retry_state is RetryState.TIMEOUT:
             # The next try would be after the deadline: the cause is the last try's error.
-            message = f"given up after 72 hours; last: {result.message}"
+            message = f"given up after {self._hours} hours; last: {result.message}"
             return result.model_copy(update={"message": message})
         return result
+
+    def _given_up(self, step: Step, reason: str) -> StepResult:
+        return _not_made(step, f"given up after {self._hours} hours: {reason}")
+
+    @property
+    def _hours(self) -> int:
+        return self._longest // timedelta(hours=1)
 
     def _ended(
         self,
@@ -270,10 +278,6 @@ def _described(cause: BaseException | None) -> str:
     if not isinstance(cause, ApplicationError):
         return f"the activity failed: {type(cause).__name__}"
     return f"the activity failed: {cause.type or 'error'}: {cause.message[:LONGEST_MESSAGE]}"
-
-
-def _given_up(step: Step, reason: str) -> StepResult:
-    return _not_made(step, f"given up after 72 hours: {reason}")
 
 
 def _not_made(step: Step, message: str) -> StepResult:
