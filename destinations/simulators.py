@@ -9,6 +9,7 @@ from typing import Any
 
 from destinations.customerio.simulator import Simulator
 from destinations.hubspot.simulator import HubSpotSimulator
+from destinations.resend.simulator import ResendSimulator
 from destinations.simulator import VendorSimulator
 from destinations.slack.simulator import SlackSimulator
 
@@ -34,6 +35,7 @@ async def open_simulators(
         "customer_io": customer_io or Simulator(),
         "slack": SlackSimulator(),
         "hubspot": HubSpotSimulator(),
+        "resend": ResendSimulator(),
     }
     async with AsyncExitStack() as stack:
         for simulator in made.values():

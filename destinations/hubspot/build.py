@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Annotated
 
 from pydantic import AfterValidator, JsonValue
@@ -24,6 +23,7 @@ from destinations.hubspot.guards import (
     read_property,
     read_value,
 )
+from destinations.message_id import message_uuid
 
 EMAIL = "email"
 # Without a stored mapping, payload keys of the same names fill these.
@@ -82,7 +82,7 @@ def build_event(event: Event, rule: MatchedRule) -> Messages:
             "email": email,
             "occurredAt": iso_milliseconds(event.timestamp),
             "properties": event_properties(metadata.event_properties, event.payload),
-            "uuid": str(uuid.uuid5(uuid.UUID(event.id), f"{rule.id}/track")),
+            "uuid": str(message_uuid(event, rule, "track")),
         },
     )
 

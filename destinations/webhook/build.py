@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
-
 from delivery.event import Event
 from delivery.message import Message, Messages
 from delivery.rule import MatchedRule
 from delivery.timestamps import epoch_milliseconds
 from destinations.anonymous import check_anonymous
+from destinations.message_id import message_uuid
 
 
 def build(event: Event, rule: MatchedRule) -> Messages:
@@ -44,4 +43,4 @@ def build(event: Event, rule: MatchedRule) -> Messages:
 
 def message_id(event: Event, rule: MatchedRule) -> str:
     """Make the same id on every attempt and redelivery, so that receivers can drop repetitions."""
-    return f"msg_{uuid.uuid5(uuid.UUID(event.id), f'{rule.id}/send')}"
+    return f"msg_{message_uuid(event, rule, 'send')}"

@@ -29,6 +29,8 @@ from destinations.http.exchange import Answer, Http
 from destinations.hubspot.simulator import SIGNED_UP, HubSpotSimulator
 from destinations.hubspot.simulator import TOKEN as HUBSPOT_TOKEN
 from destinations.registry import BY_TYPE, build_messages
+from destinations.resend.simulator import KEY as RESEND_KEY
+from destinations.resend.simulator import SEGMENT, Contact, ResendSimulator
 from destinations.simulator.fault import Fault
 from destinations.slack.simulator import GENERAL, SlackSimulator
 from destinations.slack.simulator import TOKEN as SLACK_TOKEN
@@ -56,7 +58,7 @@ class Stand:
     destination: Destination
     client: Client
     connection: Connection
-    fail: Callable[[Fault], None]
+    fail: Callable[[Fault], object]
     received: Callable[[], list[bytes]]
     accepting: bytes = b"body"
     """What its vendor accepts a message with; other 2xx may be none at all."""
@@ -73,6 +75,7 @@ class Stand:
 METADATA = {
     "slack": {"id": GENERAL, "template": "{{userId}} of {{city}}: {{email}}"},
     "hubspot": {"action": "track_event", "id": SIGNED_UP},
+    "resend": {"id": SEGMENT},
 }
 
 
@@ -134,7 +137,29 @@ async def hubspot() -> AsyncIterator[Stand]:
         )
 
 
-STANDS = {"customer_io": customer_io, "webhook": webhook, "slack": slack, "hubspot": hubspot}
+@asynccontextmanager
+async def resend() -> AsyncIterator[Stand]:
+    """What is read before a contact is written is answered as always, and is not received."""
+    async with ResendSimulator() as sim, Http() as http:
+        reads = "contacts.get"
+        sim.service.contacts.append(Contact(PERSONAL[1]))
+        yield Stand(
+            BY_TYPE["resend"],
+            make_clients(http, {"resend": sim.base_urls}, agent="emitonce")["resend"],
+            Connection({}, {"api_key": SecretStr(RESEND_KEY)}),
+            lambda fault: [sim.fail(call, fault=fault) for call in sim.calls if call != reads],
+            lambda: [request.raw for request in sim.requests if request.call != reads],
+            accepting=b"{}",
+        )
+
+
+STANDS = {
+    "customer_io": customer_io,
+    "webhook": webhook,
+    "slack": slack,
+    "hubspot": hubspot,
+    "resend": resend,
+}
 
 
 @pytest_asyncio.fixture(params=list(BY_TYPE))

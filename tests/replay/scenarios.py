@@ -26,6 +26,7 @@ from destinations.http.exchange import Http
 from destinations.hubspot.simulator import NEWS, SIGNED_UP, HubSpotSimulator
 from destinations.hubspot.simulator import TOKEN as HUBSPOT_TOKEN
 from destinations.registry import FIRST_RELEASE, this_release
+from destinations.resend.simulator import KEY, SEGMENT, TEMPLATE
 from destinations.slack.simulator import GENERAL, SCOPES, SlackSimulator
 from destinations.slack.simulator import TOKEN as SLACK_TOKEN
 from destinations.webhook.client import WebhookClient
@@ -438,6 +439,33 @@ async def hubspot_updated(stack: Stack) -> Recorded:
     return {"hubspot_updated": await _ended(stack, handle)}
 
 
+async def resend_sent(stack: Stack) -> Recorded:
+    """All actions: contact and membership, contact and event, and a mail with less time."""
+    connection = await stack.catalog.connections.create(
+        stack.organisation,
+        workspace=stack.workspace,
+        type="resend",
+        name="Resend",
+        fields={"api_key": KEY},
+        created_by="test",
+    )
+    for action, metadata in (
+        ("add_to_segment", {"id": SEGMENT}),
+        ("remove_from_segment", {"id": SEGMENT}),
+        ("send_email_template", {"id": TEMPLATE}),
+        ("track_event", {}),
+    ):
+        await stack.catalog.rules.create(
+            stack.organisation,
+            workspace=stack.workspace,
+            connection=connection.id,
+            event="user.signup",
+            metadata={"action": action, **metadata},
+            created_by="test",
+        )
+    return {"resend_sent": await _ended(stack, await stack.emit())}
+
+
 async def watch_deliveries(stack: Stack) -> Recorded:
     """A delivery that failed is reported while the watch goes on; then it is terminated."""
     async with open_receiver() as receiver, _watching(stack, receiver) as watched:
@@ -521,6 +549,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     webhook_sent,
     slack_posted,
     hubspot_updated,
+    resend_sent,
     watch_deliveries,
     watch_without_a_url,
 )

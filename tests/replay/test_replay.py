@@ -61,6 +61,7 @@ NEEDED_ONCE = {
     "webhook_sent",
     "slack_posted",
     "hubspot_updated",
+    "resend_sent",
     "resume_connection",
     "redelivered_in_bulk",
     "watch_deliveries",

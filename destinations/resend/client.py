@@ -1,0 +1,220 @@
+"""Make requests to Resend's API: one that writes for each message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from pydantic import JsonValue
+
+from delivery.credential import Credential
+from delivery.message import Message, encode_value
+from delivery.outcome import Outcome, Then
+from destinations.destination import NotListed, Option, Verdict, Verification
+from destinations.http.addresses import names_own_network
+from destinations.http.base_urls import read_base_urls
+from destinations.http.errors import NoReply
+from destinations.http.exchange import (
+    MAX_RESPONSE_BYTES,
+    TOTAL_TIMEOUT_SECONDS,
+    Answer,
+    Http,
+)
+from destinations.http.redaction import strings
+from destinations.resend.build import MESSAGE_ID
+from destinations.resend.destination import API_KEY, TEMPLATES
+from destinations.resend.judge import (
+    SEND_ONLY,
+    error_of,
+    judge,
+    judge_creation,
+    read_answer,
+)
+
+VENDOR_URL = "https://api.resend.com"
+
+# What is kept of an answer that accepts a message.
+KEPT = ("object", "id", "contact_id", "segment_id", "deleted", "event")
+
+# The largest page that Resend has.
+ITEMS_PER_PAGE = 100
+MOST_PAGES = 10
+LARGEST_PAGE = 1024 * 1024  # bytes
+
+
+class ResendClient:
+    """Sends messages, checks keys, lists segments and templates. It never waits or tries twice."""
+
+    def __init__(
+        self,
+        http: Http,
+        base_urls: Mapping[str, str] = {},
+        *,
+        total_timeout: float = TOTAL_TIMEOUT_SECONDS,
+        agent: str = "emitonce",
+    ) -> None:
+        """Make a client. `base_urls` may replace the vendor's, which has no regions: by `""`.
+
+        Raises:
+            ValueError: a base URL is not valid.
+        """
+        self._http = http
+        self._url = read_base_urls("Resend", {"": VENDOR_URL}, base_urls)[""]
+        self._total_timeout = total_timeout
+        self._agent = agent
+
+    async def send(self, message: Message, credential: Credential) -> Outcome:
+        """Make one writing request; for a contact, after a read that says whether it exists.
+
+        Raises:
+            NoReply: no status came within the time, or the connection failed.
+        """
+        if message.call == "identify":
+            return await self._upsert(message, credential)
+        if message.call == "send":
+            key = _idempotency_key(message)
+            return await self._write("POST", "emails", message, credential, key=key)
+        if "event" in message.body:
+            return await self._write("POST", "events/send", message, credential)
+        segment = f"{_contact(message)}/segments/{quote(str(message.body['segment_id']), safe='')}"
+        method = "DELETE" if message.body.get("deleted") else "POST"
+        return await self._write(method, segment, message, credential)
+
+    async def _upsert(self, message: Message, credential: Credential) -> Outcome:
+        """Update the contact, or create it. What Resend does with a creation of one that exists is
+        published nowhere.
+        """
+        found = await self._ask("GET", _contact(message), credential)
+        if 200 <= found.status_code < 300:
+            return await self._write("PATCH", _contact(message), message, credential)
+        if found.status_code != 404:
+            return _outcome(found, message, credential)
+        return judge_creation(await self._write("POST", "contacts", message, credential))
+
+    async def verify(self, credential: Credential) -> Verification:
+        """List one segment, which writes nothing; never raises."""
+        try:
+            answer = await self._ask("GET", "segments", credential, query={"limit": "1"})
+        except NoReply as err:
+            return Verification(Verdict.UNKNOWN, f"the key could not be checked: {err}")
+        found = read_answer(answer.body)
+        outcome = judge(answer.outcome(secrets=(), sent=()), found)
+        if outcome.then is Then.DONE:
+            return Verification(Verdict.RIGHT, "Resend accepts this key")
+        if found is not None and error_of(found) == SEND_ONLY:
+            told = "Resend accepts this key, but only for mails; other actions need full access"
+            return Verification(Verdict.RIGHT, told)
+        if outcome.then is Then.HOLD:
+            return Verification(Verdict.WRONG_KEY, f"{outcome.message}; copy the key again")
+        return Verification(Verdict.UNKNOWN, f"the key could not be checked: {outcome.message}")
+
+    async def options(self, credential: Credential, kind: str) -> tuple[Option, ...]:
+        """List the segments, or the templates that are published, the first thousand.
+
+        Raises:
+            NotListed: they can't be read.
+            NoReply: no status came within the time, or the connection failed.
+        """
+        items: list[Option] = []
+        asked = {"limit": str(ITEMS_PER_PAGE)}
+        for _ in range(MOST_PAGES):
+            answer = await self._ask("GET", kind, credential, query=asked, largest=LARGEST_PAGE)
+            found = read_answer(answer.body)
+            if found is not None and (error := error_of(found)) is not None:
+                raise NotListed(f"Resend says {error}")
+            if found is None or not isinstance(found.get("data"), list):
+                raise NotListed(f"Resend's answer, {answer.status_code}, can't be read")
+            page = [one for one in found["data"] if _has_id(one)]
+            items += [_option(one) for one in page if _usable(one, kind)]
+            if found.get("has_more") is not True or not page:
+                break
+            asked["after"] = page[-1]["id"]
+        return tuple(items)
+
+    async def _write(
+        self,
+        method: str,
+        path: str,
+        message: Message,
+        credential: Credential,
+        *,
+        key: str | None = None,
+    ) -> Outcome:
+        # The address says all that a removal needs.
+        content = b"" if method == "DELETE" else message.encode()
+        answer = await self._ask(method, path, credential, content, key=key)
+        return _outcome(answer, message, credential)
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        credential: Credential,
+        content: bytes = b"",
+        *,
+        key: str | None = None,
+        query: Mapping[str, str] = {},
+        largest: int = MAX_RESPONSE_BYTES,
+    ) -> Answer:
+        url = httpx.URL(f"{self._url}/{path}", params=query or None)
+        return await self._http.ask(
+            method,
+            url,
+            {
+                "Authorization": f"Bearer {credential.secrets[API_KEY].get_secret_value()}",
+                "Accept": "application/json",
+                "User-Agent": self._agent,
+                **({"Content-Type": "application/json"} if content else {}),
+                **({"Idempotency-Key": key} if key else {}),
+            },
+            content,
+            # A base URL of the own network is an operator's; the vendor's must be public.
+            anywhere=names_own_network(url.host),
+            name=path.partition("/")[0],
+            seconds=self._total_timeout,
+            largest=largest,
+        )
+
+
+def _outcome(answer: Answer, message: Message, credential: Credential) -> Outcome:
+    found = read_answer(answer.body)
+    if found is not None and 200 <= answer.status_code < 300:
+        kept = {key: found[key] for key in KEPT if isinstance(found.get(key), str | bool)}
+        answer = replace(answer, body=encode_value(kept).encode(), cut=False)
+    outcome = answer.outcome(secrets=credential.secrets.values(), sent=_identifying(message.body))
+    return judge(outcome, found)
+
+
+def _contact(message: Message) -> str:
+    return f"contacts/{quote(str(message.body['email']), safe='')}"
+
+
+def _idempotency_key(message: Message) -> str | None:
+    tags: Any = message.body["tags"]
+    return next((tag["value"] for tag in tags if tag["name"] == MESSAGE_ID), None)
+
+
+def _identifying(body: Mapping[str, JsonValue]) -> Iterator[str]:
+    """Yield what in a body is about a person, not the ids that say what went wrong."""
+    for key in ("email", "first_name", "last_name"):
+        value = body.get(key)
+        if isinstance(value, str):
+            yield value
+    template = body.get("template")
+    variables = template.get("variables") if isinstance(template, dict) else None
+    yield from strings([body.get("to"), body.get("properties"), body.get("payload"), variables])
+
+
+def _has_id(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("id"), str)
+
+
+def _option(item: Mapping[str, Any]) -> Option:
+    return Option(item["id"], str(item.get("name") or item["id"]))
+
+
+def _usable(item: Mapping[str, Any], kind: str) -> bool:
+    return kind != TEMPLATES or item.get("status") != "draft"
