@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from delivery.credential import Credential
 from delivery.message import Message, encode_value
 from delivery.outcome import Outcome, Then
-from destinations.destination import NotListed, Option, Verdict, Verification
+from destinations.destination import MappingField, NotListed, Option, Verdict, Verification
 from destinations.http.addresses import names_own_network
 from destinations.http.base_urls import read_base_urls
 from destinations.http.errors import NoReply
@@ -118,7 +118,23 @@ class ResendClient:
             NotListed: they can't be read.
             NoReply: no status came within the time, or the connection failed.
         """
-        items: list[Option] = []
+        items = await self._items(kind, credential)
+        return tuple(
+            Option(one["id"], str(one.get("name") or one["id"]))
+            for one in items
+            if kind != TEMPLATES or one.get("status") != "draft"
+        )
+
+    async def fields(self, credential: Credential) -> tuple[MappingField, ...]:
+        """List the account's own contact properties. Raises as `options` does."""
+        return tuple(
+            MappingField(key=one["key"], label=one["key"], description="A contact property.")
+            for one in await self._items("contact-properties", credential)
+            if isinstance(one.get("key"), str)
+        )
+
+    async def _items(self, kind: str, credential: Credential) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
         asked = {"limit": str(ITEMS_PER_PAGE)}
         for _ in range(MOST_PAGES):
             answer = await self._ask("GET", kind, credential, query=asked, largest=LARGEST_PAGE)
@@ -128,11 +144,11 @@ class ResendClient:
             if found is None or not isinstance(found.get("data"), list):
                 raise NotListed(f"Resend's answer, {answer.status_code}, can't be read")
             page = [one for one in found["data"] if _has_id(one)]
-            items += [_option(one) for one in page if _usable(one, kind)]
+            items += page
             if found.get("has_more") is not True or not page:
                 break
             asked["after"] = page[-1]["id"]
-        return tuple(items)
+        return items
 
     async def _write(
         self,
@@ -210,11 +226,3 @@ def _identifying(body: Mapping[str, JsonValue]) -> Iterator[str]:
 
 def _has_id(item: Any) -> bool:
     return isinstance(item, dict) and isinstance(item.get("id"), str)
-
-
-def _option(item: Mapping[str, Any]) -> Option:
-    return Option(item["id"], str(item.get("name") or item["id"]))
-
-
-def _usable(item: Mapping[str, Any], kind: str) -> bool:
-    return kind != TEMPLATES or item.get("status") != "draft"

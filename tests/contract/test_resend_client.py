@@ -373,6 +373,16 @@ async def test_of_a_list_only_what_has_an_id_is_shown(
     assert len(sim.requests) == 2
 
 
+async def test_the_account_s_own_contact_properties_are_listed(
+    sim: ResendSimulator, client: ResendClient
+) -> None:
+    sim.service.properties["seats"] = "number"
+    assert [one.key for one in await client.fields(credential())] == ["plan", "seats"]
+    sim.fail(fault=said(401, "restricted_api_key"))
+    with pytest.raises(NotListed, match="Resend says restricted_api_key"):
+        await client.fields(credential())
+
+
 @pytest.mark.parametrize("urls", [{"eu": "https://x.test"}, {"": "ftp://x"}, {"": "https://a@b"}])
 async def test_a_base_url_that_is_not_valid_is_refused(urls: dict[str, str]) -> None:
     async with Http() as http:

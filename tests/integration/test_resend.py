@@ -200,6 +200,8 @@ async def test_segments_and_templates_are_offered_by_api_and_console(stack: Stac
             "send_email_template": {"templates": [{"id": TEMPLATE, "name": "welcome"}]},
             "track_event": {},
         }
+        fields = (await api.get(f"/connections/{connection.id}/fields")).json()["fields"]
+        assert "plan" in [one["key"] for one in fields]
         listed = (await api.get("/integrations")).json()["records"]
         [shown] = [one for one in listed if one["type"] == "resend"]
         assert shown["authentication"]["type"] == "api_key"
