@@ -33,8 +33,10 @@ def _value(field: Field) -> JsonObject:
     return schema
 
 
-def _rule(action: Action) -> JsonObject:
+def _rule(destination: Destination, action: Action) -> JsonObject:
     schema = action.metadata.model_json_schema()
+    # Of its own, since generated clients name types by it.
+    schema["title"] = f"{destination.label}: {action.label}"
     schema["properties"]["action"] = {"const": action.key}
     return schema
 
@@ -51,6 +53,6 @@ ChangedMetadata = Annotated[
 RuleMetadata = Annotated[
     Metadata,
     WithJsonSchema(
-        {"anyOf": [_rule(action) for one in BY_TYPE.values() for action in one.actions]}
+        {"anyOf": [_rule(one, action) for one in BY_TYPE.values() for action in one.actions]}
     ),
 ]
