@@ -16,7 +16,7 @@ from delivery.text import kind
 from delivery.transforms import is_blank
 from destinations.message_id import message_uuid
 from destinations.resend import guards
-from destinations.resend.metadata import AddToSegment, RemoveFromSegment, SendEvent, SendTemplate
+from destinations.resend.metadata import ChangeSegment, SendEvent, SendTemplate
 
 NAMES = {"firstName": "first_name", "lastName": "last_name"}
 VARIABLES = "template_variables"
@@ -35,7 +35,7 @@ MESSAGE_ID = "message_id"
 def add_to_segment(event: Event, rule: MatchedRule) -> Messages:
     """Build the contact and its membership. Raises `MappingError`."""
     mapped = _mapped(event, rule)
-    segment = AddToSegment.of(rule).id
+    segment = ChangeSegment.of(rule).id
     body = {"email": guards.address(mapped.values), "segment_id": segment}
     return _messages(mapped, _contact(mapped), Message(call="track", body=body))
 
@@ -43,7 +43,7 @@ def add_to_segment(event: Event, rule: MatchedRule) -> Messages:
 def remove_from_segment(event: Event, rule: MatchedRule) -> Messages:
     """Build the contact, which is kept, and the end of its membership. Raises `MappingError`."""
     mapped = _mapped(event, rule)
-    segment = RemoveFromSegment.of(rule).id
+    segment = ChangeSegment.of(rule).id
     body = {"email": guards.address(mapped.values), "segment_id": segment, "deleted": True}
     return _messages(mapped, _contact(mapped), Message(call="track", body=body))
 

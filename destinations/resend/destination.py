@@ -18,7 +18,7 @@ from destinations.resend.guards import (
     read_sender,
     read_subject,
 )
-from destinations.resend.metadata import AddToSegment, RemoveFromSegment, SendEvent, SendTemplate
+from destinations.resend.metadata import ChangeSegment, SendEvent, SendTemplate
 
 API_KEY = "api_key"
 SEGMENTS = "segments"
@@ -75,7 +75,7 @@ RESEND = Destination(
             description="Create or update the contact, then add it to a segment.",
             calls=("identify", "track"),
             build=add_to_segment,
-            metadata=AddToSegment,
+            metadata=ChangeSegment,
             inputs=(SEGMENT,),
         ),
         Action(
@@ -85,7 +85,7 @@ RESEND = Destination(
             description="Create or update the contact, then remove it from a segment.",
             calls=("identify", "track"),
             build=remove_from_segment,
-            metadata=RemoveFromSegment,
+            metadata=ChangeSegment,
             inputs=(SEGMENT,),
         ),
         Action(

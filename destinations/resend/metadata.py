@@ -12,15 +12,10 @@ from destinations.resend.guards import read_id
 Id = Annotated[StrictStr, AfterValidator(read_id)]
 
 
-# The names of the classes are those of the API's schemas, each of which is of one action.
-class AddToSegment(RuleMetadata):
+class ChangeSegment(RuleMetadata):
     """`id` is the segment."""
 
     id: Id
-
-
-class RemoveFromSegment(AddToSegment):
-    pass
 
 
 class SendEvent(RuleMetadata):
