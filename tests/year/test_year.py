@@ -60,8 +60,9 @@ def goes_on_after_failure_of(call: str) -> Callable[[Any], Any]:
 
 
 def never_stops(real: Any) -> Any:
-    def init(self: Delivery, event: Any, rule: Any, deadline: Any, *parts: Any) -> None:
-        real(self, event, rule, deadline + timedelta(hours=72), *parts)
+    def init(self: Delivery, *parts: Any) -> None:
+        real(self, *parts)
+        self._deadline += timedelta(hours=72)
 
     return init
 
