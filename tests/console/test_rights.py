@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from catalog.scopes import ALL, MANAGE, OPERATE, PAYLOAD, READ
 from emitonce.ids import person_hash
 from tests.console.site import Site, sign_in, token_in
-from tests.integration.stack import SECRET
+from tests.integration.stack import SECRET, eventually
 
 
 @asynccontextmanager
@@ -107,3 +108,17 @@ async def test_the_audit_tells_who_signed_in_and_what_they_did(site: Site) -> No
     assert "pause connection" in rows[2]
     assert "visitor" in rows[2]
     assert connection.id in rows[2]
+
+
+async def test_a_key_that_has_expired_is_not_called_in_use(site: Site) -> None:
+    keys = site.stack.catalog.machine_keys
+    soon = datetime.now(UTC) + timedelta(seconds=0.5)
+    await keys.create(site.stack.organisation, name="short", created_by="test", expires_at=soon)
+    async with signed_in(site, ALL) as http:
+
+        async def expired() -> bool:
+            page = (await http.get(site.at("/keys"))).text
+            [row] = [row for row in page.split("<tr>") if "<td>short" in row]
+            return "Expired" in row and "In use" not in row
+
+        await eventually(expired)

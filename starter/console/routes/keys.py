@@ -148,5 +148,6 @@ async def _page(
         made=made,
         scopes=SCOPES_IN_WORDS,
         must_prove=visit.must_prove,
+        now=datetime.now(UTC),
         faults=faults or {},
     )
