@@ -12,17 +12,15 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 from pydantic import JsonValue
 
 from delivery.credential import Credential
 from delivery.message import Message, encode_value
 from delivery.outcome import AUTH_STATUS, Outcome, OutcomeCode, Then
 from destinations.destination import MappingField, NotListed, Option, Verdict, Verification
-from destinations.http.addresses import names_own_network
-from destinations.http.base_urls import read_base_urls
+from destinations.http.bearer_client import BearerClient, read_object
 from destinations.http.errors import NoReply
-from destinations.http.exchange import MAX_RESPONSE_BYTES, TOTAL_TIMEOUT_SECONDS, Answer, Http
+from destinations.http.exchange import Answer
 from destinations.http.redaction import strings
 from destinations.hubspot.build import EMAIL
 from destinations.hubspot.destination import (
@@ -31,16 +29,14 @@ from destinations.hubspot.destination import (
     TOKEN,
     judge,
     name_in,
-    read_answer,
 )
 from destinations.hubspot.guards import MAX_VALUE
 
-VENDOR_URL = "https://api.hubapi.com"
-UPSERT = "/crm/v3/objects/contacts/batch/upsert"
-SEND_EVENT = "/events/v3/send"
+UPSERT = "crm/v3/objects/contacts/batch/upsert"
+SEND_EVENT = "events/v3/send"
 
-EVENT_DEFINITIONS = "/events/v3/event-definitions"
-CONTACT_PROPERTIES = "/crm/v3/properties/contacts"
+EVENT_DEFINITIONS = "events/v3/event-definitions"
+CONTACT_PROPERTIES = "crm/v3/properties/contacts"
 CONTACTS = "0-1"  # HubSpot's number of that type of object
 
 LISTS_PER_PAGE = 500
@@ -51,26 +47,12 @@ LARGEST_PAGE = 4 * 1024 * 1024  # bytes; all properties come in one
 _STORED = re.compile(rb'"results"\s*:\s*\[\s*\{')
 
 
-class HubSpotClient:
+class HubSpotClient(BearerClient):
     """Sends messages, checks tokens, lists items. It never waits and never tries twice."""
 
-    def __init__(
-        self,
-        http: Http,
-        base_urls: Mapping[str, str] = {},
-        *,
-        total_timeout: float = TOTAL_TIMEOUT_SECONDS,
-        agent: str = "emitonce",
-    ) -> None:
-        """Make a client. `base_urls` may replace the vendor's, which has no regions: by `""`.
-
-        Raises:
-            ValueError: a base URL is not valid.
-        """
-        self._http = http
-        self._url = read_base_urls("HubSpot", {"": VENDOR_URL}, base_urls)[""]
-        self._total_timeout = total_timeout
-        self._agent = agent
+    vendor = "HubSpot"
+    vendor_url = "https://api.hubapi.com"
+    token = TOKEN
 
     async def send(self, message: Message, credential: Credential) -> Outcome:
         """Make exactly one writing request; for a membership, one that reads before it.
@@ -92,18 +74,18 @@ class HubSpotClient:
         email = quote(str(message.body["email"]), safe="")
         read = await self._ask(
             "GET",
-            f"/crm/v3/objects/contacts/{email}",
+            f"crm/v3/objects/contacts/{email}",
             credential,
             query={"idProperty": "email", "properties": "email"},
             seconds=seconds,
         )
-        id = (read_answer(read.body) or {}).get("id")
+        id = (read_object(read.body) or {}).get("id")
         if read.status_code != 200 or not isinstance(id, str):
             return self._not_found(read, message, credential)
         target, change = message.body["list"], message.body["change"]
         answer = await self._ask(
             "PUT",
-            f"/crm/v3/lists/{target}/memberships/{change}",
+            f"crm/v3/lists/{target}/memberships/{change}",
             credential,
             encode_value([id]).encode(),
             seconds=seconds,
@@ -119,7 +101,7 @@ class HubSpotClient:
         return replace(outcome, message=f"{outcome.message}, when the contact was looked up")
 
     def _judged(self, answer: Answer, message: Message, credential: Credential) -> Outcome:
-        found = read_answer(answer.body)
+        found = read_object(answer.body)
         if answer.cut and answer.status_code == 200 and _STORED.search(answer.body):
             # The contact is repeated, and larger than is read.
             found = {"results": [{}]}
@@ -134,7 +116,7 @@ class HubSpotClient:
             answer = await self._ask("GET", f"{CONTACT_PROPERTIES}/email", credential)
         except NoReply as err:
             return Verification(Verdict.UNKNOWN, f"the token could not be checked: {err}")
-        found = read_answer(answer.body)
+        found = read_object(answer.body)
         if answer.status_code == 200 and (found or {}).get("name") == "email":
             return Verification(Verdict.RIGHT, "HubSpot accepts this token")
         category = name_in(found, "category")
@@ -196,7 +178,7 @@ class HubSpotClient:
             "offset": 0,
         }
         for _ in range(MOST_PAGES):
-            found = await self._page("POST", "/crm/v3/lists/search", credential, asked)
+            found = await self._page("POST", "crm/v3/lists/search", credential, asked)
             lists += [
                 Option(one["listId"], str(one.get("name") or one["listId"]))
                 for one in _objects(found, "lists")
@@ -236,42 +218,12 @@ class HubSpotClient:
         answer = await self._ask(
             method, path, credential, content, query=query, largest=LARGEST_PAGE
         )
-        found = read_answer(answer.body)
+        found = read_object(answer.body)
         if answer.status_code != 200 or found is None:
             category = name_in(found, "category")
             told = f", {category}," if category else ""
             raise NotListed(f"HubSpot's answer, {answer.status_code}{told} has no list")
         return found
-
-    async def _ask(
-        self,
-        method: str,
-        path: str,
-        credential: Credential,
-        content: bytes = b"",
-        *,
-        query: Mapping[str, str] = {},
-        seconds: float | None = None,
-        largest: int = MAX_RESPONSE_BYTES,
-    ) -> Answer:
-        url = httpx.URL(f"{self._url}{path}")
-        token = credential.secrets[TOKEN].get_secret_value()
-        return await self._http.ask(
-            method,
-            url.copy_merge_params(query) if query else url,
-            {
-                "Authorization": f"Bearer {token}",
-                "Accept": "application/json",
-                "User-Agent": self._agent,
-                **({"Content-Type": "application/json"} if content else {}),
-            },
-            content,
-            # A base URL of the own network is an operator's; the vendor's must be public.
-            anywhere=names_own_network(url.host),
-            name="hubspot",
-            seconds=seconds or self._total_timeout,
-            largest=largest,
-        )
 
 
 def _kept(found: Mapping[str, Any]) -> bytes:

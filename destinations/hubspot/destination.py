@@ -6,7 +6,6 @@ lists and custom events APIs.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -47,15 +46,6 @@ RATE_LIMITED = "RATE_LIMITS"
 _NAME = re.compile(r"[A-Za-z_]{1,80}")
 
 NOT_HUBSPOT = "not an answer of HubSpot's, so it may have had no effect"
-
-
-def read_answer(body: bytes) -> dict[str, Any] | None:
-    """Read a JSON object; None for anything else."""
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def name_in(found: Mapping[str, Any] | None, key: str) -> str | None:

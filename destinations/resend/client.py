@@ -7,21 +7,16 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 from pydantic import JsonValue
 
 from delivery.credential import Credential
 from delivery.message import Message, encode_value
 from delivery.outcome import Outcome, Then
 from destinations.destination import MappingField, NotListed, Option, Verdict, Verification
-from destinations.http.addresses import names_own_network
-from destinations.http.base_urls import read_base_urls
+from destinations.http.bearer_client import BearerClient, read_object
 from destinations.http.errors import NoReply
 from destinations.http.exchange import (
-    MAX_RESPONSE_BYTES,
-    TOTAL_TIMEOUT_SECONDS,
     Answer,
-    Http,
 )
 from destinations.http.redaction import strings
 from destinations.resend.build import MESSAGE_ID
@@ -31,10 +26,7 @@ from destinations.resend.judge import (
     error_of,
     judge,
     judge_creation,
-    read_answer,
 )
-
-VENDOR_URL = "https://api.resend.com"
 
 # What is kept of an answer that accepts a message.
 KEPT = ("object", "id", "contact_id", "segment_id", "deleted", "event")
@@ -45,26 +37,12 @@ MOST_PAGES = 10
 LARGEST_PAGE = 1024 * 1024  # bytes
 
 
-class ResendClient:
+class ResendClient(BearerClient):
     """Sends messages, checks keys, lists segments and templates. It never waits or tries twice."""
 
-    def __init__(
-        self,
-        http: Http,
-        base_urls: Mapping[str, str] = {},
-        *,
-        total_timeout: float = TOTAL_TIMEOUT_SECONDS,
-        agent: str = "emitonce",
-    ) -> None:
-        """Make a client. `base_urls` may replace the vendor's, which has no regions: by `""`.
-
-        Raises:
-            ValueError: a base URL is not valid.
-        """
-        self._http = http
-        self._url = read_base_urls("Resend", {"": VENDOR_URL}, base_urls)[""]
-        self._total_timeout = total_timeout
-        self._agent = agent
+    vendor = "Resend"
+    vendor_url = "https://api.resend.com"
+    token = API_KEY
 
     async def send(self, message: Message, credential: Credential) -> Outcome:
         """Make one writing request; for a contact, after a read that says whether it exists.
@@ -100,7 +78,7 @@ class ResendClient:
             answer = await self._ask("GET", "segments", credential, query={"limit": "1"})
         except NoReply as err:
             return Verification(Verdict.UNKNOWN, f"the key could not be checked: {err}")
-        found = read_answer(answer.body)
+        found = read_object(answer.body)
         outcome = judge(answer.outcome(secrets=(), sent=()), found)
         if outcome.then is Then.DONE:
             return Verification(Verdict.RIGHT, "Resend accepts this key")
@@ -138,7 +116,7 @@ class ResendClient:
         asked = {"limit": str(ITEMS_PER_PAGE)}
         for _ in range(MOST_PAGES):
             answer = await self._ask("GET", kind, credential, query=asked, largest=LARGEST_PAGE)
-            found = read_answer(answer.body)
+            found = read_object(answer.body)
             if found is not None and (error := error_of(found)) is not None:
                 raise NotListed(f"Resend says {error}")
             if found is None or not isinstance(found.get("data"), list):
@@ -161,42 +139,13 @@ class ResendClient:
     ) -> Outcome:
         # The address says all that a removal needs.
         content = b"" if method == "DELETE" else message.encode()
-        answer = await self._ask(method, path, credential, content, key=key)
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = await self._ask(method, path, credential, content, headers=headers)
         return _outcome(answer, message, credential)
-
-    async def _ask(
-        self,
-        method: str,
-        path: str,
-        credential: Credential,
-        content: bytes = b"",
-        *,
-        key: str | None = None,
-        query: Mapping[str, str] = {},
-        largest: int = MAX_RESPONSE_BYTES,
-    ) -> Answer:
-        url = httpx.URL(f"{self._url}/{path}", params=query or None)
-        return await self._http.ask(
-            method,
-            url,
-            {
-                "Authorization": f"Bearer {credential.secrets[API_KEY].get_secret_value()}",
-                "Accept": "application/json",
-                "User-Agent": self._agent,
-                **({"Content-Type": "application/json"} if content else {}),
-                **({"Idempotency-Key": key} if key else {}),
-            },
-            content,
-            # A base URL of the own network is an operator's; the vendor's must be public.
-            anywhere=names_own_network(url.host),
-            name=path.partition("/")[0],
-            seconds=self._total_timeout,
-            largest=largest,
-        )
 
 
 def _outcome(answer: Answer, message: Message, credential: Credential) -> Outcome:
-    found = read_answer(answer.body)
+    found = read_object(answer.body)
     if found is not None and 200 <= answer.status_code < 300:
         kept = {key: found[key] for key in KEPT if isinstance(found.get(key), str | bool)}
         answer = replace(answer, body=encode_value(kept).encode(), cut=False)

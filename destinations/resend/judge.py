@@ -5,7 +5,6 @@ Source: "Errors" and "Idempotency keys" in the vendor's documentation.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -63,14 +62,6 @@ def judge_creation(outcome: Outcome) -> Outcome:
     if outcome.status_code != 409:
         return outcome
     return _retry(outcome, "409: the contact exists by now, so the next attempt updates it")
-
-
-def read_answer(body: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def error_of(answer: Mapping[str, Any]) -> str | None:

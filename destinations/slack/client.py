@@ -7,25 +7,15 @@ from dataclasses import replace
 from html import unescape
 from typing import Any
 
-import httpx
-
 from delivery.credential import Credential
 from delivery.message import Message, encode_value
 from delivery.outcome import Outcome
 from destinations.destination import NotListed, Option, Verdict, Verification
-from destinations.http.addresses import names_own_network
-from destinations.http.base_urls import read_base_urls
+from destinations.http.bearer_client import BearerClient
 from destinations.http.errors import NoReply
-from destinations.http.exchange import (
-    MAX_RESPONSE_BYTES,
-    TOTAL_TIMEOUT_SECONDS,
-    Answer,
-    Http,
-)
 from destinations.http.redaction import MIN_VALUE
 from destinations.slack.destination import TOKEN, TOKEN_REFUSED, error_of, judge, read_answer
 
-VENDOR_URL = "https://slack.com/api"
 JSON = "application/json; charset=utf-8"  # without a charset Slack answers with a warning
 
 # What of an answer is kept. The rest repeats the message, or names people.
@@ -37,26 +27,12 @@ MOST_PAGES = 5
 LARGEST_PAGE = 1024 * 1024  # bytes
 
 
-class SlackClient:
+class SlackClient(BearerClient):
     """Posts messages, checks tokens, lists channels. It never waits and never tries twice."""
 
-    def __init__(
-        self,
-        http: Http,
-        base_urls: Mapping[str, str] = {},
-        *,
-        total_timeout: float = TOTAL_TIMEOUT_SECONDS,
-        agent: str = "emitonce",
-    ) -> None:
-        """Make a client. `base_urls` may replace the vendor's, which has no regions: by `""`.
-
-        Raises:
-            ValueError: a base URL is not valid.
-        """
-        self._http = http
-        self._url = read_base_urls("Slack", {"": VENDOR_URL}, base_urls)[""]
-        self._total_timeout = total_timeout
-        self._agent = agent
+    vendor = "Slack"
+    vendor_url = "https://slack.com/api"
+    token = TOKEN
 
     async def send(self, message: Message, credential: Credential) -> Outcome:
         """Make exactly one request.
@@ -64,7 +40,13 @@ class SlackClient:
         Raises:
             NoReply: no status came within the time, or the connection failed.
         """
-        answer = await self._ask("chat.postMessage", credential, message.encode())
+        answer = await self._ask(
+            "POST",
+            "chat.postMessage",
+            credential,
+            message.encode(),
+            headers={"Content-Type": JSON},
+        )
         found = read_answer(answer.body)
         if found is not None:
             answer = replace(answer, body=_kept(found), cut=False)
@@ -74,7 +56,7 @@ class SlackClient:
     async def verify(self, credential: Credential) -> Verification:
         """Ask Slack whose token it is, which writes nothing; never raises."""
         try:
-            answer = await self._ask("auth.test", credential)
+            answer = await self._ask("POST", "auth.test", credential)
         except NoReply as err:
             return Verification(Verdict.UNKNOWN, f"the token could not be checked: {err}")
         found = read_answer(answer.body)
@@ -107,7 +89,7 @@ class SlackClient:
         }
         for _ in range(MOST_PAGES):
             answer = await self._ask(
-                "conversations.list", credential, query=asked, largest=LARGEST_PAGE
+                "GET", "conversations.list", credential, query=asked, largest=LARGEST_PAGE
             )
             found = read_answer(answer.body)
             if found is not None and not found["ok"]:
@@ -121,34 +103,6 @@ class SlackClient:
                 break
             asked["cursor"] = cursor
         return tuple(channels)
-
-    async def _ask(
-        self,
-        method: str,
-        credential: Credential,
-        content: bytes = b"",
-        *,
-        query: Mapping[str, str] = {},
-        largest: int = MAX_RESPONSE_BYTES,
-    ) -> Answer:
-        url = httpx.URL(f"{self._url}/{method}", params=query)
-        token = credential.secrets[TOKEN].get_secret_value()
-        return await self._http.ask(
-            "GET" if query else "POST",
-            url,
-            {
-                "Authorization": f"Bearer {token}",
-                "Accept": "application/json",
-                "User-Agent": self._agent,
-                **({"Content-Type": JSON} if content else {}),
-            },
-            content,
-            # A base URL of the own network is an operator's; the vendor's must be public.
-            anywhere=names_own_network(url.host),
-            name=method,
-            seconds=self._total_timeout,
-            largest=largest,
-        )
 
 
 def _kept(found: Mapping[str, Any]) -> bytes:

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from delivery.credential import Credential
 from delivery.message import Message
-from delivery.outcome import Outcome, OutcomeCode, Then
+from delivery.outcome import OutcomeCode, Then
 from destinations.destination import NotListed, Option, Verdict
 from destinations.http.exchange import Http
 from destinations.hubspot.client import HubSpotClient
@@ -28,15 +28,11 @@ from destinations.hubspot.simulator import (
 )
 from destinations.registry import build_messages
 from destinations.simulator import Fault
+from tests.contract.judged import DONE, FAILED, HELD, RETRIED, THROTTLED, then
 from tests.unit.delivery_samples import event, rule_of
 
 SCHEMA = json.loads((Path(__file__).parent / "schemas" / "hubspot.json").read_text())
 PAYLOAD = {"email": "test@example.com", "firstname": "Łódź"}
-RETRIED = (Then.RETRY, OutcomeCode.REJECTED_SERVER_ERROR)
-THROTTLED = (Then.RETRY, OutcomeCode.RATE_LIMITED)
-HELD = (Then.HOLD, OutcomeCode.AUTH_FAILED)
-FAILED = (Then.STOP, OutcomeCode.REJECTED_CLIENT_ERROR)
-DONE = (Then.DONE, OutcomeCode.DELIVERED)
 
 
 @pytest_asyncio.fixture
@@ -71,10 +67,6 @@ def membership(action: str = "add_to_list", list: str = NEWS) -> Message:
 
 def occurrence() -> Message:
     return messages("track_event", id=SIGNED_UP)[1]
-
-
-def then(outcome: Outcome) -> tuple[Then, OutcomeCode]:
-    return outcome.then, outcome.code
 
 
 def told(category: str, **more: Any) -> str:

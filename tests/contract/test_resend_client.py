@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from delivery.credential import Credential
 from delivery.message import Message
-from delivery.outcome import Outcome, OutcomeCode, Then
+from delivery.outcome import OutcomeCode, Then
 from destinations.destination import NotListed, Option, Verdict
 from destinations.http.exchange import Http
 from destinations.registry import build_messages
@@ -27,6 +27,7 @@ from destinations.resend.simulator import (
     Template,
 )
 from destinations.simulator import Fault
+from tests.contract.judged import DONE, FAILED, HELD, RETRIED, THROTTLED, then
 from tests.unit.delivery_samples import event, rule_of
 
 EMAIL = "a/b+łódź?@example.com"
@@ -36,11 +37,6 @@ PAYLOAD = {
     "lastName": "Söhne",
     "template_variables": {"PLAN": "a secret plan"},
 }
-RETRIED = (Then.RETRY, OutcomeCode.REJECTED_SERVER_ERROR)
-THROTTLED = (Then.RETRY, OutcomeCode.RATE_LIMITED)
-HELD = (Then.HOLD, OutcomeCode.AUTH_FAILED)
-FAILED = (Then.STOP, OutcomeCode.REJECTED_CLIENT_ERROR)
-DONE = (Then.DONE, OutcomeCode.DELIVERED)
 
 
 @pytest_asyncio.fixture
@@ -82,10 +78,6 @@ def tracked() -> Message:
 
 def mail(template: str = TEMPLATE, **metadata: Any) -> Message:
     return messages("send_email_template", id=template, **metadata)[0]
-
-
-def then(outcome: Outcome) -> tuple[Then, OutcomeCode]:
-    return outcome.then, outcome.code
 
 
 def said(status: int, name: str, message: str = "No.", **headers: str) -> Fault:

@@ -11,22 +11,18 @@ from pydantic import SecretStr
 
 from delivery.credential import Credential
 from delivery.message import Message
-from delivery.outcome import Outcome, OutcomeCode, Then
+from delivery.outcome import OutcomeCode, Then
 from destinations.destination import NotListed, Option, Verdict
 from destinations.http.exchange import Http
 from destinations.registry import build_messages
 from destinations.simulator import Fault
 from destinations.slack.client import SlackClient
 from destinations.slack.simulator import GENERAL, TOKEN, Channel, SlackSimulator
+from tests.contract.judged import DONE, FAILED, HELD, RETRIED, THROTTLED, then
 from tests.unit.delivery_samples import event, rule_of
 
 TEMPLATE = "{{user.name}} (new) signed up: {{email}}"
 PAYLOAD = {"email": "test@example.com", "user": {"name": "Łódź & Söhne"}}
-RETRIED = (Then.RETRY, OutcomeCode.REJECTED_SERVER_ERROR)
-THROTTLED = (Then.RETRY, OutcomeCode.RATE_LIMITED)
-HELD = (Then.HOLD, OutcomeCode.AUTH_FAILED)
-FAILED = (Then.STOP, OutcomeCode.REJECTED_CLIENT_ERROR)
-DONE = (Then.DONE, OutcomeCode.DELIVERED)
 
 
 @pytest_asyncio.fixture
@@ -49,10 +45,6 @@ def message(template: str = TEMPLATE, channel: str = GENERAL) -> Message:
     rule = rule_of("slack", action="send_message", id=channel, template=template)
     [built] = build_messages(event(PAYLOAD), rule).messages
     return built
-
-
-def then(outcome: Outcome) -> tuple[Then, OutcomeCode]:
-    return outcome.then, outcome.code
 
 
 async def test_a_message_is_posted_as_it_was_built(

@@ -1,0 +1,84 @@
+"""What the clients of JSON APIs that take a bearer token share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import httpx
+
+from delivery.credential import Credential
+from destinations.http.addresses import names_own_network
+from destinations.http.base_urls import read_base_urls
+from destinations.http.exchange import MAX_RESPONSE_BYTES, TOTAL_TIMEOUT_SECONDS, Answer, Http
+
+
+class BearerClient:
+    """Ask one vendor. It never waits and never tries twice.
+
+    `vendor` is its name, `vendor_url` stands before all paths, and the setting `token` is sent.
+    """
+
+    vendor: ClassVar[str]
+    vendor_url: ClassVar[str]
+    token: ClassVar[str]
+
+    def __init__(
+        self,
+        http: Http,
+        base_urls: Mapping[str, str] = {},
+        *,
+        total_timeout: float = TOTAL_TIMEOUT_SECONDS,
+        agent: str = "emitonce",
+    ) -> None:
+        """Make a client. `base_urls` may replace the vendor's, which has no regions: by `""`.
+
+        Raises:
+            ValueError: a base URL is not valid.
+        """
+        self._http = http
+        self._url = read_base_urls(self.vendor, {"": self.vendor_url}, base_urls)[""]
+        self._total_timeout = total_timeout
+        self._agent = agent
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        credential: Credential,
+        content: bytes = b"",
+        *,
+        headers: Mapping[str, str] = {},
+        query: Mapping[str, str] = {},
+        seconds: float | None = None,
+        largest: int = MAX_RESPONSE_BYTES,
+    ) -> Answer:
+        """Make exactly one request. Raises as `Http.ask` does."""
+        url = httpx.URL(f"{self._url}/{path}", params=query or None)
+        return await self._http.ask(
+            method,
+            url,
+            {
+                "Authorization": f"Bearer {credential.secrets[self.token].get_secret_value()}",
+                "Accept": "application/json",
+                "User-Agent": self._agent,
+                **({"Content-Type": "application/json"} if content else {}),
+                **headers,
+            },
+            content,
+            # A base URL of the own network is an operator's; the vendor's must be public.
+            anywhere=names_own_network(url.host),
+            name=path.partition("/")[0],
+            seconds=seconds or self._total_timeout,
+            largest=largest,
+        )
+
+
+def read_object(body: bytes) -> dict[str, Any] | None:
+    """Read a JSON object; None for anything else."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
