@@ -11,7 +11,7 @@ CREATE TABLE audit (
     ids jsonb NOT NULL,
     address text
 );
-CREATE INDEX audit_newest ON audit (organisation_id, created_at DESC, id DESC);
+CREATE INDEX audit_newest ON audit (created_at DESC, id DESC);
 
 CREATE TABLE audit_outcomes (
     audit_id uuid PRIMARY KEY REFERENCES audit (id) ON DELETE CASCADE,
@@ -38,13 +38,17 @@ CREATE TRIGGER audit_outcomes_kept BEFORE UPDATE OR DELETE ON audit_outcomes
 CREATE TRIGGER audit_outcomes_not_truncated BEFORE TRUNCATE ON audit_outcomes
     FOR EACH STATEMENT EXECUTE FUNCTION emitonce_keep_audit();
 
--- Forget what is older than its retention, which is a month at least. It runs as the owner, since
--- the application's role may neither change nor delete.
+-- Forget what is older than its retention, which is a month at least, as much at a time as fits into
+-- one statement's time. It runs as the owner, since the application's role may not delete.
 CREATE FUNCTION emitonce_forget_audit(days integer) RETURNS void LANGUAGE plpgsql
 SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     PERFORM set_config('emitonce.forgets_audit', 'on', true);
-    DELETE FROM audit WHERE created_at < clock_timestamp() - make_interval(days => greatest(days, 30));
+    DELETE FROM audit WHERE id IN (
+        SELECT id FROM audit
+        WHERE created_at < clock_timestamp() - make_interval(days => greatest(days, 30))
+        ORDER BY created_at LIMIT 10000
+    );
     PERFORM set_config('emitonce.forgets_audit', 'off', true);
 END
 $$;
