@@ -1,4 +1,4 @@
-"""Record requests that change or steer something: before they are handled, and how they ended."""
+"""Handle a request if its caller may do so; what changes or steers something is recorded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,22 +20,28 @@ from starter.api.auth import Caller
 from starter.api.errors import as_api_error, unavailable
 from starter.api.middleware import logged_error
 
+log = structlog.get_logger("starter.api")
+
 FORGET_SECONDS = 3_600.0
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def is_audited(request: Request, scope: str) -> bool:
-    return request.method != "GET" and scope in (OPERATE, MANAGE)
-
-
-async def audited(request: Request, via: str, name: str, handle: Handler) -> Response:
-    """Handle a request whose caller is known, and record it.
+async def handle_for_caller(
+    request: Request, via: str, name: str, scope: str, handle: Handler
+) -> Response:
+    """Handle a request whose caller is known. An act is recorded before, its outcome afterwards.
 
     The outcome has the ids of what the request made, which the route leaves in `state.said`.
+
+    Raises:
+        ApiError: 403 if the caller lacks the scope; 503 if the act can't be recorded.
     """
     catalog: Catalog = request.app.state.parts.catalog
     caller: Caller = request.state.caller
+    if request.method == "GET" or scope not in (OPERATE, MANAGE):
+        caller.require(scope)
+        return await handle(request)
     act = Act(
         via=via,
         actor=caller.key,
@@ -49,6 +56,7 @@ async def audited(request: Request, via: str, name: str, handle: Handler) -> Res
         logged_error(err, request.scope)
         raise unavailable("it can't be recorded in the audit now, so it was not done") from None
     try:
+        caller.require(scope)
         response = await handle(request)
     except Exception as err:
         answer = as_api_error(err)
@@ -73,8 +81,12 @@ async def forgetting(audit: Audit, days: int) -> AsyncIterator[None]:
 
     async def forget() -> None:
         while True:
-            with contextlib.suppress(CatalogUnavailable):
+            try:
                 await audit.forget(days)
+            except CatalogUnavailable as err:
+                log.warning("the audit was not shortened", reason=str(err))
+            except Exception:  # whatever it was, it is tried again
+                log.exception("the audit was not shortened")
             await asyncio.sleep(FORGET_SECONDS)
 
     task = asyncio.create_task(forget(), name="audit")

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from catalog.scopes import MANAGE, READ
-from starter.api.audited import audited, is_audited
+from starter.api.audited import handle_for_caller
 from starter.api.auth import PUBLISHABLE_HEADER, Authentication, Caller
 from starter.api.dependencies import Dependencies
 from starter.api.queries import PathId
@@ -45,11 +45,8 @@ class ManagementRoute(APIRoute):
         handle, scope = super().get_route_handler(), scope_of(self)
 
         async def authenticated(request: Request) -> Response:
-            request.state.caller = caller = await self.caller(request)
-            caller.require(scope)
-            if is_audited(request, scope):
-                return await audited(request, "api", self.name, handle)
-            return await handle(request)
+            request.state.caller = await self.caller(request)
+            return await handle_for_caller(request, "api", self.name, scope, handle)
 
         return authenticated
 

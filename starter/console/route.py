@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from catalog.console_sessions import ConsoleSession
-from starter.api.audited import audited, is_audited
+from starter.api.audited import handle_for_caller
 from starter.api.auth import Caller
 from starter.api.errors import ApiError
 from starter.api.routing import scope_of
@@ -42,10 +42,7 @@ class PublicRoute(APIRoute):
                 if request.method == "POST" and not visit.cookies.from_here(request):
                     raise _foreign_form()
                 async with asyncio.timeout(PAGE_SECONDS):
-                    scope = await self.let_in(visit)
-                    if is_audited(request, scope):
-                        return await audited(request, "console", self.name, handle)
-                    return await handle(request)
+                    return await self.let_in(visit, handle)
             except ClientDisconnect:
                 raise
             except Exception as err:
@@ -53,30 +50,26 @@ class PublicRoute(APIRoute):
 
         return handled
 
-    async def let_in(self, visit: Visit) -> str:
-        """Read who asks and the form, or raise what makes the error page; returns the scope that
-        was needed.
-        """
+    async def let_in(self, visit: Visit, handle: Handler) -> Response:
+        """Read who asks and the form, then handle the request. What is raised becomes a page."""
         if visit.request.method == "POST":
             visit.form = await read_form(visit.request, LARGEST_PUBLIC_FORM)
-        return ""
+        return await handle(visit.request)
 
 
 class ConsoleRoute(PublicRoute):
     """A route that needs a session, and with a form the session's own token."""
 
-    async def let_in(self, visit: Visit) -> str:
+    async def let_in(self, visit: Visit, handle: Handler) -> Response:
         session = visit.session = await _session(visit)
-        caller = Caller(session.key, session.scopes, session.organisation)
-        visit.request.state.caller = caller
-        scope = scope_of(self)
-        caller.require(scope)
+        visit.request.state.caller = Caller(session.key, session.scopes, session.organisation)
         if visit.request.method == "POST":
             visit.form = await read_form(visit.request)
             given = visit.form.get(TOKEN_FIELD, "")
             if not right_token(session.id, given):
                 raise _foreign_form()
-        return scope
+        scope = scope_of(self)
+        return await handle_for_caller(visit.request, "console", self.name, scope, handle)
 
 
 def console_router() -> APIRouter:

@@ -63,6 +63,16 @@ async def test_a_refused_act_is_on_record_with_its_refusal(api: Api) -> None:
     assert (made["act"], made["outcome"]) == ("create_workspace", "400")
 
 
+async def test_an_act_without_the_scope_is_on_record_as_refused(api: Api) -> None:
+    headers = bearer(await token(api, [READ]))
+    connection = await api.stack.connection()
+    path = f"{BASE}/connections/{connection.id}/pause"
+    assert_error(await api.http.post(path, headers=headers), 403)
+    [act] = await acts(api, 1)
+    assert (act["act"], act["outcome"]) == ("pause_connection", "403")
+    assert act["ids"] == {"connection_id": connection.id}
+
+
 async def test_looking_and_emitting_leave_no_line(api: Api) -> None:
     before = await acts(api, 1)
     await api.get("/rules")
