@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from delivery.search_attributes import ALL
 from engine.connect import TemporalUnreachable, connect
@@ -26,6 +27,7 @@ from starter.dev.server_binary import Say, find_server_binary
 HOST = "127.0.0.1"
 START_SECONDS = 60
 STOP_SECONDS = 20
+PORT_CHOICES = 3
 
 # With one node and one database, partitions would only forward tasks to each other; eager tasks
 # save a third of the time. `tools/temporal-dev` has these defaults, the official tool doesn't.
@@ -58,6 +60,10 @@ _PRAGMAS = (
 
 class DevServerError(RuntimeError):
     """The server didn't start. The message says why and what to do."""
+
+
+class PortTaken(DevServerError):
+    """A port that was free when it was chosen was taken before the server listened on it."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +107,24 @@ class DevServer:
             NoServerBinary: there is no server to start.
             DevServerError: a port is taken, or the server ended at once.
         """
-        binary = await find_server_binary(say)
-        ports = ports or Ports()
+        binary, ports = await find_server_binary(say), ports or Ports()
+        options = (in_memory, ui, codec_endpoint, dynamic_config)
+        for _ in range(PORT_CHOICES - 1):
+            with contextlib.suppress(PortTaken):
+                return await cls._start(binary, data_dir, ports, *options)
+        return await cls._start(binary, data_dir, ports, *options)
+
+    @classmethod
+    async def _start(
+        cls,
+        binary: Path,
+        data_dir: Path,
+        ports: Ports,
+        in_memory: bool,
+        ui: bool,
+        codec_endpoint: str | None,
+        dynamic_config: Mapping[str, str],
+    ) -> DevServer:
         server_port = _checked(ports.server, "Temporal server")
         ui_port = _checked(ports.ui, "Web UI") if ui else 0
         command = [
@@ -125,7 +147,7 @@ class DevServer:
         address = f"{HOST}:{server_port}"
         server = cls(process, address, f"http://{HOST}:{ui_port}" if ui else None, log)
         try:
-            await server._wait_until_ready()
+            await server._wait_until_ready(ui_port)
         except BaseException:
             await server.stop()
             raise
@@ -140,6 +162,12 @@ class DevServer:
         self._process.kill()
         self._process.wait()
 
+    def _check(self) -> None:
+        if self._process.poll() is not None:
+            lines = last_lines(self.log)
+            error = PortTaken if "address already in use" in lines else DevServerError
+            raise error(f"the Temporal server exited at its start:\n{lines}")
+
     def _stop(self) -> None:
         if self._process.poll() is None:
             self._process.terminate()
@@ -149,17 +177,19 @@ class DevServer:
                 self._process.kill()
                 self._process.wait()
 
-    async def _wait_until_ready(self) -> None:
+    async def _wait_until_ready(self, ui_port: int) -> None:
+        """The Web UI listens a moment after the server, which exits if it can't."""
         connecting = asyncio.create_task(connect(self.address, timeout_seconds=START_SECONDS))
         try:
             while not connecting.done():
-                if self._process.poll() is not None:
-                    raise DevServerError(
-                        f"the Temporal server exited at its start:\n{last_lines(self.log)}"
-                    )
+                self._check()
                 await asyncio.wait([connecting], timeout=0.05)
             await _ensure_retention(await connecting)
-        except TemporalUnreachable as err:
+            while ui_port and not await _listens(ui_port):
+                self._check()
+                await asyncio.sleep(0.05)
+        except (TemporalUnreachable, RPCError) as err:
+            self._check()
             raise DevServerError(
                 f"the Temporal server doesn't answer:\n{last_lines(self.log)}"
             ) from err
@@ -167,6 +197,15 @@ class DevServer:
             connecting.cancel()
             with contextlib.suppress(asyncio.CancelledError, TemporalUnreachable):
                 await connecting
+
+
+async def _listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(HOST, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def _ensure_retention(client: Client) -> None:
