@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import pytest
 
+from tests.cli.command import CommandLine, running_dev
 from tests.cli.conftest import Dev
 from tests.operations.alert_receiver import SECRET, Receiver, open_receiver
 
 
 @pytest.mark.slow
-async def test_a_target_is_set_tested_and_removed(dev: Dev) -> None:
-    async with open_receiver() as receiver:
-        shown = await _set(dev, receiver)
-        origin = receiver.url.removesuffix("/alerts")
-        assert shown == {"source": "catalog", "url": f"{origin}/…", "heartbeat_url": None}
-        beat = f"{origin}/beat-secret"
-        await dev.cli.json("alerts", "set", "--heartbeat-url", beat)
-        ran = await dev.cli.run("alerts", "show")
-        assert ran.code == 0
-        assert origin in ran.out
-        assert "/alerts" not in ran.out
-        assert "beat-secret" not in ran.out + ran.err
-        assert SECRET not in ran.out + ran.err
+async def test_a_target_is_set_tested_and_removed(tmp_path: Path) -> None:
+    """On a stack of its own: elsewhere a delivery may have failed, which is reported as well."""
+    async with running_dev(tmp_path) as ready:
+        dev = Dev(CommandLine(tmp_path), ready)
+        async with open_receiver() as receiver:
+            shown = await _set(dev, receiver)
+            origin = receiver.url.removesuffix("/alerts")
+            assert shown == {"source": "catalog", "url": f"{origin}/…", "heartbeat_url": None}
+            beat = f"{origin}/beat-secret"
+            await dev.cli.json("alerts", "set", "--heartbeat-url", beat)
+            ran = await dev.cli.run("alerts", "show")
+            assert ran.code == 0
+            assert origin in ran.out
+            assert "/alerts" not in ran.out
+            assert "beat-secret" not in ran.out + ran.err
+            assert SECRET not in ran.out + ran.err
 
-        assert await dev.cli.json("alerts", "test") == {"alert": 204, "heartbeat": 200}
-        assert [alert["type"] for alert in receiver.alerts] == ["alert.test"]
-        receiver.answers = [500]
-        refused = await dev.cli.run("alerts", "test", "--json")
-        assert refused.code == 1
-        assert refused.json["alert"] == "answered with 500"
+            assert await dev.cli.json("alerts", "test") == {"alert": 204, "heartbeat": 200}
+            assert [alert["type"] for alert in receiver.alerts] == ["alert.test"]
+            receiver.answers = [500]
+            refused = await dev.cli.run("alerts", "test", "--json")
+            assert refused.code == 1
+            assert refused.json["alert"] == "answered with 500"
 
-    assert await dev.cli.json("alerts", "remove") == {"removed": True}
-    assert await dev.cli.json("alerts", "remove") == {"removed": False}
-    assert await dev.cli.json("alerts", "show") == {"source": None}
-    assert (await dev.cli.run("alerts", "test")).code == 3
+        assert await dev.cli.json("alerts", "remove") == {"removed": True}
+        assert await dev.cli.json("alerts", "remove") == {"removed": False}
+        assert await dev.cli.json("alerts", "show") == {"source": None}
+        assert (await dev.cli.run("alerts", "test")).code == 3
 
 
 async def _set(dev: Dev, receiver: Receiver) -> dict[str, str | None]:
