@@ -38,7 +38,8 @@ class Field:
 
     A `password` is a secret: stored encrypted and never shown again. `read` returns the value as it
     is stored, or raises `ValueError` with the reason and the remedy, but never the value.
-    `only_with` names another field, and its values with which this field is entered.
+    `only_with` names another field, and its values with which this field is entered. Beside the
+    `options` of a select, `others` are keys of the payload, divided by commas; it is their label.
     `live` is the kind of the account's items that its value names, such as `channels`; the client
     lists them. If `listed_only`, a rule that names another item is refused when it is saved.
     """
@@ -51,6 +52,7 @@ class Field:
     placeholder: str | None = None
     default: str | None = None
     options: tuple[Option, ...] = ()
+    others: str | None = None
     read: Callable[[str], str] = str
     only_with: tuple[str, tuple[str, ...]] | None = None
     live: str | None = None
@@ -119,7 +121,7 @@ class Action:
             where = ".".join(str(part) for part in first["loc"])
             raise InvalidField(where, problem(first)) from None
         for one in self.inputs:
-            if (value := metadata.get(one.key)) not in (None, ""):
+            if (value := metadata.get(one.key)) not in (None, "") and one.others is None:
                 one.check(value)
         read = typed.model_dump(include=self.metadata.model_fields.keys() & metadata.keys())
         return {**metadata, **read}

@@ -6,7 +6,7 @@ differ.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from pydantic import JsonValue
 
@@ -27,9 +27,12 @@ from destinations.customerio.identity import Identity, check_anonymous, resolve_
 from destinations.customerio.message_id import message_id
 from destinations.customerio.metadata import MAPPED_FIELDS, TrackEvent
 from destinations.customerio.misreadings import misreadings
+from destinations.customerio.properties import NOT_YET, collect_properties
 from destinations.customerio.traits import collect_traits, without_largest
 
 MAX_WARNINGS = 20
+
+Values = dict[str, JsonValue]
 
 DEFAULT_MAPPING = MappingSchema(
     fields=tuple(
@@ -79,7 +82,8 @@ def _build(event: Event, rule: MatchedRule, number: int) -> Messages:
         raise UnknownToThisRelease(f"build {number} is known to a newer release only")
     build = BUILDS[number]
     metadata = TrackEvent.of(rule)
-    mapped = map_fields(rule.mapping or DEFAULT_MAPPING, event.payload)
+    mapping = rule.mapping or DEFAULT_MAPPING
+    mapped = map_fields(mapping, event.payload)
     identity = resolve_identity(
         mapped.values, event_id=event.id, rule_id=rule.id, checked=build.checked
     )
@@ -91,23 +95,50 @@ def _build(event: Event, rule: MatchedRule, number: int) -> Messages:
     if rule.anonymous_only:
         check_anonymous(identity, traits)
     warnings = [*mapped.warnings, *identity.warnings, *left_out]
-    identify = _message(event, rule, build, identity, "identify", {"traits": traits})
-    excess = len(identify.encode()) - MAX_BODY
-    if excess > 0:
-        if metadata.on_limit != "drop":
-            raise body_fault("identify", excess + MAX_BODY)
-        traits, dropped = without_largest(traits, excess, keep=("email",))
-        warnings += dropped
-        identify = _message(event, rule, build, identity, "identify", {"traits": traits})
-    track = _message(event, rule, build, identity, "track", {"event": name})
-    for message in (identify, track):
-        if (size := len(message.encode())) > MAX_BODY:
-            raise body_fault(message.call, size)
+    drop = metadata.on_limit == "drop"
+
+    def identify_with(traits: Values) -> Message:
+        return _message(event, rule, build, identity, "identify", {"traits": traits})
+
+    def track_with(properties: Values) -> Message:
+        said: Values = {"properties": properties} if properties else {}
+        return _message(event, rule, build, identity, "track", {"event": name, **said})
+
+    identify, traits, dropped = _within_limit(identify_with, traits, drop=drop, keep=("email",))
+    warnings += dropped
+    properties: Values = {}
+    if build.properties:
+        properties, left_out = collect_properties(event.payload, mapping, metadata)
+        warnings += left_out
+    elif metadata.track_properties != "none":
+        warnings.append(NOT_YET)
+    track, _, dropped = _within_limit(track_with, properties, drop=drop)
+    warnings += dropped
     if identity.user_id is None:
         warnings.append(ANONYMOUS)
     if build.checked:
         warnings += misreadings(identity, traits, name)
     return Messages(messages=(identify, track), warnings=_bounded(warnings))
+
+
+def _within_limit(
+    make: Callable[[Values], Message], values: Values, *, drop: bool, keep: Collection[str] = ()
+) -> tuple[Message, Values, tuple[str, ...]]:
+    """Return a call's message, the values in it, and a warning for each that had to be dropped.
+
+    Raises:
+        MappingError: the body is too large, and nothing may or can be dropped.
+    """
+    message = make(values)
+    dropped: tuple[str, ...] = ()
+    excess = len(message.encode()) - MAX_BODY
+    if excess > 0 and drop:
+        values, dropped = without_largest(values, excess, keep)
+        message = make(values)
+        excess = len(message.encode()) - MAX_BODY
+    if excess > 0:
+        raise body_fault(message.call, excess + MAX_BODY)
+    return message, values, dropped
 
 
 def _message(

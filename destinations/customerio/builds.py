@@ -9,7 +9,7 @@ which stay for as long as runs or redeliveries can name them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
@@ -20,12 +20,14 @@ class Build:
 
     `context` is in every body. If `checked`, white space around identifiers is removed, an e-mail
     that is not an address identifies nobody and is not a trait, and a delivery warns of what
-    Customer.io will read differently than it was meant.
+    Customer.io will read differently than it was meant. If `properties`, track has those that the
+    rule asks for.
     """
 
     number: int
     context: dict[str, JsonValue]
     checked: bool
+    properties: bool = False
 
 
 # The body had the release's version; it stays that of the first release, whichever builds it.
@@ -41,7 +43,9 @@ _SECOND = Build(
     checked=True,
 )
 
-BUILDS = {build.number: build for build in (_FIRST, _SECOND)}
+_THIRD = replace(_SECOND, number=3, properties=True)
+
+BUILDS = {build.number: build for build in (_FIRST, _SECOND, _THIRD)}
 
 
 def build_of(body: Mapping[str, JsonValue]) -> int:

@@ -88,6 +88,19 @@ CUSTOMER_IO = Destination(
                     help="The event's name at Customer.io, when it should differ.",
                     read=read_event_name,
                 ),
+                Field(
+                    key="track_properties",
+                    label="Properties of the event",
+                    kind="select",
+                    required=False,
+                    help="What campaigns can read from the event itself, such as an order's total.",
+                    default="none",
+                    options=(
+                        Option("none", "None"),
+                        Option("payload", "The whole payload, except who the person is"),
+                    ),
+                    others="Only these keys of the payload",
+                ),
             ),
             options=(
                 Field(

@@ -84,13 +84,19 @@ def check_event_name(name: str, *, allow_commands: bool) -> None:
 
 def trait_fault(name: str, value: JsonValue) -> str | None:
     """Say why Customer.io would not store this trait; None if it would."""
-    if not name.strip():
-        return "has a blank name; give it one"
     if (size := utf8_size(name)) > MAX_TRAIT_NAME:
         return f"has a name of {size:,} bytes, limit {MAX_TRAIT_NAME}; shorten it"
     text = value if isinstance(value, str) else encode_value(value)
     if (size := utf8_size(text)) > MAX_TRAIT_VALUE:
         return f"is {size:,} bytes long, limit {MAX_TRAIT_VALUE:,}; shorten it or leave it out"
+    return property_fault(name, value)
+
+
+def property_fault(name: str, value: JsonValue) -> str | None:
+    """Say why Customer.io would not store this property of an event; None if it would."""
+    if not name.strip():
+        return "has a blank name; give it one"
+    text = value if isinstance(value, str) else encode_value(value)
     if "\0" in name or "\0" in text or (text is not value and encodes_nul(text)):
         return "holds a NUL character; remove it"
     return None

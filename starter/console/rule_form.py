@@ -15,6 +15,9 @@ from starter.console.forms import Form
 from starter.console.mapping_form import Row, read_rows, read_schema, rows_of
 from starter.known_destination import destination_of
 
+# Of a choice, that it is what stands in the field beside it.
+OTHERS = "*"
+
 
 @dataclass
 class RuleForm:
@@ -59,8 +62,12 @@ class RuleForm:
 
     @classmethod
     def read(cls, form: Form, destination: Destination) -> RuleForm:
+        given = {
+            name.removeprefix("i."): form.text(f"o.{name}" if form.text(name) == OTHERS else name)
+            for name in form
+            if name.startswith("i.")
+        }
         version, free = form.text("mapping_version", "0"), form.text("free_rows", "1")
-        fields = [name for name in form if name.startswith("i.")]
         return cls(
             destination,
             event=form.text("event"),
@@ -68,7 +75,7 @@ class RuleForm:
             resource_id=form.text("resource_id"),
             connection=form.text("connection"),
             action_key=form.text("action"),
-            given={name.removeprefix("i."): form.text(name) for name in fields},
+            given=given,
             accept=form.text("accept") or "all",
             active="active" in form,
             payload=form.get("payload", ""),
@@ -120,4 +127,6 @@ class RuleForm:
 
 def _text(value: Any) -> str:
     """Write a value as a field of the form holds it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -121,8 +121,8 @@ def action(rule: Rule) -> str:
     done = known.action(str(rule.metadata.get("action"))) if known else None
     if done is None:
         return str(rule.metadata.get("action"))
-    given = [str(value) for one in done.inputs if (value := rule.metadata.get(one.key))]
-    return ": ".join([done.label, *given[:1]])
+    given = [str(value) for one in done.inputs[:1] if (value := rule.metadata.get(one.key))]
+    return ": ".join([done.label, *given])
 
 
 def condition(field: Field, destination: Destination) -> str:

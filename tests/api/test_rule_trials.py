@@ -73,6 +73,32 @@ async def test_the_command_line_previews_what_the_api_previews(api: Api):
     assert shown["warnings"][0].startswith("metadata.seats is kept but not read")
 
 
+async def test_event_properties_are_chosen_over_the_api_and_by_the_command_line(api: Api):
+    connection = await api.stack.connection()
+    body = {
+        "workspace": api.stack.workspace,
+        "connection": connection.id,
+        "event": "order.paid",
+        "metadata": {"action": "track_event", "track_properties": ["plan"]},
+    }
+    by_api = (await api.post("/rules", body)).json()["rule"]
+    assert by_api["metadata"]["track_properties"] == ["plan"]
+    where = ("--workspace", api.stack.workspace, "--connection", connection.id)
+    chosen = ("--event", "order.paid", "--set", "track_properties=plan, total", "--json")
+    made = await command(api.stack, "rules", "create", *where, *chosen)
+    by_command = json.loads(made.out)["rule"]
+    assert by_command["metadata"]["track_properties"] == ["plan", "total"]
+    payload = {"payload": {**SAMPLE, "total": 49.9}}
+    sent = [
+        (await api.post(f"/rules/{rule['id']}/preview", payload)).json()["track"]["properties"]
+        for rule in (by_api, by_command)
+    ]
+    assert sent == [{"plan": "pro"}, {"plan": "pro", "total": 49.9}]
+    body["metadata"]["track_properties"] = 7
+    refused = await api.post("/rules", body)
+    assert_error(refused, 400, "metadata.track_properties")
+
+
 async def test_preview_is_made_by_the_build_that_the_fleet_would_use(api: Api):
     rule = await api.stack.rule()
     body = {"payload": {"userId": " usr_2048 "}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from destinations.customerio.properties import NOT_YET
 from destinations.customerio.simulator import Fault, Request
 from destinations.registry import FIRST_RELEASE, this_release
 from eventlog.log import EventLog
@@ -69,7 +70,19 @@ async def test_redelivered_call_keeps_its_bytes_and_one_never_sent_takes_the_new
     assert contexts(made(stack, "identify")) == [BY_FIRST] * 3
     assert contexts(made(stack, "track")) == [BY_SECOND]
     assert same_bytes_under_each_message_id(stack)
-    assert builds(log) == [1, 2]
+    assert builds(log) == [1, this_release().newest_build]
+
+
+async def test_event_carries_properties_once_every_worker_knows_how(stack: Stack) -> None:
+    stack.fleet = this_release().model_copy(update={"builds": (1, 2)})
+    await stack.rule(track_properties="plan, missing")
+    log = await stack.ended(await stack.emit())
+    assert log.deliveries[0].warnings == (NOT_YET,)
+    stack.fleet = this_release()
+    log = await stack.ended(await stack.emit())
+    assert log.deliveries[0].warnings == ()
+    before, after = stack.sim.events
+    assert (before.properties, after.properties) == ({}, {"plan": "pro"})
 
 
 async def test_event_whose_track_was_sent_is_redelivered_with_both_its_bytes(stack: Stack) -> None:

@@ -258,6 +258,16 @@ async def checked_identity(stack: Stack) -> Recorded:
     return {"checked_identity": handle.id}
 
 
+async def event_properties(stack: Stack) -> Recorded:
+    """One rule has the event carry the payload, the other two of its keys; the vendor's own go."""
+    payload = {**SAMPLE, "total": 49.9, "currency": "EUR", "recipient": "test@example.com"}
+    for name, properties in (("US", "payload"), ("More", ["total", "coupon"])):
+        await stack.rule(await stack.connection(name), track_properties=properties)
+    handle = await stack.emit(payload=payload)
+    await handle.result()
+    return {"event_properties": handle.id}
+
+
 async def event_to_try_a_rule(stack: Stack) -> Recorded:
     rule = await stack.rule()
     stack.sim.fail("identify", fault=Fault(status=503))
@@ -541,6 +551,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     redelivered,
     redelivered_across_builds,
     checked_identity,
+    event_properties,
     event_to_try_a_rule,
     redelivered_in_bulk,
     large_event,

@@ -54,6 +54,7 @@ NEEDED = {
 # What does not depend on the build of a rule's messages.
 NEEDED_ONCE = {
     "brought_forward",
+    "event_properties",
     "found_by_person",
     "found_by_person_intricate",
     "large_event",
@@ -142,7 +143,7 @@ def changed_trait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("changed_trait")
-@pytest.mark.parametrize("build", [1, 2])
+@pytest.mark.parametrize("build", [1, 2, 3])
 @pytest.mark.parametrize("name", ["delivered", "held_and_resumed", "retried", "redelivered"])
 async def test_a_changed_trait_in_a_build_is_caught(name: str, build: int) -> None:
     failure = await replayed(history(f"build_{build}/{name}"))
@@ -183,6 +184,15 @@ async def test_an_address_that_is_written_otherwise_is_caught(
     failure = await replayed(history("build_2/hubspot_updated"))
     assert isinstance(failure, InputChanged)
     assert "identify is given another message.body.inputs" in str(failure)
+
+
+async def test_a_property_that_is_no_longer_left_out_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("destinations.customerio.properties.RESERVED", frozenset())
+    failure = await replayed(history("build_3/event_properties"))
+    assert isinstance(failure, InputChanged)
+    assert "track is given another message.body.properties" in str(failure)
 
 
 async def test_traits_in_another_order_are_other_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def test_bytes_of_each_build_are_these() -> None:
         b'{"userId":"usr_2048","event":"Signed Up","timestamp":"2026-11-23T18:00:00.000Z",'
         b'"messageId":"01M84S1580GD0FWXT3486SSYD3","context":{"library":{"name":"emitonce"'
     )
-    assert bodies == {1: same + b',"version":"0.1.0"}}}', 2: same + b"}}}"}
+    assert bodies == {1: same + b',"version":"0.1.0"}}}', 2: same + b"}}}", 3: same + b"}}}"}
 
 
 def test_event_that_reads_alike_differs_in_the_library_alone() -> None:
