@@ -109,7 +109,7 @@ class Http:
         self, max_connections: int, socket_factory: SocketFactoryType | None = None
     ) -> AiohttpTransport:
         def session() -> aiohttp.ClientSession:  # made in the event loop that uses it
-            return aiohttp.ClientSession(
+            made = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=max_connections,
                     keepalive_timeout=KEEP_ALIVE_SECONDS,
@@ -120,6 +120,10 @@ class Http:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             )
+            # aiohttp makes a second request of its own for a PUT, DELETE or GET whose connection
+            # broke, and has no public way to say that it must not.
+            made._retry_connection = False
+            return made
 
         return AiohttpTransport(verify=self._tls, client=session)
 

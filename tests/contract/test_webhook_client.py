@@ -337,6 +337,16 @@ async def test_without_a_status_there_is_no_reply_and_nothing_secret_is_told(
         assert secret not in told
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+async def test_a_connection_that_broke_is_one_request_whatever_its_method(
+    receiver: Receiver, http: Http, method: str
+) -> None:
+    receiver.fault = Fault(kind="reset_before_headers")
+    with pytest.raises(NetworkFailed):
+        await WebhookClient(http).send(MESSAGE, connection(receiver.url, http_method=method))
+    assert len(receiver.requests) == 1
+
+
 async def test_what_is_not_allowed_in_a_private_network_gets_nothing(receiver: Receiver) -> None:
     async with Http(private_hosts=[("127.0.0.1", receiver.port + 1)]) as http:
         client = WebhookClient(http)
