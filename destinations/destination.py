@@ -127,6 +127,10 @@ class Action:
         return {**metadata, **read}
 
 
+def no_check(read: Mapping[str, str]) -> None:
+    """Accept any values together that are right one by one."""
+
+
 def whole_connection(message: Message) -> str:
     """Pace all messages of a connection together."""
     return ""
@@ -140,9 +144,10 @@ class Destination:
     what the vendor accepts from one connection, or for each `paced_by` of its messages (a channel,
     for example), and `in_flight` how many requests it accepts at once. `builds` are the versions of
     the builder (`MatchedRule.build`) in which its messages changed; the numbers are shared by all
-    destinations. `unmapped` says what happens to payload keys that aren't mapped. If
-    `tested_before_saving`, a connection is verified before it is saved, unless that is skipped.
-    `refused` says why deliveries are held after the vendor has refused the credential.
+    destinations. `check` raises `InvalidField` if a connection's values don't agree. `unmapped`
+    says what happens to payload keys that aren't mapped. If `tested_before_saving`, a connection is
+    verified before it is saved, unless that is skipped. `refused` says why deliveries are held
+    after the vendor has refused the credential.
     """
 
     type: str
@@ -151,6 +156,7 @@ class Destination:
     fields: tuple[Field, ...]
     actions: tuple[Action, ...]
     authentication: Literal["api_key", "basic", "none"] = "api_key"
+    check: Callable[[Mapping[str, str]], None] = no_check
     mapping_fields: tuple[MappingField, ...] = ()
     unmapped: str | None = None
     requests_per_second: int = 100
@@ -180,6 +186,7 @@ class Destination:
                 raise InvalidField(one.key, "is missing: enter it")
             if text or one.required:
                 read[one.key] = one.check(text)
+        self.check(read)
         return read
 
     def enter(self, given: Mapping[str, str]) -> Credential:

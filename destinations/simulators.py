@@ -9,6 +9,7 @@ from typing import Any
 
 from destinations.customerio.simulator import Simulator
 from destinations.hubspot.simulator import HubSpotSimulator
+from destinations.mailchimp.simulator import MailchimpSimulator
 from destinations.resend.simulator import ResendSimulator
 from destinations.simulator import VendorSimulator
 from destinations.slack.simulator import SlackSimulator
@@ -36,6 +37,7 @@ async def open_simulators(
         "slack": SlackSimulator(),
         "hubspot": HubSpotSimulator(),
         "resend": ResendSimulator(),
+        "mailchimp": MailchimpSimulator(),
     }
     async with AsyncExitStack() as stack:
         for simulator in made.values():

@@ -1,4 +1,4 @@
-"""What the clients of JSON APIs that take a bearer token share."""
+"""What the clients of JSON APIs share; unless one says otherwise, a bearer token is sent."""
 
 from __future__ import annotations
 
@@ -42,6 +42,12 @@ class BearerClient:
         self._total_timeout = total_timeout
         self._agent = agent
 
+    def _base_url(self, credential: Credential) -> str:
+        return self._url
+
+    def _authorization(self, credential: Credential) -> str:
+        return f"Bearer {credential.secrets[self.token].get_secret_value()}"
+
     async def _ask(
         self,
         method: str,
@@ -55,12 +61,12 @@ class BearerClient:
         largest: int = MAX_RESPONSE_BYTES,
     ) -> Answer:
         """Make exactly one request. Raises as `Http.ask` does."""
-        url = httpx.URL(f"{self._url}/{path}", params=query or None)
+        url = httpx.URL(f"{self._base_url(credential)}/{path}", params=query or None)
         return await self._http.ask(
             method,
             url,
             {
-                "Authorization": f"Bearer {credential.secrets[self.token].get_secret_value()}",
+                "Authorization": self._authorization(credential),
                 "Accept": "application/json",
                 "User-Agent": self._agent,
                 **({"Content-Type": "application/json"} if content else {}),

@@ -67,6 +67,7 @@ class VendorSimulator(Generic[S]):
         self._plan = FaultPlan()
         self._requests: deque[Request] = deque()
         self._received = 0
+        self._under_way: list[Request] = []
         self._control = Control(self, self.control_routes())
         self._servers: dict[str, asyncio.Server] = {}
         self._connections: dict[asyncio.Task[None], str] = {}
@@ -122,6 +123,11 @@ class VendorSimulator(Generic[S]):
     def requests(self) -> Sequence[Request]:
         """Every call received, oldest first."""
         return list(self._requests)
+
+    @property
+    def under_way(self) -> Sequence[Request]:
+        """Calls that are being answered, or mistreated, at this moment."""
+        return list(self._under_way)
 
     @property
     def connection_count(self) -> int:
@@ -238,8 +244,12 @@ class VendorSimulator(Generic[S]):
         request.key = self.service.key_of(request)
         request.fault = self._plan.take(request.call, region, request.key)
         self._requests.append(request)
+        self._under_way.append(request)
         self._pulse()
-        await Exchange(self.service.handle, wire, self._pulse).run(request)
+        try:
+            await Exchange(self.service.handle, wire, self._pulse).run(request)
+        finally:
+            self._under_way.remove(request)
 
     def _pulse(self) -> None:
         self._changed.set()

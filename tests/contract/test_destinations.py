@@ -18,7 +18,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from delivery.event import Event
-from delivery.message import Message
+from delivery.message import Message, encode_value
 from delivery.outcome import Then
 from delivery.rule import MatchedRule
 from destinations.clients import make_clients
@@ -28,6 +28,8 @@ from destinations.http.errors import NoReply
 from destinations.http.exchange import Answer, Http
 from destinations.hubspot.simulator import SIGNED_UP, HubSpotSimulator
 from destinations.hubspot.simulator import TOKEN as HUBSPOT_TOKEN
+from destinations.mailchimp.simulator import KEY as MAILCHIMP_KEY
+from destinations.mailchimp.simulator import NEWS, MailchimpSimulator
 from destinations.registry import BY_TYPE, build_messages
 from destinations.resend.simulator import KEY as RESEND_KEY
 from destinations.resend.simulator import SEGMENT, Contact, ResendSimulator
@@ -62,6 +64,8 @@ class Stand:
     received: Callable[[], list[bytes]]
     accepting: bytes = b"body"
     """What its vendor accepts a message with; other 2xx may be none at all."""
+    body: Callable[[Message], bytes] = Message.encode
+    """What of a message is the request's body; the rest is in its address."""
 
     @property
     def secrets(self) -> list[str]:
@@ -76,6 +80,7 @@ METADATA = {
     "slack": {"id": GENERAL, "template": "{{userId}} of {{city}}: {{email}}"},
     "hubspot": {"action": "track_event", "id": SIGNED_UP},
     "resend": {"id": SEGMENT},
+    "mailchimp": {"action": "track_event", "id": NEWS},
 }
 
 
@@ -153,12 +158,29 @@ async def resend() -> AsyncIterator[Stand]:
         )
 
 
+@asynccontextmanager
+async def mailchimp() -> AsyncIterator[Stand]:
+    async with MailchimpSimulator() as sim, Http() as http:
+        yield Stand(
+            BY_TYPE["mailchimp"],
+            make_clients(http, {"mailchimp": sim.base_urls}, agent="emitonce")["mailchimp"],
+            Connection({}, {"api_key": SecretStr(MAILCHIMP_KEY)}),
+            lambda fault: sim.fail(fault=fault),
+            lambda: [request.raw for request in sim.requests],
+            accepting=b'{"id":"1","status":"subscribed"}',
+            body=lambda message: encode_value(
+                message.body["member" if message.call == "identify" else "event"]
+            ).encode(),
+        )
+
+
 STANDS = {
     "customer_io": customer_io,
     "webhook": webhook,
     "slack": slack,
     "hubspot": hubspot,
     "resend": resend,
+    "mailchimp": mailchimp,
 }
 
 
@@ -251,7 +273,7 @@ async def test_what_is_sent_is_what_was_built_again_and_again(stand: Stand) -> N
     for message in stand.messages():
         for _ in range(2):
             await stand.client.send(message, stand.connection)
-        assert stand.received()[-2:] == [message.encode()] * 2
+        assert stand.received()[-2:] == [stand.body(message)] * 2
 
 
 async def test_an_answer_that_quotes_everything_is_kept_without_it(stand: Stand) -> None:

@@ -25,6 +25,9 @@ from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
 from destinations.http.exchange import Http
 from destinations.hubspot.simulator import NEWS, SIGNED_UP, HubSpotSimulator
 from destinations.hubspot.simulator import TOKEN as HUBSPOT_TOKEN
+from destinations.mailchimp.simulator import KEY as MAILCHIMP_KEY
+from destinations.mailchimp.simulator import NEWS as MAILCHIMP_NEWS
+from destinations.mailchimp.simulator import MailchimpSimulator
 from destinations.registry import FIRST_RELEASE, this_release
 from destinations.resend.simulator import KEY, SEGMENT, TEMPLATE
 from destinations.slack.simulator import GENERAL, SCOPES, SlackSimulator
@@ -476,6 +479,43 @@ async def resend_sent(stack: Stack) -> Recorded:
     return {"resend_sent": await _ended(stack, await stack.emit())}
 
 
+async def mailchimp_subscribed(stack: Stack) -> Recorded:
+    """Every action for one contact; throttled by a bare 403, and once in a compliance state."""
+    simulator: MailchimpSimulator = stack.simulators["mailchimp"]
+    connection = await stack.catalog.connections.create(
+        stack.organisation,
+        workspace=stack.workspace,
+        type="mailchimp",
+        name="Acme Mailchimp",
+        fields={"api_key": MAILCHIMP_KEY},
+        created_by="test",
+    )
+    for event, metadata in (
+        ("user.signup", {"action": "add_to_list"}),
+        ("user.signup", {"action": "track_event", "event_properties": "plan"}),
+        ("user.left", {"action": "remove_from_list"}),
+    ):
+        await stack.catalog.rules.create(
+            stack.organisation,
+            workspace=stack.workspace,
+            connection=connection.id,
+            event=event,
+            metadata={"id": MAILCHIMP_NEWS, **metadata},
+            created_by="test",
+        )
+    simulator.fail("member", fault=Fault(status=403, body=""), times=1)
+    payload = {**SAMPLE, "email": " test@example.com "}
+    subscribed = await _ended(stack, await stack.emit(payload=payload))
+    left = await _ended(stack, await stack.emit("user.left", payload))
+    simulator.service.audiences[MAILCHIMP_NEWS].leave("test@example.com")
+    refused = await _ended(stack, await stack.emit(payload=payload))
+    return {
+        "mailchimp_subscribed": subscribed,
+        "mailchimp_unsubscribed": left,
+        "mailchimp_refused": refused,
+    }
+
+
 async def watch_deliveries(stack: Stack) -> Recorded:
     """A delivery that failed is reported while the watch goes on; then it is terminated."""
     async with open_receiver() as receiver, _watching(stack, receiver) as watched:
@@ -561,6 +601,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     slack_posted,
     hubspot_updated,
     resend_sent,
+    mailchimp_subscribed,
     watch_deliveries,
     watch_without_a_url,
 )

@@ -63,6 +63,9 @@ NEEDED_ONCE = {
     "slack_posted",
     "hubspot_updated",
     "resend_sent",
+    "mailchimp_subscribed",
+    "mailchimp_unsubscribed",
+    "mailchimp_refused",
     "resume_connection",
     "redelivered_in_bulk",
     "watch_deliveries",
@@ -193,6 +196,13 @@ async def test_a_property_that_is_no_longer_left_out_is_caught(
     failure = await replayed(history("build_3/event_properties"))
     assert isinstance(failure, InputChanged)
     assert "track is given another message.body.properties" in str(failure)
+
+
+async def test_a_status_that_would_be_another_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("destinations.mailchimp.build.email_of", lambda value: str(value))
+    failure = await replayed(history("build_2/mailchimp_unsubscribed"))
+    assert isinstance(failure, InputChanged)
+    assert "identify is given another message.body.member" in str(failure)
 
 
 async def test_traits_in_another_order_are_other_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

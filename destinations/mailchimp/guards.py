@@ -1,0 +1,129 @@
+"""Stop what Mailchimp would refuse, before any request.
+
+Sources: the description of the Marketing API (names of events, types of what is sent) and "Merge
+Fields". How long values, tags and names of properties may be isn't published, so that is left to
+Mailchimp.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+
+from pydantic import JsonValue
+
+from delivery.errors import MappingError
+from delivery.text import kind, shown
+from delivery.transforms import is_blank, to_string
+
+MAX_EMAIL = 254
+SHORTEST_EVENT_NAME, LONGEST_EVENT_NAME = 2, 30
+
+_ADDRESS = re.compile(r"[^\s@\0]+@[^\s@\0]+\.[^\s@\0]+")
+_AUDIENCE = re.compile(r"[0-9A-Za-z]+")
+_TAG = re.compile(r"[A-Z0-9_]+")
+
+
+def read_audience(text: str) -> str:
+    text = text.strip()
+    if not _AUDIENCE.fullmatch(text):
+        raise ValueError(
+            "must be an audience's id, such as a1b2c3d4e5; Mailchimp shows it in the audience's "
+            "settings"
+        )
+    return text
+
+
+def read_event_name(text: str) -> str:
+    text = text.strip()
+    if not SHORTEST_EVENT_NAME <= len(text) <= LONGEST_EVENT_NAME:
+        raise ValueError(
+            f"has {len(text):,} characters; Mailchimp's names of events have "
+            f"{SHORTEST_EVENT_NAME} to {LONGEST_EVENT_NAME}"
+        )
+    return text
+
+
+def read_event_properties(text: str) -> str:
+    """Read payload keys, in any case, divided by commas."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return ", ".join(dict.fromkeys(names))
+
+
+def email_of(value: JsonValue) -> str:
+    """Return the address that identifies the contact, in lower case as its hash is made.
+
+    Raises:
+        MappingError: there is none, or it is not an address.
+    """
+    if value is None or is_blank(value):
+        raise MappingError(
+            "email", "has no value, and Mailchimp finds contacts by it; map the e-mail address"
+        )
+    if not isinstance(value, str):
+        raise MappingError("email", f"is {kind(value)}; it must be an e-mail address")
+    text = value.strip().lower()
+    if len(text) > MAX_EMAIL:
+        raise MappingError("email", f"has {len(text):,} characters, at most {MAX_EMAIL} are valid")
+    if not _ADDRESS.fullmatch(text):
+        raise MappingError("email", "is not an e-mail address; map the field that holds it")
+    return text
+
+
+def check_ip(value: JsonValue) -> str:
+    """Raises `MappingError` for anything but an IP address."""
+    try:
+        return str(ip_address(value.strip() if isinstance(value, str) else ""))
+    except ValueError:
+        raise MappingError("ip_signup", "is not an IP address; map another field") from None
+
+
+def merge_fields(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return a contact's merge fields as Mailchimp takes them: text, numbers, and addresses.
+
+    Raises:
+        MappingError: a tag or a value is not one.
+    """
+    for name in values:
+        if not _TAG.fullmatch(name):
+            raise MappingError(
+                shown(name),
+                "is not the tag of a merge field: upper-case letters, digits and underscores, such "
+                "as FNAME; map it to one that is",
+            )
+    return {name: _merge_value(name, value) for name, value in values.items()}
+
+
+def _merge_value(name: str, value: JsonValue) -> JsonValue:
+    if isinstance(value, dict) and not any(isinstance(one, dict | list) for one in value.values()):
+        # An address: addr1, city, state, zip, country.
+        return {key: _text(name, one) for key, one in value.items() if one is not None}
+    if isinstance(value, dict | list):
+        raise MappingError(
+            shown(name), f"is {kind(value)}; merge fields hold text, a number or one address"
+        )
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if number else _text(name, value)
+
+
+def event_properties(names: str, payload: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return the payload's values of these keys as text; absent ones are left out.
+
+    Raises:
+        MappingError: a value is an object or a list.
+    """
+    found = {name: payload[name] for name in names.split(", ") if payload.get(name) is not None}
+    for name, value in found.items():
+        if isinstance(value, dict | list):
+            raise MappingError(
+                shown(name), f"is {kind(value)}; properties of Mailchimp's events are text"
+            )
+    return {name: _text(name, value) for name, value in found.items()}
+
+
+def _text(name: str, value: JsonValue) -> str:
+    text = to_string(value)
+    if "\0" in text:
+        raise MappingError(shown(name), "holds a NUL character; remove it")
+    return text
