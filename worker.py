@@ -11,10 +11,11 @@ from contextlib import (
     nullcontext,
 )
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from temporalio.client import Client
-from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.common import SearchAttributeKey, VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import (
     Interceptor,
     PollerBehaviorAutoscaling,
@@ -43,6 +44,7 @@ from delivery import search_attributes
 from delivery.alert import AlertTarget, CurrentTarget
 from delivery.capabilities import Capabilities
 from delivery.people import PEOPLE
+from delivery.reason import REASON
 from destinations import registry
 from destinations.destination import Client as DestinationClient
 from destinations.http.exchange import read_url
@@ -127,7 +129,11 @@ async def open_worker(
 
 async def unused_features(client: Client) -> tuple[str, ...]:
     """Return the features that workers can't use in this namespace."""
-    return () if await is_registered(client, search_attributes.PEOPLE) else (PEOPLE,)
+    needed: tuple[tuple[str, SearchAttributeKey[Any]], ...] = (
+        (PEOPLE, search_attributes.PEOPLE),
+        (REASON, search_attributes.REASON),
+    )
+    return tuple([name for name, key in needed if not await is_registered(client, key)])
 
 
 def _measured(

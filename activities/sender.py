@@ -120,6 +120,8 @@ class Sender:
             request_made=outcome.request_made,
             status_code=outcome.status_code,
             message=outcome.message,
+            error_code=outcome.error_code,
+            error_field=outcome.error_field,
             response_excerpt=outcome.response_excerpt,
         )
         if outcome.then is Then.RETRY:
@@ -161,15 +163,18 @@ class Sender:
                     outcome = await self._request(step, connection)
                     await self._learn(step, permit, outcome)
         except Unavailable:
-            return _not_sent("the catalog can't be reached, so no request was made", Then.RETRY)
+            return _not_sent(
+                "catalog_unavailable", "the catalog can't be reached, so no request was made"
+            )
         except TimeoutError:
             return _not_sent(
-                "the catalog did not answer in time, so no request was made", Then.RETRY
+                "catalog_unavailable", "the catalog did not answer in time, so no request was made"
             )
         except Missing:
-            return _not_sent("the connection was deleted, so no request was made", Then.STOP)
+            message = "the connection was deleted, so no request was made"
+            return _not_sent("connection_deleted", message, Then.STOP)
         except Unreadable:
-            return _not_sent(UNREADABLE_KEY, Then.RETRY)
+            return _not_sent("key_unreadable", UNREADABLE_KEY)
         if outcome.then is Then.HOLD and not await self._deactivated(step, connection, outcome):
             # The key was replaced meanwhile: the next attempt uses the new one.
             return replace(outcome, then=Then.RETRY)
@@ -189,7 +194,8 @@ class Sender:
 
     async def _request(self, step: Step, connection: ConnectionCredential) -> Outcome:
         try:
-            return await self._clients[connection.type].send(step.message, connection)
+            outcome = await self._clients[connection.type].send(step.message, connection)
+            return _explained(outcome, _destination(connection))
         except NoReply as err:
             return Outcome(err.outcome_code, Then.RETRY, str(err), request_made=err.request_made)
         except Exception:
@@ -318,5 +324,19 @@ def _held(connection: ConnectionCredential, attempts: AttemptList) -> Applicatio
     )
 
 
-def _not_sent(message: str, then: Then) -> Outcome:
-    return Outcome(code=OutcomeCode.INTERNAL_ERROR, then=then, message=message, request_made=False)
+def _explained(outcome: Outcome, destination: Destination) -> Outcome:
+    """Add what the answer complains about, unless it accepts the message."""
+    if outcome.then is Then.DONE:
+        return outcome
+    said = destination.complaint(outcome.response_excerpt)
+    return replace(outcome, error_code=said.code, error_field=said.field)
+
+
+def _not_sent(code: str, message: str, then: Then = Then.RETRY) -> Outcome:
+    return Outcome(
+        code=OutcomeCode.INTERNAL_ERROR,
+        then=then,
+        message=message,
+        error_code=code,
+        request_made=False,
+    )

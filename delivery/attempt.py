@@ -27,7 +27,8 @@ class Attempt(FrozenModel):
 
     `request_made` says whether a request may have reached the vendor. It is None where that is
     unknown, and in what older releases recorded. `next_attempt_at` is set while another attempt is
-    planned. `response_excerpt` has at most 2,000 characters (500 between the first and the last
+    planned. `error_code` and `error_field` are what the answer names, or a code of our own: see
+    `Reason`. `response_excerpt` has at most 2,000 characters (500 between the first and the last
     attempt) and no secrets.
     """
 
@@ -39,6 +40,8 @@ class Attempt(FrozenModel):
     request_made: bool | None = None
     status_code: int | None = None
     message: str
+    error_code: str | None = None
+    error_field: str | None = None
     response_excerpt: str | None = None
     next_attempt_at: AwareDatetime | None = None
 

@@ -7,6 +7,7 @@ from pydantic import AwareDatetime
 from delivery.attempt import CALLS, Attempt, AttemptList, Call
 from delivery.frozen_model import FrozenModel, JsonObject
 from delivery.outcome import OutcomeCode
+from delivery.reason import Reason
 from delivery.result import CallResult, DeliveryResult, Status
 from delivery.step import StepResult
 
@@ -42,7 +43,8 @@ class CallLog(FrozenModel):
 
 
 class DeliveryLog(FrozenModel):
-    """One delivery: event × rule. `held` says why it waits for its connection, or is None.
+    """One delivery: event × rule. `held` says why it waits for its connection, or is None, and
+    `reason` why it failed, or is None.
 
     `integration_type` is blank in inputs of redeliveries that older releases wrote.
     """
@@ -57,6 +59,7 @@ class DeliveryLog(FrozenModel):
     started_at: AwareDatetime | None = None
     completed_at: AwareDatetime | None = None
     last_error: str | None = None
+    reason: Reason | None = None
     warnings: tuple[str, ...] = ()
     identify: CallLog | None = None
     track: CallLog | None = None
@@ -91,4 +94,5 @@ class DeliveryLog(FrozenModel):
             },
             warnings=self.warnings,
             error=self.last_error,
+            reason=self.reason,
         )

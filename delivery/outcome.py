@@ -73,13 +73,16 @@ class Outcome:
     """How one attempt ended. `message` is one sentence for people, without personal data.
 
     `request_made` is False only if no request can have reached the vendor. `response_excerpt` is
-    the part of the answer's body that is kept, without secrets. When `then` is `hold`,
+    the part of the answer's body that is kept, without secrets. `error_code` and `error_field` are
+    what the answer names, or a code of our own. When `then` is `hold`,
     `inactive_reason` says why the connection becomes inactive.
     """
 
     code: OutcomeCode
     then: Then
     message: str
+    error_code: str | None = None
+    error_field: str | None = None
     request_made: bool = True
     status_code: int | None = None
     response_excerpt: str | None = None

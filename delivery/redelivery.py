@@ -14,6 +14,8 @@ from pydantic import AwareDatetime
 from delivery.attempt import AttemptList
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.frozen_model import FrozenModel
+from delivery.outcome import OutcomeCode
+from delivery.reason import Reason
 from delivery.result import Status
 
 T = TypeVar("T")
@@ -73,7 +75,10 @@ class Redelivery(FrozenModel):
 
 
 def _without_rule(delivery: DeliveryLog) -> DeliveryLog:
-    return delivery.model_copy(update={"status": Status.FAILED, "last_error": RULE_GONE})
+    reason = Reason.of(OutcomeCode.INTERNAL_ERROR, code="rule_deleted")
+    return delivery.model_copy(
+        update={"status": Status.FAILED, "last_error": RULE_GONE, "reason": reason}
+    )
 
 
 def _each_call(redelivery: Redelivery, change: Callable[[CallLog], CallLog]) -> Redelivery:

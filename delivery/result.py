@@ -8,6 +8,7 @@ from enum import StrEnum
 from delivery.attempt import Attempt
 from delivery.frozen_model import FrozenModel
 from delivery.outcome import OutcomeCode
+from delivery.reason import Reason
 from delivery.step import StepResult
 
 
@@ -47,7 +48,10 @@ class CallResult(FrozenModel):
 
 
 class DeliveryResult(FrozenModel):
-    """The result of one delivery. A call that was never sent is None."""
+    """The result of one delivery. A call that was never sent is None.
+
+    `reason` is why it failed; None in what older releases recorded.
+    """
 
     rule: str
     connection: str
@@ -58,6 +62,7 @@ class DeliveryResult(FrozenModel):
     send: CallResult | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
+    reason: Reason | None = None
 
 
 class EventResult(FrozenModel):

@@ -1,7 +1,7 @@
 """The search attributes of a `DeliverEvent` run: all of them, in one place.
 
 Temporal stores them in clear text and shows them in lists, so none of them holds personal data:
-resource ids and people are keyed hashes.
+resource ids and people are keyed hashes, and a reason names no key of a payload.
 """
 
 from temporalio.common import SearchAttributeKey
@@ -16,6 +16,7 @@ RULES = SearchAttributeKey.for_keyword_list("EmitonceRules")
 PEOPLE = SearchAttributeKey.for_keyword_list("EmitoncePeople")
 ACCEPTED_AT = SearchAttributeKey.for_datetime("EmitonceAcceptedAt")
 
+REASON = SearchAttributeKey.for_keyword("EmitonceReason")
 REDELIVERY = SearchAttributeKey.for_keyword("EmitonceRedelivery")
 
 # What deliveries and lists need.
@@ -23,9 +24,10 @@ REQUIRED = (
     *(WORKSPACE, EVENT, RESOURCE, RESOURCE_ID, STATE),
     *(CONNECTIONS, RULES, ACCEPTED_AT, REDELIVERY),
 )
-# `PEOPLE` is the third KeywordList, and a namespace on SQL has room for three: without it, events
-# can't be searched by person.
-ALL = (*REQUIRED, PEOPLE)
+# What lists can do without: `PEOPLE`, by which events are searched by person, is the third
+# KeywordList, and a namespace on SQL has room for three; `REASON` says why a run failed.
+OPTIONAL = (PEOPLE, REASON)
+ALL = (*REQUIRED, *OPTIONAL)
 
 # Values of STATE.
 HELD = "held"

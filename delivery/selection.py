@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import AwareDatetime
 
 from delivery.frozen_model import FrozenModel
+from delivery.reason import Reason
 
 PROGRESS = "progress"
 
@@ -48,6 +49,7 @@ class Selection(FrozenModel):
     """Which events: accepted in [`accepted_from`, `accepted_to`) and ended by `as_of`.
 
     A selection is frozen: what ends after `as_of`, such as an event that fails again, is not in it.
+    With `reason`, written as `Reason.key`, only what failed for it at `connection` is selected.
     """
 
     workspace: str
@@ -58,11 +60,16 @@ class Selection(FrozenModel):
     rule: str | None = None
     event: str | None = None
     mode: Mode = Mode.FAILED
+    reason: str | None = None
 
     @property
     def id(self) -> str:
-        """A UUID made of the selection: starting the same selection twice starts it once."""
-        return _uuid_of(f"redelivery|{self.model_dump_json()}")
+        """A UUID made of the selection: starting the same selection twice starts it once.
+
+        Older releases, which know no reasons, make the same for a selection without one.
+        """
+        left_out = None if self.reason is not None else {"reason"}
+        return _uuid_of(f"redelivery|{self.model_dump_json(exclude=left_out)}")
 
     def new_event_id(self, original: str) -> str:
         """Make the id under which a delivered event is sent again: the same on every retry."""
@@ -80,12 +87,16 @@ def select(
     rule: str | None = None,
     event: str | None = None,
     mode: Mode = Mode.FAILED,
+    reason: str | None = None,
 ) -> Selection:
     """Freeze a selection. `accepted_to` and `as_of` are `now` by default.
 
     Raises:
-        InvalidSelection: the time range is empty, reversed or in the future, or a time has no zone.
+        InvalidSelection: the time range is empty, reversed or in the future, or a time has no zone;
+            a reason can't be read, or is named without a connection, or with another mode.
     """
+    if reason is not None:
+        _check_reason(reason, connection, mode)
     upper = accepted_to if accepted_to is not None else now
     for name, moment in (
         ("accepted_from", accepted_from),
@@ -111,7 +122,17 @@ def select(
         rule=rule.lower() if rule is not None else None,
         event=event,
         mode=mode,
+        reason=reason,
     )
+
+
+def _check_reason(reason: str, connection: str | None, mode: Mode) -> None:
+    if Reason.read(reason) is None:
+        raise InvalidSelection("reason: can't be read; copy it from the list of issues")
+    if connection is None:
+        raise InvalidSelection("reason: needs the connection where events failed for it; name it")
+    if mode.sends_delivered_ones:
+        raise InvalidSelection(f"reason: is one for failures, and mode is {mode}; leave one out")
 
 
 def _uuid_of(text: str) -> str:

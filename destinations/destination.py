@@ -5,8 +5,9 @@ Pure: nothing here makes a request. `destinations/clients.py` makes the clients 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -20,8 +21,10 @@ from delivery.event import Event
 from delivery.mapping_schema import MappedField, MappingSchema, PathSource
 from delivery.message import Message, Messages
 from delivery.outcome import DELIVERY_DEADLINE, Outcome
+from delivery.reason import CODE
 from delivery.rule import MatchedRule, RuleMetadata
 from delivery.validation import problem
+from destinations.complaint import Complaint, Explain, read_object, unexplained
 
 Build = Callable[[Event, MatchedRule], Messages]
 
@@ -147,7 +150,8 @@ class Destination:
     destinations. `check` raises `InvalidField` if a connection's values don't agree. `unmapped`
     says what happens to payload keys that aren't mapped. If `tested_before_saving`, a connection is
     verified before it is saved, unless that is skipped. `refused` says why deliveries are held
-    after the vendor has refused the credential.
+    after the vendor has refused the credential. `explain` reads what an answer complains about, and
+    `parts` are the names of its messages' parts.
     """
 
     type: str
@@ -165,6 +169,25 @@ class Destination:
     builds: tuple[int, ...] = (1,)
     tested_before_saving: bool = False
     refused: str = "the receiver refused the authentication"
+    explain: Explain = unexplained
+    parts: tuple[str, ...] = ()
+
+    def complaint(self, body: str | None) -> Complaint:
+        """Read what an answer's body complains about, with no field but the vendor's own."""
+        answer = read_object(body or "")
+        said = self.explain(answer) if answer is not None else Complaint()
+        code = said.code if said.code and CODE.fullmatch(said.code) else None
+        return replace(said, code=code, field=self.own_field(said.field))
+
+    def own_field(self, path: str | None) -> str | None:
+        """Return the last name in a path, such as `traits.email`, that the destination declares.
+
+        Any other may be a key of a payload, which must not be stored in clear text.
+        """
+        own = {*self.parts, *(field.key for field in self.mapping_fields)}
+        own.update(one.key for action in self.actions for one in (*action.inputs, *action.options))
+        names = reversed(re.findall(r"\w+", path or ""))
+        return next((name for name in names if name in own), None)
 
     def action(self, key: str) -> Action | None:
         return next((action for action in self.actions if action.key == key), None)

@@ -11,6 +11,7 @@ from delivery.errors import InvalidField
 from delivery.event import Event
 from delivery.message import Messages
 from delivery.people import PEOPLE
+from delivery.reason import REASON
 from delivery.rule import MatchedRule
 from delivery.size import SIZE_LIMIT
 from delivery.source import EVENT_SOURCE
@@ -37,7 +38,7 @@ def this_release() -> Capabilities:
     return Capabilities(
         builds=tuple(sorted({build for one in BY_TYPE.values() for build in one.builds})),
         destination_types=tuple(BY_TYPE),
-        features=(EVENT_SOURCE, SIZE_LIMIT, HEARTBEATS, PEOPLE),
+        features=(EVENT_SOURCE, SIZE_LIMIT, HEARTBEATS, PEOPLE, REASON),
     )
 
 

@@ -19,7 +19,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-from delivery.search_attributes import PEOPLE, REDELIVERY, REQUIRED
+from delivery.search_attributes import OPTIONAL, REDELIVERY, REQUIRED
 
 log = structlog.get_logger("emitonce.namespace")
 
@@ -27,21 +27,23 @@ log = structlog.get_logger("emitonce.namespace")
 async def register_search_attributes(client: Client) -> list[str]:
     """Add what is missing; return the names added. Several processes may do so at once.
 
-    `PEOPLE` comes last and may be left out: the namespace has no room for another KeywordList.
+    The optional ones come last and may be left out: the namespace has no room for them.
     """
     present = await _registered(client)
     missing = [key for key in REQUIRED if key.name not in present]
     if missing:
         await _add(client, missing)
-    if PEOPLE.name not in present:
+    for key in OPTIONAL:
+        if key.name in present:
+            continue
         try:
-            await _add(client, [PEOPLE])
+            await _add(client, [key])
         except RPCError as err:
             if err.status is not RPCStatusCode.INVALID_ARGUMENT:
                 raise
-            log.warning("events can't be searched by person", reason=err.message)
+            log.warning("no room for a search attribute", name=key.name, reason=err.message)
         else:
-            missing.append(PEOPLE)
+            missing.append(key)
     return sorted(key.name for key in missing)
 
 

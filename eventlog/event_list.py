@@ -59,7 +59,7 @@ async def list_events(
 
     Raises:
         InvalidCursor: `cursor` does not come from an earlier page.
-        NotSearchable: the query names people, by whom this namespace can't search.
+        NotSearchable: the query names people or a reason, by which this namespace can't search.
         ValueError: `limit` is out of range.
     """
     if not 1 <= limit <= LARGEST_PAGE:
@@ -127,8 +127,9 @@ async def _read(
     try:
         await listing.fetch_next_page()
     except RPCError as err:
-        if is_unregistered(err, names.PEOPLE):
-            raise NotSearchable from err
+        for by, attribute in (("person", names.PEOPLE), ("reason", names.REASON)):
+            if is_unregistered(err, attribute):
+                raise NotSearchable(by, attribute) from err
         raise
     if listing.next_page_token and windows.can_narrow:
         return None

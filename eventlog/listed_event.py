@@ -6,6 +6,7 @@ from pydantic import AwareDatetime
 from temporalio.client import WorkflowExecution
 
 from delivery import search_attributes as names
+from delivery.failures import Failure, read_failures
 from delivery.frozen_model import FrozenModel
 from delivery.result import Status
 from eventlog.history import CREATED_BY, PERSON
@@ -25,7 +26,8 @@ class ListedEvent(FrozenModel):
 
     An open event is `retrying` if it is held for a connection, and `processing` otherwise; its own
     log says more. `event` and `resource` are None if the name can't be a search attribute.
-    `person` has identifiers by their payload's keys, if its starter has encrypted them.
+    `person` has identifiers by their payload's keys, if its starter has encrypted them. `failures`
+    are empty unless the event has failed, or where the run didn't record them.
     """
 
     event_id: str
@@ -42,6 +44,7 @@ class ListedEvent(FrozenModel):
     rules: tuple[str, ...]
     created_by: str | None = None
     person: dict[str, str] | None = None
+    failures: tuple[Failure, ...] = ()
 
     @classmethod
     async def of(cls, run: WorkflowExecution) -> ListedEvent:
@@ -71,6 +74,7 @@ class ListedEvent(FrozenModel):
             rules=tuple(found.get(names.RULES) or ()),
             created_by=created_by if isinstance(created_by, str) else None,
             person=person if isinstance(person, dict) else None,
+            failures=read_failures(found.get(names.REASON)),
         )
 
 

@@ -17,13 +17,14 @@ from delivery.event import Event, read_event
 from delivery.frozen_model import FrozenModel, JsonObject
 from delivery.outcome import OutcomeCode
 from delivery.people import identifiers
+from delivery.reason import Reason
 from delivery.redelivery import Redelivery
 from delivery.result import DeliveryResult, Status, roll_up
 from delivery.rule import MatchedRule
 from delivery.size import LARGEST_PAYLOAD, is_small
 from delivery.source import Source
 from delivery.step import activity_id
-from destinations.registry import action_of, build_messages, with_types_and_builds
+from destinations.registry import BY_TYPE, action_of, build_messages, with_types_and_builds
 from eventlog.history import RunFacts, StepFacts, read_history
 
 __all__ = ["CallLog", "DeliveryLog", "EventLog", "delivery_log"]
@@ -177,6 +178,9 @@ def _delivery(
         status, error = _unless_closed(facts, _open_status(latest, event, rule)), _error_of(latest)
     if status is Status.CANCELED and latest and latest.end == "canceled":
         error = _canceled_error(facts, latest)
+    reason = None
+    if status is Status.FAILED:
+        reason = (ended and ended.reason) or _reason(rule, error, latest)
     calls = {
         call: _call(facts, scheduled) or (earlier.call(call) if earlier else None)
         for call, scheduled in steps.items()
@@ -195,6 +199,7 @@ def _delivery(
         started_at=(earlier.started_at if earlier else None) or started_at,
         completed_at=_completed_at(facts, status, latest),
         last_error=None if status is Status.COMPLETED else error,
+        reason=reason,
         warnings=warnings,
         **calls,
     )
@@ -278,6 +283,19 @@ def _error_of(latest: StepFacts) -> str | None:
     if ended is None or ended.outcome_code is OutcomeCode.DELIVERED:
         return None
     return f"{ended.outcome_code}: {ended.message}"
+
+
+def _reason(rule: MatchedRule, error: str | None, latest: StepFacts | None) -> Reason | None:
+    """Work out why a delivery failed, from its error, while its run has not recorded it."""
+    code, _, message = (error or "").partition(": ")
+    if code not in set(OutcomeCode):
+        return None
+    outcome = OutcomeCode(code)
+    if outcome is OutcomeCode.MAPPING_ERROR:
+        known = BY_TYPE.get(rule.integration_type)
+        field = known.own_field(message.partition(": ")[0]) if known else None
+        return Reason.of(outcome, field=field)
+    return Reason.of_attempts(outcome, latest.attempts if latest else AttemptList())
 
 
 def _canceled_error(facts: RunFacts, latest: StepFacts) -> str:

@@ -11,10 +11,13 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio.client import WorkflowExecution
+from temporalio.common import SearchAttributeKey
 
 from delivery import search_attributes as names
+from delivery.failures import SEVERAL, read_failures
 from delivery.result import Status
 
 # The visibility store may keep fewer digits than were sent: SQLite rounds to milliseconds.
@@ -35,12 +38,12 @@ _STATUS = {
 
 
 class NotSearchable(ValueError):
-    """The namespace has no search attribute for people."""
+    """The namespace lacks the search attribute by which to search."""
 
-    def __init__(self) -> None:
+    def __init__(self, by: str, key: SearchAttributeKey[Any]) -> None:
         super().__init__(
-            "person: events can't be searched by person here: the namespace lacks the search "
-            f"attribute {names.PEOPLE.name}; `emitonce doctor` says why"
+            f"{by}: events can't be searched by {by} here: the namespace lacks the search "
+            f"attribute {key.name}; `emitonce doctor` says why"
         )
 
 
@@ -50,9 +53,9 @@ class EventQuery:
 
     Ids of workspaces, connections and rules may be in either case. `resource_id_hash` comes from
     `emitonce.ids`, and so do `people`, the hashes of one identifier in each of the workspaces.
-    `redelivery` is the id of a bulk redelivery and selects the events that it
-    started. `accepted_from` is included, `accepted_to` is not. Each open status selects all open
-    events: see `status_is_exact`.
+    `redelivery` is the id of a bulk redelivery and selects the events that it started; `reason`, a
+    `Reason.key`, selects what failed for it at `connection`. `accepted_from` is included,
+    `accepted_to` is not. Each open status selects all open events: see `status_is_exact`.
     """
 
     workspaces: tuple[str, ...]
@@ -64,6 +67,7 @@ class EventQuery:
     connection: str | None = None
     rule: str | None = None
     redelivery: str | None = None
+    reason: str | None = None
     accepted_from: datetime | None = None
     accepted_to: datetime | None = None
     include_tests: bool = False
@@ -83,12 +87,14 @@ class EventQuery:
     @property
     def may_be_superseded(self) -> bool:
         """Whether a run that matches may be superseded by a later run that doesn't match."""
-        return self.status in (Status.FAILED, Status.CANCELED) or self.redelivery is not None
+        ended = self.status in (Status.FAILED, Status.CANCELED)
+        return ended or self.redelivery is not None or self.reason is not None
 
     @property
     def is_plain(self) -> bool:
         """Whether `conditions` is enough; otherwise `admits` has to check each run."""
-        return all(_is_plain(value) for value in (self.event, self.resource) if value is not None)
+        plain = (_is_plain(one) for one in (self.event, self.resource) if one is not None)
+        return self.reason is None and all(plain)
 
     def conditions(self) -> str:
         """Write the list filter, without a time window."""
@@ -108,6 +114,11 @@ class EventQuery:
                 parts.append(f"{name} = {_literals([value.lower()])}")
         if self.people:
             parts.append(f"{names.PEOPLE.name} IN ({_literals(self.people)})")
+        if self.reason is not None:
+            # What else failed in the same run may stand before it, so `admits` has the last word.
+            starts = (self._failure, SEVERAL)
+            either = (f"{names.REASON.name} STARTS_WITH {_literals([one])}" for one in starts)
+            parts.append(f"({' OR '.join(either)})")
         if self.redelivery is not None:
             marks = [names.redelivery_mark(after, self.redelivery) for after in _BULK]
             parts.append(f"{names.REDELIVERY.name} IN ({_literals(marks)})")
@@ -117,9 +128,17 @@ class EventQuery:
             parts.append(f"({names.STATE.name} IS NULL OR {names.STATE.name} != '{names.TEST}')")
         return " AND ".join(parts)
 
+    @property
+    def _failure(self) -> str:
+        """Write what a failure's key starts with: see `Failure.start`."""
+        return f"{(self.connection or '').lower()}/{self.reason}/"
+
     def admits(self, run: WorkflowExecution) -> bool:
-        """Say whether a run that met `conditions` has exactly the requested names."""
+        """Say whether a run that met `conditions` has exactly the requested names and reason."""
         found = run.typed_search_attributes
+        failures = read_failures(found.get(names.REASON))
+        if self.reason is not None and self._failure not in [one.start for one in failures]:
+            return False
         return all(
             value is None or found.get(key) == value
             for key, value in ((names.EVENT, self.event), (names.RESOURCE, self.resource))

@@ -24,9 +24,11 @@ from delivery.alert import (
     WatchState,
 )
 from delivery.delivery_log import DeliveryLog
+from delivery.reason import headline
 from delivery.result import Status
 from delivery.search_attributes import STATE, TEST, WORKSPACE
 from delivery.text import shown
+from destinations.headlines import vendor_of
 from emitonce.errors import CannotDecode
 from engine.links import run_url
 from eventlog.fetch import EventNotFound, read_event_log
@@ -176,7 +178,7 @@ class AlertSearch:
             id=_id(AlertType.DELIVERY_FAILED, run.run_id),
             type=AlertType.DELIVERY_FAILED,
             occurred_at=run.close_time or now,
-            message="a delivery failed for good; it can be redelivered",
+            message=_why(delivery),
             workspace=run.typed_search_attributes.get(WORKSPACE),
             connection=delivery.connection if delivery else None,
             rule=delivery.rule if delivery else None,
@@ -261,6 +263,14 @@ def _closed_since(
     moment: datetime, runs: Sequence[WorkflowExecution]
 ) -> Sequence[WorkflowExecution]:
     return [run for run in runs if run.close_time is None or run.close_time >= moment]
+
+
+def _why(delivery: DeliveryLog | None) -> str:
+    """Say why it failed in codes: the destination's own words may repeat what was sent."""
+    if delivery is None or delivery.reason is None:
+        return "a delivery failed for good; it can be redelivered"
+    why = headline(vendor_of(delivery.integration_type), delivery.reason)
+    return f"{why}; a delivery failed for good, and can be redelivered"
 
 
 def _event(log: EventLog | None) -> str | None:

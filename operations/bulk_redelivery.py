@@ -45,6 +45,8 @@ SELECTION = "selection"
 
 # Up to this many runs are checked one by one; more would keep the person who plans waiting.
 LOOKED_AT = 1_000
+# By a reason, as many as issues are made of: their number can't be estimated well.
+LOOKED_AT_BY_REASON = 10_000
 SAMPLE = 10
 SAMPLED = 200
 
@@ -106,9 +108,12 @@ async def plan_redelivery(client: Client, selection: Selection) -> RedeliveryPla
     """Count the selected events and read the latest ones. Sends nothing.
 
     A selection is frozen, so redelivering its events does not change their number.
+
+    Raises:
+        NotSearchable: the selection has a reason, by which this namespace can't search.
     """
     runs = await count_runs(client, selection)
-    if runs <= LOOKED_AT:
+    if runs <= (LOOKED_AT if selection.reason is None else LOOKED_AT_BY_REASON):
         found = [run async for run in selected_runs(client, selection)]
         return RedeliveryPlan(selection, len(found), True, await _sample(found))
     found, _ = await selected_page(client, selection, size=SAMPLED, cursor=None)

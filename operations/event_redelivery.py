@@ -48,6 +48,7 @@ async def redeliver(
     *,
     rules: Sequence[str] | None = None,
     connection: str | None = None,
+    reason: str | None = None,
     latest_run: str | None = None,
     mark: str | None = None,
 ) -> str:
@@ -55,8 +56,9 @@ async def redeliver(
 
     The messages have the same ids as before, so what did arrive is not counted twice. They use the
     current mappings and credentials, and the new run has 72 hours of its own. `connection` selects
-    only what failed there. With `latest_run`, the event is redelivered only if that still is its
-    latest run. `mark` goes into the new run's memo.
+    only what failed there, and `reason`, a `Reason.key`, only what failed there for it. With
+    `latest_run`, the event is redelivered only if that still is its latest run. `mark` goes into
+    the new run's memo.
 
     Raises:
         EventNotFound: the event does not exist, or is past its retention.
@@ -75,7 +77,8 @@ async def redeliver(
         log = log_of(described.id, described.run_id, facts)
         chosen = rules
         if connection is not None:
-            chosen = _failed_at(connection, log, plan_redelivery(log, facts, rules).rules)
+            failed = plan_redelivery(log, facts, rules).rules
+            chosen = _failed_at(connection, reason, log, failed)
         return log, redelivered_input(log, facts, plan_redelivery(log, facts, chosen))
 
     log, data = await while_others_run(history, prepared)
@@ -119,11 +122,17 @@ async def _start(
     return started.result_run_id
 
 
-def _failed_at(connection: str, log: EventLog, failed: Sequence[str]) -> list[str]:
-    rules = [d.rule for d in log.deliveries if d.rule in failed and d.connection == connection]
-    if not rules:
+def _failed_at(
+    connection: str, reason: str | None, log: EventLog, failed: Sequence[str]
+) -> list[str]:
+    there = [d for d in log.deliveries if d.rule in failed and d.connection == connection]
+    if not there:
         raise NotRedeliverable("no delivery of this event has failed at that connection")
-    return rules
+    if reason is not None:
+        there = [d for d in there if d.reason is not None and d.reason.key == reason]
+    if not there:
+        raise NotRedeliverable("no delivery of this event has failed there for that reason")
+    return [delivery.rule for delivery in there]
 
 
 def _listing(
@@ -138,7 +147,7 @@ def _listing(
         pair
         for pair in present
         if pair.key in names.ALL
-        and pair.key not in (names.STATE, names.ACCEPTED_AT, names.REDELIVERY)
+        and pair.key not in (names.STATE, names.ACCEPTED_AT, names.REDELIVERY, names.REASON)
     ]
     pairs.append(SearchAttributePair(names.ACCEPTED_AT, log.accepted_at))
     failed = status_of_run(described) is Status.FAILED

@@ -12,7 +12,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
 from temporalio.client import Client
 
-from delivery.search_attributes import ALL, PEOPLE, REQUIRED
+from delivery.search_attributes import ALL, PEOPLE, REASON, REQUIRED
 from engine.connect import OLDEST_SERVER
 from engine.missing import ignore_missing
 from engine.namespace import RETENTION, namespace_retention
@@ -88,6 +88,13 @@ async def _search_attributes(client: Client) -> Finding:
             "search attributes",
             f"{PEOPLE.name} is not registered, so events can't be searched by person: a namespace "
             "on SQL has room for three attributes of type KeywordList",
+            "use a namespace of emitonce's own, then restart the workers",
+        )
+    if REASON.name not in custom:
+        return warn(
+            "search attributes",
+            f"{REASON.name} is not registered, so lists don't say why events failed: a namespace "
+            "on SQL has room for ten attributes of type Keyword",
             "use a namespace of emitonce's own, then restart the workers",
         )
     other = sorted(key.name for key in ALL if custom[key.name] != int(key.indexed_value_type))

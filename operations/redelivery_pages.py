@@ -58,6 +58,7 @@ class RedeliveryPages:
                 event_id,
                 rules=None if selection.rule is None else [selection.rule],
                 connection=selection.connection,
+                reason=selection.reason,
                 latest_run=run_id,
                 mark=selection.id,
             )

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from temporalio.client import Client, WorkflowExecution
+from temporalio.service import RPCError
 
 from delivery import search_attributes as names
 from delivery.result import Status
 from delivery.selection import Selection
-from engine.search_attributes import count_marked
+from engine.search_attributes import count_marked, is_unregistered
 from eventlog.latest_runs import latest_runs
-from eventlog.query import EventQuery, accepted_around
+from eventlog.query import EventQuery, NotSearchable, accepted_around
 from operations.runs_page import list_page
 
 LARGEST_PAGE = 1_000
@@ -49,12 +50,26 @@ async def selected_runs(client: Client, selection: Selection) -> AsyncIterator[W
 
 
 async def count_runs(client: Client, selection: Selection) -> int:
-    """Count the runs that meet `conditions`: an event counts once for each of its runs."""
-    return (await client.count_workflows(conditions(selection))).count
+    """Count the runs that meet `conditions`: an event counts once for each of its runs.
+
+    Raises:
+        NotSearchable: the selection has a reason, by which this namespace can't search.
+    """
+    try:
+        return (await client.count_workflows(conditions(selection))).count
+    except RPCError as err:
+        if is_unregistered(err, names.REASON):
+            raise NotSearchable("reason", names.REASON) from err
+        raise
 
 
 async def count_left_out(client: Client, selection: Selection) -> int:
-    """Estimate, by the marks of runs, how many of these `selected_page` leaves out."""
+    """Estimate, by the marks of runs, how many of these `selected_page` leaves out.
+
+    For a reason that is unknown: marks don't say why the superseded run failed.
+    """
+    if selection.reason is not None:
+        return 0
     if selection.mode.sends_delivered_ones:
         again = f" AND {names.REDELIVERY.name} STARTS_WITH '{names.SENT_AGAIN}'"
         return await count_marked(client, conditions(selection) + again)
@@ -81,6 +96,7 @@ def _query(selection: Selection) -> EventQuery:
         status=Status.COMPLETED if selection.mode.sends_delivered_ones else Status.FAILED,
         connection=selection.connection,
         rule=selection.rule,
+        reason=selection.reason,
     )
 
 

@@ -17,6 +17,7 @@ from catalog.rules import Rule
 from catalog.workspaces import Workspace
 from delivery.attempt import Attempt
 from delivery.delivery_log import CallLog, DeliveryLog
+from destinations.headlines import headline_of, headline_of_failures
 from destinations.registry import unread_metadata
 from eventlog.listed_event import ListedEvent
 from eventlog.log import EventLog
@@ -121,6 +122,7 @@ def listed_event_object(event: ListedEvent, *, person: bool = False) -> JsonObje
         "started_at": moment(event.accepted_at),
         **present(
             completed_at=moment(event.closed_at) if event.closed_at else None,
+            headline=headline_of_failures(event.failures),
             person=event.person if person else None,
         ),
         "created_by": event.created_by or UNSAID,
@@ -177,6 +179,7 @@ def rule_event_object(log: EventLog, delivery: DeliveryLog) -> JsonObject:
             started_at=moment(delivery.started_at) if delivery.started_at else None,
             completed_at=moment(delivery.completed_at) if delivery.completed_at else None,
             last_error=delivery.last_error,
+            headline=headline_of(delivery),
             held=delivery.held,
         ),
         "warnings": list(delivery.warnings),

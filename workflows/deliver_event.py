@@ -14,8 +14,10 @@ with workflow.unsafe.imports_passed_through():
     from delivery import search_attributes, signals
     from delivery.errors import EventTooLarge, InvalidEvent
     from delivery.event import Event, read_event, read_without_payload
+    from delivery.failures import failures_of, write_failures
     from delivery.outcome import DELIVERY_DEADLINE
     from delivery.people import PEOPLE
+    from delivery.reason import REASON
     from delivery.result import DeliveryResult, EventResult, Status
     from delivery.rule import MatchRequest, MatchResult
     from delivery.size import check_input, check_payload_size, is_small
@@ -68,6 +70,8 @@ class DeliverEvent:
             )
         await workflow.wait_condition(workflow.all_handlers_finished)
         if result.status is Status.FAILED:
+            if REASON in matched.features:
+                _say_why(result)
             raise ApplicationError(
                 f"{result.failed_count} of {result.total_rules} deliveries failed",
                 result,
@@ -269,6 +273,13 @@ def _list(event: Event, matched: MatchResult) -> None:
     updates = attribute_updates(event, matched, accepted_at, info.typed_search_attributes)
     if updates:
         workflow.upsert_search_attributes(updates)
+
+
+def _say_why(result: EventResult) -> None:
+    """Make the run findable by why it fails."""
+    if failures := failures_of(result):
+        reason = search_attributes.REASON
+        workflow.upsert_search_attributes([reason.value_set(write_failures(failures))])
 
 
 def _mark_held(held: bool) -> None:

@@ -24,10 +24,11 @@ with workflow.unsafe.imports_passed_through():
     from delivery.event import Event
     from delivery.message import Message
     from delivery.outcome import OutcomeCode
+    from delivery.reason import Reason
     from delivery.result import CallResult, DeliveryResult, Status
     from delivery.rule import MatchedRule
     from delivery.step import CONNECTION_HELD, Carried, Step, StepResult, activity_id
-    from destinations.registry import action_of, build_messages
+    from destinations.registry import action_of, build_messages, destination_of
     from workflows.holds import Holds
 
 CallMethod = Callable[[Any, Step], Awaitable[StepResult]]
@@ -121,12 +122,15 @@ class Delivery:
                 ended[message.call] = await self._step(message)
         except MappingError as err:
             error = f"{OutcomeCode.MAPPING_ERROR}: {err}"
-            return self._ended(Status.FAILED, ended, error=error)
+            field = destination_of(self.rule).own_field(err.field)
+            reason = Reason.of(OutcomeCode.MAPPING_ERROR, field=field)
+            return self._ended(Status.FAILED, ended, error=error, reason=reason)
         except StepFailed as err:
             ended[err.call] = err.result
             status = Status.CANCELED if err.canceled else Status.FAILED
             error = f"{err.result.outcome_code}: {err.result.message}"
-            return self._ended(status, ended, warnings, error)
+            reason = Reason.of_attempts(err.result.outcome_code, err.result.attempts)
+            return self._ended(status, ended, warnings, error, None if err.canceled else reason)
         return self._ended(Status.COMPLETED, ended, warnings)
 
     def _ended_earlier(self) -> dict[Call, StepResult]:
@@ -237,6 +241,7 @@ class Delivery:
         ended: dict[Call, StepResult],
         warnings: tuple[str, ...] = (),
         error: str | None = None,
+        reason: Reason | None = None,
     ) -> DeliveryResult:
         return DeliveryResult(
             rule=self.rule.id,
@@ -246,6 +251,7 @@ class Delivery:
             **{call: CallResult.of(made) for call, made in ended.items() if made.attempts.count},
             warnings=warnings,
             error=error,
+            reason=reason,
         )
 
 

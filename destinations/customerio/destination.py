@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from destinations.customerio.build import build
 from destinations.customerio.builds import BUILDS
+from destinations.customerio.complaint import explain
 from destinations.customerio.guards import MAX_EVENT_NAME, MAX_IDENTIFIER
 from destinations.customerio.metadata import TrackEvent
 from destinations.destination import Action, Destination, Field, MappingField, Option
@@ -167,4 +168,6 @@ CUSTOMER_IO = Destination(
     requests_per_second=REQUESTS_PER_SECOND,
     refused="wrong key or wrong region",
     builds=tuple(BUILDS),
+    explain=explain,
+    parts=("event", "messageId", "properties", "timestamp", "trait", "traits"),
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import httpx
 
@@ -79,12 +78,3 @@ class BearerClient:
             seconds=seconds or self._total_timeout,
             largest=largest,
         )
-
-
-def read_object(body: bytes) -> dict[str, Any] | None:
-    """Read a JSON object; None for anything else."""
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None

@@ -13,6 +13,7 @@ from typing import Any
 
 from delivery.attempt import Call
 from delivery.outcome import Outcome, OutcomeCode, Then
+from destinations.complaint import Complaint, first_object
 from destinations.destination import Action, Destination, Field, MappingField
 from destinations.hubspot import build
 from destinations.hubspot.guards import (
@@ -120,6 +121,19 @@ def _rate_limited(outcome: Outcome, found: Mapping[str, Any] | None) -> Outcome:
 
 def _said(found: Mapping[str, Any] | None) -> str:
     return f"HubSpot says {name_in(found, 'category') or 'no category'}"
+
+
+def explain(found: Mapping[str, Any]) -> Complaint:
+    """Read HubSpot's error, or the first of a batch that was stored in part, in its most detailed
+    form.
+    """
+    error = found if "category" in found else first_object(found.get("errors"))
+    detail = first_object(error.get("errors"))
+    context = detail.get("context") or error.get("context")
+    names = context.get("propertyName") if isinstance(context, dict) else None
+    named = names[0] if isinstance(names, list) and names else detail.get("in")
+    code = detail.get("code") or name_in(error, "category")
+    return Complaint.of(code, named, detail.get("message") or error.get("message"))
 
 
 def read_token(text: str) -> str:
@@ -253,4 +267,6 @@ HUBSPOT = Destination(
     unmapped="No other keys of the payload are sent. Map them to properties by internal name.",
     requests_per_second=REQUESTS_PER_SECOND,
     refused=REFUSED,
+    explain=explain,
+    parts=("eventName", "list", "occurredAt", "properties"),
 )

@@ -14,7 +14,7 @@ from destinations.mailchimp.guards import (
     read_event_name,
     read_event_properties,
 )
-from destinations.mailchimp.judge import REFUSED
+from destinations.mailchimp.judge import REFUSED, explain
 
 API_KEY, DATA_CENTER = "api_key", "data_center"
 AUDIENCES = "lists"
@@ -177,4 +177,6 @@ MAILCHIMP = Destination(
     unmapped="No other keys of the payload are sent. Map them to merge fields by tag, as FNAME.",
     in_flight=AT_ONCE,
     refused=REFUSED,
+    explain=explain,
+    parts=("email_address", "merge_fields", "properties"),
 )

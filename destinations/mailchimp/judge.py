@@ -13,6 +13,7 @@ from typing import Any
 
 from delivery.attempt import Call
 from delivery.outcome import Outcome, OutcomeCode, Then
+from destinations.complaint import Complaint, first_object
 
 REFUSED = "Mailchimp refuses the key: it is wrong, revoked, or may not do this"
 NOT_MAILCHIMP = "not an answer of Mailchimp's, so it may have had no effect"
@@ -66,6 +67,14 @@ def judge(outcome: Outcome, found: Mapping[str, Any] | None, call: Call) -> Outc
         return replace(outcome, message=f"404: {_GONE[call]}")
     said = LEFT.get(title) or f"Mailchimp says {title}{_fields(found)}"
     return replace(outcome, message=f"{status}: {said}")
+
+
+def explain(found: Mapping[str, Any]) -> Complaint:
+    """Read the title as a code, and the first of the fields that were refused."""
+    title, first = title_of(found), first_object(found.get("errors"))
+    code = title.lower().replace(" ", "_") if title else None
+    text = first.get("message") or LEFT.get(title or "") or found.get("detail")
+    return Complaint.of(code, first.get("field"), text)
 
 
 def _is_contact(found: Mapping[str, Any] | None) -> bool:

@@ -12,8 +12,9 @@ from pydantic import JsonValue
 from delivery.credential import Credential
 from delivery.message import Message, encode_value
 from delivery.outcome import Outcome, Then
+from destinations.complaint import read_object
 from destinations.destination import MappingField, NotListed, Option, Verdict, Verification
-from destinations.http.bearer_client import BearerClient, read_object
+from destinations.http.bearer_client import BearerClient
 from destinations.http.errors import NoReply
 from destinations.http.exchange import (
     Answer,

@@ -18,6 +18,7 @@ from destinations.resend.guards import (
     read_sender,
     read_subject,
 )
+from destinations.resend.judge import explain
 from destinations.resend.metadata import ChangeSegment, SendEvent, SendTemplate
 
 API_KEY = "api_key"
@@ -175,4 +176,6 @@ RESEND = Destination(
     ),
     requests_per_second=MESSAGES_PER_SECOND,
     refused="Resend refuses the key: it is wrong, deleted, or may only send mails",
+    explain=explain,
+    parts=("event", "payload", "properties", "segment_id", "tags", "to", "variables"),
 )

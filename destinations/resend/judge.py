@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from delivery.outcome import Outcome, OutcomeCode, Then
+from destinations.complaint import Complaint
 
 # The mails of a day or a month are used up. To ask again within minutes can't help; an hour is the
 # longest wait between attempts.
@@ -27,6 +28,8 @@ SENT_BEFORE = "invalid_idempotent_request"
 IN_PROGRESS = "concurrent_idempotent_requests"
 
 _NAME = re.compile(r"[a-z0-9_]{1,80}")
+# Texts name a field as "Missing `to` field." does.
+_FIELD = re.compile(r"`(\w+)`")
 
 
 def judge(outcome: Outcome, answer: Mapping[str, Any] | None) -> Outcome:
@@ -68,6 +71,12 @@ def error_of(answer: Mapping[str, Any]) -> str | None:
     """Return the name of the error, never other text; None if it has none."""
     error = answer.get("name")
     return error if isinstance(error, str) and _NAME.fullmatch(error) else None
+
+
+def explain(answer: Mapping[str, Any]) -> Complaint:
+    text = answer.get("message")
+    named = _FIELD.search(text) if isinstance(text, str) else None
+    return Complaint.of(error_of(answer), named and named[1], text)
 
 
 def _says_key_is_invalid(answer: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from delivery.outcome import Outcome, OutcomeCode, Then
+from destinations.complaint import Complaint
 from destinations.destination import Action, Destination, Field, Option
 from destinations.slack.build import SendMessage, build, channel_of, read_channel
 from destinations.template import read_template
@@ -102,6 +103,12 @@ def error_of(answer: Mapping[str, Any]) -> str:
     return error if isinstance(error, str) and _NAME.fullmatch(error) else "an unnamed error"
 
 
+def explain(answer: Mapping[str, Any]) -> Complaint:
+    """Read the name of the error, and of a scope that the token lacks: Slack has no other words."""
+    needed = answer.get("needed")
+    return Complaint.of(answer.get("error"), None, needed and f"the scope {needed} is missing")
+
+
 def read_token(text: str) -> str:
     """The token without the white space around it."""
     text = text.strip()
@@ -170,4 +177,5 @@ SLACK = Destination(
     requests_per_second=MESSAGES_PER_SECOND,
     paced_by=channel_of,
     refused="Slack refuses the token: it is wrong, revoked, or lacks a scope",
+    explain=explain,
 )

@@ -39,6 +39,7 @@ from starter.api.routes import (
     health,
     ingestion,
     integrations,
+    issues,
     mappings,
     publishable_keys,
     redeliveries,
@@ -52,6 +53,7 @@ from starter.api.token_buckets import TokenBuckets
 MANAGEMENT = (
     events,
     deliveries,
+    issues,
     redeliveries,
     rules,
     rule_trials,

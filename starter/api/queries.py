@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Path, Query
@@ -11,6 +12,8 @@ from pydantic import BeforeValidator
 
 from catalog.paging import DEFAULT_LIMIT as DEFAULT_LIMIT
 from catalog.paging import LARGEST_LIMIT, Page
+from delivery.timestamps import read_iso, to_utc
+from starter.api.errors import bad_request
 from starter.json_objects import JsonObject
 
 T = TypeVar("T")
@@ -34,7 +37,18 @@ Cursor = Annotated[
     str | None,
     Query(max_length=500, description="`next_cursor` of the page before; absent: the first page."),
 ]
+FilterMoment = Annotated[
+    str | None, Query(json_schema_extra={"format": "date-time"}, max_length=64)
+]
 PathId = Annotated[str, Path(json_schema_extra={"format": "uuid"})]
+
+
+def read_filter_moment(param: str, text: str | None) -> datetime | None:
+    """Read a time from the address. Raises `ApiError` 400."""
+    try:
+        return to_utc(read_iso(text)) if text is not None else None
+    except ValueError as err:
+        raise bad_request(param, str(err)) from None
 
 
 def page_of(found: Page[T], limit: int, record_object: Callable[[T], JsonObject]) -> JsonObject:

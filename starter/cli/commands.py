@@ -40,6 +40,7 @@ COMMANDS = {
     "connections": Place("connections", "connections", "Connections: each to one destination."),
     "rules": Place("rules", "rules", "Rules: which events go to which connection."),
     "events": Place("events", "events", "Events: what happened to each, with every attempt."),
+    "issues": Place("issues", "issues", "Issues: failed events by connection and reason."),
     "alerts": Place("alerts", "alerts", "Alerts: where failures are reported."),
     "keys": Place("keys", "keys", "Keys: for the HTTP API, and for encryption."),
     "audit": Place("audit", "audit", "Audit: who changed what, and who signed in."),

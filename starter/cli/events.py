@@ -10,10 +10,12 @@ import typer
 
 from delivery.people import PEOPLE
 from delivery.result import Status
+from destinations.headlines import headline_of_failures
 from emitonce.ids import Hashes
 from engine.links import run_url
 from eventlog.event_list import list_events
 from eventlog.fetch import describe_event, read_event_log
+from eventlog.listed_event import ListedEvent
 from eventlog.query import EventQuery
 from operations.event_redelivery import redeliver
 from operations.steering import (
@@ -94,7 +96,7 @@ async def list_all(
                 f"{listed.accepted_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
                 listed.event or "",
                 next(iter((listed.person or {}).values()), ""),
-                "held" if listed.held else listed.status,
+                _status(listed),
                 str(len(listed.rules)),
                 listed.event_id,
             )
@@ -157,6 +159,13 @@ async def retry(
     if done == "redelivered":
         await redeliver(client, known, rules=rules)
     print_answer({"event": event, "rule": rule, "done": done}, words, as_json=as_json)
+
+
+def _status(listed: ListedEvent) -> str:
+    if listed.held:
+        return "held"
+    why = headline_of_failures(listed.failures)
+    return f"{listed.status}: {why}" if why else listed.status
 
 
 events.command("erase")(events_erase)

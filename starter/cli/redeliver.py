@@ -44,6 +44,9 @@ def redeliver(
     connection: Annotated[str | None, typer.Option(help="Only at this connection.")] = None,
     rule: Annotated[str | None, typer.Option(help="Only by this rule.")] = None,
     event: Annotated[str | None, typer.Option(help="Only events of this name.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Only what failed for this, see `emitonce issues list`.")
+    ] = None,
     per_second: Annotated[
         float, typer.Option(min=0.01, max=MOST_PER_SECOND, help="Events started per second.")
     ] = EVENTS_PER_SECOND,
@@ -77,6 +80,7 @@ def redeliver(
             rule=rule,
             event=event,
             mode=mode,
+            reason=reason,
         )
         asked = not (yes or dry_run)
         status = _run(selection, per_second, dry_run, asked, as_json)

@@ -18,6 +18,7 @@ from delivery.attempt import Attempt
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.message import Messages
 from delivery.result import Status
+from destinations.headlines import headline_of
 from eventlog.log import EventLog
 from starter.cli.output import console
 
@@ -87,7 +88,7 @@ def _show_delivery(delivery: DeliveryLog) -> None:
             (delivery.status, COLOURS.get(delivery.status, "cyan")),
         )
     )
-    for line in (delivery.held, delivery.last_error):
+    for line in (delivery.held, headline_of(delivery) or delivery.last_error):
         if line:
             console.print(f"  {line}", markup=False, style="red")
     for warning in delivery.warnings:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from catalog.values import read_id
+from delivery.reason import Reason
 from delivery.result import Status
 from eventlog.query import EventQuery
 from starter.api.errors import bad_request
@@ -27,13 +28,17 @@ LONGEST_NAME = 255
 
 @dataclass(frozen=True)
 class EventFilter:
-    """`start` and `end` are set for a custom time range, which takes precedence over `range`."""
+    """`start` and `end` are set for a custom time range, which takes precedence over `range`.
+
+    `reason` is an issue's, at `connection`.
+    """
 
     event: str = ""
     resource: str = ""
     status: Status | None = None
     connection: str = ""
     redelivery: str = ""
+    reason: str = ""
     range: str = DEFAULT_RANGE
     start: datetime | None = None
     end: datetime | None = None
@@ -45,12 +50,14 @@ class EventFilter:
         status = asked.get("status", "")
         connection = asked.get("connection", "")
         redelivery = asked.get("redelivery", "")
+        reason = asked.get("reason", "")
         return cls(
             event=asked.get("event", "").strip()[:LONGEST_NAME],
             resource=asked.get("resource", "").strip()[:LONGEST_NAME],
             status=Status(status) if status in STATUSES else None,
             connection=connection.lower() if read_id(connection) else "",
             redelivery=redelivery.lower() if read_id(redelivery) else "",
+            reason=reason if read_id(connection) and Reason.read(reason) else "",
             range=asked.get("range", "") if asked.get("range") in RANGES else DEFAULT_RANGE,
             start=read_utc("from", asked.get("from", "")),
             end=read_utc("to", asked.get("to", "")),
@@ -76,6 +83,7 @@ class EventFilter:
             status=self.status if status else None,
             connection=self.connection or None,
             redelivery=self.redelivery or None,
+            reason=self.reason or None,
             accepted_from=start,
             # What comes in while the page is made belongs to it.
             accepted_to=end if self.end else None,
@@ -100,6 +108,7 @@ class EventFilter:
             "status": self.status,
             "connection": self.connection,
             "redelivery": self.redelivery,
+            "reason": self.reason,
             "range": self.range if self.range != DEFAULT_RANGE else None,
             "from": local(self.start),
             "to": local(self.end),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,9 +10,11 @@ from catalog.connections import Connection
 from catalog.rules import Rule
 from delivery.attempt import Attempt, Call
 from delivery.delivery_log import DeliveryLog
+from delivery.failures import Failure
 from delivery.outcome import OutcomeCode
 from delivery.result import Status
 from destinations.destination import Destination, Field
+from destinations.headlines import headline_of, headline_of_failures
 from destinations.registry import BY_TYPE
 from starter.json_objects import moment as iso
 
@@ -152,10 +154,14 @@ def sentence(text: str) -> str:
     return text[0].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".")
 
 
-def reason(text: str) -> str:
-    """Write an error from the log without its code, which is shown beside it."""
-    code, _, rest = text.partition(": ")
-    return sentence(rest if rest and code in set(OutcomeCode) else text)
+def headline(delivery: DeliveryLog, own_words: bool = True) -> str:
+    """Say why it failed; the destination's `own_words` may repeat what was sent."""
+    return sentence(headline_of(delivery, own_words=own_words) or delivery.last_error or "")
+
+
+def why(failures: Sequence[Failure]) -> str:
+    """Say why an event failed, as far as lists know."""
+    return sentence(headline_of_failures(failures) or "")
 
 
 def clock(at: datetime) -> str:
@@ -215,7 +221,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "connection_word": lambda connection: CONNECTION[connection.status][0],
     "connection_tone": lambda connection: CONNECTION[connection.status][1],
     "sentence": sentence,
-    "reason": reason,
+    "headline": headline,
+    "why": why,
     "clock": clock,
     "moment": moment,
     "iso": iso,

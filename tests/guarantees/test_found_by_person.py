@@ -191,8 +191,8 @@ async def test_people_wait_for_the_last_worker_that_does_not_record_them(stack: 
     assert await hashes_of(stack, id) == [person_hash(SECRET, stack.workspace, "usr_1")]
 
 
-async def namespace_of(temporal: Client, *, room: int) -> Client:
-    """A namespace with room for so many further attributes of type KeywordList."""
+async def namespace_of(temporal: Client, *, room: int, keywords: int = 1) -> Client:
+    """A namespace with room for so many further attributes of type KeywordList and Keyword."""
     name = f"room-{uuid.uuid4()}"
     request = RegisterNamespaceRequest(namespace=name)
     request.workflow_execution_retention_period.FromJsonString("2592000s")
@@ -201,6 +201,7 @@ async def namespace_of(temporal: Client, *, room: int) -> Client:
     keys = [
         *names.REQUIRED,
         *(SearchAttributeKey.for_keyword_list(f"Foreign{number}") for number in range(1 - room)),
+        *(SearchAttributeKey.for_keyword(f"Word{number}") for number in range(4 - keywords)),
     ]
     attributes = {key.name: int(key.indexed_value_type) for key in keys}
 
@@ -223,7 +224,7 @@ async def test_a_namespace_without_room_delivers_and_says_that_search_is_off(
     temporal: Client, database: str
 ) -> None:
     client = await namespace_of(temporal, room=0)
-    assert await register_search_attributes(client) == []
+    assert await register_search_attributes(client) == [names.REASON.name]
     async with (
         open_stack(client, database, working=False) as stack,
         open_worker(client, stack.catalog, stack.clients, stack.settings),

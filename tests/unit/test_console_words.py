@@ -71,11 +71,6 @@ def test_counts(number: int, noun: str, told: str):
     assert words.count(number, noun) == told
 
 
-def test_an_error_is_told_without_its_code():
-    assert words.reason("rate_limited: 429: too many requests") == "429: too many requests."
-    assert words.reason("canceled") == "Canceled."
-
-
 @given(JSON)
 def test_json_is_laid_out_whole_and_escaped(value):
     shown = JsonView()(value)

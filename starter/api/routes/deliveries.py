@@ -209,6 +209,8 @@ def _attempt_object(log: EventLog, delivery: DeliveryLog, attempt: Made) -> Json
         "message": attempt.message,
         **present(
             status_code=attempt.status_code,
+            error_code=attempt.error_code,
+            error_field=attempt.error_field,
             next_attempt_at=moment(next_at) if next_at else None,
         ),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query, Request
@@ -10,8 +9,8 @@ from fastapi import Depends, Query, Request
 from catalog.scopes import OPERATE, PAYLOAD
 from catalog.values import read_id
 from delivery.people import LONGEST_IDENTIFIER, PEOPLE
+from delivery.reason import Reason
 from delivery.result import Status
-from delivery.timestamps import read_iso, to_utc
 from emitonce.ids import person_hash, resource_id_hash
 from eventlog.event_list import list_events as list_from_engine
 from eventlog.query import EventQuery
@@ -19,7 +18,15 @@ from operations.steering import cancel_event as cancel_in_engine
 from starter.api.dependencies import Dependencies
 from starter.api.describing import errors
 from starter.api.errors import bad_request
-from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
+from starter.api.queries import (
+    DEFAULT_LIMIT,
+    Cursor,
+    FilterMoment,
+    Limit,
+    PathId,
+    page_object,
+    read_filter_moment,
+)
 from starter.api.reading import event_view, read_own_event, wait_for_end
 from starter.api.routing import (
     ApiDependencies,
@@ -38,9 +45,6 @@ CANCEL_SECONDS = 12.0
 
 router = management_router("Events")
 
-FilterMoment = Annotated[
-    str | None, Query(json_schema_extra={"format": "date-time"}, max_length=64)
-]
 FilterId = Annotated[str | None, Query(json_schema_extra={"format": "uuid"}, max_length=64)]
 FilterText = Annotated[str | None, Query(max_length=255)]
 Tests = Literal["include", "exclude"]
@@ -76,6 +80,10 @@ class EventFilter:
         redelivery: Annotated[
             FilterId, Query(description="Started by that redelivery, and by nothing else since.")
         ] = None,
+        reason: Annotated[
+            FilterText,
+            Query(description="Failed at `connection` for this reason, as an issue names it."),
+        ] = None,
         accepted_from: Annotated[
             FilterMoment, Query(alias="from", description="Accepted then or later.")
         ] = None,
@@ -91,8 +99,9 @@ class EventFilter:
             "connection": _id("connection", connection),
             "rule": _id("rule", rule),
             "redelivery": _id("redelivery", redelivery),
-            "accepted_from": _moment("from", accepted_from),
-            "accepted_to": _moment("to", accepted_to),
+            "reason": _reason(reason, connection),
+            "accepted_from": read_filter_moment("from", accepted_from),
+            "accepted_to": read_filter_moment("to", accepted_to),
             "include_tests": tests == "include",
         }
         self._resource_id = resource_id
@@ -123,11 +132,12 @@ def _id(param: str, text: str | None) -> str | None:
     return str(id)
 
 
-def _moment(param: str, text: str | None) -> datetime | None:
-    try:
-        return to_utc(read_iso(text)) if text is not None else None
-    except ValueError as err:
-        raise bad_request(param, str(err)) from None
+def _reason(text: str | None, connection: str | None) -> str | None:
+    if text is None:
+        return None
+    if Reason.read(text) is None or connection is None:
+        raise bad_request("reason", "must be an issue's, beside its `connection`")
+    return text
 
 
 @router.get(

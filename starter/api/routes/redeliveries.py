@@ -63,6 +63,7 @@ async def create_redelivery(
         rule=given.rule,
         event=given.event,
         mode=Mode(given.mode),
+        reason=given.reason,
     )
     selection = await within(parts.catalog, organisation, asked_for)
     plan = await plan_redelivery(parts.client, selection)

@@ -118,6 +118,10 @@ class RuleEvent(OfEvent, ByCall[CallView]):
     started_at: Maybe[Moment] = None
     completed_at: Maybe[Moment] = None
     last_error: Maybe[str] = None
+    headline: Annotated[
+        Maybe[str],
+        Field(description="Why it failed, in one sentence, with the destination's words."),
+    ] = None
     held: Annotated[Maybe[str], Field(description="Why it waits for its connection.")] = None
     warnings: list[str]
 
@@ -131,6 +135,7 @@ class ListedEvent(CreatedEvent):
     failed_count: Maybe[int] = None
     started_at: Moment
     completed_at: Maybe[Moment] = None
+    headline: Annotated[Maybe[str], Field(description="Why it failed, in one sentence.")] = None
     person: Annotated[
         Maybe[dict[str, str]],
         Field(
@@ -198,6 +203,12 @@ class Attempt(Answer):
     ]
     status_code: Maybe[int] = None
     message: str
+    error_code: Annotated[
+        Maybe[str], Field(description="The destination's code, or one of emitonce's own.")
+    ] = None
+    error_field: Annotated[
+        Maybe[str], Field(description="What was refused, where the destination says so.")
+    ] = None
     next_attempt_at: Maybe[Moment] = None
 
 

@@ -38,6 +38,12 @@ class RedeliveryInput(StrictInput):
     connection: Text | None = None
     rule: Text | None = None
     event: Text | None = None
+    reason: Annotated[
+        Text | None,
+        Field(
+            description="Only what failed at `connection` for this reason, as an issue names it."
+        ),
+    ] = None
     mode: Annotated[
         RedeliveryMode,
         Field(
@@ -64,6 +70,7 @@ class SelectionView(Answer):
     connection: Maybe[Id] = None
     rule: Maybe[Id] = None
     event: Maybe[str] = None
+    reason: Maybe[str] = None
     mode: RedeliveryMode
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -9,9 +10,11 @@ from fastapi import Depends
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from catalog.connections import Connection
 from catalog.errors import NotFound
 from catalog.scopes import OPERATE
 from catalog.values import read_id
+from delivery.reason import Reason, headline
 from delivery.selection import (
     EVENTS_PER_SECOND,
     MOST_PER_SECOND,
@@ -20,6 +23,7 @@ from delivery.selection import (
     Selection,
     select,
 )
+from destinations.headlines import vendor_of
 from operations.bulk_redelivery import (
     NothingSelected,
     RedeliveryNotFound,
@@ -177,9 +181,11 @@ def _selection(workspace: str, asked: dict[str, str]) -> Selection:
         now=datetime.now(UTC),
         accepted_from=start,
         accepted_to=read_utc("to", asked.get("to", "")),
+        as_of=read_utc("as_of", asked.get("as_of", "")),
         connection=asked.get("connection") or None,
         event=asked.get("event", "").strip() or None,
         mode=Mode(mode) if mode in set(Mode) else Mode.FAILED,
+        reason=asked.get("reason") or None,
     )
 
 
@@ -190,7 +196,16 @@ def _asked(selection: Selection) -> dict[str, str]:
         "connection": selection.connection or "",
         "event": selection.event or "",
         "mode": selection.mode,
+        "reason": selection.reason or "",
+        "as_of": selection.as_of.isoformat() if selection.reason else "",
     }
+
+
+def _why(asked: dict[str, str], connections: Sequence[Connection]) -> str | None:
+    """Say for which failures the redelivery is, if only for those of an issue."""
+    reason = Reason.read(asked.get("reason", ""))
+    types = [one.type for one in connections if one.id == asked.get("connection")]
+    return headline(vendor_of(types[0]), reason) if reason and types else None
 
 
 def _pace(text: str) -> float:
@@ -215,8 +230,9 @@ async def _form_page(
     return await visit.page(
         "redeliveries/new.html",
         status=status,
-        values={"connection": "", "event": ""} | values | asked,
+        values={"connection": "", "event": "", "reason": "", "as_of": ""} | values | asked,
         plan=plan,
+        why=_why(asked, connections),
         fault=fault,
         modes=MODES,
         connections=connections,

@@ -1,0 +1,69 @@
+"""`emitonce issues …`: failed events by connection and reason."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from starter.cli.dependencies import Dependencies, command
+from starter.cli.moments import read_moment
+from starter.cli.output import Json, print_json, print_table, say
+from starter.issue_objects import issues_object, workspace_issues
+
+issues = typer.Typer(help="Issues: failed events by connection and reason.")
+
+
+@command(issues, "list")
+async def list_all(
+    parts: Dependencies,
+    workspace: Annotated[str, typer.Option(help="The workspace's id.")],
+    since: Annotated[
+        str, typer.Option(help="Accepted since: 2h, 7d, or 2026-11-23T18:00:00Z.")
+    ] = "7d",
+    until: Annotated[str | None, typer.Option(help="Accepted before. Default: now.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List why events failed, the reason with most events first."""
+    now = datetime.now(UTC)
+    known = await parts.catalog.workspaces.get(parts.organisation, workspace)
+    read = await workspace_issues(
+        await parts.temporal(),
+        parts.catalog,
+        parts.organisation,
+        known.id,
+        accepted_from=read_moment("--since", since, now),
+        accepted_to=None if until is None else read_moment("--until", until, now),
+    )
+    if as_json:
+        print_json(issues_object(read))
+        return
+    rows = []
+    for issue in read.found.issues:
+        connection = read.connections.get(issue.failure.connection)
+        rows.append(
+            (
+                f"{issue.events:,}",
+                read.headline(issue),
+                connection.name if connection else "deleted connection",
+                f"{issue.first_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+                f"{issue.last_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+                issue.last_event.event_id,
+            )
+        )
+    print_table(
+        ("events", "why", "connection", "since (UTC)", "last (UTC)", "last event"),
+        rows,
+        empty="no event has failed in this time",
+    )
+    if read.note:
+        say(read.note)
+    for issue in read.found.issues:
+        if redelivery := read.redelivery(issue):
+            say(
+                f"redeliver {issue.events:,}: emitonce redeliver --failed "
+                f"--workspace {redelivery.workspace} --connection {redelivery.connection} "
+                f"--reason {redelivery.reason} --since {redelivery.accepted_from.isoformat()} "
+                f"--until {redelivery.accepted_to.isoformat()}"
+            )
