@@ -213,6 +213,30 @@ class Settings(BaseSettings):
     Forms are accepted from its pages only, and where it is `https`, cookies are sent over TLS only
     and browsers are asked to stay with it."""
 
+    oidc_issuer: str | None = None
+    """The OpenID Connect provider that people sign in to the console at, such as
+    `https://login.example.com`, exactly as its discovery document names itself. Register
+    `<public_url>/sign-in/callback` there. Absent: people sign in with keys only."""
+
+    oidc_client_id: str | None = None
+    """What the console is called at the provider. Goes with `oidc_issuer` and `public_url`."""
+
+    oidc_client_secret: SecretStr | None = None
+    """Absent: a public client, which the provider knows by PKCE only."""
+
+    oidc_scopes: str = "openid profile"
+    """What is asked of the provider, separated by blanks. Some name groups only with `groups`."""
+
+    oidc_roles_claim: str = "roles"
+    """The claim of the ID token that says who may do what: `viewer`, `operator` or `admin`, one or
+    several, and `payload` beside one to see payloads, which an admin does anyway. Whoever has no
+    role is not let in."""
+
+    oidc_roles: dict[str, str] = {}
+    """JSON by value of that claim, such as `{"support": "operator payload"}` of groups. The claim
+    may be `email`, if it is verified, or `sub`: then it is a table of people. Absent: the claim
+    names the roles itself."""
+
     trusted_proxies: str | None = None
     """Addresses and networks of the proxies in front of the API, separated by commas, such as
     `10.0.0.5, 10.1.0.0/16`. Their X-Forwarded-For and X-Forwarded-Proto are believed, nobody
@@ -230,6 +254,11 @@ class Settings(BaseSettings):
             raise SettingsError("; ".join(map(_named, faults))) from None
         except NotJson as err:
             raise SettingsError(f"{err}: it must be JSON") from None
+        if self.oidc_issuer and not (self.oidc_client_id and self.public_url):
+            raise SettingsError(
+                "EMITONCE_OIDC_ISSUER needs EMITONCE_OIDC_CLIENT_ID and EMITONCE_PUBLIC_URL: set "
+                "both"
+            )
         if self.env == "production":
             self._refuse_clear_text()
 
@@ -274,6 +303,7 @@ class Settings(BaseSettings):
     def _refuse_clear_text(self) -> None:
         urls = {
             **{f"EMITONCE_BASE_URLS ({name})": url for name, url in self.base_urls.items()},
+            "EMITONCE_OIDC_ISSUER": self.oidc_issuer,
             "EMITONCE_CUSTOMERIO_URL_US": self.customerio_url_us,
             "EMITONCE_CUSTOMERIO_URL_EU": self.customerio_url_eu,
             "EMITONCE_ALERT_URL": _revealed(self.alert_url),

@@ -8,6 +8,7 @@ import secrets
 import string
 import uuid
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,6 +22,7 @@ from catalog.database import (
     ForeignKeyViolation,
     Pool,
     Record,
+    connection,
     fetch,
     fetchrow,
     transaction,
@@ -288,18 +290,23 @@ class MachineKeys:
         )
         return [_machine_key(row) for row in rows]
 
-    async def revoke(self, organisation: str, id: str) -> MachineKey:
-        """Revoke it and delete its secret. Revoking it again changes nothing."""
-        row = await fetchrow(
-            self._pool,
-            """
-            UPDATE machine_keys
-            SET revoked_at = coalesce(revoked_at, clock_timestamp()),
-                encrypted_secret = NULL, key_id = NULL
-            WHERE id = $1 AND organisation_id = $2 RETURNING *
-            """,
-            *owned_ids("key", id, organisation),
-        )
+    async def revoke(
+        self, organisation: str, id: str, *, conn: Connection | None = None
+    ) -> MachineKey:
+        """Revoke it and delete its secret. Revoking it again changes nothing.
+
+        `conn` is a connection whose transaction it becomes a part of.
+        """
+        async with nullcontext(conn) if conn else connection(self._pool) as used:
+            row = await used.fetchrow(
+                """
+                UPDATE machine_keys
+                SET revoked_at = coalesce(revoked_at, clock_timestamp()),
+                    encrypted_secret = NULL, key_id = NULL
+                WHERE id = $1 AND organisation_id = $2 RETURNING *
+                """,
+                *owned_ids("key", id, organisation),
+            )
         revoked = _machine_key(found(row, "key", id))
         self._changes.announce(KEYS)
         return revoked

@@ -40,6 +40,11 @@ class NotFound(CatalogError, Missing):
         self.noun = noun
 
 
+class SessionEnded(CatalogError):
+    def __init__(self) -> None:
+        super().__init__("your session has ended, so nothing was done: sign in and try again")
+
+
 class Conflict(CatalogError):
     pass
 

@@ -1,4 +1,4 @@
-"""What a key of the HTTP API may do."""
+"""What a key of the HTTP API, or somebody who signs in to the console, may do."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ MANAGE = "manage"  # change workspaces, connections, rules, mappings and keys
 SCOPES = (EMIT, READ, PAYLOAD, OPERATE, MANAGE)
 ALL = frozenset(SCOPES)
 
+# What people are called, each a bundle of scopes. `payload` can be added to any of them.
+ROLES = {
+    "viewer": frozenset((READ,)),
+    "operator": frozenset((READ, OPERATE)),
+    "admin": ALL,
+}
+
 
 def read_scopes(given: Iterable[str]) -> frozenset[str]:
     """Scopes as somebody has chosen them. Raises `InvalidValue`."""
@@ -24,6 +31,19 @@ def read_scopes(given: Iterable[str]) -> frozenset[str]:
     for unknown in sorted(scopes - ALL):
         raise InvalidValue("scopes", f"has {unknown!r}, must be some of {', '.join(SCOPES)}")
     return scopes
+
+
+def scopes_of_roles(names: Iterable[str]) -> frozenset[str]:
+    """Return what somebody with all these roles may do; nothing if none of them is a role."""
+    given = frozenset(names)
+    scopes = frozenset[str]().union(*(ROLES[name] for name in given & ROLES.keys()))
+    return scopes | (given & {PAYLOAD}) if scopes else scopes
+
+
+def role_of(scopes: frozenset[str]) -> str | None:
+    """Return the role that has these scopes, whether `payload` was added to it or not."""
+    by_scopes = {own | {PAYLOAD}: name for name, own in ROLES.items()}
+    return by_scopes.get(scopes | {PAYLOAD})
 
 
 def in_order(scopes: Iterable[str]) -> list[str]:

@@ -57,6 +57,15 @@ def event_id_for(
     else:
         named = f"{workspace.lower()}|{namespace.lower()}|{idempotency_key}"
         digest = _mac(secret, "event in a namespace", named)[:16]
+    return _custom_uuid(digest)
+
+
+def user_id_for(secret: bytes, issuer: str, subject: str) -> str:
+    """The id, a UUID of the same kind, of who is `subject` to an OpenID Connect provider."""
+    return _custom_uuid(_mac(secret, "user", f"{issuer}|{subject}")[:16])
+
+
+def _custom_uuid(digest: bytes) -> str:
     octets = bytearray(digest)
     octets[6] = octets[6] & 0x0F | 0x80
     octets[8] = octets[8] & 0x3F | 0x80

@@ -50,11 +50,7 @@ async def handle_for_caller(
         address=request.client.host if request.client else None,
         ids={one: id for one, id in request.path_params.items() if read_id(id) is not None},
     )
-    try:
-        entry = await catalog.audit.start(act)
-    except Exception as err:  # full, read-only, or whatever it was
-        logged_error(err, request.scope)
-        raise unavailable("it can't be recorded in the audit now, so it was not done") from None
+    entry = await start_act(catalog, act, request)
     try:
         caller.require(scope)
         response = await handle(request)
@@ -65,6 +61,15 @@ async def handle_for_caller(
     refused = response.status_code >= 400
     await _end(catalog, entry, str(response.status_code) if refused else DONE, request)
     return response
+
+
+async def start_act(catalog: Catalog, act: Act, request: Request) -> str:
+    """Record what is about to be done; returns the entry's id. Raises `ApiError` 503."""
+    try:
+        return await catalog.audit.start(act)
+    except Exception as err:  # full, read-only, or whatever it was
+        logged_error(err, request.scope)
+        raise unavailable("it can't be recorded in the audit now, so it was not done") from None
 
 
 async def _end(catalog: Catalog, entry: str, outcome: str, request: Request) -> None:

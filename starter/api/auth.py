@@ -33,7 +33,8 @@ class Caller:
     """The key of a request: `workspace` is set for a publishable key, `organisation` for a machine
     key.
 
-    `key` is the key's id, shown as `created_by` of what it creates. `scopes` say what it may do.
+    `key` is the key's id, shown as `created_by` of what it creates; in the console it may be a
+    user's. `scopes` say what it may do. `holder` is what has them, in words.
     `publishable` has the rest of a publishable key. `quota` is the key's own. `hops` counts the
     webhooks of emitonce that the request has passed through.
     """
@@ -45,11 +46,13 @@ class Caller:
     publishable: PublishableCaller | None = None
     quota: Quota = field(default_factory=Quota)
     hops: int = 0
+    holder: str = "this key"
 
     def require(self, scope: str) -> None:
         """Raises `ApiError` 403 unless the key has the scope."""
         if scope not in self.scopes:
-            msg = f"this key lacks the scope {scope}: it has {', '.join(in_order(self.scopes))}"
+            has = ", ".join(in_order(self.scopes))
+            msg = f"{self.holder} lacks the scope {scope}: it has {has}"
             raise ApiError(403, msg, (Fault("Authorization", msg),))
 
 

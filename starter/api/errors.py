@@ -186,6 +186,7 @@ _ANSWERS: dict[type, Callable[[Any], ApiError | None]] = {
     emit.IdempotencyConflict: lambda error: ApiError(
         409, str(error), (Fault("Idempotency-Key", str(error)),)
     ),
+    catalog.SessionEnded: lambda error: ApiError(401, str(error)),
     catalog.Conflict: _conflict,
     AlreadyEnded: _conflict,
     Held: _conflict,

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import structlog
 
+from catalog.scopes import PAYLOAD, ROLES, scopes_of_roles
+from destinations.http.exchange import Http
 from operations.key_watch import watched_keys
 from process import (
     connect_observed,
@@ -16,13 +18,16 @@ from process import (
     open_catalog,
     open_clients,
 )
-from settings import Settings, load_secrets
+from settings import Settings, SettingsError, load_secrets
 from starter.api import Dependencies, served
 from starter.api.codec import CodecAccess, ui_origins
 from starter.api.quotas import Quotas
 from starter.console import Console
+from starter.console.single_sign_on import CALLBACK, Client, SingleSignOn
 
 log = structlog.get_logger()
+
+CONNECTIONS_TO_PROVIDER = 10
 
 
 async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
@@ -38,6 +43,7 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
         observed(settings, role="api") as telemetry,
         open_catalog(settings, secrets) as catalog,
         open_clients(settings) as clients,
+        Http(CONNECTIONS_TO_PROVIDER) as http,
     ):
         client = await connect_observed(settings, secrets, telemetry)
         parts = Dependencies(
@@ -70,7 +76,7 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
                     parts,
                     host=settings.http_host,
                     port=settings.http_port,
-                    console=Console(parts),
+                    console=Console(parts, single_sign_on=_single_sign_on(settings, http)),
                     trusted_proxies=settings.trusted_proxies,
                     max_connections=settings.http_connections,
                     ended=stop.set,
@@ -81,3 +87,24 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
                 ready(url)
                 await stop.wait()
                 log.info("API stopping")
+
+
+def _single_sign_on(settings: Settings, http: Http) -> SingleSignOn | None:
+    if settings.oidc_issuer is None or settings.oidc_client_id is None:
+        return None
+    for text in settings.oidc_roles.values():
+        if not scopes_of_roles(text.split()) or set(text.split()) - {*ROLES, PAYLOAD}:
+            raise SettingsError(
+                f"EMITONCE_OIDC_ROLES: {text!r} must have one of {', '.join(ROLES)}, and may have "
+                f"{PAYLOAD} as well"
+            )
+    client = Client(
+        issuer=settings.oidc_issuer,
+        id=settings.oidc_client_id,
+        redirect_url=f"{settings.public_url}{CALLBACK}",
+        secret=settings.oidc_client_secret,
+        scopes=settings.oidc_scopes,
+        roles_claim=settings.oidc_roles_claim,
+        roles=settings.oidc_roles,
+    )
+    return SingleSignOn(client, http)

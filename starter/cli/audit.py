@@ -6,11 +6,27 @@ from typing import Annotated
 
 import typer
 
+from emitonce.ids import user_id_for
+from settings import SettingsError
 from starter.cli.dependencies import Dependencies, command
-from starter.cli.output import Json, print_json, print_line, print_table
+from starter.cli.output import Json, print_answer, print_json, print_line, print_table
 from starter.json_objects import act_object
 
 audit = typer.Typer(help="Audit: who changed, retried or canceled something, and who signed in.")
+
+
+@command(audit, "user")
+async def name_user(
+    parts: Dependencies,
+    subject: Annotated[str, typer.Argument(help="What the provider calls them: `sub`.")],
+    as_json: Json = False,
+) -> None:
+    """Print the id that stands for somebody who signs in at EMITONCE_OIDC_ISSUER."""
+    issuer = parts.settings.oidc_issuer
+    if issuer is None:
+        raise SettingsError("EMITONCE_OIDC_ISSUER is missing: set it as for `emitonce api`")
+    id = user_id_for(parts.secrets.instance_secret, issuer, subject)
+    print_answer({"user": id}, f"user:{id}", as_json=as_json)
 
 
 @command(audit, "list")

@@ -26,17 +26,25 @@ from starter.console.routes import (
     redeliveries,
     rule_trials,
     rules,
+    sessions,
     signing,
+    single_sign_on,
     workspaces,
 )
 from starter.console.session import Cookies
 from starter.console.shared_reads import SharedReads
+from starter.console.single_sign_on import SingleSignOn
 from starter.console.visit import Visit
+
+# How many failed sign-ins a process records in the audit a minute, whoever made them.
+RECORDED_FAILURES = 60
 
 MODULES = (
     assets,
     audit,
     signing,
+    single_sign_on,
+    sessions,
     workspaces,
     connections,
     rules,
@@ -54,6 +62,7 @@ class Console:
     """Called with the application to add it to.
 
     `development` is the key that may be signed in with by a link, None in production.
+    `single_sign_on` is None where people sign in with keys only.
     """
 
     def __init__(
@@ -61,12 +70,15 @@ class Console:
         parts: Dependencies,
         *,
         development: DevelopmentKey | None = None,
+        single_sign_on: SingleSignOn | None = None,
     ) -> None:
         self.assets = read_assets()
         self.templates = read_templates(self.assets)
         self.cookies = Cookies(parts.public_url)
         self.failed_sign_ins = FailedAttempts()
+        self.recorded_failures = FailedAttempts(RECORDED_FAILURES)
         self.shared_reads = SharedReads()
+        self.single_sign_on = single_sign_on
         self.development = development
         self.development_link_used = False
 

@@ -42,11 +42,14 @@ class PublicRoute(APIRoute):
                 if request.method == "POST" and not visit.cookies.from_here(request):
                     raise _foreign_form()
                 async with asyncio.timeout(PAGE_SECONDS):
-                    return await self.let_in(visit, handle)
+                    response = await self.let_in(visit, handle)
             except ClientDisconnect:
                 raise
             except Exception as err:
-                return error_page(visit, err)
+                response = error_page(visit, err)
+            if visit.renewed is not None:
+                visit.cookies.set(request, response, visit.renewed)
+            return response
 
         return handled
 
@@ -62,7 +65,9 @@ class ConsoleRoute(PublicRoute):
 
     async def let_in(self, visit: Visit, handle: Handler) -> Response:
         session = visit.session = await _session(visit)
-        visit.request.state.caller = Caller(session.key, session.scopes, session.organisation)
+        visit.request.state.caller = Caller(
+            session.actor, session.scopes, session.organisation, holder="your sign-in"
+        )
         if visit.request.method == "POST":
             visit.form = await read_form(visit.request)
             given = visit.form.get(TOKEN_FIELD, "")
@@ -111,7 +116,8 @@ async def _session(visit: Visit) -> ConsoleSession:
     )
     if session is None:
         raise NoSession(ended=True)
-    visit.catalog.api_key_lookup.uses.note(session.key)
+    if session.access_key is not None:
+        visit.catalog.api_key_lookup.uses.note(session.holder)
     return session
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import secrets
+from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +21,12 @@ COOKIE = "emitonce_signed_in"
 FORM_COOKIE = "emitonce_form"
 FORM_SECONDS = 3600
 LONGEST_COOKIE = 100
+LONGEST_KEPT = 3_500
+# What a browser keeps while its person is at the provider of single sign-on.
+SIGN_IN_COOKIE = "emitonce_sign_in"
+SIGN_IN_SECONDS = 600
+# The name of who has signed in there, which is kept nowhere else.
+NAME_COOKIE = "emitonce_name"
 
 # The form field that every form carries.
 TOKEN_FIELD = "csrf"  # noqa: S105 (a field's name)
@@ -49,7 +57,28 @@ class Cookies:
         self._set(request, response, COOKIE, id, int(LASTS.total_seconds()))
 
     def delete(self, request: Request, response: Response) -> None:
-        self._set(request, response, COOKIE, "", 0)
+        for name in (COOKIE, NAME_COOKIE):
+            self._set(request, response, name, "", 0)
+
+    def keep(self, request: Request, response: Response, name: str, *values: Any) -> None:
+        """Let the browser keep values of JSON."""
+        value = base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
+        # Who comes from the provider brings no `strict` cookie.
+        signing_in = name == SIGN_IN_COOKIE
+        seconds = SIGN_IN_SECONDS if signing_in else int(LASTS.total_seconds())
+        self._set(request, response, name, value, seconds, "lax" if signing_in else "strict")
+
+    def kept(self, request: Request, name: str) -> list[Any]:
+        """Return values that the browser has kept, an empty list if there are none."""
+        value = request.cookies.get(self._name(request, name), "")
+        try:
+            found = json.loads(base64.urlsafe_b64decode(value[:LONGEST_KEPT]))
+        except (ValueError, RecursionError):
+            return []
+        return found if isinstance(found, list) else []
+
+    def drop(self, request: Request, response: Response, name: str) -> None:
+        self._set(request, response, name, "", 0)
 
     def begin_form(self, request: Request, response: Response) -> str:
         """Return a token for the sign-in form, the only one shown before there is a session."""
@@ -60,6 +89,13 @@ class Cookies:
         return token_of(nonce)
 
     def right_form_token(self, request: Request, given: str) -> bool:
+        """Whether the sign-in form is ours.
+
+        A browser that says where it comes from, which `from_here` has checked, needs no token: so a
+        page that another release has shown is good, too.
+        """
+        if "origin" in request.headers:
+            return True
         nonce = request.cookies.get(self._name(request, FORM_COOKIE), "")
         return bool(nonce) and right_token(nonce, given)
 
@@ -88,7 +124,13 @@ class Cookies:
         return f"__Host-{name}" if self.is_https(request) else name
 
     def _set(
-        self, request: Request, response: Response, name: str, value: str, seconds: int
+        self,
+        request: Request,
+        response: Response,
+        name: str,
+        value: str,
+        seconds: int,
+        samesite: Literal["strict", "lax"] = "strict",
     ) -> None:
         response.set_cookie(
             self._name(request, name),
@@ -96,7 +138,7 @@ class Cookies:
             max_age=seconds,
             path="/",
             httponly=True,
-            samesite="strict",
+            samesite=samesite,
             secure=self.is_https(request),
         )
 

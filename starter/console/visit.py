@@ -9,12 +9,14 @@ from starlette.responses import HTMLResponse, Response
 
 from catalog import Catalog
 from catalog.console_sessions import ConsoleSession
+from catalog.scopes import role_of
 from catalog.workspaces import Workspace
 from starter.api.dependencies import Dependencies
 from starter.console import words
 from starter.console.forms import Form
 from starter.console.json_view import JsonView
-from starter.console.session import Cookies
+from starter.console.session import NAME_COOKIE, Cookies
+from starter.console.single_sign_on import LONGEST_NAME
 
 IN_SWITCHER = 20
 
@@ -38,6 +40,8 @@ class Visit:
     session: ConsoleSession
     form: Form
     workspace: Workspace
+    # The id that the session has from now on, if it was renewed.
+    renewed: str | None = None
 
     def __init__(self, request: Request) -> None:
         self.request = request
@@ -55,12 +59,21 @@ class Visit:
 
     @property
     def must_prove(self) -> bool:
-        """Whether the secret is asked for before keys are changed. `emitonce dev` shows nobody its
-        key's secret.
+        """Whether somebody has to sign in again, or enter the secret, before they change keys.
+
+        `emitonce dev` shows nobody its key's secret.
         """
         development = self.console.development
         own = development is not None and development.access_key == self.session.access_key
         return not (self.session.fresh or own)
+
+    @property
+    def who(self) -> str:
+        """The name of whoever has signed in: their key's, or their own, which only they see."""
+        if self.session.key_name is not None:
+            return self.session.key_name
+        name = next(iter(self.cookies.kept(self.request, NAME_COOKIE)), None)
+        return name[:LONGEST_NAME] if name and isinstance(name, str) else "Signed in"
 
     @property
     def organisation(self) -> str:
@@ -75,6 +88,9 @@ class Visit:
         """Render a part of a page; or a page without the switcher of workspaces."""
         known = {
             "session": getattr(self, "session", None),
+            "who": self.who if hasattr(self, "session") else "",
+            "role": role_of(self.may),
+            "scopes_in_words": words.SCOPES_IN_WORDS,
             "workspace": getattr(self, "workspace", None),
             "workspaces": (),
             "may": self.may,

@@ -70,6 +70,7 @@ SCOPES_IN_WORDS = {
 
 # What a page says after a form was sent; only these codes are ever shown.
 DONE = {
+    "sessions-ended": "Signed out everywhere.",
     "workspace": "Workspace created. Next: create a connection.",
     "connection": "The connection is saved. Next: create a rule that uses it.",
     "changed": "Saved.",

@@ -90,6 +90,19 @@ async def test_keys_made_by_command_open_the_api_until_revoked(dev: Dev) -> None
             await asyncio.sleep(0.05)
 
 
+async def test_a_user_of_the_audit_is_found_by_what_the_provider_calls_them(dev: Dev) -> None:
+    asked = ("audit", "user", "248289761001", "--json")
+    client = {"EMITONCE_OIDC_CLIENT_ID": "c", "EMITONCE_PUBLIC_URL": "https://events.example.com"}
+    first, again, other = [
+        (await dev.cli.run(*asked, **client, EMITONCE_OIDC_ISSUER=issuer)).json["user"]
+        for issuer in ("https://one.example", "https://one.example", "https://other.example")
+    ]
+    assert first == again != other
+    assert (await dev.cli.run(*asked)).code != 0
+    incomplete = await dev.cli.run(*asked, EMITONCE_OIDC_ISSUER="https://one.example")
+    assert "EMITONCE_PUBLIC_URL" in incomplete.err
+
+
 async def test_key_is_narrowed_by_command_and_a_wide_one_is_warned_of(dev: Dev) -> None:
     workspace = await dev.workspace("Narrow app")
     made = await dev.cli.run(

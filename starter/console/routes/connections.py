@@ -103,7 +103,7 @@ async def create_connection(visit: InWorkspace) -> Response:
             type=destination.type,
             name=values["name"],
             fields=given,
-            created_by=session.key,
+            created_by=session.actor,
         )
     except (InvalidValue, OlderRelease) as err:
         faults = _faults(err, destination)

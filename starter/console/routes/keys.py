@@ -28,9 +28,16 @@ router = console_router()
 
 
 async def prove(visit: InWorkspace) -> Visit:
-    """Raises `ApiError` 403 unless the secret was shown a short while ago, or is now."""
+    """Raises `ApiError` 403 unless somebody has signed in, or shown the secret, a short while ago,
+    or shows it now."""
     if visit.must_prove:
         access_key = visit.session.access_key
+        if access_key is None:
+            raise ApiError(
+                403,
+                "creating, changing or revoking a key needs a sign-in of the last 10 minutes: go "
+                "back and sign in again",
+            )
         if await proved_key(visit, access_key, visit.form.text("secret_key")) is None:
             count_failure(visit, access_key)
             raise ApiError(
@@ -38,8 +45,8 @@ async def prove(visit: InWorkspace) -> Visit:
                 "creating, changing or revoking a key needs your own secret key, and it was "
                 "missing or wrong: go back and enter it",
             )
-        await visit.catalog.console_sessions.prove(visit.session.id)
-        visit.session = replace(visit.session, fresh=True)
+        visit.renewed = await visit.catalog.console_sessions.prove(visit.session.id)
+        visit.session = replace(visit.session, id=visit.renewed, fresh=True)
     return visit
 
 
@@ -60,7 +67,7 @@ async def create_publishable_key(visit: Proved) -> Response:
             session.organisation,
             workspace=visit.workspace.id,
             name=visit.form.text("name"),
-            created_by=session.key,
+            created_by=session.actor,
             rights=_chosen(visit.form),
             kept_wide="kept_wide" in visit.form,
         )
@@ -92,7 +99,7 @@ async def create_machine_key(visit: Proved) -> Response:
         made = await visit.catalog.machine_keys.create(
             visit.organisation,
             name=form.text("name"),
-            created_by=visit.session.key,
+            created_by=visit.session.actor,
             expires_at=datetime.now(UTC) + timedelta(days=days) if days else None,
             scopes=[scope for scope in SCOPES if scope in visit.may and f"scope.{scope}" in form],
             as_token="as_token" in form,
@@ -112,7 +119,8 @@ async def revoke_publishable_key(visit: Proved, key_id: str) -> Response:
 @router.post("/w/{workspace_id}/keys/machine/{key_id}/revoke")
 async def revoke_machine_key(visit: Proved, key_id: str) -> Response:
     """Revoke it. If it is the session's own key, the session ends."""
-    await visit.catalog.machine_keys.revoke(visit.organisation, key_id)
+    async with visit.catalog.console_sessions.removing(visit.session) as conn:
+        await visit.catalog.machine_keys.revoke(visit.organisation, key_id, conn=conn)
     return see_other(f"/w/{visit.workspace.id}/keys", "revoked")
 
 

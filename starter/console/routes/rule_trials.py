@@ -109,7 +109,7 @@ async def _tested(visit: Visit, rule: Rule, payload: dict[str, object]) -> dict[
             resource_id=rule.resource_id,
             only_rules=[rule.id],
             test=True,
-            created_by=visit.session.key,
+            created_by=visit.session.actor,
         )
     except EmitError as err:
         raise ApiError(

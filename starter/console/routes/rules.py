@@ -270,7 +270,7 @@ async def _store_rule(visit: Visit, form: RuleForm, rule: Rule | None) -> Rule:
         workspace=visit.workspace.id,
         connection=form.connection,
         metadata=metadata,
-        created_by=session.key,
+        created_by=session.actor,
         **typed,
     )
 
@@ -294,7 +294,7 @@ async def _store_mapping(visit: Visit, form: RuleForm, stored: Mapping | None) -
             form.connection,
             schema=schema,
             expected_version=form.mapping_version,
-            created_by=session.key,
+            created_by=session.actor,
         )
     except VersionConflict:
         form.faults["mapping"] = (

@@ -1,11 +1,10 @@
-"""Sign in with a machine key, and sign out."""
+"""Sign in with a machine key, and sign out. For single sign-on see `single_sign_on`."""
 
 from __future__ import annotations
 
 import contextlib
 import hmac
 from collections.abc import Callable
-from dataclasses import replace
 
 from starlette.responses import RedirectResponse, Response
 
@@ -14,6 +13,7 @@ from catalog.api_keys import ACCESS_KEY
 from catalog.audit import DONE, Act
 from catalog.errors import NotFound
 from catalog.scopes import READ
+from starter.api.audited import start_act
 from starter.api.errors import not_found
 from starter.api.routing import needs
 from starter.console.development import DevelopmentKey
@@ -34,7 +34,7 @@ LONGEST_SECRET = 200
 @router.get("/sign-in")
 async def show_sign_in(visit: Visited) -> Response:
     ended = visit.query.get("ended") == "1"
-    return _sign_in_page(visit, next=visit.query.get("next"), ended=ended)
+    return sign_in_page(visit, next=visit.query.get("next"), ended=ended)
 
 
 @router.post("/sign-in")
@@ -43,19 +43,16 @@ async def sign_in(visit: Visited) -> Response:
     next_page = form.text("next")
     if not visit.cookies.right_form_token(visit.request, form.get(TOKEN_FIELD, "")):
         error = "This page was open too long, or the browser blocks cookies. Try again."
-        return _sign_in_page(visit, next=next_page, error=error, status=403)
+        return sign_in_page(visit, next=next_page, error=error, status=403)
     access_key = form.text("access_key")
     known = await proved_key(visit, access_key, form.text("secret_key"))
     if known is None:
-        error = "Wrong access key or secret key."
-        too_many = count_failure(visit, access_key)
-        if too_many:
-            error = "Too many failed attempts. Wait a minute, then try again."
-        else:
-            await _record(visit, "sign_in", await _found(visit, access_key), "401")
-        status = 429 if too_many else 401
-        return _sign_in_page(
-            visit, next=next_page, error=error, access_key=access_key, status=status
+        return await failed_sign_in(
+            visit,
+            "Wrong access key or secret key.",
+            await _found(visit, access_key),
+            next=next_page,
+            access_key=access_key,
         )
     return await _started(visit, known, local_path(next_page))
 
@@ -103,12 +100,36 @@ async def _found(visit: Visit, access_key: str) -> MachineCaller | None:
     return None
 
 
-async def _record(visit: Visit, name: str, known: MachineCaller | None, outcome: str) -> None:
+async def failed_sign_in(
+    visit: Visit,
+    error: str,
+    known: MachineCaller | None = None,
+    *,
+    next: str,
+    access_key: str = "",
+    status: int = 401,
+) -> Response:
+    """Record that somebody did not get in, and show the page of signing in with the error.
+
+    What one address, one key, and all together fail beyond a number a minute, is not recorded.
+    """
+    if count_failure(visit, access_key):
+        error, status = "Too many failed attempts. Wait a minute, then try again.", 429
+    elif not visit.console.recorded_failures.failed("all"):
+        actor = known.key if known else "nobody known"
+        organisation = known.organisation if known else None
+        await record_sign_in(visit, actor, organisation, str(status))
+    return sign_in_page(visit, next=next, error=error, access_key=access_key, status=status)
+
+
+async def record_sign_in(
+    visit: Visit, actor: str, organisation: str | None, outcome: str = DONE
+) -> None:
+    """Raises `ApiError` 503 if it can't be recorded."""
     address = visit.request.client.host if visit.request.client else None
-    act = Act("console", "nobody known", name, address=address)
-    if known is not None:
-        act = replace(act, actor=known.key, organisation=known.organisation)
-    await visit.catalog.audit.end(await visit.catalog.audit.start(act), outcome)
+    act = Act("console", actor, "sign_in", organisation, address)
+    entry = await start_act(visit.catalog, act, visit.request)
+    await visit.catalog.audit.end(entry, outcome)
 
 
 def count_failure(visit: Visit, access_key: str) -> bool:
@@ -118,19 +139,20 @@ def count_failure(visit: Visit, access_key: str) -> bool:
     """
     failed: Callable[[str], float] = visit.console.failed_sign_ins.failed
     address = visit.request.client.host if visit.request.client else ""
-    return max(failed(address), failed(f"key {access_key}")) > 0
+    waits = [failed(address), failed(f"key {access_key}") if access_key else 0.0]
+    return max(waits) > 0
 
 
 async def _started(visit: Visit, known: MachineCaller, path: str) -> Response:
     response = RedirectResponse(path, status_code=303)
     response.headers["Cache-Control"] = "no-store"
-    await _record(visit, "sign_in", known, DONE)
+    await record_sign_in(visit, known.key, known.organisation)
     id = await visit.catalog.console_sessions.begin(known.key)
     visit.cookies.set(visit.request, response, id)
     return response
 
 
-def _sign_in_page(
+def sign_in_page(
     visit: Visit,
     *,
     next: str | None,
@@ -151,6 +173,7 @@ def _sign_in_page(
         access_key=access_key,
         ended=ended,
         development=visit.console.development is not None,
+        single_sign_on=visit.console.single_sign_on is not None,
         workspaces=(),
     )
     page.raw_headers.extend(header for header in carrier.raw_headers if header[0] == b"set-cookie")

@@ -37,7 +37,7 @@ async def create_workspace(visit: Visited) -> Response:
     name = form.text("name")
     try:
         made = await visit.catalog.workspaces.create(
-            session.organisation, name=name, created_by=session.key
+            session.organisation, name=name, created_by=session.actor
         )
     except InvalidValue as err:
         return await _page(visit, name=name, error=f"The name {err.problem}.", status=400)

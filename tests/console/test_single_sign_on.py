@@ -1,0 +1,445 @@
+"""People sign in at an OpenID Connect provider, and may do what their role says."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+import asyncpg  # type: ignore[import-untyped]
+import httpx
+import jwt
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, expect
+
+from starter.console.session import COOKIE
+from starter.console.single_sign_on import CALLBACK
+from tests.console.identity import (
+    CLIENT_SECRET,
+    USERS,
+    CrookedProvider,
+    at_provider,
+    come_back,
+    free_port,
+    open_crooked_provider,
+    open_provider,
+    open_signing_site,
+    sign_in_as,
+)
+from tests.console.site import Site, sign_in, token_in
+from tests.integration.stack import Stack
+
+Browsing = httpx.AsyncClient
+
+
+@pytest_asyncio.fixture(scope="module")
+async def real(whole_site: Site) -> AsyncIterator[list[Site]]:
+    """Two processes' worth of consoles, and the provider that both use."""
+    ports = [free_port() for _ in range(3)]
+    redirects = [f"http://127.0.0.1:{port}{CALLBACK}" for port in ports[1:]]
+    async with (
+        open_provider(ports[0], redirects) as issuer,
+        open_signing_site(whole_site.stack, issuer, ports[1]) as one,
+        open_signing_site(whole_site.stack, issuer, ports[2]) as other,
+    ):
+        yield [one, other]
+
+
+@pytest_asyncio.fixture
+async def crooked() -> AsyncIterator[CrookedProvider]:
+    async with open_crooked_provider() as provider:
+        yield provider
+
+
+@pytest_asyncio.fixture
+async def led(stack: Stack, crooked: CrookedProvider) -> AsyncIterator[Site]:
+    """A console whose people sign in at the crooked provider."""
+    async with open_signing_site(stack, crooked.issuer, free_port()) as site:
+        yield site
+
+
+@pytest_asyncio.fixture
+async def http(led: Site) -> AsyncIterator[Browsing]:
+    async with httpx.AsyncClient(base_url=led.url) as http:
+        yield http
+
+
+async def acts(stack: Stack, name: str = "sign_in") -> list[Any]:
+    page = await stack.catalog.audit.list(stack.organisation, limit=50)
+    return [one for one in page.records if one.act.name == name]
+
+
+@pytest.mark.parametrize(
+    ("login", "may"),
+    [("vera", ()), ("otto", ("Pause",)), ("ada", ("Pause", "Save changes"))],
+)
+async def test_each_role_may_do_what_is_its(
+    real: list[Site], browser: Browser, stack: Stack, login: str, may: tuple[str, ...]
+) -> None:
+    connection = await stack.connection()
+    site = real[0]
+    path = f"/w/{stack.workspace}/connections/{connection.id}"
+    async with site.stranger(browser) as page:
+        await sign_in_as(page, site, login, path=path)
+        await expect(page.get_by_text(str(USERS[login]["name"]))).to_be_visible()
+        for button, scope in (("Pause", "operate"), ("Save changes", "manage")):
+            found = page.locator("button", has_text=button).first
+            assert await found.is_enabled() is (button in may)
+            if button not in may:
+                said = await found.get_attribute("title")
+                assert said == f"Your sign-in lacks the scope {scope}"
+        await page.get_by_text(str(USERS[login]["name"])).click()
+        told = await page.locator(".who").inner_text()
+        assert ("change workspaces" in told) is (login == "ada")
+
+
+async def test_signed_out_here_is_signed_out_in_another_process(
+    real: list[Site], browser: Browser
+) -> None:
+    one, other = real
+    async with one.stranger(browser) as page:
+        await sign_in_as(page, one, "ada", path="/workspaces")
+        [cookie] = [c for c in await page.context.cookies() if c["name"] == COOKIE]
+        assert (await page.goto(f"{other.url}/workspaces")).url.endswith("/workspaces")
+        await page.get_by_role("button", name="Sign out").click()
+        await page.wait_for_url("**/sign-in")
+        async with httpx.AsyncClient(cookies={COOKIE: cookie["value"]}) as copied:
+            for site in real:
+                assert (await copied.get(f"{site.url}/workspaces")).status_code == 303
+
+
+async def test_who_has_no_role_gets_a_plain_page_and_no_session(
+    real: list[Site], browser: Browser, stack: Stack
+) -> None:
+    async with real[0].stranger(browser) as page:
+        await page.goto(f"{real[0].url}/sign-in")
+        await page.get_by_role("link", name="Sign in with your").click()
+        await page.locator("[name=login]").fill("nora")
+        await page.locator("[name=password]").fill("x")
+        await page.get_by_role("button").first.click()
+        await expect(page.get_by_text("You have no role here")).to_be_visible()
+        assert COOKIE not in [cookie["name"] for cookie in await page.context.cookies()]
+    newest = (await acts(stack))[0]
+    assert (newest.act.actor[:5], newest.outcome) == ("user:", "403")
+    assert "nora" not in str(newest).lower()
+
+
+async def test_keys_are_changed_by_who_has_just_signed_in(
+    real: list[Site], browser: Browser, stack: Stack
+) -> None:
+    """The provider has asked for the password long ago; before keys change, it asks once more."""
+    path = f"/w/{stack.workspace}/keys"
+    async with real[0].stranger(browser) as page:
+        await sign_in_as(page, real[0], "ada", path=path)
+        make = page.get_by_role("button", name="New machine key")
+        await expect(make).to_be_enabled()
+        await set_back(stack, "proved_at", "11 minutes")
+        await page.reload()
+        await expect(make).to_be_disabled()
+        assert await make.get_attribute("title") == "Sign in again first"
+        token = await page.locator("[name=csrf]").first.input_value()
+        cookies = {c["name"]: c["value"] for c in await page.context.cookies()}
+        async with httpx.AsyncClient(base_url=real[0].url, cookies=cookies) as stale:
+            fields = {"csrf": token, "name": "stale", "scope.read": "on"}
+            assert (await stale.post(f"{path}/machine", data=fields)).status_code == 403
+        await page.get_by_role("link", name="Sign in again").last.click()
+        await at_provider(page, "ada")  # asked although the provider knows who this is
+        await page.locator("#machine ~ form [name=name]").fill("fresh")
+        await make.click()
+        await expect(page.get_by_text("copy the secret now")).to_be_visible()
+        async with httpx.AsyncClient(base_url=real[0].url, cookies=cookies) as before:
+            assert (await before.get(path)).status_code == 303  # that session has ended
+    names = {key.name for key in await stack.catalog.machine_keys.list(stack.organisation)}
+    assert "fresh" in names
+    assert "stale" not in names
+
+
+async def test_a_code_is_good_for_one_sign_in(real: list[Site]) -> None:
+    """Also in the browser that it was made for, and with all that this browser has kept."""
+    async with httpx.AsyncClient(base_url=real[0].url, follow_redirects=True) as http:
+        page = await http.get("/sign-in/provider")
+        kept = dict(http.cookies.items())
+        fields = {"prompt": "login", "login": "ada", "password": "x"}
+        answer = await http.post(page.url, data=fields, follow_redirects=False)
+        while CALLBACK not in (where := answer.headers["location"]):
+            answer = await http.get(where, follow_redirects=False)
+        assert (await http.get(where)).status_code == 200
+        assert (await http.get("/workspaces")).url.path == "/workspaces"
+        refused = await http.get(where)
+        assert "started elsewhere, or too long ago" in refused.text
+    async with httpx.AsyncClient(base_url=real[0].url, cookies=kept) as again:
+        refused = await again.get(where)
+        assert refused.status_code == 401
+        assert "it was used before" in refused.text
+        assert COOKIE not in again.cookies
+
+
+async def set_back(stack: Stack, column: str, by: str) -> None:
+    conn = await asyncpg.connect(stack.database)
+    await conn.execute(f"UPDATE console_sessions SET {column} = {column} - interval '{by}'")
+    await conn.close()
+
+
+async def test_the_crooked_provider_signs_in_when_it_tells_the_truth(
+    http: Browsing, crooked: CrookedProvider
+) -> None:
+    answer = await come_back(http, crooked)
+    assert answer.status_code == 200
+    assert (await http.get("/workspaces")).status_code == 200
+
+
+def other_key(claims: dict[str, Any]) -> str:
+    return CrookedProvider(0, claims, nonce=claims["nonce"]).token()
+
+
+NOW = int(time.time())
+
+
+@pytest.mark.parametrize(
+    ("claims", "signed", "said"),
+    [
+        ({"aud": "another"}, None, "not valid here"),
+        ({"aud": ["console", "another"]}, None, "for another application"),
+        ({"azp": "another"}, None, "for another application"),
+        ({"iss": "https://another.example"}, None, "not valid here"),
+        ({"iat": NOW - 700, "exp": NOW - 400}, None, "from another time"),
+        ({"nonce": "another"}, None, "answered another sign-in"),
+        ({"nonce": None}, None, "answered another sign-in"),
+        ({"sub": None}, None, "not valid here"),
+        ({}, lambda claims: jwt.encode(claims, None, algorithm="none"), "not valid here"),
+        (
+            {},
+            lambda claims: jwt.encode(claims, CLIENT_SECRET, "HS256", headers={"kid": "k"}),
+            "not valid here",
+        ),
+        ({}, other_key, "not valid here"),
+        ({}, lambda claims: "no token", "not valid here"),
+    ],
+)
+async def test_an_id_token_that_is_not_right_signs_nobody_in(
+    http: Browsing,
+    crooked: CrookedProvider,
+    claims: dict[str, Any],
+    signed: Callable[[dict[str, Any]], str] | None,
+    said: str,
+) -> None:
+    crooked.claims, crooked.signed = claims, signed
+    answer = await come_back(http, crooked)
+    assert answer.status_code == 401
+    assert said in answer.text
+    assert COOKIE not in http.cookies
+    assert (await http.get("/workspaces")).status_code == 303
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(-5, 401), (5, 401), (-0.5, 200), (0.5, 200)])
+async def test_a_clock_that_is_minutes_off_is_named_as_the_reason(
+    http: Browsing, crooked: CrookedProvider, minutes: float, status: int
+) -> None:
+    """A token is good for four minutes here, so a clock that is late is noticed, too."""
+    now = time.time() + 60 * minutes
+    crooked.claims = {"iat": int(now), "exp": int(now) + 230}
+    answer = await come_back(http, crooked)
+    assert answer.status_code == status
+    assert ("its clock or this server's is wrong" in answer.text.replace("&#39;", "'")) is (
+        status == 401
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": "another"},
+        {"iss": "https://another.example"},
+        {"error": "access_denied"},
+        {"code": ""},
+    ],
+)
+async def test_what_comes_back_must_answer_what_was_asked(
+    http: Browsing, crooked: CrookedProvider, changes: dict[str, str]
+) -> None:
+    answer = await come_back(http, crooked, **changes)
+    assert answer.status_code == 401
+    assert COOKIE not in http.cookies
+
+
+async def test_a_sign_in_of_one_browser_is_worth_nothing_in_another(
+    led: Site, http: Browsing, crooked: CrookedProvider
+) -> None:
+    left = await http.get("/sign-in/provider")
+    asked = parse_qs(left.headers["location"].partition("?")[2])
+    crooked.nonce = asked["nonce"][0]
+    assert asked["code_challenge_method"] == ["S256"]
+    async with httpx.AsyncClient(base_url=led.url) as other:
+        await other.get("/sign-in/provider")
+        answer = await other.get(CALLBACK, params={"code": "c", "state": asked["state"][0]})
+        assert answer.status_code == 401
+        assert COOKIE not in other.cookies
+
+
+@pytest.mark.parametrize(
+    ("claims", "may"),
+    [
+        ({"roles": "viewer"}, {"read"}),
+        ({"roles": ["viewer", "payload", "unknown"]}, {"read", "payload"}),
+        ({"roles": ["viewer", "operator"]}, {"read", "operate"}),
+        ({"roles": ["payload"]}, None),
+        ({"roles": ["Admin"]}, None),
+        ({"roles": {"admin": True}}, None),
+        ({"roles": None}, None),
+    ],
+)
+async def test_a_claim_says_what_somebody_may_do(
+    led: Site, http: Browsing, crooked: CrookedProvider, claims: dict[str, Any], may: set[str]
+) -> None:
+    crooked.claims = claims | {"sub": f"somebody with {claims}"}
+    answer = await come_back(http, crooked)
+    assert answer.status_code == (403 if may is None else 200)
+    sessions = await led.stack.catalog.console_sessions.list(led.stack.organisation)
+    assert ((await http.get("/workspaces")).status_code == 200) is (may is not None)
+    if may is not None:
+        assert sessions[0].scopes == may
+
+
+async def test_a_table_says_what_the_claim_stands_for(
+    stack: Stack, crooked: CrookedProvider
+) -> None:
+    roles = {"support": "operator payload", "ada@example.com": "admin"}
+    for claim, claims, status in (
+        ("groups", {"groups": ["sales", "support"]}, 200),
+        ("groups", {"groups": ["admin"]}, 403),
+        ("email", {"email": "ada@example.com", "email_verified": True}, 200),
+        ("email", {"email": "ada@example.com"}, 403),
+        ("email", {"email": "ada@example.com", "email_verified": "true"}, 403),
+    ):
+        crooked.claims = claims
+        site = open_signing_site(stack, crooked.issuer, free_port(), roles=roles, roles_claim=claim)
+        async with site as led, httpx.AsyncClient(base_url=led.url) as http:
+            assert (await come_back(http, crooked)).status_code == status, claims
+
+
+async def test_nothing_of_a_person_is_stored(
+    led: Site, http: Browsing, crooked: CrookedProvider, capfd: pytest.CaptureFixture[str]
+) -> None:
+    crooked.claims = {"sub": "ada-1815", "name": "Ada Lovelace", "email": "ada@example.com"}
+    await come_back(http, crooked)
+    assert "Ada Lovelace" in (await http.get("/workspaces")).text
+    conn = await asyncpg.connect(led.stack.database)
+    rows = [row for t in ("console_sessions", "audit") for row in await conn.fetch(f"TABLE {t}")]
+    await conn.close()
+    for text in ("ada-1815", "lovelace", "ada@"):
+        assert text not in str(rows).lower()
+        assert text not in str(capfd.readouterr()).lower()
+
+
+async def test_a_new_key_of_the_provider_is_asked_for(
+    http: Browsing, crooked: CrookedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await come_back(http, crooked)).status_code == 200
+    crooked.renew_key()
+    assert (await come_back(http, crooked)).status_code == 401  # asked a moment ago
+    monkeypatch.setattr("starter.console.single_sign_on.KEYS_SECONDS", 0.0)
+    assert (await come_back(http, crooked)).status_code == 200
+
+
+async def test_a_provider_that_does_not_answer_is_said_and_keys_still_sign_in(
+    led: Site, http: Browsing, crooked: CrookedProvider
+) -> None:
+    crooked.silent = True
+    answer = await http.get("/sign-in/provider")
+    assert answer.status_code == 503
+    assert "can&#39;t be reached now" in answer.text
+    assert (await sign_in(http, led.access_key, led.secret_key)).status_code == 303
+
+
+async def test_a_provider_that_calls_itself_otherwise_is_not_asked(
+    stack: Stack, crooked: CrookedProvider
+) -> None:
+    site = open_signing_site(stack, f"http://127.0.0.1:{crooked.port}", free_port())
+    async with site as led, httpx.AsyncClient(base_url=led.url) as http:
+        assert (await http.get("/sign-in/provider")).status_code == 503
+
+
+async def test_of_two_admins_who_remove_each_other_one_is_removed(
+    led: Site, crooked: CrookedProvider
+) -> None:
+    async with (
+        httpx.AsyncClient(base_url=led.url) as ada,
+        httpx.AsyncClient(base_url=led.url) as abel,
+    ):
+        tokens, holders = {}, {}
+        for http, subject in ((ada, "ada"), (abel, "abel")):
+            crooked.claims = {"sub": f"{subject} of two", "name": subject}
+            await come_back(http, crooked)
+            tokens[http] = token_in(page := await http.get("/sessions"))
+            holders[http] = page.text.split("In the audit you are <code>")[1][:36]
+        answers = await asyncio.gather(
+            ada.post(f"/sessions/{holders[abel]}/end", data={"csrf": tokens[ada]}),
+            abel.post(f"/sessions/{holders[ada]}/end", data={"csrf": tokens[abel]}),
+        )
+        assert sorted(answer.status_code for answer in answers) == [303, 401]
+        left = [(await http.get("/sessions")).status_code for http in (ada, abel)]
+        assert sorted(left) == [200, 303]
+    ended = await acts(led.stack, "end_sessions")
+    assert sorted(str(one.outcome) for one in ended) == ["401", "done"]
+
+
+async def test_of_two_keys_that_revoke_each_other_one_is_revoked(site: Site) -> None:
+    keys = site.stack.catalog.machine_keys
+    made = [
+        await keys.create(site.stack.organisation, name=name, created_by="test")
+        for name in ("one of two", "other of two")
+    ]
+    browsers = [httpx.AsyncClient(base_url=site.url) for _ in made]
+    path = f"/w/{site.stack.workspace}/keys"
+    tokens = []
+    for http, key in zip(browsers, made, strict=True):
+        await sign_in(http, key.key.access_key, key.secret_key.get_secret_value())
+        tokens.append(token_in(await http.get(path)))
+    answers = await asyncio.gather(
+        *(
+            http.post(f"{path}/machine/{other.key.id}/revoke", data={"csrf": token})
+            for http, other, token in zip(browsers, reversed(made), tokens, strict=True)
+        )
+    )
+    for http in browsers:
+        await http.aclose()
+    assert sorted(answer.status_code for answer in answers) == [303, 401]
+    revoked = [
+        key.revoked_at is not None
+        for key in await keys.list(site.stack.organisation)
+        if key.id in {one.key.id for one in made}
+    ]
+    assert sorted(revoked) == [False, True]
+
+
+async def test_who_looks_sees_their_own_session_and_ends_nobody_s(
+    led: Site, crooked: CrookedProvider, http: Browsing
+) -> None:
+    async with httpx.AsyncClient(base_url=led.url) as ada:
+        await come_back(ada, crooked)
+        crooked.claims = {"sub": "vera", "roles": "viewer"}
+        await come_back(http, crooked)
+        page = await http.get("/sessions")
+        assert page.text.count("<tr>") == 2
+        theirs = (await ada.get("/sessions")).text.split("In the audit you are <code>")[1][:36]
+        refused = await http.post(f"/sessions/{theirs}/end", data={"csrf": token_in(page)})
+        assert refused.status_code == 403
+        assert (await ada.get("/sessions")).status_code == 200
+
+
+async def test_a_sign_in_that_can_not_be_recorded_does_not_happen(
+    led: Site, http: Browsing, crooked: CrookedProvider
+) -> None:
+    conn = await asyncpg.connect(led.stack.database)
+    await conn.execute("ALTER TABLE audit ADD CONSTRAINT full_up CHECK (false) NOT VALID")
+    try:
+        answer = await come_back(http, crooked)
+        assert answer.status_code == 503
+        assert "so it was not done" in answer.text
+        assert COOKIE not in http.cookies
+    finally:
+        await conn.execute("ALTER TABLE audit DROP CONSTRAINT full_up")
+        await conn.close()
