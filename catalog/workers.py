@@ -1,10 +1,11 @@
 """Which workers are alive, and what they know.
 
 Each uses its share of a rate that applies to all of them together, and only what all of them know.
-Every worker reports every two seconds. The shares never add up to more than one: a worker divides
-by the number of workers alive, and uses more than before only once every other worker has counted
-at least as many. So a new worker waits until the others know it, two seconds at most, and the share
-of one that has stopped is free ten seconds after its last report.
+Every worker reports every second. The shares never add up to more than one: a worker divides by the
+number of workers that have a share, and uses more than before only once every other one has counted
+at least as many. So a new worker waits until the others know it, a second at most, and the share of
+one that was killed is free four seconds after its last report. What it knows counts for ten: until
+then it may be running still, cut off from the database.
 """
 
 from __future__ import annotations
@@ -26,10 +27,13 @@ from delivery.capabilities import Capabilities
 from delivery.people import PEOPLE
 from delivery.size import SIZE_LIMIT
 
-BEAT_SECONDS = 2.0
+BEAT_SECONDS = 1.0
 ALIVE_SECONDS = 10.0
-# Shorter than others wait, so that a worker which can't report stops before its share is reused.
-SHARE_SECONDS = 8.0
+SHARED_SECONDS = 4.0
+# Shorter than others wait, so that a worker which can't report stops before its share is reused,
+# and relies on what all know no longer than it counts for what it knows.
+SHARE_SECONDS = 3.0
+FLEET_SECONDS = 8.0
 
 _LOCK = 7_166_480_113  # any constant of our own: one at a time counts the workers
 
@@ -38,7 +42,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Count:
-    """How many workers are alive, whether all the others count as many, and what all know.
+    """How many workers have a share, whether all the others count as many, and what all know.
 
     `in_use` says since when each feature is in use, of those that the worker itself uses.
     """
@@ -89,19 +93,29 @@ class Workers:
                 "DELETE FROM workers WHERE seen_at < clock_timestamp() - $1 * interval '1 second'",
                 ALIVE_SECONDS,
             )
-            others = await conn.fetch("SELECT counted, knows FROM workers WHERE id <> $1", worker)
-            alive = len(others) + 1
+            others = await conn.fetch(
+                """
+                SELECT knows, counted,
+                    seen_at >= clock_timestamp() - shared_seconds * interval '1 second' AS shares
+                FROM workers WHERE id <> $1
+                """,
+                worker,
+            )
+            shared = [row["counted"] for row in others if row["shares"]]
+            alive = len(shared) + 1
             await conn.execute(
                 """
-                INSERT INTO workers (id, seen_at, counted, release, knows, hears_slow_downs)
-                VALUES ($1, clock_timestamp(), $2, $3, $4, true)
+                INSERT INTO workers
+                    (id, seen_at, counted, release, knows, hears_slow_downs, shared_seconds)
+                VALUES ($1, clock_timestamp(), $2, $3, $4, true, $5)
                 ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, counted = $2,
-                    release = $3, knows = $4, hears_slow_downs = true
+                    release = $3, knows = $4, hears_slow_downs = true, shared_seconds = $5
                 """,
                 worker,
                 alive,
                 release,
                 knows.model_dump(mode="json"),
+                SHARED_SECONDS,
             )
             fleet = self._common(knows, [_read(row["knows"]) for row in others])
             builds = set(fleet.builds) - set(self.releases.FIRST_RELEASE.builds)
@@ -109,7 +123,7 @@ class Workers:
             await _use(conn, [*of_builds, *(("feature", feature) for feature in fleet.features)])
             used = await conn.fetch("SELECT name, since FROM fleet_uses WHERE kind = 'feature'")
         in_use = {row["name"]: row["since"] for row in used if row["name"] not in unused}
-        return Count(alive, all(row["counted"] >= alive for row in others), fleet, in_use)
+        return Count(alive, all(counted >= alive for counted in shared), fleet, in_use)
 
     async def in_use_since(self, feature: str) -> datetime | None:
         """Since when all live workers know a feature and use it; None where they don't."""
@@ -220,14 +234,15 @@ class WorkerShare:
         self._beat_seconds = beat_seconds
         self._clock = clock
         self._share = 0.0
-        self._until = clock()
+        self._share_until = self._fleet_until = clock()
 
     def __call__(self) -> float:
-        return self._share if self._clock() < self._until else 0.0
+        return self._share if self._clock() < self._share_until else 0.0
 
     def fleet(self) -> Capabilities:
         """Return what all live workers know; while that is unknown, what the first release knew."""
-        return self._fleet if self._clock() < self._until else self._workers.releases.FIRST_RELEASE
+        known = self._clock() < self._fleet_until
+        return self._fleet if known else self._workers.releases.FIRST_RELEASE
 
     def limited_since(self) -> datetime | None:
         """Return when the limits of size came into force; None while that is unknown."""
@@ -281,7 +296,8 @@ class WorkerShare:
         self._share = next_share(self(), count)
         self._fleet = count.fleet
         self._in_use = count.in_use
-        self._until = started + SHARE_SECONDS
+        self._share_until = started + SHARE_SECONDS
+        self._fleet_until = started + FLEET_SECONDS
 
 
 def whole_share() -> float:

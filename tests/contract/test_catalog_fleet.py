@@ -6,7 +6,7 @@ import pytest
 
 from activities.match_rules import MatchRules
 from catalog.errors import ReleaseTooOld
-from catalog.workers import SHARE_SECONDS, WorkerShare
+from catalog.workers import FLEET_SECONDS, WorkerShare
 from delivery.people import PEOPLE
 from delivery.rule import MatchRequest
 from delivery.size import SIZE_LIMIT
@@ -60,7 +60,7 @@ async def test_worker_that_overslept_the_switch_sends_nothing(database):
         await reader.execute("UPDATE workers SET seen_at = seen_at - interval '11 seconds'")
         async with WorkerShare(catalog.workers, knows=NEWER).kept() as new:
             assert new.fleet() == NEWER
-            old._until = 0
+            old._share_until = 0
             assert await beat(old) == 0
 
 
@@ -70,7 +70,7 @@ async def test_worker_that_cannot_ask_records_what_every_release_knows(database)
         new = WorkerShare(catalog.workers, knows=NEWER, clock=clock)
         await beat(new)
         assert new.fleet() == NEWER
-        clock.now += SHARE_SECONDS
+        clock.now += FLEET_SECONDS
         assert new.fleet() == FIRST_RELEASE
 
 
@@ -125,7 +125,7 @@ async def test_people_are_recorded_also_while_the_fleet_cannot_be_asked(database
         clock = Clock()
         share = WorkerShare(catalog.workers, knows=knowing, clock=clock)
         await beat(share)
-        clock.now += SHARE_SECONDS
+        clock.now += FLEET_SECONDS
         assert share.fleet() == FIRST_RELEASE
         matching = MatchRules(
             catalog.rule_lookup, share.fleet, share.limited_since, share.people_since

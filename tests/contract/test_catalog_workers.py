@@ -65,6 +65,29 @@ async def test_one_that_died_is_forgotten_and_begins_anew_when_it_was_only_aslee
         assert await beat(sleeps) == 0.5
 
 
+async def test_share_of_a_killed_worker_is_soon_free_and_what_it_knows_counts_for_longer(database):
+    knowing = FIRST_RELEASE.model_copy(update={"features": ("new",)})
+    async with opened(database) as catalog, psql(database) as reader:
+        killed = WorkerShare(catalog.workers, knows=FIRST_RELEASE)
+        next_one = WorkerShare(catalog.workers, knows=knowing)
+        assert (await beat(killed), await beat(next_one)) == (1, 0)
+        await reader.execute(
+            "UPDATE workers SET seen_at = seen_at - interval '5 seconds' WHERE id = $1", killed.id
+        )
+        assert await beat(next_one) == 1
+        assert next_one.fleet().features == ()
+
+
+async def test_worker_of_an_older_release_keeps_its_share_for_ten_seconds(database):
+    async with opened(database) as catalog, psql(database) as reader:
+        new = WorkerShare(catalog.workers)
+        await reader.execute(
+            "INSERT INTO workers (id, seen_at, counted) "
+            "VALUES (gen_random_uuid(), clock_timestamp() - interval '8 seconds', 1)"
+        )
+        assert await beat(new) == 0
+
+
 async def test_without_the_database_a_share_runs_out_before_others_take_it(database):
     clock = Clock()
     async with opened(database) as catalog:
