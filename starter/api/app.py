@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from engine.failing_fast import failing_fast
 from starter.api.accepting import Accepting
+from starter.api.audited import REFUSED_ACTS
 from starter.api.auth import Authentication
 from starter.api.codec import codec_routes
 from starter.api.dependencies import Dependencies
@@ -87,6 +88,7 @@ def create_app(parts: Dependencies, *, console: Callable[[FastAPI], None] | None
     parts = replace(parts, client=failing_fast(parts.client))
     app.state.parts = parts
     app.state.authentication = Authentication(parts.catalog.api_key_lookup, FailedAttempts())
+    app.state.refused_acts = FailedAttempts(REFUSED_ACTS)
     app.state.buckets = TokenBuckets(parts.catalog.quotas)
     quotas = QuotaCheck(app.state.buckets, parts.quotas, parts.catalog.api_key_lookup, parts.meter)
     app.state.accepting = Accepting(parts, app.state.authentication, quotas)

@@ -17,12 +17,17 @@ from catalog.errors import CatalogUnavailable
 from catalog.scopes import MANAGE, OPERATE
 from catalog.values import read_id
 from starter.api.auth import Caller
-from starter.api.errors import as_api_error, unavailable
+from starter.api.errors import as_api_error, too_much_refused, unavailable
+from starter.api.failed_attempts import FailedAttempts
 from starter.api.middleware import logged_error
 
 log = structlog.get_logger("starter.api")
 
 FORGET_SECONDS = 3_600.0
+
+# How many refused acts of one key are recorded a minute. Beyond, what it lacks the scope for is
+# refused without an entry, and with all else it has to wait. What is forgotten in a day is more.
+REFUSED_ACTS = 120
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -35,13 +40,19 @@ async def handle_for_caller(
     The outcome has the ids of what the request made, which the route leaves in `state.said`.
 
     Raises:
-        ApiError: 403 if the caller lacks the scope; 503 if the act can't be recorded.
+        ApiError: 403 if the caller lacks the scope; 429 if too much was refused it in the last
+            minute; 503 if the act can't be recorded.
     """
     catalog: Catalog = request.app.state.parts.catalog
     caller: Caller = request.state.caller
     if request.method == "GET" or scope not in (OPERATE, MANAGE):
         caller.require(scope)
         return await handle(request)
+    refused: FailedAttempts = request.app.state.refused_acts
+    wait = refused.wait(caller.key)
+    if wait > 0:
+        caller.require(scope)
+        raise too_much_refused(wait)
     act = Act(
         via=via,
         actor=caller.key,
@@ -56,10 +67,14 @@ async def handle_for_caller(
         response = await handle(request)
     except Exception as err:
         answer = as_api_error(err)
+        refused.failed(caller.key)
         await _end(catalog, entry, str(answer.status if answer else 500), request)
         raise
-    refused = response.status_code >= 400
-    await _end(catalog, entry, str(response.status_code) if refused else DONE, request)
+    outcome = DONE
+    if response.status_code >= 400:
+        refused.failed(caller.key)
+        outcome = str(response.status_code)
+    await _end(catalog, entry, outcome, request)
     return response
 
 

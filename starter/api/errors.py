@@ -95,6 +95,15 @@ def too_many_failures(seconds: float) -> ApiError:
     )
 
 
+def too_much_refused(seconds: float) -> ApiError:
+    return ApiError(
+        429,
+        "too much of what this key has asked for in the last minute was refused: wait, and look at "
+        "the earlier answers",
+        headers={"Retry-After": str(math.ceil(seconds))},
+    )
+
+
 def unavailable(message: str) -> ApiError:
     return ApiError(503, message, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 

@@ -1,4 +1,4 @@
-"""Make an address wait once it has sent too many wrong keys.
+"""Make an address wait once it has sent too many wrong keys, or a key once too much is refused it.
 
 Keys can't be guessed; this keeps whoever tries from filling the log. A right key is accepted
 however many wrong ones came from its address, since the key is looked up before failures count.
@@ -39,12 +39,16 @@ class FailedAttempts:
         `source` is the caller's address, or the name of the key whose secret is being guessed.
         """
         name, now = _network(source), self._clock()
-        all_back_at = max(self._all_back_at.pop(name, now), now)
-        wait = max(all_back_at + self._each - now - self._per_seconds, 0.0)
+        wait, all_back_at = self.wait(source), max(self._all_back_at.pop(name, now), now)
         self._all_back_at[name] = all_back_at if wait else all_back_at + self._each
         if len(self._all_back_at) > _MOST:
             self._all_back_at.popitem(last=False)
         return wait
+
+    def wait(self, source: str) -> float:
+        """Return the seconds until its next failure would count, 0 if it would now."""
+        left = self._all_back_at.get(_network(source), 0.0) - self._clock()
+        return max(max(left, 0.0) + self._each - self._per_seconds, 0.0)
 
 
 def _network(address: str) -> str:

@@ -11,8 +11,9 @@ import asyncpg  # type: ignore[import-untyped]
 import pytest
 
 from catalog.scopes import EMIT, OPERATE, READ
-from tests.api.caller import BASE, Api, assert_error
+from tests.api.caller import BASE, Api, assert_error, open_api
 from tests.api.test_scopes import bearer, token
+from tests.integration.stack import Stack
 
 MIGRATION = Path(__file__).parents[2] / "catalog" / "migrations" / "0074_audit.sql"
 
@@ -152,19 +153,47 @@ async def test_only_what_is_past_its_retention_is_forgotten(api: Api) -> None:
     assert [row["actor"] for row in kept] == ["20"]
 
 
-async def test_what_cannot_be_recorded_is_not_done(api: Api) -> None:
+@pytest.mark.parametrize(
+    "refuses", ["check_violation", "disk_full", "read_only_sql_transaction", "lock_not_available"]
+)
+async def test_what_cannot_be_recorded_is_not_done(api: Api, refuses: str) -> None:
     connection = await api.stack.connection()
     async with database(api) as conn:
-        await conn.execute("ALTER TABLE audit ADD CONSTRAINT full_up CHECK (false) NOT VALID")
+        await conn.execute(
+            f"""
+            CREATE FUNCTION refuses() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{refuses}'; END $$;
+            CREATE TRIGGER refuses BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION refuses();
+            """
+        )
         try:
             answer = await api.post(f"/connections/{connection.id}/pause")
             assert_error(answer, 503)
             assert "so it was not done" in answer.text
             assert (await api.get("/rules")).status_code == 200
         finally:
-            await conn.execute("ALTER TABLE audit DROP CONSTRAINT full_up")
+            await conn.execute("DROP TRIGGER refuses ON audit; DROP FUNCTION refuses")
     found = await api.stack.catalog.connections.get(api.stack.organisation, connection.id)
     assert found.status == "active"
+
+
+async def test_what_is_refused_one_key_fills_the_audit_slowly(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("starter.api.app.REFUSED_ACTS", 5)
+    unknown = "/connections/00000000-0000-4000-8000-000000000000/pause"
+    async with open_api(stack) as api:
+        looks = bearer(await token(api, [READ]))
+        for _ in range(9):
+            assert_error(await api.http.post(f"{BASE}{unknown}", headers=looks), 403)
+        answers = [await api.post(unknown) for _ in range(9)]
+        assert [answer.status_code for answer in answers] == [404] * 5 + [429] * 4
+        assert int(answers[-1].headers["Retry-After"]) >= 1
+        assert (await api.get("/rules")).status_code == 200
+        outcomes = [
+            act["outcome"] for act in await acts(api, 50) if act["act"] == "pause_connection"
+        ]
+    assert outcomes[:10] == ["404"] * 5 + ["403"] * 5
 
 
 async def test_who_may_not_manage_does_not_read_it(api: Api) -> None:

@@ -52,6 +52,40 @@ async def test_nobody_else_gets_in(site: Site, access_key: str | None, secret_ke
         assert secret_key == "x" or not secret_key or secret_key not in answer.text
 
 
+async def test_failed_sign_ins_from_many_addresses_fill_the_audit_slowly(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+):
+    async def failed() -> int:
+        page = await stack.catalog.audit.list(stack.organisation, limit=100)
+        return sum(one.act.name == "sign_in" and one.outcome == "401" for one in page.records)
+
+    monkeypatch.setattr("starter.console.console.RECORDED_FAILURES", 5)
+    before = await failed()
+    async with (
+        open_site(stack, serving={"trusted_proxies": "127.0.0.1"}) as site,
+        visiting(site) as http,
+    ):
+        for number in range(9):
+            http.headers["X-Forwarded-For"] = f"192.0.2.{number}"
+            answer = await sign_in(http, "mk_" + f"{number}" * 24, "s" * 43)
+            assert answer.status_code == 401
+        assert await failed() == before + 5
+        answer = await sign_in(http, site.access_key, site.secret_key)
+        assert answer.status_code == 303
+
+
+@pytest.mark.parametrize(("origin", "status"), [(True, 303), (False, 403)])
+async def test_a_sign_in_page_of_another_release_is_good_where_the_browser_says_where_it_is_from(
+    site: Site, origin: bool, status: int
+):
+    async with visiting(site) as http:
+        await http.get("/sign-in")
+        fields = {"access_key": site.access_key, "secret_key": site.secret_key, "csrf": "theirs"}
+        headers = {"Origin": site.url} if origin else {}
+        answer = await http.post("/sign-in", data=fields, headers=headers)
+        assert answer.status_code == status
+
+
 async def test_the_cookie_is_for_this_site_s_pages_alone(site: Site):
     async with visiting(site) as http:
         answer = await sign_in(http, site.access_key, site.secret_key)
