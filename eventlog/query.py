@@ -71,6 +71,7 @@ class EventQuery:
     accepted_from: datetime | None = None
     accepted_to: datetime | None = None
     include_tests: bool = False
+    only_tests: bool = False
 
     def __post_init__(self) -> None:
         if not self.workspaces:
@@ -124,7 +125,9 @@ class EventQuery:
             parts.append(f"{names.REDELIVERY.name} IN ({_literals(marks)})")
         if self.status is not None:
             parts.append(f"({_STATUS[self.status]})")
-        if not self.include_tests:
+        if self.only_tests:
+            parts.append(f"{names.STATE.name} = '{names.TEST}'")
+        elif not self.include_tests:
             parts.append(f"({names.STATE.name} IS NULL OR {names.STATE.name} != '{names.TEST}')")
         return " AND ".join(parts)
 

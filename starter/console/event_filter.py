@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from urllib.parse import urlencode
 
 from catalog.values import read_id
@@ -17,13 +17,19 @@ from starter.api.errors import bad_request
 RANGES = {
     "1h": (timedelta(hours=1), 30, "Last hour"),
     "24h": (timedelta(hours=24), 24, "Last 24 hours"),
+    "today": (timedelta(hours=24), 24, "Today"),
+    "yesterday": (timedelta(hours=24), 24, "Yesterday"),
     "7d": (timedelta(days=7), 28, "Last 7 days"),
     "30d": (timedelta(days=30), 30, "Last 30 days"),
 }
+# These start at midnight, so many days ago, where the visitor is.
+DAYS_AGO = {"today": 0, "yesterday": 1}
 CUSTOM_BARS = 30
 DEFAULT_RANGE = "24h"
 STATUSES = (Status.COMPLETED, Status.FAILED, Status.PROCESSING, Status.CANCELED)
 LONGEST_NAME = 255
+# Whether test events are listed, too, or no others.
+TESTS = ("include", "only")
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class EventFilter:
     """`start` and `end` are set for a custom time range, which takes precedence over `range`.
 
     `reason` is an issue's, at `connection`.
+    `zone` is the visitor's.
     """
 
     event: str = ""
@@ -42,10 +49,11 @@ class EventFilter:
     range: str = DEFAULT_RANGE
     start: datetime | None = None
     end: datetime | None = None
-    tests: bool = False
+    tests: str = ""
+    zone: tzinfo = UTC
 
     @classmethod
-    def of(cls, asked: Mapping[str, str]) -> EventFilter:
+    def of(cls, asked: Mapping[str, str], zone: tzinfo = UTC) -> EventFilter:
         """Read a query string; unknown values are ignored. Raises `ApiError` 400: a time."""
         status = asked.get("status", "")
         connection = asked.get("connection", "")
@@ -59,9 +67,10 @@ class EventFilter:
             redelivery=redelivery.lower() if read_id(redelivery) else "",
             reason=reason if read_id(connection) and Reason.read(reason) else "",
             range=asked.get("range", "") if asked.get("range") in RANGES else DEFAULT_RANGE,
-            start=read_utc("from", asked.get("from", "")),
-            end=read_utc("to", asked.get("to", "")),
-            tests=asked.get("tests") == "include",
+            start=read_time("from", asked.get("from", ""), zone),
+            end=read_time("to", asked.get("to", ""), zone),
+            tests=asked.get("tests", "") if asked.get("tests") in TESTS else "",
+            zone=zone,
         )
 
     @property
@@ -86,12 +95,17 @@ class EventFilter:
             reason=self.reason or None,
             accepted_from=start,
             # What comes in while the page is made belongs to it.
-            accepted_to=end if self.end else None,
-            include_tests=self.tests,
+            accepted_to=end if self.end or end < now else None,
+            include_tests=bool(self.tests),
+            only_tests=self.tests == "only",
         )
 
     def bounds(self, now: datetime) -> tuple[datetime, datetime]:
         end = self.end or now
+        if self.range in DAYS_AGO and not (self.start or self.end):
+            midnight = now.astimezone(self.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+            start = midnight - timedelta(days=DAYS_AGO[self.range])  # by the clock on the wall
+            return start.astimezone(UTC), min(now, (start + timedelta(days=1)).astimezone(UTC))
         return self.start or end - RANGES[self.range][0], end
 
     def bars(self, now: datetime) -> tuple[int, timedelta]:
@@ -110,26 +124,30 @@ class EventFilter:
             "redelivery": self.redelivery,
             "reason": self.reason,
             "range": self.range if self.range != DEFAULT_RANGE else None,
-            "from": local(self.start),
-            "to": local(self.end),
-            "tests": "include" if self.tests else None,
+            "from": _stamp(self.start),
+            "to": _stamp(self.end),
+            "tests": self.tests,
         }
         return urlencode({name: value for name, value in (fields | changes).items() if value})
 
     def redelivery_address(self, now: datetime) -> str:
         """Return the query string that plans a redelivery of what failed in the same time range."""
-        start, _ = self.bounds(now)
+        start, end = self.bounds(now)
         other = dict.fromkeys(("resource", "status", "redelivery", "range", "tests"))
-        return self.address(**other, **{"from": local(start)})
+        until = _stamp(end) if end < now else None
+        return self.address(**other, **{"from": _stamp(start), "to": until or _stamp(self.end)})
 
 
-def read_utc(param: str, text: str) -> datetime | None:
-    """Read a time from a `datetime-local` field, as UTC. Raises `ApiError` 400."""
+def read_time(param: str, text: str, zone: tzinfo) -> datetime | None:
+    """Read a time from an address, or from a `datetime-local` field, which has no zone of its own.
+
+    Raises `ApiError` 400.
+    """
     if not text:
         return None
     try:
         at = datetime.fromisoformat(text)
-        at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        at = (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(UTC)
     except (ValueError, OverflowError):
         raise bad_request(param, "must be a time such as 2026-11-23T18:00") from None
     if not 1970 <= at.year < 9000:
@@ -137,6 +155,11 @@ def read_utc(param: str, text: str) -> datetime | None:
     return at
 
 
-def local(at: datetime | None) -> str:
+def field_value(at: datetime | None, zone: tzinfo) -> str:
     """Write a time as a `datetime-local` field needs it."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S") if at else ""
+    return at.astimezone(zone).strftime("%Y-%m-%dT%H:%M:%S") if at else ""
+
+
+def _stamp(at: datetime | None) -> str:
+    """Write a time for an address, which may be opened in another zone."""
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at else ""

@@ -9,12 +9,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from starter.console import timeline, words
 from starter.console.session import token_of
+from starter.console.zone import in_utc
 
 FOLDER = Path(__file__).parent
 ASSETS = {
     "console.css": "text/css; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "mark.svg": "image/svg+xml",
+    "zone.js": "text/javascript; charset=utf-8",
 }
 
 
@@ -32,6 +34,7 @@ def read_templates(assets: dict[str, bytes]) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= words.FILTERS | timeline.FILTERS | {"form_token": token_of}
+    environment.globals["in_utc"] = in_utc
     environment.globals["asset"] = {
         name: f"/assets/{hashlib.sha256(data).hexdigest()[:12]}/{name}"
         for name, data in assets.items()

@@ -17,6 +17,7 @@ from starter.console.forms import Form
 from starter.console.json_view import JsonView
 from starter.console.session import NAME_COOKIE, Cookies
 from starter.console.single_sign_on import LONGEST_NAME
+from starter.console.zone import ZONE, zone_of
 
 IN_SWITCHER = 20
 
@@ -47,6 +48,7 @@ class Visit:
         self.request = request
         self.query = request.query_params
         self.in_place = request.headers.get("hx-request") == "true"
+        self.zone = zone_of(request)
         self.console = request.app.state.console
         self.cookies: Cookies = self.console.cookies
         self.parts: Dependencies = request.app.state.parts
@@ -96,7 +98,12 @@ class Visit:
             "may": self.may,
             "done": words.DONE.get(self.query.get("done", "")),
             "path": self.request.url.path,
+            "asked_for": self.request.method == "GET",
             "json_view": JsonView(),
         }
-        text = self.console.templates.get_template(template).render(known | context)
+        set_zone = ZONE.set(self.zone)
+        try:
+            text = self.console.templates.get_template(template).render(known | context)
+        finally:
+            ZONE.reset(set_zone)
         return HTMLResponse(text, status_code=status, headers=HEADERS)

@@ -1,4 +1,4 @@
-"""Words for codes, and times as people read them. All times are shown in UTC."""
+"""Words for codes, and times as people read them, in their own zone."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from delivery.result import Status
 from destinations.destination import Destination, Field
 from destinations.headlines import headline_of, headline_of_failures
 from destinations.registry import BY_TYPE
+from starter.console.zone import localized
 from starter.json_objects import moment as iso
 
 # How a delivery or an event stands: a word, and the color that goes with it.
@@ -89,6 +90,7 @@ DONE = {
     "rule-gone": "The rule is deleted. Events that matched it before are still delivered.",
     "retry": "Retrying now.",
     "again": "Failed deliveries are sent again. Earlier attempts stay on record.",
+    "ticked": "The ticked events are sent again. Earlier attempts stay on record.",
     "canceled": "Canceled. What was already sent stays sent.",
     "canceling": "Canceling. A request in flight finishes first.",
     "redelivery": "The redelivery has started.",
@@ -167,14 +169,22 @@ def why(failures: Sequence[Failure]) -> str:
 
 def clock(at: datetime) -> str:
     """Write the time of day, such as `18:04:09.120`."""
-    return at.astimezone(UTC).strftime("%H:%M:%S.%f")[:-3]
+    return localized(at).strftime("%H:%M:%S.%f")[:-3]
 
 
 def moment(at: datetime, now: datetime | None = None) -> str:
-    """Write `23 Nov 18:04:09`; with the year if it isn't this one."""
-    at = at.astimezone(UTC)
-    year = "" if at.year == (now or datetime.now(UTC)).year else f" {at.year}"
+    """Write `yesterday 18:04:09` or `23 Nov 18:04:09`; with the year if it isn't this one."""
+    at, now = localized(at), localized(now or datetime.now(UTC))
+    days = (now.date() - at.date()).days
+    if days in (0, 1):
+        return f"{'yesterday' if days else 'today'} {at:%H:%M:%S}"
+    year = "" if at.year == now.year else f" {at.year}"
     return f"{at.day} {at:%b}{year} {at:%H:%M:%S}"
+
+
+def utc(at: datetime) -> str:
+    """Write it for comparing with other systems: `2026-11-23 18:04:09 UTC`."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def ago(at: datetime, now: datetime | None = None) -> str:
@@ -226,6 +236,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "why": why,
     "clock": clock,
     "moment": moment,
+    "localized": localized,
+    "utc": utc,
     "iso": iso,
     "ago": ago,
     "span": span,

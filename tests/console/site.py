@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Page
 from starter.api import served
 from starter.console import Console, DevelopmentKey
 from starter.console.session import COOKIE
+from starter.console.zone import COOKIE as ZONE_COOKIE
 from tests.api.caller import dependencies_of
 from tests.integration.stack import Stack
 
@@ -58,9 +59,15 @@ class Site:
 
     @asynccontextmanager
     async def stranger(self, browser: Browser, **options: Any) -> AsyncIterator[Page]:
-        """A page of somebody who has not signed in. A script's error fails the test."""
+        """A page of somebody who has not signed in. A script's error fails the test.
+
+        `zone` is the time zone that their browser has told; None if it hasn't yet.
+        """
+        zone = options.pop("zone", "UTC")
         context = await browser.new_context(**({"viewport": WIDE} | options))
         context.set_default_timeout(20_000)
+        if zone:  # what the first page otherwise tells, and is made again for
+            await context.add_cookies([{"name": ZONE_COOKIE, "value": zone, "url": self.url}])
         page = await context.new_page()
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from playwright.async_api import Browser, expect
 
 from delivery.result import Status
+from delivery.transforms import zone
 from destinations.customerio.simulator import Fault
+from operations.event_redelivery import redeliver
 from tests.console.site import Site
 from tests.integration.stack import SAMPLE, Stack, is_held, waits
 from tests.operations.many import visible
@@ -49,10 +51,8 @@ async def test_a_list_is_narrowed_and_goes_back_in_pages(
         await expect(page.locator("#rows tr")).to_have_count(3)
         await page.get_by_role("link", name="Back to the latest").click()
         await page.get_by_label("Event", exact=True).fill("page.view")
-        await page.get_by_role("button", name="Show").click()
         await expect(page.locator("#rows tr")).to_have_count(26)
         await page.get_by_label("Connection").select_option("Only one")
-        await page.get_by_role("button", name="Show").click()
         await expect(page.locator("#rows")).to_contain_text("No events match these filters")
 
 
@@ -184,7 +184,7 @@ async def test_what_failed_is_redelivered_in_the_time_that_was_chosen(
 
         async def planned_for(asked: str) -> tuple[str, str]:
             await page.goto(site.at(f"/events?status=failed&event=user.signup&{asked}"))
-            await page.get_by_role("link", name="Redeliver what failed").click()
+            await page.get_by_role("link", name="Redeliver all that failed").click()
             assert await page.get_by_label("Event type").input_value() == "user.signup"
             return (
                 await page.locator("input[name=from]").input_value(),
@@ -223,3 +223,109 @@ async def test_many_failed_events_are_delivered_again(site: Site, browser: Brows
         await expect(page.locator("#rows tr")).to_have_count(1)
         await expect(page.locator(f"#e-{failed}")).to_contain_text("Failed")
         await expect(page.locator(".counts [aria-current]")).to_have_text("1 Failed")
+
+
+async def test_filters_apply_as_they_are_chosen_and_the_address_keeps_them(
+    site: Site, browser: Browser, stack: Stack
+):
+    await stack.rule()
+    await stack.ended(await stack.emit())
+    await stack.ended(await stack.emit("page.view", {"userId": "1"}))
+    await stack.listed(2)
+    async with site.visitor(browser) as page:
+        await page.goto(site.at("/events"))
+        rows = page.locator("#rows tr")
+        await expect(rows).to_have_count(2)
+        await expect(page.get_by_role("button", name="Show")).to_be_hidden()
+        await page.get_by_label("Event", exact=True).fill("page.view")
+        await expect(rows).to_have_count(1)
+        await page.locator("select[name=status]").select_option("Failed")
+        await expect(page.locator("#rows")).to_contain_text("No events match these filters")
+        await page.reload()
+        await expect(page.get_by_label("Event", exact=True)).to_have_value("page.view")
+        await page.get_by_role("link", name="Clear the filters").click()
+        await expect(rows).to_have_count(2)
+    async with site.visitor(browser, java_script_enabled=False) as page:
+        await page.goto(site.at("/events"))
+        await page.get_by_label("Event", exact=True).fill("page.view")
+        await page.get_by_role("button", name="Show").click()
+        await expect(page.locator("#rows tr")).to_have_count(1)
+
+
+async def test_times_are_read_where_the_visitor_is_and_in_utc_on_hover(
+    site: Site, browser: Browser, stack: Stack
+):
+    await stack.rule()
+    log = await stack.ended(await stack.emit())
+    there = log.accepted_at.astimezone(zone("Pacific/Kiritimati"))
+    async with site.visitor(browser, timezone_id="Pacific/Kiritimati", zone=None) as page:
+        await page.goto(site.at("/events?range=today"))
+        shown = page.locator(f"#e-{log.event_id} time")
+        await expect(shown).to_have_text(f"today {there:%H:%M:%S}")
+        await expect(shown).to_have_attribute("title", f"{log.accepted_at:%Y-%m-%d %H:%M:%S} UTC")
+        assert "UTC" not in await page.inner_text("thead")
+        await page.locator("select[name=range]").select_option("Yesterday")
+        await expect(page.locator("#rows")).to_contain_text("No events in this time range")
+        hour = f"{there:%Y-%m-%dT%H}"
+        await page.get_by_text("Exact times").click()
+        await page.get_by_label("From").fill(f"{hour}:00:00")
+        await expect(shown).to_be_visible()
+        await page.reload()
+        await expect(page.get_by_label("From")).to_have_value(f"{hour}:00")
+    async with site.visitor(browser, java_script_enabled=False, zone=None) as page:
+        await page.goto(site.at("/events"))
+        assert "Accepted (UTC)" in await page.inner_text("thead")
+
+
+async def test_ticked_events_are_delivered_again(site: Site, browser: Browser, stack: Stack):
+    await stack.rule()
+    stack.sim.fail("identify", fault=Fault(status=400), times=3)
+    failed = [await stack.emit(payload=SAMPLE | {"userId": f"u{n}"}) for n in range(3)]
+    for handle in failed:
+        await stack.ended(handle)
+    await stack.ended(await stack.emit())
+    await visible(stack, "ExecutionStatus = 'Failed'", 3)
+    await stack.listed(4)
+    async with site.visitor(browser) as page:
+        await page.goto(site.at("/events"))
+        ticks = page.locator("#rows .tick")
+        await expect(ticks).to_have_count(3)
+        button = page.get_by_role("button", name="Redeliver the ticked events")
+        await expect(button).to_be_hidden()
+        for handle in failed[:2]:
+            await page.locator(f"#t-{handle.id}").check()
+        async with page.expect_response("**/events/rows*"):
+            pass
+        await expect(page.locator(f"#t-{failed[0].id}")).to_be_checked()
+        await button.click()
+        await expect(page.get_by_role("status").first).to_contain_text("are sent again")
+    statuses = [(await stack.ended(handle)).status for handle in failed]
+    assert statuses == [Status.COMPLETED, Status.COMPLETED, Status.FAILED]
+    async with site.visitor(browser) as page:
+        await page.goto(site.at("/events?live=off"))
+        await page.locator(f"#t-{failed[2].id}").check()
+        await redeliver(stack.client, failed[2].id)
+        await stack.ended(failed[2])
+        await page.get_by_role("button", name="Redeliver the ticked events").click()
+        await expect(page.get_by_role("alert")).to_contain_text("1 event could not be sent again")
+
+
+async def test_events_sent_to_try_a_rule_have_a_list_of_their_own(
+    site: Site, browser: Browser, stack: Stack
+):
+    rule = await stack.rule()
+    real = await stack.emit()
+    await stack.ended(real)
+    tried = await stack.emit(only_rules=[rule.id], test=True)
+    await stack.ended(tried)
+    await stack.listed(2)
+    async with site.visitor(browser) as page:
+        await page.goto(site.at("/events"))
+        await expect(page.locator("#rows tr")).to_have_count(1)
+        await expect(page.locator(f"#e-{real.id}")).to_be_visible()
+        await page.get_by_role("link", name="Test events").click()
+        await expect(page.locator("#rows tr")).to_have_count(1)
+        await expect(page.locator(f"#e-{tried.id}")).to_contain_text("Delivered")
+        await expect(page.locator(".counts")).to_contain_text("1 Completed")
+        await page.get_by_label("Event", exact=True).fill("user")
+        await expect(page.locator("#rows")).to_contain_text("No events match these filters")

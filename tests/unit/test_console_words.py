@@ -50,7 +50,10 @@ def test_times_before_and_after():
     assert words.ago(NOW - timedelta(seconds=90), NOW) == "2 min ago"
     assert words.ago(NOW + timedelta(seconds=12), NOW) == "in 12 s"
     assert words.ago(NOW, NOW) == "now"
-    assert words.moment(NOW, NOW) == "23 Nov 18:00:00"
+    assert words.moment(NOW, NOW) == "today 18:00:00"
+    assert words.moment(NOW - timedelta(hours=18, seconds=1), NOW) == "yesterday 23:59:59"
+    assert words.moment(NOW - timedelta(days=2), NOW) == "21 Nov 18:00:00"
+    assert words.moment(NOW + timedelta(days=1), NOW) == "24 Nov 18:00:00"
     assert words.moment(NOW.replace(year=2025), NOW) == "23 Nov 2025 18:00:00"
 
 

@@ -21,7 +21,7 @@ from operations.steering import cancel_event as cancel_event_in_engine
 from starter.api.reading import OwnEvent
 from starter.api.routing import needs
 from starter.console.route import InWorkspace, console_router, see_other
-from starter.console.routes.events import EventHere, event_context, event_of
+from starter.console.routes.events import ON_A_PAGE, EventHere, event_context, event_of
 from starter.console.visit import Visit
 from starter.console.words import sentence
 
@@ -56,6 +56,24 @@ async def cancel_delivery(visit: InWorkspace, own: EventHere, rule_id: str) -> R
 async def cancel_event(visit: InWorkspace, own: EventHere) -> Response:
     steering = cancel_event_in_engine(visit.parts.client, own.log.event_id)
     return await _steered(visit, own, steering, "canceling")
+
+
+@router.post("/w/{workspace_id}/events/redeliver")
+@needs(OPERATE)
+async def redeliver_ticked_events(visit: InWorkspace) -> Response:
+    """Deliver again whatever failed of the events that were ticked in a list."""
+    ticked = [name.removeprefix("e.") for name in visit.form if name.startswith("e.")]
+    refused: dict[str, str] = {}
+    for event_id in ticked[:ON_A_PAGE]:
+        own = await event_of(visit, event_id)
+        try:
+            await redeliver(visit.parts.client, own.log.event_id)
+        except NotRedeliverable as err:
+            refused[own.log.event_id] = str(err)
+    if not refused:
+        return see_other(f"/w/{visit.workspace.id}/events", "ticked" if ticked else None)
+    sent = len(ticked) - len(refused)
+    return await visit.page("events/redelivered.html", status=409, sent=sent, refused=refused)
 
 
 @router.post("/w/{workspace_id}/events/{event_id}/redeliver")

@@ -16,7 +16,7 @@ from engine.links import run_url
 from eventlog.counts import count_events, count_over_time
 from eventlog.event_list import EventPage, list_events
 from starter.api.reading import OwnEvent, read_own_event
-from starter.console.event_filter import RANGES, STATUSES, EventFilter, local
+from starter.console.event_filter import RANGES, STATUSES, EventFilter, field_value
 from starter.console.latency import latency
 from starter.console.names import all_connections, all_rules, known_names
 from starter.console.route import (
@@ -52,7 +52,7 @@ EventHere = Annotated[OwnEvent, Depends(event_of)]
 
 @router.get("/w/{workspace_id}/events")
 async def show_events(visit: InWorkspace) -> Response:
-    chosen, now = EventFilter.of(visit.query), datetime.now(UTC)
+    chosen, now = EventFilter.of(visit.query, visit.zone), datetime.now(UTC)
     listed, charts, names, connections = await asyncio.gather(
         _listed(visit, chosen, now),
         _charts(visit, chosen, now),
@@ -65,7 +65,7 @@ async def show_events(visit: InWorkspace) -> Response:
         **charts,
         names=names,
         ranges={name: label for name, (_, _, label) in RANGES.items()},
-        local=local,
+        local=lambda at: field_value(at, visit.zone),
         redelivery_address=chosen.redelivery_address(now),
     )
 
@@ -73,7 +73,7 @@ async def show_events(visit: InWorkspace) -> Response:
 @router.get("/w/{workspace_id}/events/rows")
 async def show_rows(visit: InWorkspace) -> Response:
     """Return only the list, which an open page requests again and again."""
-    chosen, now = EventFilter.of(visit.query), datetime.now(UTC)
+    chosen, now = EventFilter.of(visit.query, visit.zone), datetime.now(UTC)
     connections = await all_connections(visit)
     listed = await visit.console.shared_reads.read(
         ("rows", visit.workspace.id, chosen, visit.query.get("cursor")),
@@ -84,7 +84,7 @@ async def show_rows(visit: InWorkspace) -> Response:
 
 @router.get("/w/{workspace_id}/events/charts")
 async def show_charts(visit: InWorkspace) -> Response:
-    chosen = EventFilter.of(visit.query)
+    chosen = EventFilter.of(visit.query, visit.zone)
     charts = await visit.console.shared_reads.read(
         ("charts", visit.workspace.id, chosen),
         lambda: _charts(visit, chosen, datetime.now(UTC)),

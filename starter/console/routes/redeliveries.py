@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -36,7 +37,7 @@ from operations.bulk_redelivery import cancel_redelivery as cancel_in_engine
 from operations.redelivery_list import list_redeliveries
 from starter.api.errors import ApiError
 from starter.api.routing import needs
-from starter.console.event_filter import EventFilter, local, read_utc
+from starter.console.event_filter import EventFilter, field_value, read_time
 from starter.console.names import all_connections, known_names
 from starter.console.route import (
     InWorkspace,
@@ -98,7 +99,7 @@ async def new_redelivery(visit: InWorkspace) -> Response:
     if "plan" not in asked:
         return await _form_page(visit, dict(asked))
     try:
-        selection = _selection(visit.workspace.id, dict(asked))
+        selection = _selection(visit, dict(asked))
         selection = await within(visit.catalog, visit.organisation, selection)
     except (InvalidSelection, ApiError) as err:
         message = err.message if isinstance(err, ApiError) else str(err)
@@ -170,18 +171,18 @@ def _started(status: RedeliveryStatus) -> EventFilter:
     )
 
 
-def _selection(workspace: str, asked: dict[str, str]) -> Selection:
+def _selection(visit: Visit, asked: dict[str, str]) -> Selection:
     """Read the form. Raises `ApiError` and `InvalidSelection`."""
-    start = read_utc("from", asked.get("from", ""))
+    start = read_time("from", asked.get("from", ""), visit.zone)
     if start is None:
         raise InvalidSelection("from: choose the start of the time range")
     mode = asked.get("mode", Mode.FAILED)
     return select(
-        workspace,
+        visit.workspace.id,
         now=datetime.now(UTC),
         accepted_from=start,
-        accepted_to=read_utc("to", asked.get("to", "")),
-        as_of=read_utc("as_of", asked.get("as_of", "")),
+        accepted_to=read_time("to", asked.get("to", ""), visit.zone),
+        as_of=read_time("as_of", asked.get("as_of", ""), visit.zone),
         connection=asked.get("connection") or None,
         event=asked.get("event", "").strip() or None,
         mode=Mode(mode) if mode in set(Mode) else Mode.FAILED,
@@ -191,8 +192,8 @@ def _selection(workspace: str, asked: dict[str, str]) -> Selection:
 
 def _asked(selection: Selection) -> dict[str, str]:
     return {
-        "from": local(selection.accepted_from),
-        "to": local(selection.accepted_to),
+        "from": selection.accepted_from.isoformat(),
+        "to": selection.accepted_to.isoformat(),
         "connection": selection.connection or "",
         "event": selection.event or "",
         "mode": selection.mode,
@@ -226,11 +227,23 @@ async def _form_page(
     status: int = 200,
 ) -> Response:
     connections = await all_connections(visit)
-    values = {"from": local(datetime.now(UTC) - timedelta(hours=24)), "to": "", "mode": "failed"}
+    since = (datetime.now(UTC) - timedelta(hours=24)).isoformat()
+    values = {
+        "connection": "",
+        "event": "",
+        "reason": "",
+        "as_of": "",
+        "from": since,
+        "to": "",
+        "mode": "failed",
+    } | asked
+    for name in ("from", "to"):
+        with contextlib.suppress(ApiError):  # what can't be read stays as it was typed
+            values[name] = field_value(read_time(name, values[name], visit.zone), visit.zone)
     return await visit.page(
         "redeliveries/new.html",
         status=status,
-        values={"connection": "", "event": "", "reason": "", "as_of": ""} | values | asked,
+        values=values,
         plan=plan,
         why=_why(asked, connections),
         fault=fault,
