@@ -7,6 +7,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -23,6 +24,7 @@ from operations.event_redelivery import redeliver
 from operations.steering import resume_connection
 from tests.api.caller import assert_error, open_api
 from tests.console.site import open_site, sign_in
+from tests.guarantees.worker_process import worker_process
 from tests.integration.stack import SAMPLE, Stack, is_held, open_stack, waits
 
 EMAIL = SAMPLE["email"]
@@ -56,13 +58,18 @@ async def connect(stack: Stack, key: str = KEY) -> Connection:
 
 
 async def resend_rule(
-    stack: Stack, action: str, *, connection: Connection | None = None, **metadata: Any
+    stack: Stack,
+    action: str,
+    *,
+    connection: Connection | None = None,
+    event: str = "user.signup",
+    **metadata: Any,
 ) -> Rule:
     return await stack.catalog.rules.create(
         stack.organisation,
         workspace=stack.workspace,
         connection=(connection or await connect(stack)).id,
-        event="user.signup",
+        event=event,
         metadata={"action": action, **metadata},
         created_by="test",
     )
@@ -227,3 +234,64 @@ async def test_segments_and_templates_are_offered_by_api_and_console(stack: Stac
         form = f"/w/{stack.workspace}/rules/new?connection={connection.id}"
         page = (await http.get(form)).text
         assert f'<option value="{SEGMENT}">Customers</option>' in page
+
+
+@pytest.mark.slow
+async def test_a_worker_killed_around_any_call_leaves_a_mail_once_and_an_event_at_least_once(
+    temporal: Client, database: str
+) -> None:
+    """Killed between a contact's read and write, between the calls, and after each effect."""
+    async with open_stack(temporal, database, working=False) as stack:
+        connection = await connect(stack)
+        await stack.catalog.connections.update(
+            stack.organisation, connection.id, requests_per_second=100
+        )
+        for event, action, metadata in (
+            ("mail", "send_email_template", {"id": TEMPLATE}),
+            ("segment", "add_to_segment", {"id": SEGMENT}),
+            ("event", "track_event", {"event_name_override": "signed_up"}),
+        ):
+            await resend_rule(stack, action, connection=connection, event=event, **metadata)
+        resend = resend_of(stack)
+        lost, stored = Fault(kind="stall"), Fault(kind="stall", store="first")
+        resend.fail("emails.send", fault=lost, nth=[1])
+        resend.fail("emails.send", fault=stored, nth=[2])
+        resend.fail("contacts.create", fault=lost, nth=[1])
+        resend.fail("contacts.create", fault=stored, nth=[2])
+        resend.fail("segments.add", fault=stored, nth=[1])
+        resend.fail("events.send", fault=stored, nth=[1])
+        stages = {
+            "mail-lost": ("mail", "emails.send"),
+            "mail-stored": ("mail", "emails.send"),
+            "contact-lost": ("segment", "contacts.create"),
+            "contact-stored": ("segment", "contacts.create"),
+            "in-segment": ("segment", "segments.add"),
+            "with-event": ("event", "events.send"),
+        }
+
+        def reached(call: str, name: str) -> bool:
+            return any(
+                request.call == call and name in f"{request.path} {request.body}"
+                for request in resend.requests
+            )
+
+        handles = []
+        async with worker_process(stack) as worker:
+            for name, (event, call) in stages.items():
+                handles.append(await stack.emit(event, {"email": f"{name}@example.com"}))
+                await resend.until(partial(reached, call, name), timeout=30)
+            await worker.kill()
+        assert len(resend.service.mails) == 1
+        async with worker_process(stack):
+            for handle in handles:
+                await handle.result()
+        mails = sorted(str(mail["to"]) for mail in resend.service.mails)
+        assert mails == ["['mail-lost@example.com']", "['mail-stored@example.com']"]
+        assert calls(stack).count("emails.send") == 4
+        in_segment = sorted(one.email for one in resend.service.contacts if one.segments)
+        assert in_segment == [
+            f"{name}@example.com" for name in ("contact-lost", "contact-stored", "in-segment")
+        ]
+        assert len(resend.service.contacts) == 4
+        # Resend recognizes no repeated event: the one whose answer was lost is there twice.
+        assert [one["email"] for one in resend.service.events] == ["with-event@example.com"] * 2

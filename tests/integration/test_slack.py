@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
@@ -23,6 +24,7 @@ from operations.event_redelivery import redeliver
 from operations.steering import cancel_event, resume_connection
 from tests.api.caller import assert_error, open_api
 from tests.console.site import open_site, sign_in
+from tests.guarantees.worker_process import worker_process
 from tests.integration.stack import SAMPLE, Stack, is_held, open_stack
 
 TEMPLATE = "*{{first_name}}* signed up: {{email}}"
@@ -243,3 +245,29 @@ async def test_each_delivery_of_an_event_goes_on_as_if_it_were_the_only_one(stac
     assert [request.call for request in stack.calls()] == ["identify", "track"]
     await cancel_event(stack.client, handle.id)
     assert (await stack.ended(handle)).completed_count == 2
+
+
+@pytest.mark.slow
+async def test_a_worker_killed_around_a_post_leaves_the_message_at_least_once(
+    temporal: Client, database: str
+) -> None:
+    """Killed before a message was posted, and after another was: that one is there twice."""
+    async with open_stack(temporal, database, working=False) as stack:
+        await slack_rule(stack, await connect(stack), template="{{email}}")
+        slack = slack_of(stack)
+        slack.fail("chat.postMessage", fault=Fault(kind="stall"), nth=[1])
+        slack.fail("chat.postMessage", fault=Fault(kind="stall", store="first"), nth=[2])
+        handles = []
+        async with worker_process(stack) as worker:
+            for made, email in enumerate(("lost@example.com", "posted@example.com"), 1):
+                handles.append(await stack.emit(payload={"email": email}))
+                await slack.until(lambda made=made: len(slack.requests) == made, timeout=30)
+            await worker.kill()
+        assert texts(stack) == ["posted@example.com"]
+        async with worker_process(stack):
+            logs = [await stack.ended(handle) for handle in handles]
+        assert sorted(texts(stack)) == ["lost@example.com", *["posted@example.com"] * 2]
+        for log in logs:
+            [delivery] = log.deliveries
+            assert delivery.send is not None
+            assert [one.request_made for one in delivery.send.attempts] == [None, True]
