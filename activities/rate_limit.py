@@ -7,12 +7,16 @@ activities bypass Temporal's own rate limits, so the limit is applied where requ
 from __future__ import annotations
 
 import asyncio
+import hmac
 import random
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+from pydantic import SecretStr
 
 from activities.connection_limiter import (
     LONGEST_DELAY,
@@ -27,6 +31,8 @@ from activities.connection_limiter import (
 PART_OF_SLOTS = 5
 
 _MOST_LIMITERS = 10_000
+# Of an account, a pause stops so many connections in other workers.
+_MOST_STOPPED = 20
 _JITTER = 0.2
 
 
@@ -46,20 +52,27 @@ class Throttled(Exception):
 class Limits:
     """What holds for a connection: requests per second, of each pace, and requests in flight.
 
-    Nothing may be sent before `slowed_until`.
+    Nothing may be sent before `slowed_until`. Connections with the same `account` share a
+    limiter.
     """
 
     per_second: int
     in_flight: int | None = None
     slowed_until: datetime | None = None
+    account: SecretStr | None = None
 
 
 @dataclass(frozen=True)
 class Permit:
-    """Permission to send one request when its moment has come."""
+    """Permission to send one request when its moment has come.
+
+    `connections` are those that share its limiter, as far as this worker has met them: its own,
+    then the latest others.
+    """
 
     limiter: ConnectionLimiter
     admitted: Admitted
+    connections: tuple[str, ...]
 
     def confirm(self, slowed_until: datetime | None) -> None:
         """Check again, at the moment of sending, that nothing has been stopped meanwhile.
@@ -80,13 +93,29 @@ class Permit:
         return self.limiter.learn(time.monotonic(), self.admitted, answer, asked)
 
 
+@dataclass
+class _Limited:
+    """A limiter and its connections, the latest last."""
+
+    limiter: ConnectionLimiter
+    connections: dict[str, None] = field(default_factory=dict)
+
+    def add(self, connection: str) -> None:
+        self.connections.pop(connection, None)
+        self.connections[connection] = None
+        if len(self.connections) > _MOST_STOPPED:
+            del self.connections[next(iter(self.connections))]
+
+
 class RateLimit:
     """Limits all connections of a worker with `slots` activity slots and its `share` of rates."""
 
     def __init__(self, *, slots: int, share: Callable[[], float]) -> None:
         self._places = max(slots // PART_OF_SLOTS, 1)
         self._share = share
-        self._limiters: dict[str, ConnectionLimiter] = {}
+        # Accounts are known by a hash with this key, which is nowhere but here: no secret is kept.
+        self._key = secrets.token_bytes(32)
+        self._limited: dict[str, _Limited] = {}
 
     @asynccontextmanager
     async def permit(self, connection: str, limits: Limits, one: Try) -> AsyncIterator[Permit]:
@@ -95,7 +124,8 @@ class RateLimit:
         Raises:
             Throttled: there will be no permit so soon.
         """
-        limiter = self._limiter(connection)
+        limited = self._of(connection, limits.account)
+        limiter = limited.limiter
         now, share = time.monotonic(), self._share()
         limiter.per_second = limits.per_second * share
         if limits.in_flight is not None:
@@ -107,23 +137,27 @@ class RateLimit:
         try:
             if answer.starts_at > now:
                 await asyncio.sleep(answer.starts_at - now)
-            yield Permit(limiter, answer)
+            yield Permit(limiter, answer, tuple({connection: None} | limited.connections))
         finally:
             limiter.release(time.monotonic(), answer)
 
-    def _limiter(self, connection: str) -> ConnectionLimiter:
-        limiter = self._limiters.get(connection)
-        if limiter is None:
-            if len(self._limiters) >= _MOST_LIMITERS:
+    def _of(self, connection: str, account: SecretStr | None) -> _Limited:
+        name = connection
+        if account is not None:
+            name = hmac.digest(self._key, account.get_secret_value().encode(), "sha256").hex()
+        limited = self._limited.get(name)
+        if limited is None:
+            if len(self._limited) >= _MOST_LIMITERS:
                 self._forget_idle()
-            limiter = self._limiters[connection] = ConnectionLimiter(self._places)
-        return limiter
+            limited = self._limited[name] = _Limited(ConnectionLimiter(self._places))
+        limited.add(connection)
+        return limited
 
     def _forget_idle(self) -> None:
         idle_since = time.monotonic() - LONGEST_DELAY
-        for id, limiter in list(self._limiters.items()):
-            if limiter.in_use == 0 and limiter.last_used < idle_since:
-                del self._limiters[id]
+        for name, limited in list(self._limited.items()):
+            if limited.limiter.in_use == 0 and limited.limiter.last_used < idle_since:
+                del self._limited[name]
 
 
 def _hear(limiter: ConnectionLimiter, now: float, slowed_until: datetime | None) -> None:

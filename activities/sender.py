@@ -147,6 +147,7 @@ class Sender:
                     connection.requests_per_second or destination.requests_per_second,
                     destination.in_flight,
                     connection.slowed_until,
+                    destination.account_of(connection),
                 )
                 one = Try(
                     event=activity.info().workflow_id or "",
@@ -215,7 +216,11 @@ class Sender:
             ANSWERS.get(outcome.code, Answer.ACCEPTED), asked.total_seconds() if asked else None
         )
         if pause is not None:
-            await _store(self._connections.slow_down(step.connection, pause))
+            await _store(self._slow_down(permit.connections, pause))
+
+    async def _slow_down(self, connections: tuple[str, ...], seconds: float) -> None:
+        for connection in connections:
+            await self._connections.slow_down(connection, seconds)
 
     async def _deactivated(
         self, step: Step, connection: ConnectionCredential, refused: Outcome

@@ -87,6 +87,26 @@ def own_rates() -> Iterable[Row]:
         }
 
 
+def one_account() -> Iterable[Row]:
+    """600 requests at once, by one limiter or by one for each of two connections, 2 a second."""
+    for connections, workers in itertools.product((1, 2), (1, 2)):
+        ran = run(
+            [0.0] * 600,
+            Vendor(accepts=Window(2, 1)),
+            workers=workers,
+            per_second=2,
+            calls=1,
+            connections=connections,
+        )
+        yield {
+            "row": "one account",
+            "case": _case("one limiter" if connections == 1 else "two limiters", 0.05, workers),
+            "of_ideal": ran.last / 300,
+            "refused": ran.refused,
+            "most_in_3_s": ran.most_within(3),
+        }
+
+
 def outages() -> Iterable[Row]:
     """Nothing but failures for an hour."""
     for count, workers in itertools.product((10, 100, 5_000), (1, 2)):
@@ -149,7 +169,7 @@ def _case(what: str, latency: float, workers: int) -> str:
 def main() -> None:
     began = time.monotonic()
     rows: list[Row] = []
-    for made in (unknown_limits, faults, own_rates, outages, poison, waits):
+    for made in (unknown_limits, faults, own_rates, one_account, outages, poison, waits):
         for row in made():
             rows.append(row)
             print(_line(row), flush=True)

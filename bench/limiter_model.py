@@ -142,12 +142,19 @@ def run(
     per_second: float = 900,
     limited: bool = True,
     calls: int = 2,
+    connections: int = 1,
     seed: int = 1,
     until: float = math.inf,
 ) -> Ran:
-    """Deliver events that arrive at these times, with the limiter or without."""
+    """Deliver events that arrive at these times, with the limiter or without.
+
+    Events go to each of the `connections` in turn, which share nothing but the vendor.
+    """
     chance, number = Random(seed), itertools.count()
-    limiters = [ConnectionLimiter(SLOTS // PART_OF_SLOTS) for _ in range(workers)]
+    limiters = [
+        [ConnectionLimiter(SLOTS // PART_OF_SLOTS) for _ in range(connections)]
+        for _ in range(workers)
+    ]
     free = [0] * workers
     ready: deque[Call] = deque()
     ends: dict[int, float] = {}
@@ -175,15 +182,18 @@ def run(
         at(now + seconds, lambda t: arrive(t, call))
         dispatch(now)
 
-    def tell(now: float, moment: float) -> None:
-        for limiter in limiters:
-            limiter.wait_until(now, moment)
+    def limiter_of(call: Call, worker: int) -> ConnectionLimiter:
+        return limiters[worker][call.event % connections]
+
+    def tell(now: float, call: Call, moment: float) -> None:
+        for worker in range(workers):
+            limiter_of(call, worker).wait_until(now, moment)
 
     def begin(now: float, call: Call, worker: int) -> None:
         if not limited:
             send(now, None, call, worker)
             return
-        answer = limiters[worker].admit(
+        answer = limiter_of(call, worker).admit(
             now,
             Try(str(call.event), came_back=call.came_back, tried_before=call.failures > 0),
         )
@@ -193,11 +203,11 @@ def run(
             at(answer.starts_at, lambda t: wake(t, answer, call, worker))
 
     def wake(now: float, admitted: Admitted, call: Call, worker: int) -> None:
-        stopped = limiters[worker].stopped(now, admitted)
+        stopped = limiter_of(call, worker).stopped(now, admitted)
         if stopped is None:
             send(now, admitted, call, worker)
         else:
-            limiters[worker].release(now, admitted)
+            limiter_of(call, worker).release(now, admitted)
             send_back(now, call, worker, stopped)
 
     def send_back(now: float, call: Call, worker: int, answer: SentBack) -> None:
@@ -211,10 +221,10 @@ def run(
     def end(now: float, admitted: Admitted | None, call: Call, worker: int, said: Answer) -> None:
         asked = vendor.retry_after if said is Answer.REFUSED else None
         if admitted is not None:
-            pause = limiters[worker].learn(now, admitted, said, asked)
-            limiters[worker].release(now, admitted)
+            pause = limiter_of(call, worker).learn(now, admitted, said, asked)
+            limiter_of(call, worker).release(now, admitted)
             if pause is not None:
-                at(now + HEARD, lambda t: tell(t, now + pause))
+                at(now + HEARD, lambda t: tell(t, call, now + pause))
         if said is Answer.ACCEPTED:
             free[worker] += 1
             if call.first and calls == 2:
@@ -234,7 +244,7 @@ def run(
         back(now, call, worker, delay.total_seconds())
 
     def start(now: float, worker: int) -> None:
-        for limiter in limiters:
+        for limiter in itertools.chain.from_iterable(limiters):
             limiter.per_second = per_second / (worker + 1)
         free[worker] = SLOTS
         dispatch(now)

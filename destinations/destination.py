@@ -145,13 +145,14 @@ class Destination:
 
     `client` names the class that makes the requests, as `module:class`. `requests_per_second` is
     what the vendor accepts from one connection, or for each `paced_by` of its messages (a channel,
-    for example), and `in_flight` how many requests it accepts at once. `builds` are the versions of
-    the builder (`MatchedRule.build`) in which its messages changed; the numbers are shared by all
-    destinations. `check` raises `InvalidField` if a connection's values don't agree. `unmapped`
-    says what happens to payload keys that aren't mapped. If `tested_before_saving`, a connection is
-    verified before it is saved, unless that is skipped. `refused` says why deliveries are held
-    after the vendor has refused the credential. `explain` reads what an answer complains about, and
-    `parts` are the names of its messages' parts.
+    for example), and `in_flight` how many requests it accepts at once. `account` is the key of the
+    secret that stands for the vendor's account, if these limits are the account's. `builds` are the
+    versions of the builder (`MatchedRule.build`) in which its messages changed; the numbers are
+    shared by all destinations. `check` raises `InvalidField` if a connection's values don't agree.
+    `unmapped` says what happens to payload keys that aren't mapped. If `tested_before_saving`, a
+    connection is verified before it is saved, unless that is skipped. `refused` says why deliveries
+    are held after the vendor has refused the credential. `explain` reads what an answer complains
+    about, and `parts` are the names of its messages' parts.
     """
 
     type: str
@@ -166,6 +167,7 @@ class Destination:
     requests_per_second: int = 100
     paced_by: Callable[[Message], str] = whole_connection
     in_flight: int | None = None
+    account: str | None = None
     builds: tuple[int, ...] = (1,)
     tested_before_saving: bool = False
     refused: str = "the receiver refused the authentication"
@@ -219,6 +221,11 @@ class Destination:
             {key: value for key, value in read.items() if key not in self.secret_keys},
             {key: SecretStr(value) for key, value in read.items() if key in self.secret_keys},
         )
+
+    def account_of(self, credential: Credential) -> SecretStr | None:
+        """Return what stands for the vendor's account; None if limits are the connection's."""
+        secret = credential.secrets.get(self.account) if self.account else None
+        return SecretStr(f"{self.type} {secret.get_secret_value()}") if secret else None
 
     @property
     def secret_keys(self) -> tuple[str, ...]:

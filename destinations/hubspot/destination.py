@@ -266,6 +266,7 @@ HUBSPOT = Destination(
     ),
     unmapped="No other keys of the payload are sent. Map them to properties by internal name.",
     requests_per_second=REQUESTS_PER_SECOND,
+    account=TOKEN,
     refused=REFUSED,
     explain=explain,
     parts=("eventName", "list", "occurredAt", "properties"),

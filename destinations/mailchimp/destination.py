@@ -176,6 +176,7 @@ MAILCHIMP = Destination(
     ),
     unmapped="No other keys of the payload are sent. Map them to merge fields by tag, as FNAME.",
     in_flight=AT_ONCE,
+    account=API_KEY,
     refused=REFUSED,
     explain=explain,
     parts=("email_address", "merge_fields", "properties"),

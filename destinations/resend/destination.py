@@ -175,6 +175,7 @@ RESEND = Destination(
         "not mapped is not sent, except as the payload of an event."
     ),
     requests_per_second=MESSAGES_PER_SECOND,
+    account=API_KEY,
     refused="Resend refuses the key: it is wrong, deleted, or may only send mails",
     explain=explain,
     parts=("event", "payload", "properties", "segment_id", "tags", "to", "variables"),

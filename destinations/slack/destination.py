@@ -176,6 +176,7 @@ SLACK = Destination(
     ),
     requests_per_second=MESSAGES_PER_SECOND,
     paced_by=channel_of,
+    account=TOKEN,
     refused="Slack refuses the token: it is wrong, revoked, or lacks a scope",
     explain=explain,
 )

@@ -9,6 +9,7 @@ from temporalio.client import Client
 
 from destinations.customerio.destination import CUSTOMER_IO
 from destinations.customerio.simulator import EU_KEY, Fault, Request
+from destinations.mailchimp.simulator import AT_ONCE, KEY, NEWS, MailchimpSimulator
 from destinations.registry import BY_TYPE
 from tests.integration.stack import Stack, open_stack
 from tests.operations.many import all_ended, emit_many
@@ -41,6 +42,26 @@ async def test_a_slow_connection_takes_a_fifth_of_a_worker_and_others_go_on(
         await all_ended(stack, slow.values())
         assert most_at_once([r for r in stack.sim.requests if r.region == "us"]) == 2
         assert len(stack.sim.events) == 22
+
+
+async def test_connections_of_one_account_send_no_more_at_once_than_it_accepts(
+    stack: Stack,
+) -> None:
+    mailchimp: MailchimpSimulator = stack.simulators["mailchimp"]
+    for name in ("One", "Another"):
+        connection = await stack.catalog.connections.create(
+            stack.organisation,
+            workspace=stack.workspace,
+            type="mailchimp",
+            name=name,
+            fields={"api_key": KEY},
+            created_by="test",
+        )
+        await stack.rule(connection, action="add_to_list", id=NEWS)
+    mailchimp.fail("member", fault=Fault(delay=0.2))
+    await all_ended(stack, (await emit_many(stack, map(str, range(50)))).values())
+    assert {request.status for request in mailchimp.requests} == {200}
+    assert most_at_once(list(mailchimp.requests)) == AT_ONCE
 
 
 async def test_a_destination_says_how_many_requests_it_takes_at_once(

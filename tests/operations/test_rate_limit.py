@@ -9,6 +9,7 @@ import pytest
 from temporalio.client import Client
 
 from destinations.customerio.simulator import Fault
+from destinations.mailchimp.simulator import KEY, NEWS, MailchimpSimulator
 from destinations.registry import BY_TYPE
 from emitonce import EventHandle
 from engine.connect import connect
@@ -95,6 +96,37 @@ async def test_too_many_requests_slows_the_connection_for_everyone(stack: Stack)
     assert answered is not None
     assert all(request.received - answered >= 4 for request in stack.sim.requests[1:])
     assert calls_by_person(stack, "track") == dict.fromkeys([*first, *others], 1)
+
+
+async def test_a_pause_is_told_to_all_workers_for_each_connection_of_the_account(
+    stack: Stack,
+) -> None:
+    mailchimp: MailchimpSimulator = stack.simulators["mailchimp"]
+    mailchimp.service.keys = {KEY, "abc-us6"}
+    made = [
+        await stack.catalog.connections.create(
+            stack.organisation,
+            workspace=stack.workspace,
+            type="mailchimp",
+            name=key,
+            fields={"api_key": key},
+            created_by="test",
+        )
+        for key in (KEY, KEY, "abc-us6")
+    ]
+    for connection in made:
+        await stack.rule(connection, action="add_to_list", id=NEWS)
+    await all_ended(stack, (await emit_many(stack, ("first",))).values())
+    limited = Fault(status=429, headers={"Retry-After": "4"})
+    mailchimp.fail("member", fault=limited, key=KEY, times=1)
+    await all_ended(stack, (await emit_many(stack, ("second",))).values())
+    told = [
+        (await stack.catalog.credentials.credential(stack.workspace, one.id)).slowed_until
+        for one in made
+    ]
+    assert told[0] is not None
+    assert told[1] is not None
+    assert told[2] is None
 
 
 @pytest.mark.parametrize("told_by", ["an answer here", "another worker"])

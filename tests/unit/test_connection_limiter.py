@@ -9,6 +9,7 @@ from bisect import bisect_left
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import SecretStr
 
 from activities.connection_limiter import (
     FAILING,
@@ -264,6 +265,50 @@ async def test_a_destination_s_requests_in_flight_are_shared_among_workers():
         with pytest.raises(Throttled):
             async with rate_limit.permit("a connection", limits, NEW):
                 pass
+
+
+async def test_connections_of_one_account_share_its_limits_and_its_pauses():
+    rate_limit = RateLimit(slots=100, share=lambda: 1.0)
+    key = SecretStr("key-of-both")
+    shared = Limits(per_second=100, in_flight=2, account=key)
+    async with (
+        rate_limit.permit("one", shared, NEW),
+        rate_limit.permit("another", shared, NEW) as permit,
+    ):
+        assert permit.connections == ("another", "one")
+        with pytest.raises(Throttled):
+            async with rate_limit.permit("a third", shared, NEW):
+                pass
+        for account in (SecretStr("another key"), None):
+            other = Limits(per_second=100, in_flight=2, account=account)
+            async with rate_limit.permit("elsewhere", other, NEW) as apart:
+                assert apart.connections == ("elsewhere",)
+        assert permit.learn(Answer.REFUSED, 30.0) == 30
+    with pytest.raises(Throttled) as refused:
+        async with rate_limit.permit("one", shared, NEW):
+            pass
+    assert refused.value.seconds > 28
+
+
+def test_an_account_is_known_by_nothing_that_says_its_secret_or_holds_in_another_process():
+    def names(rate_limit: RateLimit) -> set[str]:
+        rate_limit._of("a connection", SecretStr("key-of-both"))
+        return set(rate_limit._limited)
+
+    first, second = (RateLimit(slots=100, share=lambda: 1.0) for _ in range(2))
+    assert names(first) == names(first)
+    assert not names(first) & names(second)
+    assert "key-of-both" not in repr(vars(first))
+    assert "key-of-both" not in repr(Limits(1, account=SecretStr("key-of-both")))
+
+
+async def test_an_account_with_many_connections_tells_the_latest_of_a_pause():
+    rate_limit = RateLimit(slots=100, share=lambda: 1.0)
+    shared = Limits(per_second=100, account=SecretStr("key-of-all"))
+    for number in range(100):
+        async with rate_limit.permit(str(number), shared, Try("an event", test=True)) as permit:
+            pass
+    assert permit.connections == ("99", *map(str, range(80, 99)))
 
 
 def failing_limiter() -> tuple[ConnectionLimiter, float]:

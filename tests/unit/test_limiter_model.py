@@ -28,6 +28,24 @@ def test_a_low_rate_is_kept_and_used_up_by_all_workers_together(workers):
     assert ran.most_within(3) <= 3 + min(workers, 2)  # shares change while workers come in
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_account_of_two_connections_is_refused_with_a_limiter_each_and_not_with_one(workers):
+    one, each = (
+        run(
+            [0.0] * 600,
+            Vendor(accepts=Window(2, 1)),
+            workers=workers,
+            per_second=2,
+            calls=1,
+            connections=connections,
+        )
+        for connections in (1, 2)
+    )
+    assert one.refused == 0
+    assert each.refused > 0.1
+    assert one.last <= 1.1 * 300
+
+
 def test_chance_refusals_and_failures_cost_only_those_that_met_them():
     chance = Random(1)
     arrivals = list(itertools.accumulate(chance.expovariate(20) for _ in range(1_000)))
