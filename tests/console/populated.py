@@ -37,6 +37,9 @@ class Populated:
             "event-failed": f"/events/{self.failed}",
             "event-under-way": f"/events/{self.open}",
             "event-without-rule": f"/events/{self.without_rule}",
+            "issues": "/issues",
+            "issue-redelivery": f"/redeliveries/new?plan=1&mode=failed&from=2026-01-01T00:00:00"
+            f"&connection={self.connection}&reason=rejected_client_error/400//event",
             "connections": "/connections",
             "new-connection": "/connections/new",
             "connection": f"/connections/{self.connection}",

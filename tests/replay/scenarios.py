@@ -144,6 +144,15 @@ async def track_failed(stack: Stack) -> Recorded:
     return {"track_failed": await _ended(stack, await stack.emit())}
 
 
+async def failed_for_reasons(stack: Stack) -> Recorded:
+    """Two reasons in one run, which upserts them just before it fails."""
+    await stack.rule(await stack.connection("US"))
+    await stack.rule(await stack.connection("EU", api_key=EU_KEY, region="eu"))
+    stack.sim.fail("identify", fault=REFUSED, region="us")
+    stack.sim.fail("track", fault=Fault(status=400), region="eu")
+    return {"failed_for_reasons": await _ended(stack, await stack.emit())}
+
+
 async def mapping_error(stack: Stack) -> Recorded:
     await stack.rule(event="User Deleted")
     return {"mapping_error": await _ended(stack, await stack.emit("User Deleted"))}
@@ -579,6 +588,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     catalog_away,
     identify_failed,
     track_failed,
+    failed_for_reasons,
     mapping_error,
     no_rule,
     invalid_event,

@@ -55,6 +55,7 @@ NEEDED = {
 NEEDED_ONCE = {
     "brought_forward",
     "event_properties",
+    "failed_for_reasons",
     "found_by_person",
     "found_by_person_intricate",
     "large_event",

@@ -12,6 +12,8 @@ EMAIL = "mk.mail.7f3a@person.example"
 USER_ID = "mkUser7f3a9c2e"
 TRAIT = "mkTrait-Elisabeth-Grünwald"
 NESTED = "mkNested7f3a9c2e"
+# Names of keys are in logs and pages, but not in Temporal, where they are encrypted.
+KEY = "mkKeyOfPayload7f3a9c2e"
 RESOURCE_ID = "mkResource7f3a9c2e"
 IDEMPOTENCY_KEY = "mkIdem-7f3a@person.example"
 ANSWER_HEADER = "mkHeader7f3a9c2e"
@@ -34,6 +36,7 @@ PAYLOAD = {
     "email": EMAIL,
     "name": TRAIT,
     "address": {"lines": [NESTED]},
+    KEY: 1,
 }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import os
 import sys
 import uuid
@@ -92,7 +93,7 @@ async def _run(stack: Stack, address: str, *, encrypted: bool) -> Traces:
 async def _deliver_all_kinds(stack: Stack, api: Api, traces: Traces) -> None:
     right = await stack.connection("Right key")
     wrong = await stack.connection("Wrong key", api_key=markers.API_KEY)
-    for event in ("delivered", "retried", "refused", "waiting", "huge"):
+    for event in ("delivered", "retried", "refused", "named", "waiting", "huge"):
         await stack.rule(right, event)
     await stack.rule(wrong, "held")
     echoing = {"echo": True, "headers": {"X-Trace": markers.ANSWER_HEADER}}
@@ -116,6 +117,10 @@ async def _deliver_all_kinds(stack: Stack, api: Api, traces: Traces) -> None:
     await _ended(stack, await emit("retried"))
     stack.sim.fail("identify", fault=Fault(status=400, **echoing), times=1)
     await _ended(stack, await emit("refused"))
+    named = {"field": f"traits.{markers.KEY}", "reason": markers.USER_ID, "message": markers.EMAIL}
+    refusal = json.dumps({"errors": [named]})
+    stack.sim.fail("identify", fault=Fault(status=400, body=refusal), times=1)
+    await _ended(stack, await emit("named"))
     await stack.log_when(stack.emitter.get(await emit("held")), is_held)
     stack.sim.fail(
         "identify", fault=Fault(status=429, headers={"Retry-After": "600"}, echo=True), times=1
@@ -253,6 +258,7 @@ async def test_no_marker_is_found_anywhere(tmp_path: Path, database: str) -> Non
     traces = await leave_traces(tmp_path, database, encrypted=True)
     assert markers.found_in(traces.temporal) == set()
     assert markers.found_in(traces.listed) == set()
+    assert markers.KEY.encode() not in traces.temporal + traces.listed
     assert_nothing_beside_temporal(traces)
 
 
@@ -266,5 +272,6 @@ async def test_the_control_finds_them_with_encryption_off(tmp_path: Path, databa
         "nested trait",
         "resource id",
     }
+    assert markers.KEY.encode() in traces.temporal
     assert markers.found_in(traces.temporal).isdisjoint({"API key", "idempotency key"})
     assert_nothing_beside_temporal(traces)
