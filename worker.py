@@ -45,6 +45,7 @@ from delivery.alert import AlertTarget, CurrentTarget
 from delivery.capabilities import Capabilities
 from delivery.people import PEOPLE
 from delivery.reason import REASON
+from delivery.traffic import Tallies
 from destinations import registry
 from destinations.destination import Client as DestinationClient
 from destinations.http.exchange import read_url
@@ -61,6 +62,7 @@ from operations.held_runs import HeldRuns
 from operations.key_watch import watched_keys
 from operations.next_attempt import NextAttempts
 from operations.redelivery_pages import RedeliveryPages
+from operations.traffic import kept_traffic
 from process import (
     connect_observed,
     keep_what_is_loaded,
@@ -106,11 +108,13 @@ async def open_worker(
         WrongKeys: this process lacks a key that is in use.
         ReleaseTooOld: events were recorded with features that this release doesn't know.
     """
+    tallies = Tallies()
     async with (
         watched_keys(client, catalog, settings.task_queue, role="worker"),
         WorkerShare(
             catalog.workers, release=settings.release, unused=await unused_features(client)
         ).kept() as share,
+        kept_traffic(client, catalog.traffic, tallies, settings.task_queue),
         make_worker(
             client,
             catalog,
@@ -120,6 +124,7 @@ async def open_worker(
             fleet=share.fleet,
             limited_since=share.limited_since,
             people_since=share.people_since,
+            tallies=tallies,
         ) as worker,
         kept_watch(client, settings.task_queue, alert_target(catalog, settings)),
         _measured(client, settings, telemetry),
@@ -194,12 +199,14 @@ def make_worker(
     fleet: Callable[[], Capabilities] = registry.this_release,
     limited_since: Callable[[], datetime | None] = since_ever,
     people_since: Callable[[], datetime | None] = lambda: None,
+    tallies: Tallies | None = None,
 ) -> Worker:
     """Make a worker with all workflows and activities, ready to run.
 
     `share` returns its part of every connection's rate, `fleet` what all live workers know, and
     `limited_since` when the limits of size came into force, and `people_since` since when all
-    workers record whom events are about. The defaults suit a single worker.
+    workers record whom events are about. The defaults suit a single worker. How attempts end is
+    noted in `tallies`.
 
     Raises:
         SettingsError: the alert target that the settings name, or a deployment without a build.
@@ -213,7 +220,7 @@ def make_worker(
     search = AlertSearch(client, catalog.credentials, criteria)
     target, alert_client = alert_target(catalog, settings), AlertClient()
     rate_limit = RateLimit(slots=settings.max_activities, share=share)
-    sender = Sender(clients, catalog.credentials, rate_limit)
+    sender = Sender(clients, catalog.credentials, rate_limit, tallies or Tallies())
     return Worker(
         client,
         task_queue=settings.task_queue,

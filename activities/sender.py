@@ -35,6 +35,7 @@ from delivery.outcome import (
     retry_delay,
 )
 from delivery.step import CONNECTION_HELD, THROTTLED, Carried, Step, StepResult
+from delivery.traffic import Tallies
 from destinations.destination import Client, Destination
 from destinations.http.errors import NoReply
 from destinations.registry import BY_TYPE
@@ -86,12 +87,17 @@ class Sender:
     """Makes the request of a step, and reports by result or error how it ended."""
 
     def __init__(
-        self, clients: Mapping[str, Client], connections: ConnectionStore, rate_limit: RateLimit
+        self,
+        clients: Mapping[str, Client],
+        connections: ConnectionStore,
+        rate_limit: RateLimit,
+        tallies: Tallies,
     ) -> None:
-        """Make a sender; `clients` by destination type."""
+        """Make a sender; `clients` by destination type. How attempts end is noted in `tallies`."""
         self._clients = clients
         self._connections = connections
         self._rate_limit = rate_limit
+        self._tallies = tallies
 
     async def send(self, step: Step | RawValue) -> StepResult:
         """Try once. `step` is raw where this worker can't read it.
@@ -124,6 +130,7 @@ class Sender:
             error_field=outcome.error_field,
             response_excerpt=outcome.response_excerpt,
         )
+        self._tallies.note(step.connection, _response(step, outcome))
         if outcome.then is Then.RETRY:
             raise _retry(step, outcome, attempts, attempt)
         result = StepResult.of(attempts.add(attempt))
@@ -230,13 +237,9 @@ class Sender:
         If the catalog is unavailable, nothing is marked: the next attempt will be refused too, and
         mark it.
         """
-        response = LastResponse(
-            call=step.message.call,
-            outcome_code=refused.code,
-            status_code=refused.status_code,
-            message=refused.message,
+        refusal = Refusal(
+            event_id=activity.info().workflow_id, rule=step.rule, response=_response(step, refused)
         )
-        refusal = Refusal(event_id=activity.info().workflow_id, rule=step.rule, response=response)
         return bool(
             await _store(
                 self._connections.deactivate(
@@ -247,6 +250,15 @@ class Sender:
                 )
             )
         )
+
+
+def _response(step: Step, outcome: Outcome) -> LastResponse:
+    return LastResponse(
+        call=step.message.call,
+        outcome_code=outcome.code,
+        status_code=outcome.status_code,
+        message=outcome.message,
+    )
 
 
 async def _store(storing: Awaitable[bool | None]) -> bool | None:

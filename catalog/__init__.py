@@ -24,6 +24,7 @@ from catalog.organisations import Organisations
 from catalog.quotas import Quotas
 from catalog.rule_lookup import Hashes, RuleLookup
 from catalog.rules import Rules
+from catalog.traffic import ConnectionTraffic
 from catalog.workers import Workers
 from catalog.workspaces import Workspaces
 
@@ -55,6 +56,7 @@ class Catalog:
     alert_targets: AlertTargets
     audit: Audit
     quotas: Quotas
+    traffic: ConnectionTraffic
 
     @classmethod
     async def open(
@@ -109,6 +111,7 @@ class Catalog:
             alert_targets=AlertTargets(pool, cipher),
             audit=Audit(pool),
             quotas=Quotas(pool, changes),
+            traffic=ConnectionTraffic(pool),
         )
 
     async def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
@@ -19,8 +19,8 @@ from engine.namespace import RETENTION, namespace_retention
 from operations.build_changes import find_build_changes
 from operations.finding import Finding, bad, fine, warn
 
-# Workers poll at least once a minute, so one that hasn't polled for longer has stopped.
-POLLED_WITHIN = timedelta(minutes=5)
+# Live workers start a task at once, or within seconds if they are busy.
+LONGEST_BACKLOG = timedelta(minutes=1)
 
 
 async def check_namespace(client: Client, task_queue: str) -> AsyncIterator[Finding]:
@@ -37,7 +37,7 @@ async def check_namespace(client: Client, task_queue: str) -> AsyncIterator[Find
         return
     yield _retention(client.namespace, retention)
     yield await _search_attributes(client)
-    yield await _workers(client, task_queue)
+    yield await _backlog(client, task_queue)
     async for finding in find_build_changes(client, task_queue):
         yield finding
 
@@ -107,7 +107,7 @@ async def _search_attributes(client: Client) -> Finding:
     return fine("search attributes", f"all {len(list(ALL))} are registered")
 
 
-async def _workers(client: Client, task_queue: str) -> Finding:
+async def _backlog(client: Client, task_queue: str) -> Finding:
     described = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,
@@ -116,17 +116,12 @@ async def _workers(client: Client, task_queue: str) -> Finding:
             report_stats=True,
         )
     )
-    now = datetime.now(UTC)
-    polling = {
-        poller.identity
-        for poller in described.pollers
-        if now - poller.last_access_time.ToDatetime(UTC) < POLLED_WITHIN
-    }
     waiting = described.stats.approximate_backlog_count
-    if not polling:
-        return bad(
-            "workers",
-            f"no worker polls task queue {task_queue}; {waiting} tasks wait",
-            "start one: emitonce worker",
+    age = described.stats.approximate_backlog_age.ToTimedelta()
+    if age > LONGEST_BACKLOG:
+        return warn(
+            "task queue",
+            f"{waiting} tasks of {task_queue} wait, the oldest for {age.total_seconds():.0f} s",
+            "add workers, or look in their logs for what keeps them",
         )
-    return fine("workers", f"{len(polling)} on task queue {task_queue}; {waiting} tasks wait")
+    return fine("task queue", f"{task_queue}: {waiting} tasks wait")

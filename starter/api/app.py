@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from engine.failing_fast import failing_fast
+from operations.status_reader import StatusReader
 from starter.api.accepting import Accepting
 from starter.api.audited import REFUSED_ACTS
 from starter.api.auth import Authentication
@@ -46,6 +47,7 @@ from starter.api.routes import (
     redeliveries,
     rule_trials,
     rules,
+    status,
     workspaces,
 )
 from starter.api.routing import scope_of
@@ -64,6 +66,7 @@ MANAGEMENT = (
     publishable_keys,
     integrations,
     audit,
+    status,
 )
 
 
@@ -87,6 +90,7 @@ def create_app(parts: Dependencies, *, console: Callable[[FastAPI], None] | None
     )
     parts = replace(parts, client=failing_fast(parts.client))
     app.state.parts = parts
+    app.state.status = StatusReader(parts.client, parts.catalog, parts.task_queue)
     app.state.authentication = Authentication(parts.catalog.api_key_lookup, FailedAttempts())
     app.state.refused_acts = FailedAttempts(REFUSED_ACTS)
     app.state.buckets = TokenBuckets(parts.catalog.quotas)

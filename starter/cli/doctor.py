@@ -19,11 +19,14 @@ from destinations.customerio.destination import VENDOR_URLS
 from engine.connect import TemporalUnreachable, connect
 from operations.finding import Finding, bad, fine, warn
 from operations.namespace_checks import check_namespace
+from operations.status import waiting_sentence
 from settings import Secrets, Settings, SettingsError, load_secrets
 from starter.cli.dependencies import cli_settings, require_temporal
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json
+from starter.cli.status import open_status
 from starter.dev.database import database_url
+from worker import alert_target
 
 REACH_SECONDS = 5.0
 # Signatures and deadlines tolerate more. How vendors treat events from the future isn't published.
@@ -33,10 +36,10 @@ _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "error": ("er
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check settings, keys, database, Temporal, clock and Customer.io, and say what to fix.
+    """Check settings, keys, database, Temporal, traffic, clock, Customer.io; say what to fix.
 
-    Nothing is changed, nothing is sent to Customer.io. Exit code 1 when something is wrong;
-    with warnings only it is 0.
+    Nothing is changed, nothing is sent to Customer.io. Exit code 1 when something is wrong or
+    deliveries are stuck; with warnings only it is 0.
     """
 
     async def examine() -> list[Finding]:
@@ -75,6 +78,8 @@ async def _examine() -> AsyncIterator[Finding]:
     async for finding in _database(settings, secrets):
         yield finding
     async for finding in _temporal(settings, secrets):
+        yield finding
+    async for finding in _deliveries(settings):
         yield finding
     for region, url in {**VENDOR_URLS, **settings.urls_by_type().get("customer_io", {})}.items():
         async for finding in _vendor(region, url):
@@ -190,6 +195,40 @@ async def _temporal(settings: Settings, secrets: Secrets) -> AsyncIterator[Findi
         yield bad("temporal", str(err), "start the server, or fix TEMPORAL_ADDRESS")
     except RPCError as err:
         yield bad("temporal", f"refused: {err.message}", "check the namespace and its credentials")
+
+
+async def _deliveries(settings: Settings) -> AsyncIterator[Finding]:
+    """Look at the traffic. Other checks report parts that don't answer."""
+    try:
+        async with open_status() as (reader, parts):
+            if parts is None:
+                return
+            status = await reader.read(parts.organisation)
+            target = await alert_target(parts.catalog, settings)()
+    except (CatalogError, SettingsError):
+        return
+    if status.workers:
+        number = f"{status.workers} {'is' if status.workers == 1 else 'are'} alive"
+        yield fine("workers", f"{number} on task queue {settings.task_queue}")
+    waits = waiting_sentence(status.waiting, status.lost_at, datetime.now(UTC))
+    delivers = True
+    for problem in status.problems:
+        if problem.symptom in ("temporal", "postgresql"):
+            continue
+        delivers = False
+        report = bad if problem.stuck else warn
+        matter = "workers" if problem.symptom == "no worker" else "deliveries"
+        yield report(matter, f"{problem.summary}. {waits}", problem.remedy)
+    if delivers and status.waiting is not None:
+        yield fine("deliveries", f"every connection in use delivers. {waits}")
+    if target is None:
+        yield warn(
+            "alerts",
+            "no alert target: nobody is notified when deliveries fail",
+            "emitonce alerts set --url https://…, or the console's page Alerts",
+        )
+    else:
+        yield fine("alerts", "are sent to the alert target")
 
 
 async def _vendor(region: str, url: str) -> AsyncIterator[Finding]:

@@ -29,6 +29,7 @@ from starter.console.routes import (
     sessions,
     signing,
     single_sign_on,
+    status,
     workspaces,
 )
 from starter.console.session import Cookies
@@ -55,6 +56,7 @@ MODULES = (
     redeliveries,
     keys,
     people,
+    status,
 )
 
 

@@ -23,6 +23,7 @@ from activities.sender import Sender
 from delivery.attempt import AttemptList
 from delivery.message import Message
 from delivery.step import HEARTBEATS, Carried, Step
+from delivery.traffic import Tallies
 from destinations.customerio.simulator import Fault
 from destinations.registry import this_release
 from emitonce import EventCanceled, EventHandle
@@ -197,7 +198,8 @@ async def test_a_call_that_lost_its_worker_goes_ahead_of_new_ones(
     """Else it would wait once more behind all that came after it."""
     connection = await stack.connection()
     full = Full()
-    sender = Sender(stack.clients, stack.catalog.credentials, full)  # type: ignore[arg-type]
+    store = stack.catalog.credentials
+    sender = Sender(stack.clients, store, full, Tallies())  # type: ignore[arg-type]
     step = Step(
         workspace=stack.workspace,
         rule="rule",

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from temporalio.client import Client
 
 from catalog.api_key_rights import WIDEST, KeyRights
+from catalog.traffic import Waiting
+from catalog.workers import WorkerShare
 from destinations.customerio.identity import NOT_AN_ADDRESS
 from destinations.registry import FIRST_RELEASE, this_release
 from tests.conftest import database_url, on_server
-from tests.integration.stack import SAMPLE, Stack, open_stack
+from tests.integration.stack import SAMPLE, Stack, eventually, is_held, open_stack
 from tests.operations import processes
 from tests.operations.processes import Ended, command, environment_of
 
 
-async def examined(stack: Stack) -> tuple[Ended, dict[str, Any]]:
-    ended = await command(stack, "doctor", "--json")
+async def examined(stack: Stack, *, workers: bool = True) -> tuple[Ended, dict[str, Any]]:
+    """With a worker that reports to the catalog, as those of the stack don't."""
+    async with WorkerShare(stack.catalog.workers).kept() if workers else nullcontext():
+        ended = await command(stack, "doctor", "--json")
     findings = json.loads(ended.out)["findings"]
     return ended, {finding["matter"]: finding for finding in findings}
 
@@ -26,18 +31,31 @@ async def examined(stack: Stack) -> tuple[Ended, dict[str, Any]]:
 async def test_a_stack_that_delivers_is_well(stack: Stack) -> None:
     ended, found = await examined(stack)
     assert ended.code == 0, ended.out
-    for matter in ("settings", "database", "migrations", "temporal", "retention", "workers"):
+    for matter in (
+        *("settings", "database", "migrations", "temporal", "retention", "workers"),
+        *("task queue", "deliveries"),
+    ):
         assert found[matter]["state"] == "ok", found[matter]
+    assert found["alerts"]["state"] == "warning"
     assert found["search attributes"]["state"] == "ok"
     assert found["Customer.io us"]["state"] == "ok"
 
 
-async def test_without_a_worker_it_says_how_to_start_one(temporal: Client, database: str) -> None:
+async def test_without_a_worker_it_says_how_to_start_one_and_fails_while_events_wait(
+    temporal: Client, database: str
+) -> None:
     async with open_stack(temporal, database, working=False) as stack:
-        ended, found = await examined(stack)
-        assert ended.code == 1
-        assert found["workers"]["state"] == "error"
+        ended, found = await examined(stack, workers=False)
+        assert ended.code == 0, "nothing waits yet"
+        assert found["workers"]["state"] == "warning"
         assert "emitonce worker" in found["workers"]["remedy"]
+        await stack.emit()
+
+        async def stuck() -> bool:
+            ended, found = await examined(stack, workers=False)
+            return (ended.code, found["workers"]["state"]) == (1, "error")
+
+        await eventually(stuck, within=60)
 
 
 async def test_a_schema_that_is_behind_is_told_with_the_command(stack: Stack) -> None:
@@ -129,7 +147,8 @@ async def test_rules_are_listed_whose_recent_events_the_newest_build_would_send_
     newest = await stack.emit("alike", {"userId": " usr_2048 "})
     await stack.ended(newest)
     await stack.listed(5)
-    ended = await command(stack, "doctor", "--json")
+    async with WorkerShare(stack.catalog.workers).kept():
+        ended = await command(stack, "doctor", "--json")
     assert ended.code == 0, ended.out
     said = [
         finding["said"]
@@ -153,3 +172,13 @@ async def test_newest_build_that_changes_nothing_is_fine(stack: Stack) -> None:
     _, found = await examined(stack)
     assert found["build 2"]["state"] == "ok"
     assert "all 1 recent deliveries" in found["build 2"]["said"]
+
+
+async def test_a_refused_key_with_events_waiting_is_an_error(stack: Stack) -> None:
+    connection = await stack.connection("Newsletter", api_key="not-the-key")
+    await stack.rule(connection)
+    await stack.log_when(await stack.emit(), is_held)
+    await stack.catalog.traffic.set_waiting({connection.id: Waiting(1)})
+    ended, found = await examined(stack)
+    assert ended.code == 1
+    assert "refuses the key of “Newsletter”" in found["deliveries"]["said"]

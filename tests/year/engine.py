@@ -31,6 +31,7 @@ import workflows.delivery
 from activities.sender import Sender
 from delivery.attempt import AttemptList
 from delivery.step import CONNECTION_HELD, THROTTLED, Step, StepResult
+from delivery.traffic import Tallies
 from tests.year.weather import Weather, WorkerLost
 from workflows.holds import Holds
 
@@ -78,7 +79,7 @@ class Engine:
         closes, self.attempt, self.details = clock.now + schedule_to_close, 1, None
         # As `Sender` is handed its parts in `worker.py`; these are the simulated ones.
         clients = {"customer_io": self.weather}
-        sender = Sender(clients, self.weather, self.weather)  # type: ignore[arg-type]
+        sender = Sender(clients, self.weather, self.weather, Tallies())  # type: ignore[arg-type]
         while True:
             self.told = False
             requests = len(self.weather.sent)

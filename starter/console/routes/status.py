@@ -1,0 +1,23 @@
+"""The banner that every page shows while deliveries are not well."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from starlette.responses import Response
+
+from operations.status import waiting_sentence
+from starter.console.route import Visited, console_router
+
+router = console_router()
+
+
+@router.get("/banner")
+async def show_banner(visit: Visited) -> Response:
+    """Return the banner; it is empty while all is well. Open pages ask for it every ten seconds."""
+    reader, organisation = visit.request.app.state.status, visit.organisation
+    status = await visit.console.shared_reads.read(
+        ("status", organisation), lambda: reader.read(organisation)
+    )
+    waiting = waiting_sentence(status.waiting, status.lost_at, datetime.now(UTC))
+    return visit.part("banner.html", status=status, waiting=waiting)
