@@ -32,23 +32,23 @@ ON_ERROR = {
     "warn_action": "Leave out and warn",
     "skip_field": "Leave out",
 }
-# Each with what its argument is, where it takes one.
+# How a value is written, each with what its argument is, where it takes one.
 TRANSFORMS = {
-    "trim": ("Trim blanks", None),
-    "lower": ("Lower case", None),
-    "upper": ("Upper case", None),
-    "to_string": ("To text", None),
-    "to_number": ("To number", None),
-    "to_boolean": ("To true/false", None),
-    "to_date": ("To date", "time zone"),
-    "to_datetime": ("To date and time", "time zone"),
-    "default": ("Default", "value when empty"),
-    "substring": ("Part of text", "start, length"),
+    "trim": ("without blanks around it", None),
+    "lower": ("in lower case", None),
+    "upper": ("in upper case", None),
+    "to_string": ("as text", None),
+    "to_number": ("as a number", None),
+    "to_boolean": ("as true or false", None),
+    "to_date": ("as a date", "time zone, such as Europe/Berlin"),
+    "to_datetime": ("as date and time", "time zone, such as Europe/Berlin"),
+    "default": ("if it is empty, as", "this value"),
+    "substring": ("only a part of it", "start, length: 0, 10"),
 }
 
 # What is wrong with a row, by the part of it that can't be read.
 FAULTS = {
-    "transforms": "this step can't be read: “Part of text” needs a start and a length, such as "
+    "transforms": "this can't be read: “only a part of it” needs a start and a length, such as "
     "0, 10",
     "path": "a path is names with dots in between, such as user.email or items.0.sku",
     "literal": "a fixed value is text of at most 256 characters, a number, true, false or null",
@@ -83,6 +83,16 @@ class Row:
     @property
     def used(self) -> list[Step]:
         return [step for step in self.steps if step.type]
+
+    @property
+    def in_words(self) -> str:
+        """Say how the value is written, such as `in lower case, then as text`."""
+        said = (
+            f"{TRANSFORMS[step.type][0]} {step.arg}".strip()
+            for step in self.used
+            if step.type in TRANSFORMS
+        )
+        return ", then ".join(said) or "as it is"
 
     @property
     def places(self) -> list[Step]:

@@ -43,7 +43,7 @@ class RuleForm:
     faults: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, rule: Rule, mapping: StoredMapping | None, payload: str) -> RuleForm:
+    def of(cls, rule: Rule, mapping: StoredMapping | None) -> RuleForm:
         metadata = rule.metadata
         form = cls(
             destination_of(rule.type),
@@ -55,7 +55,6 @@ class RuleForm:
             given={key: _text(value) for key, value in metadata.items()},
             accept=str(metadata.get("accept") or "all"),
             active=rule.active,
-            payload=payload,
         )
         form.take_mapping(mapping)
         return form

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from playwright.async_api import Browser, Page, expect
 
 from delivery.mapping_schema import (
@@ -12,6 +14,7 @@ from delivery.mapping_schema import (
     MappingSchema,
     PathSource,
 )
+from starter.test_person import TEST_PERSON
 from tests.console.site import Site
 from tests.integration.stack import SAMPLE, Stack
 
@@ -116,9 +119,12 @@ async def test_the_last_real_event_fills_the_payload(site: Site, browser: Browse
     await stack.ended(handle)
     async with site.visitor(browser) as page:
         await page.goto(site.at(f"/rules/{rule.id}"))
-        assert '"seats": 3' in await page.get_by_label("Payload to try with").input_value()
+        filled = json.loads(await page.get_by_label("Payload to try with").input_value())
+        assert filled == SAMPLE | {"seats": 3} | {
+            key: TEST_PERSON[key] for key in ("userId", "email")
+        }
         await page.goto(site.at("/rules/new"))
-        assert "usr_2048" in await page.get_by_label("Payload to try with").input_value()
+        assert "emitonce-test" in await page.get_by_label("Payload to try with").input_value()
         await page.get_by_label("Event type").fill("user.signup")
         await page.get_by_role("button", name="Load the last real event").click()
         await expect(page.get_by_text("The last real event of this type")).to_be_visible()
@@ -140,6 +146,120 @@ async def test_a_test_event_tells_what_failed_and_wants_a_saved_rule(
         await page.get_by_label("Event name", exact=True).fill("Changed")
         await send.click()
         await expect(result).to_contain_text("has changes that are not saved")
+
+
+async def test_a_test_event_is_about_a_test_person_and_says_who_gets_it(
+    site: Site, browser: Browser, stack: Stack
+):
+    connection = await stack.connection("Marketing")
+    schema = MappingSchema(
+        fields=(MappedField(dest="userId", source=PathSource(type="path", value="user.id")),)
+    )
+    await stack.catalog.mappings.put_default(stack.organisation, connection.id, schema=schema)
+    rule = await stack.rule(connection)
+    real = {"user": {"id": "usr_2048"}, "email": "ann@example.com", "contact": "ann@example.com"}
+    await stack.ended(await stack.emit(payload=real))
+    async with site.visitor(browser) as page:
+        await page.goto(site.at(f"/rules/{rule.id}"))
+        await expect(page.get_by_text("Customer.io really gets a test event")).to_be_visible()
+        payload = page.get_by_label("Payload to try with")
+        assert "usr_2048" not in await payload.input_value()
+        assert "ann@" not in await payload.input_value()
+        warning = page.get_by_text("This is not the test person")
+        await expect(warning).to_have_count(0)
+        await page.get_by_role("button", name="Send test event").click()
+        await expect(page.locator("#test-result")).to_contain_text("Everything was accepted")
+        sent = stack.calls()[-2:]
+        assert {call.body["userId"] for call in sent} == {TEST_PERSON["userId"]}
+        await page.locator("#test-result").get_by_role("link", name="all test events").click()
+        await expect(page.locator("#rows tr")).to_have_count(1)
+        await page.goto(site.at(f"/rules/{rule.id}"))
+        await payload.fill('{"user": {"id": "usr_2048"}}')
+        await expect(warning).to_be_visible()
+
+
+async def test_the_form_offers_what_the_payload_has_and_says_what_leads_nowhere(
+    site: Site, browser: Browser, stack: Stack
+):
+    await stack.connection()
+    async with site.visitor(browser) as page:
+        await page.goto(site.at("/rules/new"))
+        await page.get_by_label("Payload to try with").fill(
+            '{"user": {"id": "u1"}, "items": [{"sku": "A"}], "total": 5}'
+        )
+        paths = page.locator("#paths option")
+        await expect(paths).to_have_count(3)
+        offered = [await path.get_attribute("value") for path in await paths.all()]
+        assert offered == ["total", "user.id", "items.0.sku"]
+        row = page.get_by_label("userId: path in the payload, or fixed value")
+        assert await row.get_attribute("list") == "paths"
+        await fill_row(page, "userId", "user.idd")
+        preview = page.locator("#preview")
+        await expect(preview).to_contain_text("userId: “user.idd” leads nowhere in this payload")
+        await fill_row(page, "userId", "user.id")
+        await expect(preview).not_to_contain_text("leads nowhere")
+        await expect(preview.get_by_role("row", name="userId u1")).to_be_visible()
+        await expect(preview.locator("pre").first).to_be_hidden()
+        await preview.get_by_text("As JSON").click()
+        await expect(preview.locator("pre").first).to_contain_text('"userId": "u1"')
+        await page.get_by_label("Event type").fill("order.paid")
+        await expect(preview.get_by_role("row", name="event order.paid")).to_be_visible()
+        await expect(preview.locator("pre").first).to_be_visible()
+
+
+async def test_a_mapping_is_shown_as_the_connections_with_the_rules_that_use_it(
+    site: Site, browser: Browser, stack: Stack
+):
+    connection = await stack.connection("Marketing")
+    schema = MappingSchema(
+        fields=(
+            MappedField(
+                dest="email",
+                source=PathSource(type="path", value="email"),
+                transforms=(Convert(type="lower"), Default(type="default", value="none")),
+            ),
+        )
+    )
+    await stack.catalog.mappings.put_default(stack.organisation, connection.id, schema=schema)
+    first = await stack.rule(connection, "user.signup")
+    await stack.rule(connection, "order.paid")
+    await stack.rule(await stack.connection("Other"), "page.viewed")
+    async with site.visitor(browser) as page:
+        await page.goto(site.at(f"/rules/{first.id}"))
+        mapping = page.get_by_role("region", name="The mapping of Marketing")
+        await expect(mapping).to_contain_text("A change applies to another rule")
+        await expect(mapping.get_by_role("link")).to_have_text(["order.paid"])
+        await expect(mapping).to_contain_text("in lower case, then if it is empty, as none")
+
+
+async def test_the_event_carries_what_the_rule_says(site: Site, browser: Browser, stack: Stack):
+    await stack.connection()
+    async with site.visitor(browser) as page:
+        await page.goto(site.at("/rules/new"))
+        await page.get_by_label("Event type").fill("order.paid")
+        await page.get_by_label("Payload to try with").fill(
+            '{"userId": "emitonce-test", "total": 49.9, "plan": "pro", "recipient": "eve"}'
+        )
+        preview = page.locator("#preview")
+        await page.get_by_label("The whole payload").check()
+        event = preview.get_by_role("table", name="Properties")
+        await expect(event.get_by_role("row")).to_have_text(["total49.9", "planpro"])
+        await expect(preview).to_contain_text("Recipient: left out of the event")
+        await page.get_by_role("radio", name="Only these keys").check()
+        keys = page.get_by_role("combobox", name="Only these keys")
+        await keys.fill("total, coupon")
+        await expect(event.get_by_role("row")).to_have_text(["total49.9"])
+        await expect(preview).to_contain_text("this payload has no “coupon”")
+        assert "total, plan" in [
+            await one.get_attribute("value") for one in await page.locator("#keys option").all()
+        ]
+        await page.get_by_role("button", name="Save rule").click()
+        await expect(page.get_by_text("The rule is saved.")).to_be_visible()
+        await expect(keys).to_have_value("total, coupon")
+    [rule] = (await stack.catalog.rules.list(stack.organisation, workspace=stack.workspace)).records
+    assert rule.metadata["track_properties"] == ["total", "coupon"]
+    await stack.ended(await stack.emit("order.paid", SAMPLE | {"total": 49.9}))
+    assert [event.properties for event in stack.sim.events] == [{"total": 49.9}]
 
 
 async def test_errors_stand_beside_their_fields(site: Site, browser: Browser, stack: Stack):

@@ -9,6 +9,7 @@ from playwright.async_api import Browser, Page, expect
 from temporalio.client import Client
 
 from destinations.customerio.simulator import US_KEY, Fault
+from starter.test_person import TEST_PERSON
 from tests.conftest import new_database
 from tests.console.site import Site, open_site
 from tests.integration.stack import SAMPLE, Stack, open_stack
@@ -68,7 +69,10 @@ async def test_from_an_empty_database_to_a_delivered_test_event_and_a_retried_fa
         result = page.locator("#test-result")
         await expect(result).to_contain_text("Everything was accepted", timeout=30_000)
         await expect(result.locator(".answer")).to_have_count(2)
-        assert [call.call for call in stack.calls(user="usr_2048")] == ["identify", "track"]
+        assert [call.call for call in stack.calls(user=TEST_PERSON["userId"])] == [
+            "identify",
+            "track",
+        ]
 
         stack.sim.fail("identify", fault=Fault(status=400, body="refused"), times=1)
         workspace = page.url.split("/w/")[1].split("/")[0]

@@ -25,16 +25,9 @@ from starter.api.schemas.events import Preview, TestResult
 from starter.api.schemas.management import RuleTrial
 from starter.json_objects import present, response_object, rule_event_object
 from starter.rule_preview import event_to_try, preview, stored_rule
+from starter.test_person import SAMPLE_PAYLOAD
 
 TEST_SECONDS = 30.0
-
-SAMPLE_PAYLOAD: dict[str, Any] = {
-    "userId": "usr_2048",
-    "email": "test@example.com",
-    "first_name": "Test",
-    "last_name": "User",
-    "plan": "pro",
-}
 
 router = management_router("Rules")
 
@@ -53,6 +46,8 @@ async def test_rule(
 ) -> Any:
     """Sends it for real, with one attempt per call, and waits up to 30 seconds for its end.
 
+    The destination really receives it. Without a payload it is about `emitonce-test`, a test person
+    with the address `emitonce-test@example.com`.
     An inactive rule can be tested too. Test events are left out of lists.
     """
     rule = await parts.catalog.rules.get(organisation, rule_id)

@@ -83,7 +83,7 @@ async def test_rule(visit: Visited, rule: RuleHere) -> Response:
 
 def _unsaved(form: RuleForm, rule: Rule, mapping: Mapping | None) -> str | None:
     schema = form.schema(mapping)
-    stored = RuleForm.of(rule, mapping, form.payload)
+    stored = RuleForm.of(rule, mapping)
     if schema is None:
         return "A row of the mapping can't be read. Correct it and save the rule first."
     in_force = mapping.schema if mapping else form.destination.default_mapping

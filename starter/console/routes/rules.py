@@ -22,7 +22,6 @@ from catalog.rule_change import RuleChange
 from catalog.rules import Rule
 from catalog.scopes import MANAGE
 from destinations.destination import NotListed, Option
-from starter.api.routes.rule_trials import SAMPLE_PAYLOAD
 from starter.api.routing import needs
 from starter.console.mapping_form import ON_ERROR, TRANSFORMS, same
 from starter.console.names import (
@@ -46,10 +45,11 @@ from starter.console.visit import Visit
 from starter.console.words import sentence
 from starter.known_destination import destination_of
 from starter.live_options import check_listed, live_options, mapping_fields
+from starter.test_person import TEST_PERSON, about_test_person, sample_payload
 
 router = console_router()
 
-LAST_EVENT = "The last real event of this type."
+LAST_EVENT = "The last real event of this type, with the test person in place of its own."
 NO_EVENT = (
     "There is no real event of this type yet, or it is too long for this box. This is a sample."
 )
@@ -88,13 +88,11 @@ async def new_rule(visit: InWorkspace) -> Response:
     if not connections:
         return await visit.page("rules/no_connection.html")
     event, chosen = visit.query.get("event", ""), visit.query.get("connection")
-    payload = await if_answered(last_payload(visit, event)) or SAMPLE_PAYLOAD
     to = next((one for one in connections if one.id == chosen), connections[0])
-    form = RuleForm(
-        destination_of(to.type), event=event, connection=to.id, payload=written(payload)
-    )
+    form = RuleForm(destination_of(to.type), event=event, connection=to.id)
     mapping = await mapping_of(visit, form.connection)
     form.take_mapping(mapping)
+    await load_payload(visit, form, mapping)
     return await show_form(visit, form, None, mapping)
 
 
@@ -105,9 +103,10 @@ async def create_rule(visit: InWorkspace) -> Response:
 
 @router.get("/w/{workspace_id}/rules/{rule_id}")
 async def show_rule(visit: Visited, rule: RuleHere) -> Response:
-    payload = await if_answered(last_payload(visit, rule.event)) or SAMPLE_PAYLOAD
     mapping = await mapping_of(visit, rule.connection)
-    return await show_form(visit, RuleForm.of(rule, mapping, written(payload)), rule, mapping)
+    form = RuleForm.of(rule, mapping)
+    await load_payload(visit, form, mapping)
+    return await show_form(visit, form, rule, mapping)
 
 
 @router.post("/w/{workspace_id}/rules/{rule_id}")
@@ -146,6 +145,7 @@ async def show_form(
         connections=connections,
         connection=next((one for one in connections if one.id == form.connection), None),
         names=await known_names(visit),
+        test_person=TEST_PERSON["email"],
         preview=await preview_of(visit, form, mapping, rule.id if rule else None),
         **await form_context(visit, form, rule.id if rule else None),
         **{"result": None, "test_fault": None} | context,
@@ -168,16 +168,23 @@ async def without_saving(visit: Visit, form: RuleForm, mapping: Mapping | None) 
     elif "add_row" in pressed:
         form.free_rows += 1
     elif "load_payload" in pressed:
-        found = await last_payload(visit, form.event)
-        form.payload = written(found or SAMPLE_PAYLOAD)
-        form.payload_note = NO_EVENT if found is None else LAST_EVENT
+        await load_payload(visit, form, mapping)
     else:
         return False
     return True
 
 
+async def load_payload(visit: Visit, form: RuleForm, mapping: Mapping | None) -> None:
+    """Fill the box with the last real event of this type, about the test person; else a sample."""
+    schema = mapping.schema if mapping else form.destination.default_mapping
+    found = await if_answered(last_payload(visit, form.event))
+    payload = sample_payload(schema) if found is None else about_test_person(found, schema)
+    form.payload = written(payload)
+    form.payload_note = NO_EVENT if found is None else LAST_EVENT
+
+
 async def form_context(visit: Visit, form: RuleForm, rule: str | None) -> dict[str, Any]:
-    """Return what the form shows; `sharing` is the number of other rules that use its mapping."""
+    """Return what the form shows; `sharing` are the other rules that use its mapping."""
     rules = await all_rules(visit)
     connection = await visit.catalog.connections.get(visit.organisation, form.connection)
     (listed, unlisted), fields = await asyncio.gather(
@@ -191,7 +198,8 @@ async def form_context(visit: Visit, form: RuleForm, rule: str | None) -> dict[s
         "unlisted": unlisted,
         "fields": [one for one in fields if one.key not in shown],
         "rows": form.shown_rows(),
-        "sharing": sum(one.connection == form.connection and one.id != rule for one in rules),
+        "of": connection,
+        "sharing": [one for one in rules if one.connection == form.connection and one.id != rule],
         "transforms": TRANSFORMS,
         "on_error": ON_ERROR,
     }
