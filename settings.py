@@ -57,6 +57,20 @@ def _host_and_port(text: str) -> tuple[str, int]:
     return host.strip("[]").lower(), int(port)
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def _origin(text: str) -> str:
+    """Raises `ValueError`."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
+        raise ValueError(
+            "must be a scheme and a host, such as https://events.example.com, without a path"
+        )
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
 class Settings(BaseSettings):
     """Read from the environment, prefix `EMITONCE_`, then from files of the same names in small
     letters in `/run/secrets` (another folder: `EMITONCE_SECRETS_DIR`), where containers find
@@ -194,6 +208,13 @@ class Settings(BaseSettings):
     audit_days: int = Field(default=400, ge=30)
     """For how many days it is kept who changed what."""
 
+    embed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(), validate_default=False
+    )
+    """Origins of pages that may embed ours, separated by commas, such as
+    `https://app.example.com`, for sessions that name none. Absent: only sessions that name theirs
+    can be embedded."""
+
     quota_key_events: int = Field(default=30_000, ge=1)
     """How many events one key may emit over HTTP a minute; a batch counts its events. A key's own
     quota goes before (`emitonce keys quota`). Each API process needs the same."""
@@ -265,14 +286,12 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _origin_of(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
-            raise ValueError(
-                "must be a scheme and a host, such as https://events.example.com, without a path"
-            )
-        return f"{parts.scheme}://{parts.netloc}".lower()
+        return None if value is None else _origin(value)
+
+    @field_validator("embed_origins")
+    @classmethod
+    def _origins_of(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_origin, value))
 
     @field_validator("trusted_proxies")
     @classmethod

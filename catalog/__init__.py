@@ -14,6 +14,7 @@ from catalog.console_sessions import ConsoleSessions
 from catalog.credentials import ConnectionLookup
 from catalog.database import Pool, close_pool, open_connection, open_pool
 from catalog.destinations import Destinations
+from catalog.embed_sessions import EmbedSessions
 from catalog.encryption.cipher import CredentialCipher
 from catalog.encryption.keys_in_use import KeysInUse
 from catalog.errors import SchemaMismatch
@@ -49,6 +50,7 @@ class Catalog:
     machine_keys: MachineKeys
     api_key_lookup: APIKeyLookup
     console_sessions: ConsoleSessions
+    embed_sessions: EmbedSessions
     keys_in_use: KeysInUse
     rule_lookup: RuleLookup
     credentials: ConnectionLookup
@@ -104,6 +106,7 @@ class Catalog:
             machine_keys=MachineKeys(pool, changes, cipher),
             api_key_lookup=APIKeyLookup(pool, changes, cipher, grace_seconds=key_grace_seconds),
             console_sessions=ConsoleSessions(pool),
+            embed_sessions=EmbedSessions(pool),
             keys_in_use=KeysInUse(pool),
             rule_lookup=RuleLookup(pool, changes, hashes),
             credentials=ConnectionLookup(pool, changes, cipher, destinations),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -44,7 +45,7 @@ class KeyRights:
             raise InvalidValue("identify", "must be any or anonymous")
         return cls(
             events=_named("events", events, _event),
-            origins=_named("origins", origins, _origin),
+            origins=_named("origins", origins, partial(origin, "origins")),
             identify="anonymous" if identify == "anonymous" else "any",
         )
 
@@ -92,18 +93,21 @@ def _event(text: str) -> str:
     return values.event_name(text, "events").strip()
 
 
-def _origin(text: str) -> str:
-    """Write it as browsers do: only scheme, host, and the port if it isn't the scheme's own."""
+def origin(field: str, text: str) -> str:
+    """Write an origin as browsers do: only scheme, host, and the port if it isn't the scheme's own.
+
+    Raises `InvalidValue`, which names `field`.
+    """
     problem = "must be like https://www.example.com, without a path"
     try:
         parts = urlsplit(text.strip().lower())
         port = parts.port
     except ValueError:
-        raise InvalidValue("origins", problem) from None
+        raise InvalidValue(field, problem) from None
     host = parts.netloc.removesuffix(f":{port}") if port is not None else parts.netloc
     if parts.scheme not in _DEFAULT_PORTS or not _HOST.fullmatch(host):
-        raise InvalidValue("origins", problem)
+        raise InvalidValue(field, problem)
     if parts.path or parts.query or parts.fragment:
-        raise InvalidValue("origins", problem)
+        raise InvalidValue(field, problem)
     shown = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
     return f"{parts.scheme}://{host}{shown}"

@@ -15,6 +15,7 @@ TABLES = (
     "event_types",
     "resources",
     "publishable_keys",
+    "embed_sessions",
 )
 
 

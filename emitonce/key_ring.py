@@ -44,6 +44,7 @@ class KeyRing:
         for key_id, key in keys.items():
             if len(key) != KEY_BYTES:
                 raise ValueError(f"key {key_id!r} has {len(key)} bytes, needs {KEY_BYTES}")
+        self._keys = dict(keys)
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self.check_values = {key_id: check_value(key) for key_id, key in keys.items()}
         # The id of the key that encrypts; None for a ring that only decrypts.
@@ -74,6 +75,14 @@ class KeyRing:
             return cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], bound_to)
         except (InvalidTag, ValueError):  # ValueError: fewer bytes than a nonce
             raise NotAuthentic from None
+
+    def derived(self, key_id: str, purpose: bytes) -> bytes:
+        """Return a key of 32 bytes for another purpose. Raises `UnknownKey`."""
+        if key_id not in self._keys:
+            raise UnknownKey(key_id)
+        return hmac.new(
+            self._keys[key_id], b"emitonce derived key|" + purpose, hashlib.sha256
+        ).digest()
 
 
 def check_value(key: bytes) -> str:

@@ -61,6 +61,20 @@ class EventLog(FrozenModel):
     deliveries: tuple[DeliveryLog, ...]
     people: tuple[tuple[str, str], ...] = ()
 
+    def only(self, deliveries: tuple[DeliveryLog, ...]) -> EventLog:
+        """Return the log as if there were no other deliveries."""
+        statuses = [delivery.status for delivery in deliveries]
+        others = len(deliveries) < len(self.deliveries)
+        return self.model_copy(
+            update={
+                "deliveries": deliveries,
+                "total_rules": len(deliveries),
+                "completed_count": statuses.count(Status.COMPLETED),
+                "failed_count": statuses.count(Status.FAILED),
+                **({"status": roll_up(statuses), "error": None} if others else {}),
+            }
+        )
+
 
 def delivery_log(
     event_id: str,

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from pydantic import JsonValue
 
-from catalog.api_key_lookup import PublishableCaller
+from catalog.api_key_rights import WIDEST
 from delivery.errors import InvalidEvent
 from delivery.event import read_event
 from emitonce import EmitError, EventHandle, InvalidSetup, NotAccepted
@@ -19,6 +19,7 @@ from emitonce.start import KeyNamespace
 from starter.api.auth import Authentication, Caller
 from starter.api.bodies import as_model
 from starter.api.dependencies import Dependencies
+from starter.api.embedding import require_resource
 from starter.api.errors import (
     ApiError,
     Fault,
@@ -142,8 +143,8 @@ class Accepting:
                 resource_id=event.resource_id,
                 timestamp=event.timestamp,
                 idempotency_key=key,
-                namespace=_namespace(caller.publishable) if key is not None else None,
-                source=_source(caller.publishable),
+                namespace=_namespace(caller) if key is not None else None,
+                source=_source(caller),
                 batch=batch,
                 created_by=caller.key,
                 hops=caller.hops,
@@ -181,6 +182,7 @@ class Accepting:
         event = read_event(fields, event_id=_NIL, started_at=datetime.now(UTC), checked=True)
         if caller.publishable is not None and not caller.publishable.rights.may_emit(event.event):
             raise forbidden("event", "is not one of the events that this publishable key may emit")
+        require_resource(caller.session, event.resource, event.resource_id)
         return NewEvent(
             workspace=workspace,
             event=event.event,
@@ -191,26 +193,30 @@ class Accepting:
         )
 
 
-def _namespace(caller: PublishableCaller | None) -> KeyNamespace | None:
-    """Return a publishable key's own namespace of idempotency keys.
+def _namespace(caller: Caller) -> KeyNamespace | None:
+    """Return the namespace of idempotency keys of a publishable key, or of an embedded session.
 
     None for a machine key, which shares the workspace's with those who emit through Temporal.
     """
-    if caller is None:
+    if caller.session is not None:
+        return KeyNamespace(id=caller.key, creators=frozenset((caller.key,)))
+    known = caller.publishable
+    if known is None:
         return None
     return KeyNamespace(
-        id=caller.namespace,
-        creators=caller.sharing,
-        shared=caller.may_meet_older_api(),
-        looks_back=caller.may_find_older_events(),
+        id=known.namespace,
+        creators=known.sharing,
+        shared=known.may_meet_older_api(),
+        looks_back=known.may_find_older_events(),
     )
 
 
-def _source(caller: PublishableCaller | None) -> dict[str, str] | None:
-    """Describe the source of an event that anybody may have sent; None if a backend sent it."""
-    if caller is None:
+def _source(caller: Caller) -> dict[str, str] | None:
+    """Describe the source of an event that a browser may have sent; None if a backend sent it."""
+    if not caller.is_browser:
         return None
-    return {"kind": "publishable", "key": caller.key, "identify": caller.rights.identify}
+    rights = caller.publishable.rights if caller.publishable else WIDEST
+    return {"kind": "publishable", "key": caller.key, "identify": rights.identify}
 
 
 def _created(event: NewEvent, handle: EventHandle, caller: Caller) -> JsonObject:

@@ -47,10 +47,12 @@ from starter.api.routes import (
     redeliveries,
     rule_trials,
     rules,
+    sessions,
     status,
     workspaces,
 )
 from starter.api.routing import scope_of
+from starter.api.session_tokens import SessionTokens
 from starter.api.token_buckets import TokenBuckets
 
 MANAGEMENT = (
@@ -65,6 +67,7 @@ MANAGEMENT = (
     workspaces,
     publishable_keys,
     integrations,
+    sessions,
     audit,
     status,
 )
@@ -91,10 +94,14 @@ def create_app(parts: Dependencies, *, console: Callable[[FastAPI], None] | None
     parts = replace(parts, client=failing_fast(parts.client))
     app.state.parts = parts
     app.state.status = StatusReader(parts.client, parts.catalog, parts.task_queue)
-    app.state.authentication = Authentication(parts.catalog.api_key_lookup, FailedAttempts())
+    catalog = parts.catalog
+    app.state.session_tokens = SessionTokens(catalog.embed_sessions, catalog.cipher.ring)
+    app.state.authentication = Authentication(
+        catalog.api_key_lookup, app.state.session_tokens, FailedAttempts()
+    )
     app.state.refused_acts = FailedAttempts(REFUSED_ACTS)
-    app.state.buckets = TokenBuckets(parts.catalog.quotas)
-    quotas = QuotaCheck(app.state.buckets, parts.quotas, parts.catalog.api_key_lookup, parts.meter)
+    app.state.buckets = TokenBuckets(catalog.quotas)
+    quotas = QuotaCheck(app.state.buckets, parts.quotas, catalog.api_key_lookup, parts.meter)
     app.state.accepting = Accepting(parts, app.state.authentication, quotas)
     for module in (ingestion, *MANAGEMENT):
         app.include_router(module.router, prefix=PREFIX)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from catalog.errors import CatalogUnavailable
 from catalog.scopes import MANAGE, OPERATE
 from catalog.values import read_id
 from starter.api.auth import Caller
+from starter.api.embedding import require_reach
 from starter.api.errors import as_api_error, too_much_refused, unavailable
 from starter.api.failed_attempts import FailedAttempts
 from starter.api.middleware import logged_error
@@ -32,26 +34,34 @@ REFUSED_ACTS = 120
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+@dataclass(frozen=True)
+class Right:
+    """What a route asks of its caller: a scope, and of embedded sessions one of these types."""
+
+    scope: str
+    sessions: frozenset[str] = frozenset()
+
+
 async def handle_for_caller(
-    request: Request, via: str, name: str, scope: str, handle: Handler
+    request: Request, via: str, name: str, right: Right, handle: Handler
 ) -> Response:
     """Handle a request whose caller is known. An act is recorded before, its outcome afterwards.
 
     The outcome has the ids of what the request made, which the route leaves in `state.said`.
 
     Raises:
-        ApiError: 403 if the caller lacks the scope; 429 if too much was refused it in the last
-            minute; 503 if the act can't be recorded.
+        ApiError: 403 if the caller may not; 404 for what isn't the caller's; 429 if too much was
+            refused it in the last minute; 503 if the act can't be recorded.
     """
     catalog: Catalog = request.app.state.parts.catalog
     caller: Caller = request.state.caller
-    if request.method == "GET" or scope not in (OPERATE, MANAGE):
-        caller.require(scope)
+    if request.method == "GET" or right.scope not in (OPERATE, MANAGE):
+        await _require(request, caller, right)
         return await handle(request)
     refused: FailedAttempts = request.app.state.refused_acts
     wait = refused.wait(caller.key)
     if wait > 0:
-        caller.require(scope)
+        await _require(request, caller, right)
         raise too_much_refused(wait)
     act = Act(
         via=via,
@@ -63,7 +73,7 @@ async def handle_for_caller(
     )
     entry = await start_act(catalog, act, request)
     try:
-        caller.require(scope)
+        await _require(request, caller, right)
         response = await handle(request)
     except Exception as err:
         answer = as_api_error(err)
@@ -85,6 +95,12 @@ async def start_act(catalog: Catalog, act: Act, request: Request) -> str:
     except Exception as err:  # full, read-only, or whatever it was
         logged_error(err, request.scope)
         raise unavailable("it can't be recorded in the audit now, so it was not done") from None
+
+
+async def _require(request: Request, caller: Caller, right: Right) -> None:
+    caller.require(right.scope)
+    if caller.session is not None:
+        await require_reach(request, caller.session, right.sessions)
 
 
 async def _end(catalog: Catalog, entry: str, outcome: str, request: Request) -> None:

@@ -9,9 +9,11 @@ from functools import partial
 from starlette.requests import Request
 
 from catalog.api_key_lookup import APIKeyLookup, PublishableCaller
+from catalog.embed_sessions import EmbedSession
 from catalog.errors import NotFound
 from catalog.quotas import Quota
 from catalog.scopes import EMIT, in_order
+from starter.api.embedding import may_come_from
 from starter.api.errors import (
     ApiError,
     Fault,
@@ -21,6 +23,7 @@ from starter.api.errors import (
     unauthorized,
 )
 from starter.api.failed_attempts import FailedAttempts
+from starter.api.session_tokens import Ended, SessionTokens, is_of_session
 from starter.api.tokens import InvalidToken, NamesNoKey, verify_token
 
 PUBLISHABLE_HEADER = "x-meshes-publishable-key"
@@ -31,12 +34,12 @@ _PUBLISHABLE_KEY = re.compile(r"mesh_pub_[A-Za-z0-9\-.]{1,64}_[A-Za-z0-9\-.]{1,6
 @dataclass(frozen=True)
 class Caller:
     """The key of a request: `workspace` is set for a publishable key, `organisation` for a machine
-    key.
+    key, both for an embedded session.
 
-    `key` is the key's id, shown as `created_by` of what it creates; in the console it may be a
-    user's. `scopes` say what it may do. `holder` is what has them, in words.
-    `publishable` has the rest of a publishable key. `quota` is the key's own. `hops` counts the
-    webhooks of emitonce that the request has passed through.
+    `key` is the key's id, or the session's, shown as `created_by` of what it creates; in the
+    console it may be a user's. `scopes` say what it may do. `holder` is what has them, in words.
+    `publishable` has the rest of a publishable key, and `session` of a session. `quota` is the
+    key's own. `hops` counts the webhooks of emitonce that the request has passed through.
     """
 
     key: str
@@ -44,14 +47,20 @@ class Caller:
     organisation: str | None = None
     workspace: str | None = None
     publishable: PublishableCaller | None = None
+    session: EmbedSession | None = None
     quota: Quota = field(default_factory=Quota)
     hops: int = 0
     holder: str = "this key"
 
+    @property
+    def is_browser(self) -> bool:
+        """Whether anybody who looks at a page may be calling, rather than a backend."""
+        return self.publishable is not None or self.session is not None
+
     def require(self, scope: str) -> None:
         """Raises `ApiError` 403 unless the key has the scope."""
         if scope not in self.scopes:
-            has = ", ".join(in_order(self.scopes))
+            has = ", ".join(in_order(self.scopes)) or "none"
             msg = f"{self.holder} lacks the scope {scope}: it has {has}"
             raise ApiError(403, msg, (Fault("Authorization", msg),))
 
@@ -63,8 +72,9 @@ class Authentication:
     and do nothing else.
     """
 
-    def __init__(self, keys: APIKeyLookup, failed: FailedAttempts) -> None:
+    def __init__(self, keys: APIKeyLookup, sessions: SessionTokens, failed: FailedAttempts) -> None:
         self._keys = keys
+        self._sessions = sessions
         self._failed = failed
 
     async def machine(self, request: Request, *, unchecked: bool = False) -> Caller:
@@ -72,6 +82,8 @@ class Authentication:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise unauthorized("a machine token is needed: Authorization: Bearer <JWT>")
+        if is_of_session(token.strip()):
+            return await self._session(request, token.strip())
         try:
             known = await verify_token(
                 token.strip(), partial(self._keys.machine, unchecked=unchecked)
@@ -107,6 +119,24 @@ class Authentication:
             workspace=known.workspace,
             publishable=known,
             quota=known.quota,
+        )
+
+    async def _session(self, request: Request, token: str) -> Caller:
+        try:
+            session = await self._sessions.verify(token)
+        except InvalidToken as err:
+            if not isinstance(err, Ended):
+                self._count_failure(request)
+            raise unauthorized(str(err)) from None
+        if not may_come_from(request, session, request.headers.getlist("origin")):
+            raise forbidden("Origin", "is not one that this session may be used from")
+        return Caller(
+            session.id,
+            session.may,
+            session.organisation,
+            session.workspace,
+            session=session,
+            holder="this session",
         )
 
     def _count_failure(self, request: Request) -> None:

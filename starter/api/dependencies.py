@@ -28,6 +28,8 @@ class Dependencies:
     is kept for `audit_days`. `quotas` are for keys and workspaces that have none of their own.
     `clients` are the destinations' clients, by type.
 
+    `embed_origins` are those of pages that may embed sessions which name none of their own.
+
     With `codec`, `/codec` decodes for that Web UI and for Temporal's command line.
     """
 
@@ -43,6 +45,7 @@ class Dependencies:
     largest_payload: int = LARGEST_PAYLOAD
     key_days: int = 0
     audit_days: int = 400
+    embed_origins: tuple[str, ...] = ()
     clients: Mapping[str, DestinationClient] = field(default_factory=dict)
 
     def event_starter(self) -> EventStarter:

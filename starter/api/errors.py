@@ -119,6 +119,7 @@ _PATH_PARAMS = {
     "rule": "rule_id",
     "event": "event_id",
     "key": "key_id",
+    "session": "session_id",
 }
 
 

@@ -142,6 +142,8 @@ class SecurityHeaders(HttpMiddleware):
                 present = {name for name, _ in headers}
                 https = self._public_https or scope["scheme"] == "https"
                 wanted = _FOR_BROWSERS_BY_TLS if https else _FOR_BROWSERS
+                if any(b"frame-ancestors http" in value for _, value in headers):
+                    present.add(b"x-frame-options")  # which knows no origins
                 message["headers"] = [*headers, *(one for one in wanted if one[0] not in present)]
             await send(message)
 

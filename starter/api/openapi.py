@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from starter.api.routing import MACHINE
-from starter.api.schemas import events, management, redeliveries
+from starter.api.schemas import events, management, redeliveries, sessions
 
 # The bodies, which FastAPI doesn't know, since `starter.api.bodies` reads them.
 INPUTS: tuple[type[BaseModel], ...] = (
@@ -30,6 +30,7 @@ INPUTS: tuple[type[BaseModel], ...] = (
     management.RuleTrial,
     management.WorkspaceInput,
     redeliveries.RedeliveryInput,
+    sessions.SessionInput,
 )
 
 DESCRIPTION = """\

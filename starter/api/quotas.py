@@ -82,16 +82,17 @@ class QuotaCheck:
 
     def _of_key(self, caller: Caller, events: int, size: int) -> tuple[Demand, Demand]:
         own, defaults = caller.quota, self._defaults
+        subject = caller.key.removeprefix("sess_")  # a UUID
         return (
-            Demand(KEY_EVENTS, caller.key, own.events or defaults.key_events, events),
-            Demand(KEY_BYTES, caller.key, own.bytes or defaults.key_bytes, size),
+            Demand(KEY_EVENTS, subject, own.events or defaults.key_events, events),
+            Demand(KEY_BYTES, subject, own.bytes or defaults.key_bytes, size),
         )
 
     async def _of_workspace(
         self, caller: Caller, workspace: str, events: int, size: float
     ) -> tuple[Demand, Demand]:
         own, defaults = await self._keys.quota_of_workspace(workspace), self._defaults
-        reserved = 0.0 if caller.publishable is None else RESERVED
+        reserved = RESERVED if caller.is_browser else 0.0
         most, largest = (
             own.events or defaults.workspace_events,
             own.bytes or defaults.workspace_bytes,

@@ -10,13 +10,16 @@ from typing import Any
 
 from temporalio.client import Client, WorkflowFailureError
 
+from catalog.embed_sessions import EmbedSession
 from catalog.errors import NotFound
+from catalog.paging import read_all
 from catalog.values import read_id
 from delivery.delivery_log import DeliveryLog
 from emitonce.start import WORKFLOW
 from engine.links import run_url
 from eventlog.fetch import EventNotFound, describe_event, read_run_log
 from eventlog.log import EventLog
+from starter.api.auth import Caller
 from starter.api.dependencies import Dependencies
 from starter.api.errors import not_found
 from starter.json_objects import event_object
@@ -37,8 +40,9 @@ class OwnEvent:
         raise not_found("rule_id", "delivery of this event for that rule")
 
 
-async def read_own_event(parts: Dependencies, organisation: str, event_id: str) -> OwnEvent:
-    """Read the event's latest run.
+async def read_own_event(parts: Dependencies, caller: Caller, event_id: str) -> OwnEvent:
+    """Read the event's latest run. An embedded session for one resource sees only the deliveries
+    of rules for that resource.
 
     Raises:
         ApiError: 404 if the caller has no such event.
@@ -51,10 +55,30 @@ async def read_own_event(parts: Dependencies, organisation: str, event_id: str) 
         if described.workflow_type != WORKFLOW:
             raise unknown
         log = await read_run_log(parts.client, described)
-        await parts.catalog.api_key_lookup.require_workspace(organisation, log.workspace or "")
+        await parts.catalog.api_key_lookup.require_workspace(
+            caller.organisation or "", log.workspace or ""
+        )
     except (EventNotFound, NotFound):
         raise unknown from None
+    if caller.session is not None:
+        if not _is_within(caller.session, log):
+            raise unknown
+        if caller.session.only:
+            log = await _of_own_rules(parts, caller.session, log)
     return OwnEvent(log, open=described.close_time is None)
+
+
+def _is_within(session: EmbedSession, log: EventLog) -> bool:
+    mine = (log.workspace or "").lower() == session.workspace
+    return mine and session.covers(log.resource, log.resource_id)
+
+
+async def _of_own_rules(parts: Dependencies, session: EmbedSession, log: EventLog) -> EventLog:
+    rules = await read_all(
+        parts.catalog.rules.list, session.organisation, workspace=session.workspace, **session.only
+    )
+    own = {rule.id for rule in rules}
+    return log.only(tuple(one for one in log.deliveries if one.rule in own))
 
 
 async def wait_for_end(client: Client, log: EventLog, seconds: float) -> None:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from catalog.scopes import MANAGE, READ
-from starter.api.audited import handle_for_caller
+from starter.api.audited import Right, handle_for_caller
 from starter.api.auth import PUBLISHABLE_HEADER, Authentication, Caller
 from starter.api.dependencies import Dependencies
 from starter.api.queries import PathId
@@ -42,11 +42,11 @@ class ManagementRoute(APIRoute):
     """A route that needs a bearer token whose key has the route's scope."""
 
     def get_route_handler(self) -> Handler:
-        handle, scope = super().get_route_handler(), scope_of(self)
+        handle, right = super().get_route_handler(), right_of(self)
 
         async def authenticated(request: Request) -> Response:
             request.state.caller = await self.caller(request)
-            return await handle_for_caller(request, "api", self.name, scope, handle)
+            return await handle_for_caller(request, "api", self.name, right, handle)
 
         return authenticated
 
@@ -64,11 +64,29 @@ def needs(scope: str) -> Callable[[Endpoint], Endpoint]:
     return marked
 
 
-def scope_of(route: APIRoute) -> str:
-    """Return the scope that `needs` gave the route's function; by default `read` for GET, else
-    `manage`."""
+def embeddable(*types: str) -> Callable[[Endpoint], Endpoint]:
+    """Mark a route's function with the types of embedded sessions that may call it: by default
+    none."""
+
+    def marked(function: Endpoint) -> Endpoint:
+        function.sessions = frozenset(types)  # type: ignore[attr-defined]
+        return function
+
+    return marked
+
+
+def right_of(route: APIRoute) -> Right:
+    """Return what `needs` and `embeddable` gave the route's function. The scope is by default
+    `read` for GET, else `manage`."""
     by_method = READ if route.methods == {"GET"} else MANAGE
-    return str(getattr(route.endpoint, "scope", by_method))
+    return Right(
+        str(getattr(route.endpoint, "scope", by_method)),
+        getattr(route.endpoint, "sessions", frozenset()),
+    )
+
+
+def scope_of(route: APIRoute) -> str:
+    return right_of(route).scope
 
 
 class IngestionRoute(ManagementRoute):
@@ -105,8 +123,12 @@ async def _dependencies(request: Request) -> Dependencies:
     return cast(Dependencies, request.app.state.parts)
 
 
+async def _caller(request: Request) -> Caller:
+    return caller_of(request)
+
+
 async def _organisation(request: Request) -> str:
-    """Return the organization of a management call, which only a machine key can make."""
+    """Return the organization of a management call, which no publishable key can make."""
     organisation = caller_of(request).organisation
     assert organisation is not None
     return organisation
@@ -120,5 +142,6 @@ async def _own_workspace(request: Request, workspace_id: PathId) -> str:
 
 
 ApiDependencies = Annotated[Dependencies, Depends(_dependencies)]
+Called = Annotated[Caller, Depends(_caller)]
 Organisation = Annotated[str, Depends(_organisation)]
 OwnWorkspace = Annotated[str, Depends(_own_workspace)]

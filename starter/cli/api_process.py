@@ -57,6 +57,7 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
             largest_payload=settings.largest_event_kib * 1024,
             key_days=settings.key_days,
             audit_days=settings.audit_days,
+            embed_origins=settings.embed_origins,
             quotas=Quotas(
                 settings.quota_key_events,
                 settings.quota_key_bytes,

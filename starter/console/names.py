@@ -19,6 +19,7 @@ from catalog.scopes import PAYLOAD
 from eventlog.event_list import list_events
 from eventlog.fetch import EventNotFound, read_payload
 from eventlog.query import EventQuery
+from starter.api.embedding import only
 from starter.api.errors import temporal_is_unavailable
 from starter.console.visit import Visit
 
@@ -43,15 +44,18 @@ class Names:
 
 async def known_names(visit: Visit) -> Names:
     catalog, organisation, workspace = visit.catalog, visit.organisation, visit.workspace.id
-    events = {entry.key for entry in await catalog.event_types.list(organisation, workspace)}
-    resources = {entry.key for entry in await catalog.resources.list(organisation, workspace)}
-    seen = await if_answered(
-        list_events(visit.parts.client, EventQuery((workspace,)), limit=SEEN_EVENTS)
-    )
+    if own := only(visit.embed):
+        events, resources = {rule.event for rule in await all_rules(visit)}, {own["resource"]}
+    else:
+        events = {entry.key for entry in await catalog.event_types.list(organisation, workspace)}
+        resources = {entry.key for entry in await catalog.resources.list(organisation, workspace)}
+        resources.add("global")
+    query = visit.within(EventQuery((workspace,)))
+    seen = await if_answered(list_events(visit.parts.client, query, limit=SEEN_EVENTS))
     if seen is not None:
         events.update(event.event for event in seen.events if event.event)
         resources.update(event.resource for event in seen.events if event.resource)
-    return Names(tuple(sorted(events)), tuple(sorted({*resources, "global"})))
+    return Names(tuple(sorted(events)), tuple(sorted(resources)))
 
 
 async def if_answered(asked: Awaitable[T]) -> T | None:
@@ -70,7 +74,8 @@ async def last_payload(visit: Visit, event: str) -> dict[str, Any] | None:
     too large for a form that is sent with every change."""
     if not event or PAYLOAD not in visit.may:
         return None
-    client, query = visit.parts.client, EventQuery((visit.workspace.id,), event=event)
+    client = visit.parts.client
+    query = visit.within(EventQuery((visit.workspace.id,), event=event))
     found = await list_events(client, query, limit=1)
     if not found.events:
         return None
@@ -93,6 +98,7 @@ async def all_rules(visit: Visit) -> list[Rule]:
         visit.organisation,
         workspace=visit.workspace.id,
         most=MOST_LISTED,
+        **only(visit.embed),
     )
 
 

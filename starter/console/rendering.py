@@ -14,6 +14,8 @@ from starter.console.zone import in_utc
 FOLDER = Path(__file__).parent
 ASSETS = {
     "console.css": "text/css; charset=utf-8",
+    "embed.js": "text/javascript; charset=utf-8",
+    "embed-host.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "mark.svg": "image/svg+xml",
     "zone.js": "text/javascript; charset=utf-8",

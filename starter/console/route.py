@@ -14,8 +14,8 @@ from starlette.responses import RedirectResponse, Response
 from catalog.console_sessions import ConsoleSession
 from starter.api.audited import handle_for_caller
 from starter.api.auth import Caller
-from starter.api.errors import ApiError
-from starter.api.routing import scope_of
+from starter.api.errors import ApiError, unauthorized
+from starter.api.routing import authentication, right_of
 from starter.console.errors import error_page
 from starter.console.forms import read_form
 from starter.console.session import TOKEN_FIELD, NoSession, right_token
@@ -64,17 +64,19 @@ class ConsoleRoute(PublicRoute):
     """A route that needs a session, and with a form the session's own token."""
 
     async def let_in(self, visit: Visit, handle: Handler) -> Response:
-        session = visit.session = await _session(visit)
-        visit.request.state.caller = Caller(
-            session.actor, session.scopes, session.organisation, holder="your sign-in"
-        )
+        session = visit.session = await (_embedded if visit.embedded else _session)(visit)
+        if not visit.embedded:
+            visit.request.state.caller = Caller(
+                session.actor, session.scopes, session.organisation, holder="your sign-in"
+            )
         if visit.request.method == "POST":
             visit.form = await read_form(visit.request)
             given = visit.form.get(TOKEN_FIELD, "")
-            if not right_token(session.id, given):
+            # No foreign page can send a bearer token.
+            if not visit.embedded and not right_token(session.id, given):
                 raise _foreign_form()
-        scope = scope_of(self)
-        return await handle_for_caller(visit.request, "console", self.name, scope, handle)
+        right = right_of(self)
+        return await handle_for_caller(visit.request, "console", self.name, right, handle)
 
 
 def console_router() -> APIRouter:
@@ -119,6 +121,22 @@ async def _session(visit: Visit) -> ConsoleSession:
     if session.access_key is not None:
         visit.catalog.api_key_lookup.uses.note(session.holder)
     return session
+
+
+async def _embedded(visit: Visit) -> ConsoleSession:
+    """Read the session of an embedded page. Raises `ApiError` 401, also for a key's token."""
+    caller = await authentication(visit.request).machine(visit.request)
+    if caller.session is None:
+        raise unauthorized("pages are for people: embed them with the access token of a session")
+    visit.request.state.caller = caller
+    return ConsoleSession(
+        id="",
+        holder=caller.key,
+        organisation=caller.session.organisation,
+        scopes=caller.scopes,
+        fresh=False,
+        access_key=caller.key,
+    )
 
 
 def _foreign_form() -> ApiError:

@@ -9,9 +9,13 @@ from starlette.responses import HTMLResponse, Response
 
 from catalog import Catalog
 from catalog.console_sessions import ConsoleSession
+from catalog.embed_sessions import PAGES, EmbedSession
 from catalog.scopes import role_of
 from catalog.workspaces import Workspace
+from eventlog.query import EventQuery
+from starter.api.auth import Caller
 from starter.api.dependencies import Dependencies
+from starter.api.embedding import within
 from starter.console import words
 from starter.console.forms import Form
 from starter.console.json_view import JsonView
@@ -36,6 +40,7 @@ class Visit:
     """`session` and `form` are set before a handler runs, `workspace` if the address names one.
 
     `query` is the address's; `in_place` says that a part of a page is asked for, to be put into it.
+    `embedded`: by a page in somebody else's frame, which shows a token in place of a cookie.
     """
 
     session: ConsoleSession
@@ -47,7 +52,10 @@ class Visit:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.query = request.query_params
-        self.in_place = request.headers.get("hx-request") == "true"
+        self.in_place = request.headers.get("hx-request") == "true" and not (
+            request.headers.get("hx-boosted") or request.headers.get("hx-history-restore-request")
+        )
+        self.embedded = "authorization" in request.headers
         self.zone = zone_of(request)
         self.console = request.app.state.console
         self.cookies: Cookies = self.console.cookies
@@ -81,8 +89,25 @@ class Visit:
     def organisation(self) -> str:
         return self.session.organisation
 
+    @property
+    def caller(self) -> Caller:
+        caller: Caller = self.request.state.caller
+        return caller
+
+    @property
+    def embed(self) -> EmbedSession | None:
+        """The embedded session; None if somebody has signed in."""
+        caller = getattr(self.request.state, "caller", None)
+        return caller.session if caller else None
+
+    def within(self, query: EventQuery) -> EventQuery:
+        """Narrow what is listed to what the session may see."""
+        return within(self.embed, query, self.parts.instance_secret)
+
     async def page(self, template: str, *, status: int = 200, **context: Any) -> Response:
         """Render a whole page within the session."""
+        if self.embedded:
+            return self.part(template, status=status, **context)
         found = await self.catalog.workspaces.list(self.organisation, limit=IN_SWITCHER)
         return self.part(template, status=status, workspaces=found.records, **context)
 
@@ -96,6 +121,9 @@ class Visit:
             "workspace": getattr(self, "workspace", None),
             "workspaces": (),
             "may": self.may,
+            "embed": self.embed,
+            "embedded": self.embedded,
+            "embed_pages": PAGES,
             "done": words.DONE.get(self.query.get("done", "")),
             "path": self.request.url.path,
             "asked_for": self.request.method == "GET",

@@ -1,4 +1,7 @@
-"""The time zone in which a visitor reads times: what their browser says in a cookie, else UTC."""
+"""The time zone in which a visitor reads times: what their browser says, else UTC.
+
+It says so in a cookie, or, where an embedded page uses none, in a header.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from starlette.requests import Request
 from delivery.transforms import TransformError, zone
 
 COOKIE = "emitonce_zone"
+HEADER = "x-time-zone"
 
 # Of the page that is rendered, for filters of templates, which are given no request.
 ZONE: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
@@ -17,7 +21,7 @@ ZONE: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
 
 def zone_of(request: Request) -> tzinfo:
     try:
-        return zone(request.cookies.get(COOKIE))
+        return zone(request.headers.get(HEADER) or request.cookies.get(COOKIE))
     except TransformError:
         return UTC
 

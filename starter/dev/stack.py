@@ -117,6 +117,7 @@ async def open_dev_stack(
             largest_payload=settings.largest_event_kib * 1024,
             key_days=settings.key_days,
             audit_days=settings.audit_days,
+            embed_origins=settings.embed_origins,
         )
         organisation = (await catalog.organisations.default()).id
         key = await development_key(catalog, organisation, settings.data_dir)

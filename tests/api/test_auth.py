@@ -225,7 +225,9 @@ async def test_secrets_never_leave(api: Api):
     for path, operations in document["paths"].items():
         if "get" not in operations:
             continue
-        answer = await api.http.get(filled(path, ids), headers=api.machine.headers())
+        path = filled(path, ids)
+        params = {"workspace_id": api.stack.workspace} if path.endswith("/sessions") else None
+        answer = await api.http.get(path, params=params, headers=api.machine.headers())
         assert answer.status_code in (200, 404), (path, answer.text)
         for secret in ("cdp-key-that-nobody-sees", "sim-us-key", api.machine.secret_key):
             assert secret not in answer.text

@@ -164,6 +164,10 @@ async def test_every_path_of_meshes_is_there(api: Api):
         get /workspaces/{}/event-types
         get /workspaces/{}/resources
         get /integrations
+        post /sessions
+        get /sessions
+        post /sessions/{}/refresh
+        delete /sessions/{}
     """
     for line in meshes.split("\n"):
         if line.strip():

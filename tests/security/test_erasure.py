@@ -139,7 +139,9 @@ async def test_no_table_of_a_workspace_is_forgotten(stack: Stack) -> None:
     async with stack.catalog.pool.acquire() as conn:
         rows = await conn.fetch(
             "SELECT table_name FROM information_schema.columns "
-            "WHERE table_schema = 'public' AND column_name = 'workspace_id'"
+            "JOIN information_schema.tables USING (table_schema, table_name) "
+            "WHERE table_schema = 'public' AND column_name = 'workspace_id' "
+            "AND table_type = 'BASE TABLE'"
         )
     assert {row["table_name"] for row in rows} == set(TABLES)
 

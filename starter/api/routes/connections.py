@@ -9,6 +9,7 @@ from fastapi import Request
 from starlette.responses import JSONResponse
 
 from catalog.connections import Connection as Stored
+from catalog.embed_sessions import WORKSPACE
 from catalog.scopes import OPERATE
 from delivery.text import kind
 from destinations.destination import NotListed
@@ -18,6 +19,7 @@ from starter.api.connection_changes import delete_connection as delete_and_tell
 from starter.api.connection_changes import tell_held
 from starter.api.dependencies import Dependencies
 from starter.api.describing import body_of, errors
+from starter.api.embedding import require_workspace
 from starter.api.errors import ApiError, bad_request
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_of
 from starter.api.routing import (
@@ -25,6 +27,7 @@ from starter.api.routing import (
     Organisation,
     OwnWorkspace,
     caller_of,
+    embeddable,
     management_router,
     needs,
 )
@@ -69,6 +72,7 @@ async def list_connections(
     summary="List a workspace's connections, newest first",
     responses=errors(400, 404),
 )
+@embeddable(WORKSPACE)
 async def list_workspace_connections(
     parts: ApiDependencies,
     organisation: Organisation,
@@ -90,6 +94,7 @@ async def list_workspace_connections(
     responses=errors(400, 404, 413),
     openapi_extra=body_of(ConnectionInput),
 )
+@embeddable(WORKSPACE)
 async def create_connection(
     request: Request, parts: ApiDependencies, organisation: Organisation
 ) -> Any:
@@ -97,6 +102,7 @@ async def create_connection(
     destinations, a wrong secret shows at the first delivery.
     """
     given = await read_model(request, ConnectionInput)
+    require_workspace(caller_of(request).session, given.workspace)
     fields = _fields(given.type, given.metadata)
     if not given.skip_test:
         await _test(parts, given.type, fields)
@@ -120,6 +126,7 @@ async def create_connection(
     summary="One connection",
     responses=errors(404),
 )
+@embeddable(WORKSPACE)
 async def get_connection(
     parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
@@ -134,6 +141,7 @@ async def get_connection(
     responses=errors(400, 404, 413),
     openapi_extra=body_of(ChangedConnection),
 )
+@embeddable(WORKSPACE)
 async def update_connection(
     request: Request, parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
@@ -166,6 +174,7 @@ async def update_connection(
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(DeleteConnection, required=False),
 )
+@embeddable(WORKSPACE)
 async def delete_connection(
     request: Request, parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
@@ -183,6 +192,7 @@ async def delete_connection(
     responses=errors(404, 409),
 )
 @needs(OPERATE)
+@embeddable(WORKSPACE)
 async def pause_connection(
     parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
@@ -198,6 +208,7 @@ async def pause_connection(
     responses=errors(404),
 )
 @needs(OPERATE)
+@embeddable(WORKSPACE)
 async def resume_connection(
     parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
@@ -213,6 +224,7 @@ async def resume_connection(
     summary="Live data of the integration's actions",
     responses=errors(404, 409),
 )
+@embeddable(WORKSPACE)
 async def get_connection_actions(
     parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from catalog.embed_sessions import RESOURCE, WORKSPACE
 from catalog.scopes import OPERATE, PAYLOAD
 from delivery.attempt import Attempt as Made
 from delivery.delivery_log import DeliveryLog
@@ -17,12 +18,13 @@ from eventlog.log import EventLog
 from operations.event_redelivery import redeliver
 from operations.steering import bring_forward
 from operations.steering import cancel_delivery as cancel_in_engine
+from starter.api.auth import Caller
 from starter.api.dependencies import Dependencies
 from starter.api.describing import errors
 from starter.api.errors import ApiError, not_found, unavailable
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
 from starter.api.reading import OwnEvent, read_own_event, wait_for_end
-from starter.api.routing import ApiDependencies, Organisation, management_router, needs
+from starter.api.routing import ApiDependencies, Called, embeddable, management_router, needs
 from starter.api.schemas.events import Attempt, AttemptPage, ResponseDetails, RuleEvent
 from starter.api.time_limit import time_limit
 from starter.json_objects import (
@@ -49,25 +51,26 @@ router = management_router("Deliveries")
     responses=errors(404, 409, 425),
 )
 @needs(OPERATE)
+@embeddable(WORKSPACE, RESOURCE)
 async def retry_delivery(
-    parts: ApiDependencies, organisation: Organisation, event_id: PathId, rule_id: PathId
+    parts: ApiDependencies, caller: Called, event_id: PathId, rule_id: PathId
 ) -> Any:
     """Bring a waiting delivery's next attempt forward, or deliver again one that has failed.
 
     Earlier attempts stay on record. 425: an attempt is in flight, or due within 5 seconds. 409: it
     was delivered or canceled, waits for its connection, or others of its event are still open.
     """
-    own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
+    own, delivery = await _own_delivery(parts, caller, event_id, rule_id)
     client = parts.client
     if own.open and own.log.status in ENDED:
         # All its deliveries have ended, and so will the run, with its next task.
         await wait_for_end(client, own.log, CLOSING_SECONDS)
-        own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
+        own, delivery = await _own_delivery(parts, caller, event_id, rule_id)
     if own.open:
         await bring_forward(client, own.log.event_id, delivery.rule, task_queue=parts.task_queue)
     else:
         await redeliver(client, own.log.event_id, rules=[delivery.rule])
-    return await _delivery_object(parts, organisation, event_id, rule_id)
+    return await _delivery_object(parts, caller, event_id, rule_id)
 
 
 @router.post(
@@ -78,14 +81,15 @@ async def retry_delivery(
     responses=errors(404, 409),
 )
 @needs(OPERATE)
+@embeddable(WORKSPACE, RESOURCE)
 async def cancel_delivery(
-    parts: ApiDependencies, organisation: Organisation, event_id: PathId, rule_id: PathId
+    parts: ApiDependencies, caller: Called, event_id: PathId, rule_id: PathId
 ) -> Any:
     """A request in flight finishes and is recorded; no new one is made."""
-    own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
+    own, delivery = await _own_delivery(parts, caller, event_id, rule_id)
     async with time_limit(CANCEL_SECONDS, _no_worker_canceled):
         await cancel_in_engine(parts.client, own.log.event_id, delivery.rule)
-    return await _delivery_object(parts, organisation, event_id, rule_id)
+    return await _delivery_object(parts, caller, event_id, rule_id)
 
 
 @router.get(
@@ -95,16 +99,17 @@ async def cancel_delivery(
     summary="A delivery's attempts, in the order they were made",
     responses=errors(400, 404),
 )
+@embeddable(WORKSPACE, RESOURCE)
 async def list_attempts(
     parts: ApiDependencies,
-    organisation: Organisation,
+    caller: Called,
     event_id: PathId,
     rule_id: PathId,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Any:
     """Of each call the first 10 and the last 40 are kept; `left_out` counts those between."""
-    own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
+    own, delivery = await _own_delivery(parts, caller, event_id, rule_id)
     after = _place_of(cursor) if cursor is not None else None
     made = [one for one in _made(delivery) if after is None or _place(one) > after]
     shown = [_attempt_object(own.log, delivery, one) for one in made[:limit]]
@@ -120,14 +125,15 @@ async def list_attempts(
     summary="One attempt",
     responses=errors(404),
 )
+@embeddable(WORKSPACE, RESOURCE)
 async def get_attempt(
     parts: ApiDependencies,
-    organisation: Organisation,
+    caller: Called,
     event_id: PathId,
     rule_id: PathId,
     attempt_id: PathId,
 ) -> Any:
-    own = await _own_attempt(parts, organisation, event_id, rule_id, attempt_id)
+    own = await _own_attempt(parts, caller, event_id, rule_id, attempt_id)
     return _attempt_object(*own)
 
 
@@ -139,14 +145,15 @@ async def get_attempt(
     responses=errors(404),
 )
 @needs(PAYLOAD)
+@embeddable(WORKSPACE, RESOURCE)
 async def get_response_details(
     parts: ApiDependencies,
-    organisation: Organisation,
+    caller: Called,
     event_id: PathId,
     rule_id: PathId,
     attempt_id: PathId,
 ) -> Any:
-    log, delivery, attempt = await _own_attempt(parts, organisation, event_id, rule_id, attempt_id)
+    log, delivery, attempt = await _own_attempt(parts, caller, event_id, rule_id, attempt_id)
     # Byte-identical on every attempt of a call.
     request = next(call.request for call in delivery.calls if call.call == attempt.call)
     return {
@@ -217,16 +224,16 @@ def _attempt_object(log: EventLog, delivery: DeliveryLog, attempt: Made) -> Json
 
 
 async def _own_delivery(
-    parts: Dependencies, organisation: str, event_id: str, rule_id: str
+    parts: Dependencies, caller: Caller, event_id: str, rule_id: str
 ) -> tuple[OwnEvent, DeliveryLog]:
-    own = await read_own_event(parts, organisation, event_id)
+    own = await read_own_event(parts, caller, event_id)
     return own, own.delivery(rule_id)
 
 
 async def _own_attempt(
-    parts: Dependencies, organisation: str, event_id: str, rule_id: str, attempt_id: str
+    parts: Dependencies, caller: Caller, event_id: str, rule_id: str, attempt_id: str
 ) -> tuple[EventLog, DeliveryLog, Made]:
-    own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
+    own, delivery = await _own_delivery(parts, caller, event_id, rule_id)
     for made in _made(delivery):
         if _attempt_id(own.log, delivery, made) == attempt_id.lower():
             return own.log, delivery, made
@@ -234,9 +241,9 @@ async def _own_attempt(
 
 
 async def _delivery_object(
-    parts: Dependencies, organisation: str, event_id: str, rule_id: str
+    parts: Dependencies, caller: Caller, event_id: str, rule_id: str
 ) -> JsonObject:
-    own, delivery = await _own_delivery(parts, organisation, event_id, rule_id)
+    own, delivery = await _own_delivery(parts, caller, event_id, rule_id)
     return rule_event_object(own.log, delivery)
 
 

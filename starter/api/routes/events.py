@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Query, Request
 
+from catalog.embed_sessions import RESOURCE, WORKSPACE
 from catalog.scopes import OPERATE, PAYLOAD
 from catalog.values import read_id
 from delivery.people import LONGEST_IDENTIFIER, PEOPLE
@@ -17,6 +18,7 @@ from eventlog.query import EventQuery
 from operations.steering import cancel_event as cancel_in_engine
 from starter.api.dependencies import Dependencies
 from starter.api.describing import errors
+from starter.api.embedding import listed, within
 from starter.api.errors import bad_request
 from starter.api.queries import (
     DEFAULT_LIMIT,
@@ -30,9 +32,11 @@ from starter.api.queries import (
 from starter.api.reading import event_view, read_own_event, wait_for_end
 from starter.api.routing import (
     ApiDependencies,
+    Called,
     Organisation,
     OwnWorkspace,
     caller_of,
+    embeddable,
     management_router,
     needs,
 )
@@ -108,6 +112,7 @@ class EventFilter:
         self.person = person
         caller = caller_of(request)
         self.shows_people = PAYLOAD in caller.scopes
+        self.session = caller.session
         if person is not None:
             caller.require(PAYLOAD)
 
@@ -116,7 +121,8 @@ class EventFilter:
         if self._resource_id is not None:
             hashed = resource_id_hash(secret, self._resource_id)
         people = () if self.person is None else _hashes(self.person, workspaces, secret)
-        return EventQuery(workspaces, resource_id_hash=hashed, people=people, **self._fields)
+        query = EventQuery(workspaces, resource_id_hash=hashed, people=people, **self._fields)
+        return within(self.session, query, secret)
 
 
 def _hashes(person: str, workspaces: tuple[str, ...], secret: bytes) -> tuple[str, ...]:
@@ -167,6 +173,7 @@ async def list_events(
     summary="List a workspace's events, newest first",
     responses=errors(400, 404),
 )
+@embeddable(WORKSPACE, RESOURCE)
 async def list_workspace_events(
     parts: ApiDependencies,
     own: OwnWorkspace,
@@ -190,7 +197,8 @@ async def _page(
         limit=limit,
         cursor=cursor,
     )
-    records = [listed_event_object(event, person=chosen.shows_people) for event in page.events]
+    events = listed(chosen.session, page.events)
+    records = [listed_event_object(event, person=chosen.shows_people) for event in events]
     shown = {**page_object(records, limit, page.next_cursor), **present(note=page.note)}
     if chosen.person is not None:
         since = await parts.catalog.workers.in_use_since(PEOPLE)
@@ -205,8 +213,9 @@ async def _page(
     summary="One event with its deliveries",
     responses=errors(404),
 )
-async def get_event(parts: ApiDependencies, organisation: Organisation, event_id: PathId) -> Any:
-    own = await read_own_event(parts, organisation, event_id)
+@embeddable(WORKSPACE, RESOURCE)
+async def get_event(parts: ApiDependencies, caller: Called, event_id: PathId) -> Any:
+    own = await read_own_event(parts, caller, event_id)
     return event_view(parts, own.log)
 
 
@@ -218,10 +227,9 @@ async def get_event(parts: ApiDependencies, organisation: Organisation, event_id
     responses=errors(404),
 )
 @needs(PAYLOAD)
-async def get_event_payload(
-    parts: ApiDependencies, organisation: Organisation, event_id: PathId
-) -> Any:
-    own = await read_own_event(parts, organisation, event_id)
+@embeddable(WORKSPACE, RESOURCE)
+async def get_event_payload(parts: ApiDependencies, caller: Called, event_id: PathId) -> Any:
+    own = await read_own_event(parts, caller, event_id)
     return event_view(parts, own.log, payload=True)
 
 
@@ -233,10 +241,11 @@ async def get_event_payload(
     responses=errors(404, 409),
 )
 @needs(OPERATE)
-async def cancel_event(parts: ApiDependencies, organisation: Organisation, event_id: PathId) -> Any:
+@embeddable(WORKSPACE)
+async def cancel_event(parts: ApiDependencies, caller: Called, event_id: PathId) -> Any:
     """A request in flight finishes and is recorded; no new one is made."""
-    own = await read_own_event(parts, organisation, event_id)
+    own = await read_own_event(parts, caller, event_id)
     await cancel_in_engine(parts.client, own.log.event_id)
     await wait_for_end(parts.client, own.log, CANCEL_SECONDS)
-    ended = await read_own_event(parts, organisation, event_id)
+    ended = await read_own_event(parts, caller, event_id)
     return event_view(parts, ended.log)

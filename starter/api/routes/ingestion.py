@@ -9,6 +9,7 @@ from fastapi import Header, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from catalog.embed_sessions import RESOURCE, WORKSPACE
 from catalog.scopes import EMIT
 from delivery.event import HOPS, MAX_HOPS
 from delivery.size import MOST_BESIDE, MOST_VALUES
@@ -17,7 +18,7 @@ from starter.api.auth import Caller
 from starter.api.bodies import parse_body, read_bytes
 from starter.api.describing import array_of, body_of, errors
 from starter.api.errors import ApiError
-from starter.api.routing import caller_of, ingestion_router, needs
+from starter.api.routing import caller_of, embeddable, ingestion_router, needs
 from starter.api.schemas.events import BulkResult, CreatedEventBody, EventInput
 
 router = ingestion_router("Ingestion")
@@ -54,6 +55,7 @@ IdempotencyKey = Annotated[
     openapi_extra=body_of(EventInput),
 )
 @needs(EMIT)
+@embeddable(WORKSPACE, RESOURCE)
 async def emit_event(
     request: Request, idempotency_key: IdempotencyKey = None, hops: Hops = 0
 ) -> Any:
@@ -79,6 +81,7 @@ async def emit_event(
     openapi_extra=array_of(EventInput, most=MOST_EVENTS),
 )
 @needs(EMIT)
+@embeddable(WORKSPACE, RESOURCE)
 async def emit_events(
     request: Request, idempotency_key: IdempotencyKey = None, hops: Hops = 0
 ) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from catalog.embed_sessions import RESOURCE, WORKSPACE
 from delivery.outcome import (
     BACKOFF_FACTOR,
     BACKOFF_FIRST,
@@ -18,7 +19,7 @@ from destinations.registry import BY_TYPE
 from operations.steering import IMMINENT
 from starter.api.describing import errors
 from starter.api.queries import DEFAULT_LIMIT, page_object
-from starter.api.routing import ApiDependencies, management_router
+from starter.api.routing import ApiDependencies, embeddable, management_router
 from starter.api.schemas.integrations import Integration, RetryPolicy
 from starter.api.schemas.shared import Page
 from starter.json_objects import present
@@ -35,6 +36,7 @@ router = management_router("Integrations")
     summary="What can be connected",
     responses=errors(),
 )
+@embeddable(WORKSPACE, RESOURCE)
 async def list_integrations(parts: ApiDependencies) -> Any:
     """Lists the destinations that every running worker can deliver to."""
     fleet = await parts.catalog.workers.fleet()
@@ -107,6 +109,7 @@ def _input(field: Field) -> dict[str, Any]:
     summary="What is retried, when, and for how long",
     responses=errors(),
 )
+@embeddable(WORKSPACE, RESOURCE)
 async def get_retry_policy() -> Any:
     waits = [
         min(BACKOFF_FIRST * BACKOFF_FACTOR**number, BACKOFF_LONGEST).total_seconds()

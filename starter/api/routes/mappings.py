@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query, Request
 
 from catalog.connections import Connection
+from catalog.embed_sessions import WORKSPACE
 from catalog.mappings import DEFAULT_NAME, GENERATED_VERSION
 from catalog.mappings import Mapping as Stored
 from delivery.mapping_schema import MappingSchema
@@ -19,7 +20,13 @@ from starter.api.bodies import as_model, parse_body, read_bytes
 from starter.api.describing import body_of, errors
 from starter.api.errors import ApiError, not_found
 from starter.api.queries import PathId
-from starter.api.routing import ApiDependencies, Organisation, caller_of, management_router
+from starter.api.routing import (
+    ApiDependencies,
+    Organisation,
+    caller_of,
+    embeddable,
+    management_router,
+)
 from starter.api.schemas.management import FieldCatalog, MappingInput, MappingResult
 from starter.json_objects import moment, present
 from starter.known_destination import destination_of
@@ -40,6 +47,7 @@ Refresh = Annotated[
     summary="The fields that a mapping can fill",
     responses=errors(400, 404, 409),
 )
+@embeddable(WORKSPACE)
 async def get_connection_fields(
     parts: ApiDependencies,
     organisation: Organisation,
@@ -92,6 +100,7 @@ def catalog_version(destination: Destination) -> str:
     summary="The mapping in force",
     responses=errors(404, 409),
 )
+@embeddable(WORKSPACE)
 async def get_default_mapping(
     parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:
@@ -109,6 +118,7 @@ async def get_default_mapping(
     responses=errors(400, 404, 409, 413, 422),
     openapi_extra=body_of(MappingInput),
 )
+@embeddable(WORKSPACE)
 async def put_default_mapping(
     request: Request, parts: ApiDependencies, organisation: Organisation, connection_id: PathId
 ) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import Request
 
+from catalog.embed_sessions import RESOURCE, WORKSPACE
 from catalog.rules import Rule
 from catalog.scopes import OPERATE, READ
 from delivery.delivery_log import CallLog
@@ -19,8 +20,16 @@ from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
+from starter.api.embedding import require_resource
 from starter.api.queries import PathId
-from starter.api.routing import ApiDependencies, Organisation, caller_of, management_router, needs
+from starter.api.routing import (
+    ApiDependencies,
+    Organisation,
+    caller_of,
+    embeddable,
+    management_router,
+    needs,
+)
 from starter.api.schemas.events import Preview, TestResult
 from starter.api.schemas.management import RuleTrial
 from starter.json_objects import present, response_object, rule_event_object
@@ -41,6 +50,7 @@ router = management_router("Rules")
     openapi_extra=body_of(RuleTrial, required=False),
 )
 @needs(OPERATE)
+@embeddable(WORKSPACE, RESOURCE)
 async def test_rule(
     request: Request, parts: ApiDependencies, organisation: Organisation, rule_id: PathId
 ) -> Any:
@@ -53,6 +63,7 @@ async def test_rule(
     rule = await parts.catalog.rules.get(organisation, rule_id)
     given = await read_model(request, RuleTrial)
     event = _event(rule, given)
+    require_resource(caller_of(request).session, event.resource, event.resource_id)
     handle = await parts.event_starter().start(
         rule.workspace,
         event.event,
@@ -80,6 +91,7 @@ async def test_rule(
     openapi_extra=body_of(RuleTrial, required=False),
 )
 @needs(READ)
+@embeddable(WORKSPACE, RESOURCE)
 async def preview_rule(
     request: Request, parts: ApiDependencies, organisation: Organisation, rule_id: PathId
 ) -> Any:

@@ -7,15 +7,24 @@ from typing import Annotated, Any
 from fastapi import Query, Request
 from starlette.responses import JSONResponse
 
+from catalog.embed_sessions import RESOURCE, WORKSPACE
 from catalog.rule_change import RuleChange
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
+from starter.api.embedding import (
+    only,
+    require_connection,
+    require_resource,
+    require_workspace,
+)
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_of
 from starter.api.routing import (
     ApiDependencies,
+    Called,
     Organisation,
     OwnWorkspace,
     caller_of,
+    embeddable,
     management_router,
 )
 from starter.api.schemas.management import (
@@ -74,8 +83,10 @@ async def list_rules(
     summary="List a workspace's rules, newest first",
     responses=errors(400, 404),
 )
+@embeddable(WORKSPACE, RESOURCE)
 async def list_workspace_rules(
     parts: ApiDependencies,
+    caller: Called,
     organisation: Organisation,
     own: OwnWorkspace,
     event: Filter = None,
@@ -88,8 +99,7 @@ async def list_workspace_rules(
         organisation,
         workspace=own,
         event=event,
-        resource=resource,
-        resource_id=resource_id,
+        **({"resource": resource, "resource_id": resource_id} | only(caller.session)),
         limit=limit,
         cursor=cursor,
     )
@@ -104,9 +114,14 @@ async def list_workspace_rules(
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(RuleInput),
 )
+@embeddable(WORKSPACE, RESOURCE)
 async def create_rule(request: Request, parts: ApiDependencies, organisation: Organisation) -> Any:
     """409: with it, one event could match more than 100 active rules."""
     given = await read_model(request, RuleInput)
+    session = caller_of(request).session
+    require_workspace(session, given.workspace)
+    require_resource(session, given.resource, given.resource_id)
+    await require_connection(parts.catalog, session, given.connection)
     await check_listed(parts.clients, parts.catalog, organisation, given.connection, given.metadata)
     made = await parts.catalog.rules.create(
         organisation,
@@ -131,6 +146,7 @@ async def create_rule(request: Request, parts: ApiDependencies, organisation: Or
     summary="One rule",
     responses=errors(404),
 )
+@embeddable(WORKSPACE, RESOURCE)
 async def get_rule(parts: ApiDependencies, organisation: Organisation, rule_id: PathId) -> Any:
     return rule_object(await parts.catalog.rules.get(organisation, rule_id))
 
@@ -143,12 +159,18 @@ async def get_rule(parts: ApiDependencies, organisation: Organisation, rule_id: 
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(ChangedRule),
 )
+@embeddable(WORKSPACE, RESOURCE)
 async def update_rule(
     request: Request, parts: ApiDependencies, organisation: Organisation, rule_id: PathId
 ) -> Any:
     """Events that have already matched are delivered by the rule as it was."""
     given = await read_model(request, ChangedRule)
     change = RuleChange(**{name: value for name, value in given if name in given.model_fields_set})
+    session = caller_of(request).session
+    if session is not None and {"resource", "resource_id"} & given.model_fields_set:
+        kept = await parts.catalog.rules.get(organisation, rule_id)
+        moved = {**rule_object(kept), **change.model_dump(exclude_unset=True)}
+        require_resource(session, moved.get("resource"), moved.get("resource_id"))
     if given.metadata:
         rule = await parts.catalog.rules.get(organisation, rule_id)
         await check_listed(
@@ -164,6 +186,7 @@ async def update_rule(
     summary="Delete a rule",
     responses=errors(404),
 )
+@embeddable(WORKSPACE, RESOURCE)
 async def delete_rule(parts: ApiDependencies, organisation: Organisation, rule_id: PathId) -> Any:
     """Events that have already matched are still delivered."""
     gone = rule_object(await parts.catalog.rules.delete(organisation, rule_id))

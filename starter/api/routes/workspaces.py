@@ -7,11 +7,18 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import JSONResponse
 
+from catalog.embed_sessions import WORKSPACE
 from catalog.event_types import UsedName
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_of
-from starter.api.routing import ApiDependencies, Organisation, caller_of, management_router
+from starter.api.routing import (
+    ApiDependencies,
+    Organisation,
+    caller_of,
+    embeddable,
+    management_router,
+)
 from starter.api.schemas.management import (
     CatalogEntry,
     CreatedWorkspace,
@@ -111,6 +118,7 @@ async def update_workspace(
     summary="The event types that rules have named",
     responses=errors(404),
 )
+@embeddable(WORKSPACE)
 async def list_event_types(
     parts: ApiDependencies, organisation: Organisation, workspace_id: PathId
 ) -> Any:
@@ -125,6 +133,7 @@ async def list_event_types(
     summary="The resources that rules have named",
     responses=errors(404),
 )
+@embeddable(WORKSPACE)
 async def list_resources(
     parts: ApiDependencies, organisation: Organisation, workspace_id: PathId
 ) -> Any:

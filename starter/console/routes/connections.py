@@ -10,6 +10,7 @@ from fastapi import Depends
 from starlette.responses import Response
 
 from catalog.connections import Connection
+from catalog.embed_sessions import WORKSPACE
 from catalog.errors import Conflict, InvalidValue, NotFound, OlderRelease
 from catalog.scopes import OPERATE
 from delivery.errors import InvalidField
@@ -18,7 +19,7 @@ from destinations.registry import BY_TYPE
 from operations.held_runs import count_held
 from starter.api.connection_changes import delete_connection as delete_and_tell
 from starter.api.connection_changes import tell_held
-from starter.api.routing import needs
+from starter.api.routing import embeddable, needs
 from starter.connection_test import failed_test
 from starter.console.forms import Form
 from starter.console.names import all_rules, if_answered
@@ -53,6 +54,7 @@ ConnectionHere = Annotated[Connection, Depends(connection_of)]
 
 
 @router.get("/w/{workspace_id}/connections")
+@embeddable(WORKSPACE)
 async def list_connections(visit: InWorkspace) -> Response:
     found = await visit.catalog.connections.list(
         visit.organisation, workspace=visit.workspace.id, cursor=visit.query.get("cursor")
@@ -71,6 +73,7 @@ async def list_connections(visit: InWorkspace) -> Response:
 
 
 @router.get("/w/{workspace_id}/connections/new")
+@embeddable(WORKSPACE)
 async def new_connection(visit: InWorkspace) -> Response:
     offered = await _offered(visit)
     asked = visit.query.get("type")
@@ -84,6 +87,7 @@ async def new_connection(visit: InWorkspace) -> Response:
 
 
 @router.post("/w/{workspace_id}/connections")
+@embeddable(WORKSPACE)
 async def create_connection(visit: InWorkspace) -> Response:
     form, session = visit.form, visit.session
     destination = destination_of(form.text("type"))
@@ -113,11 +117,13 @@ async def create_connection(visit: InWorkspace) -> Response:
 
 
 @router.get("/w/{workspace_id}/connections/{connection_id}")
+@embeddable(WORKSPACE)
 async def show_connection(visit: Visited, connection: ConnectionHere) -> Response:
     return await _page(visit, connection)
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}")
+@embeddable(WORKSPACE)
 async def update_connection(visit: Visited, connection: ConnectionHere) -> Response:
     """Change it. Secrets that are left empty are kept."""
     form, destination = visit.form, destination_of(connection.type)
@@ -141,6 +147,7 @@ async def update_connection(visit: Visited, connection: ConnectionHere) -> Respo
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/verify")
 @needs(OPERATE)
+@embeddable(WORKSPACE)
 async def verify_stored(visit: Visited, connection: ConnectionHere) -> Response:
     found = await visit.catalog.credentials.credential(connection.workspace, connection.id)
     check = _verdict(await visit.parts.clients[found.type].verify(found))
@@ -151,6 +158,7 @@ async def verify_stored(visit: Visited, connection: ConnectionHere) -> Response:
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/pause")
 @needs(OPERATE)
+@embeddable(WORKSPACE)
 async def pause_connection(visit: Visited, connection: ConnectionHere) -> Response:
     await visit.catalog.connections.pause(visit.organisation, connection.id)
     return see_other(_path(connection), "paused")
@@ -158,6 +166,7 @@ async def pause_connection(visit: Visited, connection: ConnectionHere) -> Respon
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/resume")
 @needs(OPERATE)
+@embeddable(WORKSPACE)
 async def resume_connection(visit: Visited, connection: ConnectionHere) -> Response:
     resumed = await visit.catalog.connections.resume(visit.organisation, connection.id)
     reached = await tell_held(visit.parts, resumed)
@@ -165,6 +174,7 @@ async def resume_connection(visit: Visited, connection: ConnectionHere) -> Respo
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/delete")
+@embeddable(WORKSPACE)
 async def delete_connection(visit: Visited, connection: ConnectionHere) -> Response:
     try:
         _, reached = await delete_and_tell(

@@ -7,7 +7,9 @@ from collections.abc import Awaitable
 
 from starlette.responses import Response
 
+from catalog.embed_sessions import RESOURCE, WORKSPACE
 from catalog.scopes import OPERATE
+from delivery.result import Status
 from operations.event_redelivery import redeliver
 from operations.redelivery_plan import NotRedeliverable
 from operations.steering import (
@@ -19,7 +21,7 @@ from operations.steering import (
 from operations.steering import cancel_delivery as cancel_delivery_in_engine
 from operations.steering import cancel_event as cancel_event_in_engine
 from starter.api.reading import OwnEvent
-from starter.api.routing import needs
+from starter.api.routing import embeddable, needs
 from starter.console.route import InWorkspace, console_router, see_other
 from starter.console.routes.events import ON_A_PAGE, EventHere, event_context, event_of
 from starter.console.visit import Visit
@@ -33,6 +35,7 @@ CANCEL_SECONDS = 12.0
 
 @router.post("/w/{workspace_id}/events/{event_id}/deliveries/{rule_id}/retry")
 @needs(OPERATE)
+@embeddable(WORKSPACE, RESOURCE)
 async def retry_delivery(visit: InWorkspace, own: EventHere, rule_id: str) -> Response:
     """Bring the next attempt forward, or deliver again what has failed."""
     rule, parts = own.delivery(rule_id).rule, visit.parts
@@ -45,6 +48,7 @@ async def retry_delivery(visit: InWorkspace, own: EventHere, rule_id: str) -> Re
 
 @router.post("/w/{workspace_id}/events/{event_id}/deliveries/{rule_id}/cancel")
 @needs(OPERATE)
+@embeddable(WORKSPACE, RESOURCE)
 async def cancel_delivery(visit: InWorkspace, own: EventHere, rule_id: str) -> Response:
     rule = own.delivery(rule_id).rule
     steering = cancel_delivery_in_engine(visit.parts.client, own.log.event_id, rule)
@@ -53,6 +57,7 @@ async def cancel_delivery(visit: InWorkspace, own: EventHere, rule_id: str) -> R
 
 @router.post("/w/{workspace_id}/events/{event_id}/cancel")
 @needs(OPERATE)
+@embeddable(WORKSPACE)
 async def cancel_event(visit: InWorkspace, own: EventHere) -> Response:
     steering = cancel_event_in_engine(visit.parts.client, own.log.event_id)
     return await _steered(visit, own, steering, "canceling")
@@ -60,6 +65,7 @@ async def cancel_event(visit: InWorkspace, own: EventHere) -> Response:
 
 @router.post("/w/{workspace_id}/events/redeliver")
 @needs(OPERATE)
+@embeddable(WORKSPACE)
 async def redeliver_ticked_events(visit: InWorkspace) -> Response:
     """Deliver again whatever failed of the events that were ticked in a list."""
     ticked = [name.removeprefix("e.") for name in visit.form if name.startswith("e.")]
@@ -78,9 +84,11 @@ async def redeliver_ticked_events(visit: InWorkspace) -> Response:
 
 @router.post("/w/{workspace_id}/events/{event_id}/redeliver")
 @needs(OPERATE)
+@embeddable(WORKSPACE, RESOURCE)
 async def redeliver_event(visit: InWorkspace, own: EventHere) -> Response:
-    """Deliver again whatever failed."""
-    steering = redeliver(visit.parts.client, own.log.event_id)
+    """Deliver again whatever failed, of what is shown."""
+    failed = [one.rule for one in own.log.deliveries if one.status is Status.FAILED]
+    steering = redeliver(visit.parts.client, own.log.event_id, rules=failed)
     return await _steered(visit, own, steering, "again")
 
 

@@ -10,12 +10,16 @@ from typing import Annotated, Any
 from fastapi import Depends
 from starlette.responses import Response
 
+from catalog.connections import Connection
+from catalog.embed_sessions import DASHBOARD, RESOURCE, WORKSPACE
 from catalog.errors import NotFound
 from delivery.result import Status
 from engine.links import run_url
 from eventlog.counts import count_events, count_over_time
 from eventlog.event_list import EventPage, list_events
+from starter.api.embedding import listed, only
 from starter.api.reading import OwnEvent, read_own_event
+from starter.api.routing import embeddable
 from starter.console.event_filter import RANGES, STATUSES, EventFilter, field_value
 from starter.console.latency import latency
 from starter.console.names import all_connections, all_rules, known_names
@@ -40,7 +44,7 @@ FRESH = timedelta(seconds=4)
 
 async def event_of(visit: InWorkspace, event_id: str) -> OwnEvent:
     """Raises `ApiError` 404 when it isn't the workspace's."""
-    own = await read_own_event(visit.parts, visit.organisation, event_id)
+    own = await read_own_event(visit.parts, visit.caller, event_id)
     if own.log.workspace != visit.workspace.id:
         raise NotFound("event", event_id)
     return own
@@ -51,17 +55,18 @@ EventHere = Annotated[OwnEvent, Depends(event_of)]
 
 
 @router.get("/w/{workspace_id}/events")
+@embeddable(WORKSPACE, RESOURCE)
 async def show_events(visit: InWorkspace) -> Response:
     chosen, now = EventFilter.of(visit.query, visit.zone), datetime.now(UTC)
-    listed, charts, names, connections = await asyncio.gather(
+    page, charts, names, connections = await asyncio.gather(
         _listed(visit, chosen, now),
-        _charts(visit, chosen, now),
+        charts_of(visit, chosen, now),
         known_names(visit),
-        all_connections(visit),
+        _connections(visit),
     )
     return await visit.page(
         "events/list.html",
-        **_list_context(visit, chosen, listed, connections, now),
+        **_list_context(visit, chosen, page, connections, now),
         **charts,
         names=names,
         ranges={name: label for name, (_, _, label) in RANGES.items()},
@@ -71,36 +76,44 @@ async def show_events(visit: InWorkspace) -> Response:
 
 
 @router.get("/w/{workspace_id}/events/rows")
+@embeddable(WORKSPACE, RESOURCE)
 async def show_rows(visit: InWorkspace) -> Response:
     """Return only the list, which an open page requests again and again."""
     chosen, now = EventFilter.of(visit.query, visit.zone), datetime.now(UTC)
-    connections = await all_connections(visit)
-    listed = await visit.console.shared_reads.read(
-        ("rows", visit.workspace.id, chosen, visit.query.get("cursor")),
+    connections = await _connections(visit)
+    page = await visit.console.shared_reads.read(
+        ("rows", visit.workspace.id, _resource(visit), chosen, visit.query.get("cursor")),
         lambda: _listed(visit, chosen, now),
     )
-    return visit.part("events/rows.html", **_list_context(visit, chosen, listed, connections, now))
+    return visit.part("events/rows.html", **_list_context(visit, chosen, page, connections, now))
 
 
 @router.get("/w/{workspace_id}/events/charts")
+@embeddable(WORKSPACE, RESOURCE, DASHBOARD)
 async def show_charts(visit: InWorkspace) -> Response:
     chosen = EventFilter.of(visit.query, visit.zone)
     charts = await visit.console.shared_reads.read(
-        ("charts", visit.workspace.id, chosen),
-        lambda: _charts(visit, chosen, datetime.now(UTC)),
+        ("charts", visit.workspace.id, _resource(visit), chosen),
+        lambda: charts_of(visit, chosen, datetime.now(UTC)),
     )
     return visit.part("events/charts.html", chosen=chosen, **charts)
 
 
 @router.get("/w/{workspace_id}/events/{event_id}")
+@embeddable(WORKSPACE, RESOURCE)
 async def show_event(visit: Visited, own: EventHere) -> Response:
     return await visit.page("events/one.html", **await event_context(visit, own))
 
 
 @router.get("/w/{workspace_id}/events/{event_id}/log")
+@embeddable(WORKSPACE, RESOURCE)
 async def show_event_log(visit: Visited, own: EventHere) -> Response:
     """Return the part of the page that changes while deliveries are in progress."""
     return visit.part("events/log.html", **await event_context(visit, own))
+
+
+def _resource(visit: Visit) -> tuple[str, ...]:
+    return tuple(only(visit.embed).values())
 
 
 async def event_context(visit: Visit, own: OwnEvent) -> dict[str, Any]:
@@ -115,31 +128,40 @@ async def event_context(visit: Visit, own: OwnEvent) -> dict[str, Any]:
         "rule_names": {
             rule.id: " · ".join(filter(None, (rule.event, rule.resource))) for rule in rules
         },
-        "run_url": run_url(parts.ui_url, parts.client, log.event_id),
+        "run_url": None if visit.embed else run_url(parts.ui_url, parts.client, log.event_id),
         "can_redeliver": not own.open and len(failed) > 1,
-        "can_cancel": own.open and len(ongoing) != 1,
+        "can_cancel": own.open and len(ongoing) != 1 and not only(visit.embed),
         "failed": failed,
         "people": [(field, text, hash_of(visit, text)) for field, text in log.people],
     }
 
 
+async def _connections(visit: Visit) -> list[Connection]:
+    """Return the workspace's, or only those of the rules that an embedded session may see."""
+    found = await all_connections(visit)
+    if not only(visit.embed):
+        return found
+    used = {rule.connection for rule in await all_rules(visit)}
+    return [one for one in found if one.id in used]
+
+
 async def _listed(visit: Visit, chosen: EventFilter, now: datetime) -> EventPage:
     return await list_events(
         visit.parts.client,
-        chosen.query(visit.workspace.id, now),
+        visit.within(chosen.query(visit.workspace.id, now)),
         limit=ON_A_PAGE,
         cursor=visit.query.get("cursor"),
     )
 
 
 def _list_context(
-    visit: Visit, chosen: EventFilter, listed: EventPage, connections: Any, now: datetime
+    visit: Visit, chosen: EventFilter, page: EventPage, connections: Any, now: datetime
 ) -> dict[str, Any]:
     first_page = "cursor" not in visit.query
     return {
         "chosen": chosen,
-        "events": listed.events,
-        "next_cursor": listed.next_cursor,
+        "events": listed(visit.embed, page.events),
+        "next_cursor": page.next_cursor,
         "first_page": first_page,
         "live": first_page and visit.query.get("live") != "off",
         "fresh_after": now - FRESH,
@@ -149,13 +171,13 @@ def _list_context(
     }
 
 
-async def _charts(visit: Visit, chosen: EventFilter, now: datetime) -> dict[str, Any]:
+async def charts_of(visit: Visit, chosen: EventFilter, now: datetime) -> dict[str, Any]:
     """Return counts by status, deliveries over time, latency; None for what is unavailable."""
     client, workspace = visit.parts.client, visit.workspace.id
-    query = chosen.query(workspace, now, status=False)
+    query = visit.within(chosen.query(workspace, now, status=False))
     bars, width = chosen.bars(now)
     start, end = chosen.bounds(now)
-    bounded = replace(chosen, status=None, start=start, end=end).query(workspace, now)
+    bounded = visit.within(replace(chosen, status=None, start=start, end=end).query(workspace, now))
     try:
         async with asyncio.timeout(CHART_SECONDS):
             counts, buckets, delivered = await asyncio.gather(
@@ -163,7 +185,7 @@ async def _charts(visit: Visit, chosen: EventFilter, now: datetime) -> dict[str,
                 count_over_time(client, bounded, buckets=bars, width=width),
                 list_events(
                     client,
-                    replace(chosen, status=Status.COMPLETED).query(workspace, now),
+                    visit.within(replace(chosen, status=Status.COMPLETED).query(workspace, now)),
                     limit=LATENCY_SAMPLE,
                 ),
             )

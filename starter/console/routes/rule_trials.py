@@ -7,6 +7,7 @@ import contextlib
 
 from starlette.responses import Response
 
+from catalog.embed_sessions import RESOURCE, WORKSPACE
 from catalog.mappings import Mapping
 from catalog.rules import Rule
 from catalog.scopes import OPERATE, READ
@@ -16,7 +17,7 @@ from engine.links import run_url
 from eventlog.fetch import read_event_log
 from starter.api.errors import ApiError, not_found
 from starter.api.routes.rule_trials import TEST_SECONDS
-from starter.api.routing import needs
+from starter.api.routing import embeddable, needs
 from starter.console.mapping_form import same
 from starter.console.preview import read_payload
 from starter.console.route import (
@@ -41,6 +42,7 @@ router = console_router()
 
 @router.post("/w/{workspace_id}/rules/form/preview")
 @needs(READ)
+@embeddable(WORKSPACE, RESOURCE)
 async def show_preview(visit: InWorkspace) -> Response:
     """Show what the form as it is typed would send."""
     form, mapping = await read_form(visit, visit.form.text("connection"))
@@ -50,6 +52,7 @@ async def show_preview(visit: InWorkspace) -> Response:
 
 @router.post("/w/{workspace_id}/rules/form/{part}")
 @needs(READ)
+@embeddable(WORKSPACE, RESOURCE)
 async def show_part(visit: InWorkspace, part: str) -> Response:
     """Show what another connection or action needs, another row, or the last real payload."""
     if part not in ("destination", "mapping", "payload"):
@@ -65,6 +68,7 @@ async def show_part(visit: InWorkspace, part: str) -> Response:
 
 @router.post("/w/{workspace_id}/rules/{rule_id}/test")
 @needs(OPERATE)
+@embeddable(WORKSPACE, RESOURCE)
 async def test_rule(visit: Visited, rule: RuleHere) -> Response:
     """Send it through the rule as it is stored, so changes have to be saved first."""
     form, mapping = await read_form(visit, rule.connection)

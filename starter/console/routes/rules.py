@@ -9,6 +9,7 @@ from fastapi import Depends
 from starlette.responses import Response
 
 from catalog.connections import Connection
+from catalog.embed_sessions import RESOURCE, WORKSPACE
 from catalog.errors import (
     Conflict,
     InvalidValue,
@@ -22,7 +23,8 @@ from catalog.rule_change import RuleChange
 from catalog.rules import Rule
 from catalog.scopes import MANAGE
 from destinations.destination import NotListed, Option
-from starter.api.routing import needs
+from starter.api.embedding import only, require_connection
+from starter.api.routing import embeddable, needs
 from starter.console.mapping_form import ON_ERROR, TRANSFORMS, same
 from starter.console.names import (
     ANSWER_SECONDS,
@@ -67,10 +69,14 @@ RuleHere = Annotated[Rule, Depends(rule_of)]
 
 
 @router.get("/w/{workspace_id}/rules")
+@embeddable(WORKSPACE, RESOURCE)
 async def list_rules(visit: InWorkspace) -> Response:
     catalog, organisation = visit.catalog, visit.organisation
     found = await catalog.rules.list(
-        organisation, workspace=visit.workspace.id, cursor=visit.query.get("cursor")
+        organisation,
+        workspace=visit.workspace.id,
+        cursor=visit.query.get("cursor"),
+        **only(visit.embed),
     )
     connections = await all_connections(visit)
     return await visit.page(
@@ -83,13 +89,14 @@ async def list_rules(visit: InWorkspace) -> Response:
 
 @router.get("/w/{workspace_id}/rules/new")
 @needs(MANAGE)
+@embeddable(WORKSPACE, RESOURCE)
 async def new_rule(visit: InWorkspace) -> Response:
     connections = await all_connections(visit)
     if not connections:
         return await visit.page("rules/no_connection.html")
     event, chosen = visit.query.get("event", ""), visit.query.get("connection")
     to = next((one for one in connections if one.id == chosen), connections[0])
-    form = RuleForm(destination_of(to.type), event=event, connection=to.id)
+    form = RuleForm(destination_of(to.type), event=event, connection=to.id, **only(visit.embed))
     mapping = await mapping_of(visit, form.connection)
     form.take_mapping(mapping)
     await load_payload(visit, form, mapping)
@@ -97,11 +104,13 @@ async def new_rule(visit: InWorkspace) -> Response:
 
 
 @router.post("/w/{workspace_id}/rules")
+@embeddable(WORKSPACE, RESOURCE)
 async def create_rule(visit: InWorkspace) -> Response:
     return await _save(visit, None, visit.form.text("connection"))
 
 
 @router.get("/w/{workspace_id}/rules/{rule_id}")
+@embeddable(WORKSPACE, RESOURCE)
 async def show_rule(visit: Visited, rule: RuleHere) -> Response:
     mapping = await mapping_of(visit, rule.connection)
     form = RuleForm.of(rule, mapping)
@@ -110,11 +119,13 @@ async def show_rule(visit: Visited, rule: RuleHere) -> Response:
 
 
 @router.post("/w/{workspace_id}/rules/{rule_id}")
+@embeddable(WORKSPACE, RESOURCE)
 async def update_rule(visit: Visited, rule: RuleHere) -> Response:
     return await _save(visit, rule, rule.connection)
 
 
 @router.post("/w/{workspace_id}/rules/{rule_id}/switch")
+@embeddable(WORKSPACE, RESOURCE)
 async def switch_rule(visit: Visited, rule: RuleHere) -> Response:
     on = visit.form.text("active") == "on"
     await visit.catalog.rules.set_active(visit.organisation, rule.id, on)
@@ -122,6 +133,7 @@ async def switch_rule(visit: Visited, rule: RuleHere) -> Response:
 
 
 @router.post("/w/{workspace_id}/rules/{rule_id}/delete")
+@embeddable(WORKSPACE, RESOURCE)
 async def delete_rule(visit: Visited, rule: RuleHere) -> Response:
     await visit.catalog.rules.delete(visit.organisation, rule.id)
     return see_other(f"/w/{rule.workspace}/rules", "rule-gone")
@@ -153,11 +165,21 @@ async def show_form(
 
 
 async def read_form(visit: Visit, connection: str) -> tuple[RuleForm, Mapping | None]:
-    """Read what is typed, and the connection's mapping. Raises `NotFound`."""
+    """Read what is typed, and the connection's mapping. Raises `NotFound`.
+
+    An embedded session for one resource chooses neither the resource nor the mapping.
+    """
+    await require_connection(visit.catalog, visit.embed, connection)
     to = await visit.catalog.connections.get(visit.organisation, connection)
-    form = RuleForm.read(visit.form, destination_of(to.type))
+    form, mapping = (
+        RuleForm.read(visit.form, destination_of(to.type)),
+        await mapping_of(visit, to.id),
+    )
     form.connection = to.id
-    return form, await mapping_of(visit, to.id)
+    if visit.embed is not None and visit.embed.only:
+        form.resource, form.resource_id = visit.embed.only.values()
+        form.take_mapping(mapping)
+    return form, mapping
 
 
 async def without_saving(visit: Visit, form: RuleForm, mapping: Mapping | None) -> bool:
