@@ -19,6 +19,9 @@ from delivery.text import encodes_nul
 EVENT_BYTES = 100
 RESOURCE_BYTES = 100
 METADATA_BYTES = 16_384
+CONNECTION_CHARACTERS = 128
+# Temporal accepts 400 bytes as the summary of an activity, which has the name in it, encrypted.
+CONNECTION_BYTES = 160
 CREATED_BY_CHARACTERS = 200
 REQUESTS_PER_SECOND = 100_000  # the most that can be set
 
@@ -47,17 +50,26 @@ def storable(text: str) -> bool:
 
 
 def workspace_name(text: str) -> str:
-    return _name(text, shortest=3, longest=50)
+    if not _NAME.fullmatch(text) or not 3 <= len(text) <= 50:
+        raise InvalidValue("name", "must be 3 to 50 letters, digits, blanks, _ or -")
+    return text
 
 
 def connection_name(text: str) -> str:
-    return _name(text, shortest=1, longest=128)
-
-
-def _name(text: str, *, shortest: int, longest: int) -> str:
-    if not _NAME.fullmatch(text) or not shortest <= len(text) <= longest:
-        allowed = f"must be {shortest} to {longest} letters, digits, blanks, _ or -"
-        raise InvalidValue("name", allowed)
+    """Check what somebody calls a connection: any text that can be seen, on one line."""
+    size = len(text.encode(errors="surrogatepass"))
+    if len(text) > CONNECTION_CHARACTERS or size > CONNECTION_BYTES:
+        raise InvalidValue(
+            "name",
+            f"has {len(text)} characters ({size} bytes), must have at most "
+            f"{CONNECTION_CHARACTERS} ({CONNECTION_BYTES}); shorten it",
+        )
+    if not text.strip():
+        raise InvalidValue("name", "is blank; enter one")
+    if not text.isprintable():
+        raise InvalidValue(
+            "name", "holds a line break or a character that can't be seen; remove it"
+        )
     return text
 
 

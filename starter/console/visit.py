@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from catalog import Catalog
 from catalog.console_sessions import ConsoleSession
@@ -111,6 +111,13 @@ class Visit:
         found = await self.catalog.workspaces.list(self.organisation, limit=IN_SWITCHER)
         return self.part(template, status=status, workspaces=found.records, **context)
 
+    def go_to(self, path: str, done: str | None = None) -> Response:
+        """Leave for a page that says what was done, also from a form that is sent in place."""
+        path = f"{path}?done={done}" if done else path
+        if self.in_place:
+            return Response(status_code=204, headers={"HX-Redirect": path})
+        return RedirectResponse(path, status_code=303)
+
     def part(self, template: str, *, status: int = 200, **context: Any) -> Response:
         """Render a part of a page; or a page without the switcher of workspaces."""
         known = {
@@ -127,6 +134,7 @@ class Visit:
             "done": words.DONE.get(self.query.get("done", "")),
             "path": self.request.url.path,
             "asked_for": self.request.method == "GET",
+            "in_place": self.in_place,
             "json_view": JsonView(),
         }
         set_zone = ZONE.set(self.zone)

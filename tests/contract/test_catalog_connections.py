@@ -312,12 +312,24 @@ async def test_another_organisation_finds_nothing(tenant):
 
 
 @pytest.mark.parametrize(
+    "name", ["Customer.io", "Prüfung (EU) & más", "顧客 📣", "[bold]", "é" * 80, "x" * 128, "<b>"]
+)
+async def test_connection_is_called_what_people_write(tenant, name):
+    owned = (tenant.organisation, tenant.connection.id)
+    assert (await tenant.catalog.connections.update(*owned, name=name)).name == name
+    assert (await tenant.catalog.connections.get(*owned)).name == name
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         ("name", ""),
         ("name", "x" * 129),
-        ("name", "ünïcode"),
+        ("name", "é" * 81),
+        ("name", " "),
         ("name", "line\n"),
+        ("name", "right\u202eleft"),
+        ("name", "half \ud83d"),
         ("name", "nul\0"),
         ("metadata.region", "ap"),
         ("metadata.cdpApiKey", ""),

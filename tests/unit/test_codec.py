@@ -16,6 +16,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.converter import ActivitySerializationContext, WorkflowSerializationContext
 from temporalio.exceptions import ApplicationError
 
+from catalog.values import CONNECTION_BYTES, CONNECTION_CHARACTERS, connection_name
 from emitonce.codec import ENCODING, EVENT, KEY_ID, CannotDecode, EncryptionCodec
 from emitonce.key_ring import KeyRing
 from engine.data_converter import data_converter
@@ -223,3 +224,12 @@ async def test_whole_histories_are_decoded_but_search_attributes_left_alone() ->
     details = started.continued_failure.application_failure_info.details.payloads[0]
     assert details.metadata["encoding"] == b"json/plain"
     assert event.user_metadata.summary == plain()
+
+
+@pytest.mark.parametrize("name", ["x" * CONNECTION_CHARACTERS, "é" * (CONNECTION_BYTES // 2)])
+async def test_longest_name_of_a_connection_fits_into_a_summary_encrypted(name: str) -> None:
+    converter = data_converter(KeyRing({"k" * 32: b"1" * 32})).with_context(
+        WorkflowSerializationContext(namespace="default", workflow_id=EVENT_ID)
+    )
+    [summary] = await converter.encode([f"identify → {connection_name(name)}"])
+    assert summary.ByteSize() <= 400  # Temporal's limit.userMetadataSummarySize

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, StrictInt
 
 from catalog.api_key_rights import MOST_NAMED
 from catalog.api_keys import NAME_CHARACTERS
+from catalog.values import CONNECTION_CHARACTERS
 from delivery.mapping_schema import MappingSchema
 from starter.api.schemas.destinations import ChangedMetadata, ConnectionMetadata, RuleMetadata
 from starter.api.schemas.shared import (
@@ -23,7 +24,14 @@ from starter.api.schemas.shared import (
     Text,
 )
 
-ConnectionName = Annotated[Text, Field(pattern=r"^[a-zA-Z0-9 _-]{1,128}$")]
+ConnectionName = Annotated[
+    Text,
+    Field(
+        min_length=1,
+        max_length=CONNECTION_CHARACTERS,
+        description="At most 160 bytes of UTF-8, without line breaks.",
+    ),
+]
 ResourceId = Annotated[Text, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 
 

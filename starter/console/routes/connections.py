@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -82,8 +81,7 @@ async def new_connection(visit: InWorkspace) -> Response:
         one.key: one.default or next((option.value for option in one.options), "")
         for one in destination.fields
     }
-    name = re.sub(r"[^a-zA-Z0-9 _-]", " ", destination.label)
-    return await _form_page(visit, destination, {"name": name, **values})
+    return await _form_page(visit, destination, {"name": destination.label, **values})
 
 
 @router.post("/w/{workspace_id}/connections")
@@ -99,7 +97,7 @@ async def create_connection(visit: InWorkspace) -> Response:
             return visit.part("connections/verdict.html", check=check)
         return await _form_page(visit, destination, values, check=check)
     if faults := await _failed_test(visit, destination, given):
-        return await _form_page(visit, destination, values, faults=faults, status=400)
+        return await _not_saved(visit, destination, values, faults)
     try:
         made = await visit.catalog.connections.create(
             session.organisation,
@@ -110,10 +108,9 @@ async def create_connection(visit: InWorkspace) -> Response:
             created_by=session.actor,
         )
     except (InvalidValue, OlderRelease) as err:
-        faults = _faults(err, destination)
-        return await _form_page(visit, destination, values, faults=faults, status=400)
+        return await _not_saved(visit, destination, values, _faults(err, destination))
     visit.request.state.said = {"connection_id": made.id}
-    return see_other(f"/w/{visit.workspace.id}/connections/{made.id}", "connection")
+    return visit.go_to(f"/w/{visit.workspace.id}/connections/{made.id}", "connection")
 
 
 @router.get("/w/{workspace_id}/connections/{connection_id}")
@@ -130,7 +127,7 @@ async def update_connection(visit: Visited, connection: ConnectionHere) -> Respo
     given = _given(form, destination, stored=True)
     values = {"name": form.text("name"), **given}
     if faults := await _failed_test(visit, destination, given, connection):
-        return await _page(visit, connection, values=values, faults=faults, status=400)
+        return await _not_saved(visit, destination, values, faults, connection)
     try:
         changed = await visit.catalog.connections.update(
             visit.organisation,
@@ -140,9 +137,9 @@ async def update_connection(visit: Visited, connection: ConnectionHere) -> Respo
         )
     except InvalidValue as err:
         faults = _faults(err, destination)
-        return await _page(visit, connection, values=values, faults=faults, status=400)
+        return await _not_saved(visit, destination, values, faults, connection)
     reached = not changed.active or await tell_held(visit.parts, changed)
-    return see_other(_path(connection), "changed" if reached else "changed-later")
+    return visit.go_to(_path(connection), "changed" if reached else "changed-later")
 
 
 @router.post("/w/{workspace_id}/connections/{connection_id}/verify")
@@ -188,6 +185,24 @@ async def delete_connection(visit: Visited, connection: ConnectionHere) -> Respo
         return await _page(visit, connection, faults={"force": error}, status=409)
     done = "connection-gone" if reached else "connection-gone-later"
     return see_other(f"/w/{connection.workspace}/connections", done)
+
+
+async def _not_saved(
+    visit: Visit,
+    destination: Destination,
+    values: dict[str, str],
+    faults: dict[str, str],
+    stored: Connection | None = None,
+) -> Response:
+    """Show what is wrong. In place, the secrets that were typed stay; a page never holds them."""
+    if visit.in_place:
+        known = {"destination": destination, "values": values, "faults": faults}
+        if stored is not None:
+            known["connection"] = stored
+        return visit.part("connections/fields.html", status=400, **known)
+    if stored is not None:
+        return await _page(visit, stored, values=values, faults=faults, status=400)
+    return await _form_page(visit, destination, values, faults=faults, status=400)
 
 
 async def _page(
