@@ -24,10 +24,12 @@ _STATUS = {
 class ListedEvent(FrozenModel):
     """One event, by its latest run.
 
-    An open event is `retrying` if it is held for a connection, and `processing` otherwise; its own
-    log says more. `event` and `resource` are None if the name can't be a search attribute.
-    `person` has identifiers by their payload's keys, if its starter has encrypted them. `failures`
-    are empty unless the event has failed, or where the run didn't record them.
+    An open event is `retrying` if it is held for a connection, or if it was described and a call is
+    retried, at `next_attempt_at`; otherwise `processing`. `event` and `resource`
+    are None if the name can't be a search attribute.
+    `person` has identifiers by their payload's keys, if its starter has encrypted them.
+
+    `failures` are empty unless the event has failed, or where the run didn't record them.
     """
 
     event_id: str
@@ -45,6 +47,7 @@ class ListedEvent(FrozenModel):
     created_by: str | None = None
     person: dict[str, str] | None = None
     failures: tuple[Failure, ...] = ()
+    next_attempt_at: AwareDatetime | None = None
 
     @classmethod
     async def of(cls, run: WorkflowExecution) -> ListedEvent:

@@ -121,6 +121,7 @@ def listed_event_object(event: ListedEvent, *, person: bool = False) -> JsonObje
         "total_rules": len(event.rules),
         "started_at": moment(event.accepted_at),
         **present(
+            next_attempt_at=moment(event.next_attempt_at) if event.next_attempt_at else None,
             completed_at=moment(event.closed_at) if event.closed_at else None,
             headline=headline_of_failures(event.failures),
             person=event.person if person else None,

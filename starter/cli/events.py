@@ -13,7 +13,7 @@ from delivery.result import Status
 from destinations.headlines import headline_of_failures
 from emitonce.ids import Hashes
 from engine.links import run_url
-from eventlog.event_list import list_events
+from eventlog.described import list_described
 from eventlog.fetch import describe_event, read_event_log
 from eventlog.listed_event import ListedEvent
 from eventlog.query import EventQuery
@@ -29,6 +29,7 @@ from starter.cli.erase import events_erase
 from starter.cli.output import Json, print_answer, print_json, print_table, say
 from starter.cli.tour_view import show_log
 from starter.json_objects import event_detail_object, listed_event_object, moment
+from starter.states import HELD, WORDS
 
 events = typer.Typer(help="Events: what happened to each, with every attempt.")
 
@@ -72,7 +73,7 @@ async def list_all(
         include_tests=tests,
     )
     since = await parts.catalog.workers.in_use_since(PEOPLE)
-    page = await list_events(await parts.temporal(), query, limit=limit, cursor=cursor)
+    page = await list_described(await parts.temporal(), query, limit=limit, cursor=cursor)
     if as_json:
         records = [listed_event_object(listed, person=True) for listed in page.events]
         answer = {
@@ -163,9 +164,12 @@ async def retry(
 
 def _status(listed: ListedEvent) -> str:
     if listed.held:
-        return "held"
+        return HELD.lower()
+    word = WORDS[listed.status].lower()
+    if listed.next_attempt_at is not None:
+        return f"{word}, next {listed.next_attempt_at.astimezone(UTC):%H:%M:%S}"
     why = headline_of_failures(listed.failures)
-    return f"{listed.status}: {why}" if why else listed.status
+    return f"{word}: {why}" if why else word
 
 
 events.command("erase")(events_erase)

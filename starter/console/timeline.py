@@ -10,6 +10,7 @@ from delivery.attempt import Attempt, Call
 from delivery.delivery_log import DeliveryLog
 from delivery.result import Status
 from starter.console import words
+from starter.states import HELD
 
 OPEN = (Status.PENDING, Status.PROCESSING, Status.RETRYING)
 
@@ -22,7 +23,7 @@ def call_state(name: Call, delivery: DeliveryLog) -> tuple[str, str, str | None]
     if call.in_flight and call.next_attempt_at is None and not call.attempts:
         return "In flight", "busy", None
     if delivery.held is not None and call.outcome_code != "delivered":
-        return "Waiting for the connection", "warn", None
+        return HELD, "warn", None
     if call.next_attempt_at is not None:
         return "Retrying", "warn", None
     if call.outcome_code is not None:

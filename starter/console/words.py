@@ -18,15 +18,16 @@ from destinations.headlines import headline_of, headline_of_failures
 from destinations.registry import BY_TYPE
 from starter.console.zone import localized
 from starter.json_objects import moment as iso
+from starter.states import WORDS
 
 # How a delivery or an event stands: a word, and the color that goes with it.
 STATUS: dict[str, tuple[str, str]] = {
-    Status.PENDING: ("Pending", "quiet"),
-    Status.PROCESSING: ("In progress", "busy"),
-    Status.RETRYING: ("Retrying", "warn"),
-    Status.COMPLETED: ("Delivered", "good"),
-    Status.FAILED: ("Failed", "bad"),
-    Status.CANCELED: ("Canceled", "quiet"),
+    Status.PENDING: (WORDS[Status.PENDING], "quiet"),
+    Status.PROCESSING: (WORDS[Status.PROCESSING], "busy"),
+    Status.RETRYING: (WORDS[Status.RETRYING], "warn"),
+    Status.COMPLETED: (WORDS[Status.COMPLETED], "good"),
+    Status.FAILED: (WORDS[Status.FAILED], "bad"),
+    Status.CANCELED: (WORDS[Status.CANCELED], "quiet"),
 }
 
 # How an attempt ended, likewise. An attempt that is retried isn't a failure yet.

@@ -13,7 +13,7 @@ from delivery.people import LONGEST_IDENTIFIER, PEOPLE
 from delivery.reason import Reason
 from delivery.result import Status
 from emitonce.ids import person_hash, resource_id_hash
-from eventlog.event_list import list_events as list_from_engine
+from eventlog.described import list_described
 from eventlog.query import EventQuery
 from operations.steering import cancel_event as cancel_in_engine
 from starter.api.dependencies import Dependencies
@@ -191,7 +191,7 @@ async def _page(
     limit: int,
     cursor: str | None,
 ) -> Any:
-    page = await list_from_engine(
+    page = await list_described(
         parts.client,
         chosen.query(workspaces, parts.instance_secret),
         limit=limit,

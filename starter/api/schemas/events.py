@@ -136,6 +136,9 @@ class ListedEvent(CreatedEvent):
     started_at: Moment
     completed_at: Maybe[Moment] = None
     headline: Annotated[Maybe[str], Field(description="Why it failed, in one sentence.")] = None
+    next_attempt_at: Annotated[
+        Maybe[Moment], Field(description="While `retrying`: when a call is made again.")
+    ] = None
     person: Annotated[
         Maybe[dict[str, str]],
         Field(

@@ -16,6 +16,7 @@ from catalog.errors import NotFound
 from delivery.result import Status
 from engine.links import run_url
 from eventlog.counts import count_events, count_over_time
+from eventlog.described import list_described
 from eventlog.event_list import EventPage, list_events
 from starter.api.embedding import listed, only
 from starter.api.reading import OwnEvent, read_own_event
@@ -146,7 +147,7 @@ async def _connections(visit: Visit) -> list[Connection]:
 
 
 async def _listed(visit: Visit, chosen: EventFilter, now: datetime) -> EventPage:
-    return await list_events(
+    return await list_described(
         visit.parts.client,
         visit.within(chosen.query(visit.workspace.id, now)),
         limit=ON_A_PAGE,
