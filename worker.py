@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
@@ -123,7 +123,7 @@ async def open_worker(
             share=share,
             fleet=share.fleet,
             limited_since=share.limited_since,
-            people_since=share.people_since,
+            in_use=share.in_use,
             tallies=tallies,
         ) as worker,
         kept_watch(client, settings.task_queue, alert_target(catalog, settings)),
@@ -198,15 +198,15 @@ def make_worker(
     share: Callable[[], float] = whole_share,
     fleet: Callable[[], Capabilities] = registry.this_release,
     limited_since: Callable[[], datetime | None] = since_ever,
-    people_since: Callable[[], datetime | None] = lambda: None,
+    in_use: Callable[[], Collection[str]] = tuple,
     tallies: Tallies | None = None,
 ) -> Worker:
     """Make a worker with all workflows and activities, ready to run.
 
     `share` returns its part of every connection's rate, `fleet` what all live workers know, and
-    `limited_since` when the limits of size came into force, and `people_since` since when all
-    workers record whom events are about. The defaults suit a single worker. How attempts end is
-    noted in `tallies`.
+    `limited_since` when the limits of size came into force, and `in_use` the features that no
+    worker can lack any more. The defaults suit a single worker. How attempts end is noted in
+    `tallies`.
 
     Raises:
         SettingsError: the alert target that the settings name, or a deployment without a build.
@@ -226,7 +226,7 @@ def make_worker(
         task_queue=settings.task_queue,
         workflows=VERSIONED if settings.deployment else WORKFLOWS,
         activities=[
-            MatchRules(catalog.rule_lookup, fleet, limited_since, people_since).match_rules,
+            MatchRules(catalog.rule_lookup, fleet, limited_since, in_use).match_rules,
             Identify(sender).identify,
             Track(sender).track,
             Send(sender).send,

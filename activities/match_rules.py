@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from activities.policy import Policy
 from delivery.capabilities import Capabilities
 from delivery.errors import Unavailable
 from delivery.people import PEOPLE, identifiers
+from delivery.reason import REASON
 from delivery.rule import MatchRequest, MatchResult
 from delivery.size import SIZE_LIMIT
 from delivery.source import EVENT_SOURCE
@@ -50,8 +51,8 @@ class MatchRules:
     """The activity `match_rules`.
 
     `fleet` returns what every live worker knows: nothing else may be recorded with a run.
-    `limited_since` returns when the limits of size came into force, if that is known, and
-    `people_since` since when all workers record whom events are about.
+    `limited_since` returns when the limits of size came into force, if that is known, and `in_use`
+    the features that no worker can lack any more.
     """
 
     def __init__(
@@ -59,12 +60,12 @@ class MatchRules:
         lookup: RuleLookup,
         fleet: Callable[[], Capabilities],
         limited_since: Callable[[], datetime | None],
-        people_since: Callable[[], datetime | None] = lambda: None,
+        in_use: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._lookup = lookup
         self._fleet = fleet
         self._limited_since = limited_since
-        self._people_since = people_since
+        self._in_use = in_use
 
     @activity.defn(name="match_rules")
     async def match_rules(self, request: MatchRequest) -> MatchResult:
@@ -103,8 +104,9 @@ class MatchRules:
         if recorded["anonymous_only"] and EVENT_SOURCE not in features:
             # A worker that doesn't know this feature must leave the run to one that does.
             features = (*features, EVENT_SOURCE)
-        if PEOPLE not in features and self._people_since() is not None:
-            features = (*features, PEOPLE)  # also while the fleet can't be asked
+        # Also while the fleet can't be asked.
+        kept = [one for one in (PEOPLE, REASON) if one in self._in_use() and one not in features]
+        features = (*features, *kept)
         return result.model_copy(
             update={
                 "rules": tuple(rule.model_copy(update=recorded) for rule in result.rules),

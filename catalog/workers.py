@@ -24,7 +24,6 @@ from typing import Protocol
 from catalog.database import Connection, Pool, connection, fetchrow, transaction
 from catalog.errors import CatalogUnavailable, ReleaseTooOld
 from delivery.capabilities import Capabilities
-from delivery.people import PEOPLE
 from delivery.size import SIZE_LIMIT
 
 BEAT_SECONDS = 1.0
@@ -248,11 +247,11 @@ class WorkerShare:
         """Return when the limits of size came into force; None while that is unknown."""
         return self._in_use.get(SIZE_LIMIT)
 
-    def people_since(self) -> datetime | None:
-        """Return since when events can be found by person; None if they can't, or while that is
-        unknown.
+    def in_use(self) -> Mapping[str, datetime]:
+        """Return since when features are in use, of those that this worker uses itself: no worker
+        that lacks one is admitted any more. Empty while that is unknown.
         """
-        return self._in_use.get(PEOPLE)
+        return self._in_use
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[WorkerShare]:

@@ -8,6 +8,7 @@ from activities.match_rules import MatchRules
 from catalog.errors import ReleaseTooOld
 from catalog.workers import FLEET_SECONDS, WorkerShare
 from delivery.people import PEOPLE
+from delivery.reason import REASON
 from delivery.rule import MatchRequest
 from delivery.size import SIZE_LIMIT
 from destinations.registry import FIRST_RELEASE
@@ -109,30 +110,28 @@ async def test_feature_that_one_worker_cannot_use_where_it_runs_is_used_by_none(
         await beat(without)
         await beat(new)
         assert new.fleet().features == without.fleet().features == ()
-        assert new.people_since() is await catalog.workers.in_use_since(PEOPLE) is None
+        assert new.in_use().get(PEOPLE) is await catalog.workers.in_use_since(PEOPLE) is None
         await catalog.workers.leave(without.id)
         await beat(new)
         assert new.fleet().features == (PEOPLE,)
-        assert new.people_since() == await catalog.workers.in_use_since(PEOPLE) is not None
+        assert new.in_use()[PEOPLE] == await catalog.workers.in_use_since(PEOPLE) is not None
         async with WorkerShare(catalog.workers, knows=knowing, unused=(PEOPLE,)).kept() as late:
-            assert late.people_since() is None
+            assert PEOPLE not in late.in_use()
 
 
-async def test_people_are_recorded_also_while_the_fleet_cannot_be_asked(database):
+async def test_people_and_reasons_are_recorded_also_while_the_fleet_cannot_be_asked(database):
     """Whoever lacks the feature isn't admitted since it is in use."""
-    knowing = FIRST_RELEASE.model_copy(update={"features": (PEOPLE,)})
+    knowing = FIRST_RELEASE.model_copy(update={"features": (PEOPLE, REASON)})
     async with opened(database) as catalog:
         clock = Clock()
         share = WorkerShare(catalog.workers, knows=knowing, clock=clock)
         await beat(share)
         clock.now += FLEET_SECONDS
         assert share.fleet() == FIRST_RELEASE
-        matching = MatchRules(
-            catalog.rule_lookup, share.fleet, share.limited_since, share.people_since
-        )
+        matching = MatchRules(catalog.rule_lookup, share.fleet, share.limited_since, share.in_use)
         tenant = await Tenant.create(catalog)
         request = MatchRequest(
             workspace=tenant.workspace, event="x", resource="global", payload={"userId": "usr_1"}
         )
         result = await matching.match_rules(request)
-        assert (result.features, len(result.people or ())) == ((PEOPLE,), 1)
+        assert (result.features, len(result.people or ())) == ((PEOPLE, REASON), 1)
