@@ -90,6 +90,7 @@ class Host:
     ) -> AsyncIterator[tuple[Page, Frame]]:
         """Its page, with the embedded one shown."""
         async with self.site.stranger(browser, **options) as page:
+            await page.context.clear_cookies()
             await page.goto(f"{self.url}/{query}")
             yield page, await self.frame(page)
 
@@ -111,8 +112,13 @@ class Host:
             script, options = f"{self.site.url}/embed/host.js", json.dumps(self.options)
             return HTMLResponse(PAGE % {"script": script, "options": options})
 
+        async def stranger(request: Request) -> Response:
+            return HTMLResponse("<!doctype html><title>Another page</title>")
+
         async def create(request: Request) -> Response:
-            return JSONResponse(await self.create(**request.query_params))
+            fields = dict(request.query_params)
+            seconds = {"ttl_seconds": int(fields["ttl_seconds"])} if "ttl_seconds" in fields else {}
+            return JSONResponse(await self.create(**fields | seconds))
 
         async def refresh(request: Request) -> Response:
             if not self.refreshes:
@@ -123,6 +129,7 @@ class Host:
         return Starlette(
             routes=[
                 Route("/", show),
+                Route("/stranger", stranger),
                 Route("/session", create, methods=["POST"]),
                 Route("/refresh/{id}", refresh, methods=["POST"]),
             ]
