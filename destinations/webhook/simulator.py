@@ -44,10 +44,18 @@ class WebhookService:
 
 
 class WebhookSimulator(VendorSimulator[WebhookService]):
-    """Its base URL is the URL of a connection, whose host and port an operator has to allow."""
-
     label = "Webhook"
     calls = ("message",)
 
     def __init__(self) -> None:
         super().__init__(WebhookService)
+
+    @property
+    def url(self) -> str:
+        """A connection's."""
+        return self.base_urls[""]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, which an operator has to allow."""
+        return self._host, self._ports[""]

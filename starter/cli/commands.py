@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
 COMMANDS = {
     "dev": Place("dev", "dev", "Run Temporal, PostgreSQL, simulators, worker, API, console."),
-    "demo": Place("demo", "demo", "Take the tour: a delivery, an outage, a refusal."),
+    "demo": Place("demo", "demo", "Take the tour: a delivery, an outage, a refusal, a fan-out."),
     "simulator": Place("simulator", "simulator", "Run the simulators of all vendors."),
     "worker": Place("worker", "worker", "Deliver events until stopped."),
     "api": Place("api", "api", "Serve the HTTP API and the console until stopped."),

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from destinations.customerio.destination import read_api_key
+from destinations.webhook.simulator import WebhookSimulator
 from process import on_signals
 from settings import Settings, SettingsError
 from starter.cli.errors import CommandFailed, Exit
@@ -30,7 +31,8 @@ def demo(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Create a connection and a rule, send a test event, then cause an outage and a refusal.
+    """Create a connection and a rule, send a test event, cause an outage and a refusal, and send
+    the same event to three destinations.
 
     No outside service is called, unless CUSTOMERIO_CDP_API_KEY (and CUSTOMERIO_REGION, us or eu) is
     set: then the first event goes to Customer.io itself. With --json the events' logs and the
@@ -56,11 +58,19 @@ async def _demo(settings: Settings, vendor: Vendor | None, *, once: bool, as_jso
     ports = DevPorts(temporal=0, ui=0, simulator=0, http=0)
     stop = asyncio.Event()
     with on_signals(stop):
-        say("starting Temporal, PostgreSQL, a Customer.io simulator and a worker")
-        async with open_dev_stack(
-            settings, ports, say=say, vendor_region=vendor.region if vendor else None
-        ) as stack:
-            tour = Tour(stack, vendor)
+        say("starting Temporal, PostgreSQL, the vendors' simulators and a worker")
+        async with (
+            WebhookSimulator() as receiver,
+            open_dev_stack(
+                settings.model_copy(
+                    update={"allowed_private_hosts": frozenset({receiver.address})}
+                ),
+                ports,
+                say=say,
+                vendor_region=vendor.region if vendor else None,
+            ) as stack,
+        ):
+            tour = Tour(stack, receiver, vendor)
             touring = asyncio.create_task(tour.run())
             stopping = asyncio.create_task(stop.wait())
             stopping.add_done_callback(lambda _: touring.cancel())

@@ -1,8 +1,8 @@
-"""Run the tour: connection, rule, test event, outage, refusal. It checks what it shows."""
+"""Run the tour: connection, rule, test event, outage, refusal, fan-out. It checks what it shows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,15 @@ from delivery.delivery_log import CallLog
 from delivery.result import Status
 from destinations.customerio.simulator import EU_KEY, US_KEY, Fault, Simulator
 from destinations.destination import Verdict
+from destinations.slack.simulator import GENERAL, TOKEN
+from destinations.webhook.simulator import SECRET, WebhookSimulator
 from emitonce import EventHandle
 from emitonce.errors import DeliveryFailed
 from engine.links import run_url
 from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
 from starter.cli.dependencies import CREATED_BY
-from starter.cli.tour_view import show_line, show_log, show_title
+from starter.cli.tour_view import show_line, show_log, show_side_by_side, show_title
 
 if TYPE_CHECKING:
     from starter.dev.stack import DevStack
@@ -33,6 +35,8 @@ PAYLOAD: dict[str, Any] = {
     "last_name": "User",
     "plan": "pro",
 }
+TEMPLATE = "*{{first_name}} {{last_name}}* signed up for the plan {{plan}}"
+MESSAGE = "*Test User* signed up for the plan pro"
 TRAITS = {name: value for name, value in PAYLOAD.items() if name != "userId"}
 
 
@@ -76,9 +80,11 @@ class Tour:
     """The tour on one stack. `faults` says in words what went wrong.
 
     The first event is sent to `vendor`, Customer.io itself; all others go to the simulator.
+    `receiver` is what webhooks are sent to.
     """
 
     stack: DevStack
+    receiver: WebhookSimulator
     vendor: Vendor | None = None
     events: list[EventLog] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -100,6 +106,7 @@ class Tour:
             await self._connect(organisation, workspace.id, Vendor(other, KEYS[other]))
         await self._outage(workspace.id)
         await self._refused(workspace.id)
+        await self._fanned_out(organisation, workspace.id)
 
     async def _connect(
         self, organisation: str, workspace: str, vendor: Vendor
@@ -161,7 +168,55 @@ class Tour:
         sent = [request.call for request in self._simulator.requests[before:]]
         self._expect(sent == ["identify"], "no track at Customer.io")
 
-    async def _emit(self, workspace: str) -> EventLog:
+    async def _fanned_out(self, organisation: str, workspace: str) -> None:
+        show_title("The same event to Customer.io, a webhook and Slack")
+        for type, name, fields, metadata in (
+            (
+                "webhook",
+                "Webhook",
+                {"url": self.receiver.url, "signing_secret": SECRET},
+                {"action": "send_webhook"},
+            ),
+            (
+                "slack",
+                "Slack",
+                {"access_token": TOKEN},
+                {"action": "send_message", "id": GENERAL, "template": TEMPLATE},
+            ),
+        ):
+            connection = await self.stack.catalog.connections.create(
+                organisation,
+                workspace=workspace,
+                name=name,
+                type=type,
+                fields=fields,
+                created_by=CREATED_BY,
+            )
+            await self.stack.catalog.rules.create(
+                organisation,
+                workspace=workspace,
+                connection=connection.id,
+                event=EVENT,
+                metadata=metadata,
+                created_by=CREATED_BY,
+            )
+        log = await self._emit(workspace, show=show_side_by_side)
+        self._expect(log.status is Status.COMPLETED, f"the event is {log.status}")
+        self._expect(log.completed_count == 3, f"{log.completed_count} deliveries, not three")
+        received = self._received()
+        self._expect([body["payload"] for body in received["webhook"]] == [PAYLOAD], "the webhook")
+        self._expect(
+            [message["text"] for message in received["slack"]] == [MESSAGE], "the message in Slack"
+        )
+
+    def _received(self) -> dict[str, list[Any]]:
+        """Return what a webhook and Slack have accepted."""
+        return {
+            "webhook": list(self.receiver.service.messages.values()),
+            "slack": self.stack.simulators["slack"].state()["messages"],
+        }
+
+    async def _emit(self, workspace: str, *, show: Callable[..., None] = show_log) -> EventLog:
         handle: EventHandle = await self.stack.emitter.emit(EVENT, PAYLOAD, workspace=workspace)
         show_line(f"accepted as event {handle.id}; waiting for its deliveries")
         try:
@@ -170,7 +225,8 @@ class Tour:
             show_line(str(failed))
         log = await read_event_log(self.stack.client, handle.id)
         self.events.append(log)
-        show_log(log, url=run_url(self.stack.ui, self.stack.client, log.event_id))
+        url = run_url(self.stack.ui, self.stack.client, log.event_id)
+        show(log, url=url)
         show_line("")
         return log
 
@@ -191,4 +247,5 @@ class Tour:
         return {
             "events": [log.model_dump(mode="json") for log in self.events],
             "requests": [request.as_json() for request in self._simulator.requests],
+            "received": self._received(),
         }

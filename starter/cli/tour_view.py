@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 from rich.columns import Columns
+from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.table import Table
@@ -75,8 +76,33 @@ def show_log(log: EventLog, *, url: str | None = None) -> None:
         _show_delivery(delivery)
     if not log.deliveries and log.status is Status.COMPLETED:
         show_line("  no rule matches this event: nothing was sent")
+    _show_url(url)
+
+
+def show_side_by_side(log: EventLog, *, url: str | None = None) -> None:
+    """Print an event's deliveries, each in a column of its own. `url` as in `show_log`."""
+    table = Table(expand=True)
+    for delivery in log.deliveries:
+        colour = COLOURS.get(delivery.status, "cyan")
+        table.add_column(
+            Text.assemble(delivery.connection_name, "  ", (delivery.status, colour)), ratio=1
+        )
+    table.add_row(*(Group(*_lines(delivery)) for delivery in log.deliveries))
+    console.print(table)
+    _show_url(url)
+
+
+def _show_url(url: str | None) -> None:
     if url:
         show_line(f"in the Temporal Web UI: {url}")
+
+
+def _lines(delivery: DeliveryLog) -> Iterator[RenderableType]:
+    for call in delivery.calls:
+        yield Text(call.call, style="bold")
+        yield _json(call.request)
+        for attempt in call.attempts:
+            yield Text(f"{_clock(attempt.started_at)}  {attempt.message}\n", style="dim")
 
 
 def _show_delivery(delivery: DeliveryLog) -> None:
@@ -97,7 +123,7 @@ def _show_delivery(delivery: DeliveryLog) -> None:
     if calls:
         width = max(36, (console.width - 2) // 2)
         console.print(Columns([_panel(call, width) for call in calls], padding=(0, 1)))
-    if delivery.identify is not None and delivery.track is None:
+    if delivery.status is Status.FAILED and delivery.identify and delivery.track is None:
         console.print("  track was not sent", style="dim")
     attempts = [attempt for call in calls for attempt in call.attempts]
     if attempts:
@@ -113,17 +139,12 @@ def _panel(call: CallLog, width: int) -> Panel:
 def _body_panel(
     call: str, body: dict[str, JsonValue], width: int, answer: str | None = None
 ) -> Panel:
-    return Panel(
-        Syntax(
-            json.dumps(body, ensure_ascii=False, indent=1),
-            "json",
-            word_wrap=True,
-            background_color="default",
-        ),
-        title=f"POST /v1/{call}",
-        subtitle=Text(answer) if answer else None,
-        width=width,
-    )
+    return Panel(_json(body), title=call, subtitle=Text(answer) if answer else None, width=width)
+
+
+def _json(body: dict[str, JsonValue]) -> Syntax:
+    text = json.dumps(body, ensure_ascii=False, indent=1)
+    return Syntax(text, "json", word_wrap=True, background_color="default")
 
 
 def _attempts(attempts: list[Attempt]) -> Table:

@@ -49,7 +49,7 @@ async def test_it_delivers(tmp_path: Path) -> None:
         async with asyncio.timeout(110):
             said, _ = await reader.communicate()
         assert reader.returncode == 0, said.decode()
-        assert said.decode().count("POST /v1/identify") >= 3
+        assert said.decode().count("─ identify ─") >= 3
     finally:
         dev.terminate()
         await dev.wait()

@@ -77,10 +77,9 @@ class Fan:
 @pytest_asyncio.fixture
 async def fan(temporal: Client, database: str) -> AsyncIterator[Fan]:
     async with WebhookSimulator() as receiver:
-        [url] = receiver.base_urls.values()
-        host = url.removeprefix("http://")
-        async with open_stack(temporal, database, allowed_private_hosts=host) as stack:
-            yield Fan(stack, {**stack.simulators, "webhook": receiver}, samples(url))
+        allowed = "{}:{}".format(*receiver.address)
+        async with open_stack(temporal, database, allowed_private_hosts=allowed) as stack:
+            yield Fan(stack, {**stack.simulators, "webhook": receiver}, samples(receiver.url))
 
 
 async def test_what_fails_at_some_destinations_delays_no_other_and_heals_by_itself(
