@@ -7,6 +7,7 @@ missed that lasts until the next search. It goes a while back, because lists lag
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,11 +25,12 @@ from delivery.alert import (
     WatchState,
 )
 from delivery.delivery_log import DeliveryLog
+from delivery.failures import read_failures
 from delivery.reason import headline
 from delivery.result import Status
-from delivery.search_attributes import STATE, TEST, WORKSPACE
+from delivery.search_attributes import REASON, STATE, TEST, WORKSPACE
 from delivery.text import shown
-from destinations.headlines import vendor_of
+from destinations.headlines import headline_of_failures, vendor_of
 from emitonce.errors import CannotDecode
 from engine.links import run_url
 from eventlog.fetch import EventNotFound, read_event_log
@@ -160,7 +162,8 @@ class AlertSearch:
                     id=_id(AlertType.DELIVERIES_FAILED, *sorted(run.run_id for run in more)),
                     type=AlertType.DELIVERIES_FAILED,
                     occurred_at=now,
-                    message=f"{left} more events failed for good; they can be redelivered together",
+                    message=f"{left} more events failed for good{_mostly(more)}; they can be "
+                    "redelivered together",
                     event_id=more[0].id,
                     count=left,
                 )
@@ -271,6 +274,13 @@ def _why(delivery: DeliveryLog | None) -> str:
         return "a delivery failed for good; it can be redelivered"
     why = headline(vendor_of(delivery.integration_type), delivery.reason)
     return f"{why}; a delivery failed for good, and can be redelivered"
+
+
+def _mostly(runs: Sequence[WorkflowExecution]) -> str:
+    """Say for which reason most of the runs failed, as far as it is known."""
+    read = (read_failures(run.typed_search_attributes.get(REASON)) for run in runs)
+    whys = Counter(headline_of_failures(failures[:1]) for failures in read if failures)
+    return f", mostly since {whys.most_common(1)[0][0]}" if whys else ""
 
 
 def _event(log: EventLog | None) -> str | None:

@@ -9,6 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from delivery.selection import EVENTS_PER_SECOND, MOST_PER_SECOND, Mode, Selection, select
+from destinations.headlines import headline_of_failures
 from operations.bulk_redelivery import (
     RedeliveryPlan,
     RedeliveryStatus,
@@ -178,7 +179,12 @@ def _show(plan: RedeliveryPlan) -> None:
     console.print(f"{_count(plan)} selected", markup=False)
     if plan.sample:
         rows = [
-            (listed.event_id, listed.event or "", listed.accepted_at.isoformat(), listed.status)
+            (
+                listed.event_id,
+                listed.event or "",
+                listed.accepted_at.isoformat(),
+                headline_of_failures(listed.failures) or listed.status,
+            )
             for listed in plan.sample
         ]
         print_table(("id", "event", "accepted", "status"), rows, empty="")

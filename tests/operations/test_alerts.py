@@ -209,6 +209,7 @@ async def test_a_delivery_that_failed_for_good(
         [alert] = await receiver.until("delivery.failed")
         assert (alert["event_id"], alert["rule"]) == (failed.id, rule.id)
         assert alert["last_response"]["status_code"] == 400
+        assert alert["message"].startswith("Customer.io refused the message (400); ")
         await stack.ended(await stack.emit())  # a delivered one is no news
         await _looked(stack, 3)
         assert len(receiver.alerts) == 1
@@ -229,6 +230,8 @@ async def test_a_flood_of_failures_is_told_in_one(
 
         await eventually(told_of_all)
         assert len(receiver.alerts) < 40
+        [told, *_] = receiver.of("deliveries.failed")
+        assert "mostly since Customer.io refused the message (400);" in told["message"]
 
 
 async def test_failures_beyond_those_that_are_listed_are_counted_once(
