@@ -21,13 +21,14 @@ from destinations.customerio.builds import build_of
 from destinations.customerio.destination import CUSTOMER_IO
 from destinations.destination import Action, Destination
 from destinations.hubspot.destination import HUBSPOT
+from destinations.intercom.destination import INTERCOM
 from destinations.mailchimp.destination import MAILCHIMP
 from destinations.resend.destination import RESEND
 from destinations.slack.destination import SLACK
 from destinations.webhook.destination import WEBHOOK
 
 BY_TYPE: dict[str, Destination] = {
-    one.type: one for one in (CUSTOMER_IO, WEBHOOK, SLACK, HUBSPOT, RESEND, MAILCHIMP)
+    one.type: one for one in (CUSTOMER_IO, WEBHOOK, SLACK, HUBSPOT, RESEND, MAILCHIMP, INTERCOM)
 }
 
 # What 8c73900 knows, whose workers don't say so.

@@ -9,6 +9,7 @@ from typing import Any
 
 from destinations.customerio.simulator import Simulator
 from destinations.hubspot.simulator import HubSpotSimulator
+from destinations.intercom.simulator import IntercomSimulator
 from destinations.mailchimp.simulator import MailchimpSimulator
 from destinations.resend.simulator import ResendSimulator
 from destinations.simulator import VendorSimulator
@@ -38,6 +39,7 @@ async def open_simulators(
         "hubspot": HubSpotSimulator(),
         "resend": ResendSimulator(),
         "mailchimp": MailchimpSimulator(),
+        "intercom": IntercomSimulator(),
     }
     async with AsyncExitStack() as stack:
         for simulator in made.values():

@@ -11,6 +11,7 @@ from catalog.rules import Rule
 from destinations.customerio.simulator import US_KEY
 from destinations.hubspot.simulator import SIGNED_UP
 from destinations.hubspot.simulator import TOKEN as HUBSPOT_TOKEN
+from destinations.intercom.simulator import TOKEN as INTERCOM_TOKEN
 from destinations.mailchimp.simulator import KEY as MAILCHIMP_KEY
 from destinations.mailchimp.simulator import NEWS
 from destinations.resend.simulator import KEY as RESEND_KEY
@@ -67,4 +68,7 @@ def samples(webhook_url: str) -> dict[str, Sample]:
         ),
         "resend": Sample({"api_key": RESEND_KEY}, {"action": "add_to_segment", "id": SEGMENT}),
         "mailchimp": Sample({"api_key": MAILCHIMP_KEY}, {"action": "track_event", "id": NEWS}),
+        "intercom": Sample(
+            {"region": "us", "access_token": INTERCOM_TOKEN}, {"action": "track_event"}
+        ),
     }

@@ -10,17 +10,20 @@ import httpx
 from delivery.credential import Credential
 from destinations.http.addresses import names_own_network
 from destinations.http.base_urls import read_base_urls
+from destinations.http.errors import NotSent
 from destinations.http.exchange import MAX_RESPONSE_BYTES, TOTAL_TIMEOUT_SECONDS, Answer, Http
 
 
 class BearerClient:
     """Ask one vendor. It never waits and never tries twice.
 
-    `vendor` is its name, `vendor_url` stands before all paths, and the setting `token` is sent.
+    `vendor` is its name, and the setting `token` is sent. `vendor_url` stands before all paths, or,
+    of a vendor that has regions, one of `vendor_urls` by the setting `region`.
     """
 
     vendor: ClassVar[str]
     vendor_url: ClassVar[str]
+    vendor_urls: ClassVar[Mapping[str, str]] = {}
     token: ClassVar[str]
 
     def __init__(
@@ -31,18 +34,22 @@ class BearerClient:
         total_timeout: float = TOTAL_TIMEOUT_SECONDS,
         agent: str = "emitonce",
     ) -> None:
-        """Make a client. `base_urls` may replace the vendor's, which has no regions: by `""`.
+        """Make a client. `base_urls` may replace the vendor's, by region.
 
         Raises:
             ValueError: a base URL is not valid.
         """
         self._http = http
-        self._url = read_base_urls(self.vendor, {"": self.vendor_url}, base_urls)[""]
+        own = self.vendor_urls or {"": self.vendor_url}
+        self._urls = read_base_urls(self.vendor, own, base_urls)
         self._total_timeout = total_timeout
         self._agent = agent
 
     def _base_url(self, credential: Credential) -> str:
-        return self._url
+        region = credential.settings.get("region", "")
+        if (url := self._urls.get(region)) is None:
+            raise NotSent(f"region {region!r}")
+        return url
 
     def _authorization(self, credential: Credential) -> str:
         return f"Bearer {credential.secrets[self.token].get_secret_value()}"

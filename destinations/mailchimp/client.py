@@ -44,8 +44,9 @@ class MailchimpClient(BearerClient):
     token = API_KEY
 
     def _base_url(self, credential: Credential) -> str:
-        if self._url != self.vendor_url:
-            return self._url
+        url = super()._base_url(credential)
+        if url != self.vendor_url:
+            return url
         data_center = data_center_of(credential.secrets[API_KEY].get_secret_value())
         return f"https://{data_center}.api.mailchimp.com/3.0"
 

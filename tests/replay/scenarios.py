@@ -25,6 +25,8 @@ from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
 from destinations.http.exchange import Http
 from destinations.hubspot.simulator import NEWS, SIGNED_UP, HubSpotSimulator
 from destinations.hubspot.simulator import TOKEN as HUBSPOT_TOKEN
+from destinations.intercom.simulator import TOKEN as INTERCOM_TOKEN
+from destinations.intercom.simulator import VIP, IntercomSimulator
 from destinations.mailchimp.simulator import KEY as MAILCHIMP_KEY
 from destinations.mailchimp.simulator import NEWS as MAILCHIMP_NEWS
 from destinations.mailchimp.simulator import MailchimpSimulator
@@ -525,6 +527,39 @@ async def mailchimp_subscribed(stack: Stack) -> Recorded:
     }
 
 
+async def intercom_tagged(stack: Stack) -> Recorded:
+    """Every action for one new contact: one meets a 409, one is throttled, one finds no tag."""
+    simulator: IntercomSimulator = stack.simulators["intercom"]
+    simulator.service.lagging = True
+    connection = await stack.catalog.connections.create(
+        stack.organisation,
+        workspace=stack.workspace,
+        type="intercom",
+        name="Acme Intercom",
+        fields={"access_token": INTERCOM_TOKEN, "region": "us"},
+        created_by="test",
+    )
+    for metadata in (
+        {"action": "add_tag", "id": VIP},
+        {"action": "remove_tag", "id": VIP},
+        {"action": "add_tag", "id": "404"},
+        {"action": "track_event", "event_metadata": "plan"},
+    ):
+        await stack.catalog.rules.create(
+            stack.organisation,
+            workspace=stack.workspace,
+            connection=connection.id,
+            event="user.signup",
+            metadata=metadata,
+            created_by="test",
+        )
+    limited = '{"type":"error.list","errors":[{"code":"rate_limit_exceeded"}]}'
+    simulator.fail("event", fault=Fault(status=429, body=limited), times=1)
+    simulator.fail("search", fault=Fault(delay=0.3))
+    handle = await stack.emit(payload={**SAMPLE, "email": " test@example.com "})
+    return {"intercom_tagged": await _ended(stack, handle)}
+
+
 async def watch_deliveries(stack: Stack) -> Recorded:
     """A delivery that failed is reported while the watch goes on; then it is terminated."""
     async with open_receiver() as receiver, _watching(stack, receiver) as watched:
@@ -612,6 +647,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     hubspot_updated,
     resend_sent,
     mailchimp_subscribed,
+    intercom_tagged,
     watch_deliveries,
     watch_without_a_url,
 )

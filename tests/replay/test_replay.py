@@ -67,6 +67,7 @@ NEEDED_ONCE = {
     "mailchimp_subscribed",
     "mailchimp_unsubscribed",
     "mailchimp_refused",
+    "intercom_tagged",
     "resume_connection",
     "redelivered_in_bulk",
     "watch_deliveries",
@@ -204,6 +205,13 @@ async def test_a_status_that_would_be_another_is_caught(monkeypatch: pytest.Monk
     failure = await replayed(history("build_2/mailchimp_unsubscribed"))
     assert isinstance(failure, InputChanged)
     assert "identify is given another message.body.member" in str(failure)
+
+
+async def test_an_event_s_time_in_another_unit_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("destinations.intercom.build.epoch_milliseconds", lambda _: 0)
+    failure = await replayed(history("build_3/intercom_tagged"))
+    assert isinstance(failure, InputChanged)
+    assert "track is given another message.body.created_at" in str(failure)
 
 
 async def test_traits_in_another_order_are_other_bytes(monkeypatch: pytest.MonkeyPatch) -> None:

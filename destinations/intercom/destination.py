@@ -1,0 +1,142 @@
+"""Intercom as a destination: its data."""
+
+from __future__ import annotations
+
+from destinations.destination import Action, Destination, Field, MappingField, Option
+from destinations.intercom import build
+from destinations.intercom.guards import (
+    MAX_EMAIL,
+    read_event_name,
+    read_metadata_keys,
+    read_tag,
+)
+from destinations.intercom.judge import REFUSED, explain
+
+TOKEN = "access_token"  # noqa: S105  a key, not a secret
+TAGS = "tags"
+
+LONGEST_TOKEN = 512  # characters; Intercom publishes no length
+
+# A private app may make 10,000 requests a minute, counted in windows of ten seconds ("Rate
+# limiting"). A message takes up to four: a contact is looked up by what was learned of it, by its
+# external id and by its address, then changed.
+MESSAGES_PER_SECOND = 40
+
+
+def read_token(text: str) -> str:
+    """Read a token, without white space around it."""
+    text = text.strip()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("holds a blank or another character that a token can't; copy it again")
+    if len(text) > LONGEST_TOKEN:
+        raise ValueError(f"has {len(text):,} characters, must have at most {LONGEST_TOKEN}")
+    return text
+
+
+_TAG = Field(
+    key="id",
+    label="Tag",
+    placeholder="7522907",
+    help="Its id.",
+    read=read_tag,
+    live=TAGS,
+)
+
+INTERCOM = Destination(
+    type="intercom",
+    label="Intercom",
+    client="destinations.intercom.client:IntercomClient",
+    fields=(
+        Field(
+            key="region",
+            label="Region",
+            kind="select",
+            default="us",
+            help="Where the Intercom workspace is hosted.",
+            options=(
+                Option("us", "United States"),
+                Option("eu", "European Union"),
+                Option("au", "Australia"),
+            ),
+        ),
+        Field(
+            key=TOKEN,
+            label="Access token",
+            kind="password",
+            help="Of a private app, in Intercom's Developer Hub.",
+            read=read_token,
+        ),
+    ),
+    actions=(
+        Action(
+            key="add_tag",
+            label="Add tag",
+            noun="Tag",
+            description="Create or update the contact, then tag it.",
+            calls=("identify", "track"),
+            build=build.build_tagging,
+            metadata=build.ChangeTag,
+            inputs=(_TAG,),
+        ),
+        Action(
+            key="remove_tag",
+            label="Remove tag",
+            noun="Tag",
+            description="Create or update the contact, then take the tag off.",
+            calls=("identify", "track"),
+            build=build.build_untagging,
+            metadata=build.ChangeTag,
+            inputs=(_TAG,),
+        ),
+        Action(
+            key="track_event",
+            label="Track event",
+            noun="Event",
+            description="Create or update the contact, then record an event of it.",
+            calls=("identify", "track"),
+            build=build.build_event,
+            metadata=build.TrackEvent,
+            inputs=(
+                Field(
+                    key="event_name_override",
+                    label="Event name",
+                    required=False,
+                    help="The event's name at Intercom, when it should differ.",
+                    read=read_event_name,
+                ),
+                Field(
+                    key="event_metadata",
+                    label="Metadata of the event",
+                    required=False,
+                    placeholder="plan, seats",
+                    help="Keys of the payload, divided by commas, at most ten.",
+                    read=read_metadata_keys,
+                ),
+            ),
+        ),
+    ),
+    mapping_fields=(
+        MappingField(
+            key="email",
+            label="E-mail address",
+            description="Identifies the contact where external_id is absent.",
+            format="email",
+            largest=MAX_EMAIL,
+        ),
+        MappingField(
+            key="external_id",
+            label="External id",
+            description="Your own, stable id of the person; identifies the contact.",
+        ),
+        MappingField(key="name", label="Name", description="The contact's name."),
+        MappingField(key="phone", label="Phone number", description="The contact's phone number."),
+    ),
+    unmapped=(
+        "Other fields that you map become custom attributes, which must exist at Intercom. What is "
+        "not mapped is not sent, except as the metadata of an event."
+    ),
+    requests_per_second=MESSAGES_PER_SECOND,
+    refused=REFUSED,
+    explain=explain,
+    parts=("created_at", "custom_attributes", "event_name", "metadata", "role", "tag", "user_id"),
+)
