@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from playwright.async_api import Page
@@ -20,14 +21,15 @@ from tests.conftest import open_pool
 from tests.console.chromium import open_browser
 from tests.console.populated import populate
 from tests.console.site import PHONE, WIDE, Site, open_site
-from tests.integration.stack import open_stack
+from tests.integration.stack import Stack, open_stack
 
 BY_NIGHT = ("event-retried", "events")
 ON_A_PHONE = ("event-retried", "rule")
 HIGHEST = 1_760
 
 
-async def main(folder: Path) -> None:
+@asynccontextmanager
+async def open_stack_of_its_own() -> AsyncIterator[Stack]:
     async with AsyncExitStack() as parts:
         data_dir = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="pictures-")))
         postgres = await EmbeddedPostgres.start(data_dir / "postgres", durable=False)
@@ -39,7 +41,12 @@ async def main(folder: Path) -> None:
         parts.push_async_callback(server.stop)
         client = await connect(server.address)
         await register_search_attributes(client)
-        stack = await parts.enter_async_context(open_stack(client, postgres.dsn))
+        yield await parts.enter_async_context(open_stack(client, postgres.dsn))
+
+
+async def main(folder: Path) -> None:
+    async with AsyncExitStack() as parts:
+        stack = await parts.enter_async_context(open_stack_of_its_own())
         site = await parts.enter_async_context(open_site(stack))
         browser = await parts.enter_async_context(open_browser())
         pages = (await populate(stack, rounds=3)).pages()
