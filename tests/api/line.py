@@ -26,6 +26,7 @@ class Line:
         self._flows = asyncio.Event()
         self._flows.set()
         self._loses = False
+        self._silent = b""
         self.address = ""
 
     async def __aenter__(self) -> Self:
@@ -63,9 +64,15 @@ class Line:
         """Lose what is sent next, and its connections; later ones are forwarded."""
         self._loses = True
 
-    def fall_silent(self) -> None:
-        """Keep connections, and accept new ones, but forward nothing."""
+    def fall_silent(self, only: bytes = b"") -> None:
+        """Keep connections, and accept new ones, but forward nothing; `only` on those that have
+        sent this text in the beginning."""
+        self._silent = only
         self._flows.clear()
+
+    def speak(self) -> None:
+        """Forward again, also on the connections that there are."""
+        self._flows.set()
 
     async def _open(self) -> Ends:
         if self._target.startswith("/"):
@@ -79,12 +86,19 @@ class Line:
         self._writers.append(back)
         if writer.is_closing():  # it was cut meanwhile
             self.lose()
-        await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+        said = bytearray()
+        await asyncio.gather(self._pump(reader, back, said), self._pump(there, writer, said))
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said: bytearray
+    ) -> None:
+        """`said` is what the client has sent in the beginning."""
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
-                await self._flows.wait()
+                if len(said) < 1_000:
+                    said += data[:1_000]
+                if self._silent in said:
+                    await self._flows.wait()
                 if self._loses:
                     self._loses = False
                     self.lose()

@@ -200,10 +200,14 @@ async def sign_in_as(page: Page, site: Site, login: str, *, path: str = "/") -> 
     await at_provider(page, login)
 
 
-async def at_provider(page: Page, login: str) -> None:
+async def submit_login(page: Page, login: str) -> None:
     await page.locator("[name=login]").fill(login)
     await page.locator("[name=password]").fill("anything")
     await page.get_by_role("button").first.click()
+
+
+async def at_provider(page: Page, login: str) -> None:
+    await submit_login(page, login)
     await page.wait_for_url(lambda url: "127.0.0.1" in url and "/sign-in/callback" not in url)
 
 

@@ -9,16 +9,25 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 
 from catalog.migrate import migrate
 from engine.connect import connect
 from engine.search_attributes import register_search_attributes
 from starter.cli.logs import configure_logs
+from starter.console.single_sign_on import CALLBACK
 from starter.dev.postgres import EmbeddedPostgres
 from starter.dev.temporal_server import DevServer
 from tests.conftest import open_pool
 from tests.console.chromium import open_browser
+from tests.console.identity import (
+    USERS,
+    free_port,
+    open_provider,
+    open_signing_site,
+    sign_in_as,
+    submit_login,
+)
 from tests.console.populated import populate
 from tests.console.site import PHONE, WIDE, Site, open_site
 from tests.integration.stack import Stack, open_stack
@@ -53,6 +62,7 @@ async def main(folder: Path) -> None:
         async with site.stranger(browser) as page:
             await page.goto(f"{site.url}/sign-in")
             await page.screenshot(path=folder / "sign-in.png")
+        await take_single_sign_on(stack, browser, folder)
         for kind, names, options in (
             ("", tuple(pages), {"viewport": WIDE}),
             ("-dark", BY_NIGHT, {"viewport": WIDE, "color_scheme": "dark"}),
@@ -63,6 +73,48 @@ async def main(folder: Path) -> None:
                     await page.goto(site.at(pages[name]))
                     await prepare(page, name, site)
                     await take(page, folder / f"{name}{kind}.png")
+
+
+async def take_single_sign_on(stack: Stack, browser: Browser, folder: Path) -> None:
+    """Sign in at a real provider as each role, sign out, and try the cookie in another process."""
+    ports = [free_port() for _ in range(3)]
+    redirects = [f"http://127.0.0.1:{port}{CALLBACK}" for port in ports[1:]]
+    connection = await stack.connection("Signed in")
+    path = f"/w/{stack.workspace}/connections/{connection.id}"
+    async with (
+        open_provider(ports[0], redirects) as issuer,
+        open_signing_site(stack, issuer, ports[1]) as site,
+        open_signing_site(stack, issuer, ports[2]) as other,
+    ):
+        async with site.stranger(browser) as page:
+            await page.goto(f"{site.url}/sign-in")
+            await page.screenshot(path=folder / "sign-in-provider.png")
+        for login, role in (("vera", "viewer"), ("otto", "operator"), ("ada", "admin")):
+            async with site.stranger(browser) as page:
+                await sign_in_as(page, site, login, path=path)
+                await page.get_by_text(str(USERS[login]["name"])).click()
+                await page.screenshot(path=folder / f"signed-in-{role}.png")
+                if role == "operator":
+                    await page.get_by_text(str(USERS[login]["name"])).click()
+                    await page.get_by_role("button", name="Pause").click()
+                    await page.wait_for_selector("text=Paused.")
+                if role == "admin":
+                    await page.goto(f"{site.url}/sessions")
+                    await page.screenshot(path=folder / "sessions.png")
+                    await page.goto(f"{site.url}/audit")
+                    await page.screenshot(path=folder / "audit.png")
+                    cookies = await page.context.cookies()
+                    await page.get_by_role("button", name="Sign out").click()
+                    await page.wait_for_url("**/sign-in")
+                    await page.context.add_cookies(cookies)  # type: ignore[arg-type]
+                    await page.goto(f"{other.url}/workspaces")
+                    await page.screenshot(path=folder / "signed-out.png")
+        async with site.stranger(browser) as page:
+            await page.goto(f"{site.url}/sign-in")
+            await page.get_by_role("link", name="Sign in with your").click()
+            await submit_login(page, "nora")
+            await page.wait_for_selector("text=You have no role here")
+            await page.screenshot(path=folder / "no-role.png")
 
 
 async def prepare(page: Page, name: str, site: Site) -> None:

@@ -28,6 +28,7 @@ from tests.console.identity import (
     open_provider,
     open_signing_site,
     sign_in_as,
+    submit_login,
 )
 from tests.console.site import Site, sign_in, token_in
 from tests.integration.stack import Stack
@@ -117,9 +118,7 @@ async def test_who_has_no_role_gets_a_plain_page_and_no_session(
     async with real[0].stranger(browser) as page:
         await page.goto(f"{real[0].url}/sign-in")
         await page.get_by_role("link", name="Sign in with your").click()
-        await page.locator("[name=login]").fill("nora")
-        await page.locator("[name=password]").fill("x")
-        await page.get_by_role("button").first.click()
+        await submit_login(page, "nora")
         await expect(page.get_by_text("You have no role here")).to_be_visible()
         assert COOKIE not in [cookie["name"] for cookie in await page.context.cookies()]
     newest = (await acts(stack))[0]
