@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starter.api.errors import ApiError, as_api_error, phrase_of
 from starter.api.middleware import logged_error
 from starter.console.session import NoSession
-from starter.console.visit import Visit
+from starter.console.visit import BANNER, Visit
 from starter.console.words import sentence
 
 _TITLES = {
@@ -30,11 +30,12 @@ def error_page(visit: Visit, error: Exception) -> Response:
     """Say in words what went wrong, and offer a way back."""
     if not isinstance(error, NoSession):
         return _page(visit, _answer(error, visit))
-    if visit.in_place:
-        return Response(status_code=401, headers={"HX-Refresh": "true"})
     if visit.request.method == "POST":
         message = "your session has ended, so nothing was done: sign in and try again"
         return _page(visit, ApiError(401, message))
+    if visit.in_place:
+        refreshes = visit.request.url.path != BANNER
+        return Response(status_code=401, headers={"HX-Refresh": "true"} if refreshes else None)
     ended = "&ended=1" if error.ended else ""
     return RedirectResponse(f"/sign-in?next={quote(_here(visit), safe='')}{ended}", status_code=303)
 

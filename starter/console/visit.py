@@ -24,6 +24,7 @@ from starter.console.single_sign_on import LONGEST_NAME
 from starter.console.zone import ZONE, zone_of
 
 IN_SWITCHER = 20
+BANNER = "/banner"  # every page asks for it, also one with a form that somebody fills in
 
 # No inline script or style, nothing from elsewhere, and in nobody's frame.
 POLICY = (

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import httpx
 from playwright.async_api import Browser, expect
 
 from engine.connect import connect
 from tests.api.line import Line
-from tests.console.site import Site, open_site
+from tests.console.site import Site, open_site, sign_in
 from tests.integration.stack import Stack
 
 
@@ -38,7 +39,8 @@ async def test_a_session_that_ended_leads_back_to_where_one_was(
         await page.get_by_label("Name").fill("Customer io")
         await page.get_by_label("CDP API key").fill("some-key")
         await page.get_by_role("button", name="Save connection").click()
-        await expect(page.get_by_role("heading", name="Your session has ended")).to_be_visible()
+        await expect(page.get_by_role("alert")).to_contain_text("Your session has ended")
+        assert await page.get_by_label("Name").input_value() == "Customer io"  # to copy from
         await page.goto(site.at("/rules"))
         await page.get_by_label("Access key").fill(site.access_key)
         await page.get_by_label("Secret key").fill(site.secret_key)
@@ -53,3 +55,15 @@ async def test_a_list_that_stays_open_beyond_its_session_asks_to_sign_in(
         await page.goto(site.at("/events"))
         await page.context.clear_cookies()
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+async def test_every_page_can_ask_how_deliveries_are(site: Site):
+    async with httpx.AsyncClient(base_url=site.url) as http:
+        await sign_in(http, site.access_key, site.secret_key)
+        banner = await http.get("/banner", headers={"HX-Request": "true"})
+        http.cookies.clear()
+        ended = await http.get("/banner", headers={"HX-Request": "true"})
+    assert banner.status_code == 200
+    assert '<div id="banner"' in banner.text
+    # What somebody types into a form stays there until they send it.
+    assert (ended.status_code, "HX-Refresh" in ended.headers) == (401, False)

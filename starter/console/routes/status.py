@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from operations.status import waiting_sentence
 from starter.console.route import Visited, console_router
+from starter.console.visit import BANNER
 
 router = console_router()
 
 
-@router.get("/banner")
+@router.get(BANNER)
 async def show_banner(visit: Visited) -> Response:
     """Return the banner; it is empty while all is well. Open pages ask for it every ten seconds."""
     reader, organisation = visit.request.app.state.status, visit.organisation
@@ -20,4 +21,4 @@ async def show_banner(visit: Visited) -> Response:
         ("status", organisation), lambda: reader.read(organisation)
     )
     waiting = waiting_sentence(status.waiting, status.lost_at, datetime.now(UTC))
-    return visit.part("banner.html", status=status, waiting=waiting)
+    return visit.part("banner.html", found=status, waiting=waiting)
