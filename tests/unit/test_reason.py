@@ -14,7 +14,7 @@ from delivery.attempt import Attempt, AttemptList
 from delivery.failures import LONGEST, Failure, read_failures, write_failures
 from delivery.outcome import OutcomeCode
 from delivery.reason import LONGEST_CODE, LONGEST_FIELD, LONGEST_TEXT, Reason, headline
-from destinations.complaint import Complaint
+from destinations.complaint import Complaint, unexplained
 from destinations.registry import BY_TYPE
 
 REFUSED = OutcomeCode.REJECTED_CLIENT_ERROR
@@ -120,6 +120,15 @@ FAILURES = st.builds(
             },
             "Mailchimp refused `merge_fields`: This value is too long",
         ),
+        (
+            "intercom",
+            400,
+            {
+                "type": "error.list",
+                "errors": [{"code": "parameter_invalid", "message": "email is not valid"}],
+            },
+            "Intercom refused the message: email is not valid",
+        ),
         ("webhook", 422, {"error": "no"}, "Webhook refused the message (422)"),
     ],
 )
@@ -194,6 +203,11 @@ def test_a_reason_names_no_key_of_a_payload(type: str) -> None:
 def test_text_never_passes_for_a_code(answer: dict[str, Any]) -> None:
     said = BY_TYPE["customer_io"].complaint(json.dumps(answer))
     assert (said.code, said.field) == (None, None)
+
+
+@pytest.mark.parametrize("type", [type for type in BY_TYPE if type != "webhook"])
+def test_every_vendor_s_refusals_are_read(type: str) -> None:
+    assert BY_TYPE[type].explain is not unexplained
 
 
 def test_a_destination_without_a_form_explains_nothing() -> None:
