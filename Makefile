@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo dev bench bench-limiter bench-long bench-tools setup-dev test test-all test-postgres test-examples test-compose replay test-unit fuzz attack chaos chaos-long upgrade year record sbom audit secrets check format clean
+.PHONY: help setup demo dev bench bench-limiter bench-long bench-tools setup-dev test test-all test-postgres test-examples test-compose replay test-unit fuzz attack chaos chaos-long upgrade outages year record sbom audit secrets check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
@@ -118,6 +118,10 @@ chaos-long: setup-dev
 # Workers and API of earlier releases (from git's history) are replaced by this one's under load.
 upgrade: setup-dev
 	@$(BIN)/python -m tests.upgrade $(if $(SEED),--seed $(SEED))
+
+# Six outages, and what an operator is shown of each within two minutes: docs/outages.md. Ten minutes.
+outages: setup-dev
+	@$(BIN)/python -m tests.outages docs/outages.md
 
 # The real decisions under a simulated clock, vendor and engine: some minutes.
 year: $(BIN)/.synced

@@ -171,6 +171,13 @@ class Settings(BaseSettings):
     alert_secret: SecretStr | None = None
     """`whsec_` and base64 of 24 to 64 bytes; the receiver checks the signature with it."""
 
+    alert_format: Literal["signed", "slack"] = "signed"
+    """How alerts are written: signed, or as Slack's incoming webhooks accept them, which need no
+    secret."""
+
+    runbook_url: str = "docs/runbook.md"
+    """Where people read `docs/runbook.md`: alerts link to its sections."""
+
     alert_heartbeat_url: SecretStr | None = None
     """Asked by GET after each successful look, every `alert_every_seconds`: a dead man's switch,
     such as healthchecks.io, raises the alarm when it isn't. Goes with `alert_url`."""

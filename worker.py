@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import (
@@ -174,7 +175,9 @@ def configured_target(settings: Settings) -> AlertTarget | None:
         if heartbeat is not None:
             raise SettingsError("EMITONCE_ALERT_HEARTBEAT_URL needs EMITONCE_ALERT_URL")
         return None
-    if secret is None:
+    if secret is None and settings.alert_format == "slack":
+        secret = SecretStr("")
+    elif secret is None:
         raise SettingsError("EMITONCE_ALERT_URL needs EMITONCE_ALERT_SECRET: whsec_ and base64")
     for name, read, value in (
         ("URL", read_url, url),
@@ -182,11 +185,11 @@ def configured_target(settings: Settings) -> AlertTarget | None:
         ("HEARTBEAT_URL", read_url, heartbeat),
     ):
         try:
-            if value is not None:
+            if value is not None and value.get_secret_value():
                 read(value.get_secret_value())
         except ValueError as err:
             raise SettingsError(f"EMITONCE_ALERT_{name} {err}") from None
-    return AlertTarget(url, secret, heartbeat)
+    return AlertTarget(url, secret, heartbeat, settings.alert_format)
 
 
 def make_worker(
@@ -217,7 +220,7 @@ def make_worker(
         settings.alert_backlog_minutes,
         settings.ui_url,
     )
-    search = AlertSearch(client, catalog.credentials, criteria)
+    search = AlertSearch(client, catalog.credentials, catalog.traffic, criteria)
     target, alert_client = alert_target(catalog, settings), AlertClient()
     rate_limit = RateLimit(slots=settings.max_activities, share=share)
     sender = Sender(clients, catalog.credentials, rate_limit, tallies or Tallies())
@@ -235,7 +238,7 @@ def make_worker(
             RedeliverPage(RedeliveryPages(client)).redeliver_page,
             unknown_activity,
             FindAlerts(search, target, alert_client).find_alerts,
-            SendAlertActivity(target, alert_client).send_alert,
+            SendAlertActivity(target, alert_client, settings.runbook_url).send_alert,
         ],
         interceptors=make_interceptors(),
         deployment_config=_deployment(settings),

@@ -11,7 +11,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from activities.policy import Policy
-from delivery.alert import Alert, AlertFailed, CurrentTarget
+from delivery.alert import Alert, AlertFailed, AlertTarget, CurrentTarget
 from delivery.errors import Unavailable, Unreadable
 
 # Each try makes one request of at most 10 s. After a day, an alert is no longer news.
@@ -36,15 +36,16 @@ class AlertSender(Protocol):
     Both raise `AlertFailed`, or `ValueError` for a URL that is not allowed.
     """
 
-    async def send(self, url: SecretStr, secret: SecretStr, id: str, body: bytes) -> int: ...
+    async def send(self, target: AlertTarget, alert: Alert, runbook: str) -> int: ...
 
     async def ping(self, url: SecretStr) -> int: ...
 
 
 class SendAlert:
-    def __init__(self, target: CurrentTarget, client: AlertSender) -> None:
+    def __init__(self, target: CurrentTarget, client: AlertSender, runbook: str) -> None:
         self._target = target
         self._client = client
+        self._runbook = runbook
 
     @activity.defn(name="send_alert")
     async def send_alert(self, alert: Alert) -> int:
@@ -58,9 +59,7 @@ class SendAlert:
             target = await self._target()
             if target is None:
                 raise _left_to_others("this worker has no alert target")
-            return await self._client.send(
-                target.url, target.secret, f"msg_{alert.id}", alert.encode()
-            )
+            return await self._client.send(target, alert, self._runbook)
         except AlertFailed as err:
             raise ApplicationError(
                 f"the alert was not accepted: {err}",

@@ -38,6 +38,7 @@ class AlertTargets:
             url=SecretStr(values["url"]),
             secret=SecretStr(values["secret"]),
             heartbeat_url=SecretStr(heartbeat) if heartbeat else None,
+            format="slack" if values.get("format") == "slack" else "signed",
         )
 
     async def set(self, target: AlertTarget) -> None:
@@ -47,6 +48,7 @@ class AlertTargets:
             "url": target.url.get_secret_value(),
             "secret": target.secret.get_secret_value(),
             "heartbeat_url": heartbeat.get_secret_value() if heartbeat else None,
+            "format": target.format,
         }
         encrypted = self._cipher.encrypt(SecretStr(json.dumps(values)), **_PLACE)
         await execute(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import AwareDatetime, SecretStr
 
@@ -13,9 +15,13 @@ from delivery.frozen_model import FrozenModel
 from delivery.outcome import OutcomeCode
 from delivery.timestamps import iso_milliseconds
 
+AlertFormat = Literal["signed", "slack"]
+
 
 class AlertType(StrEnum):
     CONNECTION_INACTIVE = "connection.inactive"
+    # It has only failed for a while, and events wait for it.
+    CONNECTION_FAILING = "connection.failing"
     CONNECTION_RECOVERED = "connection.recovered"
     DELIVERY_FAILED = "delivery.failed"
     # Further failures of the same search, counted in one alert instead of one alert each.
@@ -65,9 +71,13 @@ class Alert(FrozenModel):
     last_response: LastResponse | None = None
     url: str | None = None
 
-    def encode(self) -> bytes:
-        """Encode the body: `{"type", "timestamp", "data"}`, as Standard Webhooks recommends."""
+    def encode(self, runbook: str) -> bytes:
+        """Encode the body: `{"type", "timestamp", "data"}`, as Standard Webhooks recommends.
+
+        `runbook` is where its sections are read.
+        """
         data = self.model_dump(mode="json", exclude_none=True, exclude={"type", "occurred_at"})
+        data["runbook_url"] = runbook_url(runbook, self.type)
         body = {
             "type": self.type,
             "timestamp": iso_milliseconds(self.occurred_at),
@@ -75,9 +85,38 @@ class Alert(FrozenModel):
         }
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
+    def encode_for_slack(self, runbook: str) -> bytes:
+        """Encode the body that Slack's incoming webhooks accept, and those that copy them."""
+        about = [name for name in (self.workspace_name, self.connection_name, self.event) if name]
+        lines = [f"*{self.type}*: {_plain(self.message)}"]
+        if about:
+            lines.append(_plain(" · ".join(about)))
+        if self.last_response is not None:
+            lines.append(_plain(f"Last answer: {self.last_response.message}"))
+        links = {"Event": self.url, "Runbook": runbook_url(runbook, self.type)}
+        lines.append(
+            " · ".join(
+                f"<{url}|{word}>" if url.startswith("http") else f"{word}: {url}"
+                for word, url in links.items()
+                if url
+            )
+        )
+        return json.dumps({"text": "\n".join(lines)}, ensure_ascii=False).encode()
+
+
+def runbook_url(runbook: str, symptom: str) -> str:
+    """Return the address of a symptom's section, as pages of Markdown name it."""
+    anchor = re.sub(r"[^a-z0-9 -]", "", symptom.lower()).replace(" ", "-")
+    return f"{runbook}#{anchor}"
+
+
+def _plain(text: str) -> str:
+    """Escape what Slack reads as markup for links and mentions."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
 
 class InactiveConnection(FrozenModel):
-    """A connection that was found inactive, and when it became so."""
+    """A connection that was found inactive, or failing, and when it became so."""
 
     id: str
     workspace: str
@@ -96,6 +135,7 @@ class WatchState(FrozenModel):
     seen: tuple[str, ...] = ()
     recent: int | None = None
     inactive: tuple[InactiveConnection, ...] = ()
+    failing: tuple[InactiveConnection, ...] = ()
     backlog: bool = False
 
 
@@ -112,7 +152,7 @@ class AlertsFound(FrozenModel):
 
 @dataclass(frozen=True)
 class AlertTarget:
-    """Where alerts go. `secret`, `whsec_` and base64, signs them.
+    """Where alerts go. `secret`, `whsec_` and base64, signs them, unless they are for Slack.
 
     `heartbeat_url` is called after each successful search.
     """
@@ -120,6 +160,7 @@ class AlertTarget:
     url: SecretStr
     secret: SecretStr
     heartbeat_url: SecretStr | None = None
+    format: AlertFormat = "signed"
 
 
 # Returns where alerts go now, or None if this process has no target.

@@ -16,6 +16,7 @@ from typing import Protocol
 from temporalio.client import Client, WorkflowExecution
 
 from catalog.connections import Connection
+from catalog.traffic import Traffic
 from delivery.alert import (
     Alert,
     AlertsFound,
@@ -36,8 +37,11 @@ from engine.links import run_url
 from eventlog.fetch import EventNotFound, read_event_log
 from eventlog.log import EventLog
 from operations.held_runs import held_for
+from operations.status import failing_sentence, fails
 
 LISTED_WITHIN = timedelta(minutes=1)
+# A connection that only fails is reported after this time: shorter ones pass by themselves.
+FAILING_FOR = timedelta(seconds=30)
 REPORTED_ONE_BY_ONE = 10
 MOST_LISTED = 1_000  # further ones are only counted
 
@@ -58,6 +62,10 @@ class ConnectionLookup(Protocol):
     ) -> tuple[str | None, str | None]: ...
 
 
+class TrafficLookup(Protocol):
+    async def everywhere(self) -> Sequence[Traffic]: ...
+
+
 @dataclass(frozen=True)
 class AlertCriteria:
     """What to search, how often, and what counts as old. Links start with `ui_url`."""
@@ -70,15 +78,21 @@ class AlertCriteria:
 
 class AlertSearch:
     def __init__(
-        self, client: Client, connections: ConnectionLookup, criteria: AlertCriteria
+        self,
+        client: Client,
+        connections: ConnectionLookup,
+        traffic: TrafficLookup,
+        criteria: AlertCriteria,
     ) -> None:
         self._client = client
         self._connections = connections
+        self._traffic = traffic
         self._criteria = criteria
 
     async def find_alerts(self, known: WatchState) -> AlertsFound:
         now = datetime.now(UTC)
         inactive, changed = await self._find_inactive(known, now)
+        failing, down = await self._find_failing(known, now)
         seen, recent, failed = await self._find_failed(known, now)
         backlog, old = await self._find_backlog(known, now)
         return AlertsFound(
@@ -87,9 +101,10 @@ class AlertSearch:
                 seen=seen,
                 recent=recent,
                 inactive=inactive,
+                failing=failing,
                 backlog=backlog,
             ),
-            alerts=tuple([await self._named(alert) for alert in (*changed, *failed, *old)]),
+            alerts=tuple([await self._named(alert) for alert in (*changed, *down, *failed, *old)]),
             look_again=self._criteria.every_seconds,
         )
 
@@ -102,19 +117,50 @@ class AlertSearch:
         alerts = [await self._went_inactive(connection) for connection in new]
         gone = [connection for connection in before.values() if connection.id not in found]
         active = [c for c in gone if await self._connections.status(c.id) == "active"]
-        alerts += [
-            Alert(
-                id=_id(AlertType.CONNECTION_RECOVERED, connection.id, connection.since.isoformat()),
-                type=AlertType.CONNECTION_RECOVERED,
-                occurred_at=now,
-                message="the connection accepts deliveries again",
-                workspace=connection.workspace,
-                connection=connection.id,
-            )
-            for connection in active
-        ]
+        alerts += [_recovered(connection, now) for connection in active]
         remembered = before | {connection.id: _inactive(connection) for connection in new}
         return tuple(remembered[id] for id in found), alerts
+
+    async def _find_failing(
+        self, known: WatchState, now: datetime
+    ) -> tuple[tuple[InactiveConnection, ...], list[Alert]]:
+        """Report connections that have only failed for a while, once events wait for them."""
+        traffic = await self._traffic.everywhere()
+        found = {one.connection.id: one for one in traffic if fails(one)}
+        still = [connection for connection in known.failing if connection.id in found]
+        before = {connection.id for connection in still}
+        new = [
+            one
+            for id, one in found.items()
+            if id not in before
+            and one.waiting.count
+            and one.failing_since
+            and now - one.failing_since > FAILING_FOR
+        ]
+        ended = [connection for connection in known.failing if connection.id not in found]
+        active = [c for c in ended if await self._connections.status(c.id) == "active"]
+        alerts = [
+            Alert(
+                id=_id(AlertType.CONNECTION_FAILING, one.connection.id, str(one.failing_since)),
+                type=AlertType.CONNECTION_FAILING,
+                occurred_at=one.failing_since or now,
+                message=failing_sentence(one),
+                workspace=one.connection.workspace,
+                connection=one.connection.id,
+                count=one.waiting.count,
+                last_response=one.last_error,
+            )
+            for one in new
+        ] + [_recovered(connection, now) for connection in active]
+        remembered = [
+            InactiveConnection(
+                id=one.connection.id,
+                workspace=one.connection.workspace,
+                since=one.failing_since or now,
+            )
+            for one in new
+        ]
+        return (*still, *remembered), alerts
 
     async def _went_inactive(self, connection: Connection) -> Alert:
         """Make the alert from the answer that caused it, or else from an event that is held."""
@@ -244,6 +290,17 @@ class AlertSearch:
 
     def _mine(self, query: str) -> str:
         return f"{query} AND TaskQueue = '{self._criteria.task_queue}'"
+
+
+def _recovered(connection: InactiveConnection, now: datetime) -> Alert:
+    return Alert(
+        id=_id(AlertType.CONNECTION_RECOVERED, connection.id, connection.since.isoformat()),
+        type=AlertType.CONNECTION_RECOVERED,
+        occurred_at=now,
+        message="the connection accepts deliveries again",
+        workspace=connection.workspace,
+        connection=connection.id,
+    )
 
 
 def _inactive(connection: Connection) -> InactiveConnection:

@@ -23,6 +23,8 @@ from destinations.registry import BY_TYPE
 
 State = Literal["ok", "degraded", "stuck"]
 ConnectionState = Literal["ok", "behind", "failing", "paused", "inactive"]
+# Each has a section in docs/runbook.md.
+Symptom = Literal["temporal", "postgresql", "no worker", "behind", "failing", "paused", "inactive"]
 
 # An event that waits for longer, though its connection delivers, shows that it falls behind.
 BEHIND_AFTER = timedelta(minutes=1)
@@ -68,7 +70,7 @@ class ConnectionHealth(FrozenModel):
 class Problem(FrozenModel):
     """What is wrong, whose part it is, and what to do. `symptom` is its section in the runbook."""
 
-    symptom: str
+    symptom: Symptom
     whose: Literal["us", "them"]
     stuck: bool
     since: AwareDatetime | None
@@ -191,10 +193,11 @@ def _of_connections(
         why = (error.outcome_code, error.status_code) if error else (connection.inactive_reason,)
         alike[(state, connection.type, why, one.waiting.count > 0)].append(one)
     for several in sorted(alike.values(), key=lambda found: -len(found)):
-        yield _problem(states[several[0].connection.id], several)
+        if (state := states[several[0].connection.id]) != "ok":
+            yield _problem(state, several)
 
 
-def _problem(state: ConnectionState, several: Sequence[Traffic]) -> Problem:
+def _problem(state: Symptom, several: Sequence[Traffic]) -> Problem:
     first, waits = several[0], sum(one.waiting.count for one in several)
     names = ", ".join(f"“{one.connection.name}”" for one in several[:NAMED])
     if len(several) > NAMED:
@@ -269,7 +272,18 @@ def _failing(vendor: str, names: str, error: LastResponse | None) -> tuple[str, 
     )
 
 
-def _since(one: Traffic, state: ConnectionState) -> datetime:
+def fails(one: Traffic) -> bool:
+    """Say whether an active connection only fails."""
+    return one.connection.active and one.failing_since is not None
+
+
+def failing_sentence(one: Traffic) -> str:
+    """Say what is wrong with a connection that only fails, and what to do."""
+    problem = _problem("failing", [one])
+    return f"{problem.said}. {problem.remedy}"
+
+
+def _since(one: Traffic, state: Symptom) -> datetime:
     connection = one.connection
     if state == "inactive":
         return connection.inactive_since or connection.updated_at

@@ -1,4 +1,4 @@
-"""Alerts to an operator's URL, signed by the Standard Webhooks scheme.
+"""Alerts to an operator's URL: signed by the Standard Webhooks scheme, or as Slack reads them.
 
 The URL is the operator's own choice, so it may be internal.
 """
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import httpx
 from pydantic import SecretStr
 
-from delivery.alert import AlertFailed
+from delivery.alert import Alert, AlertFailed, AlertTarget
 from destinations.http.errors import NoReply
 from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http, read_url
 from destinations.webhook.signature import signed
@@ -24,15 +24,19 @@ class AlertClient:
         self._tls = httpx.create_ssl_context(trust_env=False)
         self._total_timeout = total_timeout
 
-    async def send(self, url: SecretStr, secret: SecretStr, id: str, body: bytes) -> int:
-        """Post once; return the status.
+    async def send(self, target: AlertTarget, alert: Alert, runbook: str) -> int:
+        """Post once, in the target's format; return the status.
 
         Raises:
             AlertFailed: there was no answer, or not a 2xx. After 410, it is permanent.
             ValueError: the URL is not valid. The message doesn't repeat it.
         """
-        headers = signed((secret,), id, datetime.now(UTC), body)
-        return await self._ask("POST", url, {"Content-Type": "application/json"} | headers, body)
+        headers = {"Content-Type": "application/json"}
+        if target.format == "slack":
+            return await self._ask("POST", target.url, headers, alert.encode_for_slack(runbook))
+        body = alert.encode(runbook)
+        headers |= signed((target.secret,), f"msg_{alert.id}", datetime.now(UTC), body)
+        return await self._ask("POST", target.url, headers, body)
 
     async def ping(self, url: SecretStr) -> int:
         """Get it once; return the status. Raises as `send` does."""

@@ -39,6 +39,7 @@ class Dependencies:
     task_queue: str = TASK_QUEUE
     ui_url: str | None = None
     public_url: str | None = None
+    runbook_url: str = "docs/runbook.md"
     codec: CodecAccess | None = None
     quotas: Quotas = field(default_factory=Quotas)
     meter: MetricMeter = MetricMeter.noop

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import os
 import sys
-import uuid
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 from pydantic import SecretStr
 
 from clear_text import clear_url
-from delivery.alert import Alert, AlertFailed, AlertTarget, AlertType
+from delivery.alert import AlertFormat, AlertTarget
 from destinations.http.exchange import read_url
-from destinations.webhook.alerts import AlertClient
-from destinations.webhook.signature import SECRET_PREFIX, read_secret
+from destinations.webhook.signature import read_secret
 from settings import Settings
+from starter.alert_test import new_secret, origin_of, try_target
 from starter.cli.dependencies import Dependencies, command, recorded, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, print_answer, say
@@ -26,7 +22,6 @@ from worker import alert_target
 
 alerts = typer.Typer(help="Alerts: where failures of connections and deliveries are reported.")
 
-NEW_SECRET_BYTES = 32
 NO_TARGET = "no alert target, so no alerts are sent: emitonce alerts set --url https://…"
 
 Url = Annotated[str | None, typer.Option(help="Where to post; - reads it from standard input.")]
@@ -35,6 +30,10 @@ Secret = Annotated[
     typer.Option(
         help="whsec_ and base64; - reads it from input. Default: the current one, or a new one."
     ),
+]
+Format = Annotated[
+    AlertFormat | None,
+    typer.Option(help="signed, or slack: as incoming webhooks of Slack and others read them."),
 ]
 HeartbeatUrl = Annotated[
     str | None,
@@ -49,6 +48,7 @@ def set_target(
     url: Url = None,
     secret: Secret = None,
     heartbeat_url: HeartbeatUrl = None,
+    format: Format = None,
     as_json: Json = False,
 ) -> None:
     """Set where alerts are posted. Options that you leave out keep their values.
@@ -77,10 +77,10 @@ def set_target(
         heartbeat = given_heartbeat
         if heartbeat_url is None and stored:
             heartbeat = stored.heartbeat_url
-        new_secret = SECRET_PREFIX + base64.b64encode(os.urandom(NEW_SECRET_BYTES)).decode()
-        target = AlertTarget(chosen_url, chosen_secret or SecretStr(new_secret), heartbeat)
+        chosen = format or (stored.format if stored else "signed")
+        target = AlertTarget(chosen_url, chosen_secret or new_secret(), heartbeat, chosen)
         await parts.catalog.alert_targets.set(target)
-        return target, chosen_secret is None
+        return target, chosen_secret is None and chosen == "signed"
 
     target, made = store()
     _print(target, "catalog", as_json=as_json, new_secret=made)
@@ -118,34 +118,11 @@ async def send_test(parts: Dependencies, as_json: Json = False) -> None:
     target, _ = await _current(parts)
     if target is None:
         raise CommandFailed(Exit.NOT_FOUND, NO_TARGET)
-    answers = await _ask(target)
+    answers = await try_target(target, parts.settings.runbook_url)
     words = "\n".join(f"{what:<10} {answer}" for what, answer in answers.items())
     print_answer(answers, words, as_json=as_json)
     if any(isinstance(answer, str) for answer in answers.values()):
         raise CommandFailed(Exit.BAD)
-
-
-async def _ask(target: AlertTarget) -> dict[str, int | str]:
-    """Return the status that each URL answered with, or in words why there is none."""
-    client = AlertClient()
-    alert = Alert(
-        id=str(uuid.uuid4()),
-        type=AlertType.TEST,
-        occurred_at=datetime.now(UTC),
-        message="a test, sent by hand: alerts arrive here",
-    )
-    posting = client.send(target.url, target.secret, f"msg_{alert.id}", alert.encode())
-    answers = {"alert": await _answer(posting)}
-    if target.heartbeat_url is not None:
-        answers["heartbeat"] = await _answer(client.ping(target.heartbeat_url))
-    return answers
-
-
-async def _answer(request: Awaitable[int]) -> int | str:
-    try:
-        return await request
-    except (AlertFailed, ValueError) as err:
-        return str(err)
 
 
 async def _current(parts: Dependencies) -> tuple[AlertTarget | None, str]:
@@ -166,17 +143,11 @@ def _read(option: str, given: str | None, check: Callable[[str], object]) -> Sec
     return value
 
 
-def _origin(url: SecretStr) -> str:
-    """Return scheme, host and port: what follows may be a secret."""
-    read = read_url(url.get_secret_value())
-    return f"{read.scheme}://{read.netloc.decode()}/…"
-
-
 def _print(target: AlertTarget, source: str, *, as_json: bool, new_secret: bool = False) -> None:
-    url = _origin(target.url)
-    heartbeat = _origin(target.heartbeat_url) if target.heartbeat_url else None
-    shown = {"source": source, "url": url, "heartbeat_url": heartbeat}
-    words = f"alerts     {url} (from {source})\nheartbeat  {heartbeat or 'none'}"
+    url = origin_of(target.url)
+    heartbeat = origin_of(target.heartbeat_url) if target.heartbeat_url else None
+    shown = {"source": source, "format": target.format, "url": url, "heartbeat_url": heartbeat}
+    words = f"alerts     {url} (from {source}, {target.format})\nheartbeat  {heartbeat or 'none'}"
     if new_secret:
         shown["secret"] = target.secret.get_secret_value()
         words += f"\nsecret     {shown['secret']}"

@@ -54,6 +54,7 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
             task_queue=settings.task_queue,
             ui_url=settings.ui_url,
             public_url=settings.public_url,
+            runbook_url=settings.runbook_url,
             largest_payload=settings.largest_event_kib * 1024,
             key_days=settings.key_days,
             audit_days=settings.audit_days,

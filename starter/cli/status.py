@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from temporalio.service import RPCError
 
 from catalog.errors import CatalogUnavailable
+from delivery.alert import runbook_url
 from engine.connect import TemporalUnreachable, connect
 from operations.status import Status, clock_time, waiting_sentence
 from operations.status_reader import StatusReader
@@ -36,7 +37,7 @@ def status(as_json: Json = False) -> None:
     if as_json:
         print_json(found.encode())
     else:
-        _show(found)
+        _show(found, cli_settings().runbook_url)
     if found.state == "stuck":
         raise CommandFailed(Exit.BAD)
 
@@ -65,13 +66,14 @@ async def open_status() -> AsyncIterator[tuple[StatusReader, Dependencies | None
         yield StatusReader(client, parts.catalog if parts else None, settings.task_queue), parts
 
 
-def _show(found: Status) -> None:
+def _show(found: Status, runbook: str) -> None:
     console.print(f"[{_COLORS[found.state]}]{found.state}[/]", end="")
     since = f" since {clock_time(found.since)}" if found.since else ""
     console.print(f"{since}: {_workers(found.workers)}", markup=False)
     for problem in found.problems:
         whose = "ours" if problem.whose == "us" else "theirs"
-        words = f"{problem.summary}. {problem.remedy}"
+        section = runbook_url(runbook, problem.symptom)
+        words = f"{problem.summary}. {problem.remedy} ({section})"
         console.print(f"  {whose:<7} {words}", markup=False, soft_wrap=True)
     if found.problems:
         words = waiting_sentence(found.waiting, found.lost_at, datetime.now(UTC))

@@ -15,6 +15,7 @@ from starter.console.development import DevelopmentKey
 from starter.console.errors import error_page
 from starter.console.rendering import read_assets, read_templates
 from starter.console.routes import (
+    alerts,
     assets,
     audit,
     connections,
@@ -43,6 +44,7 @@ from starter.console.visit import Visit
 RECORDED_FAILURES = 60
 
 MODULES = (
+    alerts,
     assets,
     audit,
     signing,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response
 
+from catalog.traffic import Waiting
+from operations.status import Facts, judge, waiting_sentence
 from starter.api.errors import ApiError, as_api_error, phrase_of
 from starter.api.middleware import logged_error
 from starter.console.session import NoSession
@@ -48,6 +51,13 @@ def _answer(error: Exception, visit: Visit) -> ApiError:
 
 def _page(visit: Visit, error: ApiError) -> Response:
     """Render it without the database, which may be what is unavailable."""
+    if visit.request.url.path == "/banner" and error.status == 503:
+        now = datetime.now(UTC)
+        return visit.part(
+            "banner.html",
+            deliveries=judge(Facts(now, None, None, Waiting())),
+            waiting=waiting_sentence(None, None, now),
+        )
     again = visit.request.method == "GET" and error.status >= 500
     response = visit.part(
         "error_part.html" if visit.in_place else "error.html",

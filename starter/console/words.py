@@ -98,6 +98,8 @@ DONE = {
     "redelivery-canceled": "Canceled. No further events are redelivered.",
     "key": "Key created.",
     "rights": "Saved. It applies to what the key emits from now on.",
+    "alerts": "Saved. Workers post alerts there from now on. Send a test alert to check it.",
+    "alerts-gone": "Removed.",
     "revoked": "Key revoked. It no longer works.",
 }
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import pytest
 from pydantic import SecretStr
 
-from delivery.alert import AlertFailed
+from delivery.alert import Alert, AlertFailed, AlertTarget, AlertType
 from destinations.webhook.alerts import AlertClient
 from tests.operations.alert_receiver import SECRET
 
+ALERT = Alert(id="1", type=AlertType.TEST, occurred_at=datetime.now(UTC), message="a test")
 HEAD = b"HTTP/1.1 %d\r\ntransfer-encoding: chunked\r\n\r\n"
 CHUNK = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
 
@@ -55,7 +57,7 @@ async def endpoint(status: int | None) -> AsyncIterator[Endpoint]:
 
 async def post(url: str, seconds: float = 10) -> int:
     client = AlertClient(total_timeout=seconds)
-    return await client.send(SecretStr(url), SecretStr(SECRET), "msg_1", b"{}")
+    return await client.send(AlertTarget(SecretStr(url), SecretStr(SECRET)), ALERT, "runbook.md")
 
 
 @pytest.mark.parametrize("status", [200, 500])

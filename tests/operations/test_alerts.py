@@ -14,7 +14,10 @@ import pytest_asyncio
 from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
 
-from delivery.alert import InactiveConnection, WatchState
+from catalog.traffic import Waiting
+from delivery.alert import InactiveConnection, LastResponse, WatchState
+from delivery.outcome import OutcomeCode
+from delivery.traffic import Tally
 from destinations.customerio.simulator import US_KEY, Fault
 from destinations.webhook.signature import read_secret, signed
 from operations.alert_search import AlertCriteria, AlertSearch
@@ -137,7 +140,7 @@ async def test_a_connection_inactive_since_before_that_was_recorded_is_not_told_
 
 def search_of(stack: Stack) -> AlertSearch:
     criteria = AlertCriteria(stack.task_queue, every_seconds=1, backlog_minutes=15)
-    return AlertSearch(stack.client, stack.catalog.credentials, criteria)
+    return AlertSearch(stack.client, stack.catalog.credentials, stack.catalog.traffic, criteria)
 
 
 async def test_the_last_response_is_that_of_the_request_that_was_refused(
@@ -350,3 +353,32 @@ def test_a_secret_that_is_none_is_refused_without_repeating_it(secret: str) -> N
         read_secret(secret)
     assert secret == "" or secret not in str(caught.value).replace("whsec_", "")
     assert KEY not in str(caught.value).encode()
+
+
+async def test_a_connection_that_only_fails_is_reported_once_and_when_it_recovers(
+    stack: Stack,
+) -> None:
+    connection = await stack.connection("Newsletter")
+    search = search_of(stack)
+    error = LastResponse(
+        call="identify",
+        outcome_code=OutcomeCode.REJECTED_SERVER_ERROR,
+        status_code=503,
+        message="503",
+    )
+    traffic, known = stack.catalog.traffic, WatchState(failed_until=datetime.now(UTC))
+    tally = Tally(last_failure=0.0, last_error=error, failing_since=0.0, failures=3)
+    await traffic.add({connection.id: tally}, now=60.0)
+    assert (await search.find_alerts(known)).alerts == (), "nothing waits"
+    await traffic.set_waiting({connection.id: Waiting(7)})
+    seen = await search.find_alerts(known)
+    [alert] = seen.alerts
+    assert (alert.type, alert.connection_name, alert.count) == (
+        *("connection.failing", "Newsletter"),
+        7,
+    )
+    assert "Customer.io answers 503" in alert.message
+    assert (await search.find_alerts(seen.known)).alerts == ()
+    await traffic.add({connection.id: Tally(last_success=60.0)}, now=60.0)
+    [recovered] = (await search.find_alerts(seen.known)).alerts
+    assert recovered.type == "connection.recovered"

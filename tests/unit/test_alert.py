@@ -30,7 +30,18 @@ def test_what_a_later_release_adds_is_passed_over() -> None:
 
 def test_names_stand_beside_ids_in_the_body() -> None:
     alert = Alert.model_validate(ALERT | {"connection_name": "Newsletter", "event": "user.signup"})
-    data = json.loads(alert.encode())["data"]
+    data = json.loads(alert.encode("https://runbook.example"))["data"]
     assert (data["connection"], data["connection_name"]) == ("c1", "Newsletter")
     assert data["event"] == "user.signup"
     assert "workspace_name" not in data
+
+
+def test_slack_gets_one_text_with_its_markup_escaped() -> None:
+    alert = Alert.model_validate(
+        ALERT | {"connection_name": "A <b> & c", "url": "https://ui.example/run"}
+    )
+    [(name, text)] = json.loads(alert.encode_for_slack("https://runbook.example")).items()
+    assert name == "text"
+    assert "A &lt;b&gt; &amp; c" in text
+    assert "<https://ui.example/run|Event>" in text
+    assert "<https://runbook.example#deliveryfailed|Runbook>" in text

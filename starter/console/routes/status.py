@@ -8,12 +8,11 @@ from starlette.responses import Response
 
 from operations.status import waiting_sentence
 from starter.console.route import Visited, console_router
-from starter.console.visit import BANNER
 
 router = console_router()
 
 
-@router.get(BANNER)
+@router.get("/banner")
 async def show_banner(visit: Visited) -> Response:
     """Return the banner; it is empty while all is well. Open pages ask for it every ten seconds."""
     reader, organisation = visit.request.app.state.status, visit.organisation
@@ -21,4 +20,4 @@ async def show_banner(visit: Visited) -> Response:
         ("status", organisation), lambda: reader.read(organisation)
     )
     waiting = waiting_sentence(status.waiting, status.lost_at, datetime.now(UTC))
-    return visit.part("banner.html", found=status, waiting=waiting)
+    return visit.part("banner.html", deliveries=status, waiting=waiting)

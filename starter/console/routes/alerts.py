@@ -1,0 +1,112 @@
+"""Alerts: where failures are reported, set and tried out. One target for the whole installation."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends
+from pydantic import SecretStr
+from starlette.responses import Response
+
+from catalog.scopes import MANAGE
+from delivery.alert import AlertTarget
+from destinations.http.exchange import read_url
+from starter.alert_test import new_secret, origin_of, try_target
+from starter.api.errors import not_found
+from starter.api.routing import needs
+from starter.console.route import Visited, console_router, see_other
+from starter.console.visit import Visit
+
+router = console_router()
+
+# In clear text only to this machine itself.
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+async def operator(visit: Visited) -> Visit:
+    """Raises `ApiError` 404 unless the installation's own organization visits."""
+    if visit.organisation != (await visit.catalog.organisations.default()).id:
+        raise not_found("path", "page")
+    return visit
+
+
+# Of whoever runs the installation.
+Operator = Annotated[Visit, Depends(operator)]
+
+
+@router.get("/alerts")
+@needs(MANAGE)
+async def show_alerts(visit: Operator) -> Response:
+    return await _page(visit)
+
+
+@router.post("/alerts")
+async def set_alert_target(visit: Operator) -> Response:
+    """Store the target. A blank URL keeps the one that is stored."""
+    stored = await visit.catalog.alert_targets.get()
+    faults, urls = {}, {}
+    for name in ("url", "heartbeat_url"):
+        if given := visit.form.text(name):
+            if fault := _fault(given):
+                faults[name] = fault
+            urls[name] = SecretStr(given)
+    url = urls.get("url") or (stored.url if stored else None)
+    if url is None:
+        faults["url"] = "Enter where alerts are posted."
+    if faults or url is None:
+        return await _page(visit, faults=faults, status=400)
+    target = AlertTarget(
+        url,
+        stored.secret if stored else new_secret(),
+        urls.get("heartbeat_url") or (stored.heartbeat_url if stored else None),
+        "slack" if visit.form.text("format") == "slack" else "signed",
+    )
+    await visit.catalog.alert_targets.set(target)
+    if target.format == "signed" and stored is None:
+        return await _page(visit, made=target.secret.get_secret_value())
+    return see_other("/alerts", "alerts")
+
+
+@router.post("/alerts/test")
+async def test_alert_target(visit: Operator) -> Response:
+    target = await visit.catalog.alert_targets.get()
+    answers = await try_target(target, visit.parts.runbook_url) if target else {}
+    return await _page(visit, answers=answers)
+
+
+@router.post("/alerts/remove")
+async def remove_alert_target(visit: Operator) -> Response:
+    await visit.catalog.alert_targets.remove()
+    return see_other("/alerts", "alerts-gone")
+
+
+async def _page(
+    visit: Visit,
+    *,
+    status: int = 200,
+    faults: dict[str, str] | None = None,
+    answers: dict[str, int | str] | None = None,
+    made: str | None = None,
+) -> Response:
+    target = await visit.catalog.alert_targets.get()
+    return await visit.page(
+        "alerts.html",
+        status=status,
+        target=target,
+        url=origin_of(target.url) if target else None,
+        heartbeat=origin_of(target.heartbeat_url) if target and target.heartbeat_url else None,
+        faults=faults or {},
+        answers=answers or {},
+        made=made,
+    )
+
+
+def _fault(url: str) -> str | None:
+    """Say what is wrong with a URL, without repeating it: it may be a secret."""
+    try:
+        read = read_url(url)
+    except ValueError as err:
+        return f"It {err}."
+    if read.scheme != "https" and read.host not in LOOPBACK:
+        return "It must start with https://."
+    return None

@@ -1,0 +1,74 @@
+"""The banner on every page, and the page on which alerts are set."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest_asyncio
+
+from catalog.traffic import Waiting
+from delivery.alert import LastResponse
+from delivery.outcome import OutcomeCode
+from delivery.traffic import Tally
+from tests.console.site import Site, sign_in, token_in
+from tests.operations.alert_receiver import open_receiver
+
+ERROR = LastResponse(
+    call="identify",
+    outcome_code=OutcomeCode.REJECTED_SERVER_ERROR,
+    status_code=503,
+    message="503",
+)
+
+
+@pytest_asyncio.fixture
+async def http(site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=site.url, follow_redirects=True, timeout=30) as http:
+        await sign_in(http, site.access_key, site.secret_key)
+        yield http
+
+
+async def test_two_hundred_broken_connections_are_one_sentence(
+    site: Site, http: httpx.AsyncClient
+) -> None:
+    connections = [await site.stack.connection(f"Connection {number}") for number in range(200)]
+    traffic = site.stack.catalog.traffic
+    failing = Tally(last_failure=0.0, last_error=ERROR, failing_since=0.0, failures=9)
+    await traffic.add({one.id: failing for one in connections}, now=5.0)
+    await traffic.set_waiting({one.id: Waiting(2) for one in connections})
+    try:
+        banner = (await http.get("/banner")).text
+        assert banner.count("Customer.io answers 503 on") == 1
+        assert "and 197 more connections" in banner
+        assert "On their side." in banner
+        page = (await http.get(site.at("/events"))).text
+        assert 'hx-get="/banner"' in page
+    finally:
+        for one in connections:
+            await site.stack.catalog.connections.delete(site.stack.organisation, one.id)
+
+
+async def test_alerts_are_set_tested_and_removed(site: Site, http: httpx.AsyncClient) -> None:
+    async with open_receiver() as receiver:
+        receiver.accepts_unsigned = True
+        page = await http.get("/alerts")
+        assert "nobody is notified" in page.text
+
+        async def post(path: str, **fields: str) -> httpx.Response:
+            return await http.post(path, data={"csrf": token_in(page), **fields})
+
+        refused = await post("/alerts", url="http://alerts.example/secret-part", format="slack")
+        assert refused.status_code == 400
+        assert "must start with https://" in refused.text
+        assert "secret-part" not in refused.text
+        kept = await post("/alerts", url=receiver.url, format="slack")
+        assert urlsplit(receiver.url).netloc in kept.text
+        assert "/alerts…" not in kept.text
+        tried = await post("/alerts/test")
+        assert "Arrived" in tried.text
+        [alert] = receiver.alerts
+        assert "*alert.test*" in alert["text"]
+        assert "webhook-signature" not in receiver.posts[0]
+        assert "nobody is notified" in (await post("/alerts/remove")).text
