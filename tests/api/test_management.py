@@ -10,7 +10,7 @@ import pytest
 
 from catalog.workers import WorkerShare
 from destinations.customerio.metadata import MAPPED_FIELDS
-from destinations.registry import FIRST_RELEASE
+from destinations.registry import BY_TYPE, FIRST_RELEASE
 from tests.api.caller import Api, assert_error, is_uuid
 from tests.integration.stack import SAMPLE
 
@@ -435,6 +435,13 @@ async def test_integrations_and_retry_policy(api: Api):
     assert policy["waits_seconds"][:4] == [1, 2, 4, 8]
     assert policy["waits_seconds"][-1] == policy["backoff"]["longest_seconds"] == 900
     assert policy["deadline_seconds"] == 72 * 3_600
+    sooner = {
+        (one["type"], one["action"]): one["deadline_seconds"] for one in policy["action_deadlines"]
+    }
+    for type, destination in BY_TYPE.items():
+        for action in destination.actions:
+            given_up = sooner.get((type, action.key), policy["deadline_seconds"])
+            assert given_up == action.deadline.total_seconds(), (type, action.key)
 
 
 async def test_health(api: Api):

@@ -18,8 +18,8 @@ from delivery.credential import Credential
 from delivery.message import Message
 from delivery.outcome import OutcomeCode, Then
 from destinations.destination import NotListed, Option, Verdict
-from destinations.http.errors import NoReply, NotSent
-from destinations.http.exchange import Http
+from destinations.http.errors import NotSent
+from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Answer, Http
 from destinations.intercom.client import IntercomClient, seconds_until_reset
 from destinations.intercom.simulator import (
     EU_TOKEN,
@@ -421,13 +421,19 @@ async def test_a_message_goes_to_its_region_only(
 
 
 async def test_reads_and_the_write_share_the_time_of_a_try(
-    sim: IntercomSimulator, http: Http
+    http: Http, client: IntercomClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = IntercomClient(http, sim.base_urls, total_timeout=0.4)
-    sim.fail("find", fault=Fault(kind="stall"))
-    with pytest.raises(NoReply):
-        await client.send(identify(BY_ID), credential())
-    assert calls(sim) == ["find"]
+    ask, limits = http.ask, []
+
+    async def noting(*arguments: Any, seconds: float, **named: Any) -> Answer:
+        limits.append(seconds)
+        return await ask(*arguments, seconds=seconds, **named)
+
+    monkeypatch.setattr(http, "ask", noting)
+    await client.send(identify(BY_ID), credential())
+    first, second, write = limits
+    assert second < first <= TOTAL_TIMEOUT_SECONDS / 2
+    assert write == TOTAL_TIMEOUT_SECONDS / 2
 
 
 async def test_tags_and_own_attributes_are_offered(

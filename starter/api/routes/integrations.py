@@ -124,6 +124,16 @@ async def get_retry_policy() -> Any:
         },
         "waits_seconds": waits,
         "deadline_seconds": DELIVERY_DEADLINE.total_seconds(),
+        "action_deadlines": [
+            {
+                "type": one.type,
+                "action": action.key,
+                "deadline_seconds": action.deadline.total_seconds(),
+            }
+            for one in BY_TYPE.values()
+            for action in one.actions
+            if action.deadline != DELIVERY_DEADLINE
+        ],
         "most_attempts": None,
         "retry_after": {
             "shortest_seconds": RETRY_AFTER_SHORTEST.total_seconds(),

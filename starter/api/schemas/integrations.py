@@ -93,15 +93,23 @@ class AnswerRule(Answer):
     then: Literal["done", "retry", "hold", "stop"]
 
 
+class ActionDeadline(Answer):
+    type: IntegrationType
+    action: str
+    deadline_seconds: float
+
+
 class RetryPolicy(Answer):
     """`waits_seconds` are the first waits without jitter; later ones are as long as the last.
 
-    A delivery is given up `deadline_seconds` after its event was accepted, holds included.
+    A delivery is given up `deadline_seconds` after its event was accepted, holds included, unless
+    its action is one of `action_deadlines`, which names those that are given up sooner.
     """
 
     backoff: Backoff
     waits_seconds: list[float]
     deadline_seconds: float
+    action_deadlines: list[ActionDeadline]
     most_attempts: Annotated[int | None, Field(description="null: only the deadline ends them.")]
     retry_after: RetryAfter
     imminent_seconds: Annotated[
