@@ -39,7 +39,7 @@ async def test_a_session_that_ended_leads_back_to_where_one_was(
         await page.get_by_label("Name").fill("Customer io")
         await page.get_by_label("CDP API key").fill("some-key")
         await page.get_by_role("button", name="Save connection").click()
-        await expect(page.get_by_role("alert")).to_contain_text("Your session has ended")
+        await expect(page.locator("#not-saved")).to_contain_text("Your session has ended")
         assert await page.get_by_label("Name").input_value() == "Customer io"  # to copy from
         await page.goto(site.at("/rules"))
         await page.get_by_label("Access key").fill(site.access_key)

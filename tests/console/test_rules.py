@@ -295,7 +295,7 @@ async def test_a_rule_is_switched_off_and_deleted(site: Site, browser: Browser, 
     async with site.visitor(browser) as page:
         await page.goto(site.at("/rules"))
         await page.get_by_role("button", name="Switch off").click()
-        await expect(page.get_by_role("status")).to_contain_text("The rule is off")
+        await expect(page.locator("[role=status]:not(.banner)")).to_contain_text("The rule is off")
         assert not (await stack.catalog.rules.get(stack.organisation, rule.id)).active
         await page.get_by_role("link", name="user.signup").click()
         await page.get_by_text("Delete this rule").click()
