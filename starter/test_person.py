@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from delivery.mapping import value_at
 from delivery.mapping_schema import MappingSchema, PathSource
+from delivery.text import holds_email
 
 TEST_PERSON = {
     "userId": "emitonce-test",
@@ -36,22 +36,22 @@ def sample_payload(mapping: MappingSchema) -> dict[str, Any]:
 def about_test_person(payload: dict[str, Any], mapping: MappingSchema) -> dict[str, Any]:
     """Return a copy of a real payload with the test person in place of its own.
 
-    Identifiers are replaced where they are read, and the person's e-mail address wherever a text
-    consists of it. Names and other data stay.
+    Identifiers are replaced where they are read, and every text that holds an e-mail address. Names
+    and other data stay.
     """
-    found = [
-        (path, value, TEST_PERSON[dest])
-        for dest, path in _identifiers(mapping)
-        if (value := value_at(path, payload)) not in (None, "")
-    ]
-    text = json.dumps(payload)
-    for _, value, test in found:
-        if isinstance(value, str) and "@" in value:
-            text = text.replace(json.dumps(value), json.dumps(test))
-    copy: dict[str, Any] = json.loads(text)
-    for path, _, test in found:
-        _put(copy, path, test)
+    copy: dict[str, Any] = _without_addresses(payload)
+    for dest, path in _identifiers(mapping):
+        if isinstance(value_at(path, copy), str | int | float):
+            _put(copy, path, TEST_PERSON[dest])
     return copy
+
+
+def _without_addresses(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_addresses(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_addresses(inner) for inner in value]
+    return TEST_PERSON["email"] if isinstance(value, str) and holds_email(value) else value
 
 
 def is_about_test_person(text: str) -> bool:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,15 @@ def axe_source() -> str:
     return source.decode()
 
 
-async def faults(page: Page, source: str, *, rule: str | None = None) -> list[str]:
-    """What it finds serious, by rule and element; of one `rule` alone, or of all."""
+async def faults(
+    page: Page,
+    source: str,
+    *,
+    rule: str | None = None,
+    impacts: Collection[str] | None = SERIOUS,
+) -> list[str]:
+    """What it finds serious, by rule and element; of one `rule` alone, or of all. With `impacts` of
+    None, whatever it finds."""
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(source)
     found: dict[str, Any] = await page.evaluate(
@@ -47,7 +55,7 @@ async def faults(page: Page, source: str, *, rule: str | None = None) -> list[st
     return [
         f"{violation['id']}: {node['target']} {node['failureSummary']}"
         for violation in found["violations"]
-        if violation["impact"] in SERIOUS
+        if impacts is None or violation["impact"] in impacts
         for node in violation["nodes"]
     ]
 

@@ -1,4 +1,5 @@
-"""Take the pictures of the documentation: `python -m tests.console.pictures docs/console`."""
+"""Take the pictures of the documentation: `python -m tests.console.pictures docs/console`,
+or only those of the tour: with `tour` behind it."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from playwright.async_api import Browser, Page
@@ -30,10 +32,12 @@ from tests.console.identity import (
 )
 from tests.console.populated import populate
 from tests.console.site import PHONE, WIDE, Site, open_site
+from tests.console.tour import emit_order, take_the_tour
 from tests.integration.stack import Stack, open_stack
 
 BY_NIGHT = ("event-retried", "events")
 ON_A_PHONE = ("event-retried", "rule")
+ON_THE_PHONE = "358"  # stops of the tour
 HIGHEST = 1_760
 
 
@@ -54,6 +58,7 @@ async def open_stack_of_its_own() -> AsyncIterator[Stack]:
 
 
 async def main(folder: Path) -> None:
+    await take_tour(folder)
     async with AsyncExitStack() as parts:
         stack = await parts.enter_async_context(open_stack_of_its_own())
         site = await parts.enter_async_context(open_site(stack))
@@ -73,6 +78,27 @@ async def main(folder: Path) -> None:
                     await page.goto(site.at(pages[name]))
                     await prepare(page, name, site)
                     await take(page, folder / f"{name}{kind}.png")
+
+
+async def take_tour(folder: Path) -> None:
+    """Take it twice, each time from an empty database."""
+    for kind, stops, options in (
+        ("", "123456789", {"viewport": WIDE}),
+        ("-phone", ON_THE_PHONE, {"viewport": PHONE, "color_scheme": "dark"}),
+    ):
+        async with (
+            open_stack_of_its_own() as stack,
+            open_site(stack) as site,
+            open_browser() as browser,
+            site.stranger(browser, reduced_motion="reduce", **options) as page,
+        ):
+
+            async def look(page: Page, name: str, kind: str = kind, stops: str = stops) -> None:
+                if name[0] in stops:
+                    await take(page, folder / f"tour-{name}{kind}.png")
+
+            emit = partial(emit_order, stack)
+            await take_the_tour(page, site, emit, look, keyboard=False)
 
 
 async def take_single_sign_on(stack: Stack, browser: Browser, folder: Path) -> None:
@@ -135,4 +161,4 @@ if __name__ == "__main__":
     configure_logs("error")
     chosen = Path(sys.argv[1])
     chosen.mkdir(parents=True, exist_ok=True)
-    asyncio.run(main(chosen))
+    asyncio.run(take_tour(chosen) if "tour" in sys.argv[2:] else main(chosen))

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from playwright.async_api import Browser, Page
 
+from catalog.workers import WorkerShare
 from starter.api import served
 from starter.console import Console, DevelopmentKey
 from starter.console.session import COOKIE
@@ -111,5 +112,8 @@ async def open_site(
     made = await stack.catalog.machine_keys.create(
         stack.organisation, name="Ada", created_by="test"
     )
-    async with served(parts, host="127.0.0.1", port=0, console=console, **(serving or {})) as url:
+    async with (
+        WorkerShare(stack.catalog.workers).kept(),  # so that no page warns that none is running
+        served(parts, host="127.0.0.1", port=0, console=console, **(serving or {})) as url,
+    ):
         yield Site(stack, url, made.key.access_key, made.secret_key.get_secret_value())
