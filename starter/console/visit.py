@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from starlette.requests import Request
@@ -116,7 +117,8 @@ class Visit:
         """Leave for a page that says what was done, also from a form that is sent in place."""
         path = f"{path}?done={done}" if done else path
         if self.in_place:
-            return Response(status_code=204, headers={"HX-Redirect": path})
+            to = {"HX-Location": _in_frame(path)} if self.embedded else {"HX-Redirect": path}
+            return Response(status_code=204, headers=to)
         return RedirectResponse(path, status_code=303)
 
     def part(self, template: str, *, status: int = 200, **context: Any) -> Response:
@@ -144,3 +146,9 @@ class Visit:
         finally:
             ZONE.reset(set_zone)
         return HTMLResponse(text, status_code=status, headers=HEADERS)
+
+
+def _in_frame(path: str) -> str:
+    """Have the embedded page fetch another: a frame that leaves its document has no token."""
+    swap = {"target": "#page", "swap": "outerHTML", "headers": {"HX-Boosted": "true"}}
+    return json.dumps({"path": path, **swap})
