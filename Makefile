@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help setup demo dev bench bench-limiter bench-long bench-tools setup-dev test test-all test-postgres test-examples test-compose replay test-unit fuzz attack chaos chaos-long upgrade outages year record sbom audit secrets check format clean
+.PHONY: help site setup demo dev bench bench-limiter bench-long bench-tools setup-dev test test-all test-postgres test-examples test-compose replay test-unit fuzz attack chaos chaos-long upgrade outages year record sbom audit secrets check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
@@ -25,6 +25,7 @@ help:
 	@echo "make test-compose    the compose file on the Docker daemon that runs here"
 	@echo "make replay  replay a live namespace's histories with this code, before it ships"
 	@echo "make check   ruff, mypy --strict, import-linter, words to avoid, the picture in docs/architecture.md"
+	@echo "make site    the documentation with search, in dist/site/html"
 	@echo "make sbom    dist/sbom.cdx.json, what the server is made of (CycloneDX)"
 	@echo "make audit   known vulnerabilities of the locked packages"
 	@echo "make secrets   keys that were committed"
@@ -143,6 +144,11 @@ bench-limiter: $(BIN)/.synced
 
 bench-long: BENCH := --long
 bench-long: bench
+
+# docs/ as a site with search, in dist/site/html; a warning ends it.
+site: $(BIN)/.synced
+	@$(SYNC) --inexact --group site
+	@$(BIN)/python -m tools.site
 
 bench-tools: | $(UV)
 	@UV_PROJECT_ENVIRONMENT=.venv-bench UV_PYTHON_DOWNLOADS=never \

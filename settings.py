@@ -136,6 +136,7 @@ class Settings(BaseSettings):
     search attributes; changing it makes the same idempotency key start a second event."""
 
     task_queue: str = "deliveries"
+    """Where workers find events. Whoever starts workflows needs the same."""
 
     workflow_sandbox: bool = False
     """Run workflows in the SDK's sandbox. It finds non-deterministic code in tests and costs about
