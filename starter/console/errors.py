@@ -51,7 +51,7 @@ def _answer(error: Exception, visit: Visit) -> ApiError:
 
 def _page(visit: Visit, error: ApiError) -> Response:
     """Render it without the database, which may be what is unavailable."""
-    if visit.request.url.path == "/banner" and error.status == 503:
+    if visit.request.url.path == BANNER and error.status == 503:
         now = datetime.now(UTC)
         return visit.part(
             "banner.html",

@@ -336,12 +336,11 @@ async def main(page: Path, chosen: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="outages-") as directory:
         async with open_play(Path(directory)) as play:
             await until(play.well, within=120, what="all is well at first")
-            all_said = [
-                await watch(play, outage, pictures)
-                for outage in OUTAGES
-                if not chosen or outage.key in chosen
-            ]
-    page.write_text(written(all_said))  # noqa: ASYNC240  (once, at the end)
+            all_said: list[Said] = []
+            for outage in OUTAGES:
+                if not chosen or outage.key in chosen:
+                    all_said.append(await watch(play, outage, pictures))
+                    page.write_text(written(all_said))  # noqa: ASYNC240  (while nothing else runs)
     return int(any(said.faults() for said in all_said))
 
 

@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from operations.status import waiting_sentence
 from starter.console.route import Visited, console_router
+from starter.console.visit import BANNER
 
 router = console_router()
 
 
-@router.get("/banner")
+@router.get(BANNER)
 async def show_banner(visit: Visited) -> Response:
     """Return the banner; it is empty while all is well. Open pages ask for it every ten seconds."""
     reader, organisation = visit.request.app.state.status, visit.organisation
