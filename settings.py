@@ -209,6 +209,10 @@ class Settings(BaseSettings):
     """How many connections one API process has open at a time. Beyond, those whose callers have
     been waited for longest are closed; where the process is at work for all, new ones are."""
 
+    workspace: str | None = None
+    """The workspace, by id or name, that a command means which names none. Absent: the one that
+    `emitonce use` chose, or the only one."""
+
     key_days: int = Field(default=365, ge=0)
     """After how many days a new machine key or token ends, unless it is said when it is made; 0:
     never."""

@@ -145,6 +145,10 @@ class Workers:
             knows = knows.common(other or self.releases.FIRST_RELEASE)
         return knows
 
+    async def any_alive(self) -> bool:
+        async with connection(self._pool) as conn:
+            return bool(await _known(conn))
+
     async def leave(self, worker: uuid.UUID) -> None:
         async with transaction(self._pool) as conn:
             await conn.execute("DELETE FROM workers WHERE id = $1", worker)

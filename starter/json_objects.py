@@ -109,6 +109,12 @@ def rule_object(rule: Rule) -> JsonObject:
     }
 
 
+def deleted_rule_object(rule: Rule) -> JsonObject:
+    shown = rule_object(rule)
+    kept = ("id", "connection", "type", "resource", "resource_id", "event")
+    return {name: shown[name] for name in kept if name in shown}
+
+
 def listed_event_object(event: ListedEvent, *, person: bool = False) -> JsonObject:
     """An event as a list shows it: what visibility knows; with `person`, whom it is about too."""
     return {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+import time
+from collections.abc import Callable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -87,7 +89,8 @@ class FaultRule(BaseModel):
     `path` is a call that the simulator knows, or `*`; `region` one of its regions; `key` what the
     request is authorized by.
 
-    `nth` are the numbers of calls, from 1; `times` is how many calls, from the first.
+    `nth` are the numbers of calls, from 1; `times` is how many calls, from the first; `seconds` is
+    for how long.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -95,6 +98,7 @@ class FaultRule(BaseModel):
     path: str = "*"
     fault: Fault
     times: int | None = Field(default=None, ge=1)
+    seconds: float | None = Field(default=None, gt=0)
     nth: tuple[int, ...] | None = None
     region: str | None = None
     key: str | None = None
@@ -104,8 +108,11 @@ class FaultRule(BaseModel):
             self.path in ("*", call) and self.region in (None, region) and self.key in (None, key)
         )
 
-    def due(self, number: int) -> bool:
+    def due(self, number: int, seconds: float) -> bool:
+        """Say whether it happens at this call, so many seconds after it was set."""
         if self.nth is not None and number not in self.nth:
+            return False
+        if self.seconds is not None and seconds >= self.seconds:
             return False
         return self.times is None or number <= self.times
 
@@ -113,16 +120,20 @@ class FaultRule(BaseModel):
 class FaultPlan:
     """All rules that are set. If several are due, the fault of the first one happens."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._rules: list[FaultRule] = []
+        self._set_at: list[float] = []
         self._counts: list[int] = []
+        self._clock = clock
 
     def add(self, rule: FaultRule) -> None:
         self._rules.append(rule)
+        self._set_at.append(self._clock())
         self._counts.append(0)
 
     def clear(self) -> None:
         self._rules.clear()
+        self._set_at.clear()
         self._counts.clear()
 
     def take(self, call: str, region: str, key: str | None) -> Fault | None:
@@ -132,6 +143,7 @@ class FaultPlan:
             if not rule.concerns(call, region, key):
                 continue
             self._counts[index] += 1
-            if taken is None and rule.due(self._counts[index]):
+            age = self._clock() - self._set_at[index]
+            if taken is None and rule.due(self._counts[index], age):
                 taken = rule.fault
         return taken

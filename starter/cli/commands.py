@@ -35,11 +35,14 @@ COMMANDS = {
     "test-event": Place("sample_event", "send_test_event", "Send a sample event and wait for it."),
     "redeliver": Place("redeliver", "redeliver", "Deliver again what failed in a time range."),
     "export": Place("export", "export", "Export the log of every event that has ended."),
+    "use": Place("use", "use", "Choose the workspace of commands that name none."),
+    "open": Place("open_console", "open_console", "Open the console in a browser."),
     "workspaces": Place(
         "workspaces", "workspaces", "Workspaces: each has connections, rules, events."
     ),
     "connections": Place("connections", "connections", "Connections: each to one destination."),
     "rules": Place("rules", "rules", "Rules: which events go to which connection."),
+    "mappings": Place("mappings", "mappings", "Mappings: which payload keys fill which fields."),
     "events": Place("events", "events", "Events: what happened to each, with every attempt."),
     "issues": Place("issues", "issues", "Issues: failed events by connection and reason."),
     "alerts": Place("alerts", "alerts", "Alerts: where failures are reported."),

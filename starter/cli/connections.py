@@ -12,10 +12,11 @@ from destinations.destination import Verdict
 from destinations.registry import BY_TYPE
 from engine.connect import TemporalUnreachable
 from operations.steering import resume_connection
+from starter.cli.context import IN_USE, InWorkspace, OnlyOfWorkspace, ThisConnection
 from starter.cli.dependencies import CREATED_BY, Dependencies, command, recorded, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.fields import ApiKey, Region, SecretKeys, Sets, read_fields
-from starter.cli.output import Json, print_answer, print_records, say
+from starter.cli.output import Json, Yes, print_answer, print_records, require_yes, say
 from starter.connection_test import failed_test
 from starter.json_objects import connection_object
 from starter.known_destination import destination_of
@@ -25,13 +26,12 @@ connections = typer.Typer(help="Connections: each to one destination, with its s
 SkipTest = Annotated[
     bool, typer.Option("--skip-test", help="Save a webhook without a test message to it.")
 ]
-Id = Annotated[str, typer.Argument(metavar="CONNECTION", help="The connection's id.")]
 
 
 @connections.command("create")
 def create(
-    workspace: Annotated[str, typer.Option(help="The workspace's id.")],
     name: Annotated[str, typer.Option(help="1 to 128 letters, digits, spaces, _ or -.")],
+    workspace: InWorkspace = IN_USE,
     type: Annotated[str, typer.Option(help=f"One of {', '.join(BY_TYPE)}.")] = next(iter(BY_TYPE)),
     settings: Sets = None,
     secrets: SecretKeys = None,
@@ -47,7 +47,7 @@ def create(
 
     @with_dependencies
     @recorded("create_connection")
-    async def save(parts: Dependencies) -> Connection:
+    async def save(parts: Dependencies, *, workspace: InWorkspace) -> Connection:
         if not skip_test:
             await _test(parts, type, fields)
         made = await parts.catalog.connections.create(
@@ -61,13 +61,13 @@ def create(
         parts.made["connection_id"] = made.id
         return made
 
-    _print(save(), as_json, wrapped=True)
+    _print(save(workspace=workspace), as_json, wrapped=True)
 
 
 @command(connections, "list")
 async def list_all(
     parts: Dependencies,
-    workspace: Annotated[str | None, typer.Option(help="Only those of this workspace.")] = None,
+    workspace: OnlyOfWorkspace = None,
     as_json: Json = False,
 ) -> None:
     """List the connections, newest first."""
@@ -81,11 +81,17 @@ async def list_all(
     )
 
 
+@command(connections, "show")
+async def show(parts: Dependencies, connection: ThisConnection, as_json: Json = False) -> None:
+    """Show a connection without its secrets."""
+    _print(await parts.catalog.connections.get(parts.organisation, connection), as_json)
+
+
 @command(connections, "update")
 @recorded("update_connection")
 async def update(
     parts: Dependencies,
-    connection: Id,
+    connection: ThisConnection,
     name: Annotated[str | None, typer.Option()] = None,
     settings: Sets = None,
     secrets: SecretKeys = None,
@@ -118,28 +124,28 @@ async def update(
         requests_per_second=requests_per_second,
     )
     if changed.active and renewed:
-        await _resume_held(parts, changed)
+        await _tell_held(parts, changed)
     _print(changed, as_json)
 
 
 @command(connections, "pause")
 @recorded("pause_connection")
-async def pause(parts: Dependencies, connection: Id, as_json: Json = False) -> None:
+async def pause(parts: Dependencies, connection: ThisConnection, as_json: Json = False) -> None:
     """Pause a connection: its deliveries are held, and nothing is sent, until it is resumed."""
     _print(await parts.catalog.connections.pause(parts.organisation, connection), as_json)
 
 
 @command(connections, "resume")
 @recorded("resume_connection")
-async def resume(parts: Dependencies, connection: Id, as_json: Json = False) -> None:
+async def resume(parts: Dependencies, connection: ThisConnection, as_json: Json = False) -> None:
     """Resume a connection: held deliveries continue."""
     resumed = await parts.catalog.connections.resume(parts.organisation, connection)
-    await _resume_held(parts, resumed)
+    await _tell_held(parts, resumed)
     _print(resumed, as_json)
 
 
 @command(connections, "verify")
-async def verify(parts: Dependencies, connection: Id, as_json: Json = False) -> None:
+async def verify(parts: Dependencies, connection: ThisConnection, as_json: Json = False) -> None:
     """Ask the destination whether settings and secrets are right. Writes nothing there.
 
     Exit code 1 when they are wrong.
@@ -158,16 +164,34 @@ async def verify(parts: Dependencies, connection: Id, as_json: Json = False) -> 
         raise CommandFailed(Exit.UNAVAILABLE if verified.verdict == Verdict.UNKNOWN else Exit.BAD)
 
 
-async def _resume_held(parts: Dependencies, connection: Connection) -> None:
-    """Let held deliveries continue. The change is kept even while Temporal is unavailable."""
+@command(connections, "delete")
+@recorded("delete_connection")
+async def delete(
+    parts: Dependencies,
+    connection: ThisConnection,
+    force: Annotated[bool, typer.Option("--force", help="Even if it has active rules.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Delete a connection, its rules and its mapping. Open deliveries fail."""
+    known = await parts.catalog.connections.get(parts.organisation, connection)
+    require_yes(yes, f"deletes connection {known.name} with its secrets, rules and mapping")
+    gone = await parts.catalog.connections.delete(parts.organisation, connection, force=force)
+    await _tell_held(parts, gone, "fail")
+    deleted = {"id": gone.id, "type": gone.type}
+    print_answer(deleted, f"deleted connection {gone.id}  {gone.name}", as_json=as_json)
+
+
+async def _tell_held(parts: Dependencies, connection: Connection, will: str = "continue") -> None:
+    """Have held deliveries check the connection. It stays changed while Temporal is unavailable."""
     try:
         client = await parts.temporal()
     except TemporalUnreachable as err:
         say(str(err))
-        say("the connection is changed; deliveries held for it continue within an hour")
+        say(f"the connection is changed; deliveries held for it {will} within an hour")
         return
     await resume_connection(client, connection.id, task_queue=parts.settings.task_queue)
-    say("deliveries that were held for it continue")
+    say(f"deliveries that were held for it {will}")
 
 
 def _where(connection: Connection) -> str:

@@ -29,6 +29,8 @@ from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
 from process import open_catalog, open_clients
 from settings import Secrets, Settings, SettingsError, load_secrets
+from starter.cli.context import Names, nouns_of
+from starter.cli.output import say
 from starter.dev.database import with_database
 from starter.dev.running_stack import running_stack
 
@@ -39,6 +41,8 @@ CREATED_BY = "cli"
 
 # A person waits at the terminal.
 CONNECT_SECONDS = 5.0
+SLOW_SECONDS = 3.0
+NO_WORKER = "no worker is running, so nothing is delivered: start one with `emitonce worker`"
 
 
 def cli_settings() -> Settings:
@@ -94,6 +98,10 @@ class Dependencies:
     clients: Mapping[str, DestinationClient]
     made: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def names(self) -> Names:
+        return Names(self.catalog, self.organisation, self.settings)
+
     async def temporal(self) -> Client:
         require_temporal(self.settings)
         keys = self.secrets.payload_ring()
@@ -132,29 +140,54 @@ async def open_dependencies(*, check_keys: bool = True) -> AsyncIterator[Depende
         yield Dependencies(complete, secrets, catalog, organisation.id, clients)
 
 
-async def log_when_ended(client: Client, handle: EventHandle) -> EventLog:
+async def log_when_ended(parts: Dependencies, client: Client, handle: EventHandle) -> EventLog:
     """Wait until every delivery has ended, and return the log, which says how."""
     with contextlib.suppress(DeliveryFailed, InvalidEvent, EventCanceled):
-        await handle.result()
+        async with said_when_slow(parts, f"event {handle.id}"):
+            await handle.result()
     return await read_event_log(client, handle.id)
+
+
+@asynccontextmanager
+async def said_when_slow(parts: Dependencies, what: str) -> AsyncIterator[None]:
+    """Say once that the command still waits for `what`, and whether no worker is running."""
+
+    async def say_so() -> None:
+        await asyncio.sleep(SLOW_SECONDS)
+        say(f"still waiting for {what}; Ctrl-C ends only the waiting")
+        with contextlib.suppress(CatalogUnavailable):
+            if not await parts.catalog.workers.any_alive():
+                say(NO_WORKER)
+
+    task = asyncio.create_task(say_so())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def with_dependencies(
     function: Callable[Concatenate[Dependencies, P], Awaitable[T]],
 ) -> Callable[P, T]:
-    """Make a command of an async function, whose first parameter is opened for it."""
+    """Make a command of an async function, whose first parameter is opened for it. It gets ids
+    where names were given: see `context.Noun`.
+    """
 
     @wraps(function)
     def run(*arguments: P.args, **options: P.kwargs) -> T:
         async def opened() -> T:
             async with open_dependencies() as parts:
-                return await function(parts, *arguments, **options)
+                meant = await parts.names.ids(nouns, options)
+                return await function(parts, *arguments, **meant)
 
         return asyncio.run(opened())
 
     # Typer reads the options from it.
     signature = inspect.signature(function, eval_str=True)
     parameters = list(signature.parameters.values())[1:]
+    nouns = nouns_of({one.name: one.annotation for one in parameters})
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return run
 

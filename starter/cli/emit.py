@@ -8,6 +8,7 @@ import typer
 
 from delivery.result import Status
 from eventlog.log import EventLog
+from starter.cli.context import IN_USE, InWorkspace
 from starter.cli.dependencies import Dependencies, log_when_ended, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, print_answer, print_json
@@ -19,9 +20,9 @@ from starter.json_objects import event_detail_object
 @with_dependencies
 async def emit(
     parts: Dependencies,
-    workspace: Annotated[str, typer.Option(help="The workspace's id.")],
     event: Annotated[str, typer.Option(help="The event's name, such as user.signup.")],
     payload: PayloadFile,
+    workspace: InWorkspace = IN_USE,
     resource: Annotated[str, typer.Option()] = "global",
     resource_id: Annotated[str | None, typer.Option()] = None,
     timestamp: Annotated[
@@ -48,7 +49,7 @@ async def emit(
         idempotency_key=idempotency_key,
     )
     if wait:
-        show_ended(await log_when_ended(emitter.client, handle), as_json)
+        show_ended(await log_when_ended(parts, emitter.client, handle), as_json)
     else:
         accepted = {"event": {"id": handle.id, "event": event, "workspace": workspace}}
         words = f"accepted as event {handle.id}\nlook at it: emitonce events show {handle.id}"

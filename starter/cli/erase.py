@@ -13,11 +13,10 @@ from catalog.errors import NotFound
 from catalog.values import known_id
 from engine.namespace import namespace_retention
 from operations.erasure import erase_events, erase_events_of
+from starter.cli.context import ThisWorkspace
 from starter.cli.dependencies import Dependencies, recorded, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
-from starter.cli.output import Json, print_answer, say
-
-Yes = Annotated[bool, typer.Option("--yes", help="Confirm: this can't be undone.")]
+from starter.cli.output import Json, Yes, print_answer, require_yes, say
 
 
 @with_dependencies
@@ -29,7 +28,7 @@ async def events_erase(
     as_json: Json = False,
 ) -> None:
     """Erase events: cancel what is open, then delete every run with its data."""
-    _require_yes(yes, f"{len(events)} events")
+    require_yes(yes, f"erases {len(events)} events")
     client = await parts.temporal()
     say("the server deletes them within about 30 seconds")
     known = await erase_events(client, events)
@@ -48,7 +47,7 @@ async def events_erase(
 @recorded("erase_workspace")
 async def workspaces_erase(
     parts: Dependencies,
-    workspace: Annotated[str, typer.Argument(help="The workspace's id.")],
+    workspace: ThisWorkspace,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
@@ -57,7 +56,7 @@ async def workspaces_erase(
     Its rows are deleted first, so that no further event is accepted; then its events are canceled
     and deleted. If it is interrupted, run it again.
     """
-    _require_yes(yes, f"workspace {workspace}")
+    require_yes(yes, f"erases workspace {workspace}")
     workspace = str(known_id("workspace", workspace))
     catalog, client = parts.catalog, await parts.temporal()
     try:
@@ -126,10 +125,3 @@ def _words_of(found: list[dict[str, str | None]]) -> str:
         until = f" (until {place['until']})" if place["until"] else ""
         lines.append(f"  {place['where']}: {place['what']}{until}")
     return "\n".join(lines)
-
-
-def _require_yes(yes: bool, what: str) -> None:
-    if not yes:
-        raise CommandFailed(
-            Exit.REFUSED, f"this erases {what} permanently: to confirm, run it again with --yes"
-        )

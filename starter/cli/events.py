@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -15,6 +15,7 @@ from emitonce.ids import Hashes
 from engine.links import run_url
 from eventlog.described import list_described
 from eventlog.fetch import describe_event, read_event_log
+from eventlog.follow import follow_events
 from eventlog.listed_event import ListedEvent
 from eventlog.query import EventQuery
 from operations.event_redelivery import redeliver
@@ -24,33 +25,49 @@ from operations.steering import (
     cancel_delivery,
     cancel_event,
 )
-from starter.cli.dependencies import Dependencies, command, recorded
+from starter.cli.context import IN_USE, InWorkspace, OnlyByConnection, OnlyByRule
+from starter.cli.dependencies import NO_WORKER, Dependencies, command, recorded
 from starter.cli.erase import events_erase
-from starter.cli.output import Json, print_answer, print_json, print_table, say
+from starter.cli.moments import read_moment
+from starter.cli.output import (
+    Json,
+    console,
+    print_answer,
+    print_json,
+    print_line,
+    print_table,
+    say,
+)
 from starter.cli.tour_view import show_log
-from starter.json_objects import event_detail_object, listed_event_object, moment
+from starter.json_objects import event_detail_object, listed_event_object, moment, present
 from starter.states import HELD, WORDS
 
 events = typer.Typer(help="Events: what happened to each, with every attempt.")
 
 _NOT_YET = "any event may be missing: no worker records yet whom events are about"
 
+EventName = Annotated[str | None, typer.Option(help="Only events of this name.")]
 Id = Annotated[str, typer.Argument(metavar="EVENT", help="The event's id.")]
 
 
 @command(events, "list")
 async def list_all(
     parts: Dependencies,
-    workspace: Annotated[str, typer.Option(help="The workspace's id.")],
-    event: Annotated[str | None, typer.Option(help="Only events of this name.")] = None,
+    workspace: InWorkspace = IN_USE,
+    since: Annotated[
+        str | None, typer.Option(help="Accepted since: 2h, 7d, or 2026-11-23T18:00:00Z.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Accepted before.")] = None,
+    event: EventName = None,
     resource: Annotated[str | None, typer.Option()] = None,
     resource_id: Annotated[str | None, typer.Option()] = None,
     person: Annotated[
         str | None, typer.Option(help="About this user id, e-mail address or anonymous id.")
     ] = None,
     status: Annotated[Status | None, typer.Option()] = None,
-    connection: Annotated[str | None, typer.Option(help="Delivered by this connection.")] = None,
-    rule: Annotated[str | None, typer.Option(help="Matched by this rule.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="The same as --status failed.")] = False,
+    connection: OnlyByConnection = None,
+    rule: OnlyByRule = None,
     redelivery: Annotated[str | None, typer.Option(help="Started by this redelivery.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     cursor: Annotated[str | None, typer.Option(help="next_cursor of the previous page.")] = None,
@@ -59,6 +76,9 @@ async def list_all(
 ) -> None:
     """List events, newest first."""
     hashes = Hashes(parts.secrets.instance_secret)
+    now = datetime.now(UTC)
+    if failed and status not in (None, Status.FAILED):
+        raise typer.BadParameter("--failed contradicts --status")
     known = await parts.catalog.workspaces.get(parts.organisation, workspace)
     query = EventQuery(
         (known.id,),
@@ -66,13 +86,15 @@ async def list_all(
         resource=resource,
         resource_id_hash=None if resource_id is None else hashes.resource_id(resource_id),
         people=() if person is None else (hashes.person(known.id, person),),
-        status=status,
+        status=Status.FAILED if failed else status,
         connection=connection,
         rule=rule,
         redelivery=redelivery,
+        accepted_from=None if since is None else read_moment("--since", since, now),
+        accepted_to=None if until is None else read_moment("--until", until, now),
         include_tests=tests,
     )
-    since = await parts.catalog.workers.in_use_since(PEOPLE)
+    complete_from = await parts.catalog.workers.in_use_since(PEOPLE)
     page = await list_described(await parts.temporal(), query, limit=limit, cursor=cursor)
     if as_json:
         records = [listed_event_object(listed, person=True) for listed in page.events]
@@ -83,30 +105,60 @@ async def list_all(
             "records": records,
         }
         if person is not None:
-            answer["complete_from"] = moment(since) if since else None
+            answer["complete_from"] = moment(complete_from) if complete_from else None
         print_json(answer)
         return
     if page.note:
         say(page.note)
     if person is not None:
-        say(f"events accepted before {moment(since)} may be missing" if since else _NOT_YET)
+        say(
+            f"events accepted before {moment(complete_from)} may be missing"
+            if complete_from
+            else _NOT_YET
+        )
     print_table(
         ("accepted (UTC)", "event", "about", "status", "rules", "id"),
-        [
-            (
-                f"{listed.accepted_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
-                listed.event or "",
-                next(iter((listed.person or {}).values()), ""),
-                _status(listed),
-                str(len(listed.rules)),
-                listed.event_id,
-            )
-            for listed in page.events
-        ],
+        [_row(listed) for listed in page.events],
         empty="no events match; to emit one: emitonce emit --help",
     )
     if page.next_cursor:
         say(f"more with --cursor {page.next_cursor}")
+
+
+@command(events, "tail")
+async def tail(
+    parts: Dependencies,
+    workspace: InWorkspace = IN_USE,
+    since: Annotated[
+        str, typer.Option(help="Start with those accepted since: 10m, or 2026-11-23T18:00:00Z.")
+    ] = "0s",
+    event: EventName = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only when one has failed.")] = False,
+    connection: OnlyByConnection = None,
+    rule: OnlyByRule = None,
+    tests: Annotated[bool, typer.Option("--tests", help="Include test events.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print each event when it is accepted and when its status changes, until Ctrl-C.
+
+    With --json, each is a line of JSON.
+    """
+    known = await parts.catalog.workspaces.get(parts.organisation, workspace)
+    query = EventQuery(
+        (known.id,), event=event, connection=connection, rule=rule, include_tests=tests
+    )
+    start = read_moment("--since", since, datetime.now(UTC))
+    client = await parts.temporal()
+    say(f"events of workspace {known.name}; Ctrl-C ends")
+    if not await parts.catalog.workers.any_alive():
+        say(NO_WORKER)
+    async for listed in follow_events(client, query, start):
+        if failed and listed.status is not Status.FAILED:
+            continue
+        if as_json:
+            print_line(listed_event_object(listed, person=True))
+        else:
+            console.print("  ".join(_row(listed)), markup=False, soft_wrap=True)
 
 
 @command(events, "show")
@@ -114,10 +166,11 @@ async def show(parts: Dependencies, event: Id, as_json: Json = False) -> None:
     """Show one event: its deliveries, their requests, every attempt."""
     client = await parts.temporal()
     log = await read_event_log(client, event)
+    url = run_url(parts.settings.ui_url, client, log.event_id)
     if as_json:
-        print_json(event_detail_object(log))
+        print_json({**event_detail_object(log), **present(temporal_url=url)})
     else:
-        show_log(log, url=run_url(parts.settings.ui_url, client, log.event_id))
+        show_log(log, url=url)
 
 
 @command(events, "cancel")
@@ -125,7 +178,7 @@ async def show(parts: Dependencies, event: Id, as_json: Json = False) -> None:
 async def cancel(
     parts: Dependencies,
     event: Id,
-    rule: Annotated[str | None, typer.Option(help="Only this rule's delivery.")] = None,
+    rule: OnlyByRule = None,
     as_json: Json = False,
 ) -> None:
     """Cancel what is still open. A request in flight finishes; no new attempt is made."""
@@ -145,7 +198,7 @@ async def cancel(
 async def retry(
     parts: Dependencies,
     event: Id,
-    rule: Annotated[str | None, typer.Option(help="Only this rule's delivery.")] = None,
+    rule: OnlyByRule = None,
     as_json: Json = False,
 ) -> None:
     """Make the next attempt of a waiting delivery now, or deliver again what failed."""
@@ -160,6 +213,17 @@ async def retry(
     if done == "redelivered":
         await redeliver(client, known, rules=rules)
     print_answer({"event": event, "rule": rule, "done": done}, words, as_json=as_json)
+
+
+def _row(listed: ListedEvent) -> tuple[str, ...]:
+    return (
+        f"{listed.accepted_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        listed.event or "",
+        next(iter((listed.person or {}).values()), ""),
+        _status(listed),
+        str(len(listed.rules)),
+        listed.event_id,
+    )
 
 
 def _status(listed: ListedEvent) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, TextIO
 import typer
 
 from eventlog.export import Mark, export_logs, read_mark
+from starter.cli.context import OnlyOfWorkspace
 from starter.cli.dependencies import Dependencies, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
@@ -26,7 +27,7 @@ def export(
         str | None, typer.Option(help="Ended since: 2h, 7d, or 2026-11-23T18:00:00Z.")
     ] = None,
     until: Annotated[str | None, typer.Option(help="Ended before. Default: now.")] = None,
-    workspace: Annotated[str | None, typer.Option(help="Only events of this workspace.")] = None,
+    workspace: OnlyOfWorkspace = None,
     output: Annotated[
         Path | None,
         typer.Option(help="Append to this file. Default: standard output."),
@@ -48,7 +49,7 @@ def export(
         raise typer.BadParameter("--since, --until: the time range is empty")
 
     @with_dependencies
-    async def write(parts: Dependencies) -> tuple[int, int]:
+    async def write(parts: Dependencies, *, workspace: OnlyOfWorkspace) -> tuple[int, int]:
         of = None
         if workspace is not None:
             of = (await parts.catalog.workspaces.get(parts.organisation, workspace)).id
@@ -64,7 +65,7 @@ def export(
                 gone += exported.log is None
         return written, gone
 
-    written, gone = write()
+    written, gone = write(workspace=workspace)
     say(f"{written} runs exported" + (f", {gone} of them past retention" if gone else ""))
 
 

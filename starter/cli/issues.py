@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from starter.cli.context import IN_USE, InWorkspace
 from starter.cli.dependencies import Dependencies, command
 from starter.cli.moments import read_moment
 from starter.cli.output import Json, print_json, print_table, say
@@ -18,7 +19,7 @@ issues = typer.Typer(help="Issues: failed events by connection and reason.")
 @command(issues, "list")
 async def list_all(
     parts: Dependencies,
-    workspace: Annotated[str, typer.Option(help="The workspace's id.")],
+    workspace: InWorkspace = IN_USE,
     since: Annotated[
         str, typer.Option(help="Accepted since: 2h, 7d, or 2026-11-23T18:00:00Z.")
     ] = "7d",

@@ -11,9 +11,9 @@ from catalog.api_key_rights import KeyRights
 from catalog.api_keys import MachineKey, NewMachineKey, PublishableKey
 from catalog.errors import NotFound
 from catalog.scopes import ALL, SCOPES, in_order
+from starter.cli.context import Noun
 from starter.cli.dependencies import CREATED_BY, Dependencies, command, recorded
 from starter.cli.encryption_keys import generate, rotate, status
-from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
 from starter.cli.output import Json, print_answer, print_json, print_table, say
 from starter.cli.quotas import key_quota
@@ -69,7 +69,8 @@ async def create(
     name: Name,
     workspace: Annotated[
         str | None,
-        typer.Option(help="A publishable key's workspace; needed if there are several."),
+        typer.Option(help="A publishable key's. Default: the one in use, or the only one."),
+        Noun.WORKSPACE,
     ] = None,
     expires_in: Annotated[
         str | None,
@@ -112,7 +113,7 @@ async def create(
     narrowed = event or origin or identify
     created = await parts.catalog.publishable_keys.create(
         parts.organisation,
-        workspace=workspace or await _only_workspace(parts),
+        workspace=workspace or await parts.names.the_workspace(),
         name=name,
         created_by=CREATED_BY,
         rights=KeyRights.of(event, origin, identify) if narrowed else None,
@@ -199,15 +200,6 @@ def _end(text: str | None, days: int) -> datetime | None:
         return now + (now - read_moment("--expires-in", text, now))
     except OverflowError:
         raise typer.BadParameter(f"--expires-in: {text} is too long") from None
-
-
-async def _only_workspace(parts: Dependencies) -> str:
-    known = await parts.catalog.workspaces.ids(parts.organisation)
-    if len(known) != 1:
-        raise CommandFailed(
-            Exit.USAGE, f"there are {len(known)} workspaces: choose one with --workspace"
-        )
-    return known[0]
 
 
 def _show_machine_key(made: NewMachineKey, as_json: bool) -> None:

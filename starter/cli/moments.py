@@ -11,15 +11,27 @@ _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
+def read_duration(option: str, text: str) -> timedelta:
+    """Read `90s`, `30m`, `2h`, `7d`, `1w`.
+
+    Raises:
+        typer.BadParameter: it is none of these.
+        OverflowError: it is too long.
+    """
+    if (length := _AGO.fullmatch(text.strip())) is None:
+        raise typer.BadParameter(f"{option}: must be a length of time such as 90s, 30m, 2h, 7d")
+    return timedelta(**{_UNITS[length[2]]: float(length[1])})
+
+
 def read_moment(option: str, text: str, now: datetime) -> datetime:
     """Read `90s`, `30m`, `2h`, `7d`, `1w` before `now`, or ISO 8601 with a time zone.
 
     Raises:
         typer.BadParameter: it is neither.
     """
-    if ago := _AGO.fullmatch(text.strip()):
+    if _AGO.fullmatch(text.strip()):
         try:
-            return now - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+            return now - read_duration(option, text)
         except OverflowError:
             raise typer.BadParameter(f"{option}: {text} is too long ago") from None
     try:

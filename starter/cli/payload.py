@@ -12,7 +12,7 @@ from delivery.errors import InvalidEvent
 from delivery.strict_json import parse
 
 
-def _read_payload(given: str) -> dict[str, Any]:
+def read_payload(given: str) -> dict[str, Any]:
     """Return the payload, a JSON object.
 
     Raises:
@@ -48,7 +48,7 @@ PayloadFile = Annotated[
     dict[str, Any],
     typer.Option(
         "--payload",
-        parser=_read_payload,
+        parser=read_payload,
         metavar="FILE|JSON",
         help="A JSON file, - for standard input, or the JSON object itself.",
     ),

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from catalog.quotas import MOST_BYTES, MOST_EVENTS, Quota
+from starter.cli.context import ThisWorkspace
 from starter.cli.dependencies import Dependencies, recorded, with_dependencies
 from starter.cli.output import Json, print_answer
 
@@ -41,7 +42,7 @@ async def key_quota(
 @recorded("set_quota")
 async def workspace_quota(
     parts: Dependencies,
-    workspace: Annotated[str, typer.Argument(metavar="WORKSPACE")],
+    workspace: ThisWorkspace,
     events: Events = None,
     bytes_: Bytes = None,
     as_json: Json = False,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -20,7 +22,13 @@ from operations.bulk_redelivery import (
     watch_redelivery,
 )
 from operations.redelivery_result import RedeliveryResult
-from starter.cli.dependencies import Dependencies, recorded, with_dependencies
+from starter.cli.context import IN_USE, InWorkspace, OnlyByConnection, OnlyByRule
+from starter.cli.dependencies import (
+    Dependencies,
+    recorded,
+    said_when_slow,
+    with_dependencies,
+)
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import read_moment
 from starter.cli.output import Json, console, print_json, print_table, remarks, say
@@ -30,7 +38,7 @@ CAMPAIGNS = "they are sent as new calls: campaigns may start again, with message
 
 
 def redeliver(
-    workspace: Annotated[str | None, typer.Option(help="The workspace's id.")] = None,
+    workspace: InWorkspace = IN_USE,
     since: Annotated[
         str | None, typer.Option(help="Accepted since: 2h, 7d, or 2026-11-23T18:00:00Z.")
     ] = None,
@@ -42,8 +50,8 @@ def redeliver(
     identify_only: Annotated[
         bool, typer.Option("--identify-only", help="Of delivered events, only identify.")
     ] = False,
-    connection: Annotated[str | None, typer.Option(help="Only at this connection.")] = None,
-    rule: Annotated[str | None, typer.Option(help="Only by this rule.")] = None,
+    connection: OnlyByConnection = None,
+    rule: OnlyByRule = None,
     event: Annotated[str | None, typer.Option(help="Only events of this name.")] = None,
     reason: Annotated[
         str | None, typer.Option(help="Only what failed for this, see `emitonce issues list`.")
@@ -69,22 +77,28 @@ def redeliver(
         status = _follow(watch, cancel, as_json)
     else:
         mode = _mode(failed=failed, again=again, identify_only=identify_only)
-        if workspace is None or since is None:
-            raise typer.BadParameter("give --workspace and --since, such as --since 2h")
+        if since is None:
+            raise typer.BadParameter("give --since, such as --since 2h")
         now = datetime.now(UTC)
-        selection = select(
-            workspace,
+        choose = partial(
+            select,
             accepted_from=read_moment("--since", since, now),
             accepted_to=None if until is None else read_moment("--until", until, now),
             now=now,
-            connection=connection,
-            rule=rule,
             event=event,
             mode=mode,
             reason=reason,
         )
-        asked = not (yes or dry_run)
-        status = _run(selection, per_second, dry_run, asked, as_json)
+        status = _run(
+            choose,
+            workspace=workspace,
+            connection=connection,
+            rule=rule,
+            per_second=per_second,
+            dry_run=dry_run,
+            ask=not (yes or dry_run),
+            as_json=as_json,
+        )
     if status is not None and as_json:
         print_json(status_object(status))
     if status is not None and status.state == "failed":
@@ -101,13 +115,18 @@ def _mode(**chosen: bool) -> Mode:
 @with_dependencies
 async def _run(
     parts: Dependencies,
-    selection: Selection,
+    choose: Callable[..., Selection],
+    *,
+    workspace: InWorkspace,
+    connection: OnlyByConnection,
+    rule: OnlyByRule,
     per_second: float,
     dry_run: bool,
     ask: bool,
     as_json: bool,
 ) -> RedeliveryStatus | None:
-    selection = await within(parts.catalog, parts.organisation, selection)
+    chosen = choose(workspace, connection=connection, rule=rule)
+    selection = await within(parts.catalog, parts.organisation, chosen)
     client = await parts.temporal()
     plan = await plan_redelivery(client, selection)
     if not as_json:
@@ -164,12 +183,13 @@ async def _watch(parts: Dependencies, id: str, as_json: bool) -> RedeliveryStatu
         TimeElapsedColumn(),
         console=remarks,
     )
-    with bar:
-        task = bar.add_task("delivering again", total=None)
-        async for status in watch_redelivery(client, id):
-            if status.progress is not None:
-                total = max(status.progress.planned, status.progress.done)
-                bar.update(task, total=total, completed=status.progress.done)
+    async with said_when_slow(parts, f"redelivery {id}"):
+        with bar:
+            task = bar.add_task("delivering again", total=None)
+            async for status in watch_redelivery(client, id):
+                if status.progress is not None:
+                    total = max(status.progress.planned, status.progress.done)
+                    bar.update(task, total=total, completed=status.progress.done)
     if not as_json:
         _report(status)
     return status

@@ -36,7 +36,7 @@ async def send_test_event(
     emitter = await parts.emitter()
     handle = await emitter.emit(EVENT, PAYLOAD, workspace=workspace)
     say(f"accepted as event {handle.id}; waiting for its deliveries")
-    show_ended(await log_when_ended(emitter.client, handle), as_json)
+    show_ended(await log_when_ended(parts, emitter.client, handle), as_json)
 
 
 async def _workspace(parts: Dependencies) -> str:

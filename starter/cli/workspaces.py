@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from catalog.paging import read_all
+from catalog.workspaces import Workspace
+from starter.cli.context import ThisWorkspace
 from starter.cli.dependencies import Dependencies, command, recorded
 from starter.cli.erase import workspaces_erase
 from starter.cli.output import Json, print_answer, print_records
@@ -29,8 +31,7 @@ async def create(
         parts.organisation, name=name, description=description
     )
     parts.made["workspace_id"] = made.id
-    words = f"workspace {made.id}  {made.name}"
-    print_answer({"workspace": workspace_object(made)}, words, as_json=as_json)
+    print_answer({"workspace": workspace_object(made)}, _words(made), as_json=as_json)
 
 
 @command(workspaces, "list")
@@ -44,6 +45,26 @@ async def list_all(parts: Dependencies, as_json: Json = False) -> None:
         empty="no workspace yet: emitonce workspaces create --name 'My app'",
         as_json=as_json,
     )
+
+
+@command(workspaces, "rename")
+@recorded("update_workspace")
+async def rename(
+    parts: Dependencies,
+    workspace: ThisWorkspace,
+    name: Annotated[str, typer.Argument(help="3 to 50 letters, digits, spaces, _ or -.")],
+    as_json: Json = False,
+) -> None:
+    """Give a workspace another name. Its id stays."""
+    known = await parts.catalog.workspaces.get(parts.organisation, workspace)
+    changed = await parts.catalog.workspaces.update(
+        parts.organisation, workspace, name=name, description=known.description
+    )
+    print_answer(workspace_object(changed), _words(changed), as_json=as_json)
+
+
+def _words(workspace: Workspace) -> str:
+    return f"workspace {workspace.id}  {workspace.name}"
 
 
 workspaces.command("erase")(workspaces_erase)

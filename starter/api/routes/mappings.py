@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request
 
-from catalog.connections import Connection
 from catalog.embed_sessions import WORKSPACE
-from catalog.mappings import DEFAULT_NAME, GENERATED_VERSION
-from catalog.mappings import Mapping as Stored
-from delivery.mapping_schema import MappingSchema
-from destinations.destination import Destination, MappingField
 from starter.api.bodies import as_model, parse_body, read_bytes
 from starter.api.describing import body_of, errors
 from starter.api.errors import ApiError, not_found
@@ -28,9 +20,10 @@ from starter.api.routing import (
     management_router,
 )
 from starter.api.schemas.management import FieldCatalog, MappingInput, MappingResult
-from starter.json_objects import moment, present
+from starter.json_objects import moment
 from starter.known_destination import destination_of
 from starter.live_options import mapping_fields
+from starter.mapping_objects import catalog_version, field_objects, mapping_object
 
 router = management_router("Mappings")
 
@@ -71,28 +64,6 @@ async def get_connection_fields(
     }
 
 
-def field_objects(fields: Iterable[MappingField]) -> list[dict[str, Any]]:
-    return [
-        {
-            "key": one.key,
-            "label": one.label,
-            "type": "string",
-            "description": one.description,
-            "constraints": {
-                **present(format=one.format or None),
-                "required": False,
-                **present(max_length=one.largest or None),
-            },
-        }
-        for one in fields
-    ]
-
-
-def catalog_version(destination: Destination) -> str:
-    fields = json.dumps(field_objects(destination.mapping_fields), sort_keys=True)
-    return hashlib.sha256(fields.encode()).hexdigest()[:16]
-
-
 @router.get(
     "/connections/{connection_id}/mappings/default",
     response_model=MappingResult,
@@ -107,7 +78,7 @@ async def get_default_mapping(
     """`generated`, at version 1, when none is stored."""
     connection = await parts.catalog.connections.get(organisation, connection_id)
     stored = await parts.catalog.mappings.default(organisation, connection_id)
-    return _generated(connection) if stored is None else _stored(stored)
+    return mapping_object(connection, stored)
 
 
 @router.put(
@@ -140,7 +111,7 @@ async def put_default_mapping(
         catalog_version=catalog_version(destination_of(connection.type)),
         created_by=caller_of(request).key,
     )
-    return _stored(stored)
+    return mapping_object(connection, stored)
 
 
 def _read(value: Any) -> MappingInput:
@@ -151,48 +122,3 @@ def _read(value: Any) -> MappingInput:
         if err.faults and all(fault.param.startswith("schema") for fault in err.faults):
             err.status = 422
         raise
-
-
-def _generated(connection: Connection) -> dict[str, Any]:
-    return {
-        "status": "generated",
-        "mapping": {
-            "id": str(uuid.uuid5(uuid.UUID(connection.id), "mapping")),
-            "mapping_id": str(uuid.uuid5(uuid.UUID(connection.id), "mappings")),
-            "version": GENERATED_VERSION,
-            "workspace_id": connection.workspace,
-            "connection_id": connection.id,
-            "integration_type": connection.type,
-            "name": DEFAULT_NAME,
-            "schema": _document(destination_of(connection.type).default_mapping),
-            "catalog_version": catalog_version(destination_of(connection.type)),
-            "created_at": moment(connection.created_at),
-            "updated_at": moment(connection.created_at),
-        },
-    }
-
-
-def _stored(mapping: Stored) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "id": mapping.id,
-        "mapping_id": mapping.mapping_id,
-        "version": mapping.version,
-        "workspace_id": mapping.workspace,
-        "connection_id": mapping.connection,
-        "integration_type": mapping.type,
-        "name": mapping.name,
-        "schema": _document(mapping.schema),
-        "catalog_version": mapping.catalog_version or catalog_version(destination_of(mapping.type)),
-        "created_at": moment(mapping.created_at),
-        "updated_at": moment(mapping.updated_at),
-        **present(created_by=mapping.created_by),
-    }
-    return {"status": "stored", "mapping": shown}
-
-
-def _document(schema: MappingSchema) -> dict[str, Any]:
-    """What was left out when it was stored stays out."""
-    return {
-        "schema_version": schema.schema_version,
-        **schema.model_dump(mode="json", exclude_unset=True),
-    }

@@ -35,7 +35,7 @@ from starter.api.schemas.management import (
     RuleInput,
 )
 from starter.api.schemas.shared import Page
-from starter.json_objects import rule_object
+from starter.json_objects import deleted_rule_object, rule_object
 from starter.live_options import check_listed
 
 router = management_router("Rules")
@@ -189,5 +189,4 @@ async def update_rule(
 @embeddable(WORKSPACE, RESOURCE)
 async def delete_rule(parts: ApiDependencies, organisation: Organisation, rule_id: PathId) -> Any:
     """Events that have already matched are still delivered."""
-    gone = rule_object(await parts.catalog.rules.delete(organisation, rule_id))
-    return {name: gone[name] for name in DeletedRule.model_fields if name in gone}
+    return deleted_rule_object(await parts.catalog.rules.delete(organisation, rule_id))
