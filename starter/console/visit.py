@@ -150,5 +150,5 @@ class Visit:
 
 def _in_frame(path: str) -> str:
     """Have the embedded page fetch another: a frame that leaves its document has no token."""
-    swap = {"target": "#page", "swap": "outerHTML", "headers": {"HX-Boosted": "true"}}
+    swap = {"target": "#page", "swap": "outerHTML show:none", "headers": {"HX-Boosted": "true"}}
     return json.dumps({"path": path, **swap})

@@ -56,6 +56,7 @@ async def take(
     async with host.visitor(browser, **options) as (page, frame):
         await show(frame, f"/w/{host.site.stack.workspace}{at}")
         await fits(page, frame)
+        await page.evaluate("scrollTo(0, 0)")
         height = await page.evaluate("document.documentElement.scrollHeight")
         # A browser doesn't paint what of a frame is off the screen.
         width = options["viewport"]["width"]

@@ -138,6 +138,7 @@ async def test_the_frame_is_as_high_as_its_page(host: Host, browser: Browser) ->
         await frame.get_by_role("link", name="New rule").click()
         await expect(frame.get_by_label("Event type")).to_be_visible()
         high = await fits(page, frame)
+        assert await page.evaluate("scrollY") == 0  # what the host shows stays where it is
         await frame.get_by_text("More options").click()
         assert await fits(page, frame) > high
         await go(frame, "Rules")
