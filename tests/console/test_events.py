@@ -117,6 +117,7 @@ async def test_a_wrong_key_holds_deliveries_until_the_right_one_is_entered(
         await expect(page.locator("#verdict")).to_contain_text("Wrong")
         await page.get_by_label("CDP API key").fill("sim-eu-key")
         await page.get_by_role("button", name="Save changes").click()
+        await page.wait_for_url("**?done=changed")  # it is sent in place, and leads on from there
         await page.get_by_role("button", name="Verify").click()
         await expect(page.locator("#verdict")).to_contain_text("Other region")
         await page.locator("input[name='f.region'][value=eu]").check()
