@@ -212,10 +212,10 @@ async def at_provider(page: Page, login: str) -> None:
 
 
 async def come_back(
-    http: httpx.AsyncClient, provider: CrookedProvider, **changes: str
+    http: httpx.AsyncClient, provider: CrookedProvider, *, again: bool = False, **changes: str
 ) -> httpx.Response:
     """Leave for the crooked provider, and come back at once with a code."""
-    left = await http.get("/sign-in/provider?next=/workspaces")
+    left = await http.get(f"/sign-in/provider?next=/workspaces{'&again=1' if again else ''}")
     assert left.status_code == 303, left.text
     asked = parse_qs(left.headers["location"].partition("?")[2])
     provider.nonce = asked["nonce"][0]

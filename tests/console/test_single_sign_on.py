@@ -156,6 +156,19 @@ async def test_keys_are_changed_by_who_has_just_signed_in(
     assert "stale" not in names
 
 
+@pytest.mark.parametrize(("ago", "stale"), [(None, True), (700, True), (5, False)])
+async def test_who_signed_in_at_the_provider_long_ago_is_asked_again(
+    led: Site, http: Browsing, crooked: CrookedProvider, ago: int | None, stale: bool
+) -> None:
+    """A new session doesn't make an old sign-in a new one, and a provider has to ask."""
+    crooked.claims = {"auth_time": None if ago is None else int(time.time()) - ago}
+    await come_back(http, crooked)
+    assert ("Sign in again" in (await http.get(led.at("/keys"))).text) is stale
+    answer = await come_back(http, crooked, again=True)
+    assert answer.status_code == (403 if stale else 200)
+    assert ("did not ask you to sign in again" in answer.text) is stale
+
+
 async def test_a_code_is_good_for_one_sign_in(real: list[Site]) -> None:
     """Also in the browser that it was made for, and with all that this browser has kept."""
     async with httpx.AsyncClient(base_url=real[0].url, follow_redirects=True) as http:
