@@ -25,11 +25,11 @@ def make_clients(
     for type in base_urls.keys() - BY_TYPE.keys():
         raise ValueError(f"EMITONCE_BASE_URLS: there is no destination type {type!r}")
     return {
-        type: _class_of(destination)(http, base_urls.get(type, {}), agent=agent)
+        type: class_of(destination)(http, base_urls.get(type, {}), agent=agent)
         for type, destination in BY_TYPE.items()
     }
 
 
-def _class_of(destination: Destination) -> Any:
+def class_of(destination: Destination) -> Any:
     module, name = destination.client.split(":")
     return getattr(import_module(module), name)

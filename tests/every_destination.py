@@ -14,8 +14,8 @@ from destinations.hubspot.simulator import TOKEN as HUBSPOT_TOKEN
 from destinations.intercom.simulator import TOKEN as INTERCOM_TOKEN
 from destinations.mailchimp.simulator import KEY as MAILCHIMP_KEY
 from destinations.mailchimp.simulator import NEWS
+from destinations.registry import BY_TYPE
 from destinations.resend.simulator import KEY as RESEND_KEY
-from destinations.resend.simulator import SEGMENT
 from destinations.slack.simulator import GENERAL
 from destinations.slack.simulator import TOKEN as SLACK_TOKEN
 from destinations.webhook.simulator import SECRET
@@ -36,7 +36,7 @@ class Sample:
             organisation,
             workspace=workspace,
             type=type,
-            name=f"Acme {type}",
+            name=f"Acme {BY_TYPE[type].label}",
             fields={**self.fields, **fields},
             created_by="test",
         )
@@ -66,7 +66,10 @@ def samples(webhook_url: str) -> dict[str, Sample]:
         "hubspot": Sample(
             {"access_token": HUBSPOT_TOKEN}, {"action": "track_event", "id": SIGNED_UP}
         ),
-        "resend": Sample({"api_key": RESEND_KEY}, {"action": "add_to_segment", "id": SEGMENT}),
+        "resend": Sample(
+            {"api_key": RESEND_KEY},
+            {"action": "track_event", "event_name_override": "signed_up"},
+        ),
         "mailchimp": Sample({"api_key": MAILCHIMP_KEY}, {"action": "track_event", "id": NEWS}),
         "intercom": Sample(
             {"region": "us", "access_token": INTERCOM_TOKEN}, {"action": "track_event"}

@@ -18,7 +18,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any
 
@@ -27,13 +27,17 @@ from activities import rate_limit, sender
 from activities.match_rules import MatchRules
 from delivery.message import Messages
 from delivery.outcome import Outcome
+from delivery.step import Step
+from destinations.clients import class_of
 from destinations.customerio.client import CustomerIOClient
+from destinations.registry import BY_TYPE
 from settings import Settings
 from starter.cli.logs import configure_logs
 from starter.cli.output import print_line
 from worker import run
 from workflows.delivery import Delivery, StepFailed
 
+CLIENTS = [class_of(one) for one in BY_TYPE.values()]
 POINTS = ("after_match", "before_request", "after_request", "before_heartbeat", "after_heartbeat")
 
 
@@ -50,14 +54,17 @@ def crash_at(text: str) -> Callable[[str], None]:
 
 def mine(here: Callable[[str], None]) -> None:
     """Lay `here` at every point."""
-    request, heartbeat = CustomerIOClient.send, sender.activity.heartbeat
+    heartbeat = sender.activity.heartbeat
     match = MatchRules.match_rules
 
-    async def sending(self: CustomerIOClient, *arguments: Any) -> Any:
-        here("before_request")
-        reply = await request(self, *arguments)
-        here("after_request")
-        return reply
+    def mined(request: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def sending(*arguments: Any) -> Any:
+            here("before_request")
+            reply = await request(*arguments)
+            here("after_request")
+            return reply
+
+        return sending
 
     def beating(*details: Any) -> None:
         here("before_heartbeat")
@@ -71,7 +78,8 @@ def mine(here: Callable[[str], None]) -> None:
 
     matching.__dict__.update(match.__dict__)  # the activity's own definition
     matching.__annotations__ = match.__annotations__
-    CustomerIOClient.send = sending  # type: ignore[method-assign]
+    for client in CLIENTS:
+        client.send = mined(client.send)
     sender.activity.heartbeat = beating
     MatchRules.match_rules = matching  # type: ignore[method-assign]
 
@@ -117,13 +125,16 @@ def new_id_each_time() -> None:
 
 
 def silent_second_try() -> None:
-    request = CustomerIOClient.send
+    for client in CLIENTS:
+        client.send = _twice(client.send)
 
-    async def trying_twice(self: CustomerIOClient, *arguments: Any) -> Any:
-        await request(self, *arguments)
-        return await request(self, *arguments)
 
-    CustomerIOClient.send = trying_twice  # type: ignore[method-assign]
+def _twice(request: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def trying_twice(*arguments: Any) -> Any:
+        await request(*arguments)
+        return await request(*arguments)
+
+    return trying_twice
 
 
 def tells_everything() -> None:
@@ -147,6 +158,13 @@ def lets_one_have_all() -> None:
     rate_limit.PART_OF_SLOTS = 1
 
 
+def sends_though_held() -> None:
+    async def usable(self: sender.Sender, step: Step, *_: Any) -> Any:
+        return await self._connections.credential(step.workspace, step.connection)
+
+    sender.Sender._usable = usable  # type: ignore[method-assign]
+
+
 MUTANTS = {
     "I1": claims_without_sending,
     "I2": track_first,
@@ -156,6 +174,8 @@ MUTANTS = {
     "I7": tells_everything,
     "I8": fails_its_tasks,
     "I9": lets_one_have_all,
+    "I10": silent_second_try,
+    "I11": sends_though_held,
 }
 
 

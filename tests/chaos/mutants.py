@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from destinations.customerio.simulator import Fault
+from tests.chaos.fan_out import fan_out
 from tests.chaos.oracle import check
 from tests.chaos.round import Round, round_of
 from tests.chaos.world import World
@@ -40,6 +41,24 @@ async def beside_a_dead_one(world: World, round: Round) -> None:
     await world.behave()
 
 
+async def repeated_everywhere(world: World, round: Round) -> None:
+    async with fan_out(world, round) as fan:
+        await world.doomed_worker(CHAOS_MUTANT="I10", **fan.env)
+        await fan.emit(3)
+
+
+async def refused_token(world: World, round: Round) -> None:
+    async with fan_out(world, round) as fan:
+        await world.doomed_worker(CHAOS_MUTANT="I11", **fan.env)
+        await fan.accept()
+        await fan.emit(3)
+        await fan.others_completed()
+        async with fan.held():
+            await fan.emit(3)
+            await fan.others_completed()
+        await fan.renew()
+
+
 STORIES: dict[str, Story] = {
     "I1": some_events,
     "I2": some_events,
@@ -50,7 +69,12 @@ STORIES: dict[str, Story] = {
     "I7": some_events,
     "I8": some_events,
     "I9": beside_a_dead_one,
+    "I10": repeated_everywhere,
+    "I11": refused_token,
 }
+
+
+OWN_WORKER = ("I10", "I11")
 
 
 async def broken_by(world: World, invariant: str) -> set[str]:
@@ -59,7 +83,7 @@ async def broken_by(world: World, invariant: str) -> set[str]:
         if invariant == "I6":
             await _replace_api(world, "tests.chaos.forgetful_api")
             await world.worker()
-        else:
+        elif invariant not in OWN_WORKER:
             await world.doomed_worker(CHAOS_MUTANT=invariant, EMITONCE_MAX_ACTIVITIES="10")
         await STORIES[invariant](world, round)
         await round.settled(within=5 if invariant == "I8" else 120)

@@ -12,6 +12,9 @@ what the vendor received and what the processes left behind, and names each inva
     I7  planted secrets stand in no output
     I8  no workflow task failed, and no workflow is left open
     I9  healthy connections deliver in bounded time while another is dead
+    I10 every destination has an event; repeated only where its vendor drops no repetitions, and no
+        more often than answers were lost
+    I11 no request is made for a connection while it is held
 """
 
 from __future__ import annotations
@@ -24,12 +27,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from delivery.attempt import Attempt
-from delivery.delivery_log import CallLog
+from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.result import Status
 from eventlog.log import EventLog
 from tests.chaos.latency import p95
 
-CALLS = ("identify", "track")
+FIRST = "customer_io"
+CALLS = ("identify", "track", "send")
+READ = "read"  # what is read before a call writes
+DROPS_REPETITIONS = (FIRST, "webhook", "hubspot", "intercom")
 ENDS = (Status.COMPLETED, Status.FAILED, Status.CANCELED)
 HEALTHY_P95_SECONDS = 30.0
 
@@ -49,11 +55,16 @@ class Emitted:
     """Of a connection whose deliveries must not wait for another one's."""
     redelivered: bool = False
     """Perhaps delivered again, by further runs under its id."""
+    destinations: int = 1
+    """To how many connections it goes."""
 
 
 @dataclass(frozen=True)
 class Received:
-    """A request as the vendor's own log has it; `status` is None where it gave no plain answer."""
+    """A request as the vendor's own log has it; `status` is None where it gave no plain answer.
+
+    `call` is ours, and `name` the vendor's own for it; `type` is the destination's.
+    """
 
     call: str
     person: str
@@ -62,6 +73,8 @@ class Received:
     answered: float | None
     status: int | None
     stored: bool
+    type: str = FIRST
+    name: str = ""
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> Received:
@@ -86,10 +99,19 @@ class Received:
 
 
 @dataclass(frozen=True)
+class Held:
+    """When a connection was held and nothing of it was on its way, in seconds of the requests'."""
+
+    type: str
+    since: float
+    until: float
+
+
+@dataclass(frozen=True)
 class Facts:
     """A run from outside. `runs`: every run that lists show, by event id, one entry for each.
 
-    `stored`: people of the events that the vendor has stored. `leaks`: where planted secrets were
+    `stored`: people of the events that Customer.io has stored. `leaks`: where planted secrets were
     found. `took`: seconds from acceptance to the track call's answer, of healthy connections.
     """
 
@@ -102,6 +124,7 @@ class Facts:
     failed_tasks: Mapping[str, int] = field(default_factory=dict)
     leaks: Sequence[str] = ()
     took: Sequence[float] = ()
+    held: Sequence[Held] = ()
 
 
 @dataclass(frozen=True)
@@ -116,7 +139,7 @@ class Fault:
 
 def check(facts: Facts) -> list[Fault]:
     """Every invariant broken; empty when all hold."""
-    checks = (_i1, _i2, _i3, _i4, _i5, _i6, _i7, _i8, _i9)
+    checks = (_i1, _i2, _i3, _i4, _i5, _i6, _i7, _i8, _i9, _i10, _i11)
     return [fault for one in checks for fault in one(facts)]
 
 
@@ -147,15 +170,25 @@ def _i1(facts: Facts) -> Iterator[Fault]:
         yield Fault("I1", f"the vendor stored an event of {stranger}, which nobody emitted")
 
 
-def _by_person(received: Iterable[Received]) -> Mapping[str, list[Received]]:
+def _by_person(received: Iterable[Received]) -> Mapping[tuple[str, str], list[Received]]:
+    """By type and person."""
     found = defaultdict(list)
     for request in sorted(received, key=lambda one: one.at):
-        found[request.person].append(request)
+        found[request.type, request.person].append(request)
     return found
 
 
+def _deliveries(facts: Facts) -> Iterator[tuple[Emitted, str, DeliveryLog]]:
+    """Every delivery of an accepted event, with its type."""
+    for one in facts.emitted:
+        for id in one.ids[:1]:
+            log = facts.logs.get(id)
+            for delivery in log.deliveries if log else ():
+                yield one, delivery.integration_type or FIRST, delivery
+
+
 def _i2(facts: Facts) -> Iterator[Fault]:
-    for person, requests in _by_person(facts.received).items():
+    for (_, person), requests in _by_person(facts.received).items():
         accepted_at = min(
             (r.answered for r in requests if r.call == "identify" and r.accepted and r.answered),
             default=None,
@@ -168,24 +201,24 @@ def _i2(facts: Facts) -> Iterator[Fault]:
 
 def _i3(facts: Facts) -> Iterator[Fault]:
     requests = _by_person(facts.received)
-    for one in facts.emitted:
-        for id in one.ids[:1]:
-            log = facts.logs.get(id)
-            for delivery in log.deliveries if log else ():
-                identified = delivery.identify
-                succeeded = identified is not None and identified.outcome_code == "delivered"
-                tracked = any(r.call == "track" for r in requests.get(one.person, ()))
-                if (tracked or delivery.track is not None) and not succeeded:
-                    yield Fault("I3", "track was sent although identify had failed", id)
+    for one, type, delivery in _deliveries(facts):
+        identified = delivery.identify
+        succeeded = identified is not None and identified.outcome_code == "delivered"
+        tracked = any(r.call == "track" for r in requests.get((type, one.person), ()))
+        if (tracked or delivery.track is not None) and not succeeded:
+            yield Fault("I3", "track was sent although identify had failed", one.ids[0])
 
 
 def _i4(facts: Facts) -> Iterator[Fault]:
-    for person, requests in _by_person(facts.received).items():
-        ids = {}
-        for call in CALLS:
-            bodies = {r.raw for r in requests if r.call == call}
+    for (type, person), requests in _by_person(facts.received).items():
+        for name in {(r.call, r.name) for r in requests}:
+            bodies = {r.raw for r in requests if (r.call, r.name) == name}
             if len(bodies) > 1:
-                yield Fault("I4", f"{call} of {person} came with {len(bodies)} different bodies")
+                yield Fault("I4", f"{name} of {person} came with {len(bodies)} different bodies")
+        if type != FIRST:
+            continue
+        ids = {}
+        for call in ("identify", "track"):
             ids[call] = {r.message_id for r in requests if r.call == call}
             if len(ids[call]) > 1:
                 yield Fault("I4", f"{call} of {person} came with {len(ids[call])} messageIds")
@@ -195,17 +228,18 @@ def _i4(facts: Facts) -> Iterator[Fault]:
 
 def _i5(facts: Facts) -> Iterator[Fault]:
     requests = _by_person(facts.received)
-    for one in facts.emitted:
-        for id in one.ids[:1]:
-            log = facts.logs.get(id)
-            for delivery in log.deliveries if log else ():
-                for call in CALLS:
-                    made = [r for r in requests.get(one.person, ()) if r.call == call]
-                    for what in _disagreement(delivery.call(call), made):
-                        yield Fault("I5", f"{call}: {what}", id)
+    for one, type, delivery in _deliveries(facts):
+        own = requests.get((type, one.person), ())
+        reads = [r for r in own if r.call == READ]
+        for call in CALLS:
+            made = [r for r in own if r.call == call]
+            for what in _disagreement(delivery.call(call), made, reads):
+                yield Fault("I5", f"{type} {call}: {what}", one.ids[0])
 
 
-def _disagreement(logged: CallLog | None, made: Sequence[Received]) -> Iterator[str]:
+def _disagreement(
+    logged: CallLog | None, made: Sequence[Received], reads: Sequence[Received]
+) -> Iterator[str]:
     if logged is None:
         if made:
             yield f"no attempt on record, the vendor got {len(made)} requests"
@@ -221,7 +255,7 @@ def _disagreement(logged: CallLog | None, made: Sequence[Received]) -> Iterator[
     answered = Counter(r.status for r in made if r.status is not None)
     plain = sum(r.status is None for r in made)
     unanswered = sum(map(_without_answer, logged.attempts))
-    invented = (said - answered).total()
+    invented = (said - answered - Counter(r.status for r in reads)).total()
     if invented > plain:  # an answer in raw bytes has a status that the vendor's log doesn't
         yield f"{invented} answers on record that the vendor never gave"
     if (answered - said).total() > unanswered:
@@ -265,3 +299,30 @@ def _i9(facts: Facts) -> Iterator[Fault]:
         yield Fault("I9", f"{len(facts.took)} of {len(healthy)} healthy deliveries were made")
     if facts.took and p95(facts.took) > HEALTHY_P95_SECONDS:
         yield Fault("I9", f"p95 of healthy connections is {p95(facts.took):.1f} s")
+
+
+def _i10(facts: Facts) -> Iterator[Fault]:
+    for one in facts.emitted:
+        log = facts.logs.get(one.ids[0]) if one.ids else None
+        if log is not None and len(log.deliveries) != one.destinations:
+            what = f"{len(log.deliveries)} deliveries, expected {one.destinations}"
+            yield Fault("I10", what, one.ids[0])
+    requests = _by_person(facts.received)
+    for one, type, delivery in _deliveries(facts):
+        if type == FIRST or one.expected is not Status.COMPLETED:
+            continue  # it is I1's
+        last = delivery.calls[-1]
+        times = sum(r.stored and r.call == last.call for r in requests.get((type, one.person), ()))
+        lost = sum(map(_without_answer, last.attempts))
+        if not 1 <= times <= 1 + (0 if type in DROPS_REPETITIONS else lost):
+            what = f"{type} has stored it {times} times, with {lost} answers lost"
+            yield Fault("I10", what, one.ids[0])
+
+
+def _i11(facts: Facts) -> Iterator[Fault]:
+    for held in facts.held:
+        made = [
+            r for r in facts.received if r.type == held.type and held.since <= r.at < held.until
+        ]
+        if made:
+            yield Fault("I11", f"{len(made)} requests to {held.type} while it was held")

@@ -6,7 +6,7 @@ import asyncio
 import mmap
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from emitonce import AsyncHTTPEmitter
 from emitonce.errors import NotAccepted
 from eventlog.fetch import EventNotFound, read_event_log
 from eventlog.log import EventLog
-from tests.chaos.oracle import Emitted, Facts, Received
+from tests.chaos.oracle import FIRST, Emitted, Facts, Held, Received
 from tests.chaos.world import EVENT, World, until
 
 AT_ONCE = 8
@@ -36,7 +36,10 @@ _HARMLESS = (
 
 @dataclass
 class Round:
-    """A workspace of its own, with a connection and a rule for each region."""
+    """A workspace of its own, with a connection and a rule for each region.
+
+    `further` says what vendors other than Customer.io have received.
+    """
 
     world: World
     name: str
@@ -45,6 +48,8 @@ class Round:
     emitted: list[Emitted] = field(default_factory=list)
     at: dict[str, float] = field(default_factory=dict)
     events: dict[str, str] = field(default_factory=dict)
+    held: list[Held] = field(default_factory=list)
+    further: Callable[[], Awaitable[list[Received]]] | None = None
 
     async def emit(
         self, count: int, event: str = EVENT, *, tries: int = 4, **about: Any
@@ -98,9 +103,10 @@ class Round:
         return (accepted.id,)
 
     async def requests(self) -> list[Received]:
-        """What the vendor has received of this round."""
+        """What vendors have received of this round."""
         log = [Received.of(entry) for entry in await self.world.asked("requests")]
-        return [one for one in log if one.person.startswith(f"{self.name}-")]
+        own = [one for one in log if one.person.startswith(f"{self.name}-")]
+        return own + (await self.further() if self.further else [])
 
     async def received(self, count: int, call: str = "identify", *, within: float = 60) -> None:
         """Wait for so many requests."""
@@ -154,6 +160,7 @@ class Round:
             failed_tasks=await failed_tasks(self.world.client, runs),
             leaks=leaks(self.world),
             took=self._took(received),
+            held=self.held,
         )
 
     async def _runs(self) -> list[WorkflowExecution]:
@@ -181,7 +188,8 @@ class Round:
 
     async def _stored(self, received: list[Received]) -> list[str]:
         """Whose events the vendor has stored; a message's id tells whose it is."""
-        people = {one.message_id: one.person for one in received if one.call == "track"}
+        tracked = (one for one in received if one.type == FIRST and one.call == "track")
+        people = {one.message_id: one.person for one in tracked}
         ids = [event["message_id"] for event in await self.world.asked("events")]
         return [people[id] for id in ids if id in people]
 
@@ -190,7 +198,7 @@ class Round:
         done = {
             one.person: one.answered
             for one in received
-            if one.call == "track" and one.accepted and one.answered
+            if one.type == FIRST and one.call == "track" and one.accepted and one.answered
         }
         return [
             done[one.person] - self.at[one.person]

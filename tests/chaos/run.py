@@ -41,8 +41,7 @@ class Outcome:
             call
             for log in facts.logs.values()
             for delivery in log.deliveries
-            for call in (delivery.identify, delivery.track)
-            if call is not None
+            for call in delivery.calls
         ]
         self.attempts = sum(call.attempt_count for call in calls)
         self.workers_lost = sum(

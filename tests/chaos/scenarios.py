@@ -19,6 +19,7 @@ from delivery.result import Status
 from destinations.customerio.simulator import Fault
 from tests.chaos import hostile
 from tests.chaos.doomed_worker import POINTS
+from tests.chaos.fan_out import fan_out
 from tests.chaos.older_code import before_last_change, check_out
 from tests.chaos.round import Round
 from tests.chaos.world import World, until
@@ -251,6 +252,38 @@ async def clock_jumps(world: World, round: Round, size: float) -> None:
         clock.jump(30 * 3600)
 
 
+async def fanned_out(world: World, round: Round, size: float) -> None:
+    """Each event goes to every type. Workers die, answers are lost, and one token is revoked."""
+    async with fan_out(world, round) as fan:
+        for type in fan.connections.keys() - {"webhook"}:
+            await world.misbehave(Fault(status=503), nth=[2, 5, 9], type=type)
+            await world.misbehave(Fault(kind="reset_after_store"), nth=[3, 7, 12], type=type)
+        doomed = [
+            await world.doomed_worker(
+                CHAOS_CRASH=f"{point}:{world.random.randint(2, 6)}", **fan.env
+            )
+            for point in ("before_request", "after_request", "after_heartbeat")
+        ]
+        await fan.emit(count(20, size))
+        await asyncio.wait([asyncio.ensure_future(child.died()) for child in doomed], timeout=60)
+        died = sum(not child.alive for child in doomed)
+        world.note(f"{died} workers died before, at and after requests to any of the vendors")
+        for child in doomed:
+            await child.kill()
+        worker = await world.worker(**fan.env)
+        await fan.accept()
+        await fan.emit(count(10, size))
+        await fan.all_held()
+        async with fan.held():
+            await worker.kill()
+            await world.worker(**fan.env)
+            await fan.emit(count(10, size))
+            await fan.others_completed()
+            await fan.all_held()
+        world.note("a token was revoked, a worker killed, and all others delivered meanwhile")
+        await fan.renew()
+
+
 @asynccontextmanager
 async def emitting(round: Round, events: int, *, tries: int = 4) -> AsyncIterator[None]:
     """Events come in while the block runs; its end waits for the last one."""
@@ -276,4 +309,5 @@ SCENARIOS = (
     Scenario("full-disk", full_disk),
     Scenario("deployed-and-rolled-back", deployed_and_rolled_back),
     Scenario("clock-jumps", clock_jumps),
+    Scenario("fanned-out", fanned_out, small=True),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ from delivery.outcome import OutcomeCode
 from delivery.result import Status
 from eventlog.log import EventLog
 from tests.chaos.latency import p95
-from tests.chaos.oracle import Emitted, Facts, Received, check
+from tests.chaos.oracle import Emitted, Facts, Held, Received, check
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 ANN, BOB = "ann", "bob"
@@ -184,6 +184,85 @@ DOCTORED: dict[str, tuple[str, Callable[[Facts], Facts]]] = {
     "slow neighbours": ("I9", lambda f: replace(f, took=[1.0, 90.0])),
     "a neighbour left out": ("I9", lambda f: replace(f, took=[1.0])),
 }
+
+
+POSTED = call_log("send", 200)
+TWICE = call_log("send", None, 200)
+
+
+def to_slack(person: str, sent: CallLog) -> DeliveryLog:
+    return (
+        log_of(person, POSTED, None)
+        .deliveries[0]
+        .model_copy(update={"integration_type": "slack", "identify": None, "send": sent})
+    )
+
+
+def posted(person: str, at: float) -> Received:
+    return replace(request(person, "send", at), raw=b"{}", type="slack", name="chat.postMessage")
+
+
+def fanned() -> Facts:
+    """Each event goes to Slack too, where Bob's was posted twice: one answer was lost."""
+    facts = good()
+    logs = {
+        IDS[person]: facts.logs[IDS[person]].model_copy(
+            update={"deliveries": (*facts.logs[IDS[person]].deliveries, to_slack(person, sent))}
+        )
+        for person, sent in ((ANN, POSTED), (BOB, TWICE))
+    }
+    return replace(
+        facts,
+        emitted=[replace(one, destinations=2) for one in facts.emitted],
+        logs=logs,
+        received=[*facts.received, posted(ANN, 1), posted(BOB, 1), posted(BOB, 30)],
+        held=[Held("slack", 40, 50)],
+    )
+
+
+DOCTORED_FANNED: dict[str, tuple[str, Callable[[Facts], Facts]]] = {
+    "a destination left out": ("I10", lambda f: emitted(f, destinations=3)),
+    "a message lost": ("I10", lambda f: with_request(f, without=len(f.received) - 3)),
+    "posted twice without a lost answer": ("I10", lambda f: with_request(f, posted(ANN, 2))),
+    "posted more often than answers were lost": (
+        "I10",
+        lambda f: with_request(f, posted(BOB, 31)),
+    ),
+    "twice where repetitions are dropped": (
+        "I10",
+        lambda f: replace(
+            f,
+            logs=renamed_in(f.logs),
+            received=[replace(r, type="webhook") if r.type == "slack" else r for r in f.received],
+        ),
+    ),
+    "a request while held": ("I11", lambda f: with_request(f, posted(ANN, 45))),
+}
+
+
+def renamed_in(logs: Mapping[str, EventLog]) -> dict[str, EventLog]:
+    """The same with a webhook where Slack was."""
+    return {
+        id: log.model_copy(
+            update={
+                "deliveries": (
+                    log.deliveries[0],
+                    log.deliveries[1].model_copy(update={"integration_type": "webhook"}),
+                )
+            }
+        )
+        for id, log in logs.items()
+    }
+
+
+def test_a_good_run_to_several_destinations_satisfies_the_oracle() -> None:
+    assert check(fanned()) == []
+
+
+@pytest.mark.parametrize("name", DOCTORED_FANNED)
+def test_a_doctored_run_to_several_destinations_breaks_its_invariant(name: str) -> None:
+    invariant, doctor = DOCTORED_FANNED[name]
+    assert invariant in {fault.invariant for fault in check(doctor(fanned()))}
 
 
 def test_a_good_run_satisfies_the_oracle() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 from temporalio.client import Client
@@ -132,26 +133,32 @@ class World:
         os.kill(pid, 9)
         await self.postgres.stop()
 
-    # The vendor, by its own control pages.
+    # The vendors, by their own control pages.
 
-    async def asked(self, page: str, method: str = "GET", body: Any = None) -> Any:
+    async def asked(
+        self, page: str, method: str = "GET", body: Any = None, *, type: str = "customer_io"
+    ) -> Any:
+        urls = self.vendor.ready["base_urls"]
+        url = next(url for name, url in urls.items() if name.partition(".")[0] == type)
         async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
-            answer = await http.request(method, f"{self._vendor_url}/_sim/{page}", json=body)
+            answer = await http.request(method, urljoin(url, f"/_sim/{page}"), json=body)
         answer.raise_for_status()
         return answer.json()
 
     async def misbehave(
-        self, fault: Fault, path: str = "*", *, nth: list[int] | None = None, **rule: Any
+        self,
+        fault: Fault,
+        path: str = "*",
+        *,
+        nth: list[int] | None = None,
+        type: str = "customer_io",
+        **rule: Any,
     ) -> None:
         wanted = {"path": path, "fault": fault.model_dump(exclude_defaults=True), "nth": nth}
-        await self.asked("faults", "POST", wanted | rule)
+        await self.asked("faults", "POST", wanted | rule, type=type)
 
     async def behave(self) -> None:
         await self.asked("faults", "DELETE")
-
-    @property
-    def _vendor_url(self) -> str:
-        return str(self.vendor.ready["us"]).removesuffix("/v1")
 
     @asynccontextmanager
     async def catalog(self) -> AsyncIterator[Catalog]:
@@ -191,6 +198,7 @@ async def open_world(directory: Path, random: Random, *, root: Path = ROOT) -> A
         "api key": f"planted-key-{random.getrandbits(64):x}",
         "e-mail": f"planted-{random.getrandbits(64):x}.example.com",
         "trait": f"planted-trait-{random.getrandbits(64):x}",
+        "token": f"pat-na1-planted-{random.getrandbits(64):x}",
     }
     ports = {"temporal": free_port(), "api": free_port()}
     async with contextlib.AsyncExitStack() as parts:
