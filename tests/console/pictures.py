@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from playwright.async_api import Browser, Page
 
@@ -42,7 +43,8 @@ HIGHEST = 1_760
 
 
 @asynccontextmanager
-async def open_stack_of_its_own() -> AsyncIterator[Stack]:
+async def open_stack_of_its_own(**overrides: Any) -> AsyncIterator[Stack]:
+    """`overrides` are settings."""
     async with AsyncExitStack() as parts:
         data_dir = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="pictures-")))
         postgres = await EmbeddedPostgres.start(data_dir / "postgres", durable=False)
@@ -54,7 +56,7 @@ async def open_stack_of_its_own() -> AsyncIterator[Stack]:
         parts.push_async_callback(server.stop)
         client = await connect(server.address)
         await register_search_attributes(client)
-        yield await parts.enter_async_context(open_stack(client, postgres.dsn))
+        yield await parts.enter_async_context(open_stack(client, postgres.dsn, **overrides))
 
 
 async def main(folder: Path) -> None:
