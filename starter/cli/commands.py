@@ -46,6 +46,7 @@ COMMANDS = {
     "events": Place("events", "events", "Events: what happened to each, with every attempt."),
     "issues": Place("issues", "issues", "Issues: failed events by connection and reason."),
     "config": Place("config", "config", "Configuration as code: a file, compared and applied."),
+    "people": Place("people", "people", "People: export or erase what is kept about one."),
     "alerts": Place("alerts", "alerts", "Alerts: where failures are reported."),
     "keys": Place("keys", "keys", "Keys: for the HTTP API, and for encryption."),
     "audit": Place("audit", "audit", "Audit: who changed what, and who signed in."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -37,7 +38,7 @@ async def events_erase(
         "unknown": [event_id for event_id in dict.fromkeys(events) if not known[event_id]],
         "remains": remains(await namespace_retention(client), workspace=False),
     }
-    words = f"erased {len(done['erased'])} events\n{_words_of(done['remains'])}"
+    words = f"erased {len(done['erased'])} events\n{words_of_remains(done['remains'])}"
     print_answer(done, words, as_json=as_json)
     if done["unknown"]:
         raise CommandFailed(Exit.NOT_FOUND, f"not known here: {', '.join(done['unknown'])}")
@@ -74,7 +75,7 @@ async def workspaces_erase(
     left = remains(await namespace_retention(client), workspace=True)
     done = {"workspace": workspace, "rows": rows, "events": events, "remains": left}
     words = f"erased workspace {workspace}: {sum(rows.values())} rows, {events} events\n"
-    print_answer(done, words + _words_of(left), as_json=as_json)
+    print_answer(done, words + words_of_remains(left), as_json=as_json)
 
 
 def remains(retention: timedelta, *, workspace: bool) -> list[dict[str, str | None]]:
@@ -119,7 +120,7 @@ def remains(retention: timedelta, *, workspace: bool) -> list[dict[str, str | No
     return found
 
 
-def _words_of(found: list[dict[str, str | None]]) -> str:
+def words_of_remains(found: Sequence[Mapping[str, Any]]) -> str:
     lines = ["What may remain elsewhere:"]
     for place in found:
         until = f" (until {place['until']})" if place["until"] else ""

@@ -55,7 +55,7 @@ def export(
             of = (await parts.catalog.workspaces.get(parts.organisation, workspace)).id
         client = await parts.temporal()
         written = gone = 0
-        with _opened(output) as file:
+        with opened(output) as file:
             async for exported in export_logs(
                 client, ended_from=started, ended_to=ended, after=after, workspace=of
             ):
@@ -70,7 +70,7 @@ def export(
 
 
 @contextmanager
-def _opened(output: Path | None) -> Iterator[TextIO]:
+def opened(output: Path | None) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
@@ -80,6 +80,13 @@ def _opened(output: Path | None) -> Iterator[TextIO]:
         yield file
         file.flush()
         os.fsync(file.fileno())
+
+
+def whole_lines(output: Path) -> None:
+    """Remove a line that was cut off in the middle."""
+    with _usable(output):
+        if output.exists():
+            _last_lines(output)
 
 
 @contextmanager
@@ -96,7 +103,7 @@ def _usable(output: Path) -> Iterator[None]:
 def _read_mark(output: Path) -> Mark | None:
     """Return where the file ends. A line that was cut off in the middle is removed."""
     with _usable(output):
-        whole = _whole_lines(output) if output.exists() else b""
+        whole = _last_lines(output) if output.exists() else b""
     if not whole:
         return None
     try:
@@ -105,7 +112,7 @@ def _read_mark(output: Path) -> Mark | None:
         raise CommandFailed(Exit.REFUSED, f"--output: {err}; choose another file") from None
 
 
-def _whole_lines(output: Path) -> bytes:
+def _last_lines(output: Path) -> bytes:
     """Return the file's last lines, all of them whole."""
     with output.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)

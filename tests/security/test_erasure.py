@@ -6,6 +6,8 @@ import asyncio
 import dataclasses
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -14,17 +16,22 @@ from temporalio.client import Client
 from catalog.erasure import TABLES, erase_workspace
 from catalog.errors import NotFound
 from delivery.result import Status
+from delivery.selection import Mode, select
 from destinations.customerio.simulator import Fault
 from emitonce import EventHandle, InvalidEvent
+from emitonce.ids import person_hash
 from engine.connect import connect
 from engine.search_attributes import register_search_attributes
 from eventlog.fetch import EventNotFound
 from eventlog.log import EventLog
+from operations.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
 from operations.erasure import erase_events
 from operations.event_redelivery import redeliver
+from operations.person_events import erase_person, person_events
 from starter.dev.temporal_server import DevServer
-from tests.integration.stack import Stack, waits
-from tests.operations.processes import command
+from tests.cli.command import Ran, run_in_process
+from tests.integration.stack import SECRET, Stack, eventually, waits
+from tests.operations.processes import command, environment_of
 
 UNKNOWN = "5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e44"
 
@@ -153,3 +160,105 @@ async def test_a_stranger_s_workspace_is_not_erased(stack: Stack) -> None:
             stack.catalog.pool, stack.catalog.changes, stranger.id, stack.workspace
         )
     assert await stack.catalog.workspaces.get(stack.organisation, stack.workspace)
+
+
+PERSON = ("usr_9", "Nine@Example.com")
+FREE_TEXT = {"userId": "somebody", "note": "talked to NINE@example.com today"}
+
+
+async def run(stack: Stack, *arguments: str) -> Ran:
+    return await asyncio.to_thread(run_in_process, arguments, environment_of(stack))
+
+
+async def of_person(stack: Stack, *, scan: bool = False) -> set[str]:
+    hashes = [person_hash(SECRET, stack.workspace, one) for one in PERSON]
+    found = person_events(stack.client, stack.workspace, hashes, mentioned=PERSON if scan else ())
+    return {listed.event_id async for listed, _ in found}
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.slow
+async def test_a_person_is_handed_out_and_erased_and_nobody_else(
+    stack: Stack, tmp_path: Path
+) -> None:
+    await stack.rule()
+    by_id, by_mail = {"userId": "usr_9"}, {"email": "nine@example.com"}
+    stack.sim.fail("identify", fault=Fault(status=400), times=1)
+    redelivered = await stack.emit(payload=by_id)
+    await stack.ended(redelivered)
+    await redeliver(stack.client, redelivered.id)
+    ended = await stack.emit(payload=by_mail)
+    mentioned, other = await stack.emit(payload=FREE_TEXT), await stack.emit()
+    for handle in (redelivered, ended, mentioned, other):
+        await stack.ended(handle)
+    named = {redelivered.id, ended.id}
+
+    async def listed() -> bool:
+        return await of_person(stack, scan=True) == {*named, mentioned.id}
+
+    await eventually(listed)
+    file = tmp_path / "person.jsonl"
+    about = (*PERSON, "--workspace", stack.workspace)
+    exporting = ("people", "export", *about, "--output", str(file))
+    assert (await run(stack, *exporting)).code == 0
+    whole = file.read_text().splitlines()
+    assert {json.loads(line)["event_id"] for line in whole} == named
+    attempts = {len(json.loads(line)["deliveries"][0]["identify"]["attempts"]) for line in whole}
+    assert attempts == {1, 2}
+    file.write_text(whole[0] + "\n" + whole[1][:100])  # it was interrupted
+    assert "1 events exported, 1 before" in (await run(stack, *exporting)).err
+    assert file.read_text().splitlines() == whole
+    assert (await run(stack, *exporting, "--scan")).code == 0
+    assert len(file.read_text().splitlines()) == 3
+
+    stack.sim.fail("identify", fault=Fault(status=503, headers={"Retry-After": "2"}))
+    open_one = await stack.emit(payload=by_id)
+    beside = await stack.emit(payload={"userId": "kept"})
+    for handle in (open_one, beside):
+        await stack.log_when(handle, waits)
+
+    async def found() -> bool:
+        return await of_person(stack) == {*named, open_one.id}
+
+    await eventually(found)
+    erasing = ("people", "erase", *about, "--scan", "--json")
+    assert (await run(stack, *erasing)).code == 4
+    done = await command(stack, *erasing, "--yes")
+    assert done.code == 0, done.err
+    said = json.loads(done.out)
+    assert set(said["erased"]) == {*named, mentioned.id, open_one.id}
+    [vendor] = said["remains"][0]["connections"]
+    assert (vendor["name"], vendor["type"]) == ("Customer io", "customer_io")
+    for handle in (redelivered, ended, mentioned, open_one):
+        await _assert_gone(stack, handle)
+    await _assert_no_attempt_comes_but_of(stack, beside)
+    assert (await stack.log(other)).status is Status.COMPLETED
+    assert (await run(stack, *erasing, "--yes")).code == 3
+    recorded = await stack.catalog.pool.fetch("SELECT act, ids::text FROM audit")
+    assert {"erase_person", "export_person"} <= {row["act"] for row in recorded}
+    assert not any(one in row["ids"] for row in recorded for one in PERSON)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.slow
+async def test_a_person_is_erased_while_a_redelivery_sends_the_events_again(stack: Stack) -> None:
+    await stack.rule()
+    handles = [await stack.emit(payload={"userId": "usr_9"}) for _ in range(8)]
+    for handle in handles:
+        await stack.ended(handle)
+    await stack.listed(8)
+    now = datetime.now(UTC)
+    selection = select(
+        stack.workspace, accepted_from=now - timedelta(hours=1), now=now, mode=Mode.AGAIN
+    )
+    plan = await plan_redelivery(stack.client, selection)
+    redelivery = await start_redelivery(
+        stack.client, plan, task_queue=stack.task_queue, per_second=4
+    )
+    hashes = [person_hash(SECRET, stack.workspace, "usr_9")]
+    erased: set[str] = set()
+    await erase_person(stack.client, stack.workspace, hashes, erased=erased, connections=set())
+    assert {handle.id for handle in handles} <= erased
+    async for status in watch_redelivery(stack.client, redelivery.id):
+        assert status.state != "failed"
+    assert await of_person(stack) == set()

@@ -1,0 +1,117 @@
+"""Find and erase everything that is kept about a person."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import suppress
+from dataclasses import replace
+
+from temporalio.client import Client
+
+from eventlog.event_list import LARGEST_PAGE, list_events
+from eventlog.fetch import EventNotFound, read_event_log
+from eventlog.listed_event import ListedEvent
+from eventlog.log import EventLog
+from eventlog.query import EventQuery
+from operations.erasure import erase_events
+
+READ_AT_ONCE = 8
+LISTED_SECONDS = 2.0
+
+
+async def person_events(
+    client: Client,
+    workspace: str,
+    people: Collection[str],
+    *,
+    mentioned: Collection[str] = (),
+    known: Callable[[ListedEvent], bool] = lambda _: False,
+) -> AsyncIterator[tuple[ListedEvent, EventLog]]:
+    """Yield the events about a person, each once, newest accepted first; none that is `known`.
+
+    `people` are hashes of the person's identifiers. With `mentioned`, the payload of every event of
+    the workspace is read, and those that have one of these texts in it are found, too.
+
+    Raises:
+        NotSearchable: the namespace has no search attribute for people.
+        CannotDecode: this process lacks a key with which an event was written.
+    """
+    named = EventQuery((workspace,), people=tuple(people), include_tests=True)
+    seen: set[str] = set()
+    async for listed, log in _read_all(client, named, known):
+        seen.add(listed.event_id)
+        yield listed, log
+    if mentioned:
+        texts = [_comparable(text) for text in mentioned]
+
+        def skipped(listed: ListedEvent) -> bool:
+            return listed.event_id in seen or known(listed)
+
+        async for listed, log in _read_all(client, replace(named, people=()), skipped):
+            if any(text in _comparable(log.payload) for text in texts):
+                yield listed, log
+
+
+async def erase_person(
+    client: Client,
+    workspace: str,
+    people: Collection[str],
+    *,
+    mentioned: Collection[str] = (),
+    erased: set[str],
+    connections: set[str],
+) -> None:
+    """Erase the events about a person, whose open deliveries are ended first.
+
+    It looks until it has found none twice, since a redelivery may start one meanwhile, which lists
+    show only a moment later. `erased` gets the events' ids, `connections` those of the connections
+    that they were delivered by.
+
+    Raises:
+        NotErased: the server has not deleted all runs in time. It is safe to erase again.
+    """
+    looked = 0
+    while looked < 2:
+        found = []
+        async for listed, log in person_events(client, workspace, people, mentioned=mentioned):
+            found.append(listed.event_id)
+            connections.update(one.connection for one in log.deliveries)
+        if found:
+            await erase_events(client, found)
+            erased.update(found)
+            looked = 0
+        elif (looked := looked + 1) < 2:
+            await asyncio.sleep(LISTED_SECONDS)
+
+
+async def _read_all(
+    client: Client, query: EventQuery, skipped: Callable[[ListedEvent], bool]
+) -> AsyncIterator[tuple[ListedEvent, EventLog]]:
+    """Read logs, a few at a time; without those whose retention has just ended."""
+    cursor = None
+    while True:
+        page = await list_events(client, query, limit=LARGEST_PAGE, cursor=cursor)
+        due = [one for one in page.events if not skipped(one)]
+        for start in range(0, len(due), READ_AT_ONCE):
+            several = due[start : start + READ_AT_ONCE]
+            logs = await asyncio.gather(*(_read(client, one.event_id) for one in several))
+            for listed, log in zip(several, logs, strict=True):
+                if log is not None:
+                    yield listed, log
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+async def _read(client: Client, event_id: str) -> EventLog | None:
+    with suppress(EventNotFound):
+        return await read_event_log(client, event_id)
+    return None
+
+
+def _comparable(value: object) -> str:
+    """Write text, or the JSON of a payload, so that neither case nor quoting makes a difference."""
+    text = json.dumps(value, ensure_ascii=False)
+    return (text[1:-1].strip() if isinstance(value, str) else text).casefold()
