@@ -31,6 +31,7 @@ class StatusReader:
         self._client = client
         self._catalog = catalog
         self._task_queue = task_queue
+        self._seen: set[str] = set()
         self._lost: dict[str, datetime] = {}
 
     async def read(self, organisation: str | None) -> Status:
@@ -72,7 +73,9 @@ class StatusReader:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await asked
         except (CatalogUnavailable, RPCError, TimeoutError):
-            self._lost.setdefault(part, datetime.now(UTC))
+            if part in self._seen:  # otherwise it may have been lost long ago
+                self._lost.setdefault(part, datetime.now(UTC))
             return None
+        self._seen.add(part)
         self._lost.pop(part, None)
         return answer

@@ -185,14 +185,21 @@ async def test_more_than_are_listed_are_counted_by_connection(
 async def test_deliveries_go_on_while_nothing_can_be_written(idle: Stack, monkeypatch: Any) -> None:
     """What could not be written is written later."""
 
-    async def refuse(*_: Any) -> None:
+    refused: list[Any] = []
+
+    async def refuse(_: Any, tallies: Any, now: float) -> None:
+        refused.append(tallies)
         raise CatalogUnavailable("away")
+
+    async def was_refused() -> bool:
+        return bool(refused)
 
     async with working(idle):
         await idle.rule()
         with monkeypatch.context() as away:
             away.setattr("catalog.traffic.ConnectionTraffic.add", refuse)
             assert (await idle.ended(await idle.emit())).status == "completed"
+            await eventually(was_refused)
             assert not await delivered(idle)
         await eventually(lambda: delivered(idle))
 
@@ -205,3 +212,18 @@ async def test_parts_that_do_not_answer_are_named(idle: Stack) -> None:
     )
     assert "temporal" in [one.symptom for one in without_temporal.problems]
     assert without_database.state == without_temporal.state == "stuck"
+    assert without_database.since is None, "whoever asks for the first time can't know"
+
+
+async def test_a_part_that_is_lost_meanwhile_is_lost_since_then(
+    idle: Stack, monkeypatch: Any
+) -> None:
+    async def refuse(*_: Any) -> None:
+        raise CatalogUnavailable("away")
+
+    reader = StatusReader(idle.client, idle.catalog, idle.task_queue)
+    await reader.read(idle.organisation)
+    monkeypatch.setattr("catalog.traffic.ConnectionTraffic.of", refuse)
+    first = await reader.read(idle.organisation)
+    assert first.since is not None
+    assert (await reader.read(idle.organisation)).since == first.since
