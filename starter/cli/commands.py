@@ -50,6 +50,7 @@ COMMANDS = {
     "alerts": Place("alerts", "alerts", "Alerts: where failures are reported."),
     "keys": Place("keys", "keys", "Keys: for the HTTP API, and for encryption."),
     "audit": Place("audit", "audit", "Audit: who changed what, and who signed in."),
+    "mcp": Place("mcp", "mcp", "Serve tools for an assistant, over stdin and stdout."),
     "token": Place("token", "token", "Print a bearer token that is valid for a minute."),
 }
 
