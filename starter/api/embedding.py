@@ -10,6 +10,8 @@ from starlette.requests import Request
 
 from catalog import Catalog
 from catalog.embed_sessions import RESOURCE, EmbedSession
+from catalog.paging import read_all
+from catalog.rules import Rule
 from catalog.values import read_id
 from emitonce.ids import resource_id_hash
 from eventlog.listed_event import ListedEvent
@@ -64,6 +66,32 @@ def require_resource(
     """Raises `ApiError` 403 for a resource that isn't the session's."""
     if session is not None and not session.covers(resource, resource_id):
         raise forbidden("resource", "and resource_id must be those of the session")
+
+
+async def require_own_filters(
+    catalog: Catalog, session: EmbedSession | None, query: EventQuery
+) -> None:
+    """Check that a session for one resource asks nothing about deliveries of other rules.
+
+    Raises `ApiError` 403 for a reason, 404 for a connection or rule that none of its rules names.
+    """
+    if session is None or not session.only:
+        return
+    if query.reason is not None:
+        raise forbidden("reason", "may be of rules for other resources")
+    if query.connection is not None or query.rule is not None:
+        rules = await own_rules(catalog, session)
+        if query.connection not in (None, *(rule.connection for rule in rules)):
+            raise not_found("connection", "connection")
+        if query.rule not in (None, *(rule.id for rule in rules)):
+            raise not_found("rule", "rule")
+
+
+async def own_rules(catalog: Catalog, session: EmbedSession) -> list[Rule]:
+    """List the rules that a session may see."""
+    return await read_all(
+        catalog.rules.list, session.organisation, workspace=session.workspace, **session.only
+    )
 
 
 def own_origin(request: Request) -> str:

@@ -12,7 +12,6 @@ from temporalio.client import Client, WorkflowFailureError
 
 from catalog.embed_sessions import EmbedSession
 from catalog.errors import NotFound
-from catalog.paging import read_all
 from catalog.values import read_id
 from delivery.delivery_log import DeliveryLog
 from emitonce.start import WORKFLOW
@@ -21,6 +20,7 @@ from eventlog.fetch import EventNotFound, describe_event, read_run_log
 from eventlog.log import EventLog
 from starter.api.auth import Caller
 from starter.api.dependencies import Dependencies
+from starter.api.embedding import own_rules
 from starter.api.errors import not_found
 from starter.json_objects import event_object
 
@@ -74,10 +74,7 @@ def _is_within(session: EmbedSession, log: EventLog) -> bool:
 
 
 async def _of_own_rules(parts: Dependencies, session: EmbedSession, log: EventLog) -> EventLog:
-    rules = await read_all(
-        parts.catalog.rules.list, session.organisation, workspace=session.workspace, **session.only
-    )
-    own = {rule.id for rule in rules}
+    own = {rule.id for rule in await own_rules(parts.catalog, session)}
     return log.only(tuple(one for one in log.deliveries if one.rule in own))
 
 
@@ -89,9 +86,15 @@ async def wait_for_end(client: Client, log: EventLog, seconds: float) -> None:
             await run.result()
 
 
-def event_view(parts: Dependencies, log: EventLog, *, payload: bool = False) -> Mapping[str, Any]:
-    """Write a log as `EventView` describes it; with the payload, as `EventPayloadView`."""
+def event_view(
+    parts: Dependencies, caller: Caller, log: EventLog, *, payload: bool = False
+) -> Mapping[str, Any]:
+    """Write a log as `EventView` describes it; with the payload, as `EventPayloadView`.
+
+    Temporal's Web UI is for those who run it, not for embedded sessions.
+    """
     view = event_object(log, payload=payload)
-    if (url := run_url(parts.ui_url, parts.client, log.event_id)) is not None:
+    url = None if caller.session else run_url(parts.ui_url, parts.client, log.event_id)
+    if url is not None:
         view["temporal_url"] = url
     return view

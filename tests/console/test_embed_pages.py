@@ -188,7 +188,8 @@ async def of_resource(stack: Stack, resource_id: str) -> str:
 async def test_a_resource_session_sees_and_changes_only_its_own(site: Site) -> None:
     stack = site.stack
     own, foreign = await of_resource(stack, "prj_7"), await of_resource(stack, "prj_8")
-    await stack.rule(await stack.connection("Of the product"))
+    product = await stack.connection("Of the product")
+    await stack.rule(product)
     events = [
         await stack.emit(payload={"userId": f"of_{id}"}, resource="project", resource_id=id)
         for id in ("prj_7", "prj_8")
@@ -209,6 +210,9 @@ async def test_a_resource_session_sees_and_changes_only_its_own(site: Site) -> N
         assert "of_prj_7" in log
         assert "Of the product" not in log
         assert (await http.get(f"{listed}/{events[1].id}")).status_code == 404
+        for part in ("", "/rows", "/charts"):
+            answer = await http.get(f"{listed}{part}?connection={product.id}")
+            assert answer.status_code == 404, part
         assert (await http.get(site.at(f"/rules/{foreign}"))).status_code == 404
         for act in ("switch", "delete", "test", ""):
             answer = await http.post(site.at(f"/rules/{foreign}/{act}".rstrip("/")), data={})

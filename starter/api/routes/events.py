@@ -18,7 +18,7 @@ from eventlog.query import EventQuery
 from operations.steering import cancel_event as cancel_in_engine
 from starter.api.dependencies import Dependencies
 from starter.api.describing import errors
-from starter.api.embedding import listed, within
+from starter.api.embedding import listed, require_own_filters, within
 from starter.api.errors import bad_request
 from starter.api.queries import (
     DEFAULT_LIMIT,
@@ -191,12 +191,9 @@ async def _page(
     limit: int,
     cursor: str | None,
 ) -> Any:
-    page = await list_described(
-        parts.client,
-        chosen.query(workspaces, parts.instance_secret),
-        limit=limit,
-        cursor=cursor,
-    )
+    query = chosen.query(workspaces, parts.instance_secret)
+    await require_own_filters(parts.catalog, chosen.session, query)
+    page = await list_described(parts.client, query, limit=limit, cursor=cursor)
     events = listed(chosen.session, page.events)
     records = [listed_event_object(event, person=chosen.shows_people) for event in events]
     shown = {**page_object(records, limit, page.next_cursor), **present(note=page.note)}
@@ -216,7 +213,7 @@ async def _page(
 @embeddable(WORKSPACE, RESOURCE)
 async def get_event(parts: ApiDependencies, caller: Called, event_id: PathId) -> Any:
     own = await read_own_event(parts, caller, event_id)
-    return event_view(parts, own.log)
+    return event_view(parts, caller, own.log)
 
 
 @router.get(
@@ -230,7 +227,7 @@ async def get_event(parts: ApiDependencies, caller: Called, event_id: PathId) ->
 @embeddable(WORKSPACE, RESOURCE)
 async def get_event_payload(parts: ApiDependencies, caller: Called, event_id: PathId) -> Any:
     own = await read_own_event(parts, caller, event_id)
-    return event_view(parts, own.log, payload=True)
+    return event_view(parts, caller, own.log, payload=True)
 
 
 @router.post(
@@ -248,4 +245,4 @@ async def cancel_event(parts: ApiDependencies, caller: Called, event_id: PathId)
     await cancel_in_engine(parts.client, own.log.event_id)
     await wait_for_end(parts.client, own.log, CANCEL_SECONDS)
     ended = await read_own_event(parts, caller, event_id)
-    return event_view(parts, ended.log)
+    return event_view(parts, caller, ended.log)

@@ -18,7 +18,7 @@ from engine.links import run_url
 from eventlog.counts import count_events, count_over_time
 from eventlog.described import list_described
 from eventlog.event_list import EventPage, list_events
-from starter.api.embedding import listed, only
+from starter.api.embedding import listed, only, require_own_filters
 from starter.api.reading import OwnEvent, read_own_event
 from starter.api.routing import embeddable
 from starter.console.event_filter import RANGES, STATUSES, EventFilter, field_value
@@ -58,7 +58,7 @@ EventHere = Annotated[OwnEvent, Depends(event_of)]
 @router.get("/w/{workspace_id}/events")
 @embeddable(WORKSPACE, RESOURCE)
 async def show_events(visit: InWorkspace) -> Response:
-    chosen, now = EventFilter.of(visit.query, visit.zone), datetime.now(UTC)
+    chosen, now = await _chosen(visit), datetime.now(UTC)
     page, charts, names, connections = await asyncio.gather(
         _listed(visit, chosen, now),
         charts_of(visit, chosen, now),
@@ -80,7 +80,7 @@ async def show_events(visit: InWorkspace) -> Response:
 @embeddable(WORKSPACE, RESOURCE)
 async def show_rows(visit: InWorkspace) -> Response:
     """Return only the list, which an open page requests again and again."""
-    chosen, now = EventFilter.of(visit.query, visit.zone), datetime.now(UTC)
+    chosen, now = await _chosen(visit), datetime.now(UTC)
     connections = await _connections(visit)
     page = await visit.console.shared_reads.read(
         ("rows", visit.workspace.id, _resource(visit), chosen, visit.query.get("cursor")),
@@ -92,7 +92,7 @@ async def show_rows(visit: InWorkspace) -> Response:
 @router.get("/w/{workspace_id}/events/charts")
 @embeddable(WORKSPACE, RESOURCE, DASHBOARD)
 async def show_charts(visit: InWorkspace) -> Response:
-    chosen = EventFilter.of(visit.query, visit.zone)
+    chosen = await _chosen(visit)
     charts = await visit.console.shared_reads.read(
         ("charts", visit.workspace.id, _resource(visit), chosen),
         lambda: charts_of(visit, chosen, datetime.now(UTC)),
@@ -135,6 +135,14 @@ async def event_context(visit: Visit, own: OwnEvent) -> dict[str, Any]:
         "failed": failed,
         "people": [(field, text, hash_of(visit, text)) for field, text in log.people],
     }
+
+
+async def _chosen(visit: Visit) -> EventFilter:
+    """Read the address's filters. Raises `ApiError` if an embedded session may not ask for them."""
+    chosen = EventFilter.of(visit.query, visit.zone)
+    query = chosen.query(visit.workspace.id, datetime.now(UTC))
+    await require_own_filters(visit.catalog, visit.embed, query)
+    return chosen
 
 
 async def _connections(visit: Visit) -> list[Connection]:
