@@ -198,13 +198,33 @@ def _read(file: str) -> str:
 
 def _parse(text: str) -> Configuration:
     try:
-        return Configuration.model_validate(_yaml().load(text))
-    except YAMLError as err:
+        read = _yaml().load(text)
+    except (YAMLError, ValueError) as err:  # ValueError: a date or number that can't be
         raise typer.BadParameter(f"is not YAML: {' '.join(str(err).split())}") from None
+    except RecursionError:
+        raise typer.BadParameter("is nested too deeply") from None
+    if _characters(read, {}) > LARGEST_FILE:
+        raise typer.BadParameter(
+            f"is larger than {LARGEST_FILE} characters with each alias written out"
+        )
+    try:
+        return Configuration.model_validate(read)
     except ValidationError as err:
         fault = err.errors(include_url=False)[0]
         where = ".".join(str(part) for part in fault["loc"])
         raise typer.BadParameter(f"{where}: {problem(fault)}") from None
+
+
+def _characters(value: object, known: dict[int, int]) -> int:
+    """Count a value's characters, at least, with each alias written out: a short file may stand for
+    more than fits into memory. What holds itself is too large."""
+    if not isinstance(value, dict | list):
+        return len(value) if isinstance(value, str) else 1
+    if id(value) not in known:
+        known[id(value)] = LARGEST_FILE + 1
+        inner = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_characters(one, known) for one in inner)
+    return known[id(value)]
 
 
 def _show(changes: Sequence[Change]) -> None:

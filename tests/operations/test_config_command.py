@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import pairwise
 from pathlib import Path
+
+import pytest
 
 from catalog.audit import DONE
 from catalog.rule_change import RuleChange
@@ -88,6 +91,37 @@ async def test_what_is_exported_applies_as_no_change_and_an_edit_only_once(
     recorded = [one for one in acts if one.act.name == "apply_configuration"]
     assert {one.outcome for one in recorded} == {DONE}
     assert kept.id in recorded[0].act.ids.values()
+
+
+def aliased(*levels: str) -> str:
+    """A file of some hundred characters, whose aliases stand for a tenfold with each level."""
+    text = (
+        "emitonce: 1\nworkspaces:\n- name: W\n  rules:\n  - {connection: c, event: e, metadata: {"
+    )
+    text += f"action: track_event, {levels[0]}: &{levels[0]} [x]"
+    for before, level in pairwise(levels):
+        text += f", {level}: &{level} [{','.join([f'*{before}'] * 10)}]"
+    return text + "}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (aliased(*"abcdefghijkl"), "alias"),
+        ("emitonce: 1\nworkspaces: &all [*all]\n", "alias"),
+        ("[" * 2_000, "nested too deeply"),
+        ("emitonce: 1\nworkspaces: [{name: 2026-13-45}]\n", "is not YAML"),
+    ],
+    ids=["aliases of aliases", "holds itself", "nested", "no date"],
+)
+async def test_a_file_that_stands_for_too_much_is_refused_before_it_is_applied(
+    stack: Stack, tmp_path: Path, text: str, said: str
+) -> None:
+    file = tmp_path / "emitonce.yaml"
+    file.write_text(text)
+    ended = await command(stack, "config", "apply", str(file))
+    assert ended.code == 2
+    assert said in " ".join(ended.err.replace("│", " ").split())
 
 
 async def test_a_file_that_would_undo_others_work_is_refused_and_changes_nothing(
