@@ -306,6 +306,9 @@ async def test_ticked_events_are_delivered_again(site: Site, browser: Browser, s
         )
     statuses = [(await stack.ended(handle)).status for handle in failed]
     assert statuses == [Status.COMPLETED, Status.COMPLETED, Status.FAILED]
+    entry = (await stack.catalog.audit.list(stack.organisation, limit=1)).records[0]
+    assert entry.act.name == "redeliver_ticked_events"
+    assert {one.id for one in failed[:2]} <= set(entry.act.ids.values())
     async with site.visitor(browser) as page:
         await page.goto(site.at("/events?live=off"))
         await page.locator(f"#t-{failed[2].id}").check()

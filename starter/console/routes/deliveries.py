@@ -70,10 +70,12 @@ async def redeliver_ticked_events(visit: InWorkspace) -> Response:
     """Deliver again whatever failed of the events that were ticked in a list."""
     ticked = [name.removeprefix("e.") for name in visit.form if name.startswith("e.")]
     refused: dict[str, str] = {}
-    for event_id in ticked[:ON_A_PAGE]:
+    made = visit.request.state.said = {}
+    for number, event_id in enumerate(ticked[:ON_A_PAGE], 1):
         own = await event_of(visit, event_id)
         try:
             await redeliver(visit.parts.client, own.log.event_id)
+            made[f"event_{number}"] = own.log.event_id
         except NotRedeliverable as err:
             refused[own.log.event_id] = str(err)
     if not refused:
