@@ -114,6 +114,14 @@ def make_server(api: Api, *, allow_changes: bool = False) -> MCPServer[Any]:
         return as_data(await api.post(f"/rules/{rule_id}/preview", payload=payload, event=event))
 
     @tool
+    async def verify_connection(connection_id: UUID) -> str:
+        """Ask a connection's destination whether its settings and secrets are right.
+
+        Nothing is written there. The token needs the scope `operate`.
+        """
+        return as_json(await api.post(f"/connections/{connection_id}/verify"))
+
+    @tool
     async def plan_redelivery(
         workspace: UUID,
         accepted_from: AwareDatetime,

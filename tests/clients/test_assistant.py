@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters
 
-from destinations.customerio.simulator import Fault
+from destinations.customerio.simulator import US_KEY, Fault
 from tests.api.caller import Api
 from tests.clients.conftest import ROOT, run
 from tests.integration.stack import SAMPLE, eventually
@@ -261,3 +261,12 @@ async def test_without_url_or_token_says_what_to_set() -> None:
     )
     assert ran.code == 6
     assert "EMITONCE_TOKEN" in ran.out
+
+
+@pytest.mark.parametrize(("key", "verdict"), [(US_KEY, "ok"), ("wrong-key", "wrong_key")])
+async def test_connection_is_verified(api: Api, key: str, verdict: str) -> None:
+    connection = await api.stack.connection(api_key=key)
+    async with assistant(api, await token(api, "operate")) as asks:
+        answer = json.loads(await asks.ask("verify_connection", connection_id=connection.id))
+    assert answer["verdict"] == verdict
+    assert key not in json.dumps(answer)

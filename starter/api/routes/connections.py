@@ -38,6 +38,7 @@ from starter.api.schemas.management import (
     CreatedConnection,
     DeleteConnection,
     DeletedConnection,
+    VerifiedConnection,
 )
 from starter.api.schemas.shared import Page
 from starter.connection_test import failed_test
@@ -216,6 +217,29 @@ async def resume_connection(
     resumed = await parts.catalog.connections.resume(organisation, connection_id)
     told = await tell_held(parts, resumed)
     return {**connection_object(resumed), **_warnings(told, "go on")}
+
+
+@router.post(
+    "/connections/{connection_id}/verify",
+    response_model=VerifiedConnection,
+    summary="Ask the destination whether settings and secrets are right",
+    responses=errors(404),
+)
+@needs(OPERATE)
+@embeddable(WORKSPACE)
+async def verify_connection(
+    parts: ApiDependencies, organisation: Organisation, connection_id: PathId
+) -> Any:
+    """Writes nothing there, and changes nothing here."""
+    known = await parts.catalog.connections.get(organisation, connection_id)
+    found = await parts.catalog.credentials.credential(known.workspace, known.id)
+    verified = await parts.clients[found.type].verify(found)
+    return {
+        "connection": known.id,
+        "verdict": verified.verdict,
+        "region": verified.region,
+        "message": verified.message,
+    }
 
 
 @router.get(

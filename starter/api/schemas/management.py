@@ -199,6 +199,15 @@ class DeletedConnection(Answer):
     warnings: Maybe[list[str]] = None
 
 
+class VerifiedConnection(Answer):
+    """`region` is where the secret is right, if anywhere. `unknown`: there was no usable answer."""
+
+    connection: Id
+    verdict: Literal["ok", "wrong_key", "wrong_region", "unknown"]
+    region: str | None
+    message: str
+
+
 class RuleInput(Input):
     """Without `resource` or `resource_id` the rule is for any."""
 
