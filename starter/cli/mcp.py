@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from typing import Annotated
 
@@ -40,6 +41,9 @@ def mcp(
         raise CommandFailed(
             Exit.SETTINGS, "the package mcp is not installed: uv sync --inexact --extra mcp"
         ) from None
+
+    # Below, its lines repeat the arguments that it refuses, such as whom events are about.
+    logging.getLogger("mcp").setLevel(logging.WARNING)
 
     async def serve() -> None:
         headers = {"Authorization": f"Bearer {token}"}
