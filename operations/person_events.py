@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -17,6 +17,8 @@ from eventlog.log import EventLog
 from eventlog.query import EventQuery
 from operations.erasure import erase_events
 
+MOST_IDENTIFIERS = 50
+SHORTEST_SCANNED = 3  # characters; a shorter text is part of too many others
 READ_AT_ONCE = 8
 LISTED_SECONDS = 2.0
 
@@ -52,6 +54,33 @@ async def person_events(
         async for listed, log in _read_all(client, replace(named, people=()), skipped):
             if any(text in _comparable(log.payload) for text in texts):
                 yield listed, log
+
+
+async def person_page(
+    client: Client,
+    workspace: str,
+    people: Collection[str],
+    *,
+    mentioned: Collection[str] = (),
+    limit: int,
+    cursor: str | None,
+) -> tuple[list[EventLog], str | None]:
+    """Read one page of the events about a person, and the cursor of the next.
+
+    With `mentioned`, a page of the workspace's events is read instead, and those are returned that
+    have one of these texts in their payload.
+
+    Raises: as `person_events`.
+    """
+    query = EventQuery((workspace,), people=tuple(people), include_tests=True)
+    if mentioned:
+        query = replace(query, people=())
+    page = await list_events(client, query, limit=limit, cursor=cursor)
+    logs = [log async for _, log in _read_logs(client, page.events)]
+    if mentioned:
+        texts = [_comparable(text) for text in mentioned]
+        logs = [log for log in logs if any(text in _comparable(log.payload) for text in texts)]
+    return logs, page.next_cursor
 
 
 async def erase_person(
@@ -94,15 +123,22 @@ async def _read_all(
     while True:
         page = await list_events(client, query, limit=LARGEST_PAGE, cursor=cursor)
         due = [one for one in page.events if not skipped(one)]
-        for start in range(0, len(due), READ_AT_ONCE):
-            several = due[start : start + READ_AT_ONCE]
-            logs = await asyncio.gather(*(_read(client, one.event_id) for one in several))
-            for listed, log in zip(several, logs, strict=True):
-                if log is not None:
-                    yield listed, log
+        async for listed, log in _read_logs(client, due):
+            yield listed, log
         cursor = page.next_cursor
         if cursor is None:
             return
+
+
+async def _read_logs(
+    client: Client, due: Sequence[ListedEvent]
+) -> AsyncIterator[tuple[ListedEvent, EventLog]]:
+    for start in range(0, len(due), READ_AT_ONCE):
+        several = due[start : start + READ_AT_ONCE]
+        logs = await asyncio.gather(*(_read(client, one.event_id) for one in several))
+        for listed, log in zip(several, logs, strict=True):
+            if log is not None:
+                yield listed, log
 
 
 async def _read(client: Client, event_id: str) -> EventLog | None:

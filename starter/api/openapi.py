@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from starter.api.routing import MACHINE
-from starter.api.schemas import events, management, redeliveries, sessions
+from starter.api.schemas import events, management, people, redeliveries, sessions
 
 # The bodies, which FastAPI doesn't know, since `starter.api.bodies` reads them.
 INPUTS: tuple[type[BaseModel], ...] = (
@@ -29,6 +29,7 @@ INPUTS: tuple[type[BaseModel], ...] = (
     management.RuleInput,
     management.RuleTrial,
     management.WorkspaceInput,
+    people.PersonInput,
     redeliveries.RedeliveryInput,
     sessions.SessionInput,
 )

@@ -1,9 +1,7 @@
-"""`emitonce events erase`, `workspaces erase`; and what remains elsewhere."""
+"""`emitonce events erase`, `workspaces erase`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +16,7 @@ from starter.cli.context import ThisWorkspace
 from starter.cli.dependencies import Dependencies, recorded, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, Yes, print_answer, require_yes, say
+from starter.remains import remains, words_of_remains
 
 
 @with_dependencies
@@ -76,53 +75,3 @@ async def workspaces_erase(
     done = {"workspace": workspace, "rows": rows, "events": events, "remains": left}
     words = f"erased workspace {workspace}: {sum(rows.values())} rows, {events} events\n"
     print_answer(done, words + words_of_remains(left), as_json=as_json)
-
-
-def remains(retention: timedelta, *, workspace: bool) -> list[dict[str, str | None]]:
-    """List where data may remain, and until when; None: for as long as somebody keeps it."""
-    until = (datetime.now(UTC) + retention).date().isoformat()
-    found: list[dict[str, str | None]] = [
-        {
-            "where": "the destinations",
-            "what": "the people and events that were delivered; delete them there",
-            "until": None,
-        },
-        {
-            "where": "backups of Temporal's database and of the catalog",
-            "what": "what was in them when they were made, encrypted",
-            "until": None,
-        },
-        {
-            "where": "free pages of the databases' files and write-ahead logs",
-            "what": "deleted rows, encrypted, until the database overwrites them",
-            "until": None,
-        },
-        {
-            "where": "exports",
-            "what": "events that `emitonce export` or an API client has written to files, readable",
-            "until": None,
-        },
-        {
-            "where": "Temporal's archival, where it is set up",
-            "what": "histories of closed events, encrypted",
-            "until": None,
-        },
-    ]
-    if workspace:
-        found.append(
-            {
-                "where": "Temporal",
-                "what": "events that another starter sent and that were refused as "
-                "InvalidEvent: they belong to no workspace",
-                "until": until,
-            }
-        )
-    return found
-
-
-def words_of_remains(found: Sequence[Mapping[str, Any]]) -> str:
-    lines = ["What may remain elsewhere:"]
-    for place in found:
-        until = f" (until {place['until']})" if place["until"] else ""
-        lines.append(f"  {place['where']}: {place['what']}{until}")
-    return "\n".join(lines)

@@ -6,30 +6,31 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from catalog.errors import NotFound
 from delivery.people import LONGEST_IDENTIFIER
 from delivery.result import Status
 from emitonce.ids import Hashes
 from engine.namespace import namespace_retention
 from eventlog.listed_event import ListedEvent
 from eventlog.query import OPEN
-from operations.person_events import erase_person, person_events
+from operations.person_events import (
+    MOST_IDENTIFIERS,
+    SHORTEST_SCANNED,
+    erase_person,
+    person_events,
+)
 from starter.cli.context import IN_USE, InWorkspace
 from starter.cli.dependencies import Dependencies, command, recorded
-from starter.cli.erase import remains, words_of_remains
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.export import opened, whole_lines
 from starter.cli.output import Json, Yes, print_answer, require_yes, say
 from starter.json_objects import event_detail_object
+from starter.remains import person_remains, words_of_remains
 
 people = typer.Typer(help="People: hand out or erase what is kept about a person.")
-
-MOST_IDENTIFIERS = 50
-SHORTEST_SCANNED = 3  # characters; a shorter text is part of too many others
 
 Identifiers = Annotated[
     list[str],
@@ -115,8 +116,8 @@ async def erase(
         erased=events,
         connections=connections,
     )
-    left: list[dict[str, Any]] = [*remains(await namespace_retention(client), workspace=False)]
-    left[0] = {**left[0], "connections": await _named(parts, sorted(connections))}
+    retention = await namespace_retention(client)
+    left = await person_remains(parts.catalog, parts.organisation, sorted(connections), retention)
     words = f"erased {len(events)} events\n{words_of_remains(left)}"
     for one in left[0]["connections"]:
         words += f"\n  delete the person at: {one['name']} ({one['type']}, {one['id']})"
@@ -163,14 +164,3 @@ def _exported(output: Path) -> dict[str, str]:
                 if status not in OPEN:
                     found[event] = run
     return found
-
-
-async def _named(parts: Dependencies, ids: Sequence[str]) -> list[dict[str, str]]:
-    named = []
-    for id in ids:
-        try:
-            one = await parts.catalog.connections.get(parts.organisation, id)
-            named.append({"id": id, "name": one.name, "type": one.type})
-        except NotFound:
-            named.append({"id": id, "name": "deleted connection", "type": "unknown"})
-    return named

@@ -29,6 +29,7 @@ from operations.erasure import erase_events
 from operations.event_redelivery import redeliver
 from operations.person_events import erase_person, person_events
 from starter.dev.temporal_server import DevServer
+from tests.api.caller import open_api
 from tests.cli.command import Ran, run_in_process
 from tests.integration.stack import SECRET, Stack, eventually, waits
 from tests.operations.processes import command, environment_of
@@ -237,6 +238,54 @@ async def test_a_person_is_handed_out_and_erased_and_nobody_else(
     recorded = await stack.catalog.pool.fetch("SELECT act, ids::text FROM audit")
     assert {"erase_person", "export_person"} <= {row["act"] for row in recorded}
     assert not any(one in row["ids"] for row in recorded for one in PERSON)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.slow
+async def test_a_person_is_handed_out_and_erased_over_http(stack: Stack) -> None:
+    await stack.rule()
+    about = [await stack.emit(payload={"userId": "usr_9"}) for _ in range(3)]
+    mentioned, other = await stack.emit(payload=FREE_TEXT), await stack.emit()
+    for handle in (*about, mentioned, other):
+        await stack.ended(handle)
+    await stack.listed(5)
+    path, person = f"/workspaces/{stack.workspace}/people", {"identifiers": [*PERSON]}
+    async with open_api(stack) as api:
+
+        async def exported(limit: int, **more: bool) -> set[str]:
+            found, cursor = [], None
+            while True:
+                params = {"limit": limit} | ({"cursor": cursor} if cursor else {})
+                answer = await api.post(f"{path}/export", person | more, **params)
+                assert answer.status_code == 200, answer.text
+                page = answer.json()
+                assert page["count"] == len(page["records"]) <= limit
+                found += [one["event_id"] for one in page["records"]]
+                if (cursor := page["next_cursor"]) is None:
+                    assert len(found) == len(set(found))
+                    return set(found)
+
+        named = {handle.id for handle in about}
+        assert await exported(2) == await exported(50) == named
+        assert mentioned.id in await exported(2, scan=True)
+        assert other.id not in await exported(50, scan=True)
+        faults: list[dict[str, object]] = [
+            {},
+            {"identifiers": []},
+            {"identifiers": ["x"], "scan": True},
+        ]
+        for wrong in faults:
+            assert (await api.post(f"{path}/export", wrong)).status_code == 400
+            assert (await api.post(f"{path}/erase", wrong)).status_code == 400
+        erased = await api.post(f"{path}/erase", person)
+        assert set(erased.json()["erased"]) == named
+        [vendor] = erased.json()["remains"][0]["connections"]
+        assert vendor["name"] == "Customer io"
+        assert (await api.post(f"{path}/erase", person)).json()["erased"] == []
+        assert await exported(50) == set()
+    for handle in about:
+        await _assert_gone(stack, handle)
+    assert (await stack.log(other)).status is Status.COMPLETED
 
 
 @pytest.mark.timeout(240)

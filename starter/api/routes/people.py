@@ -1,0 +1,100 @@
+"""Hand out or erase what is kept about a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import Request
+
+from catalog.scopes import MANAGE, PAYLOAD
+from emitonce.ids import person_hash
+from engine.namespace import namespace_retention
+from operations.erasure import NotErased
+from operations.person_events import erase_person as erase_in_engine
+from operations.person_events import person_page
+from starter.api.bodies import read_model
+from starter.api.describing import body_of, errors
+from starter.api.errors import ApiError
+from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, page_object
+from starter.api.routing import (
+    ApiDependencies,
+    Organisation,
+    OwnWorkspace,
+    management_router,
+    needs,
+)
+from starter.api.schemas.people import PersonErased, PersonInput, PersonPage
+from starter.json_objects import event_detail_object, present
+from starter.remains import person_remains
+
+router = management_router("People")
+
+
+@router.post(
+    "/workspaces/{workspace_id}/people/export",
+    response_model=PersonPage,
+    summary="Hand out every event about a person, with all attempts",
+    responses=errors(400, 404, 413),
+    openapi_extra=body_of(PersonInput),
+)
+@needs(PAYLOAD)
+async def export_person(
+    request: Request,
+    parts: ApiDependencies,
+    own: OwnWorkspace,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Any:
+    """Newest first, test events too. Send the same body with `next_cursor` until it is null."""
+    given = await read_model(request, PersonInput)
+    logs, following = await person_page(
+        parts.client,
+        own,
+        _hashes(given.identifiers, own, parts.instance_secret),
+        mentioned=given.identifiers if given.scan else (),
+        limit=limit,
+        cursor=cursor,
+    )
+    return page_object([event_detail_object(log) for log in logs], limit, following)
+
+
+@router.post(
+    "/workspaces/{workspace_id}/people/erase",
+    response_model=PersonErased,
+    response_model_exclude_unset=True,
+    summary="Erase every event about a person",
+    responses=errors(400, 404, 413),
+    openapi_extra=body_of(PersonInput),
+)
+@needs(MANAGE)
+async def erase_person(
+    request: Request,
+    parts: ApiDependencies,
+    organisation: Organisation,
+    own: OwnWorkspace,
+) -> Any:
+    """Open deliveries are canceled first. It takes half a minute or longer; a caller that gives up
+    or is answered 503 asks again. Needs the scope `payload`, too.
+    """
+    given = await read_model(request, PersonInput)
+    events: set[str] = set()
+    connections: set[str] = set()
+    try:
+        await erase_in_engine(
+            parts.client,
+            own,
+            _hashes(given.identifiers, own, parts.instance_secret),
+            mentioned=given.identifiers if given.scan else (),
+            erased=events,
+            connections=connections,
+        )
+    except NotErased as err:
+        raise ApiError(503, str(err)) from None
+    retention = await namespace_retention(parts.client)
+    left = await person_remains(parts.catalog, organisation, sorted(connections), retention)
+    return {"erased": sorted(events), "remains": [present(**one) for one in left]}
+
+
+def _hashes(identifiers: Sequence[str], workspace: str, secret: bytes) -> list[str]:
+    return [person_hash(secret, workspace, one) for one in identifiers]
