@@ -17,7 +17,7 @@ help:
 	@echo "make fuzz    the HTTP API by its own OpenAPI document, for long"
 	@echo "make attack  every attack of docs/security.md on a process in production mode, minutes"
 	@echo "make chaos   every fault on real processes, a quarter of an hour (SEED=n repeats a run)"
-	@echo "make chaos-long   a herd of 5,000, and broken code for every invariant"
+	@echo "make chaos-long   herds of 5,000 and 50,000, broken code for every invariant; hours"
 	@echo "make upgrade   a fleet of real processes is upgraded, rolled back and upgraded, ten minutes"
 	@echo "make year    a million deliveries of a simulated year (SEED=n)"
 	@echo "make bench   the benchmark, half an hour (see docs/benchmarks.md)"
@@ -115,6 +115,7 @@ chaos-long: setup-dev
 	@CHAOS_HERD=5000 $(BIN)/python -m tests.chaos --only herd --minutes 30 \
 		--report tests/chaos/reports/herd.json $(if $(SEED),--seed $(SEED))
 	@EMITONCE_TEST_LONG=1 $(BIN)/pytest tests/chaos
+	@$(BIN)/python -m bench.herd --events 50000 --away 3600
 
 # Workers and API of earlier releases (from git's history) are replaced by this one's under load.
 upgrade: setup-dev

@@ -43,6 +43,9 @@ class StandIn:
         """How many users have arrived, those of the warm-up among them."""
         return int(self._ask("/_tracked"))
 
+    def requests(self) -> int:
+        return int(self._ask("/_requests"))
+
     def seen(self) -> list[tuple[str, str, int, int]]:
         return [tuple(call) for call in json.loads(self._ask("/_seen"))]  # type: ignore[misc]
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from activities.connection_limiter import Answer
+from bench.limiter_model import Bucket, Vendor, run
 from bench.measure import Sample
 from bench.processes import ROOT
 
 IMAGES = ROOT / "docs" / "images"
+HERD = ROOT / "bench" / "results" / "herd.json"
 
 LABELS = {
     "ours": "emitonce",
@@ -35,6 +40,8 @@ def plot(samples: Sequence[Sample]) -> None:
         ("benchmarks", _costs),
         ("benchmarks-kill", _kill),
         ("benchmarks-reads", _reads),
+        ("benchmarks-limiter", _limiter),
+        ("benchmarks-herd", _herd),
     ):
         figure = drawn(pyplot, samples)
         if figure is not None:
@@ -116,6 +123,59 @@ def _reads(pyplot: Any, samples: Sequence[Sample]) -> Any:
     axis.set_title("Milliseconds to read, half of the time or less (p50)")
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend()
+    return figure
+
+
+def _limiter(pyplot: Any, samples: Sequence[Sample]) -> Any:
+    """Requests a second against a limit that nobody told of, by the model."""
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 3.4), sharey=True)
+    for axis, workers in zip(axes, (1, 4), strict=True):
+        ran = run([0.0] * 600, Vendor(0.05, Bucket(20, 20)), workers=workers, seed=1)
+        seconds = range(int(ran.last) + 1)
+        for said, color, label in (
+            (Answer.ACCEPTED, COLORS["ours"], "accepted"),
+            (Answer.REFUSED, "#c2410c", "refused"),
+        ):
+            counted = Counter(int(at) for at, answer in ran.requests if answer is said)
+            axis.plot(seconds, [counted[one] for one in seconds], color=color, label=label)
+        axis.axhline(20, color=OTHER, linestyle=":", label="the limit")
+        axis.set_title(f"Requests a second, {workers} worker{'s' if workers > 1 else ''}")
+        axis.set_xlabel("seconds")
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylim(bottom=0)
+    axes[0].legend()
+    return figure
+
+
+def largest_herd() -> dict[str, Any] | None:
+    """The largest one that was measured: see `bench.herd`."""
+    if not HERD.exists():
+        return None
+    found: dict[str, dict[str, Any]] = json.loads(HERD.read_text())
+    return found[max(found, key=int)]
+
+
+def _herd(pyplot: Any, samples: Sequence[Sample]) -> Any:
+    """Tries, events delivered and memory while a vendor is away, and after."""
+    herd = largest_herd()
+    if herd is None:
+        return None
+    looks, stages = herd["looks"], herd["stages"]
+    minutes = [look["at"] / 60 for look in looks]
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 3.4), sharex=True)
+    for what, color in (("delivered", COLORS["ours"]), ("tries", "#c2410c")):
+        left.plot(minutes, [look[what] for look in looks], color=color, label=what)
+    left.set_title(f"{herd['events']:,} events: delivered, and requests made")
+    for role, color in (("engine", "#1f3a93"), ("worker", COLORS["ours"])):
+        right.plot(minutes, [look[role] / 1e6 for look in looks], color=color, label=role)
+    right.set_title("Memory, MB")
+    for axis in (left, right):
+        away = stages["accepting"] / 60, stages["draining"] / 60
+        axis.axvspan(*away, color=OTHER, alpha=0.3, label="the vendor is away")
+        axis.set_xlabel("minutes")
+        axis.set_ylim(bottom=0)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend()
     return figure
 
 

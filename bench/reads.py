@@ -88,20 +88,20 @@ def reads(vendor: StandIn, stored: tuple[int, ...]) -> Iterator[Sample]:
     lane = ours.start(directory, f"{vendor.url}/v1")
     try:
         vendor.reset(Workload("reads", 0), seed=1)
-        with _reader(lane) as reader:
+        with open_reader(lane) as reader:
             there = 0
             for many in stored:
                 if there < real:
                     asyncio.run(_emit(lane, there, min(many, real)))
-                    _until(lambda many=many: vendor.tracked() >= min(many, real))
+                    until(lambda many=many: vendor.tracked() >= min(many, real))
                 if many > real:
                     _copy(directory / "temporal.db", many - max(there, real))
                 there = many
                 settle(lane.processes())
-                yield _sample(reader, f"reads-{many}", many)
+                yield read_all(reader, f"reads-{many}", many)
             vendor.reset(Workload("reads", 0, latency_ms=SLOW_MS), seed=1)
             asyncio.run(_emit(lane, real, 2 * real))
-            yield _sample(reader, "reads-under-way", real)
+            yield read_all(reader, "reads-under-way", real)
     finally:
         for worker in lane.workers:
             worker.kill()
@@ -120,7 +120,7 @@ async def _emit(lane: Lane, first: int, end: int) -> None:
         await asyncio.gather(*(one(number) for number in range(first, end)))
 
 
-def _until(condition: Callable[[], bool], seconds: float = 300) -> None:
+def until(condition: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -170,7 +170,7 @@ def _earlier(row: dict[str, object], names: list[str], days: float) -> list[obje
 
 
 @contextmanager
-def _reader(lane: Lane) -> Iterator[Reader]:
+def open_reader(lane: Lane) -> Iterator[Reader]:
     env = lane.target["env"]
     command = python("starter.cli.main", "api", "--json", "--port", "0")
     api = Process.start("api", command, env=env)
@@ -199,7 +199,7 @@ async def _machine() -> dict[str, str]:
     }
 
 
-def _sample(reader: Reader, workload: str, count: int) -> Sample:
+def read_all(reader: Reader, workload: str, count: int) -> Sample:
     more: dict[str, float] = {}
     listed = reader.http.get("/api/v1/events", headers=reader.headers()).raise_for_status().json()
     for name, path in reader.paths(listed["records"][0]["id"]).items():

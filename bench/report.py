@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.measure import Sample
-from bench.plots import plot
+from bench.plots import largest_herd, plot
 from bench.processes import ROOT
 from bench.ratios import by_repetition, same_vs_same
 
@@ -62,6 +62,14 @@ READS = (
 )
 
 
+HERD_STAGES = {
+    "quiet": "before",
+    "accepting": "while they come in",
+    "waiting": "while they wait",
+    "draining": "while they are delivered",
+}
+
+
 def main() -> None:
     report = json.loads(RESULTS.read_text())
     samples = [Sample(**sample) for sample in report["samples"]]
@@ -75,6 +83,7 @@ def main() -> None:
         "steady": _steady(samples),
         "faults": _workloads(samples, ("vendor-200ms", "faults")),
         "kill": _kill(samples),
+        "herd": _herd(),
         "reads": _reads(samples),
         "tabs": _tabs(samples),
         "cost": _cost(samples),
@@ -215,6 +224,39 @@ def _kill(samples: Sequence[Sample]) -> str:
         )
     heads = ("", "lost", "tracked twice", "made again after, s", "the rest drained at, events/s")
     return _table(heads, rows)
+
+
+def _herd() -> str:
+    herd = largest_herd()
+    if herd is None:
+        return ""
+    beside = herd["beside_ms"]
+    rows = [
+        (
+            "events that waited, and for how long",
+            f"{herd['events']:,}, {herd['away_seconds'] / 60:.0f} min",
+        ),
+        ("requests made meanwhile", f"{herd['tries_while_away']:,}"),
+        ("lost", str(herd["lost"])),
+        (
+            "all delivered after",
+            f"{herd['drain_seconds']:.0f} s, {herd['drained_per_second']} events/s",
+        ),
+        ("most memory: engine, worker", f"{herd['engine_mb']:.0f} MB, {herd['worker_mb']:.0f} MB"),
+        ("list of events, p50 / p99", _pair_of(herd["reads_ms"], "list")),
+        ("log of an event, p50 / p99", _pair_of(herd["reads_ms"], "log")),
+        ("page of events in the console, p50 / p99", _pair_of(herd["reads_ms"], "console: events")),
+        *(
+            (f"the other connection, {says}, p50 / p95", f"{ms['p50']:.0f} / {ms['p95']:.0f} ms")
+            for stage, says in HERD_STAGES.items()
+            if (ms := beside.get(stage))
+        ),
+    ]
+    return _table(("", "measured"), rows)
+
+
+def _pair_of(reads: dict[str, float], what: str) -> str:
+    return f"{reads[f'{what} p50']:.0f} / {reads[f'{what} p99']:.0f} ms"
 
 
 def _reads(samples: Sequence[Sample]) -> str:

@@ -5,6 +5,7 @@
 POST /v1/identify, /v1/track   200 after `latency_ms`, or a fault by chance
 POST /_reset                   {"latency_ms", "fail_503", "fail_429", "seed"}: forgets all
 GET  /_tracked                 how many users have had a track answered 200
+GET  /_requests                how many there were
 GET  /_seen                    [[call, user, received_ns, status], …]; wall-clock nanoseconds
 
 One process for all lanes; what it costs is not part of any.
@@ -76,6 +77,8 @@ class Connection(asyncio.Protocol):
             self._send(200, json.dumps(self._seen.calls).encode())
         elif path == "/_tracked":
             self._send(200, str(len(self._seen.tracked)).encode())
+        elif path == "/_requests":
+            self._send(200, str(len(self._seen.calls)).encode())
         elif path == "/_reset":
             self._seen.reset(json.loads(body or b"{}"))
             self._send(200, b"{}")

@@ -24,12 +24,21 @@ EVENT = "user.signup"
 
 
 def start(
-    directory: Path, vendor: str, *, rules: int = 10, workers: int = 1, emitters: int = 1
+    directory: Path,
+    vendor: str,
+    *,
+    rules: int = 10,
+    workers: int = 1,
+    emitters: int = 1,
+    vendor_eu: str | None = None,
 ) -> Lane:
-    """`rules` is how many the catalog holds; one of them matches the workload's events."""
+    """`rules` is how many the catalog holds; one of them matches the workload's events.
+
+    Connections of the region `eu` have the same vendor, unless another is named.
+    """
     server, address = start_server(directory, tuned=True)
     database = _start_database(directory / "postgres")
-    env = _environment(directory, address, vendor, database.ready["dsn"])
+    env = _environment(directory, address, vendor, vendor_eu or vendor, database.ready["dsn"])
     workspace = asyncio.run(_fill(env, address, rules))
 
     def start_worker() -> Process:
@@ -53,7 +62,9 @@ def _start_database(directory: Path) -> Process:
     return Process.start("database", python("bench.database", str(directory)))
 
 
-def _environment(directory: Path, address: str, vendor: str, dsn: str) -> dict[str, str]:
+def _environment(
+    directory: Path, address: str, vendor: str, vendor_eu: str, dsn: str
+) -> dict[str, str]:
     """Every secret is made anew; everything is on, as in production."""
 
     def secret() -> str:
@@ -66,7 +77,7 @@ def _environment(directory: Path, address: str, vendor: str, dsn: str) -> dict[s
         "EMITONCE_INSTANCE_SECRET": secret(),
         "EMITONCE_PAYLOAD_KEYS": f"p1:{secret()}",
         "EMITONCE_CUSTOMERIO_URL_US": vendor,
-        "EMITONCE_CUSTOMERIO_URL_EU": vendor,
+        "EMITONCE_CUSTOMERIO_URL_EU": vendor_eu,
         "EMITONCE_LOG_LEVEL": "warning",
         "TEMPORAL_ADDRESS": address,
     }
