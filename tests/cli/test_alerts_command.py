@@ -20,7 +20,12 @@ async def test_a_target_is_set_tested_and_removed(tmp_path: Path) -> None:
         async with open_receiver() as receiver:
             shown = await _set(dev, receiver)
             origin = receiver.url.removesuffix("/alerts")
-            assert shown == {"source": "catalog", "url": f"{origin}/…", "heartbeat_url": None}
+            assert shown == {
+                "source": "catalog",
+                "url": f"{origin}/…",
+                "format": "signed",
+                "heartbeat_url": None,
+            }
             beat = f"{origin}/beat-secret"
             await dev.cli.json("alerts", "set", "--heartbeat-url", beat)
             ran = await dev.cli.run("alerts", "show")
