@@ -140,7 +140,7 @@ async def test_connections(api: Api):
         ({"type": None}, "type"),
         ({"name": ""}, "name"),
         ({"name": "x" * 129}, "name"),
-        ({"name": "a/b"}, "name"),
+        ({"name": "a\nb"}, "name"),
         ({"metadata": None}, "metadata"),
         ({"metadata": {}}, "metadata.region"),
         ({"metadata": {"region": "mars", "cdpApiKey": "k"}}, "metadata.region"),

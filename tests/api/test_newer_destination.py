@@ -29,11 +29,11 @@ async def test_an_unknown_type_is_a_conflict_that_says_to_upgrade(api: Api) -> N
 
 
 async def test_pages_of_an_unknown_type_say_so(api: Api) -> None:
-    connection = await from_newer_release(api)
     async with (
         open_site(api.stack) as site,
         httpx.AsyncClient(base_url=site.url, follow_redirects=True) as http,
     ):
+        connection = await from_newer_release(api)
         await sign_in(http, site.access_key, site.secret_key)
         base = f"/w/{api.stack.workspace}"
         page = await http.get(f"{base}/connections")

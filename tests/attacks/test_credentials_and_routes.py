@@ -26,7 +26,7 @@ Headers = dict[str, str]
 
 OPEN = {"/healthz", "/readyz", "/openapi.json", "/docs"}
 INGESTION = {"/api/v1/events", "/api/v1/events/bulk"}
-PUBLIC_PAGES = {"/sign-in", "/favicon.ico"}
+PUBLIC_PAGES = {"/sign-in", "/favicon.ico", "/embed/host.js"}
 
 
 def bearer(token: str) -> Headers:

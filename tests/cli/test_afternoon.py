@@ -45,8 +45,8 @@ async def test_an_afternoon_is_told_back_by_the_audit_alone(dev: Dev) -> None:
     [me] = {actor for via, actor, *_ in (await audit(dev))[told_before:] if via == "cli"}
     happened += [
         ("cli", me, "create_workspace", {workspace}, "done"),
-        ("cli", me, "create_connection", {connection}, "done"),
-        ("cli", me, "create_rule", {rule}, "done"),
+        ("cli", me, "create_connection", {workspace, connection}, "done"),
+        ("cli", me, "create_rule", {workspace, connection, rule}, "done"),
         ("cli", me, "create_key", {on_call_id}, "done"),
         ("cli", me, "create_key", {colleague_id}, "done"),
     ]

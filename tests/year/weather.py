@@ -66,6 +66,7 @@ class Sent:
 @dataclass(frozen=True)
 class _Permit:
     random: Random
+    connections: tuple[str, ...]
 
     def confirm(self, slowed_until: datetime | None) -> None:
         if self.random.random() < 0.02:
@@ -192,7 +193,7 @@ class Weather:
     async def permit(self, connection: str, limits: Limits, one: Try) -> AsyncIterator[_Permit]:
         if self.random.random() < (0.02 if one.came_back else 0.05):
             raise Throttled(self.random.random() * 5, failing=self.random.random() < 0.2)
-        yield _Permit(self.random)
+        yield _Permit(self.random, (connection,))
 
     # What the vendor says.
 
