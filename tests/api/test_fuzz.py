@@ -17,9 +17,15 @@ EXAMPLES = int(os.environ.get("EMITONCE_FUZZ_EXAMPLES", "4"))
 SECONDS = 240 + EXAMPLES * 30
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Much of what is made up is refused, all of it to one key."""
+    monkeypatch.setattr("starter.api.app.REFUSED_ACTS", 1_000_000)
+
+
 @pytest.mark.timeout(SECONDS + 60)
 @pytest.mark.slow
-async def test_no_surprise_is_found_in_the_document(api: Api, tmp_path: Path):
+async def test_no_surprise_is_found_in_the_document(patient: None, api: Api, tmp_path: Path):
     rule = await api.stack.rule()
     event = await api.ended((await api.emitted())["id"])
     attempts = await api.get(f"/events/{event['id']}/rules/{rule.id}/attempts")

@@ -113,7 +113,7 @@ async def list_sessions(
     response_model=RefreshedSession,
     response_model_exclude_unset=True,
     summary="Give a session a new access token",
-    responses=errors(404, 409),
+    responses=errors(400, 404, 409),
 )
 async def refresh_session(
     request: Request, parts: ApiDependencies, organisation: Organisation, session_id: PathSession
@@ -129,7 +129,7 @@ async def refresh_session(
     "/sessions/{session_id}",
     response_model=RevokedSession,
     summary="Revoke a session",
-    responses=errors(404),
+    responses=errors(400, 404),
 )
 async def revoke_session(
     parts: ApiDependencies, organisation: Organisation, session_id: PathSession

@@ -8,6 +8,7 @@ from fastapi import Request
 from pydantic import Field
 
 from operations.status_reader import StatusReader
+from starter.api.describing import errors
 from starter.api.routing import Organisation, management_router
 from starter.api.schemas.shared import Answer, Id, Moment
 
@@ -40,6 +41,7 @@ class OverallStatus(Answer):
 
 @router.get(
     "/status",
+    responses=errors(),
     response_model=OverallStatus,
     summary="Whether deliveries are well, and what to do if they aren't",
 )
