@@ -89,6 +89,11 @@ async def list_events(
     )
 
 
+def cursor_after(event: ListedEvent) -> str:
+    """Return the cursor of the page that starts after an event."""
+    return Cursor(Key(event.accepted_at, event.event_id), FIRST).encode()
+
+
 def _windows(query: EventQuery, start: Cursor | None) -> Windows:
     upper = min(query.accepted_to, LATEST) if query.accepted_to is not None else None
     if start is not None:

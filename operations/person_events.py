@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from temporalio.client import Client
 
-from eventlog.event_list import LARGEST_PAGE, list_events
+from eventlog.event_list import LARGEST_PAGE, cursor_after, list_events
 from eventlog.fetch import EventNotFound, read_event_log
 from eventlog.listed_event import ListedEvent
 from eventlog.log import EventLog
@@ -21,6 +21,7 @@ MOST_IDENTIFIERS = 50
 SHORTEST_SCANNED = 3  # characters; a shorter text is part of too many others
 READ_AT_ONCE = 8
 LISTED_SECONDS = 2.0
+LARGEST_ANSWER = 1024 * 1024  # bytes, after which a page ends early
 
 
 async def person_events(
@@ -52,7 +53,7 @@ async def person_events(
             return listed.event_id in seen or known(listed)
 
         async for listed, log in _read_all(client, replace(named, people=()), skipped):
-            if any(text in _comparable(log.payload) for text in texts):
+            if _mentions(log, texts):
                 yield listed, log
 
 
@@ -67,6 +68,8 @@ async def person_page(
 ) -> tuple[list[EventLog], str | None]:
     """Read one page of the events about a person, and the cursor of the next.
 
+    It has at most `limit` events, and ends early once they have `LARGEST_ANSWER` bytes.
+
     With `mentioned`, a page of the workspace's events is read instead, and those are returned that
     have one of these texts in their payload.
 
@@ -76,10 +79,16 @@ async def person_page(
     if mentioned:
         query = replace(query, people=())
     page = await list_events(client, query, limit=limit, cursor=cursor)
-    logs = [log async for _, log in _read_logs(client, page.events)]
-    if mentioned:
-        texts = [_comparable(text) for text in mentioned]
-        logs = [log for log in logs if any(text in _comparable(log.payload) for text in texts)]
+    texts = [_comparable(text) for text in mentioned]
+    logs: list[EventLog] = []
+    size = 0
+    async for listed, log in _read_logs(client, page.events):
+        if mentioned and not _mentions(log, texts):
+            continue
+        logs.append(log)
+        size += len(log.model_dump_json())
+        if size >= LARGEST_ANSWER and listed is not page.events[-1]:
+            return logs, cursor_after(listed)
     return logs, page.next_cursor
 
 
@@ -145,6 +154,11 @@ async def _read(client: Client, event_id: str) -> EventLog | None:
     with suppress(EventNotFound):
         return await read_event_log(client, event_id)
     return None
+
+
+def _mentions(log: EventLog, texts: Sequence[str]) -> bool:
+    payload = _comparable(log.payload)
+    return any(text in payload for text in texts)
 
 
 def _comparable(value: object) -> str:

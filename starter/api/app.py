@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import ModuleType
@@ -102,6 +103,7 @@ def create_app(parts: Dependencies, *, console: Callable[[FastAPI], None] | None
         catalog.api_key_lookup, app.state.session_tokens, FailedAttempts()
     )
     app.state.refused_acts = FailedAttempts(REFUSED_ACTS)
+    app.state.erasing = Counter[str]()
     app.state.buckets = TokenBuckets(catalog.quotas)
     quotas = QuotaCheck(app.state.buckets, parts.quotas, catalog.api_key_lookup, parts.meter)
     app.state.accepting = Accepting(parts, app.state.authentication, quotas)

@@ -28,6 +28,7 @@ from operations.bulk_redelivery import plan_redelivery, start_redelivery, watch_
 from operations.erasure import erase_events
 from operations.event_redelivery import redeliver
 from operations.person_events import erase_person, person_events
+from starter.api.routes.people import MOST_ERASING
 from starter.dev.temporal_server import DevServer
 from tests.api.caller import open_api
 from tests.cli.command import Ran, run_in_process
@@ -286,6 +287,50 @@ async def test_a_person_is_handed_out_and_erased_over_http(stack: Stack) -> None
     for handle in about:
         await _assert_gone(stack, handle)
     assert (await stack.log(other)).status is Status.COMPLETED
+
+
+async def test_a_page_of_an_export_ends_early_once_it_is_large(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("operations.person_events.LARGEST_ANSWER", 150_000)
+    large = {"userId": "usr_9", "text": "x" * 100_000}
+    handles = [await stack.emit(payload=large) for _ in range(3)]
+    await stack.listed(3)
+    path, pages = f"/workspaces/{stack.workspace}/people/export", []
+    async with open_api(stack) as api:
+        for scan in (False, True):
+            found: list[str] = []
+            cursor = None
+            while True:
+                more = {"cursor": cursor} if cursor else {}
+                answer = await api.post(path, {"identifiers": ["usr_9"], "scan": scan}, **more)
+                page = answer.json()
+                pages.append(page["count"])
+                found += [one["event_id"] for one in page["records"]]
+                if (cursor := page["next_cursor"]) is None:
+                    break
+            assert sorted(found) == sorted(handle.id for handle in handles)
+    assert pages == [2, 1, 2, 1]
+
+
+async def test_only_a_few_erasures_are_at_work_at_once(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So nobody who gives up and asks again, and again, has ever more events read."""
+    path, person = f"/workspaces/{stack.workspace}/people/erase", {"identifiers": ["nobody"]}
+    async with open_api(stack) as api:
+        several = (api.post(path, person) for _ in range(MOST_ERASING + 2))
+        answers = await asyncio.gather(*several)
+        refused = [one for one in answers if one.status_code == 503]
+        assert [one.status_code for one in answers].count(200) == MOST_ERASING
+        assert len(refused) == 2
+        assert all(one.headers["Retry-After"] == "30" for one in refused)
+        assert (await api.post(path, person)).status_code == 200
+        with monkeypatch.context() as shorter:
+            shorter.setattr("starter.api.routes.people.ERASE_SECONDS", 0.001)
+            given_up = await api.post(path, person)
+        assert (given_up.status_code, "ask again" in given_up.text) == (503, True)
+        assert (await api.post(path, person)).status_code == 200
 
 
 @pytest.mark.timeout(240)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import Request
@@ -29,6 +32,10 @@ from starter.json_objects import event_detail_object, present
 from starter.remains import person_remains
 
 router = management_router("People")
+
+# Each reads and deletes for half a minute or longer, and whoever gives up asks again.
+MOST_ERASING = 4  # at once, for one organization, in this process
+ERASE_SECONDS = 300.0
 
 
 @router.post(
@@ -80,20 +87,42 @@ async def erase_person(
     given = await read_model(request, PersonInput)
     events: set[str] = set()
     connections: set[str] = set()
-    try:
-        await erase_in_engine(
-            parts.client,
-            own,
-            _hashes(given.identifiers, own, parts.instance_secret),
-            mentioned=given.identifiers if given.scan else (),
-            erased=events,
-            connections=connections,
-        )
-    except NotErased as err:
-        raise ApiError(503, str(err)) from None
+    with _one_of_few(request.app.state.erasing, organisation):
+        try:
+            async with asyncio.timeout(ERASE_SECONDS):
+                await erase_in_engine(
+                    parts.client,
+                    own,
+                    _hashes(given.identifiers, own, parts.instance_secret),
+                    mentioned=given.identifiers if given.scan else (),
+                    erased=events,
+                    connections=connections,
+                )
+        except NotErased as err:
+            raise ApiError(503, str(err)) from None
+        except TimeoutError:
+            raise ApiError(503, _TOO_LONG) from None
     retention = await namespace_retention(parts.client)
     left = await person_remains(parts.catalog, organisation, sorted(connections), retention)
     return {"erased": sorted(events), "remains": [present(**one) for one in left]}
+
+
+_TOO_LONG = (
+    f"not all is erased after {ERASE_SECONDS:.0f} seconds: ask again; so many events that this "
+    "repeats are scanned by `emitonce people erase --scan`"
+)
+
+
+@contextmanager
+def _one_of_few(erasing: Counter[str], organisation: str) -> Iterator[None]:
+    if erasing[organisation] >= MOST_ERASING:
+        msg = f"{MOST_ERASING} other erasures have not ended yet: ask again when they have"
+        raise ApiError(503, msg, headers={"Retry-After": "30"})
+    erasing[organisation] += 1
+    try:
+        yield
+    finally:
+        erasing[organisation] -= 1
 
 
 def _hashes(identifiers: Sequence[str], workspace: str, secret: bytes) -> list[str]:
