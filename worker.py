@@ -220,7 +220,7 @@ def make_worker(
         settings.alert_backlog_minutes,
         settings.ui_url,
     )
-    search = AlertSearch(client, catalog.credentials, catalog.traffic, criteria)
+    search = AlertSearch(client, catalog.credentials, catalog.traffic, criteria, in_use)
     target, alert_client = alert_target(catalog, settings), AlertClient()
     rate_limit = RateLimit(slots=settings.max_activities, share=share)
     sender = Sender(clients, catalog.credentials, rate_limit, tallies or Tallies())

@@ -17,6 +17,10 @@ from delivery.timestamps import iso_milliseconds
 
 AlertFormat = Literal["signed", "slack"]
 
+# The feature by which a fleet starts to report failing connections, see `capabilities`: the watch
+# of an older release can't read such an alert.
+FAILING_ALERTS = "failing_alerts"
+
 
 class AlertType(StrEnum):
     CONNECTION_INACTIVE = "connection.inactive"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from delivery.alert import FAILING_ALERTS
 from delivery.capabilities import Capabilities, UnknownToThisRelease
 from delivery.delivery_log import DeliveryLog
 from delivery.errors import InvalidField
@@ -39,7 +40,7 @@ def this_release() -> Capabilities:
     return Capabilities(
         builds=tuple(sorted({build for one in BY_TYPE.values() for build in one.builds})),
         destination_types=tuple(BY_TYPE),
-        features=(EVENT_SOURCE, SIZE_LIMIT, HEARTBEATS, PEOPLE, REASON),
+        features=(EVENT_SOURCE, SIZE_LIMIT, HEARTBEATS, PEOPLE, REASON, FAILING_ALERTS),
     )
 
 

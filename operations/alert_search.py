@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -18,6 +18,7 @@ from temporalio.client import Client, WorkflowExecution
 from catalog.connections import Connection
 from catalog.traffic import Traffic
 from delivery.alert import (
+    FAILING_ALERTS,
     Alert,
     AlertsFound,
     AlertType,
@@ -77,17 +78,21 @@ class AlertCriteria:
 
 
 class AlertSearch:
+    """`in_use` returns the features that no worker can lack any more."""
+
     def __init__(
         self,
         client: Client,
         connections: ConnectionLookup,
         traffic: TrafficLookup,
         criteria: AlertCriteria,
+        in_use: Callable[[], Collection[str]],
     ) -> None:
         self._client = client
         self._connections = connections
         self._traffic = traffic
         self._criteria = criteria
+        self._in_use = in_use
 
     async def find_alerts(self, known: WatchState) -> AlertsFound:
         now = datetime.now(UTC)
@@ -125,6 +130,8 @@ class AlertSearch:
         self, known: WatchState, now: datetime
     ) -> tuple[tuple[InactiveConnection, ...], list[Alert]]:
         """Report connections that have only failed for a while, once events wait for them."""
+        if FAILING_ALERTS not in self._in_use():
+            return known.failing, []
         traffic = await self._traffic.everywhere()
         found = {one.connection.id: one for one in traffic if fails(one)}
         still = [connection for connection in known.failing if connection.id in found]

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from temporalio.client import Client, WorkflowHandle
 
 from catalog.traffic import Waiting
-from delivery.alert import InactiveConnection, LastResponse, WatchState
+from delivery.alert import FAILING_ALERTS, InactiveConnection, LastResponse, WatchState
 from delivery.outcome import OutcomeCode
 from delivery.traffic import Tally
 from destinations.customerio.simulator import US_KEY, Fault
@@ -138,9 +138,10 @@ async def test_a_connection_inactive_since_before_that_was_recorded_is_not_told_
     assert (await search.find_alerts(seen.known)).alerts == ()
 
 
-def search_of(stack: Stack) -> AlertSearch:
+def search_of(stack: Stack, *in_use: str) -> AlertSearch:
     criteria = AlertCriteria(stack.task_queue, every_seconds=1, backlog_minutes=15)
-    return AlertSearch(stack.client, stack.catalog.credentials, stack.catalog.traffic, criteria)
+    catalog = stack.catalog
+    return AlertSearch(stack.client, catalog.credentials, catalog.traffic, criteria, lambda: in_use)
 
 
 async def test_the_last_response_is_that_of_the_request_that_was_refused(
@@ -359,7 +360,7 @@ async def test_a_connection_that_only_fails_is_reported_once_and_when_it_recover
     stack: Stack,
 ) -> None:
     connection = await stack.connection("Newsletter")
-    search = search_of(stack)
+    search = search_of(stack, FAILING_ALERTS)
     error = LastResponse(
         call="identify",
         outcome_code=OutcomeCode.REJECTED_SERVER_ERROR,
@@ -371,6 +372,8 @@ async def test_a_connection_that_only_fails_is_reported_once_and_when_it_recover
     await traffic.add({connection.id: tally}, now=60.0)
     assert (await search.find_alerts(known)).alerts == (), "nothing waits"
     await traffic.set_waiting({connection.id: Waiting(7)})
+    beside_older_workers = await search_of(stack).find_alerts(known)
+    assert beside_older_workers.alerts == (), "they could not read it"
     seen = await search.find_alerts(known)
     [alert] = seen.alerts
     assert (alert.type, alert.connection_name, alert.count) == (
@@ -379,6 +382,7 @@ async def test_a_connection_that_only_fails_is_reported_once_and_when_it_recover
     )
     assert "Customer.io answers 503" in alert.message
     assert (await search.find_alerts(seen.known)).alerts == ()
+    assert (await search_of(stack).find_alerts(seen.known)).known.failing == seen.known.failing
     await traffic.add({connection.id: Tally(last_success=60.0)}, now=60.0)
     [recovered] = (await search.find_alerts(seen.known)).alerts
     assert recovered.type == "connection.recovered"
