@@ -15,7 +15,8 @@ from eventlog.listed_event import ListedEvent
 from eventlog.query import EventQuery, accepted_around
 
 MOST_FAILED = 10_000
-LARGEST_PAGE = 1_000
+# So many are read without a pause, since others wait meanwhile.
+LARGEST_PAGE = 200
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,15 @@ async def find_issues(client: Client, query: EventQuery, *, most: int = MOST_FAI
         page_size=min(LARGEST_PAGE, most),
         limit=most + 1,
     )
-    runs = [run async for run in listing]
-    listed = [
-        event
-        for run in runs[:most]
-        if query.admits(run) and _is_within(query, event := await ListedEvent.of(run))
-    ]
+    read = 0
+    listed = []
+    async for run in listing:
+        read += 1
+        if read > most or not query.admits(run):
+            continue
+        event = await ListedEvent.of(run)
+        if _is_within(query, event):
+            listed.append(event)
     latest = await latest_runs(client, [event.event_id for event in listed])
     events = {
         event.event_id: event
@@ -77,7 +81,7 @@ async def find_issues(client: Client, query: EventQuery, *, most: int = MOST_FAI
         issues=tuple(sorted(issues, key=lambda one: (-one.events, one.failure.key))),
         failed=len(events),
         unexplained=sum(not event.failures for event in events.values()),
-        complete=len(runs) <= most,
+        complete=read <= most,
     )
 
 

@@ -16,7 +16,8 @@ from eventlog.latest_runs import latest_runs
 from eventlog.query import EventQuery, NotSearchable, accepted_around
 from operations.runs_page import list_page
 
-LARGEST_PAGE = 1_000
+# So many are read without a pause, since others wait meanwhile.
+LARGEST_PAGE = 200
 
 # The memo in which an event that was sent again names its original.
 AGAIN_OF = "again_of"
