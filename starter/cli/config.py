@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 
 from catalog.all_or_nothing import all_or_nothing
@@ -199,8 +200,10 @@ def _read(file: str) -> str:
 def _parse(text: str) -> Configuration:
     try:
         read = _yaml().load(text)
+    except DuplicateKeyError as err:
+        raise typer.BadParameter(f"has a key twice{_place(err)}") from None
     except (YAMLError, ValueError) as err:  # ValueError: a date or number that can't be
-        raise typer.BadParameter(f"is not YAML: {' '.join(str(err).split())}") from None
+        raise typer.BadParameter(f"is not YAML{_place(err)}") from None
     except RecursionError:
         raise typer.BadParameter("is nested too deeply") from None
     if _characters(read, {}) > LARGEST_FILE:
@@ -213,6 +216,12 @@ def _parse(text: str) -> Configuration:
         fault = err.errors(include_url=False)[0]
         where = ".".join(str(part) for part in fault["loc"])
         raise typer.BadParameter(f"{where}: {problem(fault)}") from None
+
+
+def _place(error: Exception) -> str:
+    """Say where, without what is written there: by mistake it may be a secret."""
+    mark = getattr(error, "problem_mark", None)
+    return f": look at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
 
 
 def _characters(value: object, known: dict[int, int]) -> int:

@@ -124,6 +124,26 @@ async def test_a_file_that_stands_for_too_much_is_refused_before_it_is_applied(
     assert said in " ".join(ended.err.replace("│", " ").split())
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("emitonce: 1\ntoken: hush-hush\ntoken: hush-again\n", "a key twice: look at line 3"),
+        ('emitonce: 1\ntoken: "hush-hush\n', "is not YAML: look at line"),
+        ("emitonce: 1\ntoken: *hush-hush\n", "is not YAML: look at line 2, column 8"),
+        ("emitonce: 1\ntoken: !!int hush-hush\n", "is not YAML"),
+    ],
+    ids=["a key twice", "an open quote", "no anchor", "no number"],
+)
+async def test_what_a_file_that_is_not_yaml_holds_is_not_repeated(
+    stack: Stack, tmp_path: Path, text: str, said: str
+) -> None:
+    file = tmp_path / "emitonce.yaml"
+    file.write_text(text)
+    ended = await command(stack, "config", "apply", str(file))
+    told = " ".join(ended.err.replace("│", " ").split())
+    assert (ended.code, said in told, "hush" in ended.out + ended.err) == (2, True, False), told
+
+
 async def test_a_file_that_would_undo_others_work_is_refused_and_changes_nothing(
     stack: Stack, tmp_path: Path
 ) -> None:
