@@ -73,9 +73,12 @@ async def test_a_launch_token_that_is_late_or_made_up_opens_nothing(site: Site) 
         assert (await launched(site, token)).status_code == 401
 
 
-async def test_a_launch_from_another_origin_is_refused_and_used_up(site: Site) -> None:
+@pytest.mark.parametrize("referer", ["https://attacker.example/", "https://[attacker/"])
+async def test_a_launch_from_another_origin_is_refused_and_used_up(
+    site: Site, referer: str
+) -> None:
     _, launch = await created(site)
-    refused = await launched(site, launch, referer="https://attacker.example/")
+    refused = await launched(site, launch, referer=referer)
     assert refused.status_code == 403
     assert (await launched(site, launch, referer=f"{ORIGIN}/")).status_code == 401
 

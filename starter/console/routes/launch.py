@@ -51,5 +51,8 @@ def _is_from(referrer: str | None, origins: tuple[str, ...]) -> bool:
     the frame in a page that the policy doesn't name."""
     if not referrer:
         return True
-    parts = urlsplit(referrer)
+    try:
+        parts = urlsplit(referrer)
+    except ValueError:
+        return False
     return f"{parts.scheme}://{parts.netloc}" in origins
