@@ -38,7 +38,7 @@ def _paths(payload: dict[str, Any]) -> Iterator[str]:
 
 def more_keys(chosen: str, payload: dict[str, Any]) -> Iterator[str]:
     """Yield what has been typed, completed by each key that it lacks."""
-    *before, _ = [part.strip() for part in chosen.split(",")]
+    *before, _ = [part.strip() for part in chosen.split(",", MOST_OFFERED)]
     known = [key for key in before if key in payload]
     more = (key for key in payload if key not in known and "," not in key)
     return (", ".join([*known, key]) for key in islice(more, MOST_OFFERED))
@@ -54,6 +54,7 @@ def missing(form: RuleForm, payload: dict[str, Any]) -> Iterator[str]:
         if row.value and row.kind == "path" and not usual and value_at(row.value, payload) is None:
             yield f"{row.dest or 'A field'}: “{row.value}” leads nowhere in this payload."
     chosen = form.given.get("track_properties", "none")
-    for key in chosen.split(",") if chosen not in ("none", "payload") else ():
+    keys = [] if chosen in ("none", "payload") else chosen.split(",", MOST_OFFERED)[:MOST_OFFERED]
+    for key in keys:
         if key.strip() and key.strip() not in payload:
             yield f"Properties of the event: this payload has no “{key.strip()}”."

@@ -37,6 +37,14 @@ def test_what_leads_nowhere_is_said_unless_it_is_expected() -> None:
     ]
 
 
+def test_what_is_said_of_very_many_keys_is_bounded() -> None:
+    payload = dict.fromkeys(map(str, range(10_000)))
+    chosen = ",".join(payload)
+    assert max(map(len, more_keys(chosen, payload))) < 2_000
+    form = RuleForm(CUSTOMER_IO, given={"track_properties": chosen})
+    assert len(list(missing(form, {}))) == MOST_OFFERED
+
+
 def test_tables_show_person_traits_and_event_once() -> None:
     shown = tables(
         [
