@@ -136,9 +136,9 @@ def _headers(api_key: SecretStr, agent: str) -> dict[str, str]:
 
 
 def _identifying(body: Mapping[str, JsonValue]) -> Iterator[str]:
-    """Yield what in a body identifies a person: the ids, and strings in traits at any depth."""
+    """Yield what in a body is about a person: the ids, traits, and properties of the event."""
     for name in ("userId", "anonymousId"):
         value = body.get(name)
         if isinstance(value, str) and value.strip():
             yield value
-    yield from strings(body.get("traits"))
+    yield from strings([body.get("traits"), body.get("properties")])

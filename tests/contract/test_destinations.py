@@ -79,6 +79,7 @@ class Stand:
 
 # What a rule has to say of the action, where it has to say anything.
 METADATA = {
+    "customer_io": {"track_properties": "payload"},
     "slack": {"id": GENERAL, "template": "{{userId}} of {{city}}: {{email}}"},
     "hubspot": {"action": "track_event", "id": SIGNED_UP},
     "resend": {"id": SEGMENT},
@@ -90,7 +91,8 @@ METADATA = {
 def sample(destination: Destination) -> tuple[Event, MatchedRule]:
     metadata = {"action": destination.actions[0].key, **METADATA.get(destination.type, {})}
     chosen = rule_of(destination.type, **metadata)
-    return event(dict(PAYLOAD)), chosen
+    latest = {"build": max(destination.builds)}
+    return event(dict(PAYLOAD)), chosen.model_copy(update=latest)
 
 
 @asynccontextmanager
