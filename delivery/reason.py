@@ -21,7 +21,7 @@ LONGEST_CODE = 60
 LONGEST_FIELD = 40
 LONGEST_TEXT = 200
 
-CODE = re.compile(rf"[\w.-]{{1,{LONGEST_CODE}}}", re.ASCII)
+_CODE = re.compile(rf"[\w.-]{{1,{LONGEST_CODE}}}", re.ASCII)
 _FIELD = re.compile(rf"[\w.-]{{1,{LONGEST_FIELD}}}", re.ASCII)
 
 _HEADLINES = {
@@ -57,7 +57,7 @@ class Reason(FrozenModel):
         return cls(
             outcome=outcome,
             status=status,
-            code=code if code and CODE.fullmatch(code) else None,
+            code=code if code and _CODE.fullmatch(code) else None,
             field=field if field and _FIELD.fullmatch(field) else None,
         )
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from delivery.reason import LONGEST_CODE
+
+# An address, a phone number or a host's name is none.
+_NAME = re.compile(rf"[A-Za-z]\w{{0,{LONGEST_CODE - 1}}}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,11 @@ Explain = Callable[[Mapping[str, Any]], Complaint]
 def unexplained(answer: Mapping[str, Any]) -> Complaint:
     """Read nothing: a receiver whose answers have no form says what it likes."""
     return Complaint()
+
+
+def error_name(value: object) -> str | None:
+    """Return a vendor's name for an error, never other text, which may be somebody's."""
+    return value if isinstance(value, str) and _NAME.fullmatch(value) else None
 
 
 def read_object(body: bytes | str) -> dict[str, Any] | None:

@@ -21,10 +21,9 @@ from delivery.event import Event
 from delivery.mapping_schema import MappedField, MappingSchema, PathSource
 from delivery.message import Message, Messages
 from delivery.outcome import DELIVERY_DEADLINE, Outcome
-from delivery.reason import CODE
 from delivery.rule import MatchedRule, RuleMetadata
 from delivery.validation import problem
-from destinations.complaint import Complaint, Explain, read_object, unexplained
+from destinations.complaint import Complaint, Explain, error_name, read_object, unexplained
 
 Build = Callable[[Event, MatchedRule], Messages]
 
@@ -175,11 +174,10 @@ class Destination:
     parts: tuple[str, ...] = ()
 
     def complaint(self, body: str | None) -> Complaint:
-        """Read what an answer's body complains about, with no field but the vendor's own."""
+        """Read what an answer's body complains about: as a code a name, as a field one of ours."""
         answer = read_object(body or "")
         said = self.explain(answer) if answer is not None else Complaint()
-        code = said.code if said.code and CODE.fullmatch(said.code) else None
-        return replace(said, code=code, field=self.own_field(said.field))
+        return replace(said, code=error_name(said.code), field=self.own_field(said.field))
 
     def own_field(self, path: str | None) -> str | None:
         """Return the last name in a path, such as `traits.email`, that the destination declares.

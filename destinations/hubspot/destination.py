@@ -6,14 +6,13 @@ lists and custom events APIs.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from delivery.attempt import Call
 from delivery.outcome import Outcome, OutcomeCode, Then
-from destinations.complaint import Complaint, first_object
+from destinations.complaint import Complaint, error_name, first_object
 from destinations.destination import Action, Destination, Field, MappingField
 from destinations.hubspot import build
 from destinations.hubspot.guards import (
@@ -44,15 +43,12 @@ TRY_AGAIN = frozenset({409, 423, 477})
 PASSING = frozenset({"CONFLICT", "INTERNAL_ERROR", "MIGRATION_IN_PROGRESS", "TIMEOUT"})
 RATE_LIMITED = "RATE_LIMITS"
 
-_NAME = re.compile(r"[A-Za-z_]{1,80}")
-
 NOT_HUBSPOT = "not an answer of HubSpot's, so it may have had no effect"
 
 
 def name_in(found: Mapping[str, Any] | None, key: str) -> str | None:
     """Return a category or policy by its name, never other text."""
-    name = found.get(key) if isinstance(found, dict) else None
-    return name if isinstance(name, str) and _NAME.fullmatch(name) else None
+    return error_name(found.get(key)) if isinstance(found, dict) else None
 
 
 def judge(outcome: Outcome, found: Mapping[str, Any] | None, call: Call) -> Outcome:

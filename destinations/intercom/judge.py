@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from delivery.outcome import Outcome, OutcomeCode, Then
-from destinations.complaint import Complaint, first_object
+from destinations.complaint import Complaint, error_name, first_object
 
 # What a request was for: a contact's look-up, creation or update, a tag put on or off, an event.
 Purpose = Literal["look_up", "create", "update", "tag", "untag", "event"]
@@ -29,14 +29,12 @@ _CLASHES: Mapping[Purpose, str] = {
     "update": "another contact has this e-mail address or external id; merge the two at Intercom",
     "event": "several contacts have this e-mail address; map external_id, which names one",
 }
-_CODE = re.compile(r"[a-z][a-z_]{0,79}")
 _EXISTING = re.compile(r"\bid=([A-Za-z0-9_-]{1,64})\b")
 
 
 def code_of(found: Mapping[str, Any] | None) -> str | None:
     """Return the first error's code, never other text; None if the answer has none."""
-    code = first_object((found or {}).get("errors")).get("code")
-    return code if isinstance(code, str) and _CODE.fullmatch(code) else None
+    return error_name(first_object((found or {}).get("errors")).get("code"))
 
 
 def existing_id(found: Mapping[str, Any] | None) -> str | None:

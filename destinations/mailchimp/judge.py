@@ -36,7 +36,11 @@ _GONE: Mapping[Call, str] = {
 }
 
 _TITLE = re.compile(r"[A-Za-z][A-Za-z -]{0,79}")
-_FIELD = re.compile(r"[A-Za-z0-9_.]{1,80}")
+# What our messages have, a merge field by its tag.
+_FIELD = re.compile(
+    r"email_address|ip_signup|merge_fields(\.[A-Z][A-Z0-9_]{0,79})?|name|occurred_at|properties"
+    r"|status(_if_new)?"
+)
 
 
 def title_of(found: Mapping[str, Any] | None) -> str | None:
@@ -91,7 +95,7 @@ def _again(outcome: Outcome, why: str) -> Outcome:
 
 
 def _fields(found: Mapping[str, Any] | None) -> str:
-    """Name the fields that were refused, without what Mailchimp says of their values."""
+    """Name the fields of ours that were refused, without what Mailchimp says of their values."""
     errors = (found or {}).get("errors")
     names = [
         one["field"]

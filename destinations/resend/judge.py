@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from delivery.outcome import Outcome, OutcomeCode, Then
-from destinations.complaint import Complaint
+from destinations.complaint import Complaint, error_name
 
 # The mails of a day or a month are used up. To ask again within minutes can't help; an hour is the
 # longest wait between attempts.
@@ -27,7 +27,6 @@ SEND_ONLY = "restricted_api_key"
 SENT_BEFORE = "invalid_idempotent_request"
 IN_PROGRESS = "concurrent_idempotent_requests"
 
-_NAME = re.compile(r"[a-z0-9_]{1,80}")
 # Texts name a field as "Missing `to` field." does.
 _FIELD = re.compile(r"`(\w+)`")
 
@@ -69,8 +68,7 @@ def judge_creation(outcome: Outcome) -> Outcome:
 
 def error_of(answer: Mapping[str, Any]) -> str | None:
     """Return the name of the error, never other text; None if it has none."""
-    error = answer.get("name")
-    return error if isinstance(error, str) and _NAME.fullmatch(error) else None
+    return error_name(answer.get("name"))
 
 
 def explain(answer: Mapping[str, Any]) -> Complaint:

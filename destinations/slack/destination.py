@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from delivery.outcome import Outcome, OutcomeCode, Then
-from destinations.complaint import Complaint
+from destinations.complaint import Complaint, error_name
 from destinations.destination import Action, Destination, Field, Option
 from destinations.slack.build import SendMessage, build, channel_of, read_channel
 from destinations.template import read_template
@@ -50,7 +50,6 @@ TOKEN_REFUSED = frozenset(
     }
 )
 
-_NAME = re.compile(r"[a-z0-9_]{1,80}")
 _ACCEPTED = re.compile(rb'\s*\{\s*"ok"\s*:\s*true\b')
 
 
@@ -98,9 +97,8 @@ def read_answer(body: bytes) -> dict[str, Any] | None:
 
 
 def error_of(answer: Mapping[str, Any]) -> str:
-    """The name of the error, never other text."""
-    error = answer.get("error")
-    return error if isinstance(error, str) and _NAME.fullmatch(error) else "an unnamed error"
+    """Return the name of the error, never other text."""
+    return error_name(answer.get("error")) or "an unnamed error"
 
 
 def explain(answer: Mapping[str, Any]) -> Complaint:

@@ -162,7 +162,12 @@ async def test_fields_that_only_forms_require_stop_nobody(
 async def test_what_mailchimp_refuses_is_named_by_its_field_and_not_by_its_value(
     sim: MailchimpSimulator, client: MailchimpClient
 ) -> None:
-    errors = [{"field": "merge_fields.FNAME", "message": "Łódź"}, {"field": "a\nb"}, 7]
+    values = ("a\nb", "nowak", "48555123456", "merge_fields.48555123456")
+    errors = [
+        {"field": "merge_fields.FNAME", "message": "Łódź"},
+        *({"field": value} for value in values),
+        7,
+    ]
     sim.fail(fault=Fault(status=400, body=told("Invalid Resource", errors=errors)))
     outcome = await client.send(addition(), credential())
     assert then(outcome) == FAILED

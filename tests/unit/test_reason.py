@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -192,17 +193,42 @@ def test_a_reason_names_no_key_of_a_payload(type: str) -> None:
         assert named is None or named in destination.parts, path
 
 
+# Where each vendor's answer has its code, and the field that it names.
+PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "customer_io": lambda it: {"errors": [{"reason": it, "field": it}]},
+    "hubspot": lambda it: {
+        "category": it,
+        "errors": [{"code": it, "context": {"propertyName": [it]}}],
+    },
+    "intercom": lambda it: {"errors": [{"code": it, "field": it}]},
+    "mailchimp": lambda it: {"title": it, "errors": [{"field": it}]},
+    "resend": lambda it: {"name": it, "message": f"Missing `{it}` field."},
+    "slack": lambda it: {"ok": False, "error": it},
+}
+
+
+@pytest.mark.parametrize("type", PLACES)
 @pytest.mark.parametrize(
-    "answer",
+    "text",
     [
-        {"errors": [{"reason": "jane@example.com is taken", "field": "jane@example.com"}]},
-        {"code": "é" * 3, "message": "x"},
-        {"code": "x" * (LONGEST_CODE + 1)},
+        "jane@example.com is taken",
+        "jane@example.com",
+        "jane.nowak",
+        "48555123456",
+        "+48-555-123-456",
+        "é" * 3,
+        "x" * (LONGEST_CODE + 1),
     ],
 )
-def test_text_never_passes_for_a_code(answer: dict[str, Any]) -> None:
-    said = BY_TYPE["customer_io"].complaint(json.dumps(answer))
+def test_text_never_passes_for_a_code_or_a_field(type: str, text: str) -> None:
+    said = BY_TYPE[type].complaint(json.dumps(PLACES[type](text)))
     assert (said.code, said.field) == (None, None)
+
+
+def test_every_vendor_is_read_for_codes() -> None:
+    assert PLACES.keys() == BY_TYPE.keys() - {"webhook"}
+    for type, place in PLACES.items():
+        assert BY_TYPE[type].complaint(json.dumps(place("invalid"))).code == "invalid"
 
 
 @pytest.mark.parametrize("type", [type for type in BY_TYPE if type != "webhook"])
