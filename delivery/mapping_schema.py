@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
@@ -79,3 +80,12 @@ class MappingSchema(_Part):
     schema_version: Literal[1] = 1
     fields: Annotated[tuple[MappedField, ...], Field(max_length=250)]
     meta: MappingMeta | None = None
+
+
+def same_names(names: Iterable[str]) -> MappingSchema:
+    """Map payload keys to the fields of the same names, as without a stored mapping."""
+    return MappingSchema(
+        fields=tuple(
+            MappedField(dest=name, source=PathSource(type="path", value=name)) for name in names
+        )
+    )

@@ -38,3 +38,8 @@ class Messages(FrozenModel):
 
     def of(self, call: Call) -> Message | None:
         return next((message for message in self.messages if message.call == call), None)
+
+    def then(self, call: Call, body: JsonObject) -> Messages:
+        """Add a message at the end."""
+        message = Message(call=call, body=body)
+        return self.model_copy(update={"messages": (*self.messages, message)})

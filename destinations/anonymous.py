@@ -20,8 +20,22 @@ def check_anonymous(event: Event, rule: MatchedRule) -> None:
         return
     for name, value in event.payload.items():
         if name.strip().lower() in NAMING and value is not None and not is_blank(value):
-            raise MappingError(
-                name.strip(),
-                "names a person, but the key that the event came with is for anonymous visitors "
-                "only; emit events about known people from a backend",
-            )
+            raise names_a_person(name.strip())
+
+
+def check_known(rule: MatchedRule, vendor: str) -> None:
+    """Check what is sent to a vendor that stores nobody but people who are known.
+
+    Raises:
+        MappingError: the event came with a key for anonymous visitors only.
+    """
+    if rule.anonymous_only:
+        raise names_a_person("email", f", and {vendor} stores nobody else")
+
+
+def names_a_person(field: str, why: str = "") -> MappingError:
+    return MappingError(
+        field,
+        f"names a person{why}, but the key that the event came with is for anonymous visitors "
+        "only; emit events about known people from a backend",
+    )

@@ -18,7 +18,7 @@ from delivery.attempt import Call
 from delivery.credential import Credential
 from delivery.errors import InvalidField
 from delivery.event import Event
-from delivery.mapping_schema import MappedField, MappingSchema, PathSource
+from delivery.mapping_schema import MappingSchema, same_names
 from delivery.message import Message, Messages
 from delivery.outcome import DELIVERY_DEADLINE, Outcome
 from delivery.rule import MatchedRule, RuleMetadata
@@ -232,12 +232,7 @@ class Destination:
     @property
     def default_mapping(self) -> MappingSchema:
         """The mapping without a stored one: payload keys map to the fields of the same name."""
-        return MappingSchema(
-            fields=tuple(
-                MappedField(dest=one.key, source=PathSource(type="path", value=one.key))
-                for one in self.mapping_fields
-            )
-        )
+        return same_names(one.key for one in self.mapping_fields)
 
 
 class Verdict(StrEnum):

@@ -15,7 +15,7 @@ from delivery.capabilities import UnknownToThisRelease
 from delivery.errors import MappingError
 from delivery.event import Event
 from delivery.mapping import Mapped, map_fields
-from delivery.mapping_schema import MappedField, MappingSchema, PathSource
+from delivery.mapping_schema import same_names
 from delivery.message import Message, Messages
 from delivery.rule import MatchedRule
 from delivery.text import kind
@@ -34,11 +34,7 @@ MAX_WARNINGS = 20
 
 Values = dict[str, JsonValue]
 
-DEFAULT_MAPPING = MappingSchema(
-    fields=tuple(
-        MappedField(dest=name, source=PathSource(type="path", value=name)) for name in MAPPED_FIELDS
-    )
-)
+DEFAULT_MAPPING = same_names(MAPPED_FIELDS)
 
 ANONYMOUS = (
     "no userId and no email: Customer.io keeps the event for an anonymous visitor and ignores the "

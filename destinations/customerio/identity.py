@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from delivery.errors import MappingError
 from delivery.text import kind
 from delivery.transforms import is_blank, to_string
+from destinations.anonymous import names_a_person
 from destinations.customerio.guards import check_identifier
 
 IDENTIFIERS = ("userId", "email", "anonymousId")
@@ -101,17 +102,9 @@ def check_anonymous(identity: Identity, traits: dict[str, JsonValue]) -> None:
         MappingError: something does.
     """
     if identity.user_id is not None:
-        raise _names_a_person("userId" if identity.email is None else "userId or email")
+        raise names_a_person("userId" if identity.email is None else "userId or email")
     if identity.anonymous_id is not None and is_address(identity.anonymous_id):
-        raise _names_a_person("anonymousId")
+        raise names_a_person("anonymousId")
     for name in traits:
         if name in _NAMING or name.strip().lower() == "email":
-            raise _names_a_person(f"trait {name.strip()}")
-
-
-def _names_a_person(field: str) -> MappingError:
-    return MappingError(
-        field,
-        "names a person, but the key that the event came with is for anonymous visitors only; "
-        "emit events about known people from a backend",
-    )
+            raise names_a_person(f"trait {name.strip()}")

@@ -6,16 +6,16 @@ from typing import Annotated
 
 from pydantic import AfterValidator, JsonValue
 
-from delivery.errors import MappingError
 from delivery.event import Event
 from delivery.mapping import map_fields
-from delivery.mapping_schema import MappedField, MappingSchema, PathSource
+from delivery.mapping_schema import same_names
 from delivery.message import Message, Messages
 from delivery.rule import MatchedRule, RuleMetadata
 from delivery.timestamps import iso_milliseconds
+from destinations.anonymous import check_known
+from destinations.email_address import read_email
 from destinations.hubspot.guards import (
     contact_properties,
-    email_of,
     event_properties,
     read_event,
     read_event_properties,
@@ -28,11 +28,7 @@ from destinations.message_id import message_uuid
 EMAIL = "email"
 # Without a stored mapping, payload keys of the same names fill these.
 MAPPED_FIELDS = (EMAIL, "firstname", "lastname", "phone", "company")
-DEFAULT_MAPPING = MappingSchema(
-    fields=tuple(
-        MappedField(dest=name, source=PathSource(type="path", value=name)) for name in MAPPED_FIELDS
-    )
-)
+DEFAULT_MAPPING = same_names(MAPPED_FIELDS)
 
 
 class Membership(RuleMetadata):
@@ -75,8 +71,8 @@ def build_event(event: Event, rule: MatchedRule) -> Messages:
     """Build identify and track. HubSpot ignores an event whose `uuid` it had within a year."""
     metadata = TrackEvent.of(rule)
     email, messages = _contact(event, rule, {})
-    return _then(
-        messages,
+    return messages.then(
+        "track",
         {
             "eventName": metadata.id,
             "email": email,
@@ -91,19 +87,14 @@ def _membership(event: Event, rule: MatchedRule, change: str) -> Messages:
     """HubSpot changes memberships by the contact's own id, which the client finds by `email`."""
     metadata = Membership.of(rule)
     email, messages = _contact(event, rule, {})
-    return _then(messages, {"email": email, "list": metadata.id, "change": change})
+    return messages.then("track", {"email": email, "list": metadata.id, "change": change})
 
 
 def _contact(event: Event, rule: MatchedRule, own: dict[str, JsonValue]) -> tuple[str, Messages]:
     """Return the address by which the contact is found, and only identify."""
-    if rule.anonymous_only:
-        raise MappingError(
-            EMAIL,
-            "names a person, and HubSpot knows no others, but the key that the event came with is "
-            "for anonymous visitors only; emit events about known people from a backend",
-        )
+    check_known(rule, "HubSpot")
     mapped = map_fields(rule.mapping or DEFAULT_MAPPING, event.payload)
-    email = email_of(mapped.values.pop(EMAIL, None))
+    email = read_email(mapped.values.pop(EMAIL, None), "HubSpot")
     contact = {
         "id": email,
         "idProperty": EMAIL,
@@ -111,9 +102,3 @@ def _contact(event: Event, rule: MatchedRule, own: dict[str, JsonValue]) -> tupl
     }
     identify = Message(call="identify", body={"inputs": [contact]})
     return email, Messages(messages=(identify,), warnings=mapped.warnings)
-
-
-def _then(messages: Messages, track: dict[str, JsonValue]) -> Messages:
-    return messages.model_copy(
-        update={"messages": (*messages.messages, Message(call="track", body=track))}
-    )

@@ -14,9 +14,9 @@ from delivery.attempt import Call
 from delivery.outcome import Outcome, OutcomeCode, Then
 from destinations.complaint import Complaint, error_name, first_object
 from destinations.destination import Action, Destination, Field, MappingField
+from destinations.email_address import MAX_EMAIL
 from destinations.hubspot import build
 from destinations.hubspot.guards import (
-    MAX_EMAIL,
     MAX_VALUE,
     read_event,
     read_event_properties,

@@ -13,19 +13,18 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 from delivery.errors import MappingError
-from delivery.text import kind, shown
-from delivery.transforms import is_blank, to_string
+from delivery.text import shown
+from delivery.transforms import to_string
+from destinations.payload_keys import chosen, read_keys
 
 MAX_PROPERTIES = 1_000  # of an account, so of a contact too
 MAX_VALUE = 65_536  # characters
-MAX_EMAIL = 254
 MAX_EVENT_PROPERTIES = 50
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _EVENT_PROPERTY = re.compile(r"[a-z][a-z0-9_]{0,49}")
 _EVENT = re.compile(r"pe[0-9]{1,12}_[a-z][a-z0-9_-]{0,99}")
 _LIST = re.compile(r"[0-9]{1,18}")
-_ADDRESS = re.compile(r"[^\s@\0]+@[^\s@\0]+\.[^\s@\0]+")
 
 
 def read_list(text: str) -> str:
@@ -61,8 +60,7 @@ def read_event(text: str) -> str:
 
 
 def read_event_properties(text: str) -> str:
-    """Read payload keys, in any case, divided by commas."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
+    names = read_keys(text)
     if len(names) > MAX_EVENT_PROPERTIES:
         raise ValueError(f"names {len(names)} keys; HubSpot accepts {MAX_EVENT_PROPERTIES}")
     if wrong := next((name for name in names if not _EVENT_PROPERTY.fullmatch(name)), None):
@@ -70,27 +68,7 @@ def read_event_properties(text: str) -> str:
             f"names {shown(wrong)}, which HubSpot can't have as a property: lower-case letters, "
             "digits and underscores, a letter first, at most 50"
         )
-    return ", ".join(dict.fromkeys(names))
-
-
-def email_of(value: JsonValue) -> str:
-    """Return the address that identifies the contact, in lower case as HubSpot keeps it.
-
-    Raises:
-        MappingError: there is none, or it is not an address.
-    """
-    if value is None or is_blank(value):
-        raise MappingError(
-            "email", "has no value, and HubSpot finds contacts by it; map the e-mail address"
-        )
-    if not isinstance(value, str):
-        raise MappingError("email", f"is {kind(value)}; it must be an e-mail address")
-    text = value.strip().lower()
-    if len(text) > MAX_EMAIL:
-        raise MappingError("email", f"has {len(text):,} characters, at most {MAX_EMAIL} are valid")
-    if not _ADDRESS.fullmatch(text):
-        raise MappingError("email", "is not an e-mail address; map the field that holds it")
-    return text
+    return ", ".join(names)
 
 
 def contact_properties(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -119,8 +97,7 @@ def event_properties(names: str, payload: Mapping[str, JsonValue]) -> dict[str, 
     Raises:
         MappingError: a value is too long, or can't be one.
     """
-    chosen = [name for name in names.split(", ") if payload.get(name) is not None]
-    return {name: _text(name, payload[name]) for name in chosen}
+    return {name: _text(name, value) for name, value in chosen(names, payload).items()}
 
 
 def _text(name: str, value: JsonValue) -> str:

@@ -9,11 +9,12 @@ from pydantic import AfterValidator, JsonValue
 from delivery.errors import MappingError
 from delivery.event import Event
 from delivery.mapping import map_fields
-from delivery.mapping_schema import MappedField, MappingSchema, PathSource
+from delivery.mapping_schema import same_names
 from delivery.message import Message, Messages
 from delivery.rule import MatchedRule, RuleMetadata
 from delivery.timestamps import epoch_milliseconds
-from delivery.transforms import is_blank
+from destinations.anonymous import check_known
+from destinations.event_name import name_of
 from destinations.intercom.guards import (
     attributes_of,
     email_of,
@@ -29,12 +30,7 @@ from destinations.intercom.guards import (
 # custom attributes.
 IDENTIFYING = ("external_id", "email")
 NAMED = ("name", "phone")
-DEFAULT_MAPPING = MappingSchema(
-    fields=tuple(
-        MappedField(dest=name, source=PathSource(type="path", value=name))
-        for name in (*IDENTIFYING, *NAMED)
-    )
-)
+DEFAULT_MAPPING = same_names((*IDENTIFYING, *NAMED))
 
 
 class ChangeTag(RuleMetadata):
@@ -65,25 +61,23 @@ def build_event(event: Event, rule: MatchedRule) -> Messages:
     The event's own time makes that second, so every attempt and redelivery has the same one.
     """
     metadata = TrackEvent.of(rule)
-    override = metadata.event_name_override
-    name = event.event if override is None or is_blank(override) else override.strip()
     person, messages = _contact(event, rule)
     known = {"user_id": person["external_id"]} if "external_id" in person else person
     body: dict[str, JsonValue] = {
-        "event_name": name,
+        "event_name": name_of(event, metadata.event_name_override),
         "created_at": epoch_milliseconds(event.timestamp) // 1_000,
         **known,
     }
     if details := event_metadata(metadata.event_metadata, event.payload):
         body["metadata"] = details
-    return _then(messages, body)
+    return messages.then("track", body)
 
 
 def _change_tag(event: Event, rule: MatchedRule, change: str) -> Messages:
     """Intercom tags a contact by its own id of it, which the client finds by the person's."""
     metadata = ChangeTag.of(rule)
     person, messages = _contact(event, rule)
-    return _then(messages, {**person, "tag": metadata.id, "change": change})
+    return messages.then("track", {**person, "tag": metadata.id, "change": change})
 
 
 def _contact(event: Event, rule: MatchedRule) -> tuple[dict[str, JsonValue], Messages]:
@@ -91,13 +85,7 @@ def _contact(event: Event, rule: MatchedRule) -> tuple[dict[str, JsonValue], Mes
 
     `unsubscribed_from_emails` is never sent, so nobody is subscribed again.
     """
-    if rule.anonymous_only:
-        raise MappingError(
-            "email",
-            "and external_id name a person, and this destination stores nobody else, but the key "
-            "that the event came with is for anonymous visitors only; emit events about known "
-            "people from a backend",
-        )
+    check_known(rule, "Intercom")
     mapped = map_fields(rule.mapping or DEFAULT_MAPPING, event.payload)
     values = dict(mapped.values)
     named: dict[str, JsonValue] = {
@@ -117,10 +105,4 @@ def _contact(event: Event, rule: MatchedRule) -> tuple[dict[str, JsonValue], Mes
         body["custom_attributes"] = attributes
     return person, Messages(
         messages=(Message(call="identify", body=body),), warnings=mapped.warnings
-    )
-
-
-def _then(messages: Messages, track: dict[str, JsonValue]) -> Messages:
-    return messages.model_copy(
-        update={"messages": (*messages.messages, Message(call="track", body=track))}
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from destinations.destination import Action, Destination, Field, MappingField, Option
+from destinations.email_address import MAX_EMAIL
 from destinations.intercom import build
 from destinations.intercom.guards import (
-    MAX_EMAIL,
     read_event_name,
     read_metadata_keys,
     read_tag,

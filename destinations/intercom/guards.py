@@ -15,8 +15,9 @@ from pydantic import JsonValue
 from delivery.errors import MappingError
 from delivery.text import kind, shown
 from delivery.transforms import is_blank, to_string
+from destinations.email_address import MAX_EMAIL
+from destinations.payload_keys import chosen, read_keys
 
-MAX_EMAIL = 254  # characters (RFC 5321)
 MAX_ATTRIBUTE = 255  # characters
 MAX_ATTRIBUTES = 250  # of a workspace, so of a contact too
 MAX_METADATA = 10  # keys; Intercom ignores further ones
@@ -41,8 +42,7 @@ def read_event_name(text: str) -> str:
 
 
 def read_metadata_keys(text: str) -> str:
-    """Read payload keys, in any case, divided by commas."""
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    names = read_keys(text)
     if len(names) > MAX_METADATA:
         raise ValueError(f"names {len(names)} keys; Intercom keeps {MAX_METADATA} of an event")
     return ", ".join(names)
@@ -111,8 +111,7 @@ def event_metadata(names: str, payload: Mapping[str, JsonValue]) -> dict[str, Js
     Raises:
         MappingError: a value is nested in a way that Intercom does not keep.
     """
-    chosen = [name for name in names.split(", ") if payload.get(name) is not None]
-    return {name: _metadata(name, payload[name]) for name in chosen}
+    return {name: _metadata(name, value) for name, value in chosen(names, payload).items()}
 
 
 def _metadata(name: str, value: JsonValue) -> JsonValue:

@@ -13,14 +13,16 @@ from pydantic import AfterValidator, JsonValue
 from delivery.errors import MappingError
 from delivery.event import Event
 from delivery.mapping import map_fields
-from delivery.mapping_schema import MappedField, MappingSchema, PathSource
+from delivery.mapping_schema import same_names
 from delivery.message import Message, Messages
 from delivery.rule import MatchedRule, RuleMetadata
 from delivery.timestamps import iso_milliseconds
 from delivery.transforms import is_blank
+from destinations.anonymous import check_known
+from destinations.email_address import read_email
+from destinations.event_name import name_of
 from destinations.mailchimp.guards import (
     check_ip,
-    email_of,
     event_properties,
     merge_fields,
     read_audience,
@@ -31,11 +33,7 @@ from destinations.mailchimp.guards import (
 EMAIL, SIGNUP_IP = "email", "ip_signup"
 # Without a stored mapping, payload keys of the same names fill these.
 MAPPED_FIELDS = (EMAIL, SIGNUP_IP)
-DEFAULT_MAPPING = MappingSchema(
-    fields=tuple(
-        MappedField(dest=name, source=PathSource(type="path", value=name)) for name in MAPPED_FIELDS
-    )
-)
+DEFAULT_MAPPING = same_names(MAPPED_FIELDS)
 
 Audience = Annotated[str, AfterValidator(read_audience)]
 
@@ -71,9 +69,8 @@ def build_removal(event: Event, rule: MatchedRule) -> Messages:
 def build_event(event: Event, rule: MatchedRule) -> Messages:
     """Build identify, which leaves the status of a known contact as it is, and track."""
     metadata = TrackEvent.of(rule)
-    override = metadata.event_name_override
     try:
-        name = read_event_name(event.event if override is None or is_blank(override) else override)
+        name = read_event_name(name_of(event, metadata.event_name_override))
     except ValueError as err:
         raise MappingError("event name", f"{err}; set an event_name_override") from None
     email, messages = _contact(event, rule, metadata.id, {"status_if_new": metadata.status_if_new})
@@ -82,11 +79,9 @@ def build_event(event: Event, rule: MatchedRule) -> Messages:
         "properties": event_properties(metadata.event_properties, event.payload),
         "occurred_at": iso_milliseconds(event.timestamp),
     }
-    track = Message(
-        call="track",
-        body={"list_id": metadata.id, "email_address": email, "event": occurrence},
+    return messages.then(
+        "track", {"list_id": metadata.id, "email_address": email, "event": occurrence}
     )
-    return messages.model_copy(update={"messages": (*messages.messages, track)})
 
 
 def _status(event: Event, rule: MatchedRule, status: str) -> Messages:
@@ -99,14 +94,9 @@ def _contact(
     event: Event, rule: MatchedRule, audience: str, status: dict[str, JsonValue]
 ) -> tuple[str, Messages]:
     """Return the address by which the contact is found, and only identify."""
-    if rule.anonymous_only:
-        raise MappingError(
-            EMAIL,
-            "names a person, and Mailchimp knows no others, but the key that the event came with "
-            "is for anonymous visitors only; emit events about known people from a backend",
-        )
+    check_known(rule, "Mailchimp")
     mapped = map_fields(rule.mapping or DEFAULT_MAPPING, event.payload)
-    email = email_of(mapped.values.pop(EMAIL, None))
+    email = read_email(mapped.values.pop(EMAIL, None), "Mailchimp")
     member: dict[str, JsonValue] = {"email_address": email, **status}
     ip = mapped.values.pop(SIGNUP_IP, None)
     if ip is not None and not is_blank(ip):

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from delivery.errors import InvalidField
 from destinations.destination import Action, Destination, Field, MappingField, Option
+from destinations.email_address import MAX_EMAIL
 from destinations.mailchimp import build
 from destinations.mailchimp.guards import (
-    MAX_EMAIL,
     read_audience,
     read_event_name,
     read_event_properties,

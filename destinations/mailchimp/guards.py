@@ -15,12 +15,11 @@ from pydantic import JsonValue
 
 from delivery.errors import MappingError
 from delivery.text import kind, shown
-from delivery.transforms import is_blank, to_string
+from delivery.transforms import to_string
+from destinations.payload_keys import chosen, read_keys
 
-MAX_EMAIL = 254
 SHORTEST_EVENT_NAME, LONGEST_EVENT_NAME = 2, 30
 
-_ADDRESS = re.compile(r"[^\s@\0]+@[^\s@\0]+\.[^\s@\0]+")
 _AUDIENCE = re.compile(r"[0-9A-Za-z]+")
 _TAG = re.compile(r"[A-Z0-9_]+")
 
@@ -46,29 +45,7 @@ def read_event_name(text: str) -> str:
 
 
 def read_event_properties(text: str) -> str:
-    """Read payload keys, in any case, divided by commas."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    return ", ".join(dict.fromkeys(names))
-
-
-def email_of(value: JsonValue) -> str:
-    """Return the address that identifies the contact, in lower case as its hash is made.
-
-    Raises:
-        MappingError: there is none, or it is not an address.
-    """
-    if value is None or is_blank(value):
-        raise MappingError(
-            "email", "has no value, and Mailchimp finds contacts by it; map the e-mail address"
-        )
-    if not isinstance(value, str):
-        raise MappingError("email", f"is {kind(value)}; it must be an e-mail address")
-    text = value.strip().lower()
-    if len(text) > MAX_EMAIL:
-        raise MappingError("email", f"has {len(text):,} characters, at most {MAX_EMAIL} are valid")
-    if not _ADDRESS.fullmatch(text):
-        raise MappingError("email", "is not an e-mail address; map the field that holds it")
-    return text
+    return ", ".join(read_keys(text))
 
 
 def check_ip(value: JsonValue) -> str:
@@ -113,7 +90,7 @@ def event_properties(names: str, payload: Mapping[str, JsonValue]) -> dict[str, 
     Raises:
         MappingError: a value is an object or a list.
     """
-    found = {name: payload[name] for name in names.split(", ") if payload.get(name) is not None}
+    found = chosen(names, payload)
     for name, value in found.items():
         if isinstance(value, dict | list):
             raise MappingError(

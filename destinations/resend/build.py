@@ -9,11 +9,13 @@ from pydantic import JsonValue
 from delivery.errors import MappingError
 from delivery.event import Event
 from delivery.mapping import Mapped, map_fields
-from delivery.mapping_schema import MappedField, MappingSchema, PathSource
+from delivery.mapping_schema import same_names
 from delivery.message import Message, Messages
 from delivery.rule import MatchedRule
 from delivery.text import kind
 from delivery.transforms import is_blank
+from destinations.anonymous import check_known
+from destinations.event_name import name_of
 from destinations.message_id import message_uuid
 from destinations.resend import guards
 from destinations.resend.metadata import ChangeSegment, SendEvent, SendTemplate
@@ -22,11 +24,7 @@ NAMES = {"firstName": "first_name", "lastName": "last_name"}
 VARIABLES = "template_variables"
 MAPPED_FIELDS = ("email", *NAMES, VARIABLES)
 
-DEFAULT_MAPPING = MappingSchema(
-    fields=tuple(
-        MappedField(dest=name, source=PathSource(type="path", value=name)) for name in MAPPED_FIELDS
-    )
-)
+DEFAULT_MAPPING = same_names(MAPPED_FIELDS)
 
 # The tag by which a mail is found at Resend, and from which its idempotency key is read.
 MESSAGE_ID = "message_id"
@@ -34,31 +32,26 @@ MESSAGE_ID = "message_id"
 
 def add_to_segment(event: Event, rule: MatchedRule) -> Messages:
     """Build the contact and its membership. Raises `MappingError`."""
-    mapped = _mapped(event, rule)
-    segment = ChangeSegment.of(rule).id
-    body = {"email": guards.address(mapped.values), "segment_id": segment}
-    return _messages(mapped, _contact(mapped), Message(call="track", body=body))
+    email, messages = _contact(event, rule)
+    return messages.then("track", {"email": email, "segment_id": ChangeSegment.of(rule).id})
 
 
 def remove_from_segment(event: Event, rule: MatchedRule) -> Messages:
     """Build the contact, which is kept, and the end of its membership. Raises `MappingError`."""
-    mapped = _mapped(event, rule)
+    email, messages = _contact(event, rule)
     segment = ChangeSegment.of(rule).id
-    body = {"email": guards.address(mapped.values), "segment_id": segment, "deleted": True}
-    return _messages(mapped, _contact(mapped), Message(call="track", body=body))
+    return messages.then("track", {"email": email, "segment_id": segment, "deleted": True})
 
 
 def track_event(event: Event, rule: MatchedRule) -> Messages:
     """Build the contact and the event, with the whole payload. Raises `MappingError`."""
-    mapped = _mapped(event, rule)
-    override = SendEvent.of(rule).event_name_override
-    name = event.event if override is None or is_blank(override) else override.strip()
+    name = name_of(event, SendEvent.of(rule).event_name_override)
     try:
         guards.read_event_name(name)
     except ValueError as err:
         raise MappingError("event name", f"{err}; set an event_name_override") from None
-    body = {"event": name, "email": guards.address(mapped.values), "payload": event.payload}
-    return _messages(mapped, _contact(mapped), Message(call="track", body=body))
+    email, messages = _contact(event, rule)
+    return messages.then("track", {"event": name, "email": email, "payload": event.payload})
 
 
 def send_email_template(event: Event, rule: MatchedRule) -> Messages:
@@ -76,29 +69,23 @@ def send_email_template(event: Event, rule: MatchedRule) -> Messages:
         "template": {"id": metadata.id, "variables": variables},
         "tags": [{"name": MESSAGE_ID, "value": f"msg_{message_uuid(event, rule, 'send')}"}],
     }
-    return _messages(mapped, Message(call="send", body=body))
+    return Messages(messages=(Message(call="send", body=body),), warnings=mapped.warnings)
 
 
 def _mapped(event: Event, rule: MatchedRule) -> Mapped:
-    if rule.anonymous_only:
-        raise MappingError(
-            "email",
-            "names a person, and Resend knows nobody else, but the key that the event came with is "
-            "for anonymous visitors only; emit events about known people from a backend",
-        )
+    check_known(rule, "Resend")
     return map_fields(rule.mapping or DEFAULT_MAPPING, event.payload)
 
 
-def _messages(mapped: Mapped, *messages: Message) -> Messages:
-    return Messages(messages=messages, warnings=mapped.warnings)
+def _contact(event: Event, rule: MatchedRule) -> tuple[str, Messages]:
+    """Return the address by which the contact is found, and only identify.
 
-
-def _contact(mapped: Mapped) -> Message:
-    """Build the contact: what is mapped is set, everything else is left as it is at Resend.
-
-    `unsubscribed` is never sent, so nobody is subscribed again.
+    What is mapped is set, everything else is left as it is at Resend. `unsubscribed` is never sent,
+    so nobody is subscribed again.
     """
-    body: dict[str, JsonValue] = {"email": guards.address(mapped.values)}
+    mapped = _mapped(event, rule)
+    email = guards.address(mapped.values)
+    body: dict[str, JsonValue] = {"email": email}
     for key, field in NAMES.items():
         value = mapped.values.get(key)
         if value is not None and not is_blank(value):
@@ -112,7 +99,8 @@ def _contact(mapped: Mapped) -> Message:
         guards.check_property(key, value)
     if properties:
         body["properties"] = properties
-    return Message(call="identify", body=body)
+    identify = Message(call="identify", body=body)
+    return email, Messages(messages=(identify,), warnings=mapped.warnings)
 
 
 def _variables(mapped: Mapped) -> dict[str, JsonValue]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from destinations.destination import Action, Destination, Field, MappingField, Option
+from destinations.email_address import MAX_EMAIL
 from destinations.resend.build import (
     add_to_segment,
     remove_from_segment,
@@ -12,7 +13,6 @@ from destinations.resend.build import (
     track_event,
 )
 from destinations.resend.guards import (
-    LONGEST_ADDRESS,
     read_event_name,
     read_id,
     read_sender,
@@ -160,7 +160,7 @@ RESEND = Destination(
             label="E-mail address",
             description="Identifies the contact, and receives the mail.",
             format="email",
-            largest=LONGEST_ADDRESS,
+            largest=MAX_EMAIL,
         ),
         MappingField(key="firstName", label="First name", description="The contact's first name."),
         MappingField(key="lastName", label="Last name", description="The contact's last name."),

@@ -13,8 +13,8 @@ from pydantic import JsonValue
 from delivery.errors import MappingError
 from delivery.text import kind, shown
 from delivery.transforms import is_blank, to_string
+from destinations.email_address import MAX_EMAIL
 
-LONGEST_ADDRESS = 254  # characters (RFC 5321)
 LONGEST_FROM = 320  # characters, a name included
 LONGEST_SUBJECT = 998  # characters (RFC 5322)
 LONGEST_KEY = 50  # characters, of a property or a variable
@@ -72,9 +72,9 @@ def address(values: dict[str, JsonValue]) -> str:
         raise MappingError("email", "is missing; Resend knows people by it: map it")
     if not isinstance(value, str) or not _ADDRESS.fullmatch(text := value.strip()):
         raise MappingError("email", "is not an e-mail address; map the field that holds one")
-    if len(text) > LONGEST_ADDRESS:
+    if len(text) > MAX_EMAIL:
         raise MappingError(
-            "email", f"has {len(text):,} characters, an address has at most {LONGEST_ADDRESS}"
+            "email", f"has {len(text):,} characters, an address has at most {MAX_EMAIL}"
         )
     return text
 

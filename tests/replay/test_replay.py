@@ -185,7 +185,7 @@ async def test_a_value_that_is_no_longer_escaped_is_caught(monkeypatch: pytest.M
 async def test_an_address_that_is_written_otherwise_is_caught(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("destinations.hubspot.build.email_of", str)
+    monkeypatch.setattr("destinations.hubspot.build.read_email", lambda value, vendor: str(value))
     failure = await replayed(history("build_2/hubspot_updated"))
     assert isinstance(failure, InputChanged)
     assert "identify is given another message.body.inputs" in str(failure)
@@ -201,7 +201,7 @@ async def test_a_property_that_is_no_longer_left_out_is_caught(
 
 
 async def test_a_status_that_would_be_another_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("destinations.mailchimp.build.email_of", lambda value: str(value))
+    monkeypatch.setattr("destinations.mailchimp.build.read_email", lambda value, vendor: str(value))
     failure = await replayed(history("build_2/mailchimp_unsubscribed"))
     assert isinstance(failure, InputChanged)
     assert "identify is given another message.body.member" in str(failure)

@@ -176,6 +176,13 @@ def test_a_rule_that_can_t_be_delivered_is_refused_on_saving(
         found.read_metadata({"action": action, **metadata})
 
 
+def test_keys_that_a_rule_names_are_stored_once_each() -> None:
+    found = HUBSPOT.action("track_event")
+    assert found is not None
+    named = {"action": "track_event", "id": EVENT, "event_properties": " plan ,seats,,plan"}
+    assert found.read_metadata(named)["event_properties"] == "plan, seats"
+
+
 @pytest.mark.parametrize("token", ["", " ", "pat 1", "pat-1\n2", "pat-é", "x" * 513])
 def test_a_malformed_token_is_refused_without_repeating_it(token: str) -> None:
     with pytest.raises(InvalidField) as failure:
