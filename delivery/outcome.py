@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import email.utils
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
@@ -102,6 +102,15 @@ class Outcome:
             status_code=status,
             response_excerpt=excerpt or None,
             retry_after=retry_after,
+        )
+
+    def again(self, why: str) -> Outcome:
+        """Return it as one after which another attempt is made, whatever the status means."""
+        return replace(
+            self,
+            code=OutcomeCode.REJECTED_SERVER_ERROR,
+            then=Then.RETRY,
+            message=f"{self.status_code}: {why}",
         )
 
 

@@ -13,9 +13,10 @@ import socket
 import ssl
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
+from typing import Any
 
 import aiohttp
 import httpx
@@ -27,6 +28,7 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 from pydantic import SecretStr
 
+from delivery.message import encode_value
 from delivery.outcome import Outcome
 from destinations.http.addresses import is_public
 from destinations.http.errors import HTTP_ERRORS, AnswerTimeout, PrivateAddress, no_reply
@@ -56,6 +58,11 @@ class Answer:
     headers: httpx.Headers
     body: bytes
     cut: bool
+
+    def keeping(self, found: Mapping[str, Any], keys: Iterable[str]) -> Answer:
+        """Return it with these keys of its JSON only: an acceptance may repeat a person whole."""
+        kept = {key: found[key] for key in keys if isinstance(found.get(key), str | int)}
+        return replace(self, body=encode_value(kept).encode(), cut=False)
 
     def outcome(self, *, secrets: Iterable[SecretStr], sent: Iterable[str]) -> Outcome:
         """Judge it, and keep an excerpt of the body without `secrets` and what was `sent`."""

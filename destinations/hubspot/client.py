@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from delivery.credential import Credential
 from delivery.message import Message, encode_value
-from delivery.outcome import AUTH_STATUS, Outcome, OutcomeCode, Then
+from delivery.outcome import AUTH_STATUS, Outcome, Then
 from destinations.complaint import read_object
 from destinations.destination import MappingField, NotListed, Option, Verdict, Verification
 from destinations.http.bearer_client import BearerClient
@@ -24,13 +24,7 @@ from destinations.http.errors import NoReply
 from destinations.http.exchange import Answer
 from destinations.http.redaction import strings
 from destinations.hubspot.build import EMAIL
-from destinations.hubspot.destination import (
-    LISTS,
-    PROPERTIES,
-    TOKEN,
-    judge,
-    name_in,
-)
+from destinations.hubspot.destination import LISTS, PROPERTIES, TOKEN, judge, name_in
 from destinations.hubspot.guards import MAX_VALUE
 
 UPSERT = "crm/v3/objects/contacts/batch/upsert"
@@ -97,8 +91,7 @@ class HubSpotClient(BearerClient):
         """Judge an answer without the contact's id. What identify has just stored will be found."""
         outcome = self._judged(read, message, credential)
         if read.status_code == 404 or outcome.then is Then.DONE:
-            outcome = replace(outcome, code=OutcomeCode.REJECTED_SERVER_ERROR, then=Then.RETRY)
-            return replace(outcome, message=f"{read.status_code}: the contact was not found yet")
+            return outcome.again("the contact was not found yet")
         return replace(outcome, message=f"{outcome.message}, when the contact was looked up")
 
     def _judged(self, answer: Answer, message: Message, credential: Credential) -> Outcome:

@@ -61,7 +61,7 @@ def judge(outcome: Outcome, found: Mapping[str, Any] | None, call: Call) -> Outc
     if outcome.code is OutcomeCode.AUTH_FAILED:
         return replace(outcome, message=f"{status}: {_said(found)}; {REFUSED}")
     if status in TRY_AGAIN:
-        return _again(outcome, f"{_said(found)}, which passes")
+        return outcome.again(f"{_said(found)}, which passes")
     if outcome.then is Then.STOP and name_in(found, "category"):
         return replace(outcome, message=f"{status}: {_said(found)}")
     return outcome
@@ -72,12 +72,12 @@ def _accepted(outcome: Outcome, found: Mapping[str, Any] | None, call: Call) -> 
         # 204 is the answer to an event, 200 with ids that to a membership.
         known = outcome.status_code == 204 or (found or {}).get("recordIdsMissing") is not None
         if not known:
-            return _again(outcome, NOT_HUBSPOT)
+            return outcome.again(NOT_HUBSPOT)
         if (found or {}).get("recordIdsMissing"):
-            return _again(outcome, "the contact is not known to HubSpot's lists yet")
+            return outcome.again("the contact is not known to HubSpot's lists yet")
         return outcome
     if found is None or not isinstance(found.get("results"), list):
-        return _again(outcome, NOT_HUBSPOT)
+        return outcome.again(NOT_HUBSPOT)
     errors = found.get("errors")
     if found["results"] and not errors and not found.get("numErrors"):
         return outcome
@@ -87,21 +87,12 @@ def _accepted(outcome: Outcome, found: Mapping[str, Any] | None, call: Call) -> 
         limited = replace(outcome, code=OutcomeCode.RATE_LIMITED, then=Then.RETRY)
         return _rate_limited(limited, first)
     if category in PASSING:
-        return _again(outcome, f"{_said(first)}, which passes")
+        return outcome.again(f"{_said(first)}, which passes")
     return replace(
         outcome,
         code=OutcomeCode.REJECTED_CLIENT_ERROR,
         then=Then.STOP,
         message=f"{outcome.status_code}: the contact was not stored: {_said(first)}",
-    )
-
-
-def _again(outcome: Outcome, why: str) -> Outcome:
-    return replace(
-        outcome,
-        code=OutcomeCode.REJECTED_SERVER_ERROR,
-        then=Then.RETRY,
-        message=f"{outcome.status_code}: {why}",
     )
 
 

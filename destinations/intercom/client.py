@@ -29,13 +29,7 @@ from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Answer, Http
 from destinations.http.redaction import strings
 from destinations.intercom.destination import INTERCOM, TOKEN
 from destinations.intercom.guards import MAX_ATTRIBUTE
-from destinations.intercom.judge import (
-    NOT_FOUND_YET,
-    Purpose,
-    code_of,
-    existing_id,
-    judge,
-)
+from destinations.intercom.judge import NOT_FOUND_YET, Purpose, code_of, existing_id, judge
 from destinations.intercom.person import Known, KnownContacts, Person
 
 VENDOR_URLS = {
@@ -181,8 +175,7 @@ class IntercomClient(BearerClient):
     ) -> Outcome:
         found = read_object(answer.body)
         if found is not None and answer.status_code < 300:
-            kept = {key: found[key] for key in KEPT if isinstance(found.get(key), str)}
-            answer = replace(answer, body=encode_value(kept).encode(), cut=False)
+            answer = answer.keeping(found, KEPT)
         outcome = answer.outcome(
             secrets=credential.secrets.values(), sent=_identifying(message.body)
         )

@@ -53,7 +53,7 @@ def judge(outcome: Outcome, found: Mapping[str, Any] | None, purpose: Purpose) -
     status, code = outcome.status_code, code_of(found)
     if outcome.then is Then.DONE:
         known = status == 202 if purpose == "event" else _is_object(found, purpose)
-        return outcome if known else _again(outcome, NOT_INTERCOM)
+        return outcome if known else outcome.again(NOT_INTERCOM)
     if outcome.code is OutcomeCode.AUTH_FAILED:
         said = f"Intercom says {code}; {REFUSED}" if code else REFUSED
         return replace(outcome, message=f"{status}: {said}")
@@ -79,14 +79,14 @@ def _missing(outcome: Outcome, purpose: Purpose) -> Outcome:
     if purpose == "tag":
         return replace(outcome, message="404: there is no such tag; choose another in the rule")
     # Identify has just stored the contact, or it was deleted or merged after it was looked up.
-    return _again(outcome, NOT_FOUND_YET)
+    return outcome.again(NOT_FOUND_YET)
 
 
 def _exists(outcome: Outcome, found: Mapping[str, Any] | None) -> Outcome:
     if "archived" in _text_of(found):
         told = "the contact is archived at Intercom; unarchive or delete it there"
         return replace(outcome, message=f"409: {told}")
-    return _again(outcome, "the contact exists by now, so the next attempt updates it")
+    return outcome.again("the contact exists by now, so the next attempt updates it")
 
 
 def _is_object(found: Mapping[str, Any] | None, purpose: Purpose) -> bool:
@@ -100,12 +100,3 @@ def _is_object(found: Mapping[str, Any] | None, purpose: Purpose) -> bool:
 def _text_of(found: Mapping[str, Any] | None) -> str:
     text = first_object((found or {}).get("errors")).get("message")
     return text if isinstance(text, str) else ""
-
-
-def _again(outcome: Outcome, why: str) -> Outcome:
-    return replace(
-        outcome,
-        code=OutcomeCode.REJECTED_SERVER_ERROR,
-        then=Then.RETRY,
-        message=f"{outcome.status_code}: {why}",
-    )

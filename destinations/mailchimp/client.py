@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from pydantic import JsonValue
@@ -81,8 +80,7 @@ class MailchimpClient(BearerClient):
         )
         found = read_object(answer.body)
         if found is not None and answer.status_code < 300:
-            kept = {key: found[key] for key in KEPT if isinstance(found.get(key), str | int)}
-            answer = replace(answer, body=encode_value(kept).encode(), cut=False)
+            answer = answer.keeping(found, KEPT)
         outcome = answer.outcome(
             secrets=credential.secrets.values(), sent=(email, hashed, *_personal(body))
         )

@@ -54,7 +54,7 @@ def judge(outcome: Outcome, found: Mapping[str, Any] | None, call: Call) -> Outc
     status, title = outcome.status_code, title_of(found)
     if outcome.then is Then.DONE:
         known = status == 204 if call == "track" else _is_contact(found)
-        return outcome if known else _again(outcome, NOT_MAILCHIMP)
+        return outcome if known else outcome.again(NOT_MAILCHIMP)
     if status == 403 and title is None:
         return replace(
             outcome,
@@ -83,15 +83,6 @@ def explain(found: Mapping[str, Any]) -> Complaint:
 
 def _is_contact(found: Mapping[str, Any] | None) -> bool:
     return found is not None and all(isinstance(found.get(key), str) for key in ("id", "status"))
-
-
-def _again(outcome: Outcome, why: str) -> Outcome:
-    return replace(
-        outcome,
-        code=OutcomeCode.REJECTED_SERVER_ERROR,
-        then=Then.RETRY,
-        message=f"{outcome.status_code}: {why}",
-    )
 
 
 def _fields(found: Mapping[str, Any] | None) -> str:

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from pydantic import JsonValue
 
 from delivery.credential import Credential
-from delivery.message import Message, encode_value
+from delivery.message import Message
 from delivery.outcome import Outcome, Then
 from destinations.complaint import read_object
 from destinations.destination import MappingField, NotListed, Option, Verdict, Verification
 from destinations.http.bearer_client import BearerClient
 from destinations.http.errors import NoReply
-from destinations.http.exchange import (
-    Answer,
-)
+from destinations.http.exchange import Answer
 from destinations.http.redaction import strings
 from destinations.resend.build import MESSAGE_ID
 from destinations.resend.destination import API_KEY, TEMPLATES
-from destinations.resend.judge import (
-    SEND_ONLY,
-    error_of,
-    judge,
-    judge_creation,
-)
+from destinations.resend.judge import SEND_ONLY, error_of, judge, judge_creation
 
 # What is kept of an answer that accepts a message.
 KEPT = ("object", "id", "contact_id", "segment_id", "deleted", "event")
@@ -148,8 +140,7 @@ class ResendClient(BearerClient):
 def _outcome(answer: Answer, message: Message, credential: Credential) -> Outcome:
     found = read_object(answer.body)
     if found is not None and 200 <= answer.status_code < 300:
-        kept = {key: found[key] for key in KEPT if isinstance(found.get(key), str | bool)}
-        answer = replace(answer, body=encode_value(kept).encode(), cut=False)
+        answer = answer.keeping(found, KEPT)
     outcome = answer.outcome(secrets=credential.secrets.values(), sent=_identifying(message.body))
     return judge(outcome, found)
 

@@ -37,7 +37,7 @@ def judge(outcome: Outcome, answer: Mapping[str, Any] | None) -> Outcome:
     if answer is None:
         if outcome.then is not Then.DONE:
             return outcome
-        return _retry(outcome, f"{status}: not an answer of Resend's, so it may not be accepted")
+        return outcome.again("not an answer of Resend's, so it may not be accepted")
     if outcome.then is Then.DONE or (error := error_of(answer)) is None:
         return outcome
     said = replace(outcome, message=f"{status}: Resend says {error}")
@@ -46,7 +46,7 @@ def judge(outcome: Outcome, answer: Mapping[str, Any] | None) -> Outcome:
     if error in KEY_REFUSED or status == 401 or _says_key_is_invalid(answer):
         return replace(said, code=OutcomeCode.AUTH_FAILED, then=Then.HOLD)
     if error == IN_PROGRESS:
-        return _retry(said, said.message)
+        return outcome.again(f"Resend says {error}")
     if error == SENT_BEFORE:
         return replace(
             said,
@@ -63,7 +63,7 @@ def judge_creation(outcome: Outcome) -> Outcome:
     """Correct the outcome of creating a contact that did not exist a moment ago."""
     if outcome.status_code != 409:
         return outcome
-    return _retry(outcome, "409: the contact exists by now, so the next attempt updates it")
+    return outcome.again("the contact exists by now, so the next attempt updates it")
 
 
 def error_of(answer: Mapping[str, Any]) -> str | None:
@@ -79,9 +79,3 @@ def explain(answer: Mapping[str, Any]) -> Complaint:
 
 def _says_key_is_invalid(answer: Mapping[str, Any]) -> bool:
     return str(answer.get("message", "")).rstrip(".") == KEY_INVALID
-
-
-def _retry(outcome: Outcome, message: str) -> Outcome:
-    return replace(
-        outcome, code=OutcomeCode.REJECTED_SERVER_ERROR, then=Then.RETRY, message=message
-    )

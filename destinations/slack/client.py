@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 from html import unescape
 from typing import Any
 
 from delivery.credential import Credential
-from delivery.message import Message, encode_value
+from delivery.message import Message
 from delivery.outcome import Outcome
 from destinations.destination import NotListed, Option, Verdict, Verification
 from destinations.http.bearer_client import BearerClient
@@ -49,7 +48,7 @@ class SlackClient(BearerClient):
         )
         found = read_answer(answer.body)
         if found is not None:
-            answer = replace(answer, body=_kept(found), cut=False)
+            answer = answer.keeping(found, KEPT)
         outcome = answer.outcome(secrets=credential.secrets.values(), sent=_sent(message))
         return judge(outcome, found)
 
@@ -103,11 +102,6 @@ class SlackClient(BearerClient):
                 break
             asked["cursor"] = cursor
         return tuple(channels)
-
-
-def _kept(found: Mapping[str, Any]) -> bytes:
-    kept = {key: found[key] for key in KEPT if isinstance(found.get(key), str | bool)}
-    return encode_value(kept).encode()
 
 
 def _sent(message: Message) -> Iterator[str]:

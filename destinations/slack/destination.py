@@ -59,18 +59,13 @@ def judge(outcome: Outcome, answer: Mapping[str, Any] | None) -> Outcome:
     """
     if outcome.then is not Then.DONE:
         return outcome
-    status = outcome.status_code
     if answer is None:
-        return replace(
-            outcome,
-            code=OutcomeCode.REJECTED_SERVER_ERROR,
-            then=Then.RETRY,
-            message=f"{status}: not an answer of Slack's, so the message may not be posted",
-        )
+        return outcome.again("not an answer of Slack's, so the message may not be posted")
     if answer["ok"]:
         return outcome
     code, then = _meaning(error := error_of(answer))
-    return replace(outcome, code=code, then=then, message=f"{status}: Slack says {error}")
+    message = f"{outcome.status_code}: Slack says {error}"
+    return replace(outcome, code=code, then=then, message=message)
 
 
 def _meaning(error: str) -> tuple[OutcomeCode, Then]:
