@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from delivery.attempt import Call
@@ -24,6 +25,7 @@ from destinations.hubspot.guards import (
     read_property,
     read_value,
 )
+from destinations.token import read_token
 
 TOKEN = "access_token"  # noqa: S105  a key, not a secret
 LISTS, PROPERTIES, EVENTS = "lists", "properties", "events"
@@ -123,16 +125,6 @@ def explain(found: Mapping[str, Any]) -> Complaint:
     return Complaint.of(code, named, detail.get("message") or error.get("message"))
 
 
-def read_token(text: str) -> str:
-    """Read a token, without white space around it."""
-    text = text.strip()
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("holds a blank or another character that a token can't; copy it again")
-    if len(text) > LONGEST_TOKEN:
-        raise ValueError(f"has {len(text):,} characters, must have at most {LONGEST_TOKEN}")
-    return text
-
-
 REFUSED = "the token is wrong or revoked, or lacks a scope"
 _LIST = Field(
     key="id",
@@ -154,7 +146,7 @@ HUBSPOT = Destination(
             kind="password",
             placeholder="pat-…",
             help="Of a private app; docs/hubspot.md has the scopes that it needs.",
-            read=read_token,
+            read=partial(read_token, longest=LONGEST_TOKEN),
         ),
     ),
     actions=(

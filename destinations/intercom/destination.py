@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from destinations.destination import Action, Destination, Field, MappingField, Option
 from destinations.email_address import MAX_EMAIL
 from destinations.intercom import build
@@ -11,6 +13,7 @@ from destinations.intercom.guards import (
     read_tag,
 )
 from destinations.intercom.judge import REFUSED, explain
+from destinations.token import read_token
 
 TOKEN = "access_token"  # noqa: S105  a key, not a secret
 TAGS = "tags"
@@ -21,16 +24,6 @@ LONGEST_TOKEN = 512  # characters; Intercom publishes no length
 # limiting"). A message takes up to four: a contact is looked up by what was learned of it, by its
 # external id and by its address, then changed.
 MESSAGES_PER_SECOND = 40
-
-
-def read_token(text: str) -> str:
-    """Read a token, without white space around it."""
-    text = text.strip()
-    if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("holds a blank or another character that a token can't; copy it again")
-    if len(text) > LONGEST_TOKEN:
-        raise ValueError(f"has {len(text):,} characters, must have at most {LONGEST_TOKEN}")
-    return text
 
 
 _TAG = Field(
@@ -64,7 +57,7 @@ INTERCOM = Destination(
             label="Access token",
             kind="password",
             help="Of a private app, in Intercom's Developer Hub.",
-            read=read_token,
+            read=partial(read_token, longest=LONGEST_TOKEN),
         ),
     ),
     actions=(

@@ -20,6 +20,7 @@ from destinations.resend.guards import (
 )
 from destinations.resend.judge import explain
 from destinations.resend.metadata import ChangeSegment, SendEvent, SendTemplate
+from destinations.token import read_token
 
 API_KEY = "api_key"
 SEGMENTS = "segments"
@@ -45,13 +46,10 @@ SEGMENT = Field(
 
 
 def read_api_key(text: str) -> str:
-    """Read a key, without white space around it from copying."""
-    text = text.strip()
-    if not text.startswith("re_") or not text.isascii() or not text.isprintable() or " " in text:
+    key = read_token(text, LONGEST_API_KEY)
+    if not key.startswith("re_"):
         raise ValueError("must start with re_; copy it from API Keys at Resend")
-    if len(text) > LONGEST_API_KEY:
-        raise ValueError(f"has {len(text):,} characters, must have at most {LONGEST_API_KEY}")
-    return text
+    return key
 
 
 RESEND = Destination(

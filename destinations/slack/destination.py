@@ -16,6 +16,7 @@ from destinations.complaint import Complaint, error_name
 from destinations.destination import Action, Destination, Field, Option
 from destinations.slack.build import SendMessage, build, channel_of, read_channel
 from destinations.template import read_template
+from destinations.token import read_token
 
 TOKEN = "access_token"  # noqa: S105  a key, not a secret
 CHANNELS = "channels"
@@ -102,14 +103,11 @@ def explain(answer: Mapping[str, Any]) -> Complaint:
     return Complaint.of(answer.get("error"), None, needed and f"the scope {needed} is missing")
 
 
-def read_token(text: str) -> str:
-    """The token without the white space around it."""
-    text = text.strip()
-    if not text.startswith("xox") or not text.isascii() or not text.isprintable() or " " in text:
+def read_app_token(text: str) -> str:
+    token = read_token(text, LONGEST_TOKEN)
+    if not token.startswith("xox"):
         raise ValueError("must start with xoxb- or xoxp-; copy it from the app's page at Slack")
-    if len(text) > LONGEST_TOKEN:
-        raise ValueError(f"has {len(text):,} characters, must have at most {LONGEST_TOKEN}")
-    return text
+    return token
 
 
 SLACK = Destination(
@@ -123,7 +121,7 @@ SLACK = Destination(
             kind="password",
             placeholder="xoxb-…",
             help="Of your own Slack app, with the scopes chat:write, channels:read, groups:read.",
-            read=read_token,
+            read=read_app_token,
         ),
     ),
     actions=(
