@@ -19,6 +19,7 @@ from urllib.parse import unquote
 from pydantic import JsonValue
 
 from destinations.simulator import Answer, Request, VendorSimulator, json_answer
+from destinations.simulator.calls import find_call
 from destinations.simulator.control import Routes, read_object
 from destinations.simulator.wire import Incoming
 
@@ -107,21 +108,19 @@ class HubSpotService:
         return f"token {', '.join(self.tokens)}"
 
     def call_of(self, request: Request) -> str:
-        return _route(request)[0]
+        return find_call(_CALLS, request)[0]
 
     def key_of(self, request: Request) -> str | None:
-        scheme, _, token = (request.header("authorization") or "").partition(" ")
-        return token if scheme == "Bearer" else None
+        return request.bearer
 
     def handle(self, request: Request) -> Answer:
-        call, parts = _route(request)
-        if call not in _ROUTES:
+        call, parts = find_call(_CALLS, request)
+        if call not in _CALLS:
             return _refused(404, "OBJECT_NOT_FOUND", "No such resource")
         scopes = self.tokens.get(request.key or "")
         if scopes is None:
             return _refused(401, "INVALID_AUTHENTICATION", "Authentication credentials not found")
-        _, _, scope = _ROUTES[call]
-        if scope not in scopes.split(","):
+        if _NEEDED[call] not in scopes.split(","):
             return _refused(403, "MISSING_SCOPES", "This app hasn't been granted all scopes")
         if self._limited():
             return _refused(
@@ -320,31 +319,38 @@ class HubSpotService:
         }
 
 
-# By name: the method, the path, and the scope that is needed.
-_ROUTES: dict[str, tuple[str, re.Pattern[str], str]] = {
-    name: (method, re.compile(path), scope)
-    for name, method, path, scope in (
-        ("upsert", "POST", r"/crm/v3/objects/contacts/batch/upsert", WRITE_CONTACTS),
-        ("contact", "GET", r"/crm/v3/objects/contacts/([^/]+)", READ_CONTACTS),
-        ("add", "PUT", r"/crm/v3/lists/([^/]+)/memberships/(add)", "crm.lists.write"),
-        ("remove", "PUT", r"/crm/v3/lists/([^/]+)/memberships/(remove)", "crm.lists.write"),
-        ("lists", "POST", r"/crm/v3/lists/search", "crm.lists.read"),
-        ("properties", "GET", r"/crm/v3/properties/contacts", READ_CONTACTS),
-        ("property", "GET", r"/crm/v3/properties/contacts/([^/]+)", READ_CONTACTS),
-        (
-            "definitions",
-            "GET",
-            r"/events/v3/event-definitions",
-            "behavioral_events.event_definitions.read_write",
-        ),
-        ("send", "POST", r"/events/v3/send", "analytics.behavioral_events.send"),
+# By name: the method and the path.
+_CALLS = {
+    name: (method, re.compile(path))
+    for name, method, path in (
+        ("upsert", "POST", r"/crm/v3/objects/contacts/batch/upsert"),
+        ("contact", "GET", r"/crm/v3/objects/contacts/([^/]+)"),
+        ("add", "PUT", r"/crm/v3/lists/([^/]+)/memberships/(add)"),
+        ("remove", "PUT", r"/crm/v3/lists/([^/]+)/memberships/(remove)"),
+        ("lists", "POST", r"/crm/v3/lists/search"),
+        ("properties", "GET", r"/crm/v3/properties/contacts"),
+        ("property", "GET", r"/crm/v3/properties/contacts/([^/]+)"),
+        ("definitions", "GET", r"/events/v3/event-definitions"),
+        ("send", "POST", r"/events/v3/send"),
     )
+}
+# The scope that each needs.
+_NEEDED = {
+    "upsert": WRITE_CONTACTS,
+    "contact": READ_CONTACTS,
+    "add": "crm.lists.write",
+    "remove": "crm.lists.write",
+    "lists": "crm.lists.read",
+    "properties": READ_CONTACTS,
+    "property": READ_CONTACTS,
+    "definitions": "behavioral_events.event_definitions.read_write",
+    "send": "analytics.behavioral_events.send",
 }
 
 
 class HubSpotSimulator(VendorSimulator[HubSpotService]):
     label = "HubSpot"
-    calls = tuple(_ROUTES)
+    calls = tuple(_CALLS)
 
     def __init__(self) -> None:
         super().__init__(HubSpotService)
@@ -356,13 +362,6 @@ class HubSpotSimulator(VendorSimulator[HubSpotService]):
         """Replace them by `{"pat-…": "crm.objects.contacts.write,…"}`."""
         self.service.tokens = {key: str(value) for key, value in read_object(incoming.raw).items()}
         return {}
-
-
-def _route(request: Request) -> tuple[str, tuple[str, ...]]:
-    for name, (method, path, _) in _ROUTES.items():
-        if request.method == method and (found := path.fullmatch(request.path)):
-            return name, found.groups()
-    return "", ()
 
 
 def _shown(contact: Contact) -> dict[str, JsonValue]:

@@ -20,6 +20,7 @@ from urllib.parse import unquote
 from pydantic import JsonValue
 
 from destinations.simulator import Answer, Request, VendorSimulator, json_answer
+from destinations.simulator.calls import find_call
 from destinations.simulator.control import Routes, read_object
 from destinations.simulator.wire import Incoming
 
@@ -91,14 +92,13 @@ class IntercomService:
         return f"token {', '.join(one for one, of in self.tokens.items() if of == region)}"
 
     def call_of(self, request: Request) -> str:
-        return _route(request)[0]
+        return find_call(_CALLS, request)[0]
 
     def key_of(self, request: Request) -> str | None:
-        scheme, _, token = (request.header("authorization") or "").partition(" ")
-        return token if scheme == "Bearer" else None
+        return request.bearer
 
     def handle(self, request: Request) -> Answer:
-        call, parts = _route(request)
+        call, parts = find_call(_CALLS, request)
         methods: dict[str, Callable[..., Answer]] = {
             "me": self._me,
             "find": self._find,
@@ -302,7 +302,7 @@ class IntercomService:
 
 
 # By name: the method and the path. Of two that fit, the first is meant.
-_ROUTES = {
+_CALLS = {
     name: (method, re.compile(path))
     for name, method, path in (
         ("me", "GET", r"/me"),
@@ -324,7 +324,7 @@ READS = ("find", "get", "search")
 class IntercomSimulator(VendorSimulator[IntercomService]):
     label = "Intercom"
     regions = ("us", "eu", "au")
-    calls = tuple(_ROUTES)
+    calls = tuple(_CALLS)
 
     def __init__(self) -> None:
         super().__init__(IntercomService)
@@ -336,13 +336,6 @@ class IntercomSimulator(VendorSimulator[IntercomService]):
         """Replace them by `{"token": "eu"}`: the token and its region."""
         self.service.tokens = {key: str(value) for key, value in read_object(incoming.raw).items()}
         return {}
-
-
-def _route(request: Request) -> tuple[str, tuple[str, ...]]:
-    for name, (method, path) in _ROUTES.items():
-        if request.method == method and (found := path.fullmatch(request.path)):
-            return name, found.groups()
-    return "", ()
 
 
 def _equal(value: object, wanted: object) -> bool:

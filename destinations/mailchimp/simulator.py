@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from destinations.simulator import Answer, Request, VendorSimulator, json_answer
+from destinations.simulator.calls import find_call
 from destinations.simulator.control import Routes, read_object
 from destinations.simulator.wire import Incoming
 
@@ -96,7 +97,7 @@ def hash_of(email: str) -> str:
 
 @dataclass
 class MailchimpService:
-    """`keys` maps each key to its data center. More than `at_once` requests of a key get 429."""
+    """Of a key's requests beyond `at_once` under way, each gets 429."""
 
     under_way: Callable[[], Sequence[Request]] = tuple
     keys: set[str] = field(default_factory=lambda: {KEY})
@@ -108,7 +109,7 @@ class MailchimpService:
         return f"key {', '.join(sorted(self.keys))}"
 
     def call_of(self, request: Request) -> str:
-        return _route(request)[0]
+        return find_call(_CALLS, request)[0]
 
     def key_of(self, request: Request) -> str | None:
         scheme, _, encoded = (request.header("authorization") or "").partition(" ")
@@ -119,7 +120,7 @@ class MailchimpService:
         return plain.partition(":")[2] if scheme == "Basic" else None
 
     def handle(self, request: Request) -> Answer:
-        call, parts = _route(request)
+        call, parts = find_call(_CALLS, request)
         if not call:
             return _problem(404, "Resource Not Found", "The requested resource could not be found.")
         if request.key not in self.keys:
@@ -204,10 +205,22 @@ class MailchimpService:
         }
 
 
+_CALLS = {
+    name: (method, re.compile(rf"/3\.0/{path}"))
+    for name, method, path in (
+        ("ping", "GET", "ping"),
+        ("lists", "GET", "lists"),
+        ("merge_fields", "GET", "lists/([^/]+)/merge-fields"),
+        ("member", "PUT", "lists/([^/]+)/members/([^/]+)"),
+        ("event", "POST", "lists/([^/]+)/members/([^/]+)/events"),
+    )
+}
+
+
 class MailchimpSimulator(VendorSimulator[MailchimpService]):
     label = "Mailchimp"
     base_path = "/3.0"
-    calls = ("ping", "lists", "merge_fields", "member", "event")
+    calls = tuple(_CALLS)
 
     def __init__(self) -> None:
         super().__init__(lambda: MailchimpService(lambda: self.under_way))
@@ -222,26 +235,9 @@ class MailchimpSimulator(VendorSimulator[MailchimpService]):
         return {}
 
 
-_ROUTES = {
-    name: (method, re.compile(rf"/3\.0/{path}"))
-    for name, method, path in (
-        ("ping", "GET", "ping"),
-        ("lists", "GET", "lists"),
-        ("merge_fields", "GET", "lists/([^/]+)/merge-fields"),
-        ("member", "PUT", "lists/([^/]+)/members/([^/]+)"),
-        ("event", "POST", "lists/([^/]+)/members/([^/]+)/events"),
-    )
-}
 _VALIDATED = (
     "The resource submitted could not be validated. For field-specific details, see errors."
 )
-
-
-def _route(request: Request) -> tuple[str, tuple[str, ...]]:
-    for name, (method, path) in _ROUTES.items():
-        if request.method == method and (found := path.fullmatch(request.path)):
-            return name, found.groups()
-    return "", ()
 
 
 def _refused(

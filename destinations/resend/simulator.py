@@ -7,6 +7,7 @@ published nowhere: `existing` chooses.
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from urllib.parse import unquote
 from pydantic import JsonValue
 
 from destinations.simulator import Answer, Request, VendorSimulator, json_answer
+from destinations.simulator.calls import find_call
 from destinations.simulator.control import Routes, read_object
 from destinations.simulator.wire import Incoming
 
@@ -29,30 +31,20 @@ IDEMPOTENCY_SECONDS = 24 * 60 * 60
 LONGEST_IDEMPOTENCY_KEY = 256
 LARGEST_PAGE = 100
 
-CALLS = (
-    "contacts.get",
-    "contacts.create",
-    "contacts.update",
-    "segments.add",
-    "segments.remove",
-    "emails.send",
-    "events.send",
-    "segments.list",
-    "templates.list",
-    "contact-properties.list",
-)
-# By method and the parts of the path, `*` being any.
-_ROUTES = {
-    ("GET", "contacts/*"): "contacts.get",
-    ("POST", "contacts"): "contacts.create",
-    ("PATCH", "contacts/*"): "contacts.update",
-    ("POST", "contacts/*/segments/*"): "segments.add",
-    ("DELETE", "contacts/*/segments/*"): "segments.remove",
-    ("POST", "emails"): "emails.send",
-    ("POST", "events/send"): "events.send",
-    ("GET", "segments"): "segments.list",
-    ("GET", "templates"): "templates.list",
-    ("GET", "contact-properties"): "contact-properties.list",
+_CALLS = {
+    name: (method, re.compile(path))
+    for name, method, path in (
+        ("contacts.get", "GET", r"/contacts/[^/]+"),
+        ("contacts.create", "POST", r"/contacts"),
+        ("contacts.update", "PATCH", r"/contacts/[^/]+"),
+        ("segments.add", "POST", r"/contacts/[^/]+/segments/[^/]+"),
+        ("segments.remove", "DELETE", r"/contacts/[^/]+/segments/[^/]+"),
+        ("emails.send", "POST", r"/emails"),
+        ("events.send", "POST", r"/events/send"),
+        ("segments.list", "GET", r"/segments"),
+        ("templates.list", "GET", r"/templates"),
+        ("contact-properties.list", "GET", r"/contact-properties"),
+    )
 }
 
 
@@ -124,17 +116,10 @@ class ResendService:
         return f"key {', '.join(self.keys)}"
 
     def call_of(self, request: Request) -> str:
-        parts = _parts(request)
-        for (method, path), call in _ROUTES.items():
-            names = path.split("/")
-            fits = all(name in ("*", part) for name, part in zip(names, parts, strict=False))
-            if method == request.method and len(names) == len(parts) and fits:
-                return call
-        return ""
+        return find_call(_CALLS, request)[0]
 
     def key_of(self, request: Request) -> str | None:
-        scheme, _, key = (request.header("authorization") or "").partition(" ")
-        return key if scheme == "Bearer" and key else None
+        return request.bearer
 
     def handle(self, request: Request) -> Answer:
         handlers: Mapping[str, Callable[[Request], Answer]] = {
@@ -321,7 +306,7 @@ class ResendService:
 
 class ResendSimulator(VendorSimulator[ResendService]):
     label = "Resend"
-    calls = CALLS
+    calls = tuple(_CALLS)
 
     def __init__(self) -> None:
         super().__init__(ResendService)

@@ -45,6 +45,12 @@ class Request:
         values = [value for key, value in self.headers if key == name.lower()]
         return ", ".join(values) if values else None
 
+    @property
+    def bearer(self) -> str | None:
+        """The token that it is authorized by, if any."""
+        scheme, _, token = (self.header("authorization") or "").partition(" ")
+        return token if scheme == "Bearer" and token else None
+
     @cached_property
     def content(self) -> bytes:
         """The body, unpacked if it is valid gzip, up to `MAX_REQUEST_BYTES`."""

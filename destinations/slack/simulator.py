@@ -75,8 +75,7 @@ class SlackService:
         return request.path.rpartition("/")[2]
 
     def key_of(self, request: Request) -> str | None:
-        scheme, _, token = (request.header("authorization") or "").partition(" ")
-        return token if scheme == "Bearer" else _arguments(request).get("token")
+        return request.bearer or _arguments(request).get("token")
 
     def handle(self, request: Request) -> Answer:
         methods = {
