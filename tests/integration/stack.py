@@ -89,17 +89,21 @@ class Stack:
             limited_since=lambda: self.limited_since,
         )
 
-    async def connection(
-        self, name: str = "Customer io", *, api_key: str = US_KEY, region: str = "us"
-    ) -> Connection:
+    async def connect(self, type: str, name: str | None = None, **fields: str) -> Connection:
         return await self.catalog.connections.create(
             self.organisation,
             workspace=self.workspace,
-            name=name,
-            type="customer_io",
-            fields={"region": region, "cdpApiKey": api_key},
+            type=type,
+            name=name or f"Acme {registry.BY_TYPE[type].label}",
+            fields=fields,
             created_by="test",
         )
+
+    async def connection(
+        self, name: str = "Customer io", *, api_key: str = US_KEY, region: str = "us"
+    ) -> Connection:
+        """Customer.io's."""
+        return await self.connect("customer_io", name, region=region, cdpApiKey=api_key)
 
     async def rule(
         self,

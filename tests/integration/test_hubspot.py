@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from temporalio.client import Client
 
 from catalog.connections import Connection
-from catalog.rules import Rule
 from delivery.result import Status
 from destinations.hubspot.simulator import NEWS, SCOPES, SIGNED_UP, TOKEN, HubSpotSimulator
 from destinations.simulator import Fault
@@ -27,12 +24,6 @@ EMAIL = "test@example.com"
 BY_ADDRESS = {"firstname": "Test", "lastname": "User"}
 
 
-@pytest_asyncio.fixture
-async def stack(temporal: Client, database: str) -> AsyncIterator[Stack]:
-    async with open_stack(temporal, database) as opened:
-        yield opened
-
-
 def hubspot_of(stack: Stack) -> HubSpotSimulator:
     simulator: HubSpotSimulator = stack.simulators["hubspot"]
     return simulator
@@ -43,27 +34,7 @@ def calls(stack: Stack) -> list[str]:
 
 
 async def connect(stack: Stack, token: str = TOKEN) -> Connection:
-    return await stack.catalog.connections.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        type="hubspot",
-        name="Acme HubSpot",
-        fields={"access_token": token},
-        created_by="test",
-    )
-
-
-async def hubspot_rule(
-    stack: Stack, connection: Connection, action: str, event: str = "user.signup", **metadata: Any
-) -> Rule:
-    return await stack.catalog.rules.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        connection=connection.id,
-        event=event,
-        metadata={"action": action, **metadata},
-        created_by="test",
-    )
+    return await stack.connect("hubspot", access_token=token)
 
 
 async def emit(stack: Stack, **payload: Any) -> EventHandle:
@@ -71,7 +42,7 @@ async def emit(stack: Stack, **payload: Any) -> EventHandle:
 
 
 async def test_a_contact_is_put_on_a_list_and_its_log_shows_both_calls(stack: Stack) -> None:
-    await hubspot_rule(stack, await connect(stack), "add_to_list", id=NEWS)
+    await stack.rule(await connect(stack), action="add_to_list", id=NEWS)
     log = await stack.ended(await emit(stack))
     [contact] = hubspot_of(stack).service.contacts.values()
     assert contact.properties == {"email": EMAIL, **BY_ADDRESS}
@@ -87,7 +58,7 @@ async def test_a_contact_is_put_on_a_list_and_its_log_shows_both_calls(stack: St
 
 async def test_a_property_is_set_by_identify_alone(stack: Stack) -> None:
     connection = await connect(stack)
-    await hubspot_rule(stack, connection, "update_property", id="lifecyclestage", value="customer")
+    await stack.rule(connection, action="update_property", id="lifecyclestage", value="customer")
     log = await stack.ended(await emit(stack))
     [contact] = hubspot_of(stack).service.contacts.values()
     assert contact.properties["lifecyclestage"] == "customer"
@@ -98,7 +69,7 @@ async def test_a_property_is_set_by_identify_alone(stack: Stack) -> None:
 
 async def test_a_contact_that_is_not_stored_behind_a_207_gets_no_event(stack: Stack) -> None:
     hubspot_of(stack).service.properties.pop("lastname")
-    await hubspot_rule(stack, await connect(stack), "track_event", id=SIGNED_UP)
+    await stack.rule(await connect(stack), action="track_event", id=SIGNED_UP)
     handle = await emit(stack)
     log = await stack.ended(handle)
     [delivery] = log.deliveries
@@ -113,7 +84,7 @@ async def test_a_contact_that_is_not_stored_behind_a_207_gets_no_event(stack: St
 async def test_an_event_whose_answer_was_lost_or_that_is_redelivered_is_recorded_once(
     stack: Stack,
 ) -> None:
-    await hubspot_rule(stack, await connect(stack), "track_event", id=SIGNED_UP)
+    await stack.rule(await connect(stack), action="track_event", id=SIGNED_UP)
     hubspot = hubspot_of(stack)
     hubspot.fail("send", fault=Fault(kind="reset_after_store"), nth=[1])
     hubspot.fail("send", fault=Fault(status=400, store="first"), nth=[2])
@@ -128,7 +99,7 @@ async def test_an_event_whose_answer_was_lost_or_that_is_redelivered_is_recorded
 
 async def test_a_token_revoked_half_way_holds_track_until_there_is_a_new_one(stack: Stack) -> None:
     connection = await connect(stack)
-    await hubspot_rule(stack, connection, "track_event", id=SIGNED_UP)
+    await stack.rule(connection, action="track_event", id=SIGNED_UP)
     hubspot = hubspot_of(stack)
     hubspot.fail("send", fault=Fault(status=401), times=1)
     handle = await emit(stack)
@@ -147,7 +118,7 @@ async def test_a_token_revoked_half_way_holds_track_until_there_is_a_new_one(sta
 
 
 async def test_a_limit_that_is_reached_is_waited_for_and_named_in_the_log(stack: Stack) -> None:
-    await hubspot_rule(stack, await connect(stack), "track_event", id=SIGNED_UP)
+    await stack.rule(await connect(stack), action="track_event", id=SIGNED_UP)
     body = '{"status":"error","category":"RATE_LIMITS","policyName":"SECONDLY"}'
     hubspot_of(stack).fail("upsert", fault=Fault(status=429, body=body), times=1)
     log = await stack.ended(await emit(stack))
@@ -251,8 +222,8 @@ async def test_a_worker_killed_at_any_call_leaves_each_effect_there_once(
     """Killed after an upsert, between it and the change, after the change, and after an event."""
     async with open_stack(temporal, database, working=False) as stack:
         connection = await connect(stack)
-        await hubspot_rule(stack, connection, "add_to_list", id=NEWS)
-        await hubspot_rule(stack, connection, "track_event", "order.paid", id=SIGNED_UP)
+        await stack.rule(connection, action="add_to_list", id=NEWS)
+        await stack.rule(connection, "order.paid", action="track_event", id=SIGNED_UP)
         hubspot = hubspot_of(stack)
         stored = Fault(kind="stall", store="first")
         hubspot.fail("upsert", fault=stored, nth=[1])

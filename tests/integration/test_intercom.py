@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from temporalio.client import Client
 
 from catalog.connections import Connection
-from catalog.rules import Rule
 from delivery.mapping_schema import MappedField, MappingSchema, PathSource
 from delivery.result import Status
 from destinations.intercom.simulator import EU_TOKEN, TOKEN, VIP, Contact, IntercomSimulator
@@ -35,12 +32,6 @@ WITH_A_RIDDLE = MappingSchema(
 )
 
 
-@pytest_asyncio.fixture
-async def stack(temporal: Client, database: str) -> AsyncIterator[Stack]:
-    async with open_stack(temporal, database) as opened:
-        yield opened
-
-
 def intercom_of(stack: Stack) -> IntercomSimulator:
     simulator: IntercomSimulator = stack.simulators["intercom"]
     return simulator
@@ -56,27 +47,7 @@ def contact_of(stack: Stack) -> Contact:
 
 
 async def connect(stack: Stack, token: str = TOKEN, region: str = "us") -> Connection:
-    return await stack.catalog.connections.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        type="intercom",
-        name="Acme Intercom",
-        fields={"access_token": token, "region": region},
-        created_by="test",
-    )
-
-
-async def intercom_rule(
-    stack: Stack, connection: Connection, action: str, event: str = "user.signup", **metadata: Any
-) -> Rule:
-    return await stack.catalog.rules.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        connection=connection.id,
-        event=event,
-        metadata={"action": action, **metadata},
-        created_by="test",
-    )
+    return await stack.connect("intercom", access_token=token, region=region)
 
 
 async def emit(stack: Stack, event: str = "user.signup", **payload: Any) -> EventHandle:
@@ -85,8 +56,8 @@ async def emit(stack: Stack, event: str = "user.signup", **payload: Any) -> Even
 
 async def test_a_contact_is_stored_and_tagged_and_its_log_shows_both_calls(stack: Stack) -> None:
     connection = await connect(stack)
-    await intercom_rule(stack, connection, "add_tag", id=VIP)
-    await intercom_rule(stack, connection, "remove_tag", "user.left", id=VIP)
+    await stack.rule(connection, action="add_tag", id=VIP)
+    await stack.rule(connection, "user.left", action="remove_tag", id=VIP)
     log = await stack.ended(await emit(stack))
     contact = contact_of(stack)
     assert (contact.external_id, contact.email, contact.tags) == ("usr_2048", EMAIL, {VIP})
@@ -103,7 +74,7 @@ async def test_a_contact_is_stored_and_tagged_and_its_log_shows_both_calls(stack
 
 
 async def test_a_contact_is_stored_in_its_region(stack: Stack) -> None:
-    await intercom_rule(stack, await connect(stack, EU_TOKEN, "eu"), "track_event")
+    await stack.rule(await connect(stack, EU_TOKEN, "eu"), action="track_event")
     assert (await stack.ended(await emit(stack))).status is Status.COMPLETED
     assert {request.region for request in intercom_of(stack).requests} == {"eu"}
 
@@ -111,7 +82,7 @@ async def test_a_contact_is_stored_in_its_region(stack: Stack) -> None:
 async def test_nobody_without_a_name_of_theirs_is_stored_and_the_log_says_why(
     stack: Stack,
 ) -> None:
-    await intercom_rule(stack, await connect(stack), "add_tag", id=VIP)
+    await stack.rule(await connect(stack), action="add_tag", id=VIP)
     log = await stack.ended(await stack.emit(payload={"plan": "pro"}))
     [delivery] = log.deliveries
     assert "external_id have no value" in str(delivery.last_error)
@@ -119,7 +90,7 @@ async def test_nobody_without_a_name_of_theirs_is_stored_and_the_log_says_why(
 
 
 async def test_a_tag_that_was_deleted_fails_track_until_it_is_redelivered(stack: Stack) -> None:
-    await intercom_rule(stack, await connect(stack), "add_tag", id=VIP)
+    await stack.rule(await connect(stack), action="add_tag", id=VIP)
     tags = intercom_of(stack).service.tags
     tags.pop(VIP)
     handle = await emit(stack)
@@ -139,7 +110,7 @@ async def test_an_attribute_that_does_not_exist_is_named_and_no_event_sent(stack
     await stack.catalog.mappings.put_default(
         stack.organisation, connection.id, schema=WITH_A_RIDDLE
     )
-    await intercom_rule(stack, connection, "track_event")
+    await stack.rule(connection, action="track_event")
     [delivery] = (await stack.ended(await emit(stack))).deliveries
     assert delivery.reason is not None
     assert (delivery.reason.code, delivery.reason.field) == (
@@ -153,7 +124,7 @@ async def test_an_attribute_that_does_not_exist_is_named_and_no_event_sent(stack
 async def test_an_event_whose_answer_was_lost_or_that_is_redelivered_is_recorded_once(
     stack: Stack,
 ) -> None:
-    await intercom_rule(stack, await connect(stack), "track_event", event_metadata="plan")
+    await stack.rule(await connect(stack), action="track_event", event_metadata="plan")
     intercom = intercom_of(stack)
     intercom.fail("event", fault=Fault(kind="reset_after_store"), nth=[1])
     intercom.fail("event", fault=Fault(status=400, store="first"), nth=[2])
@@ -169,7 +140,7 @@ async def test_an_event_whose_answer_was_lost_or_that_is_redelivered_is_recorded
 
 async def test_a_token_revoked_half_way_holds_track_until_there_is_a_new_one(stack: Stack) -> None:
     connection = await connect(stack)
-    await intercom_rule(stack, connection, "add_tag", id=VIP)
+    await stack.rule(connection, action="add_tag", id=VIP)
     intercom = intercom_of(stack)
     intercom.fail("tag", fault=Fault(status=401), times=1)
     handle = await emit(stack)
@@ -188,7 +159,7 @@ async def test_a_token_revoked_half_way_holds_track_until_there_is_a_new_one(sta
 
 
 async def test_a_limit_is_waited_for_until_its_reset(stack: Stack) -> None:
-    await intercom_rule(stack, await connect(stack), "track_event")
+    await stack.rule(await connect(stack), action="track_event")
     headers = {"X-RateLimit-Reset": "1795456802", "Date": "Mon, 23 Nov 2026 18:00:00 GMT"}
     intercom_of(stack).fail("create", fault=Fault(status=429, headers=headers), times=1)
     log = await stack.ended(await emit(stack))
@@ -206,7 +177,7 @@ async def test_two_workers_that_store_a_new_contact_at_once_make_one(
     stack: Stack, person: dict[str, Any], created: list[int]
 ) -> None:
     """The search doesn't show it to either; by its external id it can be read at once."""
-    await intercom_rule(stack, await connect(stack), "track_event")
+    await stack.rule(await connect(stack), action="track_event")
     intercom = intercom_of(stack)
     intercom.service.lagging = True
     intercom.fail("create", fault=Fault(delay=2), nth=[1])
@@ -290,8 +261,8 @@ async def test_a_worker_killed_at_any_call_leaves_each_effect_there_once(
     """Killed at each read, after a creation that no search shows yet, at a tag, and at an event."""
     async with open_stack(temporal, database, working=False) as stack:
         connection = await connect(stack)
-        await intercom_rule(stack, connection, "add_tag", id=VIP)
-        await intercom_rule(stack, connection, "track_event", "order.paid")
+        await stack.rule(connection, action="add_tag", id=VIP)
+        await stack.rule(connection, "order.paid", action="track_event")
         intercom = intercom_of(stack)
         intercom.service.lagging = True
         stored = Fault(kind="stall", store="first")

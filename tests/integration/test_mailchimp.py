@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
-
 import httpx
 import pytest
-import pytest_asyncio
 from temporalio.client import Client
 
 from catalog.connections import Connection
-from catalog.rules import Rule
 from delivery.result import Status
 from destinations.mailchimp.simulator import KEY, NEWS, MailchimpSimulator, hash_of
 from destinations.simulator import Fault
@@ -25,12 +20,6 @@ from tests.integration.stack import SAMPLE, Stack, is_held, open_stack
 
 EMAIL = "test@example.com"
 NEW_KEY = "fedcba9876543210-us6"
-
-
-@pytest_asyncio.fixture
-async def stack(temporal: Client, database: str) -> AsyncIterator[Stack]:
-    async with open_stack(temporal, database) as opened:
-        yield opened
 
 
 def mailchimp_of(stack: Stack) -> MailchimpSimulator:
@@ -48,33 +37,13 @@ def statuses(stack: Stack) -> dict[str, str]:
 
 
 async def connect(stack: Stack, key: str = KEY) -> Connection:
-    return await stack.catalog.connections.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        type="mailchimp",
-        name="Acme Mailchimp",
-        fields={"api_key": key, "data_center": "us6"},
-        created_by="test",
-    )
-
-
-async def mailchimp_rule(
-    stack: Stack, connection: Connection, action: str, event: str = "user.signup", **metadata: Any
-) -> Rule:
-    return await stack.catalog.rules.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        connection=connection.id,
-        event=event,
-        metadata={"action": action, "id": NEWS, **metadata},
-        created_by="test",
-    )
+    return await stack.connect("mailchimp", api_key=key, data_center="us6")
 
 
 async def test_a_contact_is_subscribed_and_unsubscribed_by_one_call_each(stack: Stack) -> None:
     connection = await connect(stack)
-    await mailchimp_rule(stack, connection, "add_to_list")
-    await mailchimp_rule(stack, connection, "remove_from_list", "user.left")
+    await stack.rule(connection, action="add_to_list", id=NEWS)
+    await stack.rule(connection, "user.left", action="remove_from_list", id=NEWS)
     log = await stack.ended(await stack.emit())
     assert statuses(stack) == {EMAIL: "subscribed"}
     [delivery] = log.deliveries
@@ -91,7 +60,7 @@ async def test_a_contact_is_subscribed_and_unsubscribed_by_one_call_each(stack: 
 
 
 async def test_who_has_left_stays_unsubscribed_and_the_log_says_so(stack: Stack) -> None:
-    await mailchimp_rule(stack, await connect(stack), "add_to_list")
+    await stack.rule(await connect(stack), action="add_to_list", id=NEWS)
     await stack.ended(await stack.emit())
     mailchimp_of(stack).service.audiences[NEWS].leave(EMAIL)
     log = await stack.ended(await stack.emit())
@@ -105,7 +74,7 @@ async def test_who_has_left_stays_unsubscribed_and_the_log_says_so(stack: Stack)
 async def test_an_audience_that_was_deleted_gets_no_event_until_the_rule_names_another(
     stack: Stack,
 ) -> None:
-    await mailchimp_rule(stack, await connect(stack), "track_event", event_properties="plan")
+    await stack.rule(await connect(stack), action="track_event", id=NEWS, event_properties="plan")
     audiences = mailchimp_of(stack).service.audiences
     gone = audiences.pop(NEWS)
     handle = await stack.emit()
@@ -122,7 +91,7 @@ async def test_an_audience_that_was_deleted_gets_no_event_until_the_rule_names_a
 
 
 async def test_an_event_without_an_address_fails_before_anything_is_sent(stack: Stack) -> None:
-    await mailchimp_rule(stack, await connect(stack), "track_event")
+    await stack.rule(await connect(stack), action="track_event", id=NEWS)
     log = await stack.ended(await stack.emit(payload={"userId": "usr_2048"}))
     [delivery] = log.deliveries
     assert "email: has no value" in str(delivery.last_error)
@@ -130,7 +99,7 @@ async def test_an_event_without_an_address_fails_before_anything_is_sent(stack: 
 
 
 async def test_a_throttled_contact_is_tried_again_whichever_way_it_is_said(stack: Stack) -> None:
-    await mailchimp_rule(stack, await connect(stack), "add_to_list")
+    await stack.rule(await connect(stack), action="add_to_list", id=NEWS)
     mailchimp = mailchimp_of(stack)
     mailchimp.fail("member", fault=Fault(status=429, body='{"title":"Too Many Requests"}'), nth=[1])
     mailchimp.fail("member", fault=Fault(status=403, body=""), nth=[2])
@@ -147,7 +116,7 @@ async def test_a_throttled_contact_is_tried_again_whichever_way_it_is_said(stack
 
 async def test_a_key_revoked_half_way_holds_track_until_there_is_a_new_one(stack: Stack) -> None:
     connection = await connect(stack)
-    await mailchimp_rule(stack, connection, "track_event")
+    await stack.rule(connection, action="track_event", id=NEWS)
     mailchimp = mailchimp_of(stack)
     mailchimp.fail("event", fault=Fault(status=401, body='{"title":"API Key Invalid"}'), times=1)
     handle = await stack.emit()
@@ -234,8 +203,8 @@ async def test_a_worker_killed_at_any_call_leaves_one_contact_and_at_least_one_e
     """Killed before and after a contact was stored, between the calls, and after an event."""
     async with open_stack(temporal, database, working=False) as stack:
         connection = await connect(stack)
-        await mailchimp_rule(stack, connection, "add_to_list")
-        await mailchimp_rule(stack, connection, "track_event", "order.paid")
+        await stack.rule(connection, action="add_to_list", id=NEWS)
+        await stack.rule(connection, "order.paid", action="track_event", id=NEWS)
         mailchimp = mailchimp_of(stack)
         stored = Fault(kind="stall", store="first")
         mailchimp.fail("member", fault=Fault(kind="stall"), nth=[1])

@@ -5,18 +5,14 @@ refused.
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from temporalio.client import Client
 
 from catalog.connections import Connection
-from catalog.rules import Rule
 from delivery.result import Status
 from destinations.resend.simulator import FULL, KEY, SEGMENT, TEMPLATE, ResendSimulator
 from destinations.simulator import Fault
@@ -31,12 +27,6 @@ EMAIL = SAMPLE["email"]
 SEGMENT_CALLS = ["contacts.get", "contacts.create", "segments.add"]
 
 
-@pytest_asyncio.fixture
-async def stack(temporal: Client, database: str) -> AsyncIterator[Stack]:
-    async with open_stack(temporal, database) as opened:
-        yield opened
-
-
 def resend_of(stack: Stack) -> ResendSimulator:
     simulator: ResendSimulator = stack.simulators["resend"]
     return simulator
@@ -47,36 +37,11 @@ def calls(stack: Stack) -> list[str]:
 
 
 async def connect(stack: Stack, key: str = KEY) -> Connection:
-    return await stack.catalog.connections.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        type="resend",
-        name="Acme Resend",
-        fields={"api_key": key},
-        created_by="test",
-    )
-
-
-async def resend_rule(
-    stack: Stack,
-    action: str,
-    *,
-    connection: Connection | None = None,
-    event: str = "user.signup",
-    **metadata: Any,
-) -> Rule:
-    return await stack.catalog.rules.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        connection=(connection or await connect(stack)).id,
-        event=event,
-        metadata={"action": action, **metadata},
-        created_by="test",
-    )
+    return await stack.connect("resend", api_key=key)
 
 
 async def test_a_contact_is_created_then_added_and_the_log_shows_both(stack: Stack) -> None:
-    await resend_rule(stack, "add_to_segment", id=SEGMENT)
+    await stack.rule(await connect(stack), action="add_to_segment", id=SEGMENT)
     log = await stack.ended(await stack.emit())
     assert calls(stack) == SEGMENT_CALLS
     [contact] = resend_of(stack).service.contacts
@@ -91,7 +56,7 @@ async def test_a_contact_is_created_then_added_and_the_log_shows_both(stack: Sta
 
 async def test_without_a_contact_nothing_is_added_to_a_segment(stack: Stack) -> None:
     resend_of(stack).fail("contacts.create", fault=Fault(status=422))
-    await resend_rule(stack, "add_to_segment", id=SEGMENT)
+    await stack.rule(await connect(stack), action="add_to_segment", id=SEGMENT)
     log = await stack.ended(await stack.emit())
     assert log.status is Status.FAILED
     assert calls(stack) == SEGMENT_CALLS[:2]
@@ -102,7 +67,7 @@ async def test_an_answer_that_was_lost_leaves_one_contact_in_the_segment(
     stack: Stack, call: str
 ) -> None:
     resend_of(stack).fail(call, fault=Fault(kind="reset_after_store"), times=1)
-    await resend_rule(stack, "add_to_segment", id=SEGMENT)
+    await stack.rule(await connect(stack), action="add_to_segment", id=SEGMENT)
     log = await stack.ended(await stack.emit())
     assert log.status is Status.COMPLETED
     [contact] = resend_of(stack).service.contacts
@@ -111,8 +76,8 @@ async def test_an_answer_that_was_lost_leaves_one_contact_in_the_segment(
 
 async def test_identify_only_makes_the_contact_and_sends_no_mail(stack: Stack) -> None:
     connection = await connect(stack)
-    await resend_rule(stack, "add_to_segment", connection=connection, id=SEGMENT)
-    await resend_rule(stack, "send_email_template", connection=connection, id=TEMPLATE)
+    await stack.rule(connection, action="add_to_segment", id=SEGMENT)
+    await stack.rule(connection, action="send_email_template", id=TEMPLATE)
     run = await stack.client.start_workflow(
         "DeliverEvent",
         {
@@ -134,7 +99,7 @@ async def test_a_mail_whose_answers_were_lost_is_sent_once_even_if_redelivered(
     lost, wrong = Fault(kind="reset_after_store"), Fault(status=400, store="first")
     resend_of(stack).fail("emails.send", fault=lost, times=1)
     resend_of(stack).fail("emails.send", fault=wrong, times=2)
-    await resend_rule(stack, "send_email_template", id=TEMPLATE)
+    await stack.rule(await connect(stack), action="send_email_template", id=TEMPLATE)
     handle = await stack.emit()
     log = await stack.ended(handle)
     assert log.status is Status.FAILED
@@ -148,8 +113,8 @@ async def test_a_mail_whose_answers_were_lost_is_sent_once_even_if_redelivered(
 
 async def test_a_mail_is_given_up_before_resend_forgets_its_key(stack: Stack) -> None:
     """23 hours after acceptance, where other deliveries have 72."""
-    mail = await resend_rule(stack, "send_email_template", id=TEMPLATE)
-    added = await resend_rule(stack, "add_to_segment", id=SEGMENT)
+    mail = await stack.rule(await connect(stack), action="send_email_template", id=TEMPLATE)
+    added = await stack.rule(await connect(stack), action="add_to_segment", id=SEGMENT)
     resend_of(stack).fail(fault=Fault(status=503, headers={"Retry-After": "600"}))
     handle = await stack.emit()
     await stack.log_when(handle, lambda log: waits(log) and len(calls(stack)) == 2)
@@ -166,7 +131,7 @@ async def test_a_mail_is_given_up_before_resend_forgets_its_key(stack: Stack) ->
 
 async def test_a_mail_over_the_quota_waits_an_hour(stack: Stack) -> None:
     resend_of(stack).service.quota = "daily_quota_exceeded"
-    await resend_rule(stack, "send_email_template", id=TEMPLATE)
+    await stack.rule(await connect(stack), action="send_email_template", id=TEMPLATE)
     log = await stack.log_when(await stack.emit(), waits)
     [delivery] = log.deliveries
     assert delivery.send is not None
@@ -181,7 +146,7 @@ async def test_a_key_deleted_half_way_holds_what_follows_until_there_is_a_new_on
     stack: Stack,
 ) -> None:
     connection = await connect(stack)
-    await resend_rule(stack, "track_event", connection=connection)
+    await stack.rule(connection, action="track_event")
     assert (await stack.ended(await stack.emit())).status is Status.COMPLETED
     resend_of(stack).service.keys = {KEY: "validation_error", "re_new": FULL}
     handle = await stack.emit()
@@ -251,7 +216,7 @@ async def test_a_worker_killed_around_any_call_leaves_a_mail_once_and_an_event_a
             ("segment", "add_to_segment", {"id": SEGMENT}),
             ("event", "track_event", {"event_name_override": "signed_up"}),
         ):
-            await resend_rule(stack, action, connection=connection, event=event, **metadata)
+            await stack.rule(connection, event, action=action, **metadata)
         resend = resend_of(stack)
         lost, stored = Fault(kind="stall"), Fault(kind="stall", store="first")
         resend.fail("emails.send", fault=lost, nth=[1])

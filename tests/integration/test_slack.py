@@ -5,12 +5,10 @@ refused.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from temporalio.client import Client
 
 from catalog.connections import Connection
@@ -31,12 +29,6 @@ TEMPLATE = "*{{first_name}}* signed up: {{email}}"
 TEXT = "*Test* signed up: test@example.com"
 
 
-@pytest_asyncio.fixture
-async def stack(temporal: Client, database: str) -> AsyncIterator[Stack]:
-    async with open_stack(temporal, database) as opened:
-        yield opened
-
-
 def slack_of(stack: Stack) -> SlackSimulator:
     simulator: SlackSimulator = stack.simulators["slack"]
     return simulator
@@ -47,28 +39,14 @@ def texts(stack: Stack) -> list[str]:
 
 
 async def connect(stack: Stack, token: str = TOKEN) -> Connection:
-    return await stack.catalog.connections.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        type="slack",
-        name="Acme Slack",
-        fields={"access_token": token},
-        created_by="test",
-    )
+    return await stack.connect("slack", access_token=token)
 
 
 async def slack_rule(
     stack: Stack, connection: Connection, channel: str = GENERAL, **metadata: Any
 ) -> Rule:
     chosen = {"action": "send_message", "id": channel, "template": TEMPLATE, **metadata}
-    return await stack.catalog.rules.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        connection=connection.id,
-        event="user.signup",
-        metadata=chosen,
-        created_by="test",
-    )
+    return await stack.rule(connection, **chosen)
 
 
 def failure(log: EventLog) -> str:

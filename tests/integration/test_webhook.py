@@ -54,14 +54,7 @@ async def stack(temporal: Client, database: str, receiver: Receiver) -> AsyncIte
 
 
 async def webhook(stack: Stack, url: str, fields: Mapping[str, str] = {}) -> Connection:
-    return await stack.catalog.connections.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        type="webhook",
-        name="Receiver",
-        fields={"url": url, "signing_secret": FIRST, **fields},
-        created_by="test",
-    )
+    return await stack.connect("webhook", **{"url": url, "signing_secret": FIRST, **fields})
 
 
 async def rule(stack: Stack, connection: Connection) -> Rule:

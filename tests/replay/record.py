@@ -24,7 +24,8 @@ from process import migrate_database
 from starter.dev.postgres import EmbeddedPostgres
 from starter.dev.temporal_server import DevServer
 from tests.integration.stack import open_stack
-from tests.replay.scenarios import SCENARIOS, Scenario
+from tests.replay.recorded import Scenario
+from tests.replay.scenarios import SCENARIOS
 
 HISTORIES = Path(__file__).parent / "histories" / f"build_{this_release().newest_build}"
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,26 +22,12 @@ from delivery.selection import select
 from delivery.size import MOST_VALUES
 from destinations.customerio.build import DEFAULT_MAPPING
 from destinations.customerio.simulator import EU_KEY, US_KEY, Fault
-from destinations.http.exchange import Http
-from destinations.hubspot.simulator import NEWS, SIGNED_UP, HubSpotSimulator
-from destinations.hubspot.simulator import TOKEN as HUBSPOT_TOKEN
-from destinations.intercom.simulator import TOKEN as INTERCOM_TOKEN
-from destinations.intercom.simulator import VIP, IntercomSimulator
-from destinations.mailchimp.simulator import KEY as MAILCHIMP_KEY
-from destinations.mailchimp.simulator import NEWS as MAILCHIMP_NEWS
-from destinations.mailchimp.simulator import MailchimpSimulator
 from destinations.registry import FIRST_RELEASE, this_release
-from destinations.resend.simulator import KEY, SEGMENT, TEMPLATE
-from destinations.slack.simulator import GENERAL, SCOPES, SlackSimulator
-from destinations.slack.simulator import TOKEN as SLACK_TOKEN
-from destinations.webhook.client import WebhookClient
-from emitonce import Emitter, EventHandle
+from emitonce import Emitter
 from operations.alert_watch import start_watch
 from operations.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
 from operations.event_redelivery import redeliver
 from operations.steering import bring_forward, cancel_delivery, cancel_event, resume_connection
-from tests.contract.webhook_receiver import Receiver as WebhookReceiver
-from tests.contract.webhook_receiver import open_receiver as open_webhook_receiver
 from tests.integration.stack import (
     SAMPLE,
     SECRET,
@@ -52,6 +38,8 @@ from tests.integration.stack import (
 )
 from tests.operations.alert_receiver import SECRET as ALERT_SECRET
 from tests.operations.alert_receiver import Receiver, open_receiver
+from tests.replay.recorded import Recorded, Scenario, ended
+from tests.replay.vendor_scenarios import AT_VENDORS
 from workflows.deliver_event import BUILT_IN_A_TASK
 
 REFUSED = Fault(status=400, body='{"meta":{"errors":["userId is required"]}}')
@@ -72,10 +60,6 @@ WITH_A_DAY = MappingSchema(
 WITH_A_NESTED_ID = MappingSchema(
     fields=(MappedField(dest="userId", source=PathSource(type="path", value="user.id")),)
 )
-
-# The ids of the workflows whose latest runs are recorded, by the name of the file.
-Recorded = dict[str, str]
-Scenario = Callable[[Stack], Awaitable[Recorded]]
 
 
 async def delivered(stack: Stack) -> Recorded:
@@ -137,13 +121,13 @@ async def catalog_away(stack: Stack) -> Recorded:
 async def identify_failed(stack: Stack) -> Recorded:
     await stack.rule()
     stack.sim.fail("identify", fault=REFUSED)
-    return {"identify_failed": await _ended(stack, await stack.emit())}
+    return {"identify_failed": await ended(stack, await stack.emit())}
 
 
 async def track_failed(stack: Stack) -> Recorded:
     await stack.rule()
     stack.sim.fail("track", fault=REFUSED)
-    return {"track_failed": await _ended(stack, await stack.emit())}
+    return {"track_failed": await ended(stack, await stack.emit())}
 
 
 async def failed_for_reasons(stack: Stack) -> Recorded:
@@ -152,27 +136,27 @@ async def failed_for_reasons(stack: Stack) -> Recorded:
     await stack.rule(await stack.connection("EU", api_key=EU_KEY, region="eu"))
     stack.sim.fail("identify", fault=REFUSED, region="us")
     stack.sim.fail("track", fault=Fault(status=400), region="eu")
-    return {"failed_for_reasons": await _ended(stack, await stack.emit())}
+    return {"failed_for_reasons": await ended(stack, await stack.emit())}
 
 
 async def mapping_error(stack: Stack) -> Recorded:
     await stack.rule(event="User Deleted")
-    return {"mapping_error": await _ended(stack, await stack.emit("User Deleted"))}
+    return {"mapping_error": await ended(stack, await stack.emit("User Deleted"))}
 
 
 async def no_rule(stack: Stack) -> Recorded:
-    return {"no_rule": await _ended(stack, await stack.emit())}
+    return {"no_rule": await ended(stack, await stack.emit())}
 
 
 async def invalid_event(stack: Stack) -> Recorded:
-    return {"invalid_event": await _ended(stack, await stack.emit(""))}
+    return {"invalid_event": await ended(stack, await stack.emit(""))}
 
 
 async def two_rules_of_which_one_failed(stack: Stack) -> Recorded:
     await stack.rule(await stack.connection("US"))
     await stack.rule(await stack.connection("EU", api_key=EU_KEY, region="eu"))
     stack.sim.fail("track", fault=REFUSED, region="us")
-    return {"two_rules_of_which_one_failed": await _ended(stack, await stack.emit())}
+    return {"two_rules_of_which_one_failed": await ended(stack, await stack.emit())}
 
 
 async def canceled(stack: Stack) -> Recorded:
@@ -181,7 +165,7 @@ async def canceled(stack: Stack) -> Recorded:
     handle = await stack.emit()
     await stack.log_when(handle, waits)
     await cancel_event(stack.client, handle.id)
-    return {"canceled": await _ended(stack, handle)}
+    return {"canceled": await ended(stack, handle)}
 
 
 async def canceled_in_flight(stack: Stack) -> Recorded:
@@ -190,7 +174,7 @@ async def canceled_in_flight(stack: Stack) -> Recorded:
     handle = await stack.emit()
     await stack.sim.until(lambda: len(stack.calls()) == 1)
     await cancel_event(stack.client, handle.id)
-    return {"canceled_in_flight": await _ended(stack, handle)}
+    return {"canceled_in_flight": await ended(stack, handle)}
 
 
 async def one_delivery_canceled(stack: Stack) -> Recorded:
@@ -200,7 +184,7 @@ async def one_delivery_canceled(stack: Stack) -> Recorded:
     handle = await stack.emit()
     await stack.log_when(handle, lambda log: waits(log) and log.completed_count == 1)
     await cancel_delivery(stack.client, handle.id, rule.id)
-    return {"one_delivery_canceled": await _ended(stack, handle)}
+    return {"one_delivery_canceled": await ended(stack, handle)}
 
 
 async def held_and_resumed(stack: Stack) -> Recorded:
@@ -224,7 +208,7 @@ async def canceled_while_held(stack: Stack) -> Recorded:
     handle = await stack.emit()
     await stack.log_when(handle, is_held)
     await cancel_event(stack.client, handle.id)
-    return {"canceled_while_held": await _ended(stack, handle)}
+    return {"canceled_while_held": await ended(stack, handle)}
 
 
 async def redelivered(stack: Stack) -> Recorded:
@@ -286,9 +270,7 @@ async def event_to_try_a_rule(stack: Stack) -> Recorded:
     rule = await stack.rule()
     stack.sim.fail("identify", fault=Fault(status=503))
     return {
-        "event_to_try_a_rule": await _ended(
-            stack, await stack.emit(only_rules=[rule.id], test=True)
-        )
+        "event_to_try_a_rule": await ended(stack, await stack.emit(only_rules=[rule.id], test=True))
     }
 
 
@@ -357,207 +339,7 @@ async def too_large_event(stack: Stack) -> Recorded:
         id=str(uuid.uuid4()),
         task_queue=stack.task_queue,
     )
-    return {"too_large_event": await _ended(stack, stack.emitter.get(run.id))}
-
-
-async def webhook_sent(stack: Stack) -> Recorded:
-    """One call, `send`, beside a delivery of two; the receiver refuses the first attempt."""
-    async with (
-        open_webhook_receiver() as receiver,
-        Http(private_hosts=[receiver.host]) as http,
-        _sending_webhooks(stack, http) as own,
-    ):
-        await own.rule()
-        connection = await own.catalog.connections.create(
-            own.organisation,
-            workspace=own.workspace,
-            type="webhook",
-            name="Receiver",
-            fields={"url": receiver.url},
-            created_by="test",
-        )
-        await own.rule(connection, action="send_webhook")
-        receiver.fault = BUSY
-        handle = await own.emit()
-        await eventually(lambda: _requested(receiver))
-        receiver.fault = None
-        return {"webhook_sent": await _ended(own, handle)}
-
-
-@asynccontextmanager
-async def _sending_webhooks(stack: Stack, http: Http) -> AsyncIterator[Stack]:
-    """The stack on a task queue of its own, whose one worker may send to a receiver here."""
-    settings = stack.settings.model_copy(update={"task_queue": f"webhooks-{stack.task_queue}"})
-    emitter = Emitter(stack.client, instance_secret=SECRET, task_queue=settings.task_queue)
-    clients = {**stack.clients, "webhook": WebhookClient(http)}
-    own = replace(stack, clients=clients, emitter=emitter, settings=settings)
-    async with own.make_worker():
-        yield own
-
-
-async def _requested(receiver: WebhookReceiver) -> bool:
-    return bool(receiver.requests)
-
-
-async def slack_posted(stack: Stack) -> Recorded:
-    """A message that Slack refuses inside a 200, then posts; held in between by its token."""
-    simulator: SlackSimulator = stack.simulators["slack"]
-    simulator.service.tokens = {SLACK_TOKEN: "token_revoked", "xoxb-new": SCOPES}
-    connection = await stack.catalog.connections.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        type="slack",
-        name="Acme Slack",
-        fields={"access_token": SLACK_TOKEN},
-        created_by="test",
-    )
-    metadata = {"id": GENERAL, "template": "*{{first_name}}* <!here>: {{email}}, {{plan}}"}
-    await stack.catalog.rules.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        connection=connection.id,
-        event="user.signup",
-        metadata={"action": "send_message", **metadata},
-        created_by="test",
-    )
-    handle = await stack.emit(payload={**SAMPLE, "plan": "<!channel> & more"})
-    await stack.log_when(handle, is_held)
-    simulator.fail(fault=Fault(status=200, body='{"ok":false,"error":"internal_error"}'), times=1)
-    await stack.catalog.connections.update(
-        stack.organisation, connection.id, fields={"access_token": "xoxb-new"}
-    )
-    await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
-    return {"slack_posted": await _ended(stack, handle)}
-
-
-async def hubspot_updated(stack: Stack) -> Recorded:
-    """Every action for one contact; one of them throttled behind a 207, one refused."""
-    simulator: HubSpotSimulator = stack.simulators["hubspot"]
-    connection = await stack.catalog.connections.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        type="hubspot",
-        name="Acme HubSpot",
-        fields={"access_token": HUBSPOT_TOKEN},
-        created_by="test",
-    )
-    for metadata in (
-        {"action": "add_to_list", "id": NEWS},
-        {"action": "remove_from_list", "id": "404"},
-        {"action": "update_property", "id": "lifecyclestage", "value": "customer"},
-        {"action": "track_event", "id": SIGNED_UP, "event_properties": "plan"},
-    ):
-        await stack.catalog.rules.create(
-            stack.organisation,
-            workspace=stack.workspace,
-            connection=connection.id,
-            event="user.signup",
-            metadata=metadata,
-            created_by="test",
-        )
-    limited = '{"results":[],"numErrors":1,"errors":[{"category":"RATE_LIMITS"}]}'
-    simulator.fail("upsert", fault=Fault(status=207, body=limited), times=1)
-    handle = await stack.emit(
-        payload={**SAMPLE, "email": " test@example.com ", "firstname": "Test"}
-    )
-    return {"hubspot_updated": await _ended(stack, handle)}
-
-
-async def resend_sent(stack: Stack) -> Recorded:
-    """All actions: contact and membership, contact and event, and a mail with less time."""
-    connection = await stack.catalog.connections.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        type="resend",
-        name="Resend",
-        fields={"api_key": KEY},
-        created_by="test",
-    )
-    for action, metadata in (
-        ("add_to_segment", {"id": SEGMENT}),
-        ("remove_from_segment", {"id": SEGMENT}),
-        ("send_email_template", {"id": TEMPLATE}),
-        ("track_event", {}),
-    ):
-        await stack.catalog.rules.create(
-            stack.organisation,
-            workspace=stack.workspace,
-            connection=connection.id,
-            event="user.signup",
-            metadata={"action": action, **metadata},
-            created_by="test",
-        )
-    return {"resend_sent": await _ended(stack, await stack.emit())}
-
-
-async def mailchimp_subscribed(stack: Stack) -> Recorded:
-    """Every action for one contact; throttled by a bare 403, and once in a compliance state."""
-    simulator: MailchimpSimulator = stack.simulators["mailchimp"]
-    connection = await stack.catalog.connections.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        type="mailchimp",
-        name="Acme Mailchimp",
-        fields={"api_key": MAILCHIMP_KEY},
-        created_by="test",
-    )
-    for event, metadata in (
-        ("user.signup", {"action": "add_to_list"}),
-        ("user.signup", {"action": "track_event", "event_properties": "plan"}),
-        ("user.left", {"action": "remove_from_list"}),
-    ):
-        await stack.catalog.rules.create(
-            stack.organisation,
-            workspace=stack.workspace,
-            connection=connection.id,
-            event=event,
-            metadata={"id": MAILCHIMP_NEWS, **metadata},
-            created_by="test",
-        )
-    simulator.fail("member", fault=Fault(status=403, body=""), times=1)
-    payload = {**SAMPLE, "email": " test@example.com "}
-    subscribed = await _ended(stack, await stack.emit(payload=payload))
-    left = await _ended(stack, await stack.emit("user.left", payload))
-    simulator.service.audiences[MAILCHIMP_NEWS].leave("test@example.com")
-    refused = await _ended(stack, await stack.emit(payload=payload))
-    return {
-        "mailchimp_subscribed": subscribed,
-        "mailchimp_unsubscribed": left,
-        "mailchimp_refused": refused,
-    }
-
-
-async def intercom_tagged(stack: Stack) -> Recorded:
-    """Every action for one new contact: one meets a 409, one is throttled, one finds no tag."""
-    simulator: IntercomSimulator = stack.simulators["intercom"]
-    simulator.service.lagging = True
-    connection = await stack.catalog.connections.create(
-        stack.organisation,
-        workspace=stack.workspace,
-        type="intercom",
-        name="Acme Intercom",
-        fields={"access_token": INTERCOM_TOKEN, "region": "us"},
-        created_by="test",
-    )
-    for metadata in (
-        {"action": "add_tag", "id": VIP},
-        {"action": "remove_tag", "id": VIP},
-        {"action": "add_tag", "id": "404"},
-        {"action": "track_event", "event_metadata": "plan"},
-    ):
-        await stack.catalog.rules.create(
-            stack.organisation,
-            workspace=stack.workspace,
-            connection=connection.id,
-            event="user.signup",
-            metadata=metadata,
-            created_by="test",
-        )
-    limited = '{"type":"error.list","errors":[{"code":"rate_limit_exceeded"}]}'
-    simulator.fail("event", fault=Fault(status=429, body=limited), times=1)
-    simulator.fail("search", fault=Fault(delay=0.3))
-    handle = await stack.emit(payload={**SAMPLE, "email": " test@example.com "})
-    return {"intercom_tagged": await _ended(stack, handle)}
+    return {"too_large_event": await ended(stack, stack.emitter.get(run.id))}
 
 
 async def watch_deliveries(stack: Stack) -> Recorded:
@@ -642,17 +424,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     large_event,
     found_by_person,
     too_large_event,
-    webhook_sent,
-    slack_posted,
-    hubspot_updated,
-    resend_sent,
-    mailchimp_subscribed,
-    intercom_tagged,
+    *AT_VENDORS,
     watch_deliveries,
     watch_without_a_url,
 )
-
-
-async def _ended(stack: Stack, handle: EventHandle) -> str:
-    await stack.ended(handle)
-    return handle.id
