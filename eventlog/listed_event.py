@@ -10,6 +10,7 @@ from delivery.failures import Failure, read_failures
 from delivery.frozen_model import FrozenModel
 from delivery.result import Status
 from eventlog.history import CREATED_BY, PERSON
+from eventlog.memo import read_memo
 
 _STATUS = {
     "Running": Status.PROCESSING,
@@ -52,8 +53,8 @@ class ListedEvent(FrozenModel):
     @classmethod
     async def of(cls, run: WorkflowExecution) -> ListedEvent:
         """Read a run, which must have a workspace and an acceptance time."""
-        created_by = await run.memo_value(CREATED_BY, None)
-        person = await run.memo_value(PERSON, None)
+        memo = await read_memo(run)
+        created_by, person = memo.get(CREATED_BY), memo.get(PERSON)
         found = run.typed_search_attributes
         state = found.get(names.STATE)
         status = status_of_run(run)

@@ -25,6 +25,7 @@ from eventlog.fetch import describe_event, fetch_run, while_others_run
 from eventlog.history import PERSON, read_history
 from eventlog.listed_event import status_of_run
 from eventlog.log import EventLog, log_of
+from eventlog.memo import read_memo
 from operations.redelivery_plan import NotRedeliverable, plan_redelivery, redelivered_input
 
 __all__ = ["NotRedeliverable", "Redelivered", "redeliver"]
@@ -67,7 +68,7 @@ async def redeliver(
         Redelivered: there is a later run than `latest_run`.
     """
     described = await describe_event(client, event_id)
-    memo = dict(await described.memo())
+    memo = await read_memo(described)
     if latest_run not in (None, described.run_id):
         raise Redelivered(described.run_id, memo.get(MARK))
     history, pending = await fetch_run(client, described)

@@ -35,7 +35,7 @@ async def selected_page(
     admitted = [run for run in runs if query.admits(run) and _accepted(run, selection)]
     if selection.mode.sends_delivered_ones:
         # What was itself sent again is left out: its original is what would be sent.
-        return [run for run in admitted if AGAIN_OF not in await run.memo()], following
+        return [run for run in admitted if AGAIN_OF not in run.raw_info.memo.fields], following
     return await _latest_of(client, admitted, selection), following
 
 

@@ -25,6 +25,7 @@ from emitonce.codec import encrypts
 from eventlog.fetch import describe_event, fetch_run, while_others_run
 from eventlog.history import PERSON, RunFacts, read_history
 from eventlog.log import EventLog, log_of
+from eventlog.memo import read_memo
 from operations.event_redelivery import MARK
 from operations.redelivery_plan import NotRedeliverable, event_fields
 from operations.selected_runs import AGAIN_OF
@@ -60,7 +61,7 @@ async def send_again(client: Client, event_id: str, selection: Selection) -> str
         raise NotRedeliverable("nothing of this event was delivered")
     new_id = selection.new_event_id(event_id)
     memo = {AGAIN_OF: event_id, MARK: selection.id}
-    if encrypts(client) and (person := await described.memo_value(PERSON, None)):
+    if encrypts(client) and (person := (await read_memo(described)).get(PERSON)):
         memo[PERSON] = person
     with suppress(WorkflowAlreadyStartedError):  # an earlier try has started it
         await client.start_workflow(

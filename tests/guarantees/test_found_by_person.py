@@ -6,14 +6,21 @@ import asyncio
 import json
 import uuid
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+from temporalio.api.common.v1 import Payload
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
-from temporalio.common import SearchAttributeKey
+from temporalio.common import (
+    RawValue,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+)
 from temporalio.service import RPCError
 
 from catalog.errors import CatalogUnavailable
@@ -21,6 +28,7 @@ from catalog.rules import Rule
 from delivery import search_attributes as names
 from delivery.mapping_schema import MappedField, MappingSchema, PathSource
 from delivery.people import PEOPLE
+from delivery.result import Status
 from delivery.size import LARGEST_PAYLOAD
 from destinations.customerio.simulator import Fault
 from destinations.registry import this_release
@@ -309,3 +317,43 @@ async def test_lists_say_whom_an_event_is_about_only_where_it_is_encrypted(
         by_reader = await plainly(stack, {"userId": "usr_3"}, client=readable)
         described = await readable.get_workflow_handle(by_reader).describe()
         assert await described.memo_value("person", None) is None
+
+
+async def test_a_memo_that_cannot_be_read_keeps_nobody_from_lists_and_redeliveries(
+    stack: Stack,
+) -> None:
+    """Whoever reaches Temporal may start an event with any memo."""
+    await stack.rule()
+    stack.sim.fail("identify", fault=Fault(status=400))
+    lost = Payload(metadata={"encoding": b"binary/encrypted", "key-id": b"gone"}, data=b"x" * 40)
+    broken = Payload(metadata={"encoding": b"json/plain"}, data=b"{")
+
+    async def started(memo: Payload) -> str:
+        run = await stack.client.start_workflow(
+            "DeliverEvent",
+            {"workspace": stack.workspace, "event": "user.signup", "payload": {"userId": "usr_1"}},
+            id=str(uuid.uuid4()),
+            task_queue=stack.task_queue,
+            memo={"person": RawValue(memo), "created_by": RawValue(memo)},
+            search_attributes=TypedSearchAttributes(
+                [
+                    SearchAttributePair(names.WORKSPACE, stack.workspace),
+                    SearchAttributePair(names.ACCEPTED_AT, datetime.now(UTC)),
+                ]
+            ),
+        )
+        return run.id
+
+    # The second waits for a worker that has its key.
+    failed, waits = await started(broken), await started(lost)
+    other = await stack.emit()
+    await ended(stack, failed, other.id)
+    await stack.listed(3)
+    page = await list_events(stack.client, EventQuery((stack.workspace,)), limit=5)
+    assert {event.event_id for event in page.events} == {failed, waits, other.id}
+    assert [event.person for event in page.events] == [None] * 3
+    stack.sim.clear_faults()
+    await redeliver(stack.client, failed)
+    await ended(stack, failed)
+    assert (await stack.log(stack.emitter.get(failed))).status is Status.COMPLETED
+    await stack.client.get_workflow_handle(waits).terminate()
