@@ -1,4 +1,4 @@
-"""Test a connection before it is saved, if its destination asks for that."""
+"""Ask a destination about a connection: before it is saved, if it asks for that, and afterwards."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from catalog import Catalog
 from catalog.connections import Connection
 from delivery.errors import InvalidField
-from destinations.destination import Client, Verdict
+from destinations.destination import Client, Verdict, Verification
 from destinations.registry import BY_TYPE
+from starter.known_destination import destination_of
 
 
 async def failed_test(
@@ -40,3 +41,18 @@ async def failed_test(
         return None
     checked = await clients[type].verify(entered)
     return None if checked.verdict is Verdict.RIGHT else checked.message
+
+
+async def verdict_on(
+    clients: Mapping[str, Client], catalog: Catalog, connection: Connection
+) -> Verification:
+    """Ask the destination of a stored connection whether settings and secrets are right.
+
+    Raises:
+        CannotDecrypt: the stored secrets.
+        OlderRelease: a newer release has made it, to a destination that is unknown here.
+    """
+    client = clients[destination_of(connection.type).type]
+    return await client.verify(
+        await catalog.credentials.credential(connection.workspace, connection.id)
+    )

@@ -206,6 +206,7 @@ _ANSWERS: dict[type, Callable[[Any], ApiError | None]] = {
     catalog.CatalogUnavailable: lambda _: unavailable(
         "the catalog's database can't be reached now: try again"
     ),
+    catalog.CannotDecrypt: lambda error: ApiError(503, str(error)),
     emit.CannotDecode: lambda error: ApiError(503, f"the event can't be read here: {error}"),
     emit.InvalidSetup: lambda _: ApiError(
         503,

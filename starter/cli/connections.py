@@ -17,7 +17,7 @@ from starter.cli.dependencies import CREATED_BY, Dependencies, command, recorded
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.fields import ApiKey, Region, SecretKeys, Sets, read_fields
 from starter.cli.output import Json, Yes, print_answer, print_records, require_yes, say
-from starter.connection_test import failed_test
+from starter.connection_test import failed_test, verdict_on
 from starter.json_objects import connection_object
 from starter.known_destination import destination_of
 
@@ -151,8 +151,7 @@ async def verify(parts: Dependencies, connection: ThisConnection, as_json: Json 
     Exit code 1 when they are wrong.
     """
     known = await parts.catalog.connections.get(parts.organisation, connection)
-    found = await parts.catalog.credentials.credential(known.workspace, known.id)
-    verified = await parts.clients[found.type].verify(found)
+    verified = await verdict_on(parts.clients, parts.catalog, known)
     answer = {
         "connection": connection.lower(),
         "verdict": verified.verdict,

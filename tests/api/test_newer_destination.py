@@ -26,6 +26,19 @@ async def test_an_unknown_type_is_a_conflict_that_says_to_upgrade(api: Api) -> N
         answer = await api.get(f"/connections/{connection}/{path}")
         assert_error(answer, 409)
         assert PROBLEM in answer.text
+    answer = await api.post(f"/connections/{connection}/verify")
+    assert_error(answer, 409)
+    assert PROBLEM in answer.text
+
+
+async def test_a_connection_whose_secrets_cannot_be_read_says_so(api: Api) -> None:
+    connection = await api.stack.connection()
+    await api.stack.catalog.pool.execute(
+        "UPDATE connections SET encrypted_key = decode('00', 'hex') || encrypted_key"
+    )
+    answer = await api.post(f"/connections/{connection.id}/verify")
+    assert_error(answer, 503)
+    assert "EMITONCE_CREDENTIAL_KEYS" in answer.text
 
 
 async def test_pages_of_an_unknown_type_say_so(api: Api) -> None:

@@ -41,7 +41,7 @@ from starter.api.schemas.management import (
     VerifiedConnection,
 )
 from starter.api.schemas.shared import Page
-from starter.connection_test import failed_test
+from starter.connection_test import failed_test, verdict_on
 from starter.json_objects import connection_object
 from starter.known_destination import destination_of
 from starter.live_options import live_options
@@ -232,8 +232,7 @@ async def verify_connection(
 ) -> Any:
     """Writes nothing there, and changes nothing here."""
     known = await parts.catalog.connections.get(organisation, connection_id)
-    found = await parts.catalog.credentials.credential(known.workspace, known.id)
-    verified = await parts.clients[found.type].verify(found)
+    verified = await verdict_on(parts.clients, parts.catalog, known)
     return {
         "connection": known.id,
         "verdict": verified.verdict,

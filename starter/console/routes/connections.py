@@ -19,7 +19,7 @@ from operations.held_runs import count_held
 from starter.api.connection_changes import delete_connection as delete_and_tell
 from starter.api.connection_changes import tell_held
 from starter.api.routing import embeddable, needs
-from starter.connection_test import failed_test
+from starter.connection_test import failed_test, verdict_on
 from starter.console.forms import Form
 from starter.console.names import all_rules, if_answered
 from starter.console.route import (
@@ -146,8 +146,7 @@ async def update_connection(visit: Visited, connection: ConnectionHere) -> Respo
 @needs(OPERATE)
 @embeddable(WORKSPACE)
 async def verify_stored(visit: Visited, connection: ConnectionHere) -> Response:
-    found = await visit.catalog.credentials.credential(connection.workspace, connection.id)
-    check = _verdict(await visit.parts.clients[found.type].verify(found))
+    check = _verdict(await verdict_on(visit.parts.clients, visit.catalog, connection))
     if visit.in_place:
         return visit.part("connections/verdict.html", check=check)
     return await _page(visit, connection, check=check)
