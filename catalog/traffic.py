@@ -14,7 +14,6 @@ from uuid import UUID
 from catalog import values
 from catalog.connections import Connection, read_connection
 from catalog.database import Pool, Record, execute, fetch, fetchrow, transaction
-from catalog.workers import ALIVE_SECONDS
 from delivery.alert import LastResponse
 from delivery.traffic import Tally
 
@@ -54,14 +53,6 @@ class Traffic:
     last_error: LastResponse | None
     failing_since: datetime | None
     waiting: Waiting
-
-
-@dataclass(frozen=True)
-class LiveWorkers:
-    """How many workers are alive; if none is, when one was last seen, if that is known."""
-
-    count: int
-    last_seen: datetime | None
 
 
 class ConnectionTraffic:
@@ -166,17 +157,6 @@ class ConnectionTraffic:
     async def _read(self, owner: UUID | None) -> list[Traffic]:
         rows = await fetch(self._pool, _WITH_TRAFFIC, owner, MOST_CONNECTIONS)
         return [_traffic(row) for row in rows]
-
-    async def live_workers(self) -> LiveWorkers:
-        row = await fetchrow(
-            self._pool,
-            "SELECT count(*) FILTER "
-            "(WHERE seen_at >= clock_timestamp() - $1 * interval '1 second') AS alive, "
-            "max(seen_at) AS last_seen FROM workers",
-            ALIVE_SECONDS,
-        )
-        assert row is not None
-        return LiveWorkers(row["alive"], row["last_seen"])
 
 
 def troubled(traffic: Sequence[Traffic]) -> list[str]:

@@ -40,6 +40,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class LiveWorkers:
+    """How many workers are alive; if none is, when one was last seen, if that is known."""
+
+    count: int
+    last_seen: datetime | None
+
+
+@dataclass(frozen=True)
 class Count:
     """How many workers have a share, whether all the others count as many, and what all know.
 
@@ -145,9 +153,16 @@ class Workers:
             knows = knows.common(other or self.releases.FIRST_RELEASE)
         return knows
 
-    async def any_alive(self) -> bool:
-        async with connection(self._pool) as conn:
-            return bool(await _known(conn))
+    async def alive(self) -> LiveWorkers:
+        row = await fetchrow(
+            self._pool,
+            "SELECT count(*) FILTER "
+            "(WHERE seen_at >= clock_timestamp() - $1 * interval '1 second') AS alive, "
+            "max(seen_at) AS last_seen FROM workers",
+            ALIVE_SECONDS,
+        )
+        assert row is not None
+        return LiveWorkers(row["alive"], row["last_seen"])
 
     async def leave(self, worker: uuid.UUID) -> None:
         async with transaction(self._pool) as conn:

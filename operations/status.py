@@ -14,7 +14,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from catalog.traffic import LiveWorkers, Traffic, Waiting
+from catalog.traffic import Traffic, Waiting
+from catalog.workers import LiveWorkers
 from delivery.alert import LastResponse
 from delivery.frozen_model import FrozenModel
 from delivery.outcome import DELIVERY_DEADLINE, OutcomeCode
@@ -107,15 +108,14 @@ def judge(facts: Facts) -> Status:
     traffic = facts.traffic or ()
     states = {one.connection.id: _state(one, facts.now) for one in traffic}
     problems = [*_of_parts(facts), *_of_connections(traffic, states)]
-    unmatched = facts.waiting and facts.waiting.oldest
-    if not problems and unmatched and facts.now - unmatched > BEHIND_AFTER:
+    if not problems and facts.waiting is not None and _is_behind(facts.waiting, facts.now):
         problems.append(
             Problem(
                 symptom="behind",
                 whose="us",
                 stuck=False,
-                since=unmatched,
-                said=f"{_events(facts.waiting.count)} waited for a worker" if facts.waiting else "",
+                since=facts.waiting.oldest,
+                said=f"{_events(facts.waiting.count)} waited for a worker",
                 remedy="Look at the workers' logs and at their load; add workers.",
             )
         )
@@ -143,8 +143,11 @@ def _state(one: Traffic, now: datetime) -> ConnectionState:
         return one.connection.status
     if one.failing_since is not None:
         return "failing"
-    oldest = one.waiting.oldest
-    return "behind" if oldest and now - oldest > BEHIND_AFTER else "ok"
+    return "behind" if _is_behind(one.waiting, now) else "ok"
+
+
+def _is_behind(waiting: Waiting, now: datetime) -> bool:
+    return waiting.oldest is not None and now - waiting.oldest > BEHIND_AFTER
 
 
 def _of_parts(facts: Facts) -> Iterable[Problem]:

@@ -12,7 +12,8 @@ from temporalio.service import RPCError
 
 from catalog import Catalog
 from catalog.errors import CatalogUnavailable
-from catalog.traffic import LiveWorkers, Traffic, Waiting
+from catalog.traffic import Traffic, Waiting
+from catalog.workers import LiveWorkers
 from operations.status import Facts, Status, judge
 from operations.traffic import waiting_of, waiting_query
 
@@ -55,10 +56,9 @@ class StatusReader:
     ) -> tuple[list[Traffic], LiveWorkers, tuple[str, ...]]:
         if self._catalog is None or organisation is None:
             raise CatalogUnavailable("it could not be opened")
-        traffic = self._catalog.traffic
         return (
-            await traffic.of(organisation),
-            await traffic.live_workers(),
+            await self._catalog.traffic.of(organisation),
+            await self._catalog.workers.alive(),
             await self._catalog.workspaces.ids(organisation),
         )
 

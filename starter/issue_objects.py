@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from temporalio.client import Client
 
@@ -17,10 +16,8 @@ from delivery.selection import Selection, select
 from destinations.headlines import vendor_of
 from eventlog.issues import MOST_FAILED, Issue, Issues, find_issues
 from eventlog.query import EventQuery
-from starter.json_objects import listed_event_object, moment, present
+from starter.json_objects import JsonObject, listed_event_object, moment, present
 from starter.redelivery_objects import selection_object
-
-JsonObject = dict[str, Any]
 
 # How far back issues are read unless somebody says how far.
 USUALLY = timedelta(days=7)

@@ -156,7 +156,7 @@ async def said_when_slow(parts: Dependencies, what: str) -> AsyncIterator[None]:
         await asyncio.sleep(SLOW_SECONDS)
         say(f"still waiting for {what}; Ctrl-C ends only the waiting")
         with contextlib.suppress(CatalogUnavailable):
-            if not await parts.catalog.workers.any_alive():
+            if not (await parts.catalog.workers.alive()).count:
                 say(NO_WORKER)
 
     task = asyncio.create_task(say_so())

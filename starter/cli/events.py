@@ -150,7 +150,7 @@ async def tail(
     start = read_moment("--since", since, datetime.now(UTC))
     client = await parts.temporal()
     say(f"events of workspace {known.name}; Ctrl-C ends")
-    if not await parts.catalog.workers.any_alive():
+    if not (await parts.catalog.workers.alive()).count:
         say(NO_WORKER)
     async for listed in follow_events(client, query, start):
         if failed and listed.status is not Status.FAILED:

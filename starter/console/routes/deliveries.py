@@ -68,10 +68,10 @@ async def cancel_event(visit: InWorkspace, own: EventHere) -> Response:
 @embeddable(WORKSPACE)
 async def redeliver_ticked_events(visit: InWorkspace) -> Response:
     """Deliver again whatever failed of the events that were ticked in a list."""
-    ticked = [name.removeprefix("e.") for name in visit.form if name.startswith("e.")]
+    ticked = [name.removeprefix("e.") for name in visit.form if name.startswith("e.")][:ON_A_PAGE]
     refused: dict[str, str] = {}
     made = visit.request.state.said = {}
-    for number, event_id in enumerate(ticked[:ON_A_PAGE], 1):
+    for number, event_id in enumerate(ticked, 1):
         own = await event_of(visit, event_id)
         try:
             await redeliver(visit.parts.client, own.log.event_id)

@@ -81,10 +81,9 @@ async def show_events(visit: InWorkspace) -> Response:
 async def show_rows(visit: InWorkspace) -> Response:
     """Return only the list, which an open page requests again and again."""
     chosen, now = await _chosen(visit), datetime.now(UTC)
-    connections = await _connections(visit)
-    page = await visit.console.shared_reads.read(
+    page, connections = await visit.console.shared_reads.read(
         ("rows", visit.workspace.id, _resource(visit), chosen, visit.query.get("cursor")),
-        lambda: _listed(visit, chosen, now),
+        lambda: _listed_with_connections(visit, chosen, now),
     )
     return visit.part("events/rows.html", **_list_context(visit, chosen, page, connections, now))
 
@@ -161,6 +160,12 @@ async def _listed(visit: Visit, chosen: EventFilter, now: datetime) -> EventPage
         limit=ON_A_PAGE,
         cursor=visit.query.get("cursor"),
     )
+
+
+async def _listed_with_connections(
+    visit: Visit, chosen: EventFilter, now: datetime
+) -> tuple[EventPage, list[Connection]]:
+    return await asyncio.gather(_listed(visit, chosen, now), _connections(visit))
 
 
 def _list_context(

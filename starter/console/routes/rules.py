@@ -171,10 +171,8 @@ async def read_form(visit: Visit, connection: str) -> tuple[RuleForm, Mapping | 
     """
     await require_connection(visit.catalog, visit.embed, connection)
     to = await visit.catalog.connections.get(visit.organisation, connection)
-    form, mapping = (
-        RuleForm.read(visit.form, destination_of(to.type)),
-        await mapping_of(visit, to.id),
-    )
+    form = RuleForm.read(visit.form, destination_of(to.type))
+    mapping = await mapping_of(visit, to.id)
     form.connection = to.id
     if visit.embed is not None and visit.embed.only:
         form.resource, form.resource_id = visit.embed.only.values()
