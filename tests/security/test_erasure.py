@@ -15,6 +15,7 @@ from temporalio.client import Client
 
 from catalog.erasure import TABLES, erase_workspace
 from catalog.errors import NotFound
+from catalog.scopes import MANAGE
 from delivery.result import Status
 from delivery.selection import Mode, select
 from destinations.customerio.simulator import Fault
@@ -30,7 +31,7 @@ from operations.event_redelivery import redeliver
 from operations.person_events import erase_person, person_events
 from starter.api.routes.people import MOST_ERASING
 from starter.dev.temporal_server import DevServer
-from tests.api.caller import open_api
+from tests.api.caller import Machine, open_api
 from tests.cli.command import Ran, run_in_process
 from tests.integration.stack import SECRET, Stack, eventually, waits
 from tests.operations.processes import command, environment_of
@@ -278,6 +279,17 @@ async def test_a_person_is_handed_out_and_erased_over_http(stack: Stack) -> None
         for wrong in faults:
             assert (await api.post(f"{path}/export", wrong)).status_code == 400
             assert (await api.post(f"{path}/erase", wrong)).status_code == 400
+        machines = stack.catalog.machine_keys
+        blind = await machines.create(
+            stack.organisation, name="blind", created_by="test", scopes=[MANAGE]
+        )
+        machine = Machine(
+            stack.organisation, blind.key.access_key, blind.secret_key.get_secret_value()
+        )
+        refused = await api.call("POST", f"{path}/erase", person, machine=machine)
+        assert refused.status_code == 403
+        assert "payload" in refused.text
+        assert await exported(50) == named
         erased = await api.post(f"{path}/erase", person)
         assert set(erased.json()["erased"]) == named
         [vendor] = erased.json()["remains"][0]["connections"]

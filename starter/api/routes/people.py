@@ -24,6 +24,7 @@ from starter.api.routing import (
     ApiDependencies,
     Organisation,
     OwnWorkspace,
+    caller_of,
     management_router,
     needs,
 )
@@ -84,6 +85,7 @@ async def erase_person(
     """Open deliveries are canceled first. It takes half a minute or longer; a caller that gives up
     or is answered 503 asks again. Needs the scope `payload`, too.
     """
+    caller_of(request).require(PAYLOAD)  # the answer says which events are about the person
     given = await read_model(request, PersonInput)
     events: set[str] = set()
     connections: set[str] = set()
