@@ -6,12 +6,17 @@ import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
 
 import httpx
 import pytest
 
 from catalog.scopes import ALL, MANAGE, OPERATE, PAYLOAD, READ
 from emitonce.ids import person_hash
+from starter.api.routing import scope_of
+from starter.console.console import MODULES
+from starter.console.route import ConsoleRoute
+from tests.console.populated import populate
 from tests.console.site import Site, sign_in, token_in
 from tests.integration.stack import SECRET, eventually
 
@@ -41,6 +46,61 @@ async def test_pausing_needs_its_scope(site: Site, scopes: list[str], paused: bo
     assert paused or "lacks the scope operate" in answer.text
     found = await site.stack.catalog.connections.get(site.stack.organisation, connection.id)
     assert (found.status == "paused") is paused
+
+
+class Offered(HTMLParser):
+    """Collects what a page offers: method, address, and the scope that it says is lacking."""
+
+    def __init__(self, page: httpx.Response) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str, str | None]] = []
+        self._page = page
+        self._form: dict[str, str | None] = {}
+        self.feed(page.text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        lacking = (given.get("title") or "").partition("lacks the scope ")[2] or None
+        if tag == "form":
+            self._form = given
+        elif tag == "button" and ("disabled" not in given or lacking):
+            to = given.get("hx-post") or self._form.get("action")
+            method = "POST" if given.get("hx-post") else self._form.get("method") or "get"
+            self._add(method.upper(), to, lacking)
+        elif tag == "a" and (href := given.get("href") or "").startswith("/"):
+            self._add("GET", href, None)
+
+    def _add(self, method: str, to: str | None, lacking: str | None) -> None:
+        self.found.append((method, self._page.url.join(to or "").path, lacking))
+
+
+ROUTES = [
+    route for module in MODULES for route in module.router.routes if isinstance(route, ConsoleRoute)
+]
+
+
+def scope_for(method: str, path: str) -> str | None:
+    """The scope of the console's route there; None for what needs nobody signed in."""
+    fitting = (one for one in ROUTES if method in one.methods and one.path_regex.match(path))
+    return next(map(scope_of, fitting), None)
+
+
+@pytest.mark.timeout(120)
+async def test_pages_offer_what_the_visitor_may_do_and_name_the_scope_that_the_rest_needs(
+    site: Site,
+) -> None:
+    pages = (await populate(site.stack, rounds=1)).pages()
+    asked = 0
+    for scopes in ([READ], [READ, OPERATE], [READ, MANAGE]):
+        async with signed_in(site, scopes) as http:
+            for page in [await http.get(site.at(path)) for path in pages.values()]:
+                for method, path, lacking in Offered(page).found:
+                    needed, asked = scope_for(method, path), asked + 1
+                    if lacking is None:
+                        assert needed in {None, *scopes}, (page.url, scopes, method, path)
+                    else:
+                        assert lacking == needed, (page.url, scopes, method, path)
+    assert asked > 300
 
 
 @pytest.mark.parametrize("scopes", [[READ], [READ, PAYLOAD]])
