@@ -21,10 +21,10 @@ from catalog.all_or_nothing import all_or_nothing
 from catalog.paging import read_all
 from delivery.validation import problem
 from destinations import registry
-from operations.steering import resume_connection
 from starter.cli.context import OnlyOfWorkspace
 from starter.cli.dependencies import CREATED_BY, Dependencies, command, recorded, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
+from starter.cli.held import tell_held
 from starter.cli.output import Json, console, print_json, say
 from starter.configuration import (
     Applying,
@@ -164,20 +164,14 @@ async def _make(
         revision = document(await read())["revision"]
     parts.made.update({f"workspace_{number}": id for number, id in enumerate(ids.values(), 1)})
     parts.made.update({f"{one.kind}_{number}": one.id for number, one in enumerate(changes, 1)})
-    await _tell_held(parts, changes)
-    return changes, revision
-
-
-async def _tell_held(parts: Dependencies, changes: Sequence[Change]) -> None:
     renewed = [
         one.id
         for one in changes
         if one.kind == "connection" and any(name.startswith("settings.") for name in one.fields)
     ]
     if renewed:
-        client = await parts.temporal()
-        for id in renewed:
-            await resume_connection(client, id, task_queue=parts.settings.task_queue)
+        await tell_held(parts, *renewed)
+    return changes, revision
 
 
 def _yaml() -> YAML:

@@ -10,13 +10,12 @@ from catalog.connections import Connection
 from catalog.paging import read_all
 from destinations.destination import Verdict
 from destinations.registry import BY_TYPE
-from engine.connect import TemporalUnreachable
-from operations.steering import resume_connection
 from starter.cli.context import IN_USE, InWorkspace, OnlyOfWorkspace, ThisConnection
 from starter.cli.dependencies import CREATED_BY, Dependencies, command, recorded, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.fields import ApiKey, Region, SecretKeys, Sets, read_fields
-from starter.cli.output import Json, Yes, print_answer, print_records, require_yes, say
+from starter.cli.held import tell_held
+from starter.cli.output import Json, Yes, print_answer, print_records, require_yes
 from starter.connection_test import failed_test, verdict_on
 from starter.json_objects import connection_object
 from starter.known_destination import destination_of
@@ -30,7 +29,7 @@ SkipTest = Annotated[
 
 @connections.command("create")
 def create(
-    name: Annotated[str, typer.Option(help="1 to 128 letters, digits, spaces, _ or -.")],
+    name: Annotated[str, typer.Option(help="What you call it: up to 128 characters.")],
     workspace: InWorkspace = IN_USE,
     type: Annotated[str, typer.Option(help=f"One of {', '.join(BY_TYPE)}.")] = next(iter(BY_TYPE)),
     settings: Sets = None,
@@ -124,7 +123,7 @@ async def update(
         requests_per_second=requests_per_second,
     )
     if changed.active and renewed:
-        await _tell_held(parts, changed)
+        await tell_held(parts, changed.id)
     _print(changed, as_json)
 
 
@@ -140,7 +139,7 @@ async def pause(parts: Dependencies, connection: ThisConnection, as_json: Json =
 async def resume(parts: Dependencies, connection: ThisConnection, as_json: Json = False) -> None:
     """Resume a connection: held deliveries continue."""
     resumed = await parts.catalog.connections.resume(parts.organisation, connection)
-    await _tell_held(parts, resumed)
+    await tell_held(parts, resumed.id)
     _print(resumed, as_json)
 
 
@@ -176,21 +175,9 @@ async def delete(
     known = await parts.catalog.connections.get(parts.organisation, connection)
     require_yes(yes, f"deletes connection {known.name} with its secrets, rules and mapping")
     gone = await parts.catalog.connections.delete(parts.organisation, connection, force=force)
-    await _tell_held(parts, gone, "fail")
+    await tell_held(parts, gone.id, will="fail")
     deleted = {"id": gone.id, "type": gone.type}
     print_answer(deleted, f"deleted connection {gone.id}  {gone.name}", as_json=as_json)
-
-
-async def _tell_held(parts: Dependencies, connection: Connection, will: str = "continue") -> None:
-    """Have held deliveries check the connection. It stays changed while Temporal is unavailable."""
-    try:
-        client = await parts.temporal()
-    except TemporalUnreachable as err:
-        say(str(err))
-        say(f"the connection is changed; deliveries held for it {will} within an hour")
-        return
-    await resume_connection(client, connection.id, task_queue=parts.settings.task_queue)
-    say(f"deliveries that were held for it {will}")
 
 
 def _where(connection: Connection) -> str:

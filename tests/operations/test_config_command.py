@@ -93,6 +93,25 @@ async def test_what_is_exported_applies_as_no_change_and_an_edit_only_once(
     assert kept.id in recorded[0].act.ids.values()
 
 
+async def test_what_is_applied_while_temporal_is_unavailable_is_said_to_be_applied(
+    stack: Stack, tmp_path: Path
+) -> None:
+    connection = await stack.connection()
+    file = await exported(stack, tmp_path)
+    file.write_text(file.read_text().replace("region: us", "region: eu"))
+    away = environment_of(stack) | {"TEMPORAL_ADDRESS": "127.0.0.1:9"}
+    arguments = ("config", "apply", str(file))
+    ended = await asyncio.to_thread(run_in_process, arguments, away)
+    assert ended.code == 0, ended.err
+    assert "deliveries that were held continue within an hour" in ended.err
+    changed = await stack.catalog.connections.get(stack.organisation, connection.id)
+    assert dict(changed.settings) == {"region": "eu"}
+    [act] = (await stack.catalog.audit.list(stack.organisation)).records
+    assert (act.act.name, act.outcome) == ("apply_configuration", DONE)
+    assert connection.id in act.act.ids.values()
+    assert await applied(stack, file) == []  # with the revision that it has now
+
+
 def aliased(*levels: str) -> str:
     """A file of some hundred characters, whose aliases stand for a tenfold with each level."""
     text = (
