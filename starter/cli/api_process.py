@@ -78,7 +78,7 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
                     parts,
                     host=settings.http_host,
                     port=settings.http_port,
-                    console=Console(parts, single_sign_on=_single_sign_on(settings, http)),
+                    console=Console(parts, single_sign_on=single_sign_on(settings, http)),
                     trusted_proxies=settings.trusted_proxies,
                     max_connections=settings.http_connections,
                     ended=stop.set,
@@ -91,7 +91,12 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
                 log.info("API stopping")
 
 
-def _single_sign_on(settings: Settings, http: Http) -> SingleSignOn | None:
+def single_sign_on(settings: Settings, http: Http) -> SingleSignOn | None:
+    """Return the provider that people sign in at, or None if the settings name none.
+
+    Raises:
+        SettingsError: its roles are none of ours.
+    """
     if settings.oidc_issuer is None or settings.oidc_client_id is None:
         return None
     for text in settings.oidc_roles.values():

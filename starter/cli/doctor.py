@@ -16,15 +16,18 @@ from catalog.encryption.stored_secrets import StoredSecrets
 from catalog.errors import CatalogError, CatalogUnavailable, SchemaMismatch
 from catalog.migrate import newer, pending
 from destinations.customerio.destination import VENDOR_URLS
+from destinations.http.exchange import Http
 from engine.connect import TemporalUnreachable, connect
 from operations.finding import Finding, bad, fine, warn
 from operations.namespace_checks import check_namespace
 from operations.status import waiting_sentence
 from settings import Secrets, Settings, SettingsError, load_secrets
+from starter.cli.api_process import single_sign_on
 from starter.cli.dependencies import cli_settings, require_temporal
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_json
 from starter.cli.status import open_status
+from starter.console.single_sign_on import ProviderUnavailable
 from starter.dev.database import database_url
 from worker import alert_target
 
@@ -80,6 +83,8 @@ async def _examine() -> AsyncIterator[Finding]:
     async for finding in _temporal(settings, secrets):
         yield finding
     async for finding in _deliveries(settings):
+        yield finding
+    async for finding in _sign_in(settings):
         yield finding
     for region, url in {**VENDOR_URLS, **settings.urls_by_type().get("customer_io", {})}.items():
         async for finding in _vendor(region, url):
@@ -229,6 +234,27 @@ async def _deliveries(settings: Settings) -> AsyncIterator[Finding]:
         )
     else:
         yield fine("alerts", "are sent to the alert target")
+
+
+async def _sign_in(settings: Settings) -> AsyncIterator[Finding]:
+    async with Http(1) as http:
+        try:
+            provider = single_sign_on(settings, http)
+            if provider is None:
+                return
+            await provider.check()
+        except SettingsError as err:
+            yield bad("single sign-on", str(err), "set it, then run this again")
+        except ProviderUnavailable:
+            yield warn(
+                "single sign-on",
+                f"{settings.oidc_issuer} can't be reached, or is named otherwise by its discovery "
+                "document: people can sign in with keys only",
+                "allow HTTPS to it from the API's hosts; set EMITONCE_OIDC_ISSUER exactly as the "
+                "document has it",
+            )
+        else:
+            yield fine("single sign-on", f"{settings.oidc_issuer} answers")
 
 
 async def _vendor(region: str, url: str) -> AsyncIterator[Finding]:

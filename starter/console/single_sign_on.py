@@ -116,6 +116,14 @@ class SingleSignOn:
         self._keys: list[jwt.PyJWK] = []
         self._keys_at = float("-inf")
 
+    async def check(self) -> None:
+        """Ask the provider for all that a sign-in needs of it. Raises `ProviderUnavailable`."""
+        for name in ("authorization_endpoint", "token_endpoint"):
+            await self._address(name)
+        status, _ = await self._ask("GET", await self._address("jwks_uri"))
+        if status != 200:
+            raise ProviderUnavailable
+
     async def url(self, attempt: Attempt, *, again: bool) -> str:
         """Return where to send a browser. `again` asks who has signed in to do so once more.
 

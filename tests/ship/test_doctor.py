@@ -15,6 +15,7 @@ from catalog.workers import WorkerShare
 from destinations.customerio.identity import NOT_AN_ADDRESS
 from destinations.registry import FIRST_RELEASE, this_release
 from tests.conftest import database_url, on_server
+from tests.console.identity import open_crooked_provider
 from tests.integration.stack import SAMPLE, Stack, eventually, is_held, open_stack
 from tests.operations import processes
 from tests.operations.processes import Ended, command, environment_of
@@ -173,6 +174,28 @@ async def test_newest_build_that_changes_nothing_is_fine(stack: Stack) -> None:
     build = f"build {this_release().newest_build}"
     assert found[build]["state"] == "ok"
     assert "all 1 recent deliveries" in found[build]["said"]
+
+
+async def test_a_provider_of_single_sign_on_is_asked_whether_it_is_the_one_that_is_named(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_crooked_provider() as provider:
+        for changes, code, state, said in (
+            ({}, 0, "ok", "answers"),
+            ({"EMITONCE_OIDC_ISSUER": f"{provider.issuer}/"}, 0, "warning", "named otherwise"),
+            ({"EMITONCE_OIDC_ROLES": '{"support": "boss"}'}, 1, "error", "EMITONCE_OIDC_ROLES"),
+        ):
+            settings = environment_of(stack) | {
+                "EMITONCE_OIDC_ISSUER": provider.issuer,
+                "EMITONCE_OIDC_CLIENT_ID": "console",
+                "EMITONCE_PUBLIC_URL": "http://127.0.0.1:8080",
+                **changes,
+            }
+            monkeypatch.setattr(processes, "environment_of", lambda _, given=settings: given)
+            ended, found = await examined(stack)
+            about = found["single sign-on"]
+            assert (ended.code, about["state"]) == (code, state), ended.out
+            assert said in about["said"]
 
 
 async def test_a_refused_key_with_events_waiting_is_an_error(stack: Stack) -> None:
