@@ -166,6 +166,11 @@ class AlertTarget:
     heartbeat_url: SecretStr | None = None
     format: AlertFormat = "signed"
 
+    @property
+    def secret_in_use(self) -> SecretStr | None:
+        """The secret that the receiver has; None for Slack, since nobody was shown one."""
+        return self.secret if self.format == "signed" else None
+
 
 # Returns where alerts go now, or None if this process has no target.
 CurrentTarget = Callable[[], Awaitable[AlertTarget | None]]

@@ -71,7 +71,7 @@ def set_target(
     async def store(parts: Dependencies) -> tuple[AlertTarget, bool]:
         stored = await parts.catalog.alert_targets.get()
         chosen_url = given_url or (stored.url if stored else None)
-        chosen_secret = given_secret or (stored.secret if stored else None)
+        chosen_secret = given_secret or (stored.secret_in_use if stored else None)
         if chosen_url is None:
             raise typer.BadParameter("no alert target is stored yet", param_hint="--url")
         heartbeat = given_heartbeat

@@ -64,6 +64,11 @@ async def test_a_secret_is_made_once_and_kept(dev: Dev) -> None:
     assert len(base64.b64decode(made["secret"].removeprefix("whsec_"), validate=True)) == 32
     changed = await dev.cli.json("alerts", "set", "--url", "https://alerts.example/2")
     assert "secret" not in changed
+    to_slack = await dev.cli.json("alerts", "set", "--format", "slack")
+    assert "secret" not in to_slack
+    # Who received unsigned alerts has no secret to check the next ones with.
+    signed_again = await dev.cli.json("alerts", "set", "--format", "signed")
+    assert signed_again["secret"] not in ("", made["secret"])
     await dev.cli.json("alerts", "remove")
 
 

@@ -71,4 +71,7 @@ async def test_alerts_are_set_tested_and_removed(site: Site, http: httpx.AsyncCl
         [alert] = receiver.alerts
         assert "*alert.test*" in alert["text"]
         assert "webhook-signature" not in receiver.posts[0]
+        signed = await post("/alerts", format="signed")
+        assert "Copy the secret now" in signed.text  # nobody was shown one before
+        assert "Copy the secret now" not in (await post("/alerts", format="signed")).text
         assert "nobody is notified" in (await post("/alerts/remove")).text

@@ -55,14 +55,15 @@ async def set_alert_target(visit: Operator) -> Response:
         faults["url"] = "Enter where alerts are posted."
     if faults or url is None:
         return await _page(visit, faults=faults, status=400)
+    secret = stored.secret_in_use if stored else None
     target = AlertTarget(
         url,
-        stored.secret if stored else new_secret(),
+        secret or new_secret(),
         urls.get("heartbeat_url") or (stored.heartbeat_url if stored else None),
         "slack" if visit.form.text("format") == "slack" else "signed",
     )
     await visit.catalog.alert_targets.set(target)
-    if target.format == "signed" and stored is None:
+    if target.format == "signed" and secret is None:
         return await _page(visit, made=target.secret.get_secret_value())
     return see_other("/alerts", "alerts")
 
