@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from playwright.async_api import Browser, expect
 
@@ -70,6 +72,21 @@ async def test_an_issue_of_a_deleted_connection_says_so(site: Site, browser: Bro
         for said in (WHY, "deleted connection", "can't be redelivered"):
             await expect(row).to_contain_text(said)
         await expect(row.get_by_role("link", name="Redeliver")).to_have_count(0)
+
+
+async def test_yesterday_s_issues_are_yesterday_s_where_the_visitor_is(
+    site: Site, browser: Browser, stack: Stack
+):
+    await stack.rule()
+    stack.sim.fail("identify", fault=Fault(status=400, body=BAD_EMAIL))
+    await stack.ended(await stack.emit())
+    await visible(stack, "ExecutionStatus = 'Failed'", 1)
+    noon = f"Etc/GMT{datetime.now(UTC).hour - 12:+}"  # there it is noon, so no day ends meanwhile
+    async with site.visitor(browser, zone=noon) as page:
+        await page.goto(site.at("/issues?range=today"))
+        await expect(page.locator("main")).to_contain_text(WHY)
+        await page.goto(site.at("/issues?range=yesterday"))
+        await expect(page.locator("main")).to_contain_text("No event has failed in this time")
 
 
 async def test_a_workspace_without_failures_says_so(site: Site, browser: Browser):

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from delivery.selection import Selection
 from eventlog.issues import Issue
-from starter.console.event_filter import RANGES
+from starter.console.event_filter import RANGES, EventFilter
 from starter.console.route import InWorkspace, console_router
 from starter.issue_objects import WorkspaceIssues, workspace_issues
 
@@ -22,13 +22,14 @@ DEFAULT_RANGE = "7d"
 async def show_issues(visit: InWorkspace) -> Response:
     asked, now = visit.query.get("range", ""), datetime.now(UTC)
     chosen = asked if asked in RANGES else DEFAULT_RANGE
+    start, end = EventFilter(range=chosen, zone=visit.zone).bounds(now)
     read = await workspace_issues(
         visit.parts.client,
         visit.catalog,
         visit.organisation,
         visit.workspace.id,
-        accepted_from=now - RANGES[chosen][0],
-        accepted_to=None,
+        accepted_from=start,
+        accepted_to=end,
     )
     return await visit.page(
         "issues.html",
