@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from delivery.people import PEOPLE
+from delivery.reason import Reason
 from delivery.result import Status
 from destinations.headlines import headline_of_failures
 from emitonce.ids import Hashes
@@ -69,6 +70,10 @@ async def list_all(
     connection: OnlyByConnection = None,
     rule: OnlyByRule = None,
     redelivery: Annotated[str | None, typer.Option(help="Started by this redelivery.")] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(help="Failed for this at --connection, see `emitonce issues list --json`."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
     cursor: Annotated[str | None, typer.Option(help="next_cursor of the previous page.")] = None,
     tests: Annotated[bool, typer.Option("--tests", help="Include test events.")] = False,
@@ -79,6 +84,8 @@ async def list_all(
     now = datetime.now(UTC)
     if failed and status not in (None, Status.FAILED):
         raise typer.BadParameter("--failed contradicts --status")
+    if reason is not None and (connection is None or Reason.read(reason) is None):
+        raise typer.BadParameter("--reason must be an issue's, beside its --connection")
     known = await parts.catalog.workspaces.get(parts.organisation, workspace)
     query = EventQuery(
         (known.id,),
@@ -90,6 +97,7 @@ async def list_all(
         connection=connection,
         rule=rule,
         redelivery=redelivery,
+        reason=reason,
         accepted_from=None if since is None else read_moment("--since", since, now),
         accepted_to=None if until is None else read_moment("--until", until, now),
         include_tests=tests,

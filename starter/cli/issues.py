@@ -66,5 +66,6 @@ async def list_all(
                 f"redeliver {issue.events:,}: emitonce redeliver --failed "
                 f"--workspace {redelivery.workspace} --connection {redelivery.connection} "
                 f"--reason {redelivery.reason} --since {redelivery.accepted_from.isoformat()} "
-                f"--until {redelivery.accepted_to.isoformat()}"
+                f"--until {redelivery.accepted_to.isoformat()} "
+                f"--as-of {redelivery.as_of.isoformat()}"
             )

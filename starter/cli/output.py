@@ -72,7 +72,8 @@ def print_records(
 
 
 def say(line: str) -> None:
-    remarks.print(line, style="dim", markup=False)
+    # A line break in the middle of a command would be copied with it.
+    remarks.print(line, style="dim", markup=False, soft_wrap=True)
 
 
 def require_yes(yes: bool, what: str) -> None:

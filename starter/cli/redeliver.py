@@ -56,6 +56,9 @@ def redeliver(
     reason: Annotated[
         str | None, typer.Option(help="Only what failed for this, see `emitonce issues list`.")
     ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="Only what had ended by then. Default: now.")
+    ] = None,
     per_second: Annotated[
         float, typer.Option(min=0.01, max=MOST_PER_SECOND, help="Events started per second.")
     ] = EVENTS_PER_SECOND,
@@ -84,6 +87,7 @@ def redeliver(
             select,
             accepted_from=read_moment("--since", since, now),
             accepted_to=None if until is None else read_moment("--until", until, now),
+            as_of=None if as_of is None else read_moment("--as-of", as_of, now),
             now=now,
             event=event,
             mode=mode,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -26,10 +27,11 @@ from eventlog.query import EventQuery, NotSearchable
 from operations.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
 from operations.event_redelivery import redeliver
 from operations.namespace_checks import check_namespace
+from operations.steering import resume_connection
 from starter.issue_objects import WorkspaceIssues, workspace_issues
 from tests.api.caller import open_api
 from tests.guarantees.test_found_by_person import namespace_of
-from tests.integration.stack import Stack, eventually, open_stack
+from tests.integration.stack import Stack, eventually, is_held, open_stack
 from tests.operations.processes import command
 from worker import open_worker
 
@@ -269,6 +271,35 @@ async def test_an_issue_s_redelivery_is_planned_and_started_by_sending_it(stack:
         for wrong in ({**only, "reason": "x"}, {"reason": issue["reason"]}):
             assert (await api.get(f"{path}?{urlencode(wrong)}")).status_code == 400
         assert (await api.post("/redeliveries", issue["redelivery"])).status_code == 202
+
+
+async def test_the_command_that_issues_print_selects_what_they_have_counted(stack: Stack) -> None:
+    rule = await stack.rule()
+    handle = await failed(stack, BAD_EMAIL)
+    owned = (stack.organisation, rule.connection)
+    await stack.catalog.connections.pause(*owned)
+    later = await stack.emit()  # accepted before they are read, failed afterwards
+    await stack.log_when(later, is_held)
+    await issues(stack, events=1)
+    here = ("--workspace", stack.workspace)
+    said = (await command(stack, "issues", "list", *here)).err
+    [printed] = [line for line in said.splitlines() if line.startswith("redeliver 1: emitonce ")]
+    words = shlex.split(printed.partition(": emitonce ")[2])
+
+    stack.sim.fail("identify", fault=refusing(BAD_EMAIL))
+    await stack.catalog.connections.resume(*owned)
+    await resume_connection(stack.client, rule.connection, task_queue=stack.task_queue)
+    await stack.ended(later)
+    await issues(stack, events=2)
+    plan = json.loads((await command(stack, *words, "--dry-run", "--json")).out)
+    assert (plan["matched"], plan["sample"][0]["id"]) == (1, handle.id)
+
+    reason = words[words.index("--reason") + 1]
+    listing = ("events", "list", *here, "--json", "--reason")
+    page = await command(stack, *listing, reason, "--connection", rule.connection)
+    assert [one["id"] for one in json.loads(page.out)["records"]] == [later.id, handle.id]
+    for wrong in ((reason,), ("nonsense", "--connection", rule.connection)):
+        assert (await command(stack, *listing, *wrong)).code == 2
 
 
 @pytest.mark.parametrize(
