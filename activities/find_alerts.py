@@ -14,7 +14,7 @@ from activities.policy import Policy
 from activities.send_alert import AlertSender
 from delivery.alert import AlertFailed, AlertsFound, AlertTarget, CurrentTarget, WatchState
 
-# Retried for ever: while Temporal or the catalog is unavailable there is nothing to find.
+# Retried forever: while Temporal or the catalog is unavailable there is nothing to find.
 FIND_ALERTS = Policy(
     start_to_close=timedelta(minutes=1),
     retry=RetryPolicy(

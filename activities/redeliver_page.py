@@ -12,7 +12,7 @@ from activities.policy import Policy
 from delivery.selection import Page, PageDone
 
 # A page takes a few seconds at its rate. The next try recognizes the events that a failed one has
-# started, so it is safe to retry for ever.
+# started, so it is safe to retry forever.
 REDELIVER_PAGE = Policy(
     start_to_close=timedelta(minutes=2),
     retry=RetryPolicy(

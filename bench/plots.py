@@ -1,4 +1,4 @@
-"""The plots of docs/benchmarks.md, for somebody who has seen no engine before."""
+"""The plots of docs/benchmarks.md, for someone who has seen no engine before."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _reads(pyplot: Any, samples: Sequence[Sample]) -> Any:
 
 
 def _limiter(pyplot: Any, samples: Sequence[Sample]) -> Any:
-    """Requests a second against a limit that nobody told of, by the model."""
+    """Requests a second against an undocumented limit, by the model."""
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 3.4), sharey=True)
     for axis, workers in zip(axes, (1, 4), strict=True):
         ran = run([0.0] * 600, Vendor(0.05, Bucket(20, 20)), workers=workers, seed=1)
@@ -148,7 +148,7 @@ def _limiter(pyplot: Any, samples: Sequence[Sample]) -> Any:
 
 
 def largest_herd() -> dict[str, Any] | None:
-    """The largest one that was measured: see `bench.herd`."""
+    """The largest herd measured: see `bench.herd`."""
     if not HERD.exists():
         return None
     found: dict[str, dict[str, Any]] = json.loads(HERD.read_text())

@@ -47,7 +47,7 @@ SLOW_MS = 9_000
 
 @dataclass
 class Reader:
-    """Somebody who is signed in, at the API and the console of a process of their own."""
+    """Someone who is signed in, at the API and the console of a process of their own."""
 
     lane: Lane
     api: Process

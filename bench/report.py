@@ -38,23 +38,23 @@ NAMES = {
 }
 # What each ratio says, and between which bounds it should be.
 AIMS: dict[str, tuple[str, float, float]] = {
-    "throughput_vs_bare_tuned": ("events a second, beside Temporal alone, tuned", 0.92, INF),
-    "worker_cpu_vs_bare_tuned": ("the worker's CPU an event, beside the same", 0, 1.15),
-    "engine_cpu_vs_bare_tuned": ("the engine's CPU an event, beside the same", 0, 1.08),
-    "throughput_vs_bare": ("events a second, beside Temporal as it comes", 1.2, INF),
-    "worker_cpu_vs_bare": ("the worker's CPU an event, beside the same", 0, 1.0),
-    "e2e_p50_vs_bare": ("time to the vendor, the better of the next two", 0, 0.7),
+    "throughput_vs_bare_tuned": ("events a second, vs. Temporal alone, tuned", 0.92, INF),
+    "worker_cpu_vs_bare_tuned": ("worker CPU an event, vs. Temporal alone, tuned", 0, 1.15),
+    "engine_cpu_vs_bare_tuned": ("engine CPU an event, vs. Temporal alone, tuned", 0, 1.08),
+    "throughput_vs_bare": ("events a second, vs. Temporal alone, as it comes", 1.2, INF),
+    "worker_cpu_vs_bare": ("worker CPU an event, vs. Temporal alone, as it comes", 0, 1.0),
+    "e2e_p50_vs_bare": ("time to the vendor, vs. as it comes: the better of the next two", 0, 0.7),
     "e2e_p50_vs_bare_apart": ("… emitter and worker as two processes", 0, 1.0),
     "e2e_p50_vs_bare_eager": ("… in one process", 0, 0.7),
-    "e2e_p50_vs_bare_tuned": ("time to the vendor, beside Temporal alone, tuned", 0, INF),
-    "accept_p50_vs_start_workflow": ("accepting, beside a plain `start_workflow`", 0, 1.2),
-    "faults_p50_vs_bare_tuned": ("time to a vendor that refuses 7 % at random", 0, 2.0),
-    "kill_drain_vs_undisturbed": ("what a killed worker left, beside a burst", 0.7, INF),
+    "e2e_p50_vs_bare_tuned": ("time to the vendor, vs. Temporal alone, tuned", 0, INF),
+    "accept_p50_vs_start_workflow": ("accepting, vs. a plain `start_workflow`", 0, 1.2),
+    "faults_p50_vs_bare_tuned": ("time to a vendor that refuses 7 % at random, vs. tuned", 0, 2.0),
+    "kill_drain_vs_undisturbed": ("draining after a kill, vs. an undisturbed burst", 0.7, INF),
     "kill_seconds_to_resume": ("seconds until calls cut off by the kill are made again", 0, 15),
-    "rules_100k_vs_10": ("events a second by 100,000 rules, beside 10", 0.9, 1.1),
-    "two_workers_vs_one": ("events a second by two workers on these cores", 0, INF),
-    "depth_last_vs_first": ("events a second behind all the others, beside the first", 0.95, INF),
-    "list_100k_vs_1k": ("listing among 100,000 events, beside 1,000", 0, 1.2),
+    "rules_100k_vs_10": ("events a second with 100,000 rules, vs. 10", 0.9, 1.1),
+    "two_workers_vs_one": ("events a second with two workers on these cores, vs. one", 0, INF),
+    "depth_last_vs_first": ("events a second, the last of a long queue vs. the first", 0.95, INF),
+    "list_100k_vs_1k": ("listing among 100,000 events, vs. 1,000", 0, 1.2),
 }  # fmt: skip
 READS = (
     *("log", "list", "console: events", "console: rows"),
@@ -157,7 +157,7 @@ def _same(samples: Sequence[Sample]) -> str:
         least = 2 * 1.25 * statistics.stdev(found) / math.sqrt(len(found))
         spread = f"{min(found):.2f} to {max(found):.2f}"
         rows.append((name, f"{statistics.median(found):.2f}", spread, f"{100 * least:.0f} %"))
-    heads = ("emitonce beside itself", "measured", "spread", "smallest difference that shows")
+    heads = ("emitonce vs. itself", "measured", "spread", "smallest meaningful difference")
     return _table(heads, rows)
 
 

@@ -40,7 +40,7 @@ class KeyRights:
         origins: Sequence[str] | None,
         identify: str | None,
     ) -> KeyRights:
-        """Check rights that somebody has chosen; None means any. Raises `InvalidValue`."""
+        """Check rights that someone has chosen; None means any. Raises `InvalidValue`."""
         if identify not in (None, "any", "anonymous"):
             raise InvalidValue("identify", "must be any or anonymous")
         return cls(

@@ -51,7 +51,7 @@ _ALPHANUMERIC = string.ascii_letters + string.digits
 class PublishableKey:
     """Not a secret: whoever has it can emit into its workspace what its `rights` allow.
 
-    `kept_wide` says that somebody has decided not to narrow it.
+    `kept_wide` says that someone has decided not to narrow it.
     """
 
     id: str

@@ -17,7 +17,7 @@ from catalog.scopes import in_order
 
 LASTS = timedelta(hours=12)
 IDLE = timedelta(minutes=30)
-# How long after signing in, or entering the secret, somebody may create and revoke keys.
+# How long after signing in, or entering the secret, someone may create and revoke keys.
 FRESH = timedelta(minutes=10)
 
 # How often a session in use is marked as used: not with every page.

@@ -68,7 +68,7 @@ class ConnectionLookup:
     ) -> bool:
         """Make it inactive if it is active and `version` is still its credential's.
 
-        `refusal` is stored with it, for the alert. Returns False if somebody has replaced the
+        `refusal` is stored with it, for the alert. Returns False if someone has replaced the
         credential or changed the status meanwhile.
         """
         id = values.known_id("connection", connection_id)

@@ -1,4 +1,4 @@
-"""Sessions of pages that are embedded in somebody else's product, and what each may do.
+"""Sessions of pages that are embedded in someone else's product, and what each may do.
 
 They are read from the database with every request, so that a session that ends, ends for every
 process, and the database's clock decides what has expired.
@@ -89,7 +89,7 @@ class EmbedSession:
 
 @dataclass(frozen=True)
 class NewEmbedSession:
-    """What somebody has chosen for a session. Raises `InvalidValue`."""
+    """What someone has chosen for a session. Raises `InvalidValue`."""
 
     workspace: str
     role: str = "member"

@@ -2,11 +2,11 @@
 
 CatalogError
 ├── InvalidValue          the caller's input is wrong: report it to whoever sent it
-├── NotFound              it doesn't exist, or belongs to somebody else
+├── NotFound              it doesn't exist, or belongs to someone else
 ├── Conflict              the catalog's state forbids it
 │   ├── OlderRelease      a process that would ignore it may still run: finish the rollout
 │   ├── TooManyRules      an event would match more rules than one event may
-│   └── VersionConflict   somebody else has written meanwhile: read again
+│   └── VersionConflict   someone else has written meanwhile: read again
 ├── CatalogUnavailable    the database is unavailable: try again later
 ├── CannotDecrypt         the key ring lacks the key, or the stored bytes were changed
 ├── ReleaseTooOld         the fleet uses what this release doesn't know: deploy a newer one

@@ -1,4 +1,4 @@
-"""What a key of the HTTP API, or somebody who signs in to the console, may do."""
+"""What a key of the HTTP API, or someone who signs in to the console, may do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROLES = {
 
 
 def read_scopes(given: Iterable[str]) -> frozenset[str]:
-    """Scopes as somebody has chosen them. Raises `InvalidValue`."""
+    """Scopes as someone has chosen them. Raises `InvalidValue`."""
     scopes = frozenset(given)
     if not scopes:
         raise InvalidValue("scopes", f"is empty, must be some of {', '.join(SCOPES)}")
@@ -34,7 +34,7 @@ def read_scopes(given: Iterable[str]) -> frozenset[str]:
 
 
 def scopes_of_roles(names: Iterable[str]) -> frozenset[str]:
-    """Return what somebody with all these roles may do; nothing if none of them is a role."""
+    """Return what someone with all these roles may do; nothing if none of them is a role."""
     given = frozenset(names)
     scopes = frozenset[str]().union(*(ROLES[name] for name in given & ROLES.keys()))
     return scopes | (given & {PAYLOAD}) if scopes else scopes

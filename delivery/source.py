@@ -16,7 +16,7 @@ EVENT_SOURCE = "event_source"
 
 
 class Source(FrozenModel):
-    """A publishable key: it is public, so anybody may have sent the event.
+    """A publishable key: it is public, so anyone may have sent the event.
 
     If `identify` is `anonymous`, the event must not name a person, by id or by e-mail.
     """

@@ -38,7 +38,7 @@ def unexplained(answer: Mapping[str, Any]) -> Complaint:
 
 
 def error_name(value: object) -> str | None:
-    """Return a vendor's name for an error, never other text, which may be somebody's."""
+    """Return a vendor's name for an error, never other text, which may be someone's."""
     return value if isinstance(value, str) and _NAME.fullmatch(value) else None
 
 

@@ -41,7 +41,7 @@ class Field:
     A `password` is a secret: stored encrypted and never shown again. `read` returns the value as it
     is stored, or raises `ValueError` with the reason and the remedy, but never the value.
     `only_with` names another field, and its values with which this field is entered. Beside the
-    `options` of a select, `others` are keys of the payload, divided by commas; it is their label.
+    `options` of a select, `others` are keys of the payload, separated by commas; it is their label.
     `live` is the kind of the account's items that its value names, such as `channels`; the client
     lists them. If `listed_only`, a rule that names another item is refused when it is saved.
     """

@@ -76,7 +76,7 @@ def _refusal(answer: httpx.Response) -> EmitError:
 
 
 def _own_message(answer: httpx.Response) -> str | None:
-    """The API's own sentence; None when somebody else has answered."""
+    """The API's own sentence; None when someone else has answered."""
     try:
         error: Any = answer.json()["error"]
         name, message = error["name"], error["message"]

@@ -43,7 +43,7 @@ class IdempotencyConflict(InvalidEvent):
 
 
 class InvalidSetup(EmitError):
-    """No event can be accepted until somebody fixes the set-up; the message says what is wrong.
+    """No event can be accepted until someone fixes the set-up; the message says what is wrong.
 
     Nothing is wrong with the event: keep it and emit it again afterwards.
     """

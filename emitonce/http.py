@@ -79,7 +79,7 @@ class HTTPEmitter(BlockingEmitter):
 
         `token` is a `MachineKey`, or whatever makes a machine's JWT: it is called before every
         try. Events which name no workspace then have this `workspace` (`EMITONCE_WORKSPACE` where
-        absent). A `publishable_key` stands for one workspace; everybody who opens a page with it
+        absent). A `publishable_key` stands for one workspace; everyone who opens a page with it
         can use it. Where neither is given, the environment has one of them: a machine key's
         `EMITONCE_ORGANIZATION`, `EMITONCE_ACCESS_KEY` and `EMITONCE_SECRET_KEY`, or
         `EMITONCE_PUBLISHABLE_KEY`. `timeout` in seconds is that of one try.

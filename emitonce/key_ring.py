@@ -102,7 +102,7 @@ def parse_keys(setting: str, text: str) -> dict[str, bytes]:
         if not key_id or not value:
             raise ValueError(f"{setting}: each entry must read id:base64")
         if not _KEY_ID.fullmatch(key_id):
-            # Not repeated: somebody may have put the key where its id belongs.
+            # Not repeated: someone may have put the key where its id belongs.
             raise ValueError(f"{setting}: an id is 1 to 64 letters, digits or any of . _ -")
         if key_id in keys:
             raise ValueError(f"{setting}: the id {key_id!r} is there twice")

@@ -199,7 +199,7 @@ class EventStarter:
     ) -> datetime | None:
         """When the event was accepted that stood for this key while all shared one namespace.
 
-        None when there was none, or somebody else's: that one stays in the way of nobody.
+        None when there was none, or someone else's: that one stays in the way of nobody.
         """
         try:
             described = await self.client.get_workflow_handle(event_id).describe()
@@ -262,7 +262,7 @@ async def _accepted_at_first(
     """When it was accepted.
 
     Raises:
-        IdempotencyConflict: it came with another body, or from somebody else; which of both, and
+        IdempotencyConflict: it came with another body, or from someone else; which of both, and
             what event it is, is not revealed to a credential that may not read events.
     """
     first = await described.memo_value("fingerprint", None)

@@ -1,7 +1,7 @@
 """Fail a run that doesn't have exactly one argument, with a clear error.
 
 Python would raise `TypeError` before the workflow's own code runs. That fails the workflow task,
-not the workflow, and Temporal would retry it for ever. The same is true of a signal, for which
+not the workflow, and Temporal would retry it forever. The same is true of a signal, for which
 nobody waits: with the wrong number of arguments it is dropped, as the SDK drops a signal that can't
 be decoded.
 """

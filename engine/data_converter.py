@@ -23,7 +23,7 @@ class PayloadConverter(PydanticConverter):
     """Decodes what it can, and passes on the rest raw if no type is wanted.
 
     A workflow started with the wrong number of arguments is decoded without types, before any code
-    of ours runs; an exception there would fail the workflow task again and again, for ever.
+    of ours runs; an exception there would fail the workflow task again and again, forever.
     """
 
     def from_payloads(

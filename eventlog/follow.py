@@ -22,7 +22,7 @@ LISTED_WITHIN = timedelta(minutes=1)
 async def follow_events(
     client: Client, query: EventQuery, since: datetime
 ) -> AsyncIterator[ListedEvent]:
-    """Yield each event accepted since then, again whenever its status has changed, for ever.
+    """Yield each event accepted since then, again whenever its status has changed, forever.
 
     `query` must not narrow by status or time.
     """

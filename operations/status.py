@@ -1,4 +1,4 @@
-"""Judge whether deliveries are well: is it us or them, since when, what waits, and what to do.
+"""Judge whether deliveries are healthy: is it us or them, since when, what waits, and what to do.
 
 The command, the API, the console's banner and the doctor all say what `judge` says. It is pure: it
 decides from facts that `operations.status_reader` has read.
@@ -335,7 +335,7 @@ def _advice(
     problems: Sequence[Problem], waiting: int | None, lost_at: datetime | None, now: datetime
 ) -> str:
     if not problems:
-        return "Deliveries are well; there is nothing to do."
+        return "Deliveries are healthy; there is nothing to do."
     said = [f"{problem.summary}. {problem.remedy}" for problem in problems[:NAMED]]
     if len(problems) > NAMED:
         said.append(f"{len(problems) - NAMED} more problems: emitonce doctor.")

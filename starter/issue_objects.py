@@ -19,7 +19,7 @@ from eventlog.query import EventQuery
 from starter.json_objects import JsonObject, listed_event_object, moment, present
 from starter.redelivery_objects import selection_object
 
-# How far back issues are read unless somebody says how far.
+# How far back issues are read unless someone says how far.
 USUALLY = timedelta(days=7)
 MOST_CONNECTIONS = 2_000
 

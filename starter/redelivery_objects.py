@@ -18,7 +18,7 @@ async def within(catalog: Catalog, organisation: str, selection: Selection) -> S
     """Return the selection once it is certain that all it names is the organization's.
 
     Raises:
-        NotFound: workspace, connection or rule is unknown or somebody else's, or of another
+        NotFound: workspace, connection or rule is unknown or someone else's, or of another
             workspace.
     """
     workspace = await catalog.workspaces.get(organisation, selection.workspace)

@@ -11,7 +11,7 @@ from catalog.errors import NotFound
 
 
 def remains(retention: timedelta, *, workspace: bool) -> list[dict[str, str | None]]:
-    """List where data may remain, and until when; None: for as long as somebody keeps it."""
+    """List where data may remain, and until when; None: for as long as someone keeps it."""
     until = (datetime.now(UTC) + retention).date().isoformat()
     found: list[dict[str, str | None]] = [
         {

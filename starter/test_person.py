@@ -1,4 +1,4 @@
-"""The person whom test events are about, unless whoever sends them chooses somebody else."""
+"""The person whom test events are about, unless whoever sends them chooses someone else."""
 
 from __future__ import annotations
 

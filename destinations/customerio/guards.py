@@ -44,7 +44,7 @@ COMMANDS = frozenset(
 
 
 def check_identifier(name: str, text: str) -> None:
-    """Check an identifier. It is never cut, since it would be somebody else's.
+    """Check an identifier. It is never cut, since it would be someone else's.
 
     Raises:
         MappingError: it is too long, starts with `cio_`, or holds NUL.

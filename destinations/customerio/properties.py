@@ -10,7 +10,7 @@ from delivery.text import shown
 from destinations.customerio.guards import property_fault
 from destinations.customerio.metadata import MAPPED_FIELDS, TrackEvent
 
-# These replace a campaign's own sender or recipient, so an event could send anybody's mail
+# These replace a campaign's own sender or recipient, so an event could send anyone's mail
 # elsewhere (Track API reference, "track an event").
 RESERVED = frozenset({"from_address", "recipient", "reply_to"})
 

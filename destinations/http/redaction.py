@@ -59,7 +59,7 @@ def redact(
 
 
 def strings(value: JsonValue) -> Iterator[str]:
-    """Yield a JSON value's strings, at any depth, that are long enough to identify somebody."""
+    """Yield a JSON value's strings, at any depth, that are long enough to identify someone."""
     pending = [value]
     while pending:
         value = pending.pop()

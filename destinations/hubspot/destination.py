@@ -219,7 +219,7 @@ HUBSPOT = Destination(
                     label="Properties of the event",
                     required=False,
                     placeholder="plan, seats",
-                    help="Keys of the payload, divided by commas, that HubSpot's event has too.",
+                    help="Keys of the payload, separated by commas, that HubSpot's event has too.",
                     read=read_event_properties,
                 ),
             ),

@@ -102,7 +102,7 @@ INTERCOM = Destination(
                     label="Metadata of the event",
                     required=False,
                     placeholder="plan, seats",
-                    help="Keys of the payload, divided by commas, at most ten.",
+                    help="Keys of the payload, separated by commas, at most ten.",
                     read=read_metadata_keys,
                 ),
             ),

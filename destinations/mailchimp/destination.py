@@ -141,7 +141,7 @@ MAILCHIMP = Destination(
                     label="Properties of the event",
                     required=False,
                     placeholder="plan, seats",
-                    help="Keys of the payload, divided by commas.",
+                    help="Keys of the payload, separated by commas.",
                     read=read_event_properties,
                 ),
             ),

@@ -38,7 +38,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class Posted:
-    """A message as it was posted. `mentions` are those of everybody, which the text holds."""
+    """A message as it was posted. `mentions` are those of everyone, which the text holds."""
 
     channel: str
     text: str

@@ -91,7 +91,7 @@ def relay(emitter: BlockingEmitter) -> int:
             logger.warning("the outbox waits: %s", err)
             break  # emitonce is unavailable; the row stays, and is sent again
         except InvalidSetup as err:
-            logger.error("the outbox waits for somebody to fix the set-up: %s", err)
+            logger.error("the outbox waits for someone to fix the set-up: %s", err)
             break  # nothing is wrong with the row
         except InvalidEvent as err:
             # It would be refused again: kept for a person, and no obstacle for the others.

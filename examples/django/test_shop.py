@@ -55,7 +55,7 @@ def test_what_is_not_the_event_s_fault_keeps_every_row(
 def test_an_event_that_is_refused_is_no_obstacle_for_the_others(fake_emitter: FakeEmitter) -> None:
     OutboxEvent.objects.create(event=" ", payload={})
     taken = OutboxEvent.objects.create(event="order.created", payload={"userId": "usr_1"})
-    fake_emitter.emit("order.created", {}, idempotency_key=str(taken.id))  # by somebody else
+    fake_emitter.emit("order.created", {}, idempotency_key=str(taken.id))  # by someone else
     create_order("usr_2")
     assert relay(fake_emitter) == 1
     blank, conflict = OutboxEvent.objects.order_by("created_at")

@@ -88,7 +88,7 @@ async def send_outbox(database: aiosqlite.Connection, emitter: AsyncEmitter) -> 
             logger.warning("the outbox waits: %s", err)
             return  # emitonce is unavailable; the row stays, and is sent again
         except InvalidSetup as err:
-            logger.error("the outbox waits for somebody to fix the set-up: %s", err)
+            logger.error("the outbox waits for someone to fix the set-up: %s", err)
             return  # nothing is wrong with the row
         except InvalidEvent as err:
             # It would be refused again: kept for a person, and no obstacle for the others.

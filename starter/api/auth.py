@@ -54,7 +54,7 @@ class Caller:
 
     @property
     def is_browser(self) -> bool:
-        """Whether anybody who looks at a page may be calling, rather than a backend."""
+        """Whether anyone who looks at a page may be calling, rather than a backend."""
         return self.publishable is not None or self.session is not None
 
     def require(self, scope: str) -> None:

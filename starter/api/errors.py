@@ -73,13 +73,13 @@ def bad_request(param: str, msg: str) -> ApiError:
 
 
 def not_found(param: str, noun: str) -> ApiError:
-    """Return one answer for all: it doesn't exist, is somebody else's, or its id isn't an id."""
+    """Return one answer for all: it doesn't exist, is someone else's, or its id isn't an id."""
     msg = f"there is no such {noun} here: check the id and whose it is"
     return ApiError(404, msg, (Fault(param, msg),))
 
 
 def forbidden(param: str, msg: str) -> ApiError:
-    """Refuse what a known key may not do. For what is somebody else's, see `not_found`."""
+    """Refuse what a known key may not do. For what is someone else's, see `not_found`."""
     return ApiError(403, f"{param}: {msg}", (Fault(param, msg),))
 
 

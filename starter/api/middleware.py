@@ -168,7 +168,7 @@ class BoundedBody(HttpMiddleware):
     """Refuses a body that isn't complete after `BODY_SECONDS`, and one with two lengths.
 
     If a request has both Content-Length and Transfer-Encoding, a proxy in front of the API may
-    follow one where the server follows the other, and so read the rest as somebody else's request.
+    follow one where the server follows the other, and so read the rest as someone else's request.
     """
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:

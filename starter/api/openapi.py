@@ -68,7 +68,7 @@ def describe(app: FastAPI, scopes: dict[str, str]) -> None:
 
 async def document_of(app: FastAPI) -> JsonObject:
     """Return the document. It is made in a thread, since that takes a quarter of a second, and
-    anybody may be the first to ask."""
+    anyone may be the first to ask."""
     return await asyncio.to_thread(app.openapi)
 
 

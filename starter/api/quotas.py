@@ -25,7 +25,7 @@ WORKSPACE_EVENTS, WORKSPACE_BYTES = "workspace-events", "workspace-bytes"
 
 MEBIBYTE = 1024 * 1024
 
-# The part of a workspace's quota that only backends may use, since anybody can use a publishable
+# The part of a workspace's quota that only backends may use, since anyone can use a publishable
 # key.
 RESERVED = 0.5
 
@@ -67,7 +67,7 @@ class QuotaCheck:
     def headers(self, caller: Caller) -> dict[str, str]:
         """Return headers that say what a machine key has left; none for a publishable key.
 
-        There they would show everybody how much others use the key, so it learns of its quota
+        There they would show everyone how much others use the key, so it learns of its quota
         only once that is used up.
         """
         if caller.publishable is not None:

@@ -28,7 +28,7 @@ COMMANDS = {
     "worker": Place("worker", "worker", "Deliver events until stopped."),
     "api": Place("api", "api", "Serve the HTTP API and the console until stopped."),
     "migrate": Place("worker", "migrate", "Bring the database to this version's schema."),
-    "status": Place("status", "status", "Say whether deliveries are well, and what to do."),
+    "status": Place("status", "status", "Say whether deliveries are healthy, and what to do."),
     "doctor": Place("doctor", "doctor", "Check settings, keys, database, Temporal, clock."),
     "replay": Place("replay", "replay", "Replay histories with this code, before it ships."),
     "emit": Place("emit", "emit", "Emit one event."),

@@ -1,4 +1,4 @@
-"""`emitonce status`: whether deliveries are well, and what to do if they aren't."""
+"""`emitonce status`: whether deliveries are healthy, and what to do if they aren't."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _COLORS = {"ok": "green", "degraded": "yellow", "stuck": "red"}
 
 
 def status(as_json: Json = False) -> None:
-    """Say whether deliveries are well: is it us or them, since when, what waits, what to do.
+    """Say whether deliveries are healthy: is it us or them, since when, what waits, what to do.
 
     Exit code 1 when deliveries are stuck.
     """

@@ -33,7 +33,7 @@ TOKEN_FIELD = "csrf"  # noqa: S105 (a field's name)
 
 
 class NoSession(Exception):
-    """Nobody is signed in; `ended` when somebody was."""
+    """Nobody is signed in; `ended` when someone was."""
 
     def __init__(self, *, ended: bool) -> None:
         super().__init__("the session has ended" if ended else "nobody is signed in")

@@ -1,4 +1,4 @@
-"""Find out who somebody is by OpenID Connect: the authorization code flow with PKCE.
+"""Find out who someone is by OpenID Connect: the authorization code flow with PKCE.
 
 The tokens are read once and kept nowhere. Only algorithms with a public key are accepted, so that
 neither `none` nor the client's own secret can sign an ID token.
@@ -71,7 +71,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who somebody is. `name` is for their own eyes; `scopes` are what they may do, maybe nothing.
+    """Who someone is. `name` is for their own eyes; `scopes` are what they may do, maybe nothing.
 
     `signed_in_ago` is when they last proved to the provider who they are, None if it doesn't say.
     """
@@ -140,7 +140,7 @@ class SingleSignOn:
             "nonce": attempt.nonce,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
-            # A provider that is asked how long ago somebody may have signed in says when that was.
+            # A provider that is asked how long ago someone may have signed in says when that was.
             "max_age": "0" if again else f"{LASTS.total_seconds():.0f}",
             **({"prompt": "login"} if again else {}),
         }
@@ -239,7 +239,7 @@ class SingleSignOn:
     def _identity(self, claims: dict[str, Any]) -> Identity:
         given = claims.get(self.client.roles_claim)
         if self.client.roles_claim == "email" and claims.get("email_verified") is not True:
-            given = None  # anybody may have written it
+            given = None  # anyone may have written it
         values = [value for value in (given if isinstance(given, list) else [given]) if value]
         roles = self.client.roles
         named = [roles.get(str(value), "") if roles else str(value) for value in values]

@@ -25,7 +25,7 @@ from starter.console.single_sign_on import LONGEST_NAME
 from starter.console.zone import ZONE, zone_of
 
 IN_SWITCHER = 20
-BANNER = "/banner"  # every page asks for it, also one with a form that somebody fills in
+BANNER = "/banner"  # every page asks for it, also one with a form that someone fills in
 
 # No inline script or style, nothing from elsewhere, and in nobody's frame.
 POLICY = (
@@ -42,7 +42,7 @@ class Visit:
     """`session` and `form` are set before a handler runs, `workspace` if the address names one.
 
     `query` is the address's; `in_place` says that a part of a page is asked for, to be put into it.
-    `embedded`: by a page in somebody else's frame, which shows a token in place of a cookie.
+    `embedded`: by a page in someone else's frame, which shows a token in place of a cookie.
     """
 
     session: ConsoleSession
@@ -71,7 +71,7 @@ class Visit:
 
     @property
     def must_prove(self) -> bool:
-        """Whether somebody has to sign in again, or enter the secret, before they change keys.
+        """Whether someone has to sign in again, or enter the secret, before they change keys.
 
         `emitonce dev` shows nobody its key's secret.
         """
@@ -98,7 +98,7 @@ class Visit:
 
     @property
     def embed(self) -> EmbedSession | None:
-        """The embedded session; None if somebody has signed in."""
+        """The embedded session; None if someone has signed in."""
         caller = getattr(self.request.state, "caller", None)
         return caller.session if caller else None
 

@@ -158,7 +158,7 @@ class _Cluster:
                 os.close(in_use)
             if self._accepts_connections():
                 if self.user:
-                    self._let_in()  # somebody may have closed a directory above meanwhile
+                    self._let_in()  # someone may have closed a directory above meanwhile
                 self._run("pg_ctl", "stop", "-w", "-m", "fast", "-D", str(self.pgdata))
             if self._process is not None:
                 self._process.wait(START_SECONDS)

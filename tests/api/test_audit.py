@@ -91,7 +91,7 @@ async def test_no_address_holds_what_somebody_has_typed(api: Api) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE audit SET actor = 'somebody else'",
+        "UPDATE audit SET actor = 'someone else'",
         "DELETE FROM audit",
         "TRUNCATE audit CASCADE",
         "UPDATE audit_outcomes SET outcome = 'done'",

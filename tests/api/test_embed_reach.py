@@ -30,7 +30,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Caller:
-    """Somebody with the access token of a session."""
+    """Someone with the access token of a session."""
 
     api: Api
     token: str

@@ -1,4 +1,4 @@
-"""What is somebody else's is not there: 404 on every path, and untouched afterwards."""
+"""What is someone else's is not there: 404 on every path, and untouched afterwards."""
 
 from __future__ import annotations
 

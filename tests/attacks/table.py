@@ -63,7 +63,7 @@ ATTACKS = (
     ),
     Attack(
         "M3",
-        "Large forms of somebody who has not signed in",
+        "Large forms of someone who has not signed in",
         "2.4.1, 15.2.2",
         (
             "tests/attacks/test_answers.py::test_form_of_a_stranger_is_small",
@@ -120,7 +120,7 @@ ATTACKS = (
     ),
     Attack(
         "tenants",
-        "A right key, and the ids of somebody else",
+        "A right key, and the ids of someone else",
         "8.2.2, 8.4.1",
         (
             "tests/attacks/test_credentials_and_routes.py::test_key_of_another_tenant_finds_nothing_of_ours",
@@ -131,7 +131,7 @@ ATTACKS = (
     ),
     Attack(
         "forms",
-        "Another site's page sends a form in somebody's name, or leads them away",
+        "Another site's page sends a form in someone's name, or leads them away",
         "3.5.1, 3.7.2",
         (
             "tests/attacks/test_forms_and_markup.py::test_no_form_of_another_site_is_taken",

@@ -1,4 +1,4 @@
-"""What another site's page sends in somebody's name, and markup in what an event or a form says."""
+"""What another site's page sends in someone's name, and markup in what an event or a form says."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cookies_of(answer: httpx.Response) -> str:
 
 @pytest_asyncio.fixture(scope="session")
 async def session(attacked: Production) -> dict[str, str]:
-    """The headers of somebody who has signed in."""
+    """The headers of someone who has signed in."""
     page = await attacked.http.get("/sign-in")
     answer = await attacked.http.post(
         "/sign-in",

@@ -27,7 +27,7 @@ _BOMB = gzip.compress(bytes(64 * 1024 * 1024), 9)
 ANSWERS = {
     "a reset before the answer": Fault(kind="reset_before_headers"),
     "a reset after it had stored the call": Fault(kind="reset_after_store"),
-    "byte by byte, for longer than anybody waits": Fault(kind="slow_drip", drip_seconds=0.5),
+    "byte by byte, for longer than anyone waits": Fault(kind="slow_drip", drip_seconds=0.5),
     "nothing, and an end": raw("").model_copy(update={"raw_base64": ""}),
     "nothing, by one that goes on listening": Fault(kind="half_close"),
     "half a body, by one that goes on listening": half_closed(

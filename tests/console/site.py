@@ -47,7 +47,7 @@ class Site:
 
     @asynccontextmanager
     async def visitor(self, browser: Browser, **options: Any) -> AsyncIterator[Page]:
-        """A page of somebody who has signed in before."""
+        """A page of someone who has signed in before."""
         if not self.cookie:
             async with httpx.AsyncClient(base_url=self.url) as http:
                 answer = await sign_in(http, self.access_key, self.secret_key)
@@ -60,7 +60,7 @@ class Site:
 
     @asynccontextmanager
     async def stranger(self, browser: Browser, **options: Any) -> AsyncIterator[Page]:
-        """A page of somebody who has not signed in. A script's error fails the test.
+        """A page of someone who has not signed in. A script's error fails the test.
 
         `zone` is the time zone that their browser has told; None if it hasn't yet.
         """

@@ -65,5 +65,5 @@ async def test_every_page_can_ask_how_deliveries_are(site: Site):
         ended = await http.get("/banner", headers={"HX-Request": "true"})
     assert banner.status_code == 200
     assert '<div id="banner"' in banner.text
-    # What somebody types into a form stays there until they send it.
+    # What someone types into a form stays there until they send it.
     assert (ended.status_code, "HX-Refresh" in ended.headers) == (401, False)

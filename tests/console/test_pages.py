@@ -1,4 +1,4 @@
-"""Every page: usable by everybody, small, on a phone, in the dark, without any script."""
+"""Every page: usable by everyone, small, on a phone, in the dark, without any script."""
 
 from __future__ import annotations
 

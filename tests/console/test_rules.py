@@ -106,7 +106,7 @@ async def test_a_mapping_that_somebody_else_has_changed_is_not_overwritten(
         await one.get_by_role("button", name="Save rule").click()
         await expect(one.get_by_text("Saved.")).to_be_visible()
         await other.get_by_role("button", name="Save rule").click()
-        await expect(other.get_by_role("alert")).to_contain_text("Somebody else has changed")
+        await expect(other.get_by_role("alert")).to_contain_text("Someone else has changed")
         await expect(other.get_by_label("userId: path in the payload")).to_have_value("second.id")
     stored = await stack.catalog.mappings.default(stack.organisation, rule.connection)
     assert stored is not None

@@ -306,7 +306,7 @@ async def test_a_sign_in_of_one_browser_is_worth_nothing_in_another(
 async def test_a_claim_says_what_somebody_may_do(
     led: Site, http: Browsing, crooked: CrookedProvider, claims: dict[str, Any], may: set[str]
 ) -> None:
-    crooked.claims = claims | {"sub": f"somebody with {claims}"}
+    crooked.claims = claims | {"sub": f"someone with {claims}"}
     answer = await come_back(http, crooked)
     assert answer.status_code == (403 if may is None else 200)
     sessions = await led.stack.catalog.console_sessions.list(led.stack.organisation)

@@ -1,4 +1,4 @@
-"""Somebody who doesn't code finds out why a person didn't get it, and puts it right."""
+"""Someone who doesn't code finds out why a person didn't get it, and puts it right."""
 
 from __future__ import annotations
 

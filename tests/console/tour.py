@@ -1,4 +1,4 @@
-"""The tour of somebody who doesn't code: from an empty database to a person who has got it at last.
+"""The tour of someone who doesn't code: from an empty database to a person who has got it at last.
 
 Everything is found by what stands on the page, and done with the keyboard alone or by clicks.
 """

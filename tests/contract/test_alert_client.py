@@ -20,7 +20,7 @@ CHUNK = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
 
 
 class Endpoint:
-    """Answers with a status, or with nothing, and then goes on sending for ever."""
+    """Answers with a status, or with nothing, and then goes on sending forever."""
 
     def __init__(self, status: int | None) -> None:
         self.url = ""

@@ -1,4 +1,4 @@
-"""An event without a timestamp happened when it was accepted, not when somebody got round to it."""
+"""An event without a timestamp happened when it was accepted, not when someone got round to it."""
 
 from __future__ import annotations
 

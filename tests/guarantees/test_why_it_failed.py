@@ -115,7 +115,7 @@ async def test_a_refused_event_says_why_everywhere_it_is_shown(stack: Stack) -> 
 
 
 async def test_the_reason_has_codes_only(stack: Stack) -> None:
-    """Neither the vendor's words nor a key of the payload are kept where anybody can read them."""
+    """Neither the vendor's words nor a key of the payload are kept where anyone can read them."""
     rule = await stack.rule()
     told = {"field": "traits.janes_diary", "reason": "jane@example.com", "message": "is bad"}
     handle = await failed(stack, json.dumps({"errors": [told]}))

@@ -299,12 +299,12 @@ async def open_play(directory: Path) -> AsyncIterator[Play]:
 def written(all_said: list[Said]) -> str:
     """Write the page of the documentation."""
     lines = [
-        "# Six outages, and what is said",
+        "# Six outages, and what emitonce reports",
         "",
-        "Made by `make outages`: each outage is played on real processes, over the simulator, "
-        "while events come in; then it is healed. The command, the doctor and the page asked "
-        "are those of the console and the terminal. *Judged* compares state, whose part it is, "
-        "cause, exit code and alert with what was played.",
+        "Made by `make outages`: each outage is played on real processes, with the simulator, "
+        "while events come in; then it is repaired. The answers are those of the real commands "
+        "and console page. *Judged* compares the state, whose side it is on, the cause, the exit "
+        "code and the alert with what was played.",
         "",
         "| outage | `status` says | after | `doctor` | alert | judged |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -191,7 +191,7 @@ async def test_plain_garbage_still_fails_the_event(sealed: Stack, payload: Paylo
 async def test_a_tampered_event_is_neither_delivered_nor_ended(
     sealed: Stack, temporal: Client, change: str
 ) -> None:
-    """Whatever a tampered payload said, somebody has to look: it is left to the operator."""
+    """Whatever a tampered payload said, someone has to look: it is left to the operator."""
     await sealed.rule()
     handle = await sealed.emit()
     history = await sealed.client.get_workflow_handle(handle.id).fetch_history()

@@ -47,7 +47,7 @@ class People:
     def resolve(self, who: Identifier, call: CallBody, *, reassign: bool) -> Person | None:
         """Return the person whom an identify is about; None if the call is dropped.
 
-        Somebody else's e-mail is not reassigned, except that a person who has only an id and one
+        Someone else's e-mail is not reassigned, except that a person who has only an id and one
         who has only that e-mail become one.
         """
         email = call.email.lower() if call.email else None

@@ -1,4 +1,4 @@
-"""What can be connected, and how failed deliveries are retried: the same for everybody."""
+"""What can be connected, and how failed deliveries are retried: the same for everyone."""
 
 from __future__ import annotations
 

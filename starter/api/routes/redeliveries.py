@@ -112,7 +112,7 @@ async def cancel_redelivery(
 
 
 async def _own(parts: Dependencies, organisation: str, id: str) -> RedeliveryStatus:
-    """Raises `RedeliveryNotFound` for one that is unknown or somebody else's."""
+    """Raises `RedeliveryNotFound` for one that is unknown or someone else's."""
     status = await read_redelivery(parts.client, id)
     try:
         await parts.catalog.workspaces.get(organisation, status.selection.workspace)

@@ -1,4 +1,4 @@
-"""Sessions of pages that are embedded in somebody else's product."""
+"""Sessions of pages that are embedded in someone else's product."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether deliveries are well."""
+"""Whether deliveries are healthy."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class OverallStatus(Answer):
     "/status",
     responses=errors(),
     response_model=OverallStatus,
-    summary="Whether deliveries are well, and what to do if they aren't",
+    summary="Whether deliveries are healthy, and what to do if they aren't",
 )
 async def get_status(request: Request, organisation: Organisation) -> Any:
     """The numbers are a measurement that may be some seconds old."""

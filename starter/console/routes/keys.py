@@ -28,7 +28,7 @@ router = console_router()
 
 
 async def prove(visit: InWorkspace) -> Visit:
-    """Raises `ApiError` 403 unless somebody has signed in, or shown the secret, a short while ago,
+    """Raises `ApiError` 403 unless someone has signed in, or shown the secret, a short while ago,
     or shows it now."""
     if visit.must_prove:
         access_key = visit.session.access_key

@@ -326,7 +326,7 @@ async def _store_mapping(visit: Visit, form: RuleForm, stored: Mapping | None) -
         )
     except VersionConflict:
         form.faults["mapping"] = (
-            "Somebody else has changed this connection's mapping, so nothing was saved. "
+            "Someone else has changed this connection's mapping, so nothing was saved. "
             "Open the rule again and repeat your change."
         )
         return False

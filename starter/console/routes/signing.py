@@ -109,7 +109,7 @@ async def failed_sign_in(
     access_key: str = "",
     status: int = 401,
 ) -> Response:
-    """Record that somebody did not get in, and show the page of signing in with the error.
+    """Record that someone did not get in, and show the page of signing in with the error.
 
     What one address, one key, and all together fail beyond a number a minute, is not recorded.
     """
