@@ -173,7 +173,7 @@ class Settings(BaseSettings):
     """`whsec_` and base64 of 24 to 64 bytes; the receiver checks the signature with it."""
 
     alert_format: Literal["signed", "slack"] = "signed"
-    """How alerts are written: signed, or as Slack's incoming webhooks accept them, which need no
+    """The format of alerts: signed, or as Slack's incoming webhooks accept them, which need no
     secret."""
 
     runbook_url: str = "docs/runbook.md"
@@ -210,7 +210,7 @@ class Settings(BaseSettings):
     been waited for longest are closed; where the process is at work for all, new ones are."""
 
     workspace: str | None = None
-    """The workspace, by id or name, that a command means which names none. Absent: the one that
+    """The workspace, by id or name, for commands that don't name one. Absent: the one that
     `emitonce use` chose, or the only one."""
 
     key_days: int = Field(default=365, ge=0)
@@ -223,7 +223,7 @@ class Settings(BaseSettings):
     embed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
         default=(), validate_default=False
     )
-    """Origins of pages that may embed ours, separated by commas, such as
+    """Origins of pages that may embed the console's, separated by commas, such as
     `https://app.example.com`, for sessions that name none. Absent: only sessions that name theirs
     can be embedded."""
 
@@ -252,13 +252,13 @@ class Settings(BaseSettings):
     `<public_url>/sign-in/callback` there. Absent: people sign in with keys only."""
 
     oidc_client_id: str | None = None
-    """What the console is called at the provider. Goes with `oidc_issuer` and `public_url`."""
+    """The console's client id at the provider. Goes with `oidc_issuer` and `public_url`."""
 
     oidc_client_secret: SecretStr | None = None
-    """Absent: a public client, which the provider knows by PKCE only."""
+    """The console's secret at the provider. Absent: a public client, which uses only PKCE."""
 
     oidc_scopes: str = "openid profile"
-    """What is asked of the provider, separated by blanks. Some name groups only with `groups`."""
+    """The scopes to request, separated by spaces. Some providers send groups only for `groups`."""
 
     oidc_roles_claim: str = "roles"
     """The claim of the ID token that says who may do what: `viewer`, `operator` or `admin`, one or

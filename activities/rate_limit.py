@@ -31,7 +31,7 @@ from activities.connection_limiter import (
 PART_OF_SLOTS = 5
 
 _MOST_LIMITERS = 10_000
-# Of an account, a pause stops so many connections in other workers.
+# A pause of an account stops at most this many of its connections in other workers.
 _MOST_STOPPED = 20
 _JITTER = 0.2
 
@@ -113,7 +113,7 @@ class RateLimit:
     def __init__(self, *, slots: int, share: Callable[[], float]) -> None:
         self._places = max(slots // PART_OF_SLOTS, 1)
         self._share = share
-        # Accounts are known by a hash with this key, which is nowhere but here: no secret is kept.
+        # Accounts are known by a hash with this key, which no one else has: no secret is kept.
         self._key = secrets.token_bytes(32)
         self._limited: dict[str, _Limited] = {}
 

@@ -1,4 +1,4 @@
-"""A herd: many events wait for a vendor that is away for long, and then is back.
+"""A herd: many events wait for a vendor that is unavailable for long, and then comes back.
 
     python -m bench.herd [--events 5000] [--away 600]
 

@@ -29,7 +29,7 @@ class Writing:
 async def all_or_nothing(
     catalog: Catalog, destinations: Destinations, organisation: str, workspaces: Iterable[str]
 ) -> AsyncIterator[Writing]:
-    """Commit everything at the end, or nothing on any error. One at a time changes a workspace so.
+    """Commit everything at the end, or nothing on any error. One at a time changes a workspace.
 
     Raises:
         NotFound: a workspace isn't the organization's.

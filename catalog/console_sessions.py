@@ -156,7 +156,7 @@ class ConsoleSessions:
         await execute(self._pool, "DELETE FROM console_sessions WHERE id_hash = $1", hash_of(id))
 
     async def list(self, organisation: str) -> list[SessionsOf]:
-        """List who has open sessions, who was seen last first."""
+        """List who has open sessions, the most recently seen first."""
         rows = await fetch(
             self._pool,
             f"""

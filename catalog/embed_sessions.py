@@ -1,4 +1,4 @@
-"""Sessions of pages that are embedded in someone else's product, and what each may do.
+"""Sessions of pages that are embedded in another product, and what each may do.
 
 They are read from the database with every request, so that a session that ends, ends for every
 process, and the database's clock decides what has expired.

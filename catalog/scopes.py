@@ -15,7 +15,7 @@ MANAGE = "manage"  # change workspaces, connections, rules, mappings and keys
 SCOPES = (EMIT, READ, PAYLOAD, OPERATE, MANAGE)
 ALL = frozenset(SCOPES)
 
-# What people are called, each a bundle of scopes. `payload` can be added to any of them.
+# Roles of people, each a bundle of scopes. `payload` can be added to any of them.
 ROLES = {
     "viewer": frozenset((READ,)),
     "operator": frozenset((READ, OPERATE)),

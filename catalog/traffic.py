@@ -1,4 +1,4 @@
-"""How each connection fares: its latest attempts, and how many events wait for it.
+"""How each connection is doing: its latest attempts, and how many events wait for it.
 
 Workers write it every few seconds. Times are converted to the database's clock, since the clocks of
 workers may differ.
@@ -17,7 +17,7 @@ from catalog.database import Pool, Record, execute, fetch, fetchrow, transaction
 from delivery.alert import LastResponse
 from delivery.traffic import Tally
 
-# So many failures without a success in between are more than an accident of one event.
+# This many failures without a success in between are more than one event's accident.
 MANY_FAILURES = 3
 MOST_CONNECTIONS = 2_000
 
@@ -42,7 +42,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Traffic:
-    """A connection and how it fares. `actions` are those of its active rules.
+    """A connection and how it is doing. `actions` are those of its active rules.
 
     `failing_since` is set while it has only failed, at least `MANY_FAILURES` times in a row.
     """
@@ -147,11 +147,11 @@ class ConnectionTraffic:
             )
 
     async def of(self, organisation: str) -> list[Traffic]:
-        """Return how the organization's connections fare, by name; at most `MOST_CONNECTIONS`."""
+        """List its connections by name, with how they are doing; `MOST_CONNECTIONS` at most."""
         return await self._read(values.known_id("organisation", organisation))
 
     async def everywhere(self) -> list[Traffic]:
-        """Return how the connections of all organizations fare, likewise."""
+        """Return how the connections of all organizations are doing, likewise."""
         return await self._read(None)
 
     async def _read(self, owner: UUID | None) -> list[Traffic]:

@@ -56,7 +56,7 @@ def workspace_name(text: str) -> str:
 
 
 def connection_name(text: str) -> str:
-    """Check what someone calls a connection: any text that can be seen, on one line."""
+    """Check a connection's name: any visible text, on one line."""
     size = len(text.encode(errors="surrogatepass"))
     if len(text) > CONNECTION_CHARACTERS or size > CONNECTION_BYTES:
         raise InvalidValue(

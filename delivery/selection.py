@@ -130,9 +130,9 @@ def _check_reason(reason: str, connection: str | None, mode: Mode) -> None:
     if Reason.read(reason) is None:
         raise InvalidSelection("reason: can't be read; copy it from the list of issues")
     if connection is None:
-        raise InvalidSelection("reason: needs the connection where events failed for it; name it")
+        raise InvalidSelection("reason: needs the connection at which events failed; name it")
     if mode.sends_delivered_ones:
-        raise InvalidSelection(f"reason: is one for failures, and mode is {mode}; leave one out")
+        raise InvalidSelection(f"reason: is only for failures, and mode is {mode}; leave one out")
 
 
 def _uuid_of(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Whom an event is about, as far as its payload's own keys say.
+"""Who an event is about, as far as its payload's own keys say.
 
 The server's rules, mappings included, are in `delivery/people.py`.
 """

@@ -41,7 +41,7 @@ from operations.held_runs import held_for
 from operations.status import failing_sentence, fails
 
 LISTED_WITHIN = timedelta(minutes=1)
-# A connection that only fails is reported after this time: shorter ones pass by themselves.
+# A connection that only fails is reported after this time: shorter failures pass by themselves.
 FAILING_FOR = timedelta(seconds=30)
 REPORTED_ONE_BY_ONE = 10
 MOST_LISTED = 1_000  # further ones are only counted
@@ -344,7 +344,7 @@ def _mostly(runs: Sequence[WorkflowExecution]) -> str:
     """Say for which reason most of the runs failed, as far as it is known."""
     read = (read_failures(run.typed_search_attributes.get(REASON)) for run in runs)
     whys = Counter(headline_of_failures(failures[:1]) for failures in read if failures)
-    return f", mostly since {whys.most_common(1)[0][0]}" if whys else ""
+    return f", mostly because {whys.most_common(1)[0][0]}" if whys else ""
 
 
 def _event(log: EventLog | None) -> str | None:

@@ -122,6 +122,6 @@ async def _backlog(client: Client, task_queue: str) -> Finding:
         return warn(
             "task queue",
             f"{waiting} tasks of {task_queue} wait, the oldest for {age.total_seconds():.0f} s",
-            "add workers, or look in their logs for what keeps them",
+            "add workers, or check their logs for what slows them down",
         )
     return fine("task queue", f"{task_queue}: {waiting} tasks wait")

@@ -116,7 +116,7 @@ def judge(facts: Facts) -> Status:
                 stuck=False,
                 since=facts.waiting.oldest,
                 said=f"{_events(facts.waiting.count)} waited for a worker",
-                remedy="Look at the workers' logs and at their load; add workers.",
+                remedy="Check the workers' logs and load; add workers.",
             )
         )
     problems.sort(key=lambda problem: not problem.stuck)
@@ -158,8 +158,8 @@ def _of_parts(facts: Facts) -> Iterable[Problem]:
             stuck=True,
             since=facts.temporal_lost_at,
             said="Temporal doesn't answer: no event is accepted and none is delivered",
-            remedy="Start the Temporal server, or restore the way to it. What was accepted goes on "
-            "by itself; senders have to send the rest again.",
+            remedy="Start the Temporal server, or restore the connection to it. Accepted events "
+            "continue by themselves; senders have to send the rest again.",
         )
     if facts.traffic is None or facts.workers is None:
         yield Problem(
@@ -169,7 +169,7 @@ def _of_parts(facts: Facts) -> Iterable[Problem]:
             since=facts.database_lost_at,
             said="PostgreSQL doesn't answer: nothing is delivered, and after a while no event is "
             "accepted",
-            remedy="Start PostgreSQL, or restore the way to it. Deliveries then go on by "
+            remedy="Start PostgreSQL, or restore the connection to it. Deliveries then continue by "
             "themselves.",
         )
     elif not facts.workers.count:
@@ -178,7 +178,7 @@ def _of_parts(facts: Facts) -> Iterable[Problem]:
             whose="us",
             stuck=bool(facts.waiting is None or facts.waiting.count),
             since=facts.workers.last_seen,
-            said="No worker is running: events are accepted and none is delivered",
+            said="No worker is running: events are accepted, but none is delivered",
             remedy="Start a worker: emitonce worker.",
         )
 
@@ -214,10 +214,10 @@ def _problem(state: Symptom, several: Sequence[Traffic]) -> Problem:
     since = min(_since(one, state) for one in several)
     if state == "inactive":
         refused = first.connection.inactive_reason != "manually_inactivated"
-        said = f"{vendor} refuses the key of {names}" if refused else f"{names}: taken out of use"
+        said = f"{vendor} refuses the key of {names}" if refused else f"{names}: deactivated"
         remedy = (
-            "Enter a valid key: emitonce connections update CONNECTION --api-key -, or the "
-            "connection's page. Waiting events then go on."
+            "Enter a valid key: on the connection's page, or with emitonce connections update "
+            "CONNECTION --api-key -. Waiting events then continue."
             if refused
             else "Resume it when it may deliver again: emitonce connections resume CONNECTION."
         )
@@ -231,10 +231,10 @@ def _problem(state: Symptom, several: Sequence[Traffic]) -> Problem:
         whose = "them" if limited else "us"
         said = f"{names}: events come in faster than they are delivered"
         remedy = (
-            f"{vendor} limits the rate. They are delivered as fast as it accepts; ask it for a "
+            f"{vendor} limits the rate, and events are delivered as fast as it allows. Ask for a "
             "higher limit if this happens often."
             if limited
-            else "They are delivered one after the other. If it goes on, add workers, or raise the "
+            else "They are delivered in turn. If this continues, add workers, or raise the "
             "connection's rate if one is set."
         )
     else:
@@ -249,28 +249,28 @@ def _failing(vendor: str, names: str, error: LastResponse | None) -> tuple[str, 
     if code is OutcomeCode.RATE_LIMITED:
         return (
             f"{vendor} accepts nothing on {names}: too many requests",
-            "It is tried again by itself. If it goes on, check the account's limit.",
+            "Deliveries are retried automatically. If this continues, check the account's limit.",
         )
     if code in (OutcomeCode.TIMEOUT, OutcomeCode.NETWORK_ERROR):
         return (
             f"{vendor} can't be reached for {names}",
-            "It is tried again by itself. Check the workers' way to the internet, then the "
-            f"status page of {vendor}.",
+            "Deliveries are retried automatically. Check the workers' internet connection, then "
+            f"{vendor}'s status page.",
         )
     if code in _THEIRS:
         return (
             f"{vendor} {answer} on {names}",
-            "It is tried again by itself, so there is nothing to do here: look at the status page "
-            f"of {vendor}.",
+            "Deliveries are retried automatically, so there is nothing to do here. Check "
+            f"{vendor}'s status page.",
         )
     if code is OutcomeCode.INTERNAL_ERROR:
         return (
             f"Requests to {vendor} for {names} can't be made: {error.message if error else ''}",
-            "Fix that; deliveries are tried again by themselves.",
+            "Fix this; deliveries are retried automatically.",
         )
     return (
         f"{vendor} {answer} to every event on {names}, so they fail for good",
-        "Read the latest failed event, correct the mapping or the data, then redeliver: emitonce "
+        "Open the latest failed event, fix the mapping or the data, then redeliver: emitonce "
         "redeliver --failed.",
     )
 

@@ -1,4 +1,4 @@
-"""Write to the catalog, every few seconds, how connections fare and how many events wait.
+"""Write to the catalog, every few seconds, how connections are doing and how many events wait.
 
 Deliveries don't wait for it. What can't be written is kept until it can be.
 """
@@ -61,9 +61,9 @@ async def kept_traffic(
                 if await traffic.may_count(count_seconds):
                     await count_waiting(client, traffic, task_queue)
             except (CatalogUnavailable, RPCError) as err:
-                log.warning("how connections fare can't be written", error=str(err))
+                log.warning("the connections' traffic can't be stored", error=str(err))
             except Exception:  # after any error, the next time may succeed
-                log.exception("how connections fare can't be written")
+                log.exception("the connections' traffic can't be stored")
 
     async with in_background(keep(), name="traffic"):
         yield

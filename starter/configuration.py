@@ -71,7 +71,7 @@ class Workspace(_Part):
 
 
 class Configuration(_Part):
-    """`revision` is that of what was exported; without one, nobody's changes are noticed."""
+    """`revision` is that of what was exported; without one, others' changes go unnoticed."""
 
     emitonce: Literal[1]
     revision: StrictStr | None = None
@@ -202,7 +202,7 @@ class Applying:
             raise InvalidValue("type", problem)
         secrets = BY_TYPE[known.type].secret_keys if known.type in BY_TYPE else ()
         for key in wanted.settings.keys() & set(secrets):
-            raise InvalidValue(f"settings.{key}", "is a secret, which belongs into no file")
+            raise InvalidValue(f"settings.{key}", "is a secret, which doesn't belong in a file")
         before = dict(known.settings)
         fields: dict[str, tuple[Any, Any]] = {
             f"settings.{key}": (before.get(key), wanted.settings.get(key))

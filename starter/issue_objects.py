@@ -55,7 +55,7 @@ class WorkspaceIssues:
             )
         if found.unexplained:
             notes.append(
-                f"no reason is on record of {found.unexplained:,} failed "
+                f"no reason was recorded for {found.unexplained:,} failed "
                 f"{'event' if found.unexplained == 1 else 'events'}"
             )
         return "; ".join(notes) or None

@@ -116,7 +116,7 @@ def deleted_rule_object(rule: Rule) -> JsonObject:
 
 
 def listed_event_object(event: ListedEvent, *, person: bool = False) -> JsonObject:
-    """An event as a list shows it: what visibility knows; with `person`, whom it is about too."""
+    """An event as a list shows it: what visibility knows; with `person`, who it is about too."""
     return {
         "id": event.event_id,
         "type": "event",

@@ -1,4 +1,4 @@
-"""The person whom test events are about, unless whoever sends them chooses someone else."""
+"""The person that test events are about, unless their sender chooses someone else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SAMPLE_PAYLOAD: dict[str, Any] = {
 
 
 def sample_payload(mapping: MappingSchema) -> dict[str, Any]:
-    """Return a payload about the test person, whom it names where the mapping looks."""
+    """Return a payload about the test person, named where the mapping looks."""
     payload = dict(SAMPLE_PAYLOAD)
     for dest, path in _identifiers(mapping):
         if dest != "anonymousId":

@@ -232,7 +232,7 @@ async def _match_locally(request: MatchRequest) -> MatchResult:
 
 
 async def _with_people(event: Event, matched: MatchResult) -> MatchResult:
-    """Add whom the event is about, which needs its payload. It was matched without if it is large,
+    """Add who the event is about, which needs its payload. It was matched without if it is large,
     or the catalog was unavailable. The rules stay as they were matched.
     """
     try:

@@ -1,4 +1,4 @@
-"""Find whom an event is about: userId, else email, else anonymousId, else a generated id."""
+"""Find who an event is about: userId, else email, else anonymousId, else a generated id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom a message is about, and which of Intercom's contacts that is."""
+"""Who a message is about, and which of Intercom's contacts that is."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ MAILCHIMP = Destination(
                     key="event_name_override",
                     label="Event name",
                     required=False,
-                    help="The event's name at Mailchimp, 2 to 30 characters, if it should differ.",
+                    help="The event's name at Mailchimp, 2 to 30 characters, if different.",
                     read=read_event_name,
                 ),
                 Field(

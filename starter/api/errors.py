@@ -98,7 +98,7 @@ def too_many_failures(seconds: float) -> ApiError:
 def too_much_refused(seconds: float) -> ApiError:
     return ApiError(
         429,
-        "too much of what this key has asked for in the last minute was refused: wait, and look at "
+        "too many requests with this key were refused in the last minute: wait, and check "
         "the earlier answers",
         headers={"Retry-After": str(math.ceil(seconds))},
     )

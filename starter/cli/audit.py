@@ -21,7 +21,7 @@ async def name_user(
     subject: Annotated[str, typer.Argument(help="What the provider calls them: `sub`.")],
     as_json: Json = False,
 ) -> None:
-    """Print the id that stands for someone who signs in at EMITONCE_OIDC_ISSUER."""
+    """Print the id of a person who signs in with EMITONCE_OIDC_ISSUER."""
     issuer = parts.settings.oidc_issuer
     if issuer is None:
         raise SettingsError("EMITONCE_OIDC_ISSUER is missing: set it as for `emitonce api`")

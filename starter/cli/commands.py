@@ -35,7 +35,7 @@ COMMANDS = {
     "test-event": Place("sample_event", "send_test_event", "Send a sample event and wait for it."),
     "redeliver": Place("redeliver", "redeliver", "Deliver again what failed in a time range."),
     "export": Place("export", "export", "Export the log of every event that has ended."),
-    "use": Place("use", "use", "Choose the workspace of commands that name none."),
+    "use": Place("use", "use", "Choose the workspace for commands that don't name one."),
     "open": Place("open_console", "open_console", "Open the console in a browser."),
     "workspaces": Place(
         "workspaces", "workspaces", "Workspaces: each has connections, rules, events."

@@ -83,7 +83,7 @@ def apply(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make workspaces as a file has them: all of it in one transaction, or nothing.
+    """Make workspaces match a file: everything in one transaction, or nothing.
 
     Workspaces and connections are found by name and have to exist. A connection that the file
     doesn't have stays; secrets, pauses and keys are never touched.

@@ -42,7 +42,7 @@ InWorkspace = Annotated[
 OnlyOfWorkspace = Annotated[
     str | None,
     typer.Option(
-        metavar="WORKSPACE", help="Only of this workspace. Default: the one in use, or all."
+        metavar="WORKSPACE", help="Only in this workspace. Default: the one in use, or all."
     ),
     Noun.WORKSPACE,
 ]
@@ -54,7 +54,7 @@ OfConnection = Annotated[
 ]
 OnlyByConnection = Annotated[
     str | None,
-    typer.Option(metavar="CONNECTION", help="Only by this connection, by id or name."),
+    typer.Option(metavar="CONNECTION", help="Only for this connection, by id or name."),
     Noun.CONNECTION,
 ]
 ThisConnection = Annotated[
@@ -64,7 +64,7 @@ ThisConnection = Annotated[
 ]
 OnlyByRule = Annotated[
     str | None,
-    typer.Option(metavar="RULE", help="Only by this rule, by id or event."),
+    typer.Option(metavar="RULE", help="Only for this rule, by id or event."),
     Noun.RULE,
 ]
 ThisRule = Annotated[
@@ -132,7 +132,7 @@ class Names:
         if len(known) > 1:
             raise CommandFailed(
                 Exit.USAGE,
-                "which workspace? Choose one by `emitonce use WORKSPACE`, --workspace or "
+                "which workspace? Choose one with `emitonce use WORKSPACE`, --workspace or "
                 f"EMITONCE_WORKSPACE: {_listed(known)}",
             )
         return known[0][1]

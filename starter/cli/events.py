@@ -45,7 +45,7 @@ from starter.states import HELD, WORDS
 
 events = typer.Typer(help="Events: what happened to each, with every attempt.")
 
-_NOT_YET = "any event may be missing: no worker records yet whom events are about"
+_NOT_YET = "any event may be missing: workers don't record yet who events are about"
 
 EventName = Annotated[str | None, typer.Option(help="Only events of this name.")]
 Id = Annotated[str, typer.Argument(metavar="EVENT", help="The event's id.")]
@@ -141,7 +141,7 @@ async def tail(
         str, typer.Option(help="Start with those accepted since: 10m, or 2026-11-23T18:00:00Z.")
     ] = "0s",
     event: EventName = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Only when one has failed.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only events that have failed.")] = False,
     connection: OnlyByConnection = None,
     rule: OnlyByRule = None,
     tests: Annotated[bool, typer.Option("--tests", help="Include test events.")] = False,

@@ -15,7 +15,7 @@ from starter.cli.errors import CommandFailed, Exit
 def mcp(
     allow_changes: Annotated[
         bool,
-        typer.Option("--allow-changes", help="Offer to start redeliveries. Default: only read."),
+        typer.Option("--allow-changes", help="Let it start redeliveries. Default: read-only."),
     ] = False,
 ) -> None:
     """Serve tools for an assistant over stdin and stdout (Model Context Protocol).
@@ -42,7 +42,7 @@ def mcp(
             Exit.SETTINGS, "the package mcp is not installed: uv sync --inexact --extra mcp"
         ) from None
 
-    # Below, its lines repeat the arguments that it refuses, such as whom events are about.
+    # Below, its lines repeat the arguments that it refuses, such as who events are about.
     logging.getLogger("mcp").setLevel(logging.WARNING)
 
     async def serve() -> None:

@@ -36,7 +36,7 @@ Identifiers = Annotated[
     list[str],
     typer.Argument(
         metavar="IDENTIFIER…",
-        help="All that are known: user ids, e-mail addresses, anonymous ids. - reads them from "
+        help="All known identifiers: user ids, e-mail addresses, anonymous ids. - reads them from "
         "standard input, one a line, so that they are in no list of processes.",
     ),
 ]
@@ -122,7 +122,7 @@ async def erase(
     for one in left[0]["connections"]:
         words += f"\n  delete the person at: {one['name']} ({one['type']}, {one['id']})"
     if not scan:
-        words += "\nonly what events were found by is erased; --scan reads every payload, too"
+        words += "\nonly events found by a search by person are erased; --scan reads every payload"
     print_answer({"erased": sorted(events), "remains": left}, words, as_json=as_json)
     if not events:
         raise CommandFailed(Exit.NOT_FOUND, "no event about that person is known here")

@@ -192,7 +192,7 @@ async def enable(parts: Dependencies, rule: ThisRule, as_json: Json = False) -> 
 @command(rules, "disable")
 @recorded("update_rule")
 async def disable(parts: Dependencies, rule: ThisRule, as_json: Json = False) -> None:
-    """Let a rule match no further events. What it has matched is delivered."""
+    """Stop a rule from matching events. What it has already matched is still delivered."""
     _print(await parts.catalog.rules.set_active(parts.organisation, rule, False), as_json)
 
 
@@ -201,7 +201,7 @@ async def disable(parts: Dependencies, rule: ThisRule, as_json: Json = False) ->
 async def delete(
     parts: Dependencies, rule: ThisRule, yes: Yes = False, as_json: Json = False
 ) -> None:
-    """Delete a rule. What it has matched is delivered."""
+    """Delete a rule. What it has already matched is still delivered."""
     require_yes(yes, f"deletes rule {rule}")
     gone = await parts.catalog.rules.delete(parts.organisation, rule)
     print_answer(deleted_rule_object(gone), f"deleted {_words(gone)}", as_json=as_json)

@@ -81,7 +81,7 @@ def run(
 Vendor = Annotated[str, typer.Option("--type", help="The vendor: a connection's type.")]
 Url = Annotated[
     str | None,
-    typer.Option(help="Where its simulator is. Default: in the stack that runs here."),
+    typer.Option(help="The simulator's address. Default: in the stack that runs here."),
 ]
 
 
@@ -92,11 +92,11 @@ def fault(
         str | None, typer.Option("--for", help="For how long, such as 30s or 1h. Default: always.")
     ] = None,
     times: Annotated[int | None, typer.Option(min=1, help="For how many requests.")] = None,
-    call: Annotated[str, typer.Option(help="Only of this call, such as identify.")] = "*",
+    call: Annotated[str, typer.Option(help="Only for this call, such as identify.")] = "*",
     type: Vendor = "customer_io",
     url: Url = None,
 ) -> None:
-    """Let a running simulator answer with a fault. `emitonce simulator clear` ends it."""
+    """Make a running simulator answer with a fault. `emitonce simulator clear` ends it."""
     rule: dict[str, Any] = {"path": call, "fault": {"status": status}, "times": times}
     if lasting is not None:
         rule["seconds"] = read_duration("--for", lasting).total_seconds()

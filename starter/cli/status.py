@@ -96,5 +96,5 @@ def _show(found: Status, runbook: str) -> None:
 
 def _workers(count: int | None) -> str:
     if count is None:
-        return "how many workers run is unknown"
+        return "the number of workers is unknown"
     return f"{count} {'worker runs' if count == 1 else 'workers run'}"

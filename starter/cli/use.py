@@ -22,9 +22,9 @@ async def use(
     forget: Annotated[bool, typer.Option("--none", help="Use none from now on.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Choose the workspace of commands that name none, for this data directory.
+    """Choose the workspace for commands that don't name one, in this data directory.
 
-    EMITONCE_WORKSPACE and --workspace go before it.
+    EMITONCE_WORKSPACE and --workspace take precedence.
     """
     if forget:
         write_in_use(parts.settings.data_dir, None)

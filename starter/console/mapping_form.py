@@ -34,7 +34,7 @@ ON_ERROR = {
 }
 # How a value is written, each with what its argument is, where it takes one.
 TRANSFORMS = {
-    "trim": ("without blanks around it", None),
+    "trim": ("without spaces around it", None),
     "lower": ("in lower case", None),
     "upper": ("in upper case", None),
     "to_string": ("as text", None),

@@ -45,14 +45,14 @@ def more_keys(chosen: str, payload: dict[str, Any]) -> Iterator[str]:
 
 
 def missing(form: RuleForm, payload: dict[str, Any]) -> Iterator[str]:
-    """Yield a sentence for each path or key that is named, but leads nowhere in this payload.
+    """Yield a sentence for each path or key that is named, but isn't in this payload.
 
     A field that takes the key of its own name may well be absent.
     """
     for row in form.rows:
         usual = row.value == row.dest or any(step.type == "default" for step in row.steps)
         if row.value and row.kind == "path" and not usual and value_at(row.value, payload) is None:
-            yield f"{row.dest or 'A field'}: “{row.value}” leads nowhere in this payload."
+            yield f"{row.dest or 'A field'}: “{row.value}” isn't in this payload."
     chosen = form.given.get("track_properties", "none")
     keys = [] if chosen in ("none", "payload") else chosen.split(",", MOST_OFFERED)[:MOST_OFFERED]
     for key in keys:

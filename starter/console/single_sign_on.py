@@ -154,7 +154,7 @@ class SingleSignOn:
             NotIdentified: something is wrong with it; the message says what, in words.
         """
         if not hmac.compare_digest(answer.get("state", "").encode(), attempt.state.encode()):
-            raise _not("This sign-in was started elsewhere, or too long ago. Try again.")
+            raise _not("This sign-in was started in another browser, or too long ago. Try again.")
         if answer.get("iss", self.client.issuer) != self.client.issuer:
             raise _not("The answer came from another sign-in service.")
         if "error" in answer or not answer.get("code"):

@@ -91,7 +91,7 @@ DONE = {
     "rule-gone": "The rule is deleted. Events that matched it before are still delivered.",
     "retry": "Retrying now.",
     "again": "Failed deliveries are sent again. Earlier attempts stay on record.",
-    "ticked": "The ticked events are sent again. Earlier attempts stay on record.",
+    "ticked": "The selected events are sent again. Earlier attempts stay on record.",
     "canceled": "Canceled. What was already sent stays sent.",
     "canceling": "Canceling. A request in flight finishes first.",
     "redelivery": "The redelivery has started.",

@@ -39,7 +39,7 @@ class Api:
             said = None if answer.is_success else body["error"]["message"]
         except (ValueError, KeyError, TypeError):
             raise ToolError(
-                f"Something else than the API answered {answer.status_code}. Check EMITONCE_URL."
+                f"Something other than the API answered {answer.status_code}. Check EMITONCE_URL."
             ) from None
         if said is not None:
             raise ToolError(f"The API answered {answer.status_code}: {said}")

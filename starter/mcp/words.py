@@ -38,7 +38,7 @@ def as_data(value: Any) -> str:
 
 
 def page_of_events(page: JsonObject) -> str:
-    """List events without whom they are about."""
+    """List events without the people they are about."""
     events = [{name: one[name] for name in _LISTED if name in one} for one in page["records"]]
     answer: dict[str, Any] = {"events": events, "more": page.get("next_cursor")}
     answer |= {name: page[name] for name in ("note", "complete_from") if name in page}
@@ -52,7 +52,7 @@ def _completeness(page: JsonObject) -> str:
         return "Test events are left out."
     since = page["complete_from"]
     if since is None:
-        return "Any may be missing: no worker records yet whom events are about."
+        return "Any may be missing: workers don't record yet who events are about."
     return f"Events of a person accepted before {since} may be missing."
 
 

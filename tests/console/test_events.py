@@ -293,7 +293,7 @@ async def test_ticked_events_are_delivered_again(site: Site, browser: Browser, s
         await page.goto(site.at("/events"))
         ticks = page.locator("#rows .tick")
         await expect(ticks).to_have_count(3)
-        button = page.get_by_role("button", name="Redeliver the ticked events")
+        button = page.get_by_role("button", name="Redeliver selected events")
         await expect(button).to_be_hidden()
         for handle in failed[:2]:
             await page.locator(f"#t-{handle.id}").check()
@@ -314,7 +314,7 @@ async def test_ticked_events_are_delivered_again(site: Site, browser: Browser, s
         await page.locator(f"#t-{failed[2].id}").check()
         await redeliver(stack.client, failed[2].id)
         await stack.ended(failed[2])
-        await page.get_by_role("button", name="Redeliver the ticked events").click()
+        await page.get_by_role("button", name="Redeliver selected events").click()
         await expect(page.get_by_role("alert")).to_contain_text("1 event could not be sent again")
 
 

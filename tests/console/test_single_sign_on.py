@@ -181,7 +181,7 @@ async def test_a_code_is_good_for_one_sign_in(real: list[Site]) -> None:
         assert (await http.get(where)).status_code == 200
         assert (await http.get("/workspaces")).url.path == "/workspaces"
         refused = await http.get(where)
-        assert "started elsewhere, or too long ago" in refused.text
+        assert "started in another browser, or too long ago" in refused.text
     async with httpx.AsyncClient(base_url=real[0].url, cookies=kept) as again:
         refused = await again.get(where)
         assert refused.status_code == 401

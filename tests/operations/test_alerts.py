@@ -235,7 +235,7 @@ async def test_a_flood_of_failures_is_told_in_one(
         await eventually(told_of_all)
         assert len(receiver.alerts) < 40
         [told, *_] = receiver.of("deliveries.failed")
-        assert "mostly since Customer.io refused the message (400);" in told["message"]
+        assert "mostly because Customer.io refused the message (400);" in told["message"]
 
 
 async def test_failures_beyond_those_that_are_listed_are_counted_once(

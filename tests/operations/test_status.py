@@ -34,7 +34,7 @@ async def idle(temporal: Client, database: str, monkeypatch: Any) -> AsyncIterat
 
 @asynccontextmanager
 async def working(stack: Stack) -> AsyncIterator[None]:
-    """A worker that writes how connections fare, often."""
+    """A worker that often writes how connections are doing."""
     tallies = Tallies()
     worker = make_worker(
         stack.client, stack.catalog, stack.clients, stack.settings, tallies=tallies

@@ -1,4 +1,4 @@
-"""What a rule's form offers of a payload, and what it names in vain."""
+"""What a rule's form offers of a payload, and what it names that the payload lacks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_what_leads_nowhere_is_said_unless_it_is_expected() -> None:
     ]
     form = RuleForm(CUSTOMER_IO, rows=rows, given={"track_properties": "total, coupon"})
     assert list(missing(form, PAYLOAD)) == [
-        "userId: “user.none” leads nowhere in this payload.",
+        "userId: “user.none” isn't in this payload.",
         "Properties of the event: this payload has no “coupon”.",
     ]
 

@@ -1,4 +1,4 @@
-"""Test events are about the test person, wherever a mapping looks for whom an event is about."""
+"""Test events are about the test person, wherever a mapping looks for the person."""
 
 from __future__ import annotations
 

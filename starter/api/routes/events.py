@@ -142,7 +142,7 @@ def _reason(text: str | None, connection: str | None) -> str | None:
     if text is None:
         return None
     if Reason.read(text) is None or connection is None:
-        raise bad_request("reason", "must be an issue's, beside its `connection`")
+        raise bad_request("reason", "must be an issue's, together with its `connection`")
     return text
 
 

@@ -1,4 +1,4 @@
-"""Sessions of pages that are embedded in someone else's product."""
+"""Sessions of pages that are embedded in another product."""
 
 from __future__ import annotations
 

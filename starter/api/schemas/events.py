@@ -142,7 +142,7 @@ class ListedEvent(CreatedEvent):
     person: Annotated[
         Maybe[dict[str, str]],
         Field(
-            description="Whom it is about, as its payload's `userId`, `email` and `anonymousId` "
+            description="Who it is about, as its payload's `userId`, `email` and `anonymousId` "
             "say; only where events are encrypted, and with the scope `payload`."
         ),
     ] = None
@@ -181,7 +181,7 @@ class EventPage(Page[ListedEvent]):
         Maybe[Moment | None],
         Field(
             description="With `person`: events accepted before may be missing. Null: any may be, "
-            "since no worker records yet whom events are about."
+            "since workers don't record yet who events are about."
         ),
     ] = None
 

@@ -21,7 +21,7 @@ class Issue(Answer):
     integration_type: str
     headline: Annotated[str, Field(description="Why they failed, in one sentence.")]
     reason: Annotated[
-        str, Field(description="The same in codes, as redeliveries and lists of events take it.")
+        str, Field(description="The same in codes, as redeliveries and lists of events accept it.")
     ]
     outcome_code: OutcomeCode
     status_code: Maybe[int] = None
@@ -48,8 +48,8 @@ class IssueList(Answer):
     """The issues, those with most events first. An event that failed in several ways counts in
     each.
 
-    Unless `complete`, more than the 10,000 events that were read have failed. Of `unexplained`
-    ones no reason is on record.
+    Unless `complete`, more than the 10,000 events that were read have failed. For `unexplained`
+    events no reason was recorded.
     """
 
     workspace: Id

@@ -43,7 +43,7 @@ class PersonInput(StrictInput):
 
 
 class PersonPage(Answer):
-    """A page may have no records and yet a next one: with `scan`, it has been read in vain."""
+    """A page may have no records and still a next one: with `scan`, none of its events matched."""
 
     count: Annotated[int, Field(ge=0)]
     limit: Annotated[int, Field(gt=0)]

@@ -67,7 +67,7 @@ async def cancel_event(visit: InWorkspace, own: EventHere) -> Response:
 @needs(OPERATE)
 @embeddable(WORKSPACE)
 async def redeliver_ticked_events(visit: InWorkspace) -> Response:
-    """Deliver again whatever failed of the events that were ticked in a list."""
+    """Deliver again whatever failed of the events that were selected in a list."""
     ticked = [name.removeprefix("e.") for name in visit.form if name.startswith("e.")][:ON_A_PAGE]
     refused: dict[str, str] = {}
     made = visit.request.state.said = {}

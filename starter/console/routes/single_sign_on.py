@@ -75,7 +75,9 @@ async def _signed_in(visit: Visit, provider: SingleSignOn) -> Response:
     started = _started(visit)
     try:
         if started is None:
-            raise NotIdentified("This sign-in was started elsewhere, or too long ago. Try again.")
+            raise NotIdentified(
+                "This sign-in was started in another browser, or too long ago. Try again."
+            )
         identity = await provider.identify(Attempt(started.secret), visit.query)
     except ProviderUnavailable as err:
         return sign_in_page(visit, next="/", error=str(err), status=503)
