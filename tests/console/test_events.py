@@ -121,7 +121,8 @@ async def test_a_wrong_key_holds_deliveries_until_the_right_one_is_entered(
         await page.get_by_role("button", name="Verify").click()
         await expect(page.locator("#verdict")).to_contain_text("Other region")
         await page.locator("input[name='f.region'][value=eu]").check()
-        await page.get_by_role("button", name="Save changes").click()
+        async with page.expect_navigation():  # the page says "Saved." already
+            await page.get_by_role("button", name="Save changes").click()
         await expect(page.locator("[role=status]:not(.banner)")).to_contain_text("Saved.")
         assert "sim-eu-key" not in await page.content()
     assert (await stack.ended(handle)).status is Status.COMPLETED
