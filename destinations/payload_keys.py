@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 
 def read_keys(text: str) -> tuple[str, ...]:
-    """Read keys, in any case, divided by commas, each once."""
+    """Read keys, in any case, separated by commas, each once."""
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 

@@ -15,7 +15,7 @@ from eventlog.listed_event import ListedEvent
 from eventlog.query import EventQuery, accepted_around
 
 MOST_FAILED = 10_000
-# So many are read without a pause, since others wait meanwhile.
+# At most this many are read without a pause, since others wait meanwhile.
 LARGEST_PAGE = 200
 
 

@@ -16,7 +16,7 @@ from eventlog.latest_runs import latest_runs
 from eventlog.query import EventQuery, NotSearchable, accepted_around
 from operations.runs_page import list_page
 
-# So many are read without a pause, since others wait meanwhile.
+# At most this many are read without a pause, since others wait meanwhile.
 LARGEST_PAGE = 200
 
 # The memo in which an event that was sent again names its original.

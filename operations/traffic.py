@@ -33,7 +33,7 @@ WAITS_AFTER = timedelta(seconds=10)
 MOST_LISTED = 2_000
 MOST_COUNTED = 200
 OLDEST_OF = 20
-# So many are read without a pause, since others wait meanwhile.
+# At most this many are read without a pause, since others wait meanwhile.
 _PAGE = 200
 # No delivery is open for longer, redeliveries included.
 _LONGEST_OPEN = timedelta(days=8)

@@ -248,10 +248,10 @@ async def _sign_in(settings: Settings) -> AsyncIterator[Finding]:
         except ProviderUnavailable:
             yield warn(
                 "single sign-on",
-                f"{settings.oidc_issuer} can't be reached, or is named otherwise by its discovery "
+                f"{settings.oidc_issuer} can't be reached, or has another name in its discovery "
                 "document: people can sign in with keys only",
-                "allow HTTPS to it from the API's hosts; set EMITONCE_OIDC_ISSUER exactly as the "
-                "document has it",
+                "allow HTTPS to it from the API's hosts; set EMITONCE_OIDC_ISSUER exactly as "
+                "in the document",
             )
         else:
             yield fine("single sign-on", f"{settings.oidc_issuer} answers")

@@ -341,7 +341,7 @@ async def test_only_a_few_erasures_are_at_work_at_once(
         with monkeypatch.context() as shorter:
             shorter.setattr("starter.api.routes.people.ERASE_SECONDS", 0.001)
             given_up = await api.post(path, person)
-        assert (given_up.status_code, "ask again" in given_up.text) == (503, True)
+        assert (given_up.status_code, "send it again" in given_up.text) == (503, True)
         assert (await api.post(path, person)).status_code == 200
 
 

@@ -182,7 +182,7 @@ async def test_a_provider_of_single_sign_on_is_asked_whether_it_is_the_one_that_
     async with open_crooked_provider() as provider:
         for changes, code, state, said in (
             ({}, 0, "ok", "answers"),
-            ({"EMITONCE_OIDC_ISSUER": f"{provider.issuer}/"}, 0, "warning", "named otherwise"),
+            ({"EMITONCE_OIDC_ISSUER": f"{provider.issuer}/"}, 0, "warning", "another name"),
             ({"EMITONCE_OIDC_ROLES": '{"support": "boss"}'}, 1, "error", "EMITONCE_OIDC_ROLES"),
         ):
             settings = environment_of(stack) | {

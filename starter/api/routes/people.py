@@ -34,7 +34,7 @@ from starter.remains import person_remains
 
 router = management_router("People")
 
-# Each reads and deletes for half a minute or longer, and whoever gives up asks again.
+# Each reads and deletes for half a minute or longer, and a caller who gives up asks again.
 MOST_ERASING = 4  # at once, for one organization, in this process
 ERASE_SECONDS = 300.0
 
@@ -110,15 +110,15 @@ async def erase_person(
 
 
 _TOO_LONG = (
-    f"not all is erased after {ERASE_SECONDS:.0f} seconds: ask again; so many events that this "
-    "repeats are scanned by `emitonce people erase --scan`"
+    f"not everything could be erased within {ERASE_SECONDS:.0f} seconds: send it again; if this "
+    "repeats, use `emitonce people erase --scan`, which has no time limit"
 )
 
 
 @contextmanager
 def _one_of_few(erasing: Counter[str], organisation: str) -> Iterator[None]:
     if erasing[organisation] >= MOST_ERASING:
-        msg = f"{MOST_ERASING} other erasures have not ended yet: ask again when they have"
+        msg = f"{MOST_ERASING} other erasures are still running: try again when they are done"
         raise ApiError(503, msg, headers={"Retry-After": "30"})
     erasing[organisation] += 1
     try:
