@@ -86,7 +86,7 @@ CUSTOMER_IO = Destination(
                     key="event_name_override",
                     label="Event name",
                     required=False,
-                    help="The event's name at Customer.io, when it should differ.",
+                    help="The event's name at Customer.io, if different.",
                     read=read_event_name,
                 ),
                 Field(

@@ -146,7 +146,7 @@ RESEND = Destination(
                     key="event_name_override",
                     label="Event name",
                     required=False,
-                    help="The event's name at Resend, when it should differ.",
+                    help="The event's name at Resend, if different.",
                     read=read_event_name,
                 ),
             ),

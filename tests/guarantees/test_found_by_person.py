@@ -1,4 +1,4 @@
-"""An event is found by whom it is about, by each identifier, and nobody can read who that is."""
+"""An event is found by each identifier of its person, and nobody can read who that is."""
 
 from __future__ import annotations
 
