@@ -74,6 +74,8 @@ class Reader:
         return {
             "log": f"/api/v1/events/{event}",
             "list": "/api/v1/events",
+            "list of a person": f"/api/v1/workspaces/{self.lane.target['workspace']}/events"
+            f"?person={payload('reads', 0)['userId']}",
             "console: events": self.at("/events"),
             "console: rows": self.at("/events/rows"),
             "console: counts and charts": self.at("/events/charts"),

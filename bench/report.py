@@ -57,7 +57,7 @@ AIMS: dict[str, tuple[str, float, float]] = {
     "list_100k_vs_1k": ("listing among 100,000 events, vs. 1,000", 0, 1.2),
 }  # fmt: skip
 READS = (
-    *("log", "list", "console: events", "console: rows"),
+    *("log", "list", "list of a person", "console: events", "console: rows"),
     *("console: counts and charts", "console: one event"),
 )
 
