@@ -27,6 +27,7 @@ from delivery.attempt import Attempt, AttemptList
 from delivery.credential import ConnectionCredential
 from delivery.errors import Missing, Unavailable, Unreadable
 from delivery.outcome import (
+    REFUSALS,
     InactiveReason,
     Outcome,
     OutcomeCode,
@@ -328,8 +329,8 @@ def _destination(connection: ConnectionCredential) -> Destination:
 def _held(connection: ConnectionCredential, attempts: AttemptList) -> ApplicationError:
     if connection.status == "paused":
         code, message = OutcomeCode.INTERNAL_ERROR, "held: the connection is paused"
-    elif connection.inactive_reason == "authentication_invalid":
-        code, message = OutcomeCode.AUTH_FAILED, f"held: {_destination(connection).refused}"
+    elif connection.inactive_reason in REFUSALS:
+        code, message = OutcomeCode.AUTH_FAILED, f"held: {_refused(connection)}"
     else:
         code, message = OutcomeCode.INTERNAL_ERROR, "held: the connection is inactive"
     return ApplicationError(
@@ -339,6 +340,13 @@ def _held(connection: ConnectionCredential, attempts: AttemptList) -> Applicatio
         non_retryable=True,
         category=_BENIGN,
     )
+
+
+def _refused(connection: ConnectionCredential) -> str:
+    destination, reason = _destination(connection), connection.inactive_reason
+    if reason is None or reason == "authentication_invalid":
+        return destination.refused
+    return f"{destination.label} {REFUSALS[reason]}"
 
 
 def _explained(outcome: Outcome, destination: Destination) -> Outcome:

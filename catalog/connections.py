@@ -19,7 +19,7 @@ from catalog.ownership import OWNED_CONNECTION, found, own_connection, owned_ids
 from catalog.paging import DEFAULT_LIMIT, Page, Paging
 from delivery.alert import Refusal
 from delivery.credential import ConnectionStatus
-from delivery.outcome import InactiveReason
+from delivery.outcome import REFUSALS, InactiveReason
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class Connections:
         async with transaction(self._pool) as conn:
             current = await own_connection(conn, organisation, id)
             change = self._fields.change(current, fields or {})
-            revived = change.renewed and current["inactive_reason"] == "authentication_invalid"
+            revived = change.renewed and current["inactive_reason"] in REFUSALS
             row = await conn.fetchrow(
                 """
                 UPDATE connections SET

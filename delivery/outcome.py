@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import email.utils
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -42,6 +43,13 @@ InactiveReason = Literal[
     "oauth_reauthorization_required",
     "manually_inactivated",
 ]
+# What a vendor says of a credential that it doesn't accept, or no longer, by the reason for which
+# its connection is inactive. A new credential lets the connection deliver again.
+REFUSALS: Mapping[InactiveReason, str] = {
+    "authentication_invalid": "refuses the key",
+    "oauth_authorization_revoked": "refuses the revoked token",
+    "oauth_reauthorization_required": "requires a new authorization for the token",
+}
 
 
 class Then(StrEnum):

@@ -28,6 +28,7 @@ from delivery.alert import (
 )
 from delivery.delivery_log import DeliveryLog
 from delivery.failures import read_failures
+from delivery.outcome import REFUSALS
 from delivery.reason import headline
 from delivery.result import Status
 from delivery.search_attributes import REASON, STATE, TEST, WORKSPACE
@@ -182,8 +183,8 @@ class AlertSearch:
             id=_id(AlertType.CONNECTION_INACTIVE, connection.id, since.isoformat()),
             type=AlertType.CONNECTION_INACTIVE,
             occurred_at=since,
-            message="the connection is inactive; its deliveries wait until its key is replaced or "
-            "it is resumed",
+            message=f"the connection is inactive{_because(connection)}; its deliveries wait until "
+            "its key is replaced or it is resumed",
             workspace=connection.workspace,
             connection=connection.id,
             rule=refusal.rule if refusal else delivery.rule if delivery else None,
@@ -308,6 +309,12 @@ def _recovered(connection: InactiveConnection, now: datetime) -> Alert:
         workspace=connection.workspace,
         connection=connection.id,
     )
+
+
+def _because(connection: Connection) -> str:
+    reason = connection.inactive_reason
+    said = REFUSALS.get(reason) if reason else None
+    return f", since {vendor_of(connection.type)} {said}" if said else ""
 
 
 def _inactive(connection: Connection) -> InactiveConnection:

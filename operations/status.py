@@ -18,7 +18,7 @@ from catalog.traffic import Traffic, Waiting
 from catalog.workers import LiveWorkers
 from delivery.alert import LastResponse
 from delivery.frozen_model import FrozenModel
-from delivery.outcome import DELIVERY_DEADLINE, OutcomeCode
+from delivery.outcome import DELIVERY_DEADLINE, REFUSALS, OutcomeCode
 from delivery.timestamps import iso_milliseconds
 from destinations.registry import BY_TYPE
 
@@ -213,8 +213,8 @@ def _problem(state: Symptom, several: Sequence[Traffic]) -> Problem:
     stuck = waits > 0
     since = min(_since(one, state) for one in several)
     if state == "inactive":
-        refused = first.connection.inactive_reason != "manually_inactivated"
-        said = f"{vendor} refuses the key of {names}" if refused else f"{names}: deactivated"
+        refused = REFUSALS.get(first.connection.inactive_reason or "manually_inactivated")
+        said = f"{vendor} {refused} of {names}" if refused else f"{names}: deactivated"
         remedy = (
             "Enter a valid key: on the connection's page, or with emitonce connections update "
             "CONNECTION --api-key -. Waiting events then continue."

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from delivery.attempt import Call
-from delivery.outcome import Outcome, OutcomeCode, Then
+from delivery.outcome import InactiveReason, Outcome, OutcomeCode, Then
 from destinations.complaint import Complaint, error_name, first_object
 from destinations.destination import Action, Destination, Field, MappingField
 from destinations.email_address import MAX_EMAIL
@@ -44,6 +44,11 @@ TRY_AGAIN = frozenset({409, 423, 477})
 # Categories of a 207's errors that pass; any other is permanent.
 PASSING = frozenset({"CONFLICT", "INTERNAL_ERROR", "MIGRATION_IN_PROGRESS", "TIMEOUT"})
 RATE_LIMITED = "RATE_LIMITS"
+# Categories that say more of a token than that it is wrong.
+REFUSED_FOR: Mapping[str, InactiveReason] = {
+    "EXPIRED_AUTHENTICATION": "oauth_reauthorization_required",
+    "MISSING_SCOPES": "oauth_reauthorization_required",
+}
 
 NOT_HUBSPOT = "not an answer of HubSpot's, so it may have had no effect"
 
@@ -61,7 +66,13 @@ def judge(outcome: Outcome, found: Mapping[str, Any] | None, call: Call) -> Outc
     if outcome.code is OutcomeCode.RATE_LIMITED:
         return _rate_limited(outcome, found)
     if outcome.code is OutcomeCode.AUTH_FAILED:
-        return replace(outcome, message=f"{status}: {_said(found)}; {REFUSED}")
+        return replace(
+            outcome,
+            message=f"{status}: {_said(found)}; {REFUSED}",
+            inactive_reason=REFUSED_FOR.get(
+                name_in(found, "category") or "", outcome.inactive_reason
+            ),
+        )
     if status in TRY_AGAIN:
         return outcome.again(f"{_said(found)}, which passes")
     if outcome.then is Then.STOP and name_in(found, "category"):

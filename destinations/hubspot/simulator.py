@@ -88,7 +88,8 @@ def _properties() -> dict[str, Property]:
 
 @dataclass
 class HubSpotService:
-    """`tokens` maps each token to its scopes.
+    """`tokens` maps each token to its scopes, or to the category with which it is refused, such as
+    `EXPIRED_AUTHENTICATION`.
 
     Of requests beyond `per_second`, each gets 429 and the name of its limit. The next `unseen`
     reads don't find a contact that is there, as if it had just been written.
@@ -120,6 +121,8 @@ class HubSpotService:
         scopes = self.tokens.get(request.key or "")
         if scopes is None:
             return _refused(401, "INVALID_AUTHENTICATION", "Authentication credentials not found")
+        if scopes.isupper():
+            return _refused(401, scopes, "The token used to make this call is not valid")
         if _NEEDED[call] not in scopes.split(","):
             return _refused(403, "MISSING_SCOPES", "This app hasn't been granted all scopes")
         if self._limited():
@@ -359,7 +362,7 @@ class HubSpotSimulator(VendorSimulator[HubSpotService]):
         return {"tokens": {"POST": self._set_tokens}}
 
     def _set_tokens(self, incoming: Incoming) -> JsonValue:
-        """Replace them by `{"pat-…": "crm.objects.contacts.write,…"}`."""
+        """Replace them by `{"pat-…": "crm.objects.contacts.write,…"}`, or by a category."""
         self.service.tokens = {key: str(value) for key, value in read_object(incoming.raw).items()}
         return {}
 

@@ -1,7 +1,8 @@
 """What Intercom's answers mean, by the code of their error.
 
-Sources: "Error codes", "Rate limiting" and the description of the API. That a 409 names the contact
-that exists, in its text, is in answers that others have published.
+Sources: "Error codes", "Rate limiting", the description of the API, and the vendor's Ruby client
+(what its codes say of a token). That a 409 names the contact that exists, in its text, is in
+answers that others have published.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from delivery.outcome import Outcome, OutcomeCode, Then
+from delivery.outcome import InactiveReason, Outcome, OutcomeCode, Then
 from destinations.complaint import Complaint, error_name, first_object
 
 # What a request was for: a contact's look-up, creation or update, a tag put on or off, an event.
@@ -20,6 +21,11 @@ Purpose = Literal["look_up", "create", "update", "tag", "untag", "event"]
 REFUSED = (
     "Intercom refuses the token: it is wrong, revoked, lacks a permission, or of another region"
 )
+# Codes that say more of a token than that it is wrong; the second one, that its app was deleted.
+REFUSED_FOR: Mapping[str, InactiveReason] = {
+    "token_revoked": "oauth_authorization_revoked",
+    "token_suspended": "oauth_authorization_revoked",
+}
 NOT_INTERCOM = "not an answer of Intercom's, so it may have had no effect"
 NOT_FOUND_YET = "the contact was not found yet"
 
@@ -56,7 +62,8 @@ def judge(outcome: Outcome, found: Mapping[str, Any] | None, purpose: Purpose) -
         return outcome if known else outcome.again(NOT_INTERCOM)
     if outcome.code is OutcomeCode.AUTH_FAILED:
         said = f"Intercom says {code}; {REFUSED}" if code else REFUSED
-        return replace(outcome, message=f"{status}: {said}")
+        reason = REFUSED_FOR.get(code or "", outcome.inactive_reason)
+        return replace(outcome, message=f"{status}: {said}", inactive_reason=reason)
     if code is None or outcome.then is not Then.STOP:
         return outcome
     if status == 404:

@@ -70,7 +70,8 @@ class Refused(Exception):
 
 @dataclass
 class IntercomService:
-    """`tokens` maps each token to its region; all have the same workspace.
+    """`tokens` maps each token to its region, or to the code with which it is refused, such as
+    `token_revoked`; all have the same workspace.
 
     While it is `lagging`, searches don't show contacts that are created; `catch_up` ends that.
     Of requests beyond `per_window`, in ten seconds, each gets 429.
@@ -113,7 +114,10 @@ class IntercomService:
             "attributes": self._attributes,
         }
         try:
-            if request.region != self.tokens.get(request.key or ""):
+            known = self.tokens.get(request.key or "")
+            if known is not None and known.startswith("token_"):
+                raise Refused(401, known, "Access Token Invalid")
+            if request.region != known:
                 raise Refused(401, "unauthorized", "Access Token Invalid")
             if call not in methods:
                 raise Refused(404, "not_found", "Resource Not Found")
@@ -333,7 +337,7 @@ class IntercomSimulator(VendorSimulator[IntercomService]):
         return {"tokens": {"POST": self._set_tokens}}
 
     def _set_tokens(self, incoming: Incoming) -> JsonValue:
-        """Replace them by `{"token": "eu"}`: the token and its region."""
+        """Replace them by `{"token": "eu"}`: its region, or the code with which it is refused."""
         self.service.tokens = {key: str(value) for key, value in read_object(incoming.raw).items()}
         return {}
 

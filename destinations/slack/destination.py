@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from delivery.outcome import Outcome, OutcomeCode, Then
+from delivery.outcome import InactiveReason, Outcome, OutcomeCode, Then
 from destinations.complaint import Complaint, error_name
 from destinations.destination import Action, Destination, Field, Option
 from destinations.slack.build import SendMessage, build, channel_of, read_channel
@@ -38,18 +38,17 @@ TRY_AGAIN = frozenset(
         "team_added_to_org",
     }
 )
-# Another token, or the same one with more scopes, can heal these.
-TOKEN_REFUSED = frozenset(
-    {
-        "account_inactive",
-        "invalid_auth",
-        "missing_scope",
-        "not_allowed_token_type",
-        "not_authed",
-        "token_expired",
-        "token_revoked",
-    }
-)
+# Another token, or the same one with more scopes, can heal these. A workspace that was deleted, or
+# an app that was removed from it, has withdrawn its authorization.
+TOKEN_REFUSED: Mapping[str, InactiveReason] = {
+    "account_inactive": "oauth_authorization_revoked",
+    "invalid_auth": "authentication_invalid",
+    "missing_scope": "oauth_reauthorization_required",
+    "not_allowed_token_type": "authentication_invalid",
+    "not_authed": "authentication_invalid",
+    "token_expired": "oauth_reauthorization_required",
+    "token_revoked": "oauth_authorization_revoked",
+}
 
 _ACCEPTED = re.compile(rb'\s*\{\s*"ok"\s*:\s*true\b')
 
@@ -65,8 +64,13 @@ def judge(outcome: Outcome, answer: Mapping[str, Any] | None) -> Outcome:
     if answer["ok"]:
         return outcome
     code, then = _meaning(error := error_of(answer))
-    message = f"{outcome.status_code}: Slack says {error}"
-    return replace(outcome, code=code, then=then, message=message)
+    return replace(
+        outcome,
+        code=code,
+        then=then,
+        message=f"{outcome.status_code}: Slack says {error}",
+        inactive_reason=TOKEN_REFUSED.get(error, outcome.inactive_reason),
+    )
 
 
 def _meaning(error: str) -> tuple[OutcomeCode, Then]:

@@ -56,6 +56,11 @@ IDENTIFIER = {"userId": "user id", "email": "e-mail", "anonymousId": "anonymous 
 INACTIVE = {
     "authentication_invalid": "The destination refused the credentials. Enter the right ones, and "
     "waiting deliveries continue.",
+    "oauth_authorization_revoked": "The token was revoked at the destination, or its app was "
+    "removed there. Authorize the app again, enter the new token, and waiting deliveries continue.",
+    "oauth_reauthorization_required": "The destination requires a new authorization: the token "
+    "has expired or lacks a permission. Authorize the app again there, enter its token, and "
+    "waiting deliveries continue.",
     "manually_inactivated": "It was deactivated by hand. Resume it to deliver again.",
 }
 

@@ -42,6 +42,8 @@ async def answer(catalog: Catalog, asked: str, *arguments: Any) -> Any:
     found = await catalog.credentials.credential(*arguments)
     if asked == "credential":
         return [found.region, found.api_key.get_secret_value(), found.version]
+    if asked == "state":
+        return [found.status, found.inactive_reason]
     if found.slowed_until is None:
         return 0.0
     return (found.slowed_until - datetime.now(UTC)).total_seconds()

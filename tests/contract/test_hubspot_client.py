@@ -250,6 +250,24 @@ async def test_whatever_else_answers_is_not_hubspot_s_acceptance(
     assert outcome.retry_after == fault.headers.get("Retry-After")
 
 
+@pytest.mark.parametrize(
+    ("category", "reason"),
+    [
+        ("EXPIRED_AUTHENTICATION", "oauth_reauthorization_required"),
+        ("MISSING_SCOPES", "oauth_reauthorization_required"),
+        ("INVALID_AUTHENTICATION", "authentication_invalid"),
+        ("A_CATEGORY_OF_TOMORROW", "authentication_invalid"),
+    ],
+)
+async def test_a_refused_token_is_wrong_or_to_be_authorized_again(
+    sim: HubSpotSimulator, client: HubSpotClient, category: str, reason: str
+) -> None:
+    sim.service.tokens[TOKEN] = category
+    for message in (identify(), membership()):
+        outcome = await client.send(message, credential())
+        assert (then(outcome), outcome.inactive_reason) == (HELD, reason)
+
+
 async def test_a_contact_is_stored_though_the_answer_is_larger_than_is_read(
     sim: HubSpotSimulator, client: HubSpotClient
 ) -> None:

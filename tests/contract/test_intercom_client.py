@@ -278,6 +278,24 @@ async def test_a_look_up_that_fails_changes_nothing(
 
 
 @pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("token_revoked", "oauth_authorization_revoked"),
+        ("token_suspended", "oauth_authorization_revoked"),
+        ("token_unauthorized", "authentication_invalid"),
+        ("token_not_found", "authentication_invalid"),
+    ],
+)
+async def test_a_refused_token_is_wrong_or_revoked(
+    sim: IntercomSimulator, client: IntercomClient, code: str, reason: str
+) -> None:
+    sim.service.tokens[TOKEN] = code
+    for message in (identify(), occurrence()):
+        outcome = await client.send(message, credential())
+        assert (then(outcome), outcome.inactive_reason) == (HELD, reason)
+
+
+@pytest.mark.parametrize(
     ("message", "fault", "expected"),
     [
         (identify(), Fault(status=200, body="<html>Log in to the hotel's network"), RETRIED),

@@ -42,6 +42,23 @@ async def test_a_key_replaced_by_either_release_is_the_next_one_in_both(
     await eventually(ours_has_it)
 
 
+async def test_an_older_release_reads_a_reason_that_it_never_gives(
+    mixed: tuple[OlderWorker, Tenant, str],
+) -> None:
+    older, tenant, _ = mixed
+    for reason in ("oauth_authorization_revoked", "oauth_reauthorization_required"):
+        await tenant.catalog.connections.resume(tenant.organisation, tenant.connection.id)
+        assert await tenant.catalog.credentials.deactivate(
+            tenant.connection.id, version=1, reason=reason
+        )
+
+        async def older_holds(reason: str = reason) -> bool:
+            state = await older.ask("state", tenant.workspace, tenant.connection.id)
+            return bool(state == ["inactive", reason])
+
+        await eventually(older_holds)
+
+
 @pytest.mark.usefixtures("tiny")
 async def test_a_type_that_a_live_worker_does_not_know_is_connected_once_it_is_gone(
     mixed: tuple[OlderWorker, Tenant, str],

@@ -116,7 +116,26 @@ async def test_an_error_inside_a_200_is_judged_by_its_name(
     outcome = await client.send(message(), credential())
     assert then(outcome) == expected
     assert outcome.message == f"200: Slack says {error}"
-    assert outcome.inactive_reason == "authentication_invalid"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ("account_inactive", "oauth_authorization_revoked"),
+        ("token_revoked", "oauth_authorization_revoked"),
+        ("token_expired", "oauth_reauthorization_required"),
+        ("missing_scope", "oauth_reauthorization_required"),
+        ("invalid_auth", "authentication_invalid"),
+        ("not_authed", "authentication_invalid"),
+        ("not_allowed_token_type", "authentication_invalid"),
+    ],
+)
+async def test_a_refused_token_is_wrong_revoked_or_to_be_authorized_again(
+    sim: SlackSimulator, client: SlackClient, error: str, reason: str
+) -> None:
+    sim.service.tokens[TOKEN] = error
+    outcome = await client.send(message(), credential())
+    assert (then(outcome), outcome.inactive_reason) == (HELD, reason)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from tests.guarantees.worker_process import worker_process
 from tests.integration.stack import SAMPLE, Stack, is_held, open_stack
 
 EMAIL = "test@example.com"
+EXPIRED = '{"status":"error","category":"EXPIRED_AUTHENTICATION"}'
 BY_ADDRESS = {"firstname": "Test", "lastname": "User"}
 
 
@@ -97,15 +98,15 @@ async def test_an_event_whose_answer_was_lost_or_that_is_redelivered_is_recorded
     assert len(hubspot.service.occurrences) == 1
 
 
-async def test_a_token_revoked_half_way_holds_track_until_there_is_a_new_one(stack: Stack) -> None:
+async def test_a_token_expired_half_way_holds_track_until_there_is_a_new_one(stack: Stack) -> None:
     connection = await connect(stack)
     await stack.rule(connection, action="track_event", id=SIGNED_UP)
     hubspot = hubspot_of(stack)
-    hubspot.fail("send", fault=Fault(status=401), times=1)
+    hubspot.fail("send", fault=Fault(status=401, body=EXPIRED), times=1)
     handle = await emit(stack)
     await stack.log_when(handle, is_held)
     stored = await stack.catalog.connections.get(stack.organisation, connection.id)
-    assert (stored.status, stored.inactive_reason) == ("inactive", "authentication_invalid")
+    assert (stored.status, stored.inactive_reason) == ("inactive", "oauth_reauthorization_required")
     assert calls(stack) == ["upsert", "send"]
     hubspot.service.tokens = {"pat-new": SCOPES}
     await stack.catalog.connections.update(

@@ -22,6 +22,7 @@ from tests.guarantees.worker_process import worker_process
 from tests.integration.stack import Stack, is_held, open_stack
 
 EMAIL = "test@example.com"
+REVOKED = '{"type":"error.list","errors":[{"code":"token_revoked"}]}'
 PERSON = {"email": EMAIL, "external_id": "usr_2048", "name": "Test User", "plan": "pro"}
 
 WITH_A_RIDDLE = MappingSchema(
@@ -142,11 +143,11 @@ async def test_a_token_revoked_half_way_holds_track_until_there_is_a_new_one(sta
     connection = await connect(stack)
     await stack.rule(connection, action="add_tag", id=VIP)
     intercom = intercom_of(stack)
-    intercom.fail("tag", fault=Fault(status=401), times=1)
+    intercom.fail("tag", fault=Fault(status=401, body=REVOKED), times=1)
     handle = await emit(stack)
     await stack.log_when(handle, is_held)
     stored = await stack.catalog.connections.get(stack.organisation, connection.id)
-    assert (stored.status, stored.inactive_reason) == ("inactive", "authentication_invalid")
+    assert (stored.status, stored.inactive_reason) == ("inactive", "oauth_authorization_revoked")
     intercom.service.tokens = {"new": "us"}
     await stack.catalog.connections.update(
         stack.organisation, connection.id, fields={"access_token": "new"}

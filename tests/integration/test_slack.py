@@ -115,7 +115,7 @@ async def test_a_token_revoked_half_way_holds_what_follows_until_there_is_a_new_
     handles = [await stack.emit()]
     await stack.log_when(handles[0], is_held)
     stored = await stack.catalog.connections.get(stack.organisation, connection.id)
-    assert (stored.status, stored.inactive_reason) == ("inactive", "authentication_invalid")
+    assert (stored.status, stored.inactive_reason) == ("inactive", "oauth_authorization_revoked")
     handles.append(await stack.emit())
     await stack.log_when(handles[1], is_held)
     assert len(slack_of(stack).requests) == 2  # nothing is sent while it is inactive
