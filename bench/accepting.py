@@ -131,17 +131,17 @@ def _env(address: str, dsn: str, keys: list[bytes]) -> dict[str, str]:
 async def _caller(dsn: str, keys: list[bytes], as_machine: bool) -> Caller:
     catalog = await Catalog.open(dsn, CredentialCipher({"c1": keys[0]}), Hashes(keys[2]), registry)
     try:
-        organisation = (await catalog.organisations.default()).id
-        workspace = (await catalog.workspaces.create(organisation, name="Acme app")).id
-        key = await catalog.publishable_keys.current(organisation, workspace)
-        made = await catalog.machine_keys.create(organisation, name="bench", created_by="bench")
+        organization = (await catalog.organizations.default()).id
+        workspace = (await catalog.workspaces.create(organization, name="Acme app")).id
+        key = await catalog.publishable_keys.current(organization, workspace)
+        made = await catalog.machine_keys.create(organization, name="bench", created_by="bench")
     finally:
         await catalog.close()
     event = {"event": "user.signup", "payload": SAMPLE}
     if not as_machine:
         assert key is not None
         return Caller(event, lambda: f"X-Meshes-Publishable-Key: {key.public_key}")
-    backend = Machine(organisation, made.key.access_key, made.secret_key.get_secret_value())
+    backend = Machine(organization, made.key.access_key, made.secret_key.get_secret_value())
     event["workspace"] = workspace
     return Caller(event, lambda: f"Authorization: Bearer {backend.token()}")
 

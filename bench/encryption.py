@@ -90,7 +90,7 @@ async def deliveries(address: str, database: str, events: int, rounds: int) -> F
             async with open_stack(client, database, working=False) as stack:
                 # Its name makes room for the next round's.
                 await stack.catalog.workspaces.update(
-                    stack.organisation, stack.workspace, name=f"{kind} {number + 1}"
+                    stack.organization, stack.workspace, name=f"{kind} {number + 1}"
                 )
                 figures = await one_round(stack, events)
             if number >= 0:

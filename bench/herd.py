@@ -167,9 +167,9 @@ def _most(looks: list[dict[str, float]], role: str) -> float:
 async def _add_the_other(workspace: str) -> None:
     settings = Settings()
     async with open_catalog(settings, load_secrets(settings)) as catalog:
-        organisation = (await catalog.organisations.default()).id
+        organization = (await catalog.organizations.default()).id
         connection = await catalog.connections.create(
-            organisation,
+            organization,
             workspace=workspace,
             name="Other",
             type="customer_io",
@@ -177,7 +177,7 @@ async def _add_the_other(workspace: str) -> None:
             created_by="bench",
         )
         await catalog.rules.create(
-            organisation,
+            organization,
             workspace=workspace,
             connection=connection.id,
             event="other.event",

@@ -104,7 +104,7 @@ async def rate(stack: Stack, quick: bool) -> Figures:
     connection = await stack.connection()
     await stack.rule(connection)
     await stack.catalog.connections.update(
-        stack.organisation, connection.id, requests_per_second=per_second
+        stack.organization, connection.id, requests_per_second=per_second
     )
     handles = await emit_many(stack, (f"person-{number}" for number in range(events)))
     async with worker_processes(stack, 2):
@@ -158,12 +158,12 @@ async def resume(stack: Stack, quick: bool) -> Figures:
     held = 100 if quick else 500
     connection = await stack.connection()
     await stack.rule(connection)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     async with worker_processes(stack, 1):
         handles = await emit_many(stack, (f"person-{number}" for number in range(held)))
         await visible(stack, HELD, held, within=300)
         while_held = len(stack.sim.requests)
-        await stack.catalog.connections.resume(stack.organisation, connection.id)
+        await stack.catalog.connections.resume(stack.organization, connection.id)
         started = time.monotonic()
         await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
         await all_ended(stack, handles.values(), within=300)

@@ -53,11 +53,11 @@ async def main(keys: int, rounds: int) -> None:
 
 async def measured(catalog: Catalog, keys: int, rounds: int) -> dict[str, float]:
     """Microseconds a request, by its kind."""
-    organisation = (await catalog.organisations.default()).id
+    organization = (await catalog.organizations.default()).id
     callers = []
     for number in range(keys):
-        made = await catalog.workspaces.create(organisation, name=f"Workspace {number}")
-        callers.append(Caller(str(uuid.uuid4()), organisation, made.id))
+        made = await catalog.workspaces.create(organization, name=f"Workspace {number}")
+        callers.append(Caller(str(uuid.uuid4()), organization, made.id))
     figures: dict[str, list[float]] = {"one": [], "batch_of_100": []}
     async with (
         TokenBuckets(catalog.quotas).shared() as buckets,

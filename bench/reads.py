@@ -63,7 +63,7 @@ class Reader:
         claims = {
             "iss": f"urn:meshes:m2m:{key}",
             "aud": "meshes-api",
-            "org": self.machine["organisation"],
+            "org": self.machine["organization"],
             "iat": now,
             "exp": now + 30,
         }
@@ -192,10 +192,10 @@ def open_reader(lane: Lane) -> Iterator[Reader]:
 async def _machine() -> dict[str, str]:
     settings = Settings()
     async with open_catalog(settings, load_secrets(settings)) as catalog:
-        organisation = (await catalog.organisations.default()).id
-        made = await catalog.machine_keys.create(organisation, name="Bench", created_by="bench")
+        organization = (await catalog.organizations.default()).id
+        made = await catalog.machine_keys.create(organization, name="Bench", created_by="bench")
     return {
-        "organisation": organisation,
+        "organization": organization,
         "access": made.key.access_key,
         "secret": made.secret_key.get_secret_value(),
     }

@@ -100,12 +100,12 @@ async def _api(name: str, database: str, temporal: str, logs: Path) -> AsyncIter
 async def _round(
     catalog: Catalog, dsn: str, line: DatabaseLine, apis: list[str], mode: str
 ) -> list[float]:
-    organisation = (await catalog.organisations.default()).id
+    organization = (await catalog.organizations.default()).id
     workspace = (
-        await catalog.workspaces.create(organisation, name=f"Round {time.monotonic_ns()}")
+        await catalog.workspaces.create(organization, name=f"Round {time.monotonic_ns()}")
     ).id
     made = await catalog.machine_keys.create(
-        organisation, name="revoked", created_by="bench", as_token=True
+        organization, name="revoked", created_by="bench", as_token=True
     )
     headers = {"Authorization": f"Bearer {made.secret_key.get_secret_value()}"}
     accepted = dict.fromkeys(apis, 0.0)
@@ -142,7 +142,7 @@ async def _round(
                     line.fall_silent(LISTENER)
                 if mode == "lost":
                     await _lose(dsn)
-                await catalog.machine_keys.revoke(organisation, made.key.id)
+                await catalog.machine_keys.revoke(organization, made.key.id)
                 revoked_at = time.monotonic()
         await asyncio.gather(*tasks)
     if mode == "silent":

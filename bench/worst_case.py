@@ -164,9 +164,9 @@ async def opened(client: Client, database: str) -> AsyncIterator[tuple[Stack, Si
         open_site(stack) as site,
         httpx.AsyncClient(base_url=site.url, timeout=40) as http,
     ):
-        key = await stack.catalog.publishable_keys.current(stack.organisation, stack.workspace)
+        key = await stack.catalog.publishable_keys.current(stack.organization, stack.workspace)
         assert key is not None
-        machine = Machine(stack.organisation, site.access_key, site.secret_key)
+        machine = Machine(stack.organization, site.access_key, site.secret_key)
         await sign_in(http, site.access_key, site.secret_key)
         keep_what_is_loaded()
         yield stack, site, Api(stack, site.url, http, machine, key.public_key)

@@ -21,7 +21,7 @@ from catalog.errors import SchemaMismatch
 from catalog.event_types import UsedNames
 from catalog.mappings import Mappings
 from catalog.migrate import pending
-from catalog.organisations import Organisations
+from catalog.organizations import Organizations
 from catalog.quotas import Quotas
 from catalog.rule_lookup import Hashes, RuleLookup
 from catalog.rules import Rules
@@ -39,7 +39,7 @@ class Catalog:
     pool: Pool
     changes: Changes
     cipher: CredentialCipher
-    organisations: Organisations
+    organizations: Organizations
     workspaces: Workspaces
     connections: Connections
     rules: Rules
@@ -95,7 +95,7 @@ class Catalog:
             pool=pool,
             changes=changes,
             cipher=cipher,
-            organisations=Organisations(pool),
+            organizations=Organizations(pool),
             workspaces=Workspaces(pool, changes),
             connections=Connections(pool, changes, cipher, destinations),
             rules=Rules(pool, changes, destinations),

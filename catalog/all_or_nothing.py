@@ -27,7 +27,7 @@ class Writing:
 
 @asynccontextmanager
 async def all_or_nothing(
-    catalog: Catalog, destinations: Destinations, organisation: str, workspaces: Iterable[str]
+    catalog: Catalog, destinations: Destinations, organization: str, workspaces: Iterable[str]
 ) -> AsyncIterator[Writing]:
     """Commit everything at the end, or nothing on any error. One at a time changes a workspace.
 
@@ -37,7 +37,7 @@ async def all_or_nothing(
     ids = sorted(workspaces)
     async with transaction(catalog.pool) as conn:
         for workspace in ids:
-            await own_workspace(conn, organisation, workspace, locked=True)
+            await own_workspace(conn, organization, workspace, locked=True)
         only, unheard = _OnlyConnection(conn), Changes(_never)
         yield Writing(
             Connections(only, unheard, catalog.cipher, destinations),

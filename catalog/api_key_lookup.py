@@ -83,14 +83,14 @@ class PublishableCaller:
 
 @dataclass(frozen=True)
 class MachineCaller:
-    """Whoever holds a machine key: may do in `organisation` what its `scopes` allow, once the
+    """Whoever holds a machine key: may do in `organization` what its `scopes` allow, once the
     secret or the token was checked. One of `secret_key` and `token_hash` is None.
 
     `quota` is the key's own.
     """
 
     key: str
-    organisation: str
+    organization: str
     secret_key: SecretStr | None
     token_hash: bytes | None = None
     scopes: frozenset[str] = ALL
@@ -145,7 +145,7 @@ class APIKeyLookup:
         return caller
 
     async def require_workspace(
-        self, organisation: str, workspace: str, *, unchecked: bool = False
+        self, organization: str, workspace: str, *, unchecked: bool = False
     ) -> str:
         """Return the workspace's id in lower case.
 
@@ -154,7 +154,7 @@ class APIKeyLookup:
         """
         id = str(values.known_id("workspace", workspace))
         owner, _ = await self._workspaces.get(id, id, unchecked=unchecked)
-        if owner != organisation:
+        if owner != organization:
             raise NotFound("workspace", workspace)
         return id
 
@@ -192,15 +192,15 @@ class APIKeyLookup:
     async def _read_machine(self, access_key: str) -> MachineCaller:
         query = "SELECT * FROM machine_keys WHERE access_key = $1 AND revoked_at IS NULL"
         row = found(await fetchrow(self._pool, query, access_key), "access key", "")
-        id, organisation = str(row["id"]), str(row["organisation_id"])
+        id, organization = str(row["id"]), str(row["organisation_id"])
         return MachineCaller(
             key=id,
-            organisation=organisation,
+            organization=organization,
             secret_key=None
             if row["token_hash"] is not None
             else self._cipher.decrypt(
                 Encrypted(row["key_id"], row["encrypted_secret"]),
-                workspace=organisation,
+                workspace=organization,
                 connection=id,
             ),
             token_hash=row["token_hash"],

@@ -79,7 +79,7 @@ class MachineKey:
     """
 
     id: str
-    organisation: str
+    organization: str
     access_key: str
     name: str
     created_by: str
@@ -111,7 +111,7 @@ class PublishableKeys:
 
     async def create(
         self,
-        organisation: str,
+        organization: str,
         *,
         workspace: str,
         name: str,
@@ -130,7 +130,7 @@ class PublishableKeys:
         """
         name, created_by = _name(name), values.created_by(created_by)
         async with transaction(self._pool) as conn:
-            workspace_id = await own_workspace(conn, organisation, workspace)
+            workspace_id = await own_workspace(conn, organization, workspace)
             namespace = None
             if replaces is not None:
                 stored = await conn.fetchrow(
@@ -151,20 +151,20 @@ class PublishableKeys:
         return _publishable_key(row)
 
     async def set_rights(
-        self, organisation: str, id: str, rights: KeyRights, *, kept_wide: bool = False
+        self, organization: str, id: str, rights: KeyRights, *, kept_wide: bool = False
     ) -> PublishableKey:
         """Replace the key's rights. Raises as `create` does."""
         async with transaction(self._pool) as conn:
             stored = await conn.fetchrow(
                 "SELECT k.id FROM publishable_keys k JOIN workspaces w ON w.id = k.workspace_id "
                 "WHERE k.id = $1 AND w.organisation_id = $2",
-                *owned_ids("key", id, organisation),
+                *owned_ids("key", id, organization),
             )
             row = await _set_rights(conn, found(stored, "key", id)["id"], rights, kept_wide)
         self._changes.announce(KEYS)
         return _publishable_key(row)
 
-    async def current(self, organisation: str, workspace: str) -> PublishableKey | None:
+    async def current(self, organization: str, workspace: str) -> PublishableKey | None:
         """Return the workspace's newest key that is not revoked; None if it has none."""
         row = await fetchrow(
             self._pool,
@@ -173,13 +173,13 @@ class PublishableKeys:
             WHERE w.id = $1 AND w.organisation_id = $2 AND k.revoked_at IS NULL
             ORDER BY k.created_at DESC, k.id DESC LIMIT 1
             """,
-            *owned_ids("workspace", workspace, organisation),
+            *owned_ids("workspace", workspace, organization),
         )
         return None if row is None else _publishable_key(row)
 
-    async def list(self, organisation: str) -> list[PublishableKey]:
+    async def list(self, organization: str) -> list[PublishableKey]:
         """List all keys, newest first, including revoked ones."""
-        owner = values.known_id("organisation", organisation)
+        owner = values.known_id("organization", organization)
         rows = await fetch(
             self._pool,
             """
@@ -192,7 +192,7 @@ class PublishableKeys:
         )
         return [_publishable_key(row) for row in rows]
 
-    async def revoke(self, organisation: str, id: str) -> PublishableKey:
+    async def revoke(self, organization: str, id: str) -> PublishableKey:
         """Revoke it for good. Revoking it again changes nothing."""
         row = await fetchrow(
             self._pool,
@@ -203,7 +203,7 @@ class PublishableKeys:
             WHERE k.id = $1 AND w.id = k.workspace_id AND w.organisation_id = $2
             RETURNING k.*
             """,
-            *owned_ids("key", id, organisation),
+            *owned_ids("key", id, organization),
         )
         revoked = _publishable_key(found(row, "key", id))
         self._changes.announce(KEYS)
@@ -220,7 +220,7 @@ class MachineKeys:
 
     async def create(
         self,
-        organisation: str,
+        organization: str,
         *,
         name: str,
         created_by: str,
@@ -239,7 +239,7 @@ class MachineKeys:
         """
         if expires_at is not None and expires_at <= datetime.now(UTC):
             raise InvalidValue("expires_at", "lies in the past")
-        owner, chosen = values.known_id("organisation", organisation), read_scopes(scopes)
+        owner, chosen = values.known_id("organization", organization), read_scopes(scopes)
         id = uuid.uuid4()
         if as_token:
             access_key, encrypted = f"emitonce_{_random(12)}", None
@@ -273,13 +273,13 @@ class MachineKeys:
                     None if chosen == ALL else in_order(chosen),
                 )
         except ForeignKeyViolation:
-            raise NotFound("organisation", organisation) from None
+            raise NotFound("organization", organization) from None
         self._changes.announce(KEYS)
         return NewMachineKey(key=_machine_key(row), secret_key=secret)
 
-    async def list(self, organisation: str) -> list[MachineKey]:
+    async def list(self, organization: str) -> list[MachineKey]:
         """List all keys, newest first, including revoked ones."""
-        owner = values.known_id("organisation", organisation)
+        owner = values.known_id("organization", organization)
         rows = await fetch(
             self._pool,
             "SELECT k.*, u.last_used_at FROM machine_keys k "
@@ -291,7 +291,7 @@ class MachineKeys:
         return [_machine_key(row) for row in rows]
 
     async def revoke(
-        self, organisation: str, id: str, *, conn: Connection | None = None
+        self, organization: str, id: str, *, conn: Connection | None = None
     ) -> MachineKey:
         """Revoke it and delete its secret. Revoking it again changes nothing.
 
@@ -305,7 +305,7 @@ class MachineKeys:
                     encrypted_secret = NULL, key_id = NULL
                 WHERE id = $1 AND organisation_id = $2 RETURNING *
                 """,
-                *owned_ids("key", id, organisation),
+                *owned_ids("key", id, organization),
             )
         revoked = _machine_key(found(row, "key", id))
         self._changes.announce(KEYS)
@@ -378,7 +378,7 @@ def _publishable_key(row: Record) -> PublishableKey:
 def _machine_key(row: Record) -> MachineKey:
     return MachineKey(
         id=str(row["id"]),
-        organisation=str(row["organisation_id"]),
+        organization=str(row["organisation_id"]),
         access_key=row["access_key"],
         name=row["name"],
         created_by=row["created_by"],

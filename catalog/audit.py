@@ -37,7 +37,7 @@ class Act:
     via: str
     actor: str
     name: str
-    organisation: str | None = None
+    organization: str | None = None
     address: str | None = None
     ids: Mapping[str, str] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ class Audit:
             self._pool,
             "INSERT INTO audit (organisation_id, via, actor, act, ids, address) "
             "VALUES ($1::uuid, $2, $3, $4, $5, $6) RETURNING id",
-            act.organisation,
+            act.organization,
             act.via,
             act.actor,
             act.name,
@@ -82,7 +82,7 @@ class Audit:
         await execute(self._pool, query, id, outcome, dict(made or {}))
 
     async def list(
-        self, organisation: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+        self, organization: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
     ) -> Page[Recorded]:
         """Return the organization's acts, newest first, and failed sign-ins with unknown keys."""
         paging = Paging(limit, cursor)
@@ -90,7 +90,7 @@ class Audit:
         rows = await fetch(
             self._pool,
             _NEWEST,
-            values.known_id("organisation", organisation),
+            values.known_id("organization", organization),
             created_at,
             id,
             count,
@@ -113,7 +113,7 @@ def _network(address: str | None) -> str | None:
 
 
 def _recorded(row: Record) -> Recorded:
-    organisation = row["organisation_id"]
+    organization = row["organisation_id"]
     return Recorded(
         id=str(row["id"]),
         created_at=row["created_at"],
@@ -121,7 +121,7 @@ def _recorded(row: Record) -> Recorded:
             via=row["via"],
             actor=row["actor"],
             name=row["act"],
-            organisation=str(organisation) if organisation else None,
+            organization=str(organization) if organization else None,
             address=row["address"],
             ids={**row["ids"], **row["made"]},
         ),

@@ -63,7 +63,7 @@ class Connections:
 
     async def create(
         self,
-        organisation: str,
+        organization: str,
         *,
         workspace: str,
         type: str,
@@ -80,7 +80,7 @@ class Connections:
             OlderRelease: a process that doesn't know the type runs, or may do so.
         """
         settings, secrets = self._fields.read(type, fields)
-        workspace_id, owner = owned_ids("workspace", workspace, organisation)
+        workspace_id, owner = owned_ids("workspace", workspace, organization)
         id = uuid.uuid4()
         encrypted = self._fields.encrypt(
             type, secrets, workspace=str(workspace_id), connection=str(id)
@@ -109,21 +109,21 @@ class Connections:
             )
         return self._announced(found(row, "workspace", workspace))
 
-    async def get(self, organisation: str, id: str) -> Connection:
-        ids = owned_ids("connection", id, organisation)
+    async def get(self, organization: str, id: str) -> Connection:
+        ids = owned_ids("connection", id, organization)
         row = await fetchrow(self._pool, OWNED_CONNECTION, *ids)
         return read_connection(found(row, "connection", id))
 
     async def list(
         self,
-        organisation: str,
+        organization: str,
         *,
         workspace: str | None = None,
         limit: int = DEFAULT_LIMIT,
         cursor: str | None = None,
     ) -> Page[Connection]:
         """List the newest first, including hidden ones. A workspace of others has none."""
-        owner = values.known_id("organisation", organisation)
+        owner = values.known_id("organization", organization)
         workspace_id = None if workspace is None else values.known_id("workspace", workspace)
         paging = Paging(limit, cursor)
         rows = await fetch(
@@ -144,7 +144,7 @@ class Connections:
 
     async def update(
         self,
-        organisation: str,
+        organization: str,
         id: str,
         *,
         name: str | None = None,
@@ -165,7 +165,7 @@ class Connections:
         name = None if name is None else values.connection_name(name)
         rate = None if requests_per_second is None else values.request_rate(requests_per_second)
         async with transaction(self._pool) as conn:
-            current = await own_connection(conn, organisation, id)
+            current = await own_connection(conn, organization, id)
             change = self._fields.change(current, fields or {})
             revived = change.renewed and current["inactive_reason"] in REFUSALS
             row = await conn.fetchrow(
@@ -199,19 +199,19 @@ class Connections:
             )
         return self._announced(row)
 
-    async def pause(self, organisation: str, id: str) -> Connection:
+    async def pause(self, organization: str, id: str) -> Connection:
         """Hold its deliveries. Raises `Conflict` if it is inactive, and so holds them already."""
-        return await self._set_status(organisation, id, "paused")
+        return await self._set_status(organization, id, "paused")
 
-    async def resume(self, organisation: str, id: str) -> Connection:
+    async def resume(self, organization: str, id: str) -> Connection:
         """Let it deliver again, whether it was paused or inactive."""
-        return await self._set_status(organisation, id, "active")
+        return await self._set_status(organization, id, "active")
 
-    async def inactivate(self, organisation: str, id: str) -> Connection:
+    async def inactivate(self, organization: str, id: str) -> Connection:
         """Make it inactive by hand, whatever its status."""
-        return await self._set_status(organisation, id, "inactive", "manually_inactivated")
+        return await self._set_status(organization, id, "inactive", "manually_inactivated")
 
-    async def delete(self, organisation: str, id: str, *, force: bool = False) -> Connection:
+    async def delete(self, organization: str, id: str, *, force: bool = False) -> Connection:
         """Delete it, its rules and its mapping; returns what it was.
 
         Raises:
@@ -219,7 +219,7 @@ class Connections:
         """
         async with transaction(self._pool) as conn:
             # Locked against a rule that is being created: its foreign key has to wait or to fail.
-            row = await own_connection(conn, organisation, id)
+            row = await own_connection(conn, organization, id)
             active = await conn.fetchval(
                 "SELECT count(*) FROM rules WHERE connection_id = $1 AND active", row["id"]
             )
@@ -232,13 +232,13 @@ class Connections:
 
     async def _set_status(
         self,
-        organisation: str,
+        organization: str,
         id: str,
         status: ConnectionStatus,
         reason: InactiveReason | None = None,
     ) -> Connection:
         async with transaction(self._pool) as conn:
-            current = await own_connection(conn, organisation, id)
+            current = await own_connection(conn, organization, id)
             if status == "paused" and current["status"] == "inactive":
                 raise Conflict(
                     f"connection {id!r} is inactive: replace its key, or resume it, "

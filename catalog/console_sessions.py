@@ -60,7 +60,7 @@ class ConsoleSession:
 
     id: str = field(repr=False)
     holder: str
-    organisation: str
+    organization: str
     scopes: frozenset[str]
     fresh: bool
     access_key: str | None = None
@@ -95,7 +95,7 @@ class ConsoleSessions:
     async def begin_for_user(
         self,
         user: str,
-        organisation: str,
+        organization: str,
         scopes: Collection[str],
         *,
         signed_in_ago: timedelta | None,
@@ -106,7 +106,7 @@ class ConsoleSessions:
         `signed_in_ago` is when they last proved to the provider who they are; None: unknown.
         `replaces` is the hash of a session's id that ends.
         """
-        held = (None, uuid.UUID(user), uuid.UUID(organisation), in_order(scopes))
+        held = (None, uuid.UUID(user), uuid.UUID(organization), in_order(scopes))
         return await self._begin(*held, signed_in_ago, replaces=replaces)
 
     async def _begin(self, *columns: object, replaces: bytes | None = None) -> str:
@@ -133,7 +133,7 @@ class ConsoleSessions:
         return ConsoleSession(
             id=id,
             holder=str(row["holder"]),
-            organisation=str(row["owner"]),
+            organization=str(row["owner"]),
             scopes=scopes_of(row),
             fresh=row["fresh"],
             access_key=row["access_key"],
@@ -155,7 +155,7 @@ class ConsoleSessions:
     async def end(self, id: str) -> None:
         await execute(self._pool, "DELETE FROM console_sessions WHERE id_hash = $1", hash_of(id))
 
-    async def list(self, organisation: str) -> list[SessionsOf]:
+    async def list(self, organization: str) -> list[SessionsOf]:
         """List who has open sessions, the most recently seen first."""
         rows = await fetch(
             self._pool,
@@ -166,7 +166,7 @@ class ConsoleSessions:
             GROUP BY holder, key_name, scopes ORDER BY max(seen_at) DESC LIMIT {LARGEST_LIST}
             """,  # noqa: S608 (texts of ours)
             *_TIMES,
-            values.known_id("organisation", organisation),
+            values.known_id("organization", organization),
         )
         return [
             SessionsOf(
@@ -190,7 +190,7 @@ class ConsoleSessions:
             SessionEnded: the session, or its key, ended meanwhile.
         """
         async with transaction(self._pool) as conn:
-            lock = f"console sessions of {session.organisation}"
+            lock = f"console sessions of {session.organization}"
             await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", lock)
             query = f"{_OPEN} AND s.id_hash = $5"
             if await conn.fetchrow(query, *_TIMES, hash_of(session.id)) is None:
@@ -208,5 +208,5 @@ class ConsoleSessions:
                 )
                 """,
                 values.known_id("session", holder),
-                uuid.UUID(by.organisation),
+                uuid.UUID(by.organization),
             )

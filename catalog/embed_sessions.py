@@ -56,7 +56,7 @@ class EmbedSession:
     """
 
     id: str
-    organisation: str
+    organization: str
     workspace: str
     type: str
     role: str
@@ -123,7 +123,7 @@ class EmbedSessions:
         self._pool = pool
 
     async def create(
-        self, organisation: str, key: str, chosen: NewEmbedSession
+        self, organization: str, key: str, chosen: NewEmbedSession
     ) -> tuple[EmbedSession, str]:
         """Start a session, for the machine key of this id; also return its launch token.
 
@@ -132,7 +132,7 @@ class EmbedSessions:
             NotFound: the workspace.
         """
         workspace = values.known_id("workspace", chosen.workspace)
-        owner = values.known_id("organisation", organisation)
+        owner = values.known_id("organization", organization)
         token = secrets.token_urlsafe(32)
         async with transaction(self._pool) as conn:
             await conn.execute(
@@ -184,14 +184,14 @@ class EmbedSessions:
         session = await self._read(_uuid(id))
         return None if session is None or session.expired else session
 
-    async def refresh(self, organisation: str, id: str) -> EmbedSession:
+    async def refresh(self, organization: str, id: str) -> EmbedSession:
         """Give it a new access token; the ones before are no longer accepted.
 
         Raises:
             Conflict: the session has ended.
             NotFound: there is no such session.
         """
-        ids = _uuid(id), values.known_id("organisation", organisation)
+        ids = _uuid(id), values.known_id("organization", organization)
         known = await fetchrow(
             self._pool,
             "SELECT id FROM known_embed_sessions WHERE id = $1 AND organisation_id = $2",
@@ -214,7 +214,7 @@ class EmbedSessions:
             raise Conflict("the session has ended: create a new one")
         return session
 
-    async def revoke(self, organisation: str, id: str) -> None:
+    async def revoke(self, organization: str, id: str) -> None:
         """End it for good. Revoking it again changes nothing."""
         row = await fetchrow(
             self._pool,
@@ -222,13 +222,13 @@ class EmbedSessions:
             "revoked_at = coalesce(s.revoked_at, clock_timestamp()) FROM workspaces w "
             "WHERE s.id = $1 AND w.organisation_id = $2 AND w.id = s.workspace_id RETURNING s.id",
             _uuid(id),
-            values.known_id("organisation", organisation),
+            values.known_id("organization", organization),
         )
         found(row, "session", id)
 
     async def list(
         self,
-        organisation: str,
+        organization: str,
         workspace: str,
         *,
         revoked: bool | None = None,
@@ -255,7 +255,7 @@ class EmbedSessions:
             ORDER BY created_at DESC, id DESC LIMIT $8
             """,
             values.known_id("workspace", workspace),
-            values.known_id("organisation", organisation),
+            values.known_id("organization", organization),
             revoked,
             *filters,
             *paging.parameters(),
@@ -289,7 +289,7 @@ def _origins(given: Sequence[str] | None) -> list[str] | None:
 def _session(row: Record) -> EmbedSession:
     return EmbedSession(
         id=f"sess_{row['id']}",
-        organisation=str(row["organisation_id"]),
+        organization=str(row["organisation_id"]),
         workspace=str(row["workspace_id"]),
         type=row["type"],
         role=row["role"],

@@ -20,7 +20,7 @@ TABLES = (
 
 
 async def erase_workspace(
-    pool: Pool, changes: Changes, organisation: str, workspace: str
+    pool: Pool, changes: Changes, organization: str, workspace: str
 ) -> dict[str, int]:
     """Delete it and all that it owns; return how many rows of each table there were.
 
@@ -32,7 +32,7 @@ async def erase_workspace(
     rows: dict[str, int] = {}
     async with transaction(pool) as conn:
         # Locked against a connection or rule that is being created in it.
-        id = await own_workspace(conn, organisation, workspace, locked=True)
+        id = await own_workspace(conn, organization, workspace, locked=True)
         for table in TABLES:
             deleted = await conn.execute(
                 f"DELETE FROM {table} WHERE workspace_id = $1",  # noqa: S608  our own names

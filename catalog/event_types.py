@@ -35,10 +35,10 @@ class UsedNames:
         self._pool = pool
         self._entries = f"SELECT * FROM {table} WHERE workspace_id = $1 ORDER BY key LIMIT $2"  # noqa: S608
 
-    async def list(self, organisation: str, workspace: str) -> list[UsedName]:
+    async def list(self, organization: str, workspace: str) -> list[UsedName]:
         """List entries by key. Raises `NotFound` if the workspace isn't the organization's."""
         async with connection(self._pool) as conn:
-            id = await own_workspace(conn, organisation, workspace)
+            id = await own_workspace(conn, organization, workspace)
             rows = await conn.fetch(self._entries, id, LARGEST_LIST)
         return [_entry(row) for row in rows]
 

@@ -47,7 +47,7 @@ class Mappings:
         self._pool = pool
         self._changes = changes
 
-    async def default(self, organisation: str, connection_id: str) -> Mapping | None:
+    async def default(self, organization: str, connection_id: str) -> Mapping | None:
         """Return the stored mapping; None if there is none, so that the generated one applies."""
         stored = await fetchrow(
             self._pool,
@@ -57,14 +57,14 @@ class Mappings:
             LEFT JOIN mappings m ON m.connection_id = c.id
             WHERE c.id = $1 AND w.organisation_id = $2
             """,
-            *owned_ids("connection", connection_id, organisation),
+            *owned_ids("connection", connection_id, organization),
         )
         row = found(stored, "connection", connection_id)
         return None if row["id"] is None else _mapping(row)
 
     async def put_default(
         self,
-        organisation: str,
+        organization: str,
         connection_id: str,
         *,
         schema: MappingSchema,
@@ -99,7 +99,7 @@ class Mappings:
         async with transaction(self._pool) as conn:
             # The connection's row is the lock: of two first writers, the second finds the mapping
             # of the first.
-            owned = await own_connection(conn, organisation, connection_id)
+            owned = await own_connection(conn, organization, connection_id)
             stored = await conn.fetchrow(
                 "SELECT * FROM mappings WHERE connection_id = $1", owned["id"]
             )

@@ -14,9 +14,9 @@ OWNED_CONNECTION = """
 """
 
 
-def owned_ids(noun: str, id: str, organisation: str) -> tuple[UUID, UUID]:
+def owned_ids(noun: str, id: str, organization: str) -> tuple[UUID, UUID]:
     """Return the parameters of a query for something of an organization. Raises `NotFound`."""
-    return known_id(noun, id), known_id("organisation", organisation)
+    return known_id(noun, id), known_id("organization", organization)
 
 
 def found(row: Record | None, noun: str, id: str) -> Record:
@@ -27,7 +27,7 @@ def found(row: Record | None, noun: str, id: str) -> Record:
 
 
 async def own_workspace(
-    conn: Connection, organisation: str, workspace: str, *, locked: bool = False
+    conn: Connection, organization: str, workspace: str, *, locked: bool = False
 ) -> UUID:
     """Return the id of an organization's workspace, `locked` until the transaction ends.
 
@@ -35,13 +35,13 @@ async def own_workspace(
         NotFound: no such workspace, or another organization's.
     """
     query = "SELECT id FROM workspaces WHERE id = $1 AND organisation_id = $2"
-    ids = owned_ids("workspace", workspace, organisation)
+    ids = owned_ids("workspace", workspace, organization)
     row = await conn.fetchrow(query + (" FOR UPDATE" if locked else ""), *ids)
     id: UUID = found(row, "workspace", workspace)["id"]
     return id
 
 
-async def own_connection(conn: Connection, organisation: str, id: str) -> Record:
+async def own_connection(conn: Connection, organization: str, id: str) -> Record:
     """Return an organization's connection, locked until the transaction ends. Raises `NotFound`."""
-    ids = owned_ids("connection", id, organisation)
+    ids = owned_ids("connection", id, organization)
     return found(await conn.fetchrow(OWNED_CONNECTION + "FOR UPDATE OF c", *ids), "connection", id)

@@ -70,7 +70,7 @@ def _read_last_row(cursor: str) -> tuple[datetime, UUID]:
 
 async def read_all(
     list_page: Callable[..., Awaitable[Page[T]]],
-    organisation: str,
+    organization: str,
     *,
     most: float = math.inf,
     **filters: Any,
@@ -79,7 +79,7 @@ async def read_all(
     records: list[T] = []
     cursor = None
     while True:
-        page = await list_page(organisation, limit=LARGEST_LIMIT, cursor=cursor, **filters)
+        page = await list_page(organization, limit=LARGEST_LIMIT, cursor=cursor, **filters)
         records += page.records
         cursor = page.next_cursor
         if cursor is None or len(records) >= most:

@@ -59,14 +59,14 @@ class Quotas:
         self._pool = pool
         self._changes = changes
 
-    async def set_of_key(self, organisation: str, key: str, quota: Quota) -> None:
+    async def set_of_key(self, organization: str, key: str, quota: Quota) -> None:
         """Give a key of either kind a quota of its own.
 
         Raises:
             InvalidValue: a number out of range.
             NotFound: the organization has no such key, or it is revoked.
         """
-        ids = owned_ids("key", key, organisation)
+        ids = owned_ids("key", key, organization)
         limits = _checked(quota)
         async with transaction(self._pool) as conn:
             for statement in (
@@ -82,13 +82,13 @@ class Quotas:
                 raise NotFound("key", key)
         self._changes.announce(KEYS)
 
-    async def set_of_workspace(self, organisation: str, workspace: str, quota: Quota) -> None:
+    async def set_of_workspace(self, organization: str, workspace: str, quota: Quota) -> None:
         """Give a workspace a quota of its own. Raises as `set_of_key`."""
         row = await fetchrow(
             self._pool,
             "UPDATE workspaces SET events_per_minute = $3, bytes_per_minute = $4 "
             "WHERE id = $1 AND organisation_id = $2 RETURNING id",
-            *owned_ids("workspace", workspace, organisation),
+            *owned_ids("workspace", workspace, organization),
             *_checked(quota),
         )
         self._changes.announce(str(found(row, "workspace", workspace)["id"]))

@@ -67,7 +67,7 @@ class Rules:
 
     async def create(
         self,
-        organisation: str,
+        organization: str,
         *,
         workspace: str,
         connection: str,
@@ -94,7 +94,7 @@ class Rules:
         created_by = values.created_by(created_by)
         try:
             async with transaction(self._pool) as conn:
-                workspace_id = await own_workspace(conn, organisation, workspace)
+                workspace_id = await own_workspace(conn, organization, workspace)
                 type = await conn.fetchval(
                     "SELECT type FROM connections WHERE id = $1 AND workspace_id = $2",
                     connection_id,
@@ -131,13 +131,13 @@ class Rules:
             raise NotFound("connection", connection) from None
         return self._announced(row)
 
-    async def get(self, organisation: str, id: str) -> Rule:
-        row = await fetchrow(self._pool, _OWNED, *owned_ids("rule", id, organisation))
+    async def get(self, organization: str, id: str) -> Rule:
+        row = await fetchrow(self._pool, _OWNED, *owned_ids("rule", id, organization))
         return _rule(found(row, "rule", id))
 
     async def list(
         self,
-        organisation: str,
+        organization: str,
         *,
         workspace: str | None = None,
         event: str | None = None,
@@ -149,7 +149,7 @@ class Rules:
         """List the newest first. Filters are compared literally: a rule for any resource doesn't
         match a filter for one.
         """
-        owner = values.known_id("organisation", organisation)
+        owner = values.known_id("organization", organization)
         workspace_id = None if workspace is None else values.known_id("workspace", workspace)
         paging = Paging(limit, cursor)
         filters = (event, resource, resource_id)
@@ -177,11 +177,11 @@ class Rules:
         )
         return paging.page(rows, _rule)
 
-    async def set_active(self, organisation: str, id: str, active: bool) -> Rule:
+    async def set_active(self, organization: str, id: str, active: bool) -> Rule:
         """Raises `TooManyRules` when there is no room for it among the active ones."""
-        return await self.update(organisation, id, RuleChange(active=active))
+        return await self.update(organization, id, RuleChange(active=active))
 
-    async def update(self, organisation: str, id: str, change: RuleChange) -> Rule:
+    async def update(self, organization: str, id: str, change: RuleChange) -> Rule:
         """Change what is given. Events that matched it already are delivered as it was then.
 
         Raises:
@@ -190,7 +190,7 @@ class Rules:
         """
         given = change.checked()
         async with transaction(self._pool) as conn:
-            stored = dict(await _locked(conn, organisation, id))
+            stored = dict(await _locked(conn, organization, id))
             rule = stored | given
             if "metadata" in given:
                 rule["metadata"] = values.rule_metadata(
@@ -230,10 +230,10 @@ class Rules:
             )
         return self._announced(row)
 
-    async def delete(self, organisation: str, id: str) -> Rule:
+    async def delete(self, organization: str, id: str) -> Rule:
         """Delete it and return what it was. Events that it has already matched are delivered."""
         async with transaction(self._pool) as conn:
-            row = await _locked(conn, organisation, id)
+            row = await _locked(conn, organization, id)
             await conn.execute("DELETE FROM rules WHERE id = $1", row["id"])
         return self._announced(row)
 
@@ -243,8 +243,8 @@ class Rules:
         return rule
 
 
-async def _locked(conn: Connection, organisation: str, id: str) -> Record:
-    row = await conn.fetchrow(_OWNED + "FOR UPDATE OF r", *owned_ids("rule", id, organisation))
+async def _locked(conn: Connection, organization: str, id: str) -> Record:
+    row = await conn.fetchrow(_OWNED + "FOR UPDATE OF r", *owned_ids("rule", id, organization))
     return found(row, "rule", id)
 
 

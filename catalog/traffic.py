@@ -146,9 +146,9 @@ class ConnectionTraffic:
                 [waiting[id].oldest for id in ids],
             )
 
-    async def of(self, organisation: str) -> list[Traffic]:
+    async def of(self, organization: str) -> list[Traffic]:
         """List its connections by name, with how they are doing; `MOST_CONNECTIONS` at most."""
-        return await self._read(values.known_id("organisation", organisation))
+        return await self._read(values.known_id("organization", organization))
 
     async def everywhere(self) -> list[Traffic]:
         """Return how the connections of all organizations are doing, likewise."""

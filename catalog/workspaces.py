@@ -28,7 +28,7 @@ FIRST_KEY = "Default"  # the name of the publishable key that every workspace st
 @dataclass(frozen=True)
 class Workspace:
     id: str
-    organisation: str
+    organization: str
     name: str
     description: str | None
     created_at: datetime
@@ -44,7 +44,7 @@ class Workspaces:
 
     async def create(
         self,
-        organisation: str,
+        organization: str,
         *,
         name: str,
         description: str | None = None,
@@ -55,7 +55,7 @@ class Workspaces:
         Raises:
             Conflict: the organization has a workspace of this name.
         """
-        owner = values.known_id("organisation", organisation)
+        owner = values.known_id("organization", organization)
         name, description = values.workspace_name(name), _description(description)
         created_by = values.created_by(created_by)
         try:
@@ -71,22 +71,22 @@ class Workspaces:
         except UniqueViolation:
             raise _name_taken(name) from None
         except ForeignKeyViolation:
-            raise NotFound("organisation", organisation) from None
+            raise NotFound("organization", organization) from None
         workspace = _workspace(row)
         self._changes.announce(workspace.id)
         return workspace
 
-    async def get(self, organisation: str, workspace: str) -> Workspace:
-        ids = owned_ids("workspace", workspace, organisation)
+    async def get(self, organization: str, workspace: str) -> Workspace:
+        ids = owned_ids("workspace", workspace, organization)
         row = await fetchrow(
             self._pool, "SELECT * FROM workspaces WHERE id = $1 AND organisation_id = $2", *ids
         )
         return _workspace(found(row, "workspace", workspace))
 
     async def list(
-        self, organisation: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
+        self, organization: str, *, limit: int = DEFAULT_LIMIT, cursor: str | None = None
     ) -> Page[Workspace]:
-        owner = values.known_id("organisation", organisation)
+        owner = values.known_id("organization", organization)
         paging = Paging(limit, cursor)
         rows = await fetch(
             self._pool,
@@ -102,9 +102,9 @@ class Workspaces:
         )
         return paging.page(rows, _workspace)
 
-    async def ids(self, organisation: str) -> tuple[str, ...]:
+    async def ids(self, organization: str) -> tuple[str, ...]:
         """List the ids of all the organization's workspaces."""
-        owner = values.known_id("organisation", organisation)
+        owner = values.known_id("organization", organization)
         rows = await fetch(
             self._pool,
             "SELECT id FROM workspaces WHERE organisation_id = $1 ORDER BY created_at",
@@ -113,10 +113,10 @@ class Workspaces:
         return tuple(str(row["id"]) for row in rows)
 
     async def update(
-        self, organisation: str, workspace: str, *, name: str, description: str | None = None
+        self, organization: str, workspace: str, *, name: str, description: str | None = None
     ) -> Workspace:
         """Replace name and description. Raises `Conflict` when the name is taken."""
-        ids = owned_ids("workspace", workspace, organisation)
+        ids = owned_ids("workspace", workspace, organization)
         name, description = values.workspace_name(name), _description(description)
         try:
             row = await fetchrow(
@@ -146,7 +146,7 @@ def _description(text: str | None) -> str | None:
 def _workspace(row: Record) -> Workspace:
     return Workspace(
         id=str(row["id"]),
-        organisation=str(row["organisation_id"]),
+        organization=str(row["organisation_id"]),
         name=row["name"],
         description=row["description"],
         created_at=row["created_at"],

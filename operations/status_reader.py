@@ -35,8 +35,8 @@ class StatusReader:
         self._seen: set[str] = set()
         self._lost: dict[str, datetime] = {}
 
-    async def read(self, organisation: str | None) -> Status:
-        stored = await self._answered("database", self._stored(organisation))
+    async def read(self, organization: str | None) -> Status:
+        stored = await self._answered("database", self._stored(organization))
         traffic, workers, workspaces = stored or (None, None, None)
         query = waiting_query(self._task_queue, workspaces)
         waiting = await self._answered("temporal", self._waiting(query))
@@ -52,14 +52,14 @@ class StatusReader:
         )
 
     async def _stored(
-        self, organisation: str | None
+        self, organization: str | None
     ) -> tuple[list[Traffic], LiveWorkers, tuple[str, ...]]:
-        if self._catalog is None or organisation is None:
+        if self._catalog is None or organization is None:
             raise CatalogUnavailable("it could not be opened")
         return (
-            await self._catalog.traffic.of(organisation),
+            await self._catalog.traffic.of(organization),
             await self._catalog.workers.alive(),
-            await self._catalog.workspaces.ids(organisation),
+            await self._catalog.workspaces.ids(organization),
         )
 
     async def _waiting(self, query: str) -> Waiting:

@@ -101,9 +101,9 @@ class Stored:
     versions: dict[str, int]
 
 
-async def read_stored(writing: Writing, organisation: str, id: str, name: str) -> Stored:
+async def read_stored(writing: Writing, organization: str, id: str, name: str) -> Stored:
     """Read a workspace. Raises `Conflict` if two of its connections have the same name."""
-    found = await read_all(writing.connections.list, organisation, workspace=id)
+    found = await read_all(writing.connections.list, organization, workspace=id)
     connections = {one.name: one for one in found}
     if len(connections) < len(found):
         names = [one.name for one in found]
@@ -112,8 +112,8 @@ async def read_stored(writing: Writing, organisation: str, id: str, name: str) -
             f"workspace {name}: two connections are named {twice!r}: rename one with "
             "`emitonce connections update`"
         )
-    rules = await read_all(writing.rules.list, organisation, workspace=id)
-    mappings = {one.id: await writing.mappings.default(organisation, one.id) for one in found}
+    rules = await read_all(writing.rules.list, organization, workspace=id)
+    mappings = {one.id: await writing.mappings.default(organization, one.id) for one in found}
     names_by_id = {one.id: one.name for one in found}
     workspace = Workspace(
         name=name,
@@ -172,7 +172,7 @@ class Applying:
     """Makes a workspace as a file has it, and collects what changes."""
 
     writing: Writing
-    organisation: str
+    organization: str
     created_by: str
     stored: Stored
     changes: list[Change]
@@ -215,7 +215,7 @@ class Applying:
                 fields[name] = (old, new)
         if fields:
             await self.writing.connections.update(
-                self.organisation,
+                self.organization,
                 known.id,
                 fields={
                     key.removeprefix("settings."): new or ""
@@ -229,13 +229,13 @@ class Applying:
         await self._mapping(known, wanted.mapping)
 
     async def _mapping(self, known: StoredConnection, wanted: MappingSchema | None) -> None:
-        current = await self.writing.mappings.default(self.organisation, known.id)
+        current = await self.writing.mappings.default(self.organization, known.id)
         old = mapping_document(current.schema) if current else None
         new = mapping_document(wanted) if wanted else old
         if old == new or wanted is None:
             return
         await self.writing.mappings.put_default(
-            self.organisation,
+            self.organization,
             known.id,
             schema=wanted,
             expected_version=self.stored.versions.get(known.id, 0),
@@ -258,11 +258,11 @@ class Applying:
                 left.remove(pair)
                 wanted.remove(rule)
         for gone, before in left:  # first, so that there is room for others
-            await self.writing.rules.delete(self.organisation, gone.id)
+            await self.writing.rules.delete(self.organization, gone.id)
             self._add("delete", "rule", _name(before), gone.id)
         for (known, before), after in replaced:
             change = {"metadata": after.metadata, "active": after.active, "hidden": after.hidden}
-            await self.writing.rules.update(self.organisation, known.id, RuleChange(**change))
+            await self.writing.rules.update(self.organization, known.id, RuleChange(**change))
             fields = {
                 name: (getattr(before, name), value)
                 for name, value in change.items()
@@ -271,7 +271,7 @@ class Applying:
             self._add("update", "rule", _name(after), known.id, fields)
         for rule in wanted:
             made = await self.writing.rules.create(
-                self.organisation,
+                self.organization,
                 workspace=self.stored.id,
                 created_by=self.created_by,
                 **rule.model_dump(exclude={"connection"}),

@@ -64,7 +64,7 @@ class WorkspaceIssues:
 async def workspace_issues(
     client: Client,
     catalog: Catalog,
-    organisation: str,
+    organization: str,
     workspace: str,
     *,
     accepted_from: datetime | None,
@@ -89,7 +89,7 @@ async def workspace_issues(
     )
     found = await find_issues(client, query)
     listed = await read_all(
-        catalog.connections.list, organisation, workspace=workspace, most=MOST_CONNECTIONS
+        catalog.connections.list, organization, workspace=workspace, most=MOST_CONNECTIONS
     )
     return WorkspaceIssues(found, selection, {connection.id: connection for connection in listed})
 

@@ -51,7 +51,7 @@ async def live_options(
 async def check_listed(
     clients: Mapping[str, Client],
     catalog: Catalog,
-    organisation: str,
+    organization: str,
     connection: str,
     metadata: Mapping[str, Any],
 ) -> None:
@@ -63,7 +63,7 @@ async def check_listed(
         InvalidValue: the vendor doesn't have it.
     """
     try:
-        found = await catalog.connections.get(organisation, connection)
+        found = await catalog.connections.get(organization, connection)
         action = destination_of(found.type).action(metadata.get("action", ""))
         checked = [one for one in action.inputs if one.listed_only] if action else []
         listed = await live_options(clients, catalog, found, action) if action and checked else {}

@@ -14,21 +14,21 @@ from starter.json_objects import listed_event_object, moment
 JsonObject = dict[str, Any]
 
 
-async def within(catalog: Catalog, organisation: str, selection: Selection) -> Selection:
+async def within(catalog: Catalog, organization: str, selection: Selection) -> Selection:
     """Return the selection once it is certain that all it names is the organization's.
 
     Raises:
         NotFound: workspace, connection or rule is unknown or someone else's, or of another
             workspace.
     """
-    workspace = await catalog.workspaces.get(organisation, selection.workspace)
+    workspace = await catalog.workspaces.get(organization, selection.workspace)
     named = {"workspace": workspace.id}
     for noun, store, id in (
         ("connection", catalog.connections, selection.connection),
         ("rule", catalog.rules, selection.rule),
     ):
         if id is not None:
-            found = await store.get(organisation, id)
+            found = await store.get(organization, id)
             if found.workspace != workspace.id:
                 raise NotFound(noun, id)
             named[noun] = found.id

@@ -61,14 +61,14 @@ def words_of_remains(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 async def person_remains(
-    catalog: Catalog, organisation: str, connections: Sequence[str], retention: timedelta
+    catalog: Catalog, organization: str, connections: Sequence[str], retention: timedelta
 ) -> list[dict[str, Any]]:
     """List where a person's data may remain; the first entry names the connections."""
     first, *others = remains(retention, workspace=False)
     named = []
     for id in connections:
         try:
-            one = await catalog.connections.get(organisation, id)
+            one = await catalog.connections.get(organization, id)
             named.append({"id": id, "name": one.name, "type": one.type})
         except NotFound:
             named.append({"id": id, "name": "deleted connection", "type": "unknown"})

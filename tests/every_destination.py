@@ -29,11 +29,11 @@ class Sample:
     metadata: Mapping[str, str]
 
     async def connect(
-        self, catalog: Catalog, organisation: str, workspace: str, type: str, **fields: str
+        self, catalog: Catalog, organization: str, workspace: str, type: str, **fields: str
     ) -> Connection:
         """Create the connection, with other `fields` where given."""
         return await catalog.connections.create(
-            organisation,
+            organization,
             workspace=workspace,
             type=type,
             name=f"Acme {BY_TYPE[type].label}",
@@ -41,9 +41,9 @@ class Sample:
             created_by="test",
         )
 
-    async def rule(self, catalog: Catalog, organisation: str, of: Connection, event: str) -> Rule:
+    async def rule(self, catalog: Catalog, organization: str, of: Connection, event: str) -> Rule:
         return await catalog.rules.create(
-            organisation,
+            organization,
             workspace=of.workspace,
             connection=of.id,
             event=event,

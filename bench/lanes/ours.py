@@ -89,10 +89,10 @@ async def _fill(env: dict[str, str], address: str, rules: int) -> str:
     await migrate_database(env["EMITONCE_DATABASE_URL"])
     await register_search_attributes(await connect(address))
     async with open_catalog(settings, load_secrets(settings)) as catalog:
-        organisation = (await catalog.organisations.default()).id
-        workspace = await catalog.workspaces.create(organisation, name="Bench")
+        organization = (await catalog.organizations.default()).id
+        workspace = await catalog.workspaces.create(organization, name="Bench")
         connection = await catalog.connections.create(
-            organisation,
+            organization,
             workspace=workspace.id,
             name="Bench",
             type="customer_io",
@@ -100,7 +100,7 @@ async def _fill(env: dict[str, str], address: str, rules: int) -> str:
             created_by="bench",
         )
         await catalog.rules.create(
-            organisation,
+            organization,
             workspace=workspace.id,
             connection=connection.id,
             event=EVENT,

@@ -67,7 +67,7 @@ async def handle_for_caller(
         via=via,
         actor=caller.key,
         name=name,
-        organisation=caller.organisation,
+        organization=caller.organization,
         address=request.client.host if request.client else None,
         ids={one: id for one, id in request.path_params.items() if read_id(id) is not None},
     )

@@ -33,7 +33,7 @@ _PUBLISHABLE_KEY = re.compile(r"mesh_pub_[A-Za-z0-9\-.]{1,64}_[A-Za-z0-9\-.]{1,6
 
 @dataclass(frozen=True)
 class Caller:
-    """The key of a request: `workspace` is set for a publishable key, `organisation` for a machine
+    """The key of a request: `workspace` is set for a publishable key, `organization` for a machine
     key, both for an embedded session.
 
     `key` is the key's id, or the session's, shown as `created_by` of what it creates; in the
@@ -44,7 +44,7 @@ class Caller:
 
     key: str
     scopes: frozenset[str]
-    organisation: str | None = None
+    organization: str | None = None
     workspace: str | None = None
     publishable: PublishableCaller | None = None
     session: EmbedSession | None = None
@@ -93,7 +93,7 @@ class Authentication:
                 self._count_failure(request)
             raise unauthorized(str(err)) from None
         self._keys.uses.note(known.key)
-        return Caller(known.key, known.scopes, known.organisation, quota=known.quota)
+        return Caller(known.key, known.scopes, known.organization, quota=known.quota)
 
     async def any_key(self, request: Request) -> Caller:
         """Return the caller by a publishable key or, without one, a bearer token. For ingestion."""
@@ -133,7 +133,7 @@ class Authentication:
         return Caller(
             session.id,
             session.may,
-            session.organisation,
+            session.organization,
             session.workspace,
             session=session,
             holder="this session",
@@ -154,7 +154,7 @@ class Authentication:
             raise not_found(param, "workspace")
         try:
             return await self._keys.require_workspace(
-                caller.organisation or "", workspace, unchecked=unchecked
+                caller.organization or "", workspace, unchecked=unchecked
             )
         except NotFound:
             raise not_found(param, "workspace") from None

@@ -26,7 +26,7 @@ async def tell_held(parts: Dependencies, connection: Connection) -> bool:
 
 
 async def delete_connection(
-    parts: Dependencies, organisation: str, connection_id: str, *, force: bool
+    parts: Dependencies, organization: str, connection_id: str, *, force: bool
 ) -> tuple[Connection, bool]:
     """Delete a connection, its rules and its mapping; deliveries that wait for it fail.
 
@@ -36,5 +36,5 @@ async def delete_connection(
         NotFound: the organization has no such connection.
         Conflict: it has active rules, and `force` isn't given.
     """
-    gone = await parts.catalog.connections.delete(organisation, connection_id, force=force)
+    gone = await parts.catalog.connections.delete(organization, connection_id, force=force)
     return gone, await tell_held(parts, gone)

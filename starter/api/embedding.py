@@ -36,7 +36,7 @@ async def require_reach(request: Request, session: EmbedSession, types: frozense
         await require_connection(catalog, session, ids["connection_id"])
     # A delivery is known by its rule, which may have been deleted since; its event is checked.
     if "rule_id" in ids and (session.only or "event_id" not in ids):
-        rule = await catalog.rules.get(session.organisation, ids["rule_id"])
+        rule = await catalog.rules.get(session.organization, ids["rule_id"])
         if rule.workspace != session.workspace or not session.covers(
             rule.resource, rule.resource_id
         ):
@@ -49,7 +49,7 @@ async def require_connection(
     """Raises `ApiError` 404, or `NotFound`, for a connection outside of the session."""
     if session is None:
         return
-    found = await catalog.connections.get(session.organisation, connection)
+    found = await catalog.connections.get(session.organization, connection)
     if found.workspace != session.workspace:
         raise not_found("connection_id", "connection")
 
@@ -90,7 +90,7 @@ async def require_own_filters(
 async def own_rules(catalog: Catalog, session: EmbedSession) -> list[Rule]:
     """List the rules that a session may see."""
     return await read_all(
-        catalog.rules.list, session.organisation, workspace=session.workspace, **session.only
+        catalog.rules.list, session.organization, workspace=session.workspace, **session.only
     )
 
 

@@ -56,7 +56,7 @@ async def read_own_event(parts: Dependencies, caller: Caller, event_id: str) -> 
             raise unknown
         log = await read_run_log(parts.client, described)
         await parts.catalog.api_key_lookup.require_workspace(
-            caller.organisation or "", log.workspace or ""
+            caller.organization or "", log.workspace or ""
         )
     except (EventNotFound, NotFound):
         raise unknown from None

@@ -127,11 +127,11 @@ async def _caller(request: Request) -> Caller:
     return caller_of(request)
 
 
-async def _organisation(request: Request) -> str:
+async def _organization(request: Request) -> str:
     """Return the organization of a management call, which no publishable key can make."""
-    organisation = caller_of(request).organisation
-    assert organisation is not None
-    return organisation
+    organization = caller_of(request).organization
+    assert organization is not None
+    return organization
 
 
 async def _own_workspace(request: Request, workspace_id: PathId) -> str:
@@ -143,5 +143,5 @@ async def _own_workspace(request: Request, workspace_id: PathId) -> str:
 
 ApiDependencies = Annotated[Dependencies, Depends(_dependencies)]
 Called = Annotated[Caller, Depends(_caller)]
-Organisation = Annotated[str, Depends(_organisation)]
+Organization = Annotated[str, Depends(_organization)]
 OwnWorkspace = Annotated[str, Depends(_own_workspace)]

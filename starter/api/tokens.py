@@ -60,7 +60,7 @@ async def verify_token(
         raise InvalidToken(
             f"the token may live {LONGEST_SECONDS} seconds at most: exp must be that soon after iat"
         )
-    if str(claims["org"]).lower() != caller.organisation:
+    if str(claims["org"]).lower() != caller.organization:
         raise InvalidToken("the token's org is not the organization of its key")
     return caller
 

@@ -41,7 +41,7 @@ async def list_all(
 ) -> None:
     """List the entries, newest first."""
     while True:
-        page = await parts.catalog.audit.list(parts.organisation, limit=limit, cursor=cursor)
+        page = await parts.catalog.audit.list(parts.organization, limit=limit, cursor=cursor)
         records = [act_object(recorded) for recorded in page.records]
         if not lines:
             break

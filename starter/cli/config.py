@@ -48,14 +48,14 @@ async def export(
     parts: Dependencies, workspace: OnlyOfWorkspace = None, as_json: Json = False
 ) -> None:
     """Print connections without secrets, mappings and rules as YAML, for `config apply`."""
-    known = await read_all(parts.catalog.workspaces.list, parts.organisation)
+    known = await read_all(parts.catalog.workspaces.list, parts.organization)
     chosen = [one for one in known if workspace in (None, one.id)]
     if not chosen:
         raise CommandFailed(Exit.NOT_FOUND, "there is no workspace to export")
     ids = [one.id for one in chosen]
-    async with all_or_nothing(parts.catalog, registry, parts.organisation, ids) as writing:
+    async with all_or_nothing(parts.catalog, registry, parts.organization, ids) as writing:
         stored = [
-            await read_stored(writing, parts.organisation, one.id, one.name)
+            await read_stored(writing, parts.organization, one.id, one.name)
             for one in sorted(chosen, key=lambda one: one.name)
         ]
     shown = document(stored)
@@ -127,15 +127,15 @@ async def _make(
     delete_rules: bool,
     overwrite: bool,
 ) -> tuple[list[Change], str]:
-    organisation = parts.organisation
+    organization = parts.organization
     ids = {one.name: (await parts.names.workspace(one.name)).id for one in wanted.workspaces}
     if len(ids) < len(wanted.workspaces):
         raise CommandFailed(Exit.REFUSED, "the file has a workspace twice")
-    async with all_or_nothing(parts.catalog, registry, organisation, ids.values()) as writing:
+    async with all_or_nothing(parts.catalog, registry, organization, ids.values()) as writing:
 
         async def read() -> list[Stored]:
             return [
-                await read_stored(writing, organisation, ids[name], name) for name in sorted(ids)
+                await read_stored(writing, organization, ids[name], name) for name in sorted(ids)
             ]
 
         stored = await read()
@@ -143,7 +143,7 @@ async def _make(
         by_name = {one.workspace.name: one for one in stored}
         for workspace in wanted.workspaces:
             known = by_name[workspace.name]
-            applying = Applying(writing, organisation, CREATED_BY, known, changes)
+            applying = Applying(writing, organization, CREATED_BY, known, changes)
             await applying.workspace(workspace)
         deleted = [one for one in changes if one.change == "delete"]
         if changes and wanted.revision not in (None, current) and not overwrite:

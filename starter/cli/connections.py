@@ -50,7 +50,7 @@ def create(
         if not skip_test:
             await _test(parts, type, fields)
         made = await parts.catalog.connections.create(
-            parts.organisation,
+            parts.organization,
             workspace=workspace,
             type=type,
             name=name,
@@ -70,7 +70,7 @@ async def list_all(
     as_json: Json = False,
 ) -> None:
     """List the connections, newest first."""
-    found = await read_all(parts.catalog.connections.list, parts.organisation, workspace=workspace)
+    found = await read_all(parts.catalog.connections.list, parts.organization, workspace=workspace)
     print_records(
         [connection_object(connection) for connection in found],
         ("id", "name", "to", "status", "why"),
@@ -83,7 +83,7 @@ async def list_all(
 @command(connections, "show")
 async def show(parts: Dependencies, connection: ThisConnection, as_json: Json = False) -> None:
     """Show a connection without its secrets."""
-    _print(await parts.catalog.connections.get(parts.organisation, connection), as_json)
+    _print(await parts.catalog.connections.get(parts.organization, connection), as_json)
 
 
 @command(connections, "update")
@@ -109,14 +109,14 @@ async def update(
             "give --name, --set, --secret, --region, --api-key or --requests-per-second"
         )
 
-    known = await parts.catalog.connections.get(parts.organisation, connection)
+    known = await parts.catalog.connections.get(parts.organization, connection)
     fields = read_fields(
         destination_of(known.type), settings, secrets, region=region, api_key=api_key
     )
     if renewed and not skip_test:
         await _test(parts, known.type, fields, known)
     changed = await parts.catalog.connections.update(
-        parts.organisation,
+        parts.organization,
         connection,
         name=name,
         fields=fields,
@@ -131,14 +131,14 @@ async def update(
 @recorded("pause_connection")
 async def pause(parts: Dependencies, connection: ThisConnection, as_json: Json = False) -> None:
     """Pause a connection: its deliveries are held, and nothing is sent, until it is resumed."""
-    _print(await parts.catalog.connections.pause(parts.organisation, connection), as_json)
+    _print(await parts.catalog.connections.pause(parts.organization, connection), as_json)
 
 
 @command(connections, "resume")
 @recorded("resume_connection")
 async def resume(parts: Dependencies, connection: ThisConnection, as_json: Json = False) -> None:
     """Resume a connection: held deliveries continue."""
-    resumed = await parts.catalog.connections.resume(parts.organisation, connection)
+    resumed = await parts.catalog.connections.resume(parts.organization, connection)
     await tell_held(parts, resumed.id)
     _print(resumed, as_json)
 
@@ -149,7 +149,7 @@ async def verify(parts: Dependencies, connection: ThisConnection, as_json: Json 
 
     Exit code 1 when they are wrong.
     """
-    known = await parts.catalog.connections.get(parts.organisation, connection)
+    known = await parts.catalog.connections.get(parts.organization, connection)
     verified = await verdict_on(parts.clients, parts.catalog, known)
     answer = {
         "connection": connection.lower(),
@@ -172,9 +172,9 @@ async def delete(
     as_json: Json = False,
 ) -> None:
     """Delete a connection, its rules and its mapping. Open deliveries fail."""
-    known = await parts.catalog.connections.get(parts.organisation, connection)
+    known = await parts.catalog.connections.get(parts.organization, connection)
     require_yes(yes, f"deletes connection {known.name} with its secrets, rules and mapping")
-    gone = await parts.catalog.connections.delete(parts.organisation, connection, force=force)
+    gone = await parts.catalog.connections.delete(parts.organization, connection, force=force)
     await tell_held(parts, gone.id, will="fail")
     deleted = {"id": gone.id, "type": gone.type}
     print_answer(deleted, f"deleted connection {gone.id}  {gone.name}", as_json=as_json)

@@ -87,7 +87,7 @@ class Names:
     """Finds what is meant among what belongs to the organization."""
 
     catalog: Catalog
-    organisation: str
+    organization: str
     settings: Settings
 
     async def ids(self, nouns: Mapping[str, Noun], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Names:
     async def workspace(self, name: str) -> Workspace:
         """Return the workspace with this id or name. Raises `NotFound`, too."""
         id = await self._workspace(name)
-        return await self.catalog.workspaces.get(self.organisation, id)
+        return await self.catalog.workspaces.get(self.organization, id)
 
     async def _workspace(self, name: str) -> str:
         if name == IN_USE:
@@ -168,16 +168,16 @@ class Names:
 
     async def _known(self, noun: Noun, workspace: str | None) -> list[tuple[str, str]]:
         """List names and ids."""
-        catalog, organisation = self.catalog, self.organisation
+        catalog, organization = self.catalog, self.organization
         if noun is Noun.WORKSPACE:
-            workspaces = await read_all(catalog.workspaces.list, organisation)
+            workspaces = await read_all(catalog.workspaces.list, organization)
             return [(one.name, one.id) for one in workspaces]
         if noun is Noun.CONNECTION:
             connections = await read_all(
-                catalog.connections.list, organisation, workspace=workspace
+                catalog.connections.list, organization, workspace=workspace
             )
             return [(one.name, one.id) for one in connections]
-        rules = await read_all(catalog.rules.list, organisation, workspace=workspace)
+        rules = await read_all(catalog.rules.list, organization, workspace=workspace)
         return [(one.event, one.id) for one in rules]
 
 

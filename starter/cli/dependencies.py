@@ -87,20 +87,20 @@ def _no_stack(settings: Settings, variables: str) -> str:
 
 @dataclass(frozen=True)
 class Dependencies:
-    """`organisation` is the installation's own, `clients` are those of destinations by type. `made`
+    """`organization` is the installation's own, `clients` are those of destinations by type. `made`
     are ids of what a command has created.
     """
 
     settings: Settings
     secrets: Secrets
     catalog: Catalog
-    organisation: str
+    organization: str
     clients: Mapping[str, DestinationClient]
     made: dict[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> Names:
-        return Names(self.catalog, self.organisation, self.settings)
+        return Names(self.catalog, self.organization, self.settings)
 
     async def temporal(self) -> Client:
         require_temporal(self.settings)
@@ -136,8 +136,8 @@ async def open_dependencies(*, check_keys: bool = True) -> AsyncIterator[Depende
     ):
         if check_keys:
             await catalog.keys_in_use.settle({"credential": catalog.cipher.ring})
-        organisation = await catalog.organisations.default()
-        yield Dependencies(complete, secrets, catalog, organisation.id, clients)
+        organization = await catalog.organizations.default()
+        yield Dependencies(complete, secrets, catalog, organization.id, clients)
 
 
 async def log_when_ended(parts: Dependencies, client: Client, handle: EventHandle) -> EventLog:
@@ -217,7 +217,7 @@ def recorded(
         async def run(parts: Dependencies, /, *arguments: P.args, **options: P.kwargs) -> T:
             ids = {name: id for name, id in options.items() if isinstance(id, str) and read_id(id)}
             audit, outcome = parts.catalog.audit, "failed"
-            entry = await audit.start(Act("cli", _user(), act, parts.organisation, ids=ids))
+            entry = await audit.start(Act("cli", _user(), act, parts.organization, ids=ids))
             try:
                 result = await function(parts, *arguments, **options)
                 outcome = DONE

@@ -208,7 +208,7 @@ async def _deliveries(settings: Settings) -> AsyncIterator[Finding]:
         async with open_status() as (reader, parts):
             if parts is None:
                 return
-            status = await reader.read(parts.organisation)
+            status = await reader.read(parts.organization)
             target = await alert_target(parts.catalog, settings)()
     except (CatalogError, SettingsError):
         return

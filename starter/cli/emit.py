@@ -37,7 +37,7 @@ async def emit(
     as_json: Json = False,
 ) -> None:
     """Emit one event. When this returns, Temporal has stored it."""
-    await parts.catalog.workspaces.get(parts.organisation, workspace)  # or there is none
+    await parts.catalog.workspaces.get(parts.organization, workspace)  # or there is none
     emitter = await parts.emitter()
     handle = await emitter.emit(
         event,

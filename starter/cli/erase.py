@@ -60,7 +60,7 @@ async def workspaces_erase(
     workspace = str(known_id("workspace", workspace))
     catalog, client = parts.catalog, await parts.temporal()
     try:
-        rows = await erase_workspace(catalog.pool, catalog.changes, parts.organisation, workspace)
+        rows = await erase_workspace(catalog.pool, catalog.changes, parts.organization, workspace)
     except NotFound:
         # Another organization's is left alone.
         owner = "SELECT id FROM workspaces WHERE id = $1"

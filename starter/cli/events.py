@@ -86,7 +86,7 @@ async def list_all(
         raise typer.BadParameter("--failed contradicts --status")
     if reason is not None and (connection is None or Reason.read(reason) is None):
         raise typer.BadParameter("--reason must be an issue's, beside its --connection")
-    known = await parts.catalog.workspaces.get(parts.organisation, workspace)
+    known = await parts.catalog.workspaces.get(parts.organization, workspace)
     query = EventQuery(
         (known.id,),
         event=event,
@@ -151,7 +151,7 @@ async def tail(
 
     With --json, each is a line of JSON.
     """
-    known = await parts.catalog.workspaces.get(parts.organisation, workspace)
+    known = await parts.catalog.workspaces.get(parts.organization, workspace)
     query = EventQuery(
         (known.id,), event=event, connection=connection, rule=rule, include_tests=tests
     )

@@ -52,7 +52,7 @@ def export(
     async def write(parts: Dependencies, *, workspace: OnlyOfWorkspace) -> tuple[int, int]:
         of = None
         if workspace is not None:
-            of = (await parts.catalog.workspaces.get(parts.organisation, workspace)).id
+            of = (await parts.catalog.workspaces.get(parts.organization, workspace)).id
         client = await parts.temporal()
         written = gone = 0
         with opened(output) as file:

@@ -28,11 +28,11 @@ async def list_all(
 ) -> None:
     """List why events failed, the reason with most events first."""
     now = datetime.now(UTC)
-    known = await parts.catalog.workspaces.get(parts.organisation, workspace)
+    known = await parts.catalog.workspaces.get(parts.organization, workspace)
     read = await workspace_issues(
         await parts.temporal(),
         parts.catalog,
-        parts.organisation,
+        parts.organization,
         known.id,
         accepted_from=read_moment("--since", since, now),
         accepted_to=None if until is None else read_moment("--until", until, now),

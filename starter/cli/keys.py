@@ -100,7 +100,7 @@ async def create(
     """
     if kind != "publishable":
         made = await parts.catalog.machine_keys.create(
-            parts.organisation,
+            parts.organization,
             name=name,
             created_by=CREATED_BY,
             expires_at=_end(expires_in, parts.settings.key_days),
@@ -112,7 +112,7 @@ async def create(
         return
     narrowed = event or origin or identify
     created = await parts.catalog.publishable_keys.create(
-        parts.organisation,
+        parts.organization,
         workspace=workspace or await parts.names.the_workspace(),
         name=name,
         created_by=CREATED_BY,
@@ -127,8 +127,8 @@ async def create(
 @command(keys, "list")
 async def list_all(parts: Dependencies, as_json: Json = False) -> None:
     """List the keys of the HTTP API, newest first, without secrets."""
-    machine = await parts.catalog.machine_keys.list(parts.organisation)
-    publishable = await parts.catalog.publishable_keys.list(parts.organisation)
+    machine = await parts.catalog.machine_keys.list(parts.organization)
+    publishable = await parts.catalog.publishable_keys.list(parts.organization)
     found = [*map(_machine_object, machine), *map(_publishable_object, publishable)]
     if as_json:
         print_json({"count": len(found), "records": found})
@@ -167,7 +167,7 @@ async def narrow(
         raise typer.BadParameter("choose --event, --origin, --identify or --keep-wide")
     rights = KeyRights.of(event, origin, identify)
     narrowed = await parts.catalog.publishable_keys.set_rights(
-        parts.organisation, key, rights, kept_wide=keep_wide
+        parts.organization, key, rights, kept_wide=keep_wide
     )
     _show_publishable_key(narrowed, as_json)
 
@@ -182,9 +182,9 @@ async def revoke(
     """Revoke a key permanently. It stops working everywhere at once."""
     machine, publishable = parts.catalog.machine_keys, parts.catalog.publishable_keys
     try:
-        revoked = _machine_object(await machine.revoke(parts.organisation, key))
+        revoked = _machine_object(await machine.revoke(parts.organization, key))
     except NotFound:
-        revoked = _publishable_object(await publishable.revoke(parts.organisation, key))
+        revoked = _publishable_object(await publishable.revoke(parts.organization, key))
     words = f"revoked the {revoked['kind']} key {revoked['id']}"
     print_answer(revoked, words, as_json=as_json)
 
@@ -204,7 +204,7 @@ def _end(text: str | None, days: int) -> datetime | None:
 
 def _show_machine_key(made: NewMachineKey, as_json: bool) -> None:
     shown = {
-        "organization": made.key.organisation,
+        "organization": made.key.organization,
         "access_key": made.key.access_key,
         "token" if made.key.is_token else "secret_key": made.secret_key.get_secret_value(),
         "scopes": in_order(made.key.scopes),
@@ -231,7 +231,7 @@ def _machine_object(key: MachineKey) -> dict[str, Any]:
     return {
         "id": key.id,
         "kind": "token" if key.is_token else "machine",
-        "organization": key.organisation,
+        "organization": key.organization,
         "access_key": key.access_key,
         "name": key.name,
         "scopes": in_order(key.scopes),

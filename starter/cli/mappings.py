@@ -23,8 +23,8 @@ mappings = typer.Typer(help="Mappings: which payload keys fill a connection's fi
 @command(mappings, "get")
 async def get(parts: Dependencies, connection: ThisConnection, as_json: Json = False) -> None:
     """Show a connection's mapping: the stored one, or the generated one."""
-    known = await parts.catalog.connections.get(parts.organisation, connection)
-    stored = await parts.catalog.mappings.default(parts.organisation, connection)
+    known = await parts.catalog.connections.get(parts.organization, connection)
+    stored = await parts.catalog.mappings.default(parts.organization, connection)
     _print(mapping_object(known, stored), as_json)
 
 
@@ -53,9 +53,9 @@ async def store(
         fault = err.errors(include_url=False)[0]
         where = ".".join(str(part) for part in fault["loc"])
         raise typer.BadParameter(f"{where}: {problem(fault)}", param_hint="--schema") from None
-    known = await parts.catalog.connections.get(parts.organisation, connection)
+    known = await parts.catalog.connections.get(parts.organization, connection)
     stored = await parts.catalog.mappings.put_default(
-        parts.organisation,
+        parts.organization,
         known.id,
         schema=read,
         expected_version=expected_version,

@@ -30,7 +30,7 @@ async def open_console(
     else:
         log = await read_event_log(await parts.temporal(), event)
         try:
-            await parts.catalog.workspaces.get(parts.organisation, log.workspace or "")
+            await parts.catalog.workspaces.get(parts.organization, log.workspace or "")
         except NotFound:
             raise EventNotFound(f"event {event} is not known here: wrong id?") from None
         page = f"/w/{log.workspace}/events/{log.event_id}"

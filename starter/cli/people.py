@@ -66,7 +66,7 @@ async def export(
     where it stopped: an event that had ended is not exported again.
     """
     asked = _read(identifiers, scan)
-    known = await parts.catalog.workspaces.get(parts.organisation, workspace)
+    known = await parts.catalog.workspaces.get(parts.organization, workspace)
     exported = {} if output is None else _exported(output)
 
     def done(listed: ListedEvent) -> bool:
@@ -102,7 +102,7 @@ async def erase(
     It prints what remains elsewhere, and until when. If it is interrupted, run it again.
     """
     asked = _read(identifiers, scan)
-    known = await parts.catalog.workspaces.get(parts.organisation, workspace)
+    known = await parts.catalog.workspaces.get(parts.organization, workspace)
     require_yes(yes, f"erases all events in workspace {known.name} about that person")
     client = await parts.temporal()
     say("the server deletes events within about 30 seconds")
@@ -117,7 +117,7 @@ async def erase(
         connections=connections,
     )
     retention = await namespace_retention(client)
-    left = await person_remains(parts.catalog, parts.organisation, sorted(connections), retention)
+    left = await person_remains(parts.catalog, parts.organization, sorted(connections), retention)
     words = f"erased {len(events)} events\n{words_of_remains(left)}"
     for one in left[0]["connections"]:
         words += f"\n  delete the person at: {one['name']} ({one['type']}, {one['id']})"

@@ -34,7 +34,7 @@ async def key_quota(
 ) -> None:
     """Set a key's own quota; without options, remove it."""
     quota = Quota(events, bytes_)
-    await parts.catalog.quotas.set_of_key(parts.organisation, key, quota)
+    await parts.catalog.quotas.set_of_key(parts.organization, key, quota)
     _show("key", key, quota, as_json)
 
 
@@ -49,7 +49,7 @@ async def workspace_quota(
 ) -> None:
     """Set a quota for all keys of a workspace together; without options, remove it."""
     quota = Quota(events, bytes_)
-    await parts.catalog.quotas.set_of_workspace(parts.organisation, workspace, quota)
+    await parts.catalog.quotas.set_of_workspace(parts.organization, workspace, quota)
     _show("workspace", workspace, quota, as_json)
 
 

@@ -130,7 +130,7 @@ async def _run(
     as_json: bool,
 ) -> RedeliveryStatus | None:
     chosen = choose(workspace, connection=connection, rule=rule)
-    selection = await within(parts.catalog, parts.organisation, chosen)
+    selection = await within(parts.catalog, parts.organization, chosen)
     client = await parts.temporal()
     plan = await plan_redelivery(client, selection)
     if not as_json:
@@ -155,7 +155,7 @@ async def _follow(
     client = await parts.temporal()
     id = cancel or watch or ""
     status = await read_redelivery(client, id)
-    await within(parts.catalog, parts.organisation, status.selection)
+    await within(parts.catalog, parts.organization, status.selection)
     if cancel is not None:
         await _cancel(parts, redelivery=id)
     return await _watch(parts, id, as_json)

@@ -89,11 +89,11 @@ def create(
     async def save(
         parts: Dependencies, *, workspace: InWorkspace, connection: OfConnection
     ) -> Rule:
-        to = await parts.catalog.connections.get(parts.organisation, connection)
+        to = await parts.catalog.connections.get(parts.organization, connection)
         read = _set({"action": destination_of(to.type).actions[0].key}, chosen)
-        await check_listed(parts.clients, parts.catalog, parts.organisation, to.id, read)
+        await check_listed(parts.clients, parts.catalog, parts.organization, to.id, read)
         made = await parts.catalog.rules.create(
-            parts.organisation,
+            parts.organization,
             workspace=workspace,
             connection=connection,
             event=event,
@@ -117,10 +117,10 @@ async def list_all(
 ) -> None:
     """List the rules, newest first."""
     found = await read_all(
-        parts.catalog.rules.list, parts.organisation, workspace=workspace, event=event
+        parts.catalog.rules.list, parts.organization, workspace=workspace, event=event
     )
     connections = await read_all(
-        parts.catalog.connections.list, parts.organisation, workspace=workspace
+        parts.catalog.connections.list, parts.organization, workspace=workspace
     )
     names = {one.id: one.name for one in connections}
     print_records(
@@ -145,7 +145,7 @@ async def list_all(
 @command(rules, "show")
 async def show(parts: Dependencies, rule: ThisRule, as_json: Json = False) -> None:
     """Show a rule."""
-    _print(await parts.catalog.rules.get(parts.organisation, rule), as_json)
+    _print(await parts.catalog.rules.get(parts.organization, rule), as_json)
 
 
 @command(rules, "update")
@@ -167,7 +167,7 @@ async def update(
 
     Of the metadata, keys that aren't given stay.
     """
-    known = await parts.catalog.rules.get(parts.organisation, rule)
+    known = await parts.catalog.rules.get(parts.organization, rule)
     chosen = _metadata(metadata, inputs, action, event_name_override, accept)
     given: dict[str, Any] = {} if event is None else {"event": event}
     for name, value in (("resource", resource), ("resource_id", resource_id)):
@@ -175,25 +175,25 @@ async def update(
             given[name] = value or None
     if chosen:
         given["metadata"] = read = _set(known.metadata, chosen)
-        await check_listed(parts.clients, parts.catalog, parts.organisation, known.connection, read)
+        await check_listed(parts.clients, parts.catalog, parts.organization, known.connection, read)
     if not given:
         raise typer.BadParameter("give an option that says what to change")
     change = RuleChange(**given)
-    _print(await parts.catalog.rules.update(parts.organisation, known.id, change), as_json)
+    _print(await parts.catalog.rules.update(parts.organization, known.id, change), as_json)
 
 
 @command(rules, "enable")
 @recorded("update_rule")
 async def enable(parts: Dependencies, rule: ThisRule, as_json: Json = False) -> None:
     """Let a rule match events again."""
-    _print(await parts.catalog.rules.set_active(parts.organisation, rule, True), as_json)
+    _print(await parts.catalog.rules.set_active(parts.organization, rule, True), as_json)
 
 
 @command(rules, "disable")
 @recorded("update_rule")
 async def disable(parts: Dependencies, rule: ThisRule, as_json: Json = False) -> None:
     """Stop a rule from matching events. What it has already matched is still delivered."""
-    _print(await parts.catalog.rules.set_active(parts.organisation, rule, False), as_json)
+    _print(await parts.catalog.rules.set_active(parts.organization, rule, False), as_json)
 
 
 @command(rules, "delete")
@@ -203,7 +203,7 @@ async def delete(
 ) -> None:
     """Delete a rule. What it has already matched is still delivered."""
     require_yes(yes, f"deletes rule {rule}")
-    gone = await parts.catalog.rules.delete(parts.organisation, rule)
+    gone = await parts.catalog.rules.delete(parts.organization, rule)
     print_answer(deleted_rule_object(gone), f"deleted {_words(gone)}", as_json=as_json)
 
 
@@ -212,7 +212,7 @@ async def preview(
     parts: Dependencies, rule: ThisRule, payload: PayloadFile, as_json: Json = False
 ) -> None:
     """Print the exact requests that an event with this payload would make; send nothing."""
-    known = await parts.catalog.rules.get(parts.organisation, rule)
+    known = await parts.catalog.rules.get(parts.organization, rule)
     matched = await stored_rule(parts.catalog, known)
     messages = preview_of(event_to_try(known, payload), matched)
     if as_json:
@@ -231,7 +231,7 @@ async def send_test(
 
     Each call is attempted once. Exit code 1 when it was not delivered.
     """
-    known = await parts.catalog.rules.get(parts.organisation, rule)
+    known = await parts.catalog.rules.get(parts.organization, rule)
     starter = await parts.event_starter()
     handle = await starter.start(
         known.workspace, known.event, payload, only_rules=[known.id], test=True

@@ -41,16 +41,16 @@ async def send_test_event(
 
 async def _workspace(parts: Dependencies) -> str:
     workspaces = parts.catalog.workspaces
-    known = {one.name: one for one in await read_all(workspaces.list, parts.organisation)}
-    found = known.get(NAME) or await workspaces.create(parts.organisation, name=NAME)
+    known = {one.name: one for one in await read_all(workspaces.list, parts.organization)}
+    found = known.get(NAME) or await workspaces.create(parts.organization, name=NAME)
     return found.id
 
 
 async def _connect(parts: Dependencies, workspace: str, region: str) -> None:
-    catalog, organisation = parts.catalog, parts.organisation
-    made = await read_all(catalog.connections.list, organisation, workspace=workspace)
+    catalog, organization = parts.catalog, parts.organization
+    made = await read_all(catalog.connections.list, organization, workspace=workspace)
     if not any(connection.settings.get("region") == region for connection in made):
-        await connect_customerio(catalog, organisation, workspace, region, _api_key(parts, region))
+        await connect_customerio(catalog, organization, workspace, region, _api_key(parts, region))
 
 
 def _api_key(parts: Dependencies, region: str) -> str:

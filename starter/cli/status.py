@@ -44,7 +44,7 @@ def status(as_json: Json = False) -> None:
 
 async def read_status() -> Status:
     async with open_status() as (reader, parts):
-        return await reader.read(parts.organisation if parts else None)
+        return await reader.read(parts.organization if parts else None)
 
 
 @asynccontextmanager

@@ -41,11 +41,11 @@ TRAITS = {name: value for name, value in PAYLOAD.items() if name != "userId"}
 
 
 async def connect_customerio(
-    catalog: Catalog, organisation: str, workspace: str, region: str, key: str
+    catalog: Catalog, organization: str, workspace: str, region: str, key: str
 ) -> tuple[Connection, Rule]:
     """Create a connection to Customer.io, and the rule that sends the sample event through it."""
     connection = await catalog.connections.create(
-        organisation,
+        organization,
         workspace=workspace,
         name=f"Customer io {region}",
         type="customer_io",
@@ -53,7 +53,7 @@ async def connect_customerio(
         created_by=CREATED_BY,
     )
     rule = await catalog.rules.create(
-        organisation,
+        organization,
         workspace=workspace,
         connection=connection.id,
         event=EVENT,
@@ -90,10 +90,10 @@ class Tour:
     faults: list[str] = field(default_factory=list)
 
     async def run(self) -> None:
-        organisation = (await self.stack.catalog.organisations.default()).id
-        workspace = await self.stack.catalog.workspaces.create(organisation, name="Demo")
+        organization = (await self.stack.catalog.organizations.default()).id
+        workspace = await self.stack.catalog.workspaces.create(organization, name="Demo")
         vendor = self.vendor or Vendor("us", KEYS["us"])
-        connection, rule = await self._connect(organisation, workspace.id, vendor)
+        connection, rule = await self._connect(organization, workspace.id, vendor)
         found = await self.stack.catalog.credentials.credential(workspace.id, connection.id)
         checked = await self.stack.clients[found.type].verify(found)
         show_line(f"key checked: {checked.message}")
@@ -101,19 +101,19 @@ class Tour:
         await self._delivered(workspace.id, rule)
         if self.vendor is not None:
             # The rest causes failures on purpose, so it goes to the simulator.
-            await self.stack.catalog.rules.set_active(organisation, rule.id, False)
+            await self.stack.catalog.rules.set_active(organization, rule.id, False)
             other = "eu" if vendor.region == "us" else "us"
-            await self._connect(organisation, workspace.id, Vendor(other, KEYS[other]))
+            await self._connect(organization, workspace.id, Vendor(other, KEYS[other]))
         await self._outage(workspace.id)
         await self._refused(workspace.id)
-        await self._fanned_out(organisation, workspace.id)
+        await self._fanned_out(organization, workspace.id)
 
     async def _connect(
-        self, organisation: str, workspace: str, vendor: Vendor
+        self, organization: str, workspace: str, vendor: Vendor
     ) -> tuple[Connection, Rule]:
         show_title("Create the connection and the rule")
         connection, rule = await connect_customerio(
-            self.stack.catalog, organisation, workspace, vendor.region, vendor.api_key
+            self.stack.catalog, organization, workspace, vendor.region, vendor.api_key
         )
         show_line(f"connection {connection.name!r}, rule: {EVENT} is tracked as {OVERRIDE!r}")
         return connection, rule
@@ -168,7 +168,7 @@ class Tour:
         sent = [request.call for request in self._simulator.requests[before:]]
         self._expect(sent == ["identify"], "no track at Customer.io")
 
-    async def _fanned_out(self, organisation: str, workspace: str) -> None:
+    async def _fanned_out(self, organization: str, workspace: str) -> None:
         show_title("The same event to Customer.io, a webhook and Slack")
         for type, name, fields, metadata in (
             (
@@ -185,7 +185,7 @@ class Tour:
             ),
         ):
             connection = await self.stack.catalog.connections.create(
-                organisation,
+                organization,
                 workspace=workspace,
                 name=name,
                 type=type,
@@ -193,7 +193,7 @@ class Tour:
                 created_by=CREATED_BY,
             )
             await self.stack.catalog.rules.create(
-                organisation,
+                organization,
                 workspace=workspace,
                 connection=connection.id,
                 event=EVENT,

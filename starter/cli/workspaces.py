@@ -28,7 +28,7 @@ async def create(
 ) -> None:
     """Create a workspace."""
     made = await parts.catalog.workspaces.create(
-        parts.organisation, name=name, description=description
+        parts.organization, name=name, description=description
     )
     parts.made["workspace_id"] = made.id
     print_answer({"workspace": workspace_object(made)}, _words(made), as_json=as_json)
@@ -37,7 +37,7 @@ async def create(
 @command(workspaces, "list")
 async def list_all(parts: Dependencies, as_json: Json = False) -> None:
     """List the workspaces, newest first."""
-    found = await read_all(parts.catalog.workspaces.list, parts.organisation)
+    found = await read_all(parts.catalog.workspaces.list, parts.organization)
     print_records(
         [workspace_object(workspace) for workspace in found],
         ("id", "name", "created"),
@@ -56,9 +56,9 @@ async def rename(
     as_json: Json = False,
 ) -> None:
     """Give a workspace another name. Its id stays."""
-    known = await parts.catalog.workspaces.get(parts.organisation, workspace)
+    known = await parts.catalog.workspaces.get(parts.organization, workspace)
     changed = await parts.catalog.workspaces.update(
-        parts.organisation, workspace, name=name, description=known.description
+        parts.organization, workspace, name=name, description=known.description
     )
     print_answer(workspace_object(changed), _words(changed), as_json=as_json)
 

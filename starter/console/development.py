@@ -32,13 +32,13 @@ class DevelopmentKey:
         return f"/sign-in/development/{self.link_token}"
 
 
-async def development_key(catalog: Catalog, organisation: str, data_dir: Path) -> DevelopmentKey:
+async def development_key(catalog: Catalog, organization: str, data_dir: Path) -> DevelopmentKey:
     """Return the key kept in `data_dir`; a new one if there is none, or if it was revoked."""
     path = data_dir / FILE
-    kept = await _kept(catalog, organisation, path)
+    kept = await _kept(catalog, organization, path)
     if kept is not None:
         return kept
-    made = await catalog.machine_keys.create(organisation, name=NAME, created_by="emitonce dev")
+    made = await catalog.machine_keys.create(organization, name=NAME, created_by="emitonce dev")
     access_key, secret_key = made.key.access_key, made.secret_key.get_secret_value()
     draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -47,12 +47,12 @@ async def development_key(catalog: Catalog, organisation: str, data_dir: Path) -
     return DevelopmentKey(access_key, secret_key)
 
 
-async def _kept(catalog: Catalog, organisation: str, path: Path) -> DevelopmentKey | None:
+async def _kept(catalog: Catalog, organization: str, path: Path) -> DevelopmentKey | None:
     try:
         stored = json.loads(path.read_text())  # noqa: ASYNC240 (a few bytes, once)
         access_key, secret_key = str(stored["access_key"]), str(stored["secret_key"])
         known: MachineCaller = await catalog.api_key_lookup.machine(access_key)
     except (OSError, ValueError, KeyError, TypeError, NotFound):
         return None
-    right = known.organisation == organisation and known.proved_by(secret_key)
+    right = known.organization == organization and known.proved_by(secret_key)
     return DevelopmentKey(access_key, secret_key) if right else None

@@ -43,12 +43,12 @@ class Names:
 
 
 async def known_names(visit: Visit) -> Names:
-    catalog, organisation, workspace = visit.catalog, visit.organisation, visit.workspace.id
+    catalog, organization, workspace = visit.catalog, visit.organization, visit.workspace.id
     if own := only(visit.embed):
         events, resources = {rule.event for rule in await all_rules(visit)}, {own["resource"]}
     else:
-        events = {entry.key for entry in await catalog.event_types.list(organisation, workspace)}
-        resources = {entry.key for entry in await catalog.resources.list(organisation, workspace)}
+        events = {entry.key for entry in await catalog.event_types.list(organization, workspace)}
+        resources = {entry.key for entry in await catalog.resources.list(organization, workspace)}
         resources.add("global")
     query = visit.within(EventQuery((workspace,)))
     seen = await if_answered(list_events(visit.parts.client, query, limit=SEEN_EVENTS))
@@ -95,7 +95,7 @@ async def all_rules(visit: Visit) -> list[Rule]:
     """Return up to `MOST_LISTED` rules, newest first."""
     return await read_all(
         visit.catalog.rules.list,
-        visit.organisation,
+        visit.organization,
         workspace=visit.workspace.id,
         most=MOST_LISTED,
         **only(visit.embed),
@@ -106,7 +106,7 @@ async def all_connections(visit: Visit) -> list[Connection]:
     """Return up to `MOST_LISTED` connections, by name."""
     found = await read_all(
         visit.catalog.connections.list,
-        visit.organisation,
+        visit.organization,
         workspace=visit.workspace.id,
         most=MOST_LISTED,
     )

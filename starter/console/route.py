@@ -67,7 +67,7 @@ class ConsoleRoute(PublicRoute):
         session = visit.session = await (_embedded if visit.embedded else _session)(visit)
         if not visit.embedded:
             visit.request.state.caller = Caller(
-                session.actor, session.scopes, session.organisation, holder="your sign-in"
+                session.actor, session.scopes, session.organization, holder="your sign-in"
             )
         if visit.request.method == "POST":
             visit.form = await read_form(visit.request)
@@ -97,7 +97,7 @@ Visited = Annotated[Visit, Depends(visit_of)]
 
 async def visit_workspace(visit: Visited, workspace_id: str) -> Visit:
     """Raises `NotFound` when the workspace isn't the session's organization's."""
-    visit.workspace = await visit.catalog.workspaces.get(visit.organisation, workspace_id)
+    visit.workspace = await visit.catalog.workspaces.get(visit.organization, workspace_id)
     return visit
 
 
@@ -132,7 +132,7 @@ async def _embedded(visit: Visit) -> ConsoleSession:
     return ConsoleSession(
         id="",
         holder=caller.key,
-        organisation=caller.session.organisation,
+        organization=caller.session.organization,
         scopes=caller.scopes,
         fresh=False,
         access_key=caller.key,

@@ -88,8 +88,8 @@ class Visit:
         return name[:LONGEST_NAME] if name and isinstance(name, str) else "Signed in"
 
     @property
-    def organisation(self) -> str:
-        return self.session.organisation
+    def organization(self) -> str:
+        return self.session.organization
 
     @property
     def caller(self) -> Caller:
@@ -110,7 +110,7 @@ class Visit:
         """Render a whole page within the session."""
         if self.embedded:
             return self.part(template, status=status, **context)
-        found = await self.catalog.workspaces.list(self.organisation, limit=IN_SWITCHER)
+        found = await self.catalog.workspaces.list(self.organization, limit=IN_SWITCHER)
         return self.part(template, status=status, workspaces=found.records, **context)
 
     def go_to(self, path: str, done: str | None = None) -> Response:

@@ -119,8 +119,8 @@ async def open_dev_stack(
             audit_days=settings.audit_days,
             embed_origins=settings.embed_origins,
         )
-        organisation = (await catalog.organisations.default()).id
-        key = await development_key(catalog, organisation, settings.data_dir)
+        organization = (await catalog.organizations.default()).id
+        key = await development_key(catalog, organization, settings.data_dir)
         http = await parts.enter_async_context(
             served(
                 api,

@@ -26,7 +26,7 @@ BASE = "/api/v1"
 class Machine:
     """As Meshes' clients sign: a fresh token of 30 seconds for each request."""
 
-    organisation: str
+    organization: str
     access_key: str
     secret_key: str
 
@@ -35,7 +35,7 @@ class Machine:
         claims = {
             "iss": f"urn:meshes:m2m:{self.access_key}",
             "aud": "meshes-api",
-            "org": self.organisation,
+            "org": self.organization,
             "iat": now,
             "exp": now + 30,
         }
@@ -144,15 +144,15 @@ class Api:
         await eventually(there, within=30)
         return found
 
-    async def machine_key(self, organisation: str) -> Machine:
+    async def machine_key(self, organization: str) -> Machine:
         made = await self.stack.catalog.machine_keys.create(
-            organisation, name="test", created_by="test"
+            organization, name="test", created_by="test"
         )
-        return Machine(organisation, made.key.access_key, made.secret_key.get_secret_value())
+        return Machine(organization, made.key.access_key, made.secret_key.get_secret_value())
 
     async def stranger(self) -> Machine:
-        """A key of an organisation that owns nothing of the stack's."""
-        other = await self.stack.catalog.organisations.create("Stranger")
+        """A key of an organization that owns nothing of the stack's."""
+        other = await self.stack.catalog.organizations.create("Stranger")
         return await self.machine_key(other.id)
 
 
@@ -173,7 +173,7 @@ async def open_api(
     stack: Stack, *, serving: Mapping[str, Any] | None = None, **changes: Any
 ) -> AsyncIterator[Api]:
     """`serving` is for the server, `changes` are of the API's parts."""
-    key = await stack.catalog.publishable_keys.current(stack.organisation, stack.workspace)
+    key = await stack.catalog.publishable_keys.current(stack.organization, stack.workspace)
     assert key is not None
     async with (
         served(
@@ -181,8 +181,8 @@ async def open_api(
         ) as url,
         httpx.AsyncClient(base_url=url, timeout=40) as http,
     ):
-        api = Api(stack, url, http, Machine(stack.organisation, "", ""), key.public_key)
-        api.machine = await api.machine_key(stack.organisation)
+        api = Api(stack, url, http, Machine(stack.organization, "", ""), key.public_key)
+        api.machine = await api.machine_key(stack.organization)
         yield api
 
 

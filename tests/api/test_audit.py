@@ -41,7 +41,7 @@ async def test_who_paused_what_and_from_where_is_told(api: Api) -> None:
     [act] = await acts(api, 1)
     [key] = [
         key.id
-        for key in await api.stack.catalog.machine_keys.list(api.stack.organisation)
+        for key in await api.stack.catalog.machine_keys.list(api.stack.organization)
         if key.access_key == api.machine.access_key
     ]
     assert (act["via"], act["actor"], act["act"]) == ("api", key, "pause_connection")
@@ -144,7 +144,7 @@ async def test_only_what_is_past_its_retention_is_forgotten(api: Api) -> None:
             await conn.execute(
                 "INSERT INTO audit (organisation_id, created_at, via, actor, act, ids) VALUES "
                 "($1, clock_timestamp() - make_interval(days => $2), 'api', $3, 'old', '{}')",
-                api.stack.organisation,
+                api.stack.organization,
                 days,
                 str(days),
             )
@@ -173,7 +173,7 @@ async def test_what_cannot_be_recorded_is_not_done(api: Api, refuses: str) -> No
             assert (await api.get("/rules")).status_code == 200
         finally:
             await conn.execute("DROP TRIGGER refuses ON audit; DROP FUNCTION refuses")
-    found = await api.stack.catalog.connections.get(api.stack.organisation, connection.id)
+    found = await api.stack.catalog.connections.get(api.stack.organization, connection.id)
     assert found.status == "active"
 
 

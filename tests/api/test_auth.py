@@ -33,7 +33,7 @@ async def test_fresh_token_is_let_in(api: Api):
     assert await status_with(api, api.machine.token()) == 200
     now = int(time.time())
     assert await status_with(api, api.machine.token(iat=now, exp=now + 60)) == 200
-    assert await status_with(api, api.machine.token(org=api.machine.organisation.upper())) == 200
+    assert await status_with(api, api.machine.token(org=api.machine.organization.upper())) == 200
     # Five seconds of skew either way.
     assert await status_with(api, api.machine.token(iat=now - 33, exp=now - 3)) == 200
     assert await status_with(api, api.machine.token(iat=now + 3, exp=now + 33)) == 200
@@ -103,8 +103,8 @@ async def test_forged_signature_is_refused(api: Api):
             algorithm="HS256",
             headers={"kid": api.machine.access_key},
         ),
-        # The stranger's key, for our organisation.
-        stranger.token(org=api.machine.organisation),
+        # The stranger's key, for our organization.
+        stranger.token(org=api.machine.organization),
     ):
         assert await status_with(api, token) == 401
 
@@ -163,8 +163,8 @@ async def test_claims_that_can_not_be_read_are_refused(api: Api):
 async def test_revoked_key_is_refused(api: Api):
     assert await status_with(api, api.machine.token()) == 200
     keys = api.stack.catalog.machine_keys
-    for key in await keys.list(api.stack.organisation):
-        await keys.revoke(api.stack.organisation, key.id)
+    for key in await keys.list(api.stack.organization):
+        await keys.revoke(api.stack.organization, key.id)
     assert await status_with(api, api.machine.token()) == 401
 
 

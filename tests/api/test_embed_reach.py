@@ -79,7 +79,7 @@ class Place:
 async def place(api: Api, workspace: str | None = None, **resource: str) -> Place:
     stack, workspace = api.stack, workspace or api.stack.workspace
     connection = await stack.catalog.connections.create(
-        stack.organisation,
+        stack.organization,
         workspace=workspace,
         name="Customer io",
         type="customer_io",
@@ -106,7 +106,7 @@ async def place(api: Api, workspace: str | None = None, **resource: str) -> Plac
 
 async def rule_of(api: Api, workspace: str, connection: str, **resource: str) -> Rule:
     return await api.stack.catalog.rules.create(
-        api.stack.organisation,
+        api.stack.organization,
         workspace=workspace,
         connection=connection,
         event="user.signup",
@@ -136,7 +136,7 @@ UNNAMED = {("GET", "/integrations"), ("GET", "/retry-policy"), ("POST", "/events
 async def test_a_resource_session_reaches_nothing_of_another(api: Api, where: str) -> None:
     if where == "another workspace":
         catalog = api.stack.catalog
-        other = await catalog.workspaces.create(api.stack.organisation, name="Other")
+        other = await catalog.workspaces.create(api.stack.organization, name="Other")
         foreign = await place(api, other.id, **OWN)
     elif where == "another resource":
         foreign = await place(api, resource="project", resource_id="prj_8")
@@ -248,7 +248,7 @@ async def test_a_resource_session_asks_nothing_about_deliveries_of_other_rules(a
 
 
 async def test_a_workspace_session_stays_in_its_workspace(api: Api) -> None:
-    other = await api.stack.catalog.workspaces.create(api.stack.organisation, name="Other")
+    other = await api.stack.catalog.workspaces.create(api.stack.organization, name="Other")
     foreign, session = await place(api, other.id), await caller(api, WORKSPACE)
     for method, path in await needed(api):
         path = path.removeprefix(BASE)

@@ -43,7 +43,7 @@ async def test_machine_token_emits_into_the_workspace_it_names(api: Api):
 
 
 async def test_publishable_key_emits_into_its_own_workspace_alone(api: Api):
-    other = await api.stack.catalog.workspaces.create(api.stack.organisation, name="Other app")
+    other = await api.stack.catalog.workspaces.create(api.stack.organization, name="Other app")
     body = {"event": "user.signup", "payload": SAMPLE, "workspace": other.id}
     assert_error(await api.emit(body), 404, "workspace")
     assert (await api.emitted(body | {"workspace": api.stack.workspace}))["id"]
@@ -142,7 +142,7 @@ async def test_same_key_and_body_are_one_event(api: Api):
 
 
 async def test_idempotency_key_holds_in_one_workspace(api: Api):
-    other = await api.stack.catalog.workspaces.create(api.stack.organisation, name="Other app")
+    other = await api.stack.catalog.workspaces.create(api.stack.organization, name="Other app")
     body = {"event": "user.signup", "payload": SAMPLE}
     ids = set()
     for workspace in (api.stack.workspace, other.id):
@@ -243,8 +243,8 @@ async def test_accepting_asks_the_database_for_nothing(temporal, database: str):
 async def test_revoked_key_emits_no_more(api: Api):
     await api.emitted()
     keys = api.stack.catalog.publishable_keys
-    [key] = await keys.list(api.stack.organisation)
-    await keys.revoke(api.stack.organisation, key.id)
+    [key] = await keys.list(api.stack.organization)
+    await keys.revoke(api.stack.organization, key.id)
     assert_error(await api.emit(), 401)
 
 

@@ -27,8 +27,8 @@ EVENT = "user.signup"
 MODULE = os.environ.get("EMITONCE_TEST_MESHES_CLIENT")
 SCRIPT = """
 const { MeshesApiClient } = await import(process.argv[1]);
-const { organisation, access, secret, url, path, body } = JSON.parse(process.argv[2]);
-const client = new MeshesApiClient(organisation, access, secret, { apiBaseUrl: `${url}/api/v1` });
+const { organization, access, secret, url, path, body } = JSON.parse(process.argv[2]);
+const client = new MeshesApiClient(organization, access, secret, { apiBaseUrl: `${url}/api/v1` });
 console.log(JSON.stringify(await client.post(path, body)));
 """
 Post = Callable[[Api, str, Any], Awaitable[Any]]
@@ -42,7 +42,7 @@ async def restated(api: Api, path: str, body: Any) -> Any:
 
 async def by_the_client(api: Api, path: str, body: Any) -> Any:
     asked = {
-        "organisation": api.machine.organisation,
+        "organization": api.machine.organization,
         "access": api.machine.access_key,
         "secret": api.machine.secret_key,
         "url": api.url,

@@ -37,7 +37,7 @@ async def test_no_surprise_is_found_in_the_document(patient: None, api: Api, tmp
         "attempt_id": attempts.json()["records"][0]["id"],
     }
     key = {
-        "organization": api.machine.organisation,
+        "organization": api.machine.organization,
         "access_key": api.machine.access_key,
         "secret_key": api.machine.secret_key,
     }

@@ -14,7 +14,7 @@ async def test_every_path_is_404_for_a_stranger(api: Api):
     api.stack.sim.fail("identify", fault=Fault(status=400))
     event = await api.ended((await api.emitted())["id"])
     attempts = await api.get(f"/events/{event['id']}/rules/{rule.id}/attempts")
-    [key] = await api.stack.catalog.publishable_keys.list(api.stack.organisation)
+    [key] = await api.stack.catalog.publishable_keys.list(api.stack.organization)
     ids = {
         "key_id": key.id,
         "workspace_id": api.stack.workspace,
@@ -51,7 +51,7 @@ async def test_every_path_is_404_for_a_stranger(api: Api):
     assert (await api.get(f"/connections/{rule.connection}")).json()["name"] == "Customer io"
     assert (await api.event(event["id"]))["status"] == "failed"
     assert len(api.stack.calls()) == 1
-    assert await api.stack.catalog.publishable_keys.list(api.stack.organisation) == [key]
+    assert await api.stack.catalog.publishable_keys.list(api.stack.organization) == [key]
 
 
 async def test_lists_show_what_is_ones_own(api: Api):
@@ -97,7 +97,7 @@ async def test_a_stranger_can_not_make_things_in_a_workspace_of_ours(api: Api):
 
 async def test_rule_and_connection_must_share_their_workspace(api: Api):
     connection = await api.stack.connection()
-    other = await api.stack.catalog.workspaces.create(api.stack.organisation, name="Other app")
+    other = await api.stack.catalog.workspaces.create(api.stack.organization, name="Other app")
     body = {
         "workspace": other.id,
         "connection": connection.id,

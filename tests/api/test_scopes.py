@@ -30,7 +30,7 @@ async def database(api: Api) -> AsyncIterator[Any]:
 
 async def token(api: Api, scopes: Iterable[str], **fields: datetime) -> str:
     made = await api.stack.catalog.machine_keys.create(
-        api.stack.organisation, name="t", created_by="test", scopes=scopes, as_token=True, **fields
+        api.stack.organization, name="t", created_by="test", scopes=scopes, as_token=True, **fields
     )
     return made.secret_key.get_secret_value()
 
@@ -99,10 +99,10 @@ async def test_people_are_shown_and_searched_with_the_scope_for_payloads(
 
 async def test_a_signing_key_is_held_to_its_scopes_too(api: Api) -> None:
     made = await api.stack.catalog.machine_keys.create(
-        api.stack.organisation, name="reads", created_by="test", scopes=[READ]
+        api.stack.organization, name="reads", created_by="test", scopes=[READ]
     )
     secret = made.secret_key.get_secret_value()
-    reader = Machine(api.stack.organisation, made.key.access_key, secret)
+    reader = Machine(api.stack.organization, made.key.access_key, secret)
     assert (await api.call("GET", "/rules", machine=reader)).status_code == 200
     assert_error(await api.call("POST", "/workspaces", {"name": "New"}, machine=reader), 403)
 
@@ -110,7 +110,7 @@ async def test_a_signing_key_is_held_to_its_scopes_too(api: Api) -> None:
 async def test_keys_without_scopes_may_do_everything(api: Api) -> None:
     [key] = [
         key
-        for key in await api.stack.catalog.machine_keys.list(api.stack.organisation)
+        for key in await api.stack.catalog.machine_keys.list(api.stack.organization)
         if key.access_key == api.machine.access_key
     ]
     assert key.scopes == ALL
@@ -123,7 +123,7 @@ async def test_a_token_emits_and_its_foreign_things_are_not_found(api: Api) -> N
     body = {"event": "user.signup", "payload": {"userId": "u"}, "workspace": api.stack.workspace}
     emitted = await api.http.post(f"{BASE}/events", json=body, headers=headers)
     assert emitted.status_code == 201
-    other = await api.stack.catalog.organisations.create("Other")
+    other = await api.stack.catalog.organizations.create("Other")
     foreign = await api.stack.catalog.workspaces.create(other.id, name="Theirs")
     answer = await api.http.get(f"{BASE}/workspaces/{foreign.id}", headers=headers)
     assert_error(answer, 404)
@@ -149,7 +149,7 @@ async def test_a_token_is_kept_as_a_hash_only_and_ends(api: Api) -> None:
     keys = api.stack.catalog.machine_keys
     soon = datetime.now(UTC) + timedelta(days=1)
     made = await keys.create(
-        api.stack.organisation, name="t", created_by="t", expires_at=soon, as_token=True
+        api.stack.organization, name="t", created_by="t", expires_at=soon, as_token=True
     )
     secret = made.secret_key.get_secret_value()
     assert made.key.expires_at == soon
@@ -158,7 +158,7 @@ async def test_a_token_is_kept_as_a_hash_only_and_ends(api: Api) -> None:
             "SELECT m::text AS all FROM machine_keys m WHERE id = $1", made.key.id
         )
         assert secret.rpartition("_")[2] not in row["all"]
-    await keys.revoke(api.stack.organisation, made.key.id)
+    await keys.revoke(api.stack.organization, made.key.id)
     await api.stack.catalog.api_key_lookup.settled()
     assert_error(await api.http.get(f"{BASE}/rules", headers=bearer(secret)), 401)
 
@@ -179,7 +179,7 @@ async def test_no_key_is_narrowed_while_an_older_api_may_run(api: Api) -> None:
             for scopes, as_token in (([MANAGE], False), (ALL, True)):
                 with pytest.raises(OlderRelease, match="finish the rollout"):
                     await api.stack.catalog.machine_keys.create(
-                        api.stack.organisation,
+                        api.stack.organization,
                         name="t",
                         created_by="t",
                         scopes=scopes,

@@ -201,7 +201,7 @@ async def deaf_api(api: Api) -> AsyncIterator[Api]:
 
 @pytest.mark.parametrize("ended_by", ["revoked", "refreshed", "key revoked"])
 async def test_what_ends_in_one_process_ends_in_the_other_at_once(api: Api, ended_by: str) -> None:
-    machine = await api.machine_key(api.stack.organisation)
+    machine = await api.machine_key(api.stack.organization)
     created = await minted(api, machine)
     path = f"/sessions/{created['session_id']}"
     async with deaf_api(api) as other:
@@ -221,10 +221,10 @@ async def revoke_key(api: Api, machine: Machine) -> None:
     keys = api.stack.catalog.machine_keys
     [id] = [
         key.id
-        for key in await keys.list(api.stack.organisation)
+        for key in await keys.list(api.stack.organization)
         if key.access_key == machine.access_key
     ]
-    await keys.revoke(api.stack.organisation, id)
+    await keys.revoke(api.stack.organization, id)
 
 
 @pytest.mark.parametrize("minutes", [-90, 90])
@@ -263,7 +263,7 @@ async def test_a_session_is_not_refreshed_for_ever(api: Api) -> None:
 async def test_a_session_ends_with_its_workspace(api: Api) -> None:
     created, stack = await minted(api, external_user_id="u_42"), api.stack
     rows = await erase_workspace(
-        stack.catalog.pool, stack.catalog.changes, stack.organisation, stack.workspace
+        stack.catalog.pool, stack.catalog.changes, stack.organization, stack.workspace
     )
     assert rows["embed_sessions"] == 1
     assert_error(await asked(api, created), 401)
@@ -285,10 +285,10 @@ async def test_payloads_need_the_role_and_the_scope(api: Api, role: str, scopes:
 
 async def test_a_session_may_do_no_more_than_its_key(api: Api) -> None:
     made = await api.stack.catalog.machine_keys.create(
-        api.stack.organisation, name="narrow", created_by="test", scopes=[MANAGE, READ]
+        api.stack.organization, name="narrow", created_by="test", scopes=[MANAGE, READ]
     )
     secret = made.secret_key.get_secret_value()
-    narrow = Machine(api.stack.organisation, made.key.access_key, secret)
+    narrow = Machine(api.stack.organization, made.key.access_key, secret)
     session = await minted(api, narrow, role="owner", scopes=["events.payload:read"])
     found = await api.stack.catalog.embed_sessions.read(session["session_id"])
     assert found is not None

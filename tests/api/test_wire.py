@@ -15,7 +15,7 @@ from tests.api.caller import Api, assert_error, is_uuid
 from tests.integration.stack import SAMPLE
 
 # The Node management client's own checks of what it is constructed with.
-ORGANISATION = re.compile(
+ORGANIZATION = re.compile(
     r"^[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$", re.IGNORECASE
 )
 ACCESS_KEY = re.compile(r"^mk_[A-Za-z0-9_-]{22,}$")
@@ -28,7 +28,7 @@ ASKED = "content-type,x-meshes-client,x-meshes-publishable-key"
 
 
 async def test_keys_pass_the_clients_own_checks(api: Api):
-    assert ORGANISATION.match(api.machine.organisation)
+    assert ORGANIZATION.match(api.machine.organization)
     assert ACCESS_KEY.match(api.machine.access_key)
     assert SECRET_KEY.match(api.machine.secret_key)
     assert PUBLISHABLE_KEY.match(api.public_key)

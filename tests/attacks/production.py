@@ -45,7 +45,7 @@ class Production:
     http: httpx.AsyncClient
     client: Client
     catalog: Catalog
-    organisation: str
+    organization: str
     workspace: str
     public_key: str
     machine: Machine
@@ -134,8 +134,8 @@ async def production(client: Client, database: str) -> AsyncIterator[Production]
 
 
 async def _with_tenants(http: httpx.AsyncClient, client: Client, catalog: Catalog) -> Production:
-    ours = (await catalog.organisations.default()).id
-    theirs = (await catalog.organisations.create("Stranger")).id
+    ours = (await catalog.organizations.default()).id
+    theirs = (await catalog.organizations.create("Stranger")).id
     workspace = (await catalog.workspaces.create(ours, name="Acme app")).id
     key = await catalog.publishable_keys.current(ours, workspace)
     assert key is not None
@@ -161,7 +161,7 @@ async def _with_tenants(http: httpx.AsyncClient, client: Client, catalog: Catalo
         http=http,
         client=client,
         catalog=catalog,
-        organisation=ours,
+        organization=ours,
         workspace=workspace,
         public_key=key.public_key,
         machine=await _machine(catalog, ours),
@@ -171,6 +171,6 @@ async def _with_tenants(http: httpx.AsyncClient, client: Client, catalog: Catalo
     )
 
 
-async def _machine(catalog: Catalog, organisation: str) -> Machine:
-    made = await catalog.machine_keys.create(organisation, name="test", created_by="test")
-    return Machine(organisation, made.key.access_key, made.secret_key.get_secret_value())
+async def _machine(catalog: Catalog, organization: str) -> Machine:
+    made = await catalog.machine_keys.create(organization, name="test", created_by="test")
+    return Machine(organization, made.key.access_key, made.secret_key.get_secret_value())

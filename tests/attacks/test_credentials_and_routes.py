@@ -38,7 +38,7 @@ def unsigned(machine: Machine) -> str:
 
 
 def signed_by_another(right: Machine, other: Machine) -> str:
-    return Machine(right.organisation, right.access_key, other.secret_key).token()
+    return Machine(right.organization, right.access_key, other.secret_key).token()
 
 
 def expired(machine: Machine) -> str:
@@ -57,7 +57,7 @@ CREDENTIALS: dict[str, Callable[[Production], Headers]] = {
     "a token signed by another": lambda to: bearer(signed_by_another(to.machine, to.stranger)),
     "an expired token": lambda to: bearer(expired(to.machine)),
     "another organization in the token": lambda to: bearer(
-        to.stranger.token(org=to.machine.organisation)
+        to.stranger.token(org=to.machine.organization)
     ),
     "a secret for a token": lambda to: bearer(to.machine.secret_key),
     "basic": lambda to: {"Authorization": "Basic YWRtaW46YWRtaW4="},

@@ -30,7 +30,7 @@ def _each(body: Any) -> list[dict[str, Any]]:
 
 async def other_page_key(api: Api, **fields: Any) -> str:
     made = await api.stack.catalog.publishable_keys.create(
-        api.stack.organisation,
+        api.stack.organization,
         workspace=api.stack.workspace,
         name="Another page",
         created_by="test",
@@ -47,7 +47,7 @@ async def older_api_until(api: Api, when: str) -> None:
 
 async def as_older_api(api: Api, key: str = KEY, **fields: Any) -> str:
     """Start an event as an API process of the older release does; its id."""
-    [page] = await api.stack.catalog.publishable_keys.list(api.stack.organisation)
+    [page] = await api.stack.catalog.publishable_keys.list(api.stack.organization)
     fields = {"created_by": page.id, **REAL, **fields}
     return (await api.stack.emit(idempotency_key=key, **fields)).id
 
@@ -97,17 +97,17 @@ async def test_keys_of_two_pages_do_not_meet(api: Api) -> None:
 
 
 async def test_retry_with_the_key_that_replaced_the_first_is_the_same_event(api: Api) -> None:
-    [page] = await api.stack.catalog.publishable_keys.list(api.stack.organisation)
+    [page] = await api.stack.catalog.publishable_keys.list(api.stack.organization)
     first = await api.emitted(REAL, Idempotency_Key=KEY)
     replacement = await other_page_key(api, replaces=page.id)
-    await api.stack.catalog.publishable_keys.revoke(api.stack.organisation, page.id)
+    await api.stack.catalog.publishable_keys.revoke(api.stack.organization, page.id)
     again = await api.emitted(REAL, Idempotency_Key=KEY, X_Meshes_Publishable_Key=replacement)
     assert again["id"] == first["id"]
 
 
 async def test_key_of_another_workspace_cannot_be_replaced(api: Api) -> None:
-    other = await api.stack.catalog.workspaces.create(api.stack.organisation, name="Other")
-    key = await api.stack.catalog.publishable_keys.current(api.stack.organisation, other.id)
+    other = await api.stack.catalog.workspaces.create(api.stack.organization, name="Other")
+    key = await api.stack.catalog.publishable_keys.current(api.stack.organization, other.id)
     assert key is not None
     with pytest.raises(NotFound):
         await other_page_key(api, replaces=key.id)
@@ -122,7 +122,7 @@ async def test_retry_after_an_upgrade_makes_no_second_event(api: Api) -> None:
     before = await as_older_api(api)
     await older_api_until(api, "-1 day")
     assert (await api.emitted(REAL, Idempotency_Key=KEY))["id"] == before
-    [page] = await api.stack.catalog.publishable_keys.list(api.stack.organisation)
+    [page] = await api.stack.catalog.publishable_keys.list(api.stack.organization)
     replacement = await other_page_key(api, replaces=page.id)
     again = await api.emitted(REAL, Idempotency_Key=KEY, X_Meshes_Publishable_Key=replacement)
     assert again["id"] == before

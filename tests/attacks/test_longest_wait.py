@@ -55,8 +55,8 @@ async def test_others_are_answered_while_the_worst_bodies_arrive(
 ) -> None:
     """Two connections send them one after the other; two others ask and emit meanwhile."""
     over, looked, emitted = asyncio.Event(), Waits(), Waits()
-    other = await attacked.catalog.workspaces.create(attacked.organisation, name="Quiet neighbor")
-    key = await attacked.catalog.publishable_keys.current(attacked.organisation, other.id)
+    other = await attacked.catalog.workspaces.create(attacked.organization, name="Quiet neighbor")
+    key = await attacked.catalog.publishable_keys.current(attacked.organization, other.id)
     assert key is not None
     event = {"event": "user.signup", "payload": SAMPLE}
     others = [
@@ -80,7 +80,7 @@ async def test_others_are_answered_while_the_worst_bodies_arrive(
         over.set()
         await asyncio.gather(*others)
         await attacked.catalog.workspaces.update(
-            attacked.organisation, other.id, name=f"Quiet {other.id[:8]}"
+            attacked.organization, other.id, name=f"Quiet {other.id[:8]}"
         )
     assert set(seen) <= {201, 400, 413, 429}, seen
     record_property("answers", dict(seen))

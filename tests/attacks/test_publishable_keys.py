@@ -25,7 +25,7 @@ VICTIM = {"userId": "usr_2048", "email": "victim@example.com"}
 
 async def narrowed(api: Api, **rights: Any) -> PublishableKey:
     return await api.stack.catalog.publishable_keys.create(
-        api.stack.organisation,
+        api.stack.organization,
         workspace=api.stack.workspace,
         name="Shop",
         created_by="test",
@@ -114,7 +114,7 @@ async def test_mapping_gives_an_anonymous_key_no_known_person(
     connection = await api.stack.connection("Mapped")
     fields = [{"dest": dest, "source": {"type": "path", "value": source}}]
     await api.stack.catalog.mappings.put_default(
-        api.stack.organisation,
+        api.stack.organization,
         connection.id,
         schema=MappingSchema.model_validate({"fields": fields}),
         created_by="test",
@@ -180,7 +180,7 @@ async def test_event_that_is_sent_again_keeps_its_source(api: Api) -> None:
     made = await api.emitted()
     await api.ended(made["id"])
     await api.stack.catalog.rules.update(
-        api.stack.organisation,
+        api.stack.organization,
         rule.id,
         RuleChange(metadata={"action": "track_event", "accept": "backend"}),
     )
@@ -287,13 +287,13 @@ async def test_two_origins_are_none(api: Api) -> None:
 async def test_rights_that_mean_nothing_are_refused(api: Api, rights: dict[str, Any]) -> None:
     with pytest.raises(InvalidValue):
         await narrowed(api, **rights)
-    [key] = await api.stack.catalog.publishable_keys.list(api.stack.organisation)
+    [key] = await api.stack.catalog.publishable_keys.list(api.stack.organization)
     answer = await api.call("PUT", f"/publishable-keys/{key.id}/rights", rights)
     assert_error(answer, 400)
 
 
 async def test_narrowed_key_is_narrow_at_once_and_what_replaces_it_too(api: Api) -> None:
-    [key] = await api.stack.catalog.publishable_keys.list(api.stack.organisation)
+    [key] = await api.stack.catalog.publishable_keys.list(api.stack.organization)
     assert (await api.emit()).status_code == 201
     path = f"/publishable-keys/{key.id}/rights"
     answer = await api.call("PUT", path, {"events": ["page.viewed"]})
@@ -323,7 +323,7 @@ async def test_nothing_is_narrowed_while_an_older_worker_would_not_heed_it(api: 
     rule = await api.stack.rule()
     metadata = {"metadata": {"action": "track_event", "accept": "backend"}}
     assert_error(await api.call("PATCH", f"/rules/{rule.id}", metadata), 409)
-    assert len(await catalog.publishable_keys.list(api.stack.organisation)) == 1
+    assert len(await catalog.publishable_keys.list(api.stack.organization)) == 1
     async with catalog.pool.acquire() as conn:
         await conn.execute("DELETE FROM workers WHERE knows IS NULL")
     await narrowed(api, identify="anonymous")

@@ -60,7 +60,7 @@ async def test_flood_of_a_page_is_refused_and_nothing_of_it_is_stored(api: Api) 
 async def test_flood_of_a_page_leaves_room_for_the_backend(api: Api) -> None:
     for number in range(3):
         made = await api.stack.catalog.publishable_keys.create(
-            api.stack.organisation,
+            api.stack.organization,
             workspace=api.stack.workspace,
             name=f"Page {number}",
             created_by="test",
@@ -73,8 +73,8 @@ async def test_flood_of_a_page_leaves_room_for_the_backend(api: Api) -> None:
 
 async def test_flood_in_one_workspace_leaves_room_in_another(api: Api) -> None:
     await flood(api)
-    other = await api.stack.catalog.workspaces.create(api.stack.organisation, name="Other")
-    key = await api.stack.catalog.publishable_keys.current(api.stack.organisation, other.id)
+    other = await api.stack.catalog.workspaces.create(api.stack.organization, name="Other")
+    key = await api.stack.catalog.publishable_keys.current(api.stack.organization, other.id)
     assert key is not None
     assert (await api.emit(EVENT, X_Meshes_Publishable_Key=key.public_key)).status_code == 201
 
@@ -99,8 +99,8 @@ async def test_bytes_count_even_when_they_are_no_event(api: Api) -> None:
 async def test_a_key_of_its_own_quota_has_that(api: Api) -> None:
     from catalog.quotas import Quota
 
-    [page] = await api.stack.catalog.publishable_keys.list(api.stack.organisation)
-    await api.stack.catalog.quotas.set_of_key(api.stack.organisation, page.id, Quota(events=2))
+    [page] = await api.stack.catalog.publishable_keys.list(api.stack.organization)
+    await api.stack.catalog.quotas.set_of_key(api.stack.organization, page.id, Quota(events=2))
     answers = await flood(api, 4)
     assert [answer.status_code for answer in answers] == [201, 201, 429, 429]
 

@@ -17,7 +17,7 @@ AT_ONCE = 40
 
 async def new_key(attacked: Production) -> tuple[str, str]:
     made = await attacked.catalog.publishable_keys.create(
-        attacked.organisation, workspace=attacked.workspace, name="Page", created_by="test"
+        attacked.organization, workspace=attacked.workspace, name="Page", created_by="test"
     )
     return made.id, made.public_key
 
@@ -50,7 +50,7 @@ async def test_quota_is_not_exceeded_by_asking_at_once(
     attacked: Production, record_property: Callable[[str, Any], None]
 ) -> None:
     id, key = await new_key(attacked)
-    await attacked.catalog.quotas.set_of_key(attacked.organisation, id, Quota(events=10))
+    await attacked.catalog.quotas.set_of_key(attacked.organization, id, Quota(events=10))
     answers = await asyncio.gather(
         *(attacked.emit(EVENT, X_Meshes_Publishable_Key=key) for _ in range(AT_ONCE))
     )
@@ -64,7 +64,7 @@ async def test_quota_is_not_exceeded_by_asking_at_once(
 async def test_revoked_key_is_refused_for_good(attacked: Production) -> None:
     id, key = await new_key(attacked)
     assert (await attacked.emit(EVENT, X_Meshes_Publishable_Key=key)).status_code == 201
-    await attacked.catalog.publishable_keys.revoke(attacked.organisation, id)
+    await attacked.catalog.publishable_keys.revoke(attacked.organization, id)
 
     async def refused() -> bool:
         answer = await attacked.emit(EVENT, X_Meshes_Publishable_Key=key)

@@ -24,7 +24,7 @@ async def test_right_key_that_was_never_seen_is_let_through_among_wrong_ones(api
         await guess(api, from_address="192.0.2.1")
     assert await guess(api, from_address="192.0.2.1") == 429
     assert (await api.emit(X_Forwarded_For="192.0.2.1")).status_code == 201
-    machine = await api.machine_key(api.stack.organisation)
+    machine = await api.machine_key(api.stack.organization)
     answer = await api.call(
         "GET", "/workspaces", machine=machine, headers={"X-Forwarded-For": "192.0.2.1"}
     )
@@ -89,7 +89,7 @@ async def test_secret_of_one_key_cannot_be_guessed_from_many_addresses(plain_sit
 
 
 async def test_guessed_machine_tokens_are_slowed_down(api: Api) -> None:
-    guessed = Machine(api.stack.organisation, "mk_" + "a" * 24, "guessed" * 6)
+    guessed = Machine(api.stack.organization, "mk_" + "a" * 24, "guessed" * 6)
     answers = [await api.call("GET", "/workspaces", machine=guessed) for _ in range(25)]
     assert answers[0].status_code == 401
     assert answers[-1].status_code == 429

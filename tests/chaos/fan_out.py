@@ -65,15 +65,15 @@ class FanOut:
             HELD: {"access_token": self.world.planted["token"]},
         }
         async with self.world.catalog() as catalog:
-            organisation = (await catalog.organisations.default()).id
+            organization = (await catalog.organizations.default()).id
             for type, sample in samples(self.receiver.url).items():
                 made = await sample.connect(
-                    catalog, organisation, self.round.workspace, type, **keys.get(type, {})
+                    catalog, organization, self.round.workspace, type, **keys.get(type, {})
                 )
                 await catalog.connections.update(
-                    organisation, made.id, requests_per_second=A_SECOND
+                    organization, made.id, requests_per_second=A_SECOND
                 )
-                await sample.rule(catalog, organisation, made, FANNED)
+                await sample.rule(catalog, organization, made, FANNED)
                 self.connections[type] = made.id
 
     async def emit(self, count: int) -> None:
@@ -143,10 +143,10 @@ class FanOut:
         token = f"{self.world.planted['token']}-renewed"
         await self.accept(token)
         async with self.world.catalog() as catalog:
-            organisation = (await catalog.organisations.default()).id
+            organization = (await catalog.organizations.default()).id
             connection = self.connections[HELD]
             await catalog.connections.update(
-                organisation, connection, fields={"access_token": token}
+                organization, connection, fields={"access_token": token}
             )
         await resume_connection(self.world.client, connection, task_queue=TASK_QUEUE)
 

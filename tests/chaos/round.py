@@ -212,11 +212,11 @@ async def round_of(world: World, name: str) -> AsyncIterator[Round]:
     """A round in a world where the API runs; in the end its workers are killed."""
     await world.asked("reset", "POST", {})
     async with world.catalog() as catalog:
-        organisation = (await catalog.organisations.default()).id
-        workspace = (await catalog.workspaces.create(organisation, name=name)).id
+        organization = (await catalog.organizations.default()).id
+        workspace = (await catalog.workspaces.create(organization, name=name)).id
         for region, event in (("us", EVENT), ("eu", "healthy.event")):
             connection = await catalog.connections.create(
-                organisation,
+                organization,
                 workspace=workspace,
                 name=f"Customer io {region}",
                 type="customer_io",
@@ -224,7 +224,7 @@ async def round_of(world: World, name: str) -> AsyncIterator[Round]:
                 created_by="chaos",
             )
             await catalog.rules.create(
-                organisation,
+                organization,
                 workspace=workspace,
                 connection=connection.id,
                 event=event,
@@ -232,7 +232,7 @@ async def round_of(world: World, name: str) -> AsyncIterator[Round]:
                 created_by="chaos",
             )
         key = await catalog.publishable_keys.create(
-            organisation, workspace=workspace, name=name, created_by="chaos"
+            organization, workspace=workspace, name=name, created_by="chaos"
         )
     if world.api is None or not world.api.alive:
         await world.start_api()

@@ -53,7 +53,7 @@ async def run(*command: str | Path, cwd: Path, seconds: float = 100, **settings:
 def machine_key(api: Api) -> dict[str, str]:
     """What a backend over HTTP has in its environment, beside the URL."""
     return {
-        "EMITONCE_ORGANIZATION": api.machine.organisation,
+        "EMITONCE_ORGANIZATION": api.machine.organization,
         "EMITONCE_ACCESS_KEY": api.machine.access_key,
         "EMITONCE_SECRET_KEY": api.machine.secret_key,
         "EMITONCE_WORKSPACE": api.stack.workspace,

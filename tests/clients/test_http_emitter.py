@@ -44,7 +44,7 @@ async def test_both_faces_deliver(api: Api) -> None:
     await api.stack.rule()
     async with AsyncHTTPEmitter(api.url, publishable_key=api.public_key) as emitter:
         first = await emitter.emit("user.signup", PERSON, resource_id="r1")
-    key = MachineKey(api.machine.organisation, api.machine.access_key, api.machine.secret_key)
+    key = MachineKey(api.machine.organization, api.machine.access_key, api.machine.secret_key)
     with HTTPEmitter(api.url, token=key) as sync:
         second = await asyncio.to_thread(
             sync.emit, "user.signup", PERSON, workspace=api.stack.workspace
@@ -132,7 +132,7 @@ async def test_the_key_may_stand_in_the_environment(
     """A machine key or a publishable one, never both: they have idempotency keys of their own."""
     for name, value in zip(
         MACHINE_KEY,
-        (api.machine.organisation, api.machine.access_key, api.machine.secret_key),
+        (api.machine.organization, api.machine.access_key, api.machine.secret_key),
         strict=True,
     ):
         monkeypatch.setenv(name, value)

@@ -42,7 +42,7 @@ async def stack(whole_site: Site) -> Stack:
     stack = whole_site.stack
     stack.sim.reset()
     workspace = await stack.catalog.workspaces.create(
-        stack.organisation, name=f"Acme app {next(_NUMBERS)}"
+        stack.organization, name=f"Acme app {next(_NUMBERS)}"
     )
     return replace(stack, workspace=workspace.id)
 

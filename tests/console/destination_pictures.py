@@ -37,7 +37,7 @@ async def main(folder: Path) -> None:
         for type, sample in samples(receiver.url).items():
             await page.goto(site.at(f"/connections/new?type={type}"))
             await take(page, folder / f"{type}-connection.png")
-            of = (stack.catalog, stack.organisation)
+            of = (stack.catalog, stack.organization)
             connection = await sample.connect(*of, stack.workspace, type)
             rule = await sample.rule(*of, connection, f"{type}.example")
             await page.goto(site.at(f"/rules/{rule.id}"))

@@ -139,7 +139,7 @@ class Host:
 @asynccontextmanager
 async def open_host(site: Site, **fields: Any) -> AsyncIterator[Host]:
     """At `localhost`, which to a browser is another site than the console's 127.0.0.1."""
-    machine = Machine(site.stack.organisation, site.access_key, site.secret_key)
+    machine = Machine(site.stack.organization, site.access_key, site.secret_key)
     host = Host(site, machine, fields)
     listening = listen("127.0.0.1", 0)
     host.url = f"http://localhost:{listening.getsockname()[1]}"

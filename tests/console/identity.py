@@ -188,7 +188,7 @@ async def open_signing_site(
         console = Console(api, single_sign_on=SingleSignOn(client, http))
         await parts.enter_async_context(served(api, host="127.0.0.1", port=port, console=console))
         made = await stack.catalog.machine_keys.create(
-            stack.organisation, name="Key", created_by="test"
+            stack.organization, name="Key", created_by="test"
         )
         yield Site(stack, url, made.key.access_key, made.secret_key.get_secret_value())
 

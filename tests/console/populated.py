@@ -63,7 +63,7 @@ async def populate(stack: Stack, *, rounds: int = 2) -> Populated:
     await stack.rule(europe, "trial.started")
     second = await stack.rule(europe, "user.signup")
     await stack.catalog.publishable_keys.create(
-        stack.organisation,
+        stack.organization,
         workspace=stack.workspace,
         name="Web page",
         created_by="test",

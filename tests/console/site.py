@@ -110,7 +110,7 @@ async def open_site(
     parts = dependencies_of(stack, **changes)
     console = Console(parts, development=development)
     made = await stack.catalog.machine_keys.create(
-        stack.organisation, name="Ada", created_by="test"
+        stack.organization, name="Ada", created_by="test"
     )
     async with (
         WorkerShare(stack.catalog.workers).kept(),  # so that no page warns that none is running

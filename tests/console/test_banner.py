@@ -47,7 +47,7 @@ async def test_two_hundred_broken_connections_are_one_sentence(
         assert 'hx-get="/banner"' in page
     finally:
         for one in connections:
-            await site.stack.catalog.connections.delete(site.stack.organisation, one.id)
+            await site.stack.catalog.connections.delete(site.stack.organization, one.id)
 
 
 async def test_alerts_are_set_tested_and_removed(site: Site, http: httpx.AsyncClient) -> None:

@@ -102,7 +102,7 @@ async def test_after_a_401_the_token_is_refreshed_and_the_form_sent_again(
         await expect(frame.get_by_role("button", name="Resume")).to_be_visible()
         await refreshed(host, page, 1)
     found = await host.site.stack.catalog.connections.get(
-        host.site.stack.organisation, connection.id
+        host.site.stack.organization, connection.id
     )
     assert found.status == "paused"
 

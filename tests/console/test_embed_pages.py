@@ -29,7 +29,7 @@ async def created(site: Site, **fields: Any) -> tuple[str, str]:
     stack, given = site.stack, {"role": "owner", "origins": (ORIGIN,)} | fields
     known = await stack.catalog.api_key_lookup.machine(site.access_key)
     session, launch = await stack.catalog.embed_sessions.create(
-        stack.organisation, known.key, NewEmbedSession(workspace=stack.workspace, **given)
+        stack.organization, known.key, NewEmbedSession(workspace=stack.workspace, **given)
     )
     tokens = SessionTokens(stack.catalog.embed_sessions, stack.catalog.cipher.ring)
     return tokens.sign(session), launch
@@ -116,7 +116,7 @@ async def test_a_session_is_launched_on_pages_of_its_type(
 async def test_a_keys_token_and_a_cookie_beside_a_wrong_token_open_no_page(site: Site) -> None:
     path = site.at("/events")
     keys = await site.stack.catalog.machine_keys.create(
-        site.stack.organisation, name="t", created_by="t", as_token=True
+        site.stack.organization, name="t", created_by="t", as_token=True
     )
     async with httpx.AsyncClient(base_url=site.url) as http:
         await sign_in(http, site.access_key, site.secret_key)
@@ -151,7 +151,7 @@ async def test_each_type_of_session_reaches_its_pages_and_no_others(site: Site, 
         for path in ("/", "/workspaces", "/audit", "/sessions"):
             assert (await http.get(path)).status_code == 403, path
         other = await site.stack.catalog.workspaces.create(
-            site.stack.organisation, name=f"Other {type}"
+            site.stack.organization, name=f"Other {type}"
         )
         answer = await http.get(site.at("/dashboard", workspace=other.id))
         assert answer.status_code == 404
@@ -176,7 +176,7 @@ async def test_pages_link_to_nothing_that_the_session_does_not_reach(site: Site)
 async def of_resource(stack: Stack, resource_id: str) -> str:
     connection = await stack.connection(f"Of {resource_id}")
     rule = await stack.catalog.rules.create(
-        stack.organisation,
+        stack.organization,
         workspace=stack.workspace,
         connection=connection.id,
         event="user.signup",
@@ -245,9 +245,9 @@ async def test_a_rule_of_a_resource_session_is_for_its_resource_and_keeps_the_ma
         }
         made = await http.post(site.at("/rules"), data=fields)
         assert "The rule is saved" in made.text
-    [rule] = (await stack.catalog.rules.list(stack.organisation, workspace=stack.workspace)).records
+    [rule] = (await stack.catalog.rules.list(stack.organization, workspace=stack.workspace)).records
     assert (rule.resource, rule.resource_id) == (OWN["resource"], OWN["resource_id"])
-    assert await stack.catalog.mappings.default(stack.organisation, connection.id) is None
+    assert await stack.catalog.mappings.default(stack.organization, connection.id) is None
 
 
 async def test_a_member_looks_and_steers_but_changes_nothing(site: Site) -> None:
@@ -259,7 +259,7 @@ async def test_a_member_looks_and_steers_but_changes_nothing(site: Site) -> None
         assert "disabled" in save
         assert (await http.post(f"{at}/delete", data={})).status_code == 403
         assert (await http.post(f"{at}/pause", data={})).status_code == 200
-    found = await site.stack.catalog.connections.get(site.stack.organisation, connection.id)
+    found = await site.stack.catalog.connections.get(site.stack.organization, connection.id)
     assert found.status == "paused"
 
 

@@ -133,7 +133,7 @@ async def test_deleting_a_connection_ends_what_waits_for_it(
 ):
     connection = await stack.connection("Going")
     await stack.rule(connection)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     handle = await stack.emit()
     await stack.log_when(handle, is_held)
     async with site.visitor(browser) as page:
@@ -307,7 +307,7 @@ async def test_ticked_events_are_delivered_again(site: Site, browser: Browser, s
         )
     statuses = [(await stack.ended(handle)).status for handle in failed]
     assert statuses == [Status.COMPLETED, Status.COMPLETED, Status.FAILED]
-    entry = (await stack.catalog.audit.list(stack.organisation, limit=1)).records[0]
+    entry = (await stack.catalog.audit.list(stack.organization, limit=1)).records[0]
     assert entry.act.name == "redeliver_ticked_events"
     assert {one.id for one in failed[:2]} <= set(entry.act.ids.values())
     async with site.visitor(browser) as page:

@@ -67,7 +67,7 @@ async def test_an_issue_of_a_deleted_connection_says_so(site: Site, browser: Bro
     stack.sim.fail("identify", fault=Fault(status=400, body=BAD_EMAIL))
     await stack.ended(await stack.emit())
     await visible(stack, "ExecutionStatus = 'Failed'", 1)
-    await stack.catalog.connections.delete(stack.organisation, connection.id, force=True)
+    await stack.catalog.connections.delete(stack.organization, connection.id, force=True)
     async with site.visitor(browser) as page:
         await page.goto(site.at("/issues"))
         row = page.get_by_role("row").nth(1)

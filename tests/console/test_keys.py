@@ -29,7 +29,7 @@ async def send(http: Browsing, path: str, **fields: str) -> httpx.Response:
 
 
 async def keys(site: Site) -> list[PublishableKey]:
-    found = await site.stack.catalog.publishable_keys.list(site.stack.organisation)
+    found = await site.stack.catalog.publishable_keys.list(site.stack.organization)
     return [key for key in found if key.workspace == site.stack.workspace]
 
 

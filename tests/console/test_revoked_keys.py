@@ -35,10 +35,10 @@ async def another_process(stack: Stack, line: DatabaseLine) -> AsyncIterator[Sit
 
 async def test_a_revoked_key_ends_in_two_processes_that_hear_of_no_change(stack: Stack) -> None:
     made = await stack.catalog.machine_keys.create(
-        stack.organisation, name="revoked", created_by="test"
+        stack.organization, name="revoked", created_by="test"
     )
     secret = made.secret_key.get_secret_value()
-    machine = Machine(stack.organisation, made.key.access_key, secret)
+    machine = Machine(stack.organization, made.key.access_key, secret)
     async with (
         DatabaseLine(stack.database) as line,
         another_process(stack, line) as one,
@@ -63,7 +63,7 @@ async def test_a_revoked_key_ends_in_two_processes_that_hear_of_no_change(stack:
             assert await used(site) == (200, 201)
 
         line.fall_silent(LISTENER)
-        await stack.catalog.machine_keys.revoke(stack.organisation, made.key.id)
+        await stack.catalog.machine_keys.revoke(stack.organization, made.key.id)
         for site in (one, other):  # sessions are not cached
             page = await http.get(f"{site.url}/workspaces", headers=signed_in)
             assert page.status_code == 303

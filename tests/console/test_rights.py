@@ -24,7 +24,7 @@ from tests.integration.stack import SECRET, eventually
 @asynccontextmanager
 async def signed_in(site: Site, scopes: Iterable[str]) -> AsyncIterator[httpx.AsyncClient]:
     made = await site.stack.catalog.machine_keys.create(
-        site.stack.organisation, name="visitor", created_by="test", scopes=scopes
+        site.stack.organization, name="visitor", created_by="test", scopes=scopes
     )
     async with httpx.AsyncClient(base_url=site.url, follow_redirects=True) as http:
         await sign_in(http, made.key.access_key, made.secret_key.get_secret_value())
@@ -44,7 +44,7 @@ async def test_pausing_needs_its_scope(site: Site, scopes: list[str], paused: bo
         answer = await http.post(f"{path}/pause", data={"csrf": token_in(page)})
     assert answer.status_code == (200 if paused else 403)
     assert paused or "lacks the scope operate" in answer.text
-    found = await site.stack.catalog.connections.get(site.stack.organisation, connection.id)
+    found = await site.stack.catalog.connections.get(site.stack.organization, connection.id)
     assert (found.status == "paused") is paused
 
 
@@ -143,7 +143,7 @@ async def test_a_key_makes_none_that_may_do_more(site: Site) -> None:
     assert re.search(r"emitonce_\w{12}_\w{43}", page.text)
     [made] = [
         key
-        for key in await site.stack.catalog.machine_keys.list(site.stack.organisation)
+        for key in await site.stack.catalog.machine_keys.list(site.stack.organization)
         if key.name == "more"
     ]
     assert made.scopes == {READ, MANAGE}
@@ -173,7 +173,7 @@ async def test_the_audit_tells_who_signed_in_and_what_they_did(site: Site) -> No
 async def test_a_key_that_has_expired_is_not_called_in_use(site: Site) -> None:
     keys = site.stack.catalog.machine_keys
     soon = datetime.now(UTC) + timedelta(seconds=0.5)
-    await keys.create(site.stack.organisation, name="short", created_by="test", expires_at=soon)
+    await keys.create(site.stack.organization, name="short", created_by="test", expires_at=soon)
     async with signed_in(site, ALL) as http:
 
         async def expired() -> bool:

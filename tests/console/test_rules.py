@@ -71,7 +71,7 @@ async def test_a_mapping_is_kept_as_it_was_made(site: Site, browser: Browser, st
         await expect(page.get_by_text("The rule is saved.")).to_be_visible()
         await page.get_by_role("button", name="Save rule").click()
         await expect(page.get_by_text("Saved.")).to_be_visible()
-    stored = await stack.catalog.mappings.default(stack.organisation, connection.id)
+    stored = await stack.catalog.mappings.default(stack.organization, connection.id)
     assert stored is not None
     assert stored.version == 2
     by_name = {mapped.dest: mapped for mapped in stored.schema.fields}
@@ -88,7 +88,7 @@ async def test_another_connection_brings_its_own_mapping(
     schema = MappingSchema(
         fields=(MappedField(dest="userId", source=PathSource(type="path", value="account.id")),)
     )
-    await stack.catalog.mappings.put_default(stack.organisation, second.id, schema=schema)
+    await stack.catalog.mappings.put_default(stack.organization, second.id, schema=schema)
     async with site.visitor(browser) as page:
         await page.goto(site.at("/rules/new"))
         await page.get_by_label("Connection").select_option("Second (Customer.io US)")
@@ -108,7 +108,7 @@ async def test_a_mapping_that_somebody_else_has_changed_is_not_overwritten(
         await other.get_by_role("button", name="Save rule").click()
         await expect(other.get_by_role("alert")).to_contain_text("Someone else has changed")
         await expect(other.get_by_label("userId: path in the payload")).to_have_value("second.id")
-    stored = await stack.catalog.mappings.default(stack.organisation, rule.connection)
+    stored = await stack.catalog.mappings.default(stack.organization, rule.connection)
     assert stored is not None
     assert stored.version == 2
 
@@ -155,7 +155,7 @@ async def test_a_test_event_is_about_a_test_person_and_says_who_gets_it(
     schema = MappingSchema(
         fields=(MappedField(dest="userId", source=PathSource(type="path", value="user.id")),)
     )
-    await stack.catalog.mappings.put_default(stack.organisation, connection.id, schema=schema)
+    await stack.catalog.mappings.put_default(stack.organization, connection.id, schema=schema)
     rule = await stack.rule(connection)
     real = {"user": {"id": "usr_2048"}, "email": "ann@example.com", "contact": "ann@example.com"}
     await stack.ended(await stack.emit(payload=real))
@@ -220,7 +220,7 @@ async def test_a_mapping_is_shown_as_the_connections_with_the_rules_that_use_it(
             ),
         )
     )
-    await stack.catalog.mappings.put_default(stack.organisation, connection.id, schema=schema)
+    await stack.catalog.mappings.put_default(stack.organization, connection.id, schema=schema)
     first = await stack.rule(connection, "user.signup")
     await stack.rule(connection, "order.paid")
     await stack.rule(await stack.connection("Other"), "page.viewed")
@@ -256,7 +256,7 @@ async def test_the_event_carries_what_the_rule_says(site: Site, browser: Browser
         await page.get_by_role("button", name="Save rule").click()
         await expect(page.get_by_text("The rule is saved.")).to_be_visible()
         await expect(keys).to_have_value("total, coupon")
-    [rule] = (await stack.catalog.rules.list(stack.organisation, workspace=stack.workspace)).records
+    [rule] = (await stack.catalog.rules.list(stack.organization, workspace=stack.workspace)).records
     assert rule.metadata["track_properties"] == ["total", "coupon"]
     await stack.ended(await stack.emit("order.paid", SAMPLE | {"total": 49.9}))
     assert [event.properties for event in stack.sim.events] == [{"total": 49.9}]
@@ -286,7 +286,7 @@ async def test_errors_stand_beside_their_fields(site: Site, browser: Browser, st
         await page.get_by_role("button", name="Save changes").click()
         await expect(page.locator(".fault")).to_contain_text("holds a blank")
         await expect(page.get_by_label("Name")).to_have_value("Renamed")
-    found = await stack.catalog.rules.list(stack.organisation, workspace=stack.workspace)
+    found = await stack.catalog.rules.list(stack.organization, workspace=stack.workspace)
     assert found.records == ()
 
 
@@ -296,7 +296,7 @@ async def test_a_rule_is_switched_off_and_deleted(site: Site, browser: Browser, 
         await page.goto(site.at("/rules"))
         await page.get_by_role("button", name="Switch off").click()
         await expect(page.locator("[role=status]:not(.banner)")).to_contain_text("The rule is off")
-        assert not (await stack.catalog.rules.get(stack.organisation, rule.id)).active
+        assert not (await stack.catalog.rules.get(stack.organization, rule.id)).active
         await page.get_by_role("link", name="user.signup").click()
         await page.get_by_text("Delete this rule").click()
         await page.get_by_role("button", name="Delete the rule").click()

@@ -56,7 +56,7 @@ async def test_failed_sign_ins_from_many_addresses_fill_the_audit_slowly(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ):
     async def failed() -> int:
-        page = await stack.catalog.audit.list(stack.organisation, limit=100)
+        page = await stack.catalog.audit.list(stack.organization, limit=100)
         return sum(one.act.name == "sign_in" and one.outcome == "401" for one in page.records)
 
     monkeypatch.setattr("starter.console.console.RECORDED_FAILURES", 5)
@@ -184,7 +184,7 @@ async def test_a_key_that_signed_in_shows_when_it_was_last_used(stack: Stack):
         await sign_in(http, site.access_key, site.secret_key)
         assert (await http.get("/workspaces")).status_code == 200
         await stack.catalog.api_key_lookup.uses.written()
-        keys = await stack.catalog.machine_keys.list(stack.organisation)
+        keys = await stack.catalog.machine_keys.list(stack.organization)
         [own] = [key for key in keys if key.access_key == site.access_key]
         assert own.last_used_at is not None
 
@@ -192,9 +192,9 @@ async def test_a_key_that_signed_in_shows_when_it_was_last_used(stack: Stack):
 async def test_a_session_ends_with_its_key(stack: Stack):
     async with open_site(stack) as site, visiting(site) as http:
         await sign_in(http, site.access_key, site.secret_key)
-        keys = await stack.catalog.machine_keys.list(stack.organisation)
+        keys = await stack.catalog.machine_keys.list(stack.organization)
         own = next(key for key in keys if key.access_key == site.access_key)
-        await stack.catalog.machine_keys.revoke(stack.organisation, own.id)
+        await stack.catalog.machine_keys.revoke(stack.organization, own.id)
         answer = await http.get("/workspaces")
         assert (answer.status_code, answer.headers["location"][:8]) == (303, "/sign-in")
 
@@ -223,7 +223,7 @@ async def test_a_form_from_elsewhere_does_nothing(
         )
         assert answer.status_code == 403
         assert "not sent from a page of this console" in answer.text
-    found = await stack.catalog.connections.get(stack.organisation, connection.id)
+    found = await stack.catalog.connections.get(stack.organization, connection.id)
     assert found.active
 
 
@@ -259,8 +259,8 @@ async def test_every_page_allows_no_inline_script_and_is_not_kept(site: Site):
             assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|\sstyle=", page.text)
 
 
-async def test_what_is_another_organisation_s_is_not_there(site: Site, stack: Stack):
-    other = await stack.catalog.organisations.create("Another")
+async def test_what_is_another_organization_s_is_not_there(site: Site, stack: Stack):
+    other = await stack.catalog.organizations.create("Another")
     theirs = await stack.catalog.workspaces.create(other.id, name="Theirs")
     handle = await stack.emitter.emit("their.event", {"userId": "1"}, workspace=theirs.id)
     async with visiting(site) as http:
@@ -277,7 +277,7 @@ async def test_what_is_another_workspace_s_is_not_there(site: Site, stack: Stack
     connection = await stack.connection("Here")
     rule = await stack.rule(connection)
     handle = await stack.emitter.emit("nothing.matches", {}, workspace=stack.workspace)
-    other = await stack.catalog.workspaces.create(stack.organisation, name="Elsewhere")
+    other = await stack.catalog.workspaces.create(stack.organization, name="Elsewhere")
     async with visiting(site) as http:
         await sign_in(http, site.access_key, site.secret_key)
         for path in (f"/connections/{connection.id}", f"/rules/{rule.id}", f"/events/{handle.id}"):
@@ -288,8 +288,8 @@ async def test_what_is_another_workspace_s_is_not_there(site: Site, stack: Stack
 async def test_the_development_link_signs_in_and_is_none_elsewhere(
     stack: Stack, tmp_path, site: Site
 ):
-    key = await development_key(stack.catalog, stack.organisation, tmp_path)
-    again = await development_key(stack.catalog, stack.organisation, tmp_path)
+    key = await development_key(stack.catalog, stack.organization, tmp_path)
+    again = await development_key(stack.catalog, stack.organization, tmp_path)
     assert (again.access_key, again.secret_key) == (key.access_key, key.secret_key)
     assert again.link_token != key.link_token
     assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600]

@@ -69,7 +69,7 @@ async def http(led: Site) -> AsyncIterator[Browsing]:
 
 
 async def acts(stack: Stack, name: str = "sign_in") -> list[Any]:
-    page = await stack.catalog.audit.list(stack.organisation, limit=50)
+    page = await stack.catalog.audit.list(stack.organization, limit=50)
     return [one for one in page.records if one.act.name == name]
 
 
@@ -151,7 +151,7 @@ async def test_keys_are_changed_by_who_has_just_signed_in(
         await expect(page.get_by_text("copy the secret now")).to_be_visible()
         async with httpx.AsyncClient(base_url=real[0].url, cookies=cookies) as before:
             assert (await before.get(path)).status_code == 303  # that session has ended
-    names = {key.name for key in await stack.catalog.machine_keys.list(stack.organisation)}
+    names = {key.name for key in await stack.catalog.machine_keys.list(stack.organization)}
     assert "fresh" in names
     assert "stale" not in names
 
@@ -309,7 +309,7 @@ async def test_a_claim_says_what_somebody_may_do(
     crooked.claims = claims | {"sub": f"someone with {claims}"}
     answer = await come_back(http, crooked)
     assert answer.status_code == (403 if may is None else 200)
-    sessions = await led.stack.catalog.console_sessions.list(led.stack.organisation)
+    sessions = await led.stack.catalog.console_sessions.list(led.stack.organization)
     assert ((await http.get("/workspaces")).status_code == 200) is (may is not None)
     if may is not None:
         assert sessions[0].scopes == may
@@ -401,7 +401,7 @@ async def test_of_two_admins_who_remove_each_other_one_is_removed(
 async def test_of_two_keys_that_revoke_each_other_one_is_revoked(site: Site) -> None:
     keys = site.stack.catalog.machine_keys
     made = [
-        await keys.create(site.stack.organisation, name=name, created_by="test")
+        await keys.create(site.stack.organization, name=name, created_by="test")
         for name in ("one of two", "other of two")
     ]
     browsers = [httpx.AsyncClient(base_url=site.url) for _ in made]
@@ -421,7 +421,7 @@ async def test_of_two_keys_that_revoke_each_other_one_is_revoked(site: Site) -> 
     assert sorted(answer.status_code for answer in answers) == [303, 401]
     revoked = [
         key.revoked_at is not None
-        for key in await keys.list(site.stack.organisation)
+        for key in await keys.list(site.stack.organization)
         if key.id in {one.key.id for one in made}
     ]
     assert sorted(revoked) == [False, True]

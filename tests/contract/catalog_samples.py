@@ -53,31 +53,31 @@ class Announced(Changes):
 
 @dataclass
 class Tenant:
-    """An organisation with one workspace and one connection."""
+    """An organization with one workspace and one connection."""
 
     catalog: Catalog
-    organisation: str
+    organization: str
     workspace: str
     connection: Connection
 
     @classmethod
     async def create(cls, catalog: Catalog, name: str = "Acme") -> Tenant:
-        organisation = (await catalog.organisations.create(name)).id
-        workspace = (await catalog.workspaces.create(organisation, name=f"{name} app")).id
+        organization = (await catalog.organizations.create(name)).id
+        workspace = (await catalog.workspaces.create(organization, name=f"{name} app")).id
         connection = await catalog.connections.create(
-            organisation,
+            organization,
             workspace=workspace,
             name="Customer io",
             type="customer_io",
             fields={"region": "us", "cdpApiKey": "cdp-key-1"},
             created_by="test",
         )
-        return cls(catalog, organisation, workspace, connection)
+        return cls(catalog, organization, workspace, connection)
 
     async def rule(self, event: str = "user.signup", **fields: Any) -> Rule:
         values: dict[str, Any] = {"metadata": METADATA, "created_by": "test"} | fields
         return await self.catalog.rules.create(
-            self.organisation,
+            self.organization,
             workspace=self.workspace,
             connection=self.connection.id,
             event=event,

@@ -36,8 +36,8 @@ async def answer(catalog: Catalog, asked: str, *arguments: Any) -> Any:
         await catalog.credentials.slow_down(*arguments)
         return None
     if asked == "replace":
-        organisation, connection, region, key = arguments
-        await catalog.connections.update(organisation, connection, region=region, api_key=key)
+        organization, connection, region, key = arguments
+        await catalog.connections.update(organization, connection, region=region, api_key=key)
         return None
     found = await catalog.credentials.credential(*arguments)
     if asked == "credential":

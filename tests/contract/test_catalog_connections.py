@@ -111,7 +111,7 @@ async def test_replaced_key_is_the_next_ones_in_this_process_and_others(tenant, 
 
         connections = tenant.catalog.connections
         await connections.update(
-            tenant.organisation, tenant.connection.id, fields={"cdpApiKey": "cdp-key-2"}
+            tenant.organization, tenant.connection.id, fields={"cdpApiKey": "cdp-key-2"}
         )
         found = await credential(tenant)
         assert (found.version, found.secrets["cdpApiKey"].get_secret_value()) == (2, "cdp-key-2")
@@ -134,7 +134,7 @@ async def test_deactivate_holds_only_for_the_credential_that_was_refused(tenant)
     connection = tenant.connection.id
     await credential(tenant)
 
-    await connections.update(tenant.organisation, connection, fields={"cdpApiKey": "cdp-key-2"})
+    await connections.update(tenant.organization, connection, fields={"cdpApiKey": "cdp-key-2"})
     assert not await credentials.deactivate(connection, version=1)
     assert (await credential(tenant)).status == "active"
 
@@ -144,7 +144,7 @@ async def test_deactivate_holds_only_for_the_credential_that_was_refused(tenant)
     assert not await credentials.deactivate(connection, version=2)
 
     revived = await connections.update(
-        tenant.organisation, connection, fields={"cdpApiKey": "cdp-key-3"}
+        tenant.organization, connection, fields={"cdpApiKey": "cdp-key-3"}
     )
     assert (revived.status, revived.inactive_reason, revived.credential_version) == (
         "active",
@@ -155,7 +155,7 @@ async def test_deactivate_holds_only_for_the_credential_that_was_refused(tenant)
 
 async def test_the_refusal_is_kept_until_the_connection_is_active_again(tenant):
     connections, credentials = tenant.catalog.connections, tenant.catalog.credentials
-    owned = (tenant.organisation, tenant.connection.id)
+    owned = (tenant.organization, tenant.connection.id)
     response = LastResponse(
         call="identify", outcome_code="auth_failed", status_code=401, message="401: wrong key"
     )
@@ -173,7 +173,7 @@ async def test_the_refusal_is_kept_until_the_connection_is_active_again(tenant):
 
 async def test_it_is_inactive_since_its_status_changed_whatever_changes_later(tenant):
     connections, credentials = tenant.catalog.connections, tenant.catalog.credentials
-    owned = (tenant.organisation, tenant.connection.id)
+    owned = (tenant.organization, tenant.connection.id)
     assert tenant.connection.inactive_since is None
     await credentials.deactivate(tenant.connection.id, version=1)
     [refused] = await credentials.inactive()
@@ -191,7 +191,7 @@ async def test_it_is_inactive_since_an_older_release_or_a_person_made_it_so(tena
         f"{moment} WHERE id = $1"
         for moment in (", updated_at = clock_timestamp()", "")
     )
-    owned = (tenant.organisation, tenant.connection.id)
+    owned = (tenant.organization, tenant.connection.id)
     async with psql(database) as writer:
         await writer.execute(statement, tenant.connection.id)
         first = await tenant.catalog.connections.get(*owned)
@@ -213,7 +213,7 @@ async def test_new_region_is_a_new_credential_and_revives(tenant):
     """Key and region belong together: a refusal may come from either being wrong."""
     await tenant.catalog.credentials.deactivate(tenant.connection.id, version=1)
     updated = await tenant.catalog.connections.update(
-        tenant.organisation, tenant.connection.id, fields={"region": "eu"}, name="Renamed"
+        tenant.organization, tenant.connection.id, fields={"region": "eu"}, name="Renamed"
     )
     assert (updated.settings, updated.name) == ({"region": "eu"}, "Renamed")
     assert (updated.status, updated.credential_version) == ("active", 2)
@@ -223,7 +223,7 @@ async def test_new_region_is_a_new_credential_and_revives(tenant):
 async def test_new_name_alone_neither_revives_nor_counts_as_new_credential(tenant):
     await tenant.catalog.credentials.deactivate(tenant.connection.id, version=1)
     updated = await tenant.catalog.connections.update(
-        tenant.organisation,
+        tenant.organization,
         tenant.connection.id,
         name="Renamed",
         fields={"region": "us"},
@@ -234,7 +234,7 @@ async def test_new_name_alone_neither_revives_nor_counts_as_new_credential(tenan
 
 async def test_new_key_leaves_a_pause_and_a_manual_inactivation_alone(tenant):
     connections = tenant.catalog.connections
-    owned = (tenant.organisation, tenant.connection.id)
+    owned = (tenant.organization, tenant.connection.id)
     await connections.pause(*owned)
     assert (await connections.update(*owned, fields={"cdpApiKey": "cdp-key-2"})).status == "paused"
     inactive = await connections.inactivate(*owned)
@@ -246,7 +246,7 @@ async def test_new_key_leaves_a_pause_and_a_manual_inactivation_alone(tenant):
 
 async def test_pause_and_resume(tenant):
     connections = tenant.catalog.connections
-    owned = (tenant.organisation, tenant.connection.id)
+    owned = (tenant.organization, tenant.connection.id)
     assert (await connections.pause(*owned)).status == "paused"
     assert (await connections.pause(*owned)).status == "paused"
     assert (await credential(tenant)).status == "paused"
@@ -260,7 +260,7 @@ async def test_pause_and_resume(tenant):
 
 async def test_connection_with_active_rules_is_deleted_only_by_force(tenant):
     connections = tenant.catalog.connections
-    owned = (tenant.organisation, tenant.connection.id)
+    owned = (tenant.organization, tenant.connection.id)
     rule = await tenant.rule()
     assert await tenant.matched() == [rule.id]
     with pytest.raises(Conflict, match="1 active rules"):
@@ -270,18 +270,18 @@ async def test_connection_with_active_rules_is_deleted_only_by_force(tenant):
     with pytest.raises(NotFound):
         await credential(tenant)
     with pytest.raises(NotFound):
-        await tenant.catalog.rules.get(tenant.organisation, rule.id)
+        await tenant.catalog.rules.get(tenant.organization, rule.id)
 
 
 async def test_connection_with_inactive_rules_is_deleted_without_force(tenant):
     await tenant.rule(active=False)
-    await tenant.catalog.connections.delete(tenant.organisation, tenant.connection.id)
+    await tenant.catalog.connections.delete(tenant.organization, tenant.connection.id)
 
 
-async def test_another_organisation_finds_nothing(tenant):
+async def test_another_organization_finds_nothing(tenant):
     other = await Tenant.create(tenant.catalog, "Other")
     connections, mappings = tenant.catalog.connections, tenant.catalog.mappings
-    foreign = (other.organisation, tenant.connection.id)
+    foreign = (other.organization, tenant.connection.id)
     for attempt in (
         connections.get(*foreign),
         connections.update(*foreign, name="Stolen"),
@@ -293,7 +293,7 @@ async def test_another_organisation_finds_nothing(tenant):
         mappings.default(*foreign),
         mappings.put_default(*foreign, schema=DEFAULT_MAPPING),
         connections.create(
-            other.organisation,
+            other.organization,
             workspace=tenant.workspace,
             name="Intruder",
             type="customer_io",
@@ -303,19 +303,19 @@ async def test_another_organisation_finds_nothing(tenant):
     ):
         with pytest.raises(NotFound):
             await attempt
-    listed = await connections.list(other.organisation, workspace=tenant.workspace)
+    listed = await connections.list(other.organization, workspace=tenant.workspace)
     assert listed.records == ()
-    assert [found.id for found in (await connections.list(other.organisation)).records] == [
+    assert [found.id for found in (await connections.list(other.organization)).records] == [
         other.connection.id
     ]
-    assert await connections.get(tenant.organisation, tenant.connection.id) == tenant.connection
+    assert await connections.get(tenant.organization, tenant.connection.id) == tenant.connection
 
 
 @pytest.mark.parametrize(
     "name", ["Customer.io", "Prüfung (EU) & más", "顧客 📣", "[bold]", "é" * 80, "x" * 128, "<b>"]
 )
 async def test_connection_is_called_what_people_write(tenant, name):
-    owned = (tenant.organisation, tenant.connection.id)
+    owned = (tenant.organization, tenant.connection.id)
     assert (await tenant.catalog.connections.update(*owned, name=name)).name == name
     assert (await tenant.catalog.connections.get(*owned)).name == name
 
@@ -352,7 +352,7 @@ async def test_wrong_value_is_refused_by_its_field(tenant, field, value):
     key = field.removeprefix("metadata.")
     given |= {field: value} if key == field else {"fields": given["fields"] | {key: value}}
     with pytest.raises(InvalidValue) as caught:
-        await tenant.catalog.connections.create(tenant.organisation, **given)
+        await tenant.catalog.connections.create(tenant.organization, **given)
     assert caught.value.field == field
     if key == "cdpApiKey" and value:
         assert value not in str(caught.value)
@@ -360,14 +360,14 @@ async def test_wrong_value_is_refused_by_its_field(tenant, field, value):
 
 async def test_key_is_stored_without_the_blanks_that_came_with_copying(tenant):
     await tenant.catalog.connections.update(
-        tenant.organisation, tenant.connection.id, fields={"cdpApiKey": " cdp-key-2\n"}
+        tenant.organization, tenant.connection.id, fields={"cdpApiKey": " cdp-key-2\n"}
     )
     assert (await credential(tenant)).secrets["cdpApiKey"].get_secret_value() == "cdp-key-2"
 
 
 async def test_mapping_counts_its_versions_and_refuses_a_late_writer(tenant):
     mappings = tenant.catalog.mappings
-    owned = (tenant.organisation, tenant.connection.id)
+    owned = (tenant.organization, tenant.connection.id)
     assert await mappings.default(*owned) is None
     with pytest.raises(VersionConflict, match="none is stored"):
         await mappings.put_default(*owned, schema=DEFAULT_MAPPING, expected_version=2)
@@ -387,7 +387,7 @@ async def test_mapping_counts_its_versions_and_refuses_a_late_writer(tenant):
 
 
 async def test_of_writers_at_once_with_the_same_expectation_one_wins(tenant):
-    owned = (tenant.organisation, tenant.connection.id)
+    owned = (tenant.organization, tenant.connection.id)
     await tenant.catalog.mappings.put_default(*owned, schema=DEFAULT_MAPPING)
     results = await asyncio.gather(
         *(
@@ -406,7 +406,7 @@ async def test_mapping_with_what_postgres_cannot_hold_is_refused(tenant, value):
     )
     with pytest.raises(InvalidValue):
         await tenant.catalog.mappings.put_default(
-            tenant.organisation, tenant.connection.id, schema=schema
+            tenant.organization, tenant.connection.id, schema=schema
         )
 
 
@@ -429,15 +429,15 @@ async def test_lookup_without_database_is_unavailable_not_wrong(tenant, database
 async def test_rate_is_set_kept_and_taken_back(tenant):
     connections, id = tenant.catalog.connections, tenant.connection.id
     assert (await credential(tenant)).requests_per_second is None
-    await connections.update(tenant.organisation, id, requests_per_second=20)
-    await connections.update(tenant.organisation, id, name="Renamed")
+    await connections.update(tenant.organization, id, requests_per_second=20)
+    await connections.update(tenant.organization, id, name="Renamed")
     assert (await credential(tenant)).requests_per_second == 20
-    assert (await connections.get(tenant.organisation, id)).credential_version == 1
-    await connections.update(tenant.organisation, id, requests_per_second=0)
+    assert (await connections.get(tenant.organization, id)).credential_version == 1
+    await connections.update(tenant.organization, id, requests_per_second=0)
     assert (await credential(tenant)).requests_per_second is None
     for rate in (-1, 100_001):
         with pytest.raises(InvalidValue, match="requests_per_second"):
-            await connections.update(tenant.organisation, id, requests_per_second=rate)
+            await connections.update(tenant.organization, id, requests_per_second=rate)
 
 
 async def test_slowing_down_is_seen_by_others_and_never_shortened(tenant):

@@ -14,7 +14,7 @@ from catalog.rule_change import RuleChange
 from tests.contract.catalog_samples import eventually, opened
 
 PUBLISHABLE = re.compile(r"^mesh_pub_([A-Za-z0-9\-.]+)_([A-Za-z0-9\-.]+)_([^_]+)$")
-ORGANISATION = re.compile(
+ORGANIZATION = re.compile(
     r"^[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$", re.IGNORECASE
 )
 ACCESS = re.compile(r"^mk_[A-Za-z0-9_-]{22,}$")
@@ -28,77 +28,77 @@ async def catalog(database):
 
 
 @pytest.fixture
-async def organisation(catalog: Catalog) -> str:
-    return (await catalog.organisations.default()).id
+async def organization(catalog: Catalog) -> str:
+    return (await catalog.organizations.default()).id
 
 
-async def test_keys_have_the_formats_that_clients_check(catalog: Catalog, organisation: str):
-    workspace = await catalog.workspaces.create(organisation, name="Acme app")
-    public = await catalog.publishable_keys.current(organisation, workspace.id)
-    machine = await catalog.machine_keys.create(organisation, name="ci", created_by="test")
+async def test_keys_have_the_formats_that_clients_check(catalog: Catalog, organization: str):
+    workspace = await catalog.workspaces.create(organization, name="Acme app")
+    public = await catalog.publishable_keys.current(organization, workspace.id)
+    machine = await catalog.machine_keys.create(organization, name="ci", created_by="test")
     assert public is not None
     assert PUBLISHABLE.match(public.public_key)
-    assert ORGANISATION.match(organisation)
+    assert ORGANIZATION.match(organization)
     assert ACCESS.match(machine.key.access_key)
     assert SECRET.match(machine.secret_key.get_secret_value())
 
 
 async def test_secret_is_encrypted_at_rest_and_forgotten_when_revoked(
-    catalog: Catalog, organisation: str, database: str
+    catalog: Catalog, organization: str, database: str
 ):
-    made = await catalog.machine_keys.create(organisation, name="ci", created_by="test")
+    made = await catalog.machine_keys.create(organization, name="ci", created_by="test")
     secret = made.secret_key.get_secret_value()
     conn = await asyncpg.connect(database)
     row = await conn.fetchrow("SELECT * FROM machine_keys")
     assert secret.encode() not in row["encrypted_secret"]
     assert secret not in repr(dict(row))
     assert secret not in repr(made)
-    await catalog.machine_keys.revoke(organisation, made.key.id)
+    await catalog.machine_keys.revoke(organization, made.key.id)
     row = await conn.fetchrow("SELECT * FROM machine_keys")
     await conn.close()
     assert row["encrypted_secret"] is None
     assert row["revoked_at"] is not None
 
 
-async def test_revoked_keys_are_unknown_at_once(catalog: Catalog, organisation: str):
-    workspace = await catalog.workspaces.create(organisation, name="Acme app")
-    public = await catalog.publishable_keys.current(organisation, workspace.id)
-    made = await catalog.machine_keys.create(organisation, name="ci", created_by="test")
+async def test_revoked_keys_are_unknown_at_once(catalog: Catalog, organization: str):
+    workspace = await catalog.workspaces.create(organization, name="Acme app")
+    public = await catalog.publishable_keys.current(organization, workspace.id)
+    made = await catalog.machine_keys.create(organization, name="ci", created_by="test")
     lookup = catalog.api_key_lookup
     assert public is not None
     assert (await lookup.publishable(public.public_key)).workspace == workspace.id
-    assert (await lookup.machine(made.key.access_key)).organisation == organisation
-    await catalog.publishable_keys.revoke(organisation, public.id)
-    await catalog.machine_keys.revoke(organisation, made.key.id)
+    assert (await lookup.machine(made.key.access_key)).organization == organization
+    await catalog.publishable_keys.revoke(organization, public.id)
+    await catalog.machine_keys.revoke(organization, made.key.id)
     with pytest.raises(NotFound):
         await lookup.publishable(public.public_key)
     with pytest.raises(NotFound):
         await lookup.machine(made.key.access_key)
-    assert await catalog.publishable_keys.current(organisation, workspace.id) is None
+    assert await catalog.publishable_keys.current(organization, workspace.id) is None
 
 
-async def test_lookups_ask_the_database_once(catalog: Catalog, organisation: str, database: str):
-    workspace = await catalog.workspaces.create(organisation, name="Acme app")
-    made = await catalog.machine_keys.create(organisation, name="ci", created_by="test")
+async def test_lookups_ask_the_database_once(catalog: Catalog, organization: str, database: str):
+    workspace = await catalog.workspaces.create(organization, name="Acme app")
+    made = await catalog.machine_keys.create(organization, name="ci", created_by="test")
     lookup = catalog.api_key_lookup
     first = await lookup.machine(made.key.access_key)
-    await lookup.require_workspace(organisation, workspace.id)
+    await lookup.require_workspace(organization, workspace.id)
     assert await lookup.machine(made.key.access_key) is first
     conn = await asyncpg.connect(database)
     await conn.execute("ALTER TABLE machine_keys RENAME TO elsewhere")
     await conn.execute("ALTER TABLE workspaces RENAME TO nowhere")
     await conn.close()
     assert await lookup.machine(made.key.access_key) is first
-    assert await lookup.require_workspace(organisation, workspace.id.upper()) == workspace.id
+    assert await lookup.require_workspace(organization, workspace.id.upper()) == workspace.id
 
 
 async def test_change_by_another_process_is_heard(
-    catalog: Catalog, organisation: str, database: str
+    catalog: Catalog, organization: str, database: str
 ):
-    made = await catalog.machine_keys.create(organisation, name="ci", created_by="test")
+    made = await catalog.machine_keys.create(organization, name="ci", created_by="test")
     await catalog.api_key_lookup.machine(made.key.access_key)
     async with opened(database) as elsewhere:
-        await elsewhere.machine_keys.revoke(organisation, made.key.id)
+        await elsewhere.machine_keys.revoke(organization, made.key.id)
 
     async def unknown() -> bool:
         try:
@@ -110,48 +110,48 @@ async def test_change_by_another_process_is_heard(
     await eventually(unknown)
 
 
-async def test_keys_of_others_are_not_found(catalog: Catalog, organisation: str):
-    other = (await catalog.organisations.create("Other")).id
-    workspace = await catalog.workspaces.create(organisation, name="Acme app")
-    made = await catalog.machine_keys.create(organisation, name="ci", created_by="test")
-    public = await catalog.publishable_keys.current(organisation, workspace.id)
+async def test_keys_of_others_are_not_found(catalog: Catalog, organization: str):
+    other = (await catalog.organizations.create("Other")).id
+    workspace = await catalog.workspaces.create(organization, name="Acme app")
+    made = await catalog.machine_keys.create(organization, name="ci", created_by="test")
+    public = await catalog.publishable_keys.current(organization, workspace.id)
     assert public is not None
     for attempt in (
         catalog.machine_keys.revoke(other, made.key.id),
         catalog.publishable_keys.revoke(other, public.id),
         catalog.publishable_keys.create(other, workspace=workspace.id, name="x", created_by="test"),
         catalog.api_key_lookup.require_workspace(other, workspace.id),
-        catalog.api_key_lookup.require_workspace(organisation, str(uuid.uuid4())),
-        catalog.api_key_lookup.require_workspace(organisation, "no uuid"),
+        catalog.api_key_lookup.require_workspace(organization, str(uuid.uuid4())),
+        catalog.api_key_lookup.require_workspace(organization, "no uuid"),
         catalog.machine_keys.create(str(uuid.uuid4()), name="ci", created_by="test"),
     ):
         with pytest.raises(NotFound):
             await attempt
     assert await catalog.publishable_keys.current(other, workspace.id) is None
     assert await catalog.machine_keys.list(other) == []
-    assert [key.id for key in await catalog.publishable_keys.list(organisation)] == [public.id]
+    assert [key.id for key in await catalog.publishable_keys.list(organization)] == [public.id]
 
 
 @pytest.mark.parametrize("name", ["", "x" * 101, "a\0b"])
 async def test_names_that_can_not_be_kept_are_refused(
-    catalog: Catalog, organisation: str, name: str
+    catalog: Catalog, organization: str, name: str
 ):
     with pytest.raises(InvalidValue, match="name:"):
-        await catalog.machine_keys.create(organisation, name=name, created_by="test")
+        await catalog.machine_keys.create(organization, name=name, created_by="test")
 
 
-async def test_rule_is_changed_where_asked_and_nowhere_else(catalog: Catalog, organisation: str):
-    workspace = await catalog.workspaces.create(organisation, name="Acme app")
+async def test_rule_is_changed_where_asked_and_nowhere_else(catalog: Catalog, organization: str):
+    workspace = await catalog.workspaces.create(organization, name="Acme app")
     owned = {"workspace": workspace.id, "created_by": "test"}
     to = await catalog.connections.create(
-        organisation,
+        organization,
         type="customer_io",
         name="cio",
         fields={"region": "us", "cdpApiKey": "key"},
         **owned,
     )
     rule = await catalog.rules.create(
-        organisation,
+        organization,
         connection=to.id,
         event="user.signup",
         resource="account",
@@ -159,10 +159,10 @@ async def test_rule_is_changed_where_asked_and_nowhere_else(catalog: Catalog, or
         **owned,
     )
     changed = await catalog.rules.update(
-        organisation, rule.id, RuleChange(event="user.joined", resource=None)
+        organization, rule.id, RuleChange(event="user.joined", resource=None)
     )
     assert (changed.event, changed.resource, changed.active) == ("user.joined", None, True)
     assert changed.metadata == rule.metadata
     assert changed.updated_at > rule.updated_at
     with pytest.raises(InvalidValue, match="event:"):
-        await catalog.rules.update(organisation, rule.id, RuleChange(event=" "))
+        await catalog.rules.update(organization, rule.id, RuleChange(event=" "))

@@ -168,9 +168,9 @@ async def test_only_a_catalog_in_use_reckons_with_an_older_api(empty, tmp_path, 
             caller = await catalog.api_key_lookup.publishable("mesh_pub_a_b_c")
             assert caller.may_meet_older_api()
             assert caller.may_find_older_events()
-        organisation = (await catalog.organisations.default()).id
-        workspace = await catalog.workspaces.create(organisation, name="New app")
-        key = await catalog.publishable_keys.current(organisation, workspace.id)
+        organization = (await catalog.organizations.default()).id
+        workspace = await catalog.workspaces.create(organization, name="New app")
+        key = await catalog.publishable_keys.current(organization, workspace.id)
         caller = await catalog.api_key_lookup.publishable(key.public_key)
         assert caller.may_meet_older_api() is in_use
         assert caller.may_find_older_events() is in_use

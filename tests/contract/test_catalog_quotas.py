@@ -155,17 +155,17 @@ async def test_a_key_and_a_workspace_have_quotas_of_their_own(
     catalog: Catalog, database: str
 ) -> None:
     tenant = await Tenant.create(catalog)
-    page = await catalog.publishable_keys.current(tenant.organisation, tenant.workspace)
+    page = await catalog.publishable_keys.current(tenant.organization, tenant.workspace)
     assert page is not None
-    machine = await catalog.machine_keys.create(tenant.organisation, name="x", created_by="test")
+    machine = await catalog.machine_keys.create(tenant.organization, name="x", created_by="test")
     async with opened(database) as elsewhere:
         lookup = elsewhere.api_key_lookup
         assert (await lookup.publishable(page.public_key)).quota == Quota()
         assert await lookup.quota_of_workspace(tenant.workspace) == Quota()
         own = Quota(5, 6)
-        await catalog.quotas.set_of_key(tenant.organisation, page.id, own)
-        await catalog.quotas.set_of_key(tenant.organisation, machine.key.id, own)
-        await catalog.quotas.set_of_workspace(tenant.organisation, tenant.workspace, own)
+        await catalog.quotas.set_of_key(tenant.organization, page.id, own)
+        await catalog.quotas.set_of_key(tenant.organization, machine.key.id, own)
+        await catalog.quotas.set_of_workspace(tenant.organization, tenant.workspace, own)
         await all_changes_heard(elsewhere, database)
         assert (await lookup.publishable(page.public_key)).quota == own
         assert (await lookup.machine(machine.key.access_key)).quota == own
@@ -174,12 +174,12 @@ async def test_a_key_and_a_workspace_have_quotas_of_their_own(
 
 async def test_quotas_of_others_cannot_be_set(catalog: Catalog) -> None:
     tenant = await Tenant.create(catalog)
-    page = await catalog.publishable_keys.current(tenant.organisation, tenant.workspace)
-    other = (await catalog.organisations.create("Other")).id
+    page = await catalog.publishable_keys.current(tenant.organization, tenant.workspace)
+    other = (await catalog.organizations.create("Other")).id
     assert page is not None
     with pytest.raises(NotFound):
         await catalog.quotas.set_of_key(other, page.id, Quota(1, 1))
     with pytest.raises(NotFound):
         await catalog.quotas.set_of_workspace(other, tenant.workspace, Quota(1, 1))
     with pytest.raises(InvalidValue):
-        await catalog.quotas.set_of_workspace(tenant.organisation, tenant.workspace, Quota(0, 1))
+        await catalog.quotas.set_of_workspace(tenant.organization, tenant.workspace, Quota(0, 1))

@@ -70,7 +70,7 @@ async def test_more_rules_than_are_held_match_just_the_same(tenant):
 async def test_matched_rule_carries_mapping_and_metadata(tenant):
     await tenant.rule(metadata={"action": "track_event", "event_name_override": "Signed Up"})
     await tenant.catalog.mappings.put_default(
-        tenant.organisation, tenant.connection.id, schema=DEFAULT_MAPPING
+        tenant.organization, tenant.connection.id, schema=DEFAULT_MAPPING
     )
     result = await tenant.catalog.rule_lookup.match(
         MatchRequest(
@@ -124,7 +124,7 @@ async def test_own_write_is_read_at_once(tenant):
     assert await tenant.matched() == []
     rule = await tenant.rule()
     assert await tenant.matched() == [rule.id]
-    await tenant.catalog.rules.set_active(tenant.organisation, rule.id, False)
+    await tenant.catalog.rules.set_active(tenant.organization, rule.id, False)
     assert await tenant.matched() == []
 
 
@@ -140,7 +140,7 @@ async def test_workspace_created_after_it_was_asked_for_is_known(tenant, databas
         await writer.execute(
             "INSERT INTO workspaces (id, organisation_id, name) VALUES ($1, $2, 'late')",
             id,
-            tenant.organisation,
+            tenant.organization,
         )
     await eventually(known)
 
@@ -238,8 +238,8 @@ async def test_own_write_is_read_though_its_notification_is_late(tenant):
     rules, mappings = Rules(pool, changes, registry), Mappings(pool, changes)
     lookup = RuleLookup(pool, changes, HASHES)
     credentials = ConnectionLookup(pool, changes, CIPHER, registry)
-    organisation, connection = tenant.organisation, tenant.connection.id
-    owned = (organisation, connection)
+    organization, connection = tenant.organization, tenant.connection.id
+    owned = (organization, connection)
 
     async def matched() -> MatchResult:
         return await lookup.match(
@@ -251,7 +251,7 @@ async def test_own_write_is_read_though_its_notification_is_late(tenant):
 
     assert (await matched()).rules == ()
     rule = await rules.create(
-        organisation,
+        organization,
         workspace=tenant.workspace,
         connection=connection,
         event="user.signup",
@@ -259,9 +259,9 @@ async def test_own_write_is_read_though_its_notification_is_late(tenant):
         created_by="test",
     )
     assert len((await matched()).rules) == 1
-    await rules.set_active(organisation, rule.id, False)
+    await rules.set_active(organization, rule.id, False)
     assert (await matched()).rules == ()
-    await rules.set_active(organisation, rule.id, True)
+    await rules.set_active(organization, rule.id, True)
     assert (await matched()).rules[0].mapping is None
     await mappings.put_default(*owned, schema=DEFAULT_MAPPING)
     assert (await matched()).rules[0].mapping == DEFAULT_MAPPING
@@ -278,7 +278,7 @@ async def test_own_write_is_read_though_its_notification_is_late(tenant):
     await connections.update(*owned, fields={"cdpApiKey": "cdp-key-2"})
     assert ((await credential()).status, (await credential()).version) == ("active", 2)
 
-    await rules.delete(organisation, rule.id)
+    await rules.delete(organization, rule.id)
     assert (await matched()).rules == ()
     await connections.delete(*owned)
     with pytest.raises(NotFound):

@@ -43,18 +43,18 @@ async def test_rule_is_read_as_it_was_written(tenant):
     rule = await tenant.rule(metadata=metadata, resource="list", resource_id="a.B_1:-")
     assert rule.metadata == metadata
     assert rule.type == "customer_io"
-    assert await tenant.catalog.rules.get(tenant.organisation, rule.id) == rule
-    assert await tenant.catalog.rules.delete(tenant.organisation, rule.id) == rule
+    assert await tenant.catalog.rules.get(tenant.organization, rule.id) == rule
+    assert await tenant.catalog.rules.delete(tenant.organization, rule.id) == rule
     with pytest.raises(NotFound):
-        await tenant.catalog.rules.get(tenant.organisation, rule.id)
+        await tenant.catalog.rules.get(tenant.organization, rule.id)
 
 
 async def test_first_rule_enters_event_type_and_resource_into_the_catalogue(tenant):
     await tenant.rule(resource="list")
     await tenant.rule(resource="list")
     rule = await tenant.rule(event="trial.started")
-    await tenant.catalog.rules.delete(tenant.organisation, rule.id)
-    owned = (tenant.organisation, tenant.workspace)
+    await tenant.catalog.rules.delete(tenant.organization, rule.id)
+    owned = (tenant.organization, tenant.workspace)
     assert [entry.key for entry in await tenant.catalog.event_types.list(*owned)] == [
         "trial.started",
         "user.signup",
@@ -62,35 +62,35 @@ async def test_first_rule_enters_event_type_and_resource_into_the_catalogue(tena
     assert [entry.key for entry in await tenant.catalog.resources.list(*owned)] == ["list"]
 
 
-async def test_another_organisation_finds_nothing(tenant):
+async def test_another_organization_finds_nothing(tenant):
     rule = await tenant.rule()
     other = await Tenant.create(tenant.catalog, "Other")
     rules = tenant.catalog.rules
     mixed = {"event": "user.signup", "metadata": METADATA, "created_by": "test"}
     for attempt in (
-        rules.get(other.organisation, rule.id),
-        rules.set_active(other.organisation, rule.id, False),
-        rules.delete(other.organisation, rule.id),
+        rules.get(other.organization, rule.id),
+        rules.set_active(other.organization, rule.id, False),
+        rules.delete(other.organization, rule.id),
         rules.create(
-            other.organisation,
+            other.organization,
             workspace=tenant.workspace,
             connection=tenant.connection.id,
             **mixed,
         ),
         rules.create(
-            other.organisation,
+            other.organization,
             workspace=other.workspace,
             connection=tenant.connection.id,
             **mixed,
         ),
-        tenant.catalog.event_types.list(other.organisation, tenant.workspace),
-        tenant.catalog.resources.list(other.organisation, tenant.workspace),
+        tenant.catalog.event_types.list(other.organization, tenant.workspace),
+        tenant.catalog.resources.list(other.organization, tenant.workspace),
     ):
         with pytest.raises(NotFound):
             await attempt
-    assert (await rules.list(other.organisation, workspace=tenant.workspace)).records == ()
-    assert (await rules.list(other.organisation)).records == ()
-    assert await rules.get(tenant.organisation, rule.id) == rule
+    assert (await rules.list(other.organization, workspace=tenant.workspace)).records == ()
+    assert (await rules.list(other.organization)).records == ()
+    assert await rules.get(tenant.organization, rule.id) == rule
 
 
 async def test_lists_are_paged_newest_first_without_gap_or_repetition(tenant):
@@ -98,7 +98,7 @@ async def test_lists_are_paged_newest_first_without_gap_or_repetition(tenant):
     seen: list[str] = []
     cursor = None
     while True:
-        page = await tenant.catalog.rules.list(tenant.organisation, limit=3, cursor=cursor)
+        page = await tenant.catalog.rules.list(tenant.organization, limit=3, cursor=cursor)
         seen += [rule.id for rule in page.records]
         await tenant.rule(event="meanwhile")  # what is newer doesn't push anything onto a page
         cursor = page.next_cursor
@@ -113,7 +113,7 @@ async def test_lists_are_filtered_by_what_the_rules_say(tenant):
 
     async def listed(**filters) -> list[str]:
         page = await tenant.catalog.rules.list(
-            tenant.organisation, workspace=tenant.workspace, **filters
+            tenant.organization, workspace=tenant.workspace, **filters
         )
         return [rule.id for rule in page.records]
 
@@ -127,13 +127,13 @@ async def test_lists_are_filtered_by_what_the_rules_say(tenant):
 @pytest.mark.parametrize("limit", [0, 201, -1])
 async def test_limit_out_of_range_is_refused(tenant, limit):
     with pytest.raises(InvalidValue, match="limit"):
-        await tenant.catalog.rules.list(tenant.organisation, limit=limit)
+        await tenant.catalog.rules.list(tenant.organization, limit=limit)
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "\0", "ünïcode", "MjAyNi0wMS0wMXx4", "e30" * 1000])
 async def test_cursor_of_something_else_is_refused(tenant, cursor):
     with pytest.raises(InvalidValue, match="cursor"):
-        await tenant.catalog.rules.list(tenant.organisation, cursor=cursor)
+        await tenant.catalog.rules.list(tenant.organization, cursor=cursor)
 
 
 NESTED: dict = {}
@@ -178,7 +178,7 @@ async def test_wrong_value_is_refused_by_its_field(tenant, field, value):
 async def test_id_of_nothing_is_not_found(tenant):
     for id in (str(uuid.uuid4()), "", "no-uuid", "\0", "x" * 10_000):
         with pytest.raises(NotFound) as caught:
-            await tenant.catalog.rules.get(tenant.organisation, id)
+            await tenant.catalog.rules.get(tenant.organization, id)
         assert len(str(caught.value)) < 200
 
 
@@ -189,14 +189,14 @@ async def test_rule_beyond_the_limit_is_refused(tenant, database):
         await tenant.rule(resource="list")
     inactive = await tenant.rule(active=False)
     with pytest.raises(TooManyRules):
-        await tenant.catalog.rules.set_active(tenant.organisation, inactive.id, True)
+        await tenant.catalog.rules.set_active(tenant.organization, inactive.id, True)
     await tenant.rule(event="another.event")
 
 
 async def test_active_rule_can_be_activated_again_at_the_limit(tenant, database):
     await fill(database, tenant, MAX_RULES_PER_EVENT - 1)
     rule = await tenant.rule()
-    assert (await tenant.catalog.rules.set_active(tenant.organisation, rule.id, True)).active
+    assert (await tenant.catalog.rules.set_active(tenant.organization, rule.id, True)).active
 
 
 async def test_rules_that_share_no_event_do_not_add_up(tenant, database):
@@ -217,13 +217,13 @@ async def test_rules_that_share_no_event_do_not_add_up(tenant, database):
 async def test_of_many_at_once_no_more_than_the_limit_get_in(tenant, database, how):
     await fill(database, tenant, MAX_RULES_PER_EVENT - 3)
     async with opened(database) as elsewhere:
-        there = Tenant(elsewhere, tenant.organisation, tenant.workspace, tenant.connection)
+        there = Tenant(elsewhere, tenant.organization, tenant.workspace, tenant.connection)
         if how == "create":
             attempts = [where.rule() for where in (tenant, there) * 8]
         else:
             ids = [(await tenant.rule(active=False)).id for _ in range(16)]
             attempts = [
-                where.catalog.rules.set_active(tenant.organisation, id, True)
+                where.catalog.rules.set_active(tenant.organization, id, True)
                 for where, id in zip((tenant, there) * 8, ids, strict=True)
             ]
         results = await asyncio.gather(*attempts, return_exceptions=True)
@@ -235,7 +235,7 @@ async def test_of_many_at_once_no_more_than_the_limit_get_in(tenant, database, h
 async def test_rule_and_deletion_of_its_connection_at_once_leave_no_orphan(tenant):
     for _ in range(10):
         connection = await tenant.catalog.connections.create(
-            tenant.organisation,
+            tenant.organization,
             workspace=tenant.workspace,
             name="Short-lived",
             type="customer_io",
@@ -244,14 +244,14 @@ async def test_rule_and_deletion_of_its_connection_at_once_leave_no_orphan(tenan
         )
         results = await asyncio.gather(
             tenant.catalog.rules.create(
-                tenant.organisation,
+                tenant.organization,
                 workspace=tenant.workspace,
                 connection=connection.id,
                 event="user.signup",
                 metadata=METADATA,
                 created_by="test",
             ),
-            tenant.catalog.connections.delete(tenant.organisation, connection.id),
+            tenant.catalog.connections.delete(tenant.organization, connection.id),
             return_exceptions=True,
         )
         failed = [result for result in results if isinstance(result, Exception)]
@@ -277,7 +277,7 @@ async def test_lookup_reads_by_index_alone_however_many_rules_there_are(tenant, 
             INSERT INTO workspaces (organisation_id, name)
             SELECT $1, 'w' || n FROM generate_series(1, 1000) n
             """,
-            tenant.organisation,
+            tenant.organization,
         )
         await writer.execute(
             """

@@ -30,7 +30,7 @@ async def tenant(tiny: None, database: str) -> AsyncIterator[Tenant]:
     async with opened(database) as catalog:
         tenant = await Tenant.create(catalog)
         made = await catalog.connections.create(
-            tenant.organisation,
+            tenant.organization,
             workspace=tenant.workspace,
             type="tiny_notes",
             name="Notes",
@@ -42,7 +42,7 @@ async def tenant(tiny: None, database: str) -> AsyncIterator[Tenant]:
 
 async def change(tenant: Tenant, **fields: str) -> ConnectionCredential:
     await tenant.catalog.connections.update(
-        tenant.organisation, tenant.connection.id, fields=fields
+        tenant.organization, tenant.connection.id, fields=fields
     )
     return await credential(tenant)
 
@@ -106,7 +106,7 @@ async def test_a_single_secret_may_look_like_several(tenant: Tenant):
     """A service account's key is a JSON object itself."""
     text = '{"password": "x"}'
     made = await tenant.catalog.connections.create(
-        tenant.organisation,
+        tenant.organization,
         workspace=tenant.workspace,
         type="tiny_tags",
         name="Tags",

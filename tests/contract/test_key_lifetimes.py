@@ -20,16 +20,16 @@ async def catalog(database):
 
 
 @pytest.fixture
-async def organisation(catalog: Catalog) -> str:
-    return (await catalog.organisations.default()).id
+async def organization(catalog: Catalog) -> str:
+    return (await catalog.organizations.default()).id
 
 
 async def test_an_expired_key_is_unknown_even_where_it_is_held(
-    catalog: Catalog, organisation: str, database: str
+    catalog: Catalog, organization: str, database: str
 ):
     ends = datetime.now(UTC) + timedelta(days=90)
     made = await catalog.machine_keys.create(
-        organisation, name="ci", created_by="test", expires_at=ends
+        organization, name="ci", created_by="test", expires_at=ends
     )
     assert (await catalog.api_key_lookup.machine(made.key.access_key)).expires_at == ends
     conn = await asyncpg.connect(database)
@@ -46,15 +46,15 @@ async def test_an_expired_key_is_unknown_even_where_it_is_held(
     await eventually(unknown)
 
 
-async def test_a_key_can_not_be_made_to_end_in_the_past(catalog: Catalog, organisation: str):
+async def test_a_key_can_not_be_made_to_end_in_the_past(catalog: Catalog, organization: str):
     with pytest.raises(InvalidValue, match="expires_at"):
         await catalog.machine_keys.create(
-            organisation, name="ci", created_by="test", expires_at=datetime.now(UTC)
+            organization, name="ci", created_by="test", expires_at=datetime.now(UTC)
         )
 
 
 async def test_the_last_use_is_noted_once_an_hour_and_empties_no_cache(
-    catalog: Catalog, organisation: str, database: str
+    catalog: Catalog, organization: str, database: str
 ):
     announced: list[str] = []
     catalog.changes.subscribe(announced.append)
@@ -71,17 +71,17 @@ async def test_the_last_use_is_noted_once_an_hour_and_empties_no_cache(
         await eventually(arrived)
         return announced[: announced.index(mark)]
 
-    made = await catalog.machine_keys.create(organisation, name="ci", created_by="test")
+    made = await catalog.machine_keys.create(organization, name="ci", created_by="test")
     assert "keys" in await announced_before("created")
     announced.clear()
-    assert (await catalog.machine_keys.list(organisation))[0].last_used_at is None
+    assert (await catalog.machine_keys.list(organization))[0].last_used_at is None
     uses = catalog.api_key_lookup.uses
     uses.note(made.key.id)
     await uses.written()
-    [first] = await catalog.machine_keys.list(organisation)
+    [first] = await catalog.machine_keys.list(organization)
     assert first.last_used_at is not None
     uses.note(made.key.id)
     await uses.written()
-    [again] = await catalog.machine_keys.list(organisation)
+    [again] = await catalog.machine_keys.list(organization)
     assert again.last_used_at == first.last_used_at
     assert await announced_before("used") == []

@@ -18,7 +18,7 @@ async def test_a_key_replaced_by_either_release_is_the_next_one_in_both(
 ) -> None:
     older, tenant, _ = mixed
     place = (tenant.workspace, tenant.connection.id)
-    owned = (tenant.organisation, tenant.connection.id)
+    owned = (tenant.organization, tenant.connection.id)
     assert await older.ask("credential", *place) == ["us", "cdp-key-1", 1]
 
     await tenant.catalog.connections.update(
@@ -47,7 +47,7 @@ async def test_an_older_release_reads_a_reason_that_it_never_gives(
 ) -> None:
     older, tenant, _ = mixed
     for reason in ("oauth_authorization_revoked", "oauth_reauthorization_required"):
-        await tenant.catalog.connections.resume(tenant.organisation, tenant.connection.id)
+        await tenant.catalog.connections.resume(tenant.organization, tenant.connection.id)
         assert await tenant.catalog.credentials.deactivate(
             tenant.connection.id, version=1, reason=reason
         )
@@ -68,9 +68,9 @@ async def test_a_type_that_a_live_worker_does_not_know_is_connected_once_it_is_g
     new = NOTES | {"workspace": tenant.workspace, "created_by": "test"}
     assert await older.ask("credential", tenant.workspace, tenant.connection.id)
     with pytest.raises(OlderRelease, match="do not know connections of type tiny_notes"):
-        await connections.create(tenant.organisation, **new)
+        await connections.create(tenant.organization, **new)
     await older.leave()
-    made = await connections.create(tenant.organisation, **new)
+    made = await connections.create(tenant.organization, **new)
     found = await tenant.catalog.credentials.credential(tenant.workspace, made.id)
     assert (found.type, found.settings) == (
         "tiny_notes",
@@ -93,6 +93,6 @@ async def test_a_type_that_a_running_api_may_not_know_is_connected_an_hour_later
             "INSERT INTO older_api VALUES (clock_timestamp() + interval '59 minutes', 'types')"
         )
         with pytest.raises(OlderRelease, match="for an hour after the migration"):
-            await catalog.connections.create(tenant.organisation, **new)
+            await catalog.connections.create(tenant.organization, **new)
         await writer.execute("UPDATE older_api SET runs_until = clock_timestamp()")
-        assert await catalog.connections.create(tenant.organisation, **new)
+        assert await catalog.connections.create(tenant.organization, **new)

@@ -204,7 +204,7 @@ async def test_a_connection_deleted_meanwhile_ends_the_delivery(stack: Stack) ->
     stack.sim.fail("identify", fault=Fault(status=503), times=1)
     handle = await stack.emit()
     await stack.log_when(handle, waits)
-    await stack.catalog.connections.delete(stack.organisation, connection.id, force=True)
+    await stack.catalog.connections.delete(stack.organization, connection.id, force=True)
     log = await stack.ended(handle)
     assert log.status == "failed"
     assert log.deliveries[0].last_error is not None

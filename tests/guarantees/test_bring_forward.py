@@ -101,7 +101,7 @@ async def test_an_attempt_due_within_seconds_is_left_alone(stack: Stack) -> None
 async def test_a_held_delivery_refers_to_its_connection(stack: Stack) -> None:
     connection = await stack.connection()
     rule = await stack.rule(connection)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     handle = await stack.emit()
     await stack.log_when(handle, is_held)
     with pytest.raises(Held, match="resume the connection"):

@@ -37,7 +37,7 @@ async def test_a_refused_key_holds_the_delivery_until_it_is_replaced(stack: Stac
     held = await stack.log_when(handle, is_held)
     assert held.status == "retrying"
     assert held.deliveries[0].held == "401: wrong key or wrong region"
-    inactive = await stack.catalog.connections.get(stack.organisation, connection.id)
+    inactive = await stack.catalog.connections.get(stack.organization, connection.id)
     assert (inactive.status, inactive.inactive_reason) == ("inactive", "authentication_invalid")
 
     # Told to look while nothing has changed, it finds the connection inactive and sends nothing.
@@ -47,7 +47,7 @@ async def test_a_refused_key_holds_the_delivery_until_it_is_replaced(stack: Stac
     await stack.log_when(handle, is_held)
 
     await stack.catalog.connections.update(
-        stack.organisation, connection.id, fields={"cdpApiKey": US_KEY}
+        stack.organization, connection.id, fields={"cdpApiKey": US_KEY}
     )
     await resume(stack, connection.id)
     assert (await handle.result())["status"] == "completed"
@@ -70,7 +70,7 @@ async def test_a_key_refused_at_track_goes_on_with_track_alone(stack: Stack) -> 
     stack.sim.fail("track", fault=Fault(status=403), times=1)
     handle = await stack.emit()
     await stack.log_when(handle, is_held)
-    await stack.catalog.connections.resume(stack.organisation, connection.id)
+    await stack.catalog.connections.resume(stack.organization, connection.id)
     await resume(stack, connection.id)
     await handle.result()
     assert [request.call for request in stack.calls()] == ["identify", "track", "track"]
@@ -79,14 +79,14 @@ async def test_a_key_refused_at_track_goes_on_with_track_alone(stack: Stack) -> 
 async def test_a_paused_connection_holds_without_a_request(stack: Stack) -> None:
     connection = await stack.connection()
     await stack.rule(connection)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     handle = await stack.emit()
     held = await stack.log_when(handle, is_held)
     assert held.deliveries[0].held == "held: the connection is paused"
     assert held.deliveries[0].attempt_count == 0
     assert not stack.calls()
 
-    await stack.catalog.connections.resume(stack.organisation, connection.id)
+    await stack.catalog.connections.resume(stack.organization, connection.id)
     await resume(stack, connection.id)
     result = await handle.result()
     assert result["deliveries"][0]["identify"]["attempt_count"] == 1
@@ -99,7 +99,7 @@ async def test_a_connection_paused_between_attempts_stops_them(stack: Stack) -> 
     stack.sim.fail("identify", fault=Fault(status=503), times=1)
     handle = await stack.emit()
     await stack.log_when(handle, waits)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     held = await stack.log_when(handle, is_held)
     assert held.deliveries[0].attempt_count == 1
     assert len(stack.calls()) == 1
@@ -109,7 +109,7 @@ async def test_a_connection_paused_between_attempts_stops_them(stack: Stack) -> 
 async def test_a_held_delivery_looks_for_itself_within_the_hour(stack: Stack) -> None:
     connection = await stack.connection()
     await stack.rule(connection)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     run = stack.client.get_workflow_handle((await stack.emit()).id)
     timers: list[timedelta] = []
 
@@ -133,7 +133,7 @@ async def test_a_key_replaced_meanwhile_is_used_by_the_next_attempt(stack: Stack
     await stack.log_when(handle, waits)
     stack.sim.set_keys(us=["the-new-key"])
     await stack.catalog.connections.update(
-        stack.organisation, connection.id, fields={"cdpApiKey": "the-new-key"}
+        stack.organization, connection.id, fields={"cdpApiKey": "the-new-key"}
     )
     assert (await handle.result())["status"] == "completed"
     assert [request.status for request in stack.calls()] == [503, 200, 200]
@@ -147,11 +147,11 @@ async def test_a_key_replaced_while_the_old_one_is_refused_stays_active(stack: S
     handle = await stack.emit()
     await stack.sim.until(lambda: len(stack.calls()) == 1)
     await stack.catalog.connections.update(
-        stack.organisation, connection.id, fields={"cdpApiKey": US_KEY}
+        stack.organization, connection.id, fields={"cdpApiKey": US_KEY}
     )
     assert (await handle.result())["status"] == "completed"
     assert [request.status for request in stack.calls()] == [401, 200, 200]
-    found = await stack.catalog.connections.get(stack.organisation, connection.id)
+    found = await stack.catalog.connections.get(stack.organization, connection.id)
     assert found.status == "active"
 
 

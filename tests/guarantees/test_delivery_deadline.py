@@ -69,7 +69,7 @@ async def test_it_ends_while_a_request_gets_no_answer(stack: Stack) -> None:
 async def test_it_ends_while_the_connection_holds_it(stack: Stack) -> None:
     connection = await stack.connection()
     await stack.rule(connection)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     [delivery] = (await given_up(stack)).deliveries
     assert delivery.last_error is not None
     assert "the connection is paused" in delivery.last_error

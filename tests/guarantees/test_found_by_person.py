@@ -86,7 +86,7 @@ async def plainly(
 
 async def rule_by_path(stack: Stack, event: str) -> Rule:
     connection = await stack.connection("By path")
-    await stack.catalog.mappings.put_default(stack.organisation, connection.id, schema=BY_PATH)
+    await stack.catalog.mappings.put_default(stack.organization, connection.id, schema=BY_PATH)
     return await stack.rule(connection, event)
 
 
@@ -126,7 +126,7 @@ async def test_five_people_are_found_by_each_identifier_before_and_after_a_redel
         for identifier in identifiers:
             await found_soon(stack, identifier, {id})
     assert await found(stack, "USR_1") == set()  # a user id's case counts
-    other = (await stack.catalog.workspaces.create(stack.organisation, name="Other")).id
+    other = (await stack.catalog.workspaces.create(stack.organization, name="Other")).id
     assert await found(stack, "usr_1", workspace=other) == set()
 
 

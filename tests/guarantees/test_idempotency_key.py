@@ -37,7 +37,7 @@ async def test_same_key_with_another_body_is_refused(stack: Stack) -> None:
 
 
 async def test_the_same_key_in_another_workspace_is_another_event(stack: Stack) -> None:
-    other = await stack.catalog.workspaces.create(stack.organisation, name="Other app")
+    other = await stack.catalog.workspaces.create(stack.organization, name="Other app")
     here = await stack.emit(idempotency_key=KEY)
     there = await stack.emitter.emit("user.signup", SAMPLE, workspace=other.id, idempotency_key=KEY)
     assert here.id != there.id

@@ -64,7 +64,7 @@ async def test_a_rule_changed_meanwhile_does_not_change_a_matched_event(stack: S
     stack.sim.fail("identify", fault=Fault(status=503), times=1)
     handle = await stack.emit()
     await stack.log_when(handle, waits)
-    await stack.catalog.rules.delete(stack.organisation, rule.id)
+    await stack.catalog.rules.delete(stack.organization, rule.id)
     await handle.result()
     assert [event.name for event in stack.sim.events] == ["Before"]
     assert (await (await stack.emit()).result())["total_rules"] == 0
@@ -83,7 +83,7 @@ async def test_a_hundred_rules_and_connections_are_delivered_to(stack: Stack) ->
 
 async def test_rules_of_another_workspace_do_not_match(stack: Stack) -> None:
     await stack.rule()
-    other = await stack.catalog.workspaces.create(stack.organisation, name="Other app")
+    other = await stack.catalog.workspaces.create(stack.organization, name="Other app")
     result = await (await stack.emitter.emit("user.signup", SAMPLE, workspace=other.id)).result()
     assert result["total_rules"] == 0
     assert not stack.calls()

@@ -41,11 +41,11 @@ async def test_event_held_across_an_upgrade_is_sent_as_it_was_matched(stack: Sta
     stack.fleet = FIRST_RELEASE
     connection = await stack.connection()
     await stack.rule(connection)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     held = await stack.emit()
     await stack.log_when(held, is_held)
     stack.fleet = this_release()
-    await stack.catalog.connections.resume(stack.organisation, connection.id)
+    await stack.catalog.connections.resume(stack.organization, connection.id)
     await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
     await held.result()
     assert contexts(stack.calls()) == [BY_FIRST, BY_FIRST]
@@ -104,12 +104,12 @@ async def test_event_that_was_held_until_its_end_is_redelivered_by_the_newest_bu
     stack.fleet = FIRST_RELEASE
     connection = await stack.connection()
     await stack.rule(connection)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     handle = await stack.emit()
     await stack.log_when(handle, is_held)
     await stack.client.get_workflow_handle(handle.id).terminate()
     stack.fleet = this_release()
-    await stack.catalog.connections.resume(stack.organisation, connection.id)
+    await stack.catalog.connections.resume(stack.organization, connection.id)
     await redeliver(stack.client, handle.id)
     await handle.result()
     assert contexts(stack.calls()) == [BY_SECOND, BY_SECOND]

@@ -40,7 +40,7 @@ async def test_a_wrong_key_fails_and_a_paused_connection_too(stack: Stack) -> No
 
     connection = await stack.connection("Paused")
     paused = await stack.rule(connection)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     log = await stack.ended(await stack.emit(only_rules=[paused.id], test=True))
     assert log.status == "failed"
     assert log.deliveries[0].last_error is not None

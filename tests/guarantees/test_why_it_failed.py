@@ -76,7 +76,7 @@ async def here(stack: Stack) -> WorkspaceIssues:
     return await workspace_issues(
         stack.client,
         stack.catalog,
-        stack.organisation,
+        stack.organization,
         stack.workspace,
         accepted_from=None,
         accepted_to=None,
@@ -242,7 +242,7 @@ async def test_an_issue_of_a_deleted_connection_is_shown_but_cannot_be_redeliver
     await stack.rule(connection)
     await failed(stack, BAD_EMAIL)
     await issues(stack, events=1)
-    await stack.catalog.connections.delete(stack.organisation, connection.id, force=True)
+    await stack.catalog.connections.delete(stack.organization, connection.id, force=True)
     async with open_api(stack) as api:
         answer = (await api.get(f"/workspaces/{stack.workspace}/issues")).json()
         [issue] = answer["records"]
@@ -276,7 +276,7 @@ async def test_an_issue_s_redelivery_is_planned_and_started_by_sending_it(stack:
 async def test_the_command_that_issues_print_selects_what_they_have_counted(stack: Stack) -> None:
     rule = await stack.rule()
     handle = await failed(stack, BAD_EMAIL)
-    owned = (stack.organisation, rule.connection)
+    owned = (stack.organization, rule.connection)
     await stack.catalog.connections.pause(*owned)
     later = await stack.emit()  # accepted before they are read, failed afterwards
     await stack.log_when(later, is_held)

@@ -49,7 +49,7 @@ SAMPLE: dict[str, Any] = {
 
 @dataclass
 class Stack:
-    """One organisation and workspace, with the parts that deliver its events.
+    """One organization and workspace, with the parts that deliver its events.
 
     `fleet` is what all workers know, as this one is told whenever it matches an event, and
     `limited_since` since when all of them hold events to the limits of size.
@@ -62,7 +62,7 @@ class Stack:
     clients: Mapping[str, DestinationClient]
     emitter: Emitter
     settings: Settings
-    organisation: str
+    organization: str
     workspace: str
     workers: list[Worker] = field(default_factory=list)
     fleet: Capabilities = field(default_factory=this_release)
@@ -91,7 +91,7 @@ class Stack:
 
     async def connect(self, type: str, name: str | None = None, **fields: str) -> Connection:
         return await self.catalog.connections.create(
-            self.organisation,
+            self.organization,
             workspace=self.workspace,
             type=type,
             name=name or f"Acme {registry.BY_TYPE[type].label}",
@@ -117,7 +117,7 @@ class Stack:
         connection = connection or await self.connection()
         chosen = {"action": "track_event", "event_name_override": override, **metadata}
         return await self.catalog.rules.create(
-            self.organisation,
+            self.organization,
             workspace=self.workspace,
             connection=connection.id,
             event=event,
@@ -196,7 +196,7 @@ async def open_stack(
             Http(private_hosts=settings.allowed_private_hosts) as http,
         ):
             urls = {type: one.base_urls for type, one in simulators.items()}
-            organisation = (await catalog.organisations.default()).id
+            organization = (await catalog.organizations.default()).id
             stack = Stack(
                 client=client,
                 database=database,
@@ -205,8 +205,8 @@ async def open_stack(
                 clients=make_clients(http, urls, agent="emitonce"),
                 emitter=Emitter(client, instance_secret=SECRET, task_queue=settings.task_queue),
                 settings=settings,
-                organisation=organisation,
-                workspace=(await catalog.workspaces.create(organisation, name="Acme app")).id,
+                organization=organization,
+                workspace=(await catalog.workspaces.create(organization, name="Acme app")).id,
             )
             if working:
                 async with stack.make_worker():

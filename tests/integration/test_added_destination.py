@@ -247,7 +247,7 @@ async def test_by_console(api: Api, one: Tiny, listening: tuple[str, list[Receiv
         assert shown.count("<figure") == len(posted)
         saved = await http.post(f"{base}/rules", data=form)
         assert "The rule is saved" in saved.text
-        stored = await api.stack.catalog.mappings.default(api.stack.organisation, connection)
+        stored = await api.stack.catalog.mappings.default(api.stack.organization, connection)
         assert stored is None
         rule = saved.url.path.rsplit("/", 1)[-1]
         preview = (await api.post(f"/rules/{rule}/preview", {"payload": PAYLOAD})).json()

@@ -209,7 +209,7 @@ async def test_a_wrong_signal_leaves_the_delivery_alone(
 async def test_a_wrong_update_is_refused(foreign: Client, stack: Stack) -> None:
     connection = await stack.connection()
     await stack.rule(connection)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     run = await start(foreign, stack, [event(stack.workspace)])
     handle = stack.emitter.get(run.id)
     await stack.log_when(handle, is_held)

@@ -43,7 +43,7 @@ class Fan:
 
     async def connect(self, wrong: Mapping[str, Mapping[str, str]] = {}) -> None:
         """Connect each type, those in `wrong` with other values than the simulator accepts."""
-        of = (self.stack.catalog, self.stack.organisation)
+        of = (self.stack.catalog, self.stack.organization)
         for type, sample in self.samples.items():
             made = await sample.connect(*of, self.stack.workspace, type, **wrong.get(type, {}))
             await sample.rule(*of, made, "user.signup")
@@ -101,14 +101,14 @@ async def test_what_fails_at_some_destinations_delays_no_other_and_heals_by_itse
     assert of[WRONG_KEY].held is not None
     assert len(fan.simulators[WRONG_KEY].requests) == 1
     statuses = {
-        type: (await fan.stack.catalog.connections.get(fan.stack.organisation, id)).status
+        type: (await fan.stack.catalog.connections.get(fan.stack.organization, id)).status
         for type, id in fan.connections.items()
     }
     assert {type for type, status in statuses.items() if status != "active"} == {WRONG_KEY}
 
     await fan.simulators[DOWN].accept_connections("")
     await fan.stack.catalog.connections.update(
-        fan.stack.organisation,
+        fan.stack.organization,
         fan.connections[WRONG_KEY],
         fields=dict(fan.samples[WRONG_KEY].fields),
     )

@@ -105,12 +105,12 @@ async def test_a_token_expired_half_way_holds_track_until_there_is_a_new_one(sta
     hubspot.fail("send", fault=Fault(status=401, body=EXPIRED), times=1)
     handle = await emit(stack)
     await stack.log_when(handle, is_held)
-    stored = await stack.catalog.connections.get(stack.organisation, connection.id)
+    stored = await stack.catalog.connections.get(stack.organization, connection.id)
     assert (stored.status, stored.inactive_reason) == ("inactive", "oauth_reauthorization_required")
     assert calls(stack) == ["upsert", "send"]
     hubspot.service.tokens = {"pat-new": SCOPES}
     await stack.catalog.connections.update(
-        stack.organisation, connection.id, fields={"access_token": "pat-new"}
+        stack.organization, connection.id, fields={"access_token": "pat-new"}
     )
     await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
     assert (await stack.ended(handle)).status is Status.COMPLETED

@@ -109,7 +109,7 @@ async def test_a_tag_that_was_deleted_fails_track_until_it_is_redelivered(stack:
 async def test_an_attribute_that_does_not_exist_is_named_and_no_event_sent(stack: Stack) -> None:
     connection = await connect(stack)
     await stack.catalog.mappings.put_default(
-        stack.organisation, connection.id, schema=WITH_A_RIDDLE
+        stack.organization, connection.id, schema=WITH_A_RIDDLE
     )
     await stack.rule(connection, action="track_event")
     [delivery] = (await stack.ended(await emit(stack))).deliveries
@@ -146,11 +146,11 @@ async def test_a_token_revoked_half_way_holds_track_until_there_is_a_new_one(sta
     intercom.fail("tag", fault=Fault(status=401, body=REVOKED), times=1)
     handle = await emit(stack)
     await stack.log_when(handle, is_held)
-    stored = await stack.catalog.connections.get(stack.organisation, connection.id)
+    stored = await stack.catalog.connections.get(stack.organization, connection.id)
     assert (stored.status, stored.inactive_reason) == ("inactive", "oauth_authorization_revoked")
     intercom.service.tokens = {"new": "us"}
     await stack.catalog.connections.update(
-        stack.organisation, connection.id, fields={"access_token": "new"}
+        stack.organization, connection.id, fields={"access_token": "new"}
     )
     await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
     assert (await stack.ended(handle)).status is Status.COMPLETED

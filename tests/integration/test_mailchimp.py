@@ -121,12 +121,12 @@ async def test_a_key_revoked_half_way_holds_track_until_there_is_a_new_one(stack
     mailchimp.fail("event", fault=Fault(status=401, body='{"title":"API Key Invalid"}'), times=1)
     handle = await stack.emit()
     await stack.log_when(handle, is_held)
-    stored = await stack.catalog.connections.get(stack.organisation, connection.id)
+    stored = await stack.catalog.connections.get(stack.organization, connection.id)
     assert (stored.status, stored.inactive_reason) == ("inactive", "authentication_invalid")
     assert calls(stack) == ["member", "event"]
     mailchimp.service.keys = {NEW_KEY}
     await stack.catalog.connections.update(
-        stack.organisation, connection.id, fields={"api_key": NEW_KEY}
+        stack.organization, connection.id, fields={"api_key": NEW_KEY}
     )
     await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
     assert (await stack.ended(handle)).status is Status.COMPLETED

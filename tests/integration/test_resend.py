@@ -151,10 +151,10 @@ async def test_a_key_deleted_half_way_holds_what_follows_until_there_is_a_new_on
     resend_of(stack).service.keys = {KEY: "validation_error", "re_new": FULL}
     handle = await stack.emit()
     await stack.log_when(handle, is_held)
-    stored = await stack.catalog.connections.get(stack.organisation, connection.id)
+    stored = await stack.catalog.connections.get(stack.organization, connection.id)
     assert (stored.status, stored.inactive_reason) == ("inactive", "authentication_invalid")
     await stack.catalog.connections.update(
-        stack.organisation, connection.id, fields={"api_key": "re_new"}
+        stack.organization, connection.id, fields={"api_key": "re_new"}
     )
     await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
     assert (await stack.ended(handle)).status is Status.COMPLETED
@@ -209,7 +209,7 @@ async def test_a_worker_killed_around_any_call_leaves_a_mail_once_and_an_event_a
     async with open_stack(temporal, database, working=False) as stack:
         connection = await connect(stack)
         await stack.catalog.connections.update(
-            stack.organisation, connection.id, requests_per_second=100
+            stack.organization, connection.id, requests_per_second=100
         )
         for event, action, metadata in (
             ("mail", "send_email_template", {"id": TEMPLATE}),

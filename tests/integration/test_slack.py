@@ -114,13 +114,13 @@ async def test_a_token_revoked_half_way_holds_what_follows_until_there_is_a_new_
     slack_of(stack).service.tokens = {TOKEN: "token_revoked", "xoxb-new": SCOPES}
     handles = [await stack.emit()]
     await stack.log_when(handles[0], is_held)
-    stored = await stack.catalog.connections.get(stack.organisation, connection.id)
+    stored = await stack.catalog.connections.get(stack.organization, connection.id)
     assert (stored.status, stored.inactive_reason) == ("inactive", "oauth_authorization_revoked")
     handles.append(await stack.emit())
     await stack.log_when(handles[1], is_held)
     assert len(slack_of(stack).requests) == 2  # nothing is sent while it is inactive
     await stack.catalog.connections.update(
-        stack.organisation, connection.id, fields={"access_token": "xoxb-new"}
+        stack.organization, connection.id, fields={"access_token": "xoxb-new"}
     )
     await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
     for handle in handles:

@@ -132,7 +132,7 @@ async def test_a_receiver_that_is_gone_gets_what_waited_once_it_is_resumed(
     await rule(stack, connection)
     handles = [await stack.emit()]
     await stack.log_when(handles[0], is_held)
-    stored = await stack.catalog.connections.get(stack.organisation, connection.id)
+    stored = await stack.catalog.connections.get(stack.organization, connection.id)
     assert (stored.status, stored.inactive_reason) == ("inactive", "manually_inactivated")
 
     handles.append(await stack.emit())
@@ -140,7 +140,7 @@ async def test_a_receiver_that_is_gone_gets_what_waited_once_it_is_resumed(
     assert len(receiver.requests) == 1  # nothing is sent while it is inactive
 
     receiver.fault = None
-    await stack.catalog.connections.resume(stack.organisation, connection.id)
+    await stack.catalog.connections.resume(stack.organization, connection.id)
     await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
     for handle in handles:
         assert (await stack.ended(handle)).status is Status.COMPLETED
@@ -152,10 +152,10 @@ async def test_what_waits_for_a_connection_that_is_deleted_ends_without_a_reques
 ) -> None:
     connection = await webhook(stack, receiver.url)
     await rule(stack, connection)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     handle = await stack.emit()
     await stack.log_when(handle, is_held)
-    await stack.catalog.connections.delete(stack.organisation, connection.id, force=True)
+    await stack.catalog.connections.delete(stack.organization, connection.id, force=True)
     await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
     log = await stack.ended(handle)
     assert log.status is Status.FAILED
@@ -190,7 +190,7 @@ async def test_nothing_that_is_entered_as_a_secret_is_on_record(
     handle = await stack.emit()
     log = await stack.ended(handle)
     history = await stack.client.get_workflow_handle(handle.id).fetch_history()
-    stored = await stack.catalog.connections.get(stack.organisation, connection.id)
+    stored = await stack.catalog.connections.get(stack.organization, connection.id)
     for text in (repr(stored), log.model_dump_json(), history.to_json()):
         for secret in ("never-to-be-seen", FIRST):
             assert secret not in text
@@ -216,7 +216,7 @@ async def test_a_webhook_into_our_own_api_does_not_circle(
         open_stack(temporal, database, allowed_private_hosts=f"127.0.0.1:{port}") as stack,
         served(dependencies_of(stack), host="127.0.0.1", port=port) as url,
     ):
-        key = await stack.catalog.publishable_keys.current(stack.organisation, stack.workspace)
+        key = await stack.catalog.publishable_keys.current(stack.organization, stack.workspace)
         assert key is not None
         fields = {
             "auth_scheme": "header",

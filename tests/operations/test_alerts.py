@@ -82,7 +82,7 @@ async def test_a_connection_that_goes_inactive_and_one_that_recovers(
         assert inactive["url"].startswith(f"{UI}/namespaces/default/workflows/{handle.id}")
 
         await stack.catalog.connections.update(
-            stack.organisation, connection.id, fields={"cdpApiKey": US_KEY}
+            stack.organization, connection.id, fields={"cdpApiKey": US_KEY}
         )
         await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
         [recovered] = await receiver.until("connection.recovered")
@@ -102,17 +102,17 @@ async def test_a_connection_refused_again_between_two_looks_is_told_again(stack:
             seen = await search.find_alerts(known)
             known, told = seen.known, told + [alert.id for alert in seen.alerts]
             await stack.catalog.connections.update(
-                stack.organisation, connection.id, name="Renamed"
+                stack.organization, connection.id, name="Renamed"
             )
         assert len(set(told)) == len(told) == times
-        await stack.catalog.connections.resume(stack.organisation, connection.id)
+        await stack.catalog.connections.resume(stack.organization, connection.id)
 
 
 async def test_what_a_look_of_an_older_release_has_found_is_not_told_again(stack: Stack) -> None:
     """That release took the last change of the connection, whatever it was, for the moment since
     when it is inactive."""
     search = search_of(stack)
-    owned = (stack.organisation, (await stack.connection()).id)
+    owned = (stack.organization, (await stack.connection()).id)
     inactive = await stack.catalog.connections.inactivate(*owned)
     renamed = await stack.catalog.connections.update(*owned, name="Renamed")
     for found in (inactive, renamed):
@@ -128,7 +128,7 @@ async def test_a_connection_inactive_since_before_that_was_recorded_is_not_told_
     stack: Stack,
 ) -> None:
     search = search_of(stack)
-    owned = (stack.organisation, (await stack.connection()).id)
+    owned = (stack.organization, (await stack.connection()).id)
     await stack.catalog.connections.inactivate(*owned)
     async with psql(stack.database) as older:
         await older.execute("UPDATE connections SET inactive_since = NULL")
@@ -188,7 +188,7 @@ async def test_alerts_name_what_they_are_about(
         held = await stack.emit()
         [inactive] = await receiver.until("connection.inactive")
         await stack.catalog.connections.update(
-            stack.organisation, connection.id, fields={"cdpApiKey": US_KEY}
+            stack.organization, connection.id, fields={"cdpApiKey": US_KEY}
         )
         await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
         [recovered] = await receiver.until("connection.recovered")
@@ -267,7 +267,7 @@ async def test_a_backlog_is_told_once_and_held_deliveries_are_none(
     minutes = 2 / 60
     async with watched(temporal, database, receiver, alert_backlog_minutes=minutes) as stack:
         paused = await stack.connection("Paused")
-        await stack.catalog.connections.pause(stack.organisation, paused.id)
+        await stack.catalog.connections.pause(stack.organization, paused.id)
         await stack.rule(paused, "held.event")
         held = await stack.emit("held.event")
         await stack.rule(event="slow.event")

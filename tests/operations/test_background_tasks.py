@@ -93,8 +93,8 @@ async def test_a_process_keeps_reporting_its_keys(
 async def test_the_next_use_of_a_key_is_noted(
     catalog: Catalog, database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    organisation = (await catalog.organisations.default()).id
-    made = await catalog.machine_keys.create(organisation, name="ci", created_by="test")
+    organization = (await catalog.organizations.default()).id
+    made = await catalog.machine_keys.create(organization, name="ci", created_by="test")
     uses = APIKeyUses(catalog.pool, again_seconds=0)
     async with table_missing(database, "machine_key_uses"):
         uses.note(made.key.id)
@@ -102,7 +102,7 @@ async def test_the_next_use_of_a_key_is_noted(
     assert await logged(caplog, "could not be recorded")()
     uses.note(made.key.id)
     await uses.written()
-    [key] = await catalog.machine_keys.list(organisation)
+    [key] = await catalog.machine_keys.list(organization)
     assert key.last_used_at is not None
 
 

@@ -41,7 +41,7 @@ async def applied(stack: Stack, file: Path, *more: str) -> list[tuple[str, str, 
 
 
 async def all_rules(stack: Stack) -> list[tuple[str, str | None, bool]]:
-    page = await stack.catalog.rules.list(stack.organisation, workspace=stack.workspace)
+    page = await stack.catalog.rules.list(stack.organization, workspace=stack.workspace)
     return sorted((rule.event, rule.resource, rule.active) for rule in page.records)
 
 
@@ -49,10 +49,10 @@ async def test_what_is_exported_applies_as_no_change_and_an_edit_only_once(
     stack: Stack, tmp_path: Path
 ) -> None:
     connection = await stack.connection()
-    await stack.catalog.mappings.put_default(stack.organisation, connection.id, schema=BY_PATH)
+    await stack.catalog.mappings.put_default(stack.organization, connection.id, schema=BY_PATH)
     kept = await stack.rule(connection, override="Signed Up", on_limit="drop")
     other = await stack.rule(connection, "order.paid", resource="app")
-    await stack.catalog.rules.set_active(stack.organisation, other.id, False)
+    await stack.catalog.rules.set_active(stack.organization, other.id, False)
     file = await exported(stack, tmp_path)
     assert "sim-us-key" not in file.read_text()
     assert await applied(stack, file) == []
@@ -70,14 +70,14 @@ async def test_what_is_exported_applies_as_no_change_and_an_edit_only_once(
         ("create", "rule", "no → Customer io"),
     ]
     assert await applied(stack, file, "--dry-run") == expected
-    unchanged = await stack.catalog.rules.get(stack.organisation, kept.id)
+    unchanged = await stack.catalog.rules.get(stack.organization, kept.id)
     assert unchanged == kept
     assert file.read_text() == edited
 
     assert await applied(stack, file) == expected
-    changed = await stack.catalog.rules.get(stack.organisation, kept.id)
+    changed = await stack.catalog.rules.get(stack.organization, kept.id)
     assert changed.metadata["event_name_override"] == "Joined"
-    renewed = await stack.catalog.connections.get(stack.organisation, connection.id)
+    renewed = await stack.catalog.connections.get(stack.organization, connection.id)
     assert (dict(renewed.settings), renewed.credential_version) == ({"region": "eu"}, 2)
     assert await all_rules(stack) == [
         ("no", None, True),
@@ -87,7 +87,7 @@ async def test_what_is_exported_applies_as_no_change_and_an_edit_only_once(
     assert await applied(stack, file) == []  # and the file has the new revision:
     file.write_text(file.read_text().replace("Joined", "Joined again"))
     assert await applied(stack, file) == [("update", "rule", "user.signup → Customer io")]
-    acts = (await stack.catalog.audit.list(stack.organisation)).records
+    acts = (await stack.catalog.audit.list(stack.organization)).records
     recorded = [one for one in acts if one.act.name == "apply_configuration"]
     assert {one.outcome for one in recorded} == {DONE}
     assert kept.id in recorded[0].act.ids.values()
@@ -104,9 +104,9 @@ async def test_what_is_applied_while_temporal_is_unavailable_is_said_to_be_appli
     ended = await asyncio.to_thread(run_in_process, arguments, away)
     assert ended.code == 0, ended.err
     assert "deliveries that were held continue within an hour" in ended.err
-    changed = await stack.catalog.connections.get(stack.organisation, connection.id)
+    changed = await stack.catalog.connections.get(stack.organization, connection.id)
     assert dict(changed.settings) == {"region": "eu"}
-    [act] = (await stack.catalog.audit.list(stack.organisation)).records
+    [act] = (await stack.catalog.audit.list(stack.organization)).records
     assert (act.act.name, act.outcome) == ("apply_configuration", DONE)
     assert connection.id in act.act.ids.values()
     assert await applied(stack, file) == []  # with the revision that it has now
@@ -187,7 +187,7 @@ async def test_a_file_that_would_undo_others_work_is_refused_and_changes_nothing
     file.write_text(text + good + full)
     await refused("metadata.action")
 
-    await stack.catalog.rules.update(stack.organisation, rule.id, RuleChange(event="user.joined"))
+    await stack.catalog.rules.update(stack.organization, rule.id, RuleChange(event="user.joined"))
     file.write_text(text)
     await refused("stale")
     file.write_text("".join(line for line in text.splitlines(True) if "revision" not in line))

@@ -139,8 +139,8 @@ async def test_a_key_stays_known_when_another_one_is_made(outage: Outage) -> Non
 async def test_a_key_that_was_revoked_before_emits_no_more(outage: Outage) -> None:
     keys = outage.stack.catalog.publishable_keys
     assert await outage.emit_both_ways() == [201, 201]
-    [key] = await keys.list(outage.stack.organisation)
-    await keys.revoke(outage.stack.organisation, key.id)
+    [key] = await keys.list(outage.stack.organization)
+    await keys.revoke(outage.stack.organization, key.id)
     await outage.begin()
     assert await outage.emit_both_ways() == [503, 201]
 
@@ -151,10 +151,10 @@ async def test_a_revocation_meanwhile_takes_effect_when_the_database_is_back(
     assert await outage.emit_both_ways() == [201, 201]
     await outage.begin()
     async with opened(outage.beside) as elsewhere:
-        organisation = outage.stack.organisation
+        organization = outage.stack.organization
         for keys in (elsewhere.publishable_keys, elsewhere.machine_keys):
-            for key in await keys.list(organisation):
-                await keys.revoke(organisation, key.id)
+            for key in await keys.list(organization):
+                await keys.revoke(organization, key.id)
     assert await outage.emit_both_ways() == [201, 201]
     await outage.end()
     assert await outage.emit_both_ways() == [401, 401]

@@ -81,7 +81,7 @@ async def test_what_a_mapping_has_failed_is_redelivered_with_the_corrected_one(
     async with open_stack(temporal, database) as stack:
         connection = await stack.connection()
         await stack.rule(connection)
-        owned = (stack.organisation, connection.id)
+        owned = (stack.organization, connection.id)
         fails = MappingSchema.model_validate(
             {"fields": [path("joined", "plan", {"type": "to_datetime"})]}
         )

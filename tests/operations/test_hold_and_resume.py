@@ -19,12 +19,12 @@ async def test_all_wait_while_it_is_paused_and_all_go_on_when_it_is_resumed(
 ) -> None:
     connection = await stack.connection()
     await stack.rule(connection)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     handles = await emit_many(stack, (f"person-{number}" for number in range(count)))
     await visible(stack, HELD, count, within=200)
     assert not stack.calls()
 
-    await stack.catalog.connections.resume(stack.organisation, connection.id)
+    await stack.catalog.connections.resume(stack.organization, connection.id)
     for _ in range(2):  # twice does no harm
         await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
     await all_ended(stack, handles.values(), within=200)
@@ -48,7 +48,7 @@ async def test_a_refused_key_holds_them_all_until_it_is_replaced(stack: Stack) -
     assert len(stack.calls()) == refused
 
     await stack.catalog.connections.update(
-        stack.organisation, connection.id, fields={"cdpApiKey": "sim-us-key"}
+        stack.organization, connection.id, fields={"cdpApiKey": "sim-us-key"}
     )
     await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
     await all_ended(stack, handles.values())
@@ -62,10 +62,10 @@ async def test_one_that_has_just_become_held_is_told_too(stack: Stack) -> None:
     connection = await stack.connection()
     await stack.rule(connection)
     for number in range(3):
-        await stack.catalog.connections.pause(stack.organisation, connection.id)
+        await stack.catalog.connections.pause(stack.organization, connection.id)
         handle = await stack.emit(payload={**SAMPLE, "userId": f"late-{number}"})
         await stack.log_when(handle, is_held)
-        await stack.catalog.connections.resume(stack.organisation, connection.id)
+        await stack.catalog.connections.resume(stack.organization, connection.id)
         await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
         await all_ended(stack, [handle])
     assert calls_by_person(stack, "track") == {f"late-{number}": 1 for number in range(3)}
@@ -77,10 +77,10 @@ async def test_thousands_are_told_at_a_pace_and_in_runs_that_stay_short(
     monkeypatch.setattr("operations.held_runs.PAGE_SECONDS", 0.02)  # a page is one event
     connection = await stack.connection()
     await stack.rule(connection)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     handles = await emit_many(stack, (f"person-{number}" for number in range(20)))
     await visible(stack, HELD, 20)
-    await stack.catalog.connections.resume(stack.organisation, connection.id)
+    await stack.catalog.connections.resume(stack.organization, connection.id)
     await resume_connection(stack.client, connection.id, task_queue=stack.task_queue, per_second=50)
     await all_ended(stack, handles.values())
     assert len(stack.sim.events) == 20

@@ -50,7 +50,7 @@ async def test_connections_of_one_account_send_no_more_at_once_than_it_accepts(
     mailchimp: MailchimpSimulator = stack.simulators["mailchimp"]
     for name in ("One", "Another"):
         connection = await stack.catalog.connections.create(
-            stack.organisation,
+            stack.organization,
             workspace=stack.workspace,
             type="mailchimp",
             name=name,

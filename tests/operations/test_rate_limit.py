@@ -37,7 +37,7 @@ async def test_two_worker_processes_stay_below_the_limit_together(
         connection = await stack.connection()
         await stack.rule(connection)
         await stack.catalog.connections.update(
-            stack.organisation, connection.id, requests_per_second=PER_SECOND
+            stack.organization, connection.id, requests_per_second=PER_SECOND
         )
         handles = await emit_many(stack, (f"person-{number}" for number in range(45)))
         async with worker_processes(stack, 2) as pids:
@@ -64,7 +64,7 @@ async def workers_of(stack: Stack, event_ids: list[str]) -> set[str]:
 async def test_waiting_for_a_turn_is_no_attempt(stack: Stack) -> None:
     connection = await stack.connection()
     await stack.rule(connection)
-    await stack.catalog.connections.update(stack.organisation, connection.id, requests_per_second=1)
+    await stack.catalog.connections.update(stack.organization, connection.id, requests_per_second=1)
     handles = await emit_many(stack, (f"person-{number}" for number in range(4)))
     await all_ended(stack, handles.values())
     throttled = 0
@@ -105,7 +105,7 @@ async def test_a_pause_is_told_to_all_workers_for_each_connection_of_the_account
     mailchimp.service.keys = {KEY, "abc-us6"}
     made = [
         await stack.catalog.connections.create(
-            stack.organisation,
+            stack.organization,
             workspace=stack.workspace,
             type="mailchimp",
             name=key,
@@ -135,7 +135,7 @@ async def test_who_waits_in_the_worker_is_not_sent_once_its_connection_is_stoppe
 ) -> None:
     connection = await stack.connection()
     await stack.rule(connection)
-    await stack.catalog.connections.update(stack.organisation, connection.id, requests_per_second=1)
+    await stack.catalog.connections.update(stack.organization, connection.id, requests_per_second=1)
     asked = {"Retry-After": "3"} if told_by == "an answer here" else {}
     stack.sim.fail("identify", fault=Fault(status=429, delay=0.8, headers=asked), times=1)
     handles = await emit_many(stack, (f"person-{number}" for number in range(3)))
@@ -206,7 +206,7 @@ async def test_a_destination_names_what_has_a_rate_of_its_own(
     with receiver() as (address, received):
         async with open_stack(temporal, database) as stack:
             connection = await stack.catalog.connections.create(
-                stack.organisation,
+                stack.organization,
                 workspace=stack.workspace,
                 name="Notes",
                 type=NOTES.type,

@@ -1,4 +1,4 @@
-"""`/api/v1/redeliveries`: plan, start, watch, cancel, for the organisation that asks alone."""
+"""`/api/v1/redeliveries`: plan, start, watch, cancel, for the organization that asks alone."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def ended(api: Api, id: str) -> dict[str, Any]:
 
 async def test_ids_of_either_case_select_and_find_the_same_redelivery(api: Api) -> None:
     await failed_ones(api.stack, 1)
-    rules = await api.stack.catalog.rules.list(api.stack.organisation)
+    rules = await api.stack.catalog.rules.list(api.stack.organization)
     body = last_hour(api.stack, rule=rules.records[0].id, dry_run=True)
     plan = (await api.post("/redeliveries", body)).json()
     selection = plan["selection"] | {"rule": plan["selection"]["rule"].upper()}
@@ -128,9 +128,9 @@ async def test_delivered_events_need_a_word_that_campaigns_may_start(api: Api) -
 
 async def test_bad_requests_get_a_clear_answer(api: Api) -> None:
     stack = api.stack
-    other = (await stack.catalog.workspaces.create(stack.organisation, name="Other app")).id
+    other = (await stack.catalog.workspaces.create(stack.organization, name="Other app")).id
     elsewhere = await stack.catalog.connections.create(
-        stack.organisation,
+        stack.organization,
         workspace=other,
         name="Elsewhere",
         type="customer_io",
@@ -157,7 +157,7 @@ async def test_bad_requests_get_a_clear_answer(api: Api) -> None:
         assert_error(await api.get(path), 404, "redelivery_id")
 
 
-async def test_another_organisation_s_redelivery_is_not_there(api: Api) -> None:
+async def test_another_organization_s_redelivery_is_not_there(api: Api) -> None:
     await failed_ones(api.stack, 1)
     id = (await api.post("/redeliveries", last_hour(api.stack))).json()["id"]
     machine = await api.stranger()

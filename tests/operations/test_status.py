@@ -53,7 +53,7 @@ async def working(stack: Stack) -> AsyncIterator[None]:
 
 async def read(stack: Stack) -> Status:
     reader = StatusReader(stack.client, stack.catalog, stack.task_queue)
-    return await reader.read(stack.organisation)
+    return await reader.read(stack.organization)
 
 
 async def status_when(stack: Stack, **expected: Any) -> Status:
@@ -117,7 +117,7 @@ async def test_a_refused_key_is_our_side_until_it_is_replaced(idle: Stack) -> No
         assert (status.state, problem.whose, problem.symptom) == ("stuck", "us", "inactive")
         assert "refuses the key of “Customer io”" in status.advice
         await idle.catalog.connections.update(
-            idle.organisation, connection.id, fields={"cdpApiKey": US_KEY}
+            idle.organization, connection.id, fields={"cdpApiKey": US_KEY}
         )
         await resume_connection(idle.client, connection.id, task_queue=idle.task_queue)
         await idle.ended(event)
@@ -128,7 +128,7 @@ async def test_a_paused_connection_degrades_only_while_events_wait(idle: Stack) 
     async with working(idle):
         connection = await idle.connection()
         await idle.rule(connection)
-        await idle.catalog.connections.pause(idle.organisation, connection.id)
+        await idle.catalog.connections.pause(idle.organization, connection.id)
         assert (await read(idle)).state == "ok"
         await idle.emit()
         status = await status_when(idle, state="paused", waiting=1)
@@ -208,7 +208,7 @@ async def test_parts_that_do_not_answer_are_named(idle: Stack) -> None:
     without_database = await StatusReader(idle.client, None, idle.task_queue).read(None)
     assert [one.symptom for one in without_database.problems] == ["postgresql"]
     without_temporal = await StatusReader(None, idle.catalog, idle.task_queue).read(
-        idle.organisation
+        idle.organization
     )
     assert "temporal" in [one.symptom for one in without_temporal.problems]
     assert without_database.state == without_temporal.state == "stuck"
@@ -222,8 +222,8 @@ async def test_a_part_that_is_lost_meanwhile_is_lost_since_then(
         raise CatalogUnavailable("away")
 
     reader = StatusReader(idle.client, idle.catalog, idle.task_queue)
-    await reader.read(idle.organisation)
+    await reader.read(idle.organization)
     monkeypatch.setattr("catalog.traffic.ConnectionTraffic.of", refuse)
-    first = await reader.read(idle.organisation)
+    first = await reader.read(idle.organization)
     assert first.since is not None
-    assert (await reader.read(idle.organisation)).since == first.since
+    assert (await reader.read(idle.organization)).since == first.since

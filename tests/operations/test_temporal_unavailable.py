@@ -177,23 +177,23 @@ async def test_connections_and_rules_are_read_and_paused(
             assert (read.status_code, text in read.text) == (200, True), path
         off = await http.post(site.at(f"/rules/{rule.id}/switch"), data=form | {"active": "off"})
         assert off.status_code == 200
-    stored = await stack.catalog.connections.get(stack.organisation, connection.id)
+    stored = await stack.catalog.connections.get(stack.organization, connection.id)
     assert stored.status == "paused"
-    assert not (await stack.catalog.rules.get(stack.organisation, rule.id)).active
+    assert not (await stack.catalog.rules.get(stack.organization, rule.id)).active
 
 
 async def test_a_connection_is_resumed_and_its_page_says_when_deliveries_go_on(
     stack: Stack, line: Line
 ) -> None:
     connection = await stack.connection()
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     async with open_site(stack) as site, signed_in(site) as http:
         form = {"csrf": token_in(await http.get(site.at(f"/connections/{connection.id}")))}
         await line.cut()
         resumed = await http.post(site.at(f"/connections/{connection.id}/resume"), data=form)
         assert resumed.status_code == 200
         assert "within an hour of its return" in resumed.text
-    stored = await stack.catalog.connections.get(stack.organisation, connection.id)
+    stored = await stack.catalog.connections.get(stack.organization, connection.id)
     assert stored.status == "active"
 
 
@@ -201,7 +201,7 @@ async def test_a_changed_connection_is_answered_with_what_waits(
     api: Api, stack: Stack, line: Line
 ) -> None:
     connection = await stack.connection()
-    path, owned = f"/connections/{connection.id}", (stack.organisation, connection.id)
+    path, owned = f"/connections/{connection.id}", (stack.organization, connection.id)
     key = {"name": "Newsletter", "metadata": {"region": "us", "cdpApiKey": "another-key"}}
     await stack.catalog.connections.pause(*owned)
     assert "warnings" not in (await api.post(f"{path}/resume")).json()

@@ -92,7 +92,7 @@ class Play:
     page: Page
     site: Site
     starter: EventStarter
-    organisation: str
+    organization: str
     workspace: str
     connection: str
     sent: int = 0
@@ -125,7 +125,7 @@ class Play:
 
     async def change(self, **fields: Any) -> None:
         async with self.world.catalog() as catalog:
-            await catalog.connections.update(self.organisation, self.connection, **fields)
+            await catalog.connections.update(self.organization, self.connection, **fields)
         await resume_connection(self.world.client, self.connection, task_queue=TASK_QUEUE)
 
 
@@ -256,10 +256,10 @@ async def open_play(directory: Path) -> AsyncIterator[Play]:
             "EMITONCE_ALERT_HEARTBEAT_URL": receiver.url,
         }
         async with world.catalog() as catalog:
-            organisation = (await catalog.organisations.default()).id
-            workspace = await catalog.workspaces.create(organisation, name="Acme app")
+            organization = (await catalog.organizations.default()).id
+            workspace = await catalog.workspaces.create(organization, name="Acme app")
             connection = await catalog.connections.create(
-                organisation,
+                organization,
                 workspace=workspace.id,
                 name=NAME,
                 type="customer_io",
@@ -267,14 +267,14 @@ async def open_play(directory: Path) -> AsyncIterator[Play]:
                 created_by="outages",
             )
             await catalog.rules.create(
-                organisation,
+                organization,
                 workspace=workspace.id,
                 connection=connection.id,
                 event=EVENT,
                 metadata={"action": "track_event"},
                 created_by="outages",
             )
-            key = await catalog.machine_keys.create(organisation, name="Ada", created_by="outages")
+            key = await catalog.machine_keys.create(organization, name="Ada", created_by="outages")
         await world.worker()
         await world.start_api()
         browser = await opened.enter_async_context(open_browser())
@@ -287,7 +287,7 @@ async def open_play(directory: Path) -> AsyncIterator[Play]:
         )
         play = Play(
             *(world, receiver, page, site, starter),
-            *(organisation, workspace.id, connection.id),
+            *(organization, workspace.id, connection.id),
         )
         trickle = asyncio.create_task(play.trickle())
         try:

@@ -193,7 +193,7 @@ async def held_and_resumed(stack: Stack) -> Recorded:
     handle = await stack.emit()
     await stack.log_when(handle, is_held)
     await stack.catalog.connections.update(
-        stack.organisation, connection.id, fields={"cdpApiKey": US_KEY}
+        stack.organization, connection.id, fields={"cdpApiKey": US_KEY}
     )
     resuming = await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
     await handle.result()
@@ -204,7 +204,7 @@ async def held_and_resumed(stack: Stack) -> Recorded:
 async def canceled_while_held(stack: Stack) -> Recorded:
     connection = await stack.connection()
     await stack.rule(connection)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     handle = await stack.emit()
     await stack.log_when(handle, is_held)
     await cancel_event(stack.client, handle.id)
@@ -240,7 +240,7 @@ async def checked_identity(stack: Stack) -> Recorded:
     connection = await stack.connection()
     await stack.rule(connection, override="Application Opened")
     await stack.catalog.mappings.put_default(
-        stack.organisation,
+        stack.organization,
         connection.id,
         schema=WITH_A_DAY,
     )
@@ -312,7 +312,7 @@ async def found_by_person(stack: Stack) -> Recorded:
     """
     connection = await stack.connection()
     await stack.catalog.mappings.put_default(
-        stack.organisation, connection.id, schema=WITH_A_NESTED_ID
+        stack.organization, connection.id, schema=WITH_A_NESTED_ID
     )
     await stack.rule(connection, on_limit="drop")
     recorded = {}

@@ -75,7 +75,7 @@ async def slack_posted(stack: Stack) -> Recorded:
     await stack.log_when(handle, is_held)
     simulator.fail(fault=Fault(status=200, body='{"ok":false,"error":"internal_error"}'), times=1)
     await stack.catalog.connections.update(
-        stack.organisation, connection.id, fields={"access_token": "xoxb-new"}
+        stack.organization, connection.id, fields={"access_token": "xoxb-new"}
     )
     await resume_connection(stack.client, connection.id, task_queue=stack.task_queue)
     return {"slack_posted": await ended(stack, handle)}

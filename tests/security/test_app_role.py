@@ -83,10 +83,10 @@ async def dsn(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
 
 async def test_app_role_runs_the_catalog(dsn: str) -> None:
     catalog = await Catalog.open(as_role(dsn, "emitonce_app"), CIPHER, HASHES, registry)
-    organisation = (await catalog.organisations.default()).id
-    workspace = (await catalog.workspaces.create(organisation, name="Shop")).id
+    organization = (await catalog.organizations.default()).id
+    workspace = (await catalog.workspaces.create(organization, name="Shop")).id
     made = await catalog.connections.create(
-        organisation,
+        organization,
         workspace=workspace,
         name="Customer io",
         type="customer_io",
@@ -94,18 +94,18 @@ async def test_app_role_runs_the_catalog(dsn: str) -> None:
         created_by="test",
     )
     await catalog.rules.create(
-        organisation,
+        organization,
         workspace=workspace,
         connection=made.id,
         event="user.signup",
         metadata={"action": "track_event"},
         created_by="test",
     )
-    page = await catalog.rules.list(organisation, workspace=workspace)
+    page = await catalog.rules.list(organization, workspace=workspace)
     assert [rule.event for rule in page.records] == ["user.signup"]
-    key = await catalog.publishable_keys.current(organisation, workspace)
+    key = await catalog.publishable_keys.current(organization, workspace)
     assert key is not None
-    await catalog.publishable_keys.revoke(organisation, key.id)
+    await catalog.publishable_keys.revoke(organization, key.id)
     await catalog.close()
 
 

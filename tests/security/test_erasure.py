@@ -65,7 +65,7 @@ async def test_what_is_erased_is_gone_and_nothing_else(stack: Stack) -> None:
     redelivered, kept = await _redelivered_event(stack), await stack.emit()
     going = dataclasses.replace(
         stack,
-        workspace=(await stack.catalog.workspaces.create(stack.organisation, name="Going")).id,
+        workspace=(await stack.catalog.workspaces.create(stack.organization, name="Going")).id,
     )
     await going.rule()
     ended = [await going.emit() for _ in range(12)]
@@ -157,12 +157,12 @@ async def test_no_table_of_a_workspace_is_forgotten(stack: Stack) -> None:
 
 
 async def test_a_stranger_s_workspace_is_not_erased(stack: Stack) -> None:
-    stranger = await stack.catalog.organisations.create("Stranger")
+    stranger = await stack.catalog.organizations.create("Stranger")
     with pytest.raises(NotFound):
         await erase_workspace(
             stack.catalog.pool, stack.catalog.changes, stranger.id, stack.workspace
         )
-    assert await stack.catalog.workspaces.get(stack.organisation, stack.workspace)
+    assert await stack.catalog.workspaces.get(stack.organization, stack.workspace)
 
 
 PERSON = ("usr_9", "Nine@Example.com")
@@ -281,10 +281,10 @@ async def test_a_person_is_handed_out_and_erased_over_http(stack: Stack) -> None
             assert (await api.post(f"{path}/erase", wrong)).status_code == 400
         machines = stack.catalog.machine_keys
         blind = await machines.create(
-            stack.organisation, name="blind", created_by="test", scopes=[MANAGE]
+            stack.organization, name="blind", created_by="test", scopes=[MANAGE]
         )
         machine = Machine(
-            stack.organisation, blind.key.access_key, blind.secret_key.get_secret_value()
+            stack.organization, blind.key.access_key, blind.secret_key.get_secret_value()
         )
         refused = await api.call("POST", f"{path}/erase", person, machine=machine)
         assert refused.status_code == 403

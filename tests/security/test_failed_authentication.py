@@ -18,7 +18,7 @@ async def statuses(api: Api, machine: Machine, times: int) -> list[int]:
 async def test_an_address_that_shows_wrong_keys_is_refused_unheard(stack: Stack) -> None:
     async with open_api(stack) as api:
         assert (await api.get("/workspaces")).status_code == 200
-        guessed = Machine(stack.organisation, "mk_" + "a" * 24, "guessed" * 6)
+        guessed = Machine(stack.organization, "mk_" + "a" * 24, "guessed" * 6)
         heard = await statuses(api, guessed, 25)
         assert heard[:20] == [401] * 20
         assert 429 in heard[20:]
@@ -31,11 +31,11 @@ async def test_an_address_that_shows_wrong_keys_is_refused_unheard(stack: Stack)
 async def test_a_revoked_key_is_refused_at_once(stack: Stack) -> None:
     async with open_api(stack) as api:
         made = await stack.catalog.machine_keys.create(
-            stack.organisation, name="ci", created_by="test"
+            stack.organization, name="ci", created_by="test"
         )
         machine = Machine(
-            stack.organisation, made.key.access_key, made.secret_key.get_secret_value()
+            stack.organization, made.key.access_key, made.secret_key.get_secret_value()
         )
         assert await statuses(api, machine, 1) == [200]
-        await stack.catalog.machine_keys.revoke(stack.organisation, made.key.id)
+        await stack.catalog.machine_keys.revoke(stack.organization, made.key.id)
         assert await statuses(api, machine, 1) == [401]

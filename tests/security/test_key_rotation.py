@@ -232,7 +232,7 @@ async def _long_ago(stack: Stack, *, days: int) -> None:
 async def test_reencryption_goes_on_where_it_was_stopped(sealed: Stack) -> None:
     made = [await sealed.connection(f"Customer io {number}") for number in range(5)]
     machine = await sealed.catalog.machine_keys.create(
-        sealed.organisation, name="ci", created_by="test"
+        sealed.organization, name="ci", created_by="test"
     )
     cipher = CredentialCipher(NEW_CREDENTIAL | OLD_CREDENTIAL)
     renewing = StoredSecrets(sealed.catalog.pool).reencrypt(cipher, batch=2)

@@ -85,7 +85,7 @@ async def test_a_schema_that_is_ahead_is_a_warning(stack: Stack) -> None:
 async def test_secrets_are_counted_by_what_they_are(stack: Stack) -> None:
     await stack.rule()
     for name in ("ci", "laptop"):
-        await stack.catalog.machine_keys.create(stack.organisation, name=name, created_by="test")
+        await stack.catalog.machine_keys.create(stack.organization, name=name, created_by="test")
     _, found = await examined(stack)
     said = found["credential keys"]["said"]
     assert said == "decrypt everything stored: connections (1), machine keys (2)"
@@ -95,18 +95,18 @@ async def test_wide_publishable_keys_are_a_warning_until_narrowed_or_kept_wide(
     stack: Stack,
 ) -> None:
     keys = stack.catalog.publishable_keys
-    [first] = await keys.list(stack.organisation)
+    [first] = await keys.list(stack.organization)
     _, found = await examined(stack)
     assert found["publishable keys"]["state"] == "warning"
     assert f"{first.name} of Acme app" in found["publishable keys"]["said"]
     # Origins stop no script, so the key is as wide as before.
     await keys.set_rights(
-        stack.organisation, first.id, KeyRights.of(None, ["https://www.example.com"], None)
+        stack.organization, first.id, KeyRights.of(None, ["https://www.example.com"], None)
     )
     ended, found = await examined(stack)
     assert (ended.code, found["publishable keys"]["state"]) == (0, "warning")
     for rights, kept_wide in ((KeyRights.of(None, None, "anonymous"), False), (WIDEST, True)):
-        await keys.set_rights(stack.organisation, first.id, rights, kept_wide=kept_wide)
+        await keys.set_rights(stack.organization, first.id, rights, kept_wide=kept_wide)
         _, found = await examined(stack)
         assert found["publishable keys"]["state"] == "ok"
 

@@ -123,7 +123,7 @@ async def test_a_try_that_finds_its_connection_paused_is_no_error(
     stack = observed.stack
     connection = await stack.connection()
     await stack.rule(connection)
-    await stack.catalog.connections.pause(stack.organisation, connection.id)
+    await stack.catalog.connections.pause(stack.organization, connection.id)
     with structlog.testing.capture_logs() as lines:
         monkeypatch.setattr("engine.observed_worker.log", structlog.get_logger())
         handle = await stack.emit()

@@ -50,7 +50,7 @@ async def test_from_the_callers_request_to_the_vendors_answer(
             process(stack, "worker", **settings),
         ):
             await stack.rule()
-            key = await stack.catalog.publishable_keys.current(stack.organisation, stack.workspace)
+            key = await stack.catalog.publishable_keys.current(stack.organization, stack.workspace)
             assert key is not None
             async with httpx.AsyncClient() as http:
                 answer = await http.post(

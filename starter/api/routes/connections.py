@@ -24,7 +24,7 @@ from starter.api.errors import ApiError, bad_request
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_of
 from starter.api.routing import (
     ApiDependencies,
-    Organisation,
+    Organization,
     OwnWorkspace,
     caller_of,
     embeddable,
@@ -58,11 +58,11 @@ router = management_router("Connections")
 )
 async def list_connections(
     parts: ApiDependencies,
-    organisation: Organisation,
+    organization: Organization,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Any:
-    found = await parts.catalog.connections.list(organisation, limit=limit, cursor=cursor)
+    found = await parts.catalog.connections.list(organization, limit=limit, cursor=cursor)
     return page_of(found, limit, connection_object)
 
 
@@ -76,13 +76,13 @@ async def list_connections(
 @embeddable(WORKSPACE)
 async def list_workspace_connections(
     parts: ApiDependencies,
-    organisation: Organisation,
+    organization: Organization,
     own: OwnWorkspace,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Any:
     found = await parts.catalog.connections.list(
-        organisation, workspace=own, limit=limit, cursor=cursor
+        organization, workspace=own, limit=limit, cursor=cursor
     )
     return page_of(found, limit, connection_object)
 
@@ -97,7 +97,7 @@ async def list_workspace_connections(
 )
 @embeddable(WORKSPACE)
 async def create_connection(
-    request: Request, parts: ApiDependencies, organisation: Organisation
+    request: Request, parts: ApiDependencies, organization: Organization
 ) -> Any:
     """Secrets are encrypted. Webhooks are tested with a message before they are saved; with other
     destinations, a wrong secret shows at the first delivery.
@@ -108,7 +108,7 @@ async def create_connection(
     if not given.skip_test:
         await _test(parts, given.type, fields)
     made = await parts.catalog.connections.create(
-        organisation,
+        organization,
         workspace=given.workspace,
         type=given.type,
         name=given.name,
@@ -129,9 +129,9 @@ async def create_connection(
 )
 @embeddable(WORKSPACE)
 async def get_connection(
-    parts: ApiDependencies, organisation: Organisation, connection_id: PathId
+    parts: ApiDependencies, organization: Organization, connection_id: PathId
 ) -> Any:
-    return connection_object(await parts.catalog.connections.get(organisation, connection_id))
+    return connection_object(await parts.catalog.connections.get(organization, connection_id))
 
 
 @router.put(
@@ -144,7 +144,7 @@ async def get_connection(
 )
 @embeddable(WORKSPACE)
 async def update_connection(
-    request: Request, parts: ApiDependencies, organisation: Organisation, connection_id: PathId
+    request: Request, parts: ApiDependencies, organization: Organization, connection_id: PathId
 ) -> Any:
     """Fields that are left out stay as they are; an empty one is cleared.
 
@@ -152,12 +152,12 @@ async def update_connection(
     inactive because the former secret was refused, and lets its held deliveries continue.
     """
     given = await read_model(request, ChangedConnection)
-    stored = await parts.catalog.connections.get(organisation, connection_id)
+    stored = await parts.catalog.connections.get(organization, connection_id)
     fields = _fields(stored.type, given.metadata)
     if not given.skip_test:
         await _test(parts, stored.type, fields, stored)
     changed = await parts.catalog.connections.update(
-        organisation,
+        organization,
         connection_id,
         name=given.name,
         fields=fields,
@@ -177,11 +177,11 @@ async def update_connection(
 )
 @embeddable(WORKSPACE)
 async def delete_connection(
-    request: Request, parts: ApiDependencies, organisation: Organisation, connection_id: PathId
+    request: Request, parts: ApiDependencies, organization: Organization, connection_id: PathId
 ) -> Any:
     """409: it has active rules, and `force_delete` isn't set. Open deliveries fail."""
     given = await read_model(request, DeleteConnection)
-    gone, told = await delete_and_tell(parts, organisation, connection_id, force=given.force_delete)
+    gone, told = await delete_and_tell(parts, organization, connection_id, force=given.force_delete)
     return {"id": gone.id, "type": gone.type, **_warnings(told, "fail")}
 
 
@@ -195,10 +195,10 @@ async def delete_connection(
 @needs(OPERATE)
 @embeddable(WORKSPACE)
 async def pause_connection(
-    parts: ApiDependencies, organisation: Organisation, connection_id: PathId
+    parts: ApiDependencies, organization: Organization, connection_id: PathId
 ) -> Any:
     """No request is made until it is resumed; events are accepted and wait."""
-    return connection_object(await parts.catalog.connections.pause(organisation, connection_id))
+    return connection_object(await parts.catalog.connections.pause(organization, connection_id))
 
 
 @router.post(
@@ -211,10 +211,10 @@ async def pause_connection(
 @needs(OPERATE)
 @embeddable(WORKSPACE)
 async def resume_connection(
-    parts: ApiDependencies, organisation: Organisation, connection_id: PathId
+    parts: ApiDependencies, organization: Organization, connection_id: PathId
 ) -> Any:
     """For paused and inactive ones. Held deliveries continue at once, or `warnings` says when."""
-    resumed = await parts.catalog.connections.resume(organisation, connection_id)
+    resumed = await parts.catalog.connections.resume(organization, connection_id)
     told = await tell_held(parts, resumed)
     return {**connection_object(resumed), **_warnings(told, "go on")}
 
@@ -228,10 +228,10 @@ async def resume_connection(
 @needs(OPERATE)
 @embeddable(WORKSPACE)
 async def verify_connection(
-    parts: ApiDependencies, organisation: Organisation, connection_id: PathId
+    parts: ApiDependencies, organization: Organization, connection_id: PathId
 ) -> Any:
     """Writes nothing there, and changes nothing here."""
-    known = await parts.catalog.connections.get(organisation, connection_id)
+    known = await parts.catalog.connections.get(organization, connection_id)
     verified = await verdict_on(parts.clients, parts.catalog, known)
     return {
         "connection": known.id,
@@ -249,13 +249,13 @@ async def verify_connection(
 )
 @embeddable(WORKSPACE)
 async def get_connection_actions(
-    parts: ApiDependencies, organisation: Organisation, connection_id: PathId
+    parts: ApiDependencies, organization: Organization, connection_id: PathId
 ) -> Any:
     """By action and kind, such as `channels`, what its rules can name: `id` and `name` of each.
 
     409: the vendor doesn't list it for this connection, or doesn't answer.
     """
-    found = await parts.catalog.connections.get(organisation, connection_id)
+    found = await parts.catalog.connections.get(organization, connection_id)
     listed: dict[str, Any] = {}
     for action in destination_of(found.type).actions:
         try:

@@ -33,7 +33,7 @@ from starter.api.reading import event_view, read_own_event, wait_for_end
 from starter.api.routing import (
     ApiDependencies,
     Called,
-    Organisation,
+    Organization,
     OwnWorkspace,
     caller_of,
     embeddable,
@@ -155,12 +155,12 @@ def _reason(text: str | None, connection: str | None) -> str | None:
 )
 async def list_events(
     parts: ApiDependencies,
-    organisation: Organisation,
+    organization: Organization,
     chosen: Annotated[EventFilter, Depends()],
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Any:
-    workspaces = await parts.catalog.workspaces.ids(organisation)
+    workspaces = await parts.catalog.workspaces.ids(organization)
     if not workspaces:
         return page_object([], limit)
     return await _page(parts, chosen, workspaces, limit, cursor)

@@ -8,7 +8,7 @@ from fastapi import Query
 
 from starter.api.describing import errors
 from starter.api.queries import FilterMoment, read_filter_moment
-from starter.api.routing import ApiDependencies, Organisation, OwnWorkspace, management_router
+from starter.api.routing import ApiDependencies, Organization, OwnWorkspace, management_router
 from starter.api.schemas.issues import IssueList
 from starter.issue_objects import issues_object, workspace_issues
 
@@ -24,7 +24,7 @@ router = management_router("Issues")
 )
 async def list_issues(
     parts: ApiDependencies,
-    organisation: Organisation,
+    organization: Organization,
     own: OwnWorkspace,
     accepted_from: Annotated[
         FilterMoment,
@@ -38,7 +38,7 @@ async def list_issues(
     found = await workspace_issues(
         parts.client,
         parts.catalog,
-        organisation,
+        organization,
         own,
         accepted_from=read_filter_moment("from", accepted_from),
         accepted_to=read_filter_moment("to", accepted_to),

@@ -14,7 +14,7 @@ from starter.api.errors import ApiError, not_found
 from starter.api.queries import PathId
 from starter.api.routing import (
     ApiDependencies,
-    Organisation,
+    Organization,
     caller_of,
     embeddable,
     management_router,
@@ -43,12 +43,12 @@ Refresh = Annotated[
 @embeddable(WORKSPACE)
 async def get_connection_fields(
     parts: ApiDependencies,
-    organisation: Organisation,
+    organization: Organization,
     connection_id: PathId,
     refresh: Refresh = "false",
 ) -> Any:
     """The destination's, then those that the account has itself, if the vendor lists them now."""
-    connection = await parts.catalog.connections.get(organisation, connection_id)
+    connection = await parts.catalog.connections.get(organization, connection_id)
     fields = await mapping_fields(parts.clients, parts.catalog, connection)
     return {
         "id": str(uuid.uuid5(uuid.UUID(connection.id), "fields")),
@@ -73,11 +73,11 @@ async def get_connection_fields(
 )
 @embeddable(WORKSPACE)
 async def get_default_mapping(
-    parts: ApiDependencies, organisation: Organisation, connection_id: PathId
+    parts: ApiDependencies, organization: Organization, connection_id: PathId
 ) -> Any:
     """`generated`, at version 1, when none is stored."""
-    connection = await parts.catalog.connections.get(organisation, connection_id)
-    stored = await parts.catalog.mappings.default(organisation, connection_id)
+    connection = await parts.catalog.connections.get(organization, connection_id)
+    stored = await parts.catalog.mappings.default(organization, connection_id)
     return mapping_object(connection, stored)
 
 
@@ -91,18 +91,18 @@ async def get_default_mapping(
 )
 @embeddable(WORKSPACE)
 async def put_default_mapping(
-    request: Request, parts: ApiDependencies, organisation: Organisation, connection_id: PathId
+    request: Request, parts: ApiDependencies, organization: Organization, connection_id: PathId
 ) -> Any:
     """Used by events accepted from now on, and by redeliveries.
 
     409: `expected_version` or `mapping_id` is not the stored one's. 422: the schema is not valid.
     """
-    connection = await parts.catalog.connections.get(organisation, connection_id)
+    connection = await parts.catalog.connections.get(organization, connection_id)
     given = _read(await parse_body(await read_bytes(request)))
     if given.workspace_id is not None and given.workspace_id.lower() != connection.workspace:
         raise not_found("workspace_id", "connection in that workspace")
     stored = await parts.catalog.mappings.put_default(
-        organisation,
+        organization,
         connection.id,
         schema=given.mapping,
         name=given.name,

@@ -22,7 +22,7 @@ from starter.api.errors import ApiError
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, page_object
 from starter.api.routing import (
     ApiDependencies,
-    Organisation,
+    Organization,
     OwnWorkspace,
     caller_of,
     management_router,
@@ -79,7 +79,7 @@ async def export_person(
 async def erase_person(
     request: Request,
     parts: ApiDependencies,
-    organisation: Organisation,
+    organization: Organization,
     own: OwnWorkspace,
 ) -> Any:
     """Open deliveries are canceled first. It takes half a minute or longer; a caller that gives up
@@ -89,7 +89,7 @@ async def erase_person(
     given = await read_model(request, PersonInput)
     events: set[str] = set()
     connections: set[str] = set()
-    with _one_of_few(request.app.state.erasing, organisation):
+    with _one_of_few(request.app.state.erasing, organization):
         try:
             async with asyncio.timeout(ERASE_SECONDS):
                 await erase_in_engine(
@@ -105,7 +105,7 @@ async def erase_person(
         except TimeoutError:
             raise ApiError(503, _TOO_LONG) from None
     retention = await namespace_retention(parts.client)
-    left = await person_remains(parts.catalog, organisation, sorted(connections), retention)
+    left = await person_remains(parts.catalog, organization, sorted(connections), retention)
     return {"erased": sorted(events), "remains": [present(**one) for one in left]}
 
 
@@ -116,15 +116,15 @@ _TOO_LONG = (
 
 
 @contextmanager
-def _one_of_few(erasing: Counter[str], organisation: str) -> Iterator[None]:
-    if erasing[organisation] >= MOST_ERASING:
+def _one_of_few(erasing: Counter[str], organization: str) -> Iterator[None]:
+    if erasing[organization] >= MOST_ERASING:
         msg = f"{MOST_ERASING} other erasures are still running: try again when they are done"
         raise ApiError(503, msg, headers={"Retry-After": "30"})
-    erasing[organisation] += 1
+    erasing[organization] += 1
     try:
         yield
     finally:
-        erasing[organisation] -= 1
+        erasing[organization] -= 1
 
 
 def _hashes(identifiers: Sequence[str], workspace: str, secret: bytes) -> list[str]:

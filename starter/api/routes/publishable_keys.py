@@ -13,7 +13,7 @@ from starter.api.describing import body_of, errors
 from starter.api.queries import PathId
 from starter.api.routing import (
     ApiDependencies,
-    Organisation,
+    Organization,
     OwnWorkspace,
     caller_of,
     management_router,
@@ -37,10 +37,10 @@ router = management_router("Publishable keys")
     responses=errors(404),
 )
 async def list_publishable_keys(
-    parts: ApiDependencies, organisation: Organisation, own: OwnWorkspace
+    parts: ApiDependencies, organization: Organization, own: OwnWorkspace
 ) -> Any:
     """Revoked ones too."""
-    found = await parts.catalog.publishable_keys.list(organisation)
+    found = await parts.catalog.publishable_keys.list(organization)
     return [publishable_key_object(key) for key in found if key.workspace == own]
 
 
@@ -54,13 +54,13 @@ async def list_publishable_keys(
     openapi_extra=body_of(PublishableKeyInput),
 )
 async def create_publishable_key(
-    request: Request, parts: ApiDependencies, organisation: Organisation, own: OwnWorkspace
+    request: Request, parts: ApiDependencies, organization: Organization, own: OwnWorkspace
 ) -> Any:
     """409: it is narrowed, and a process of an older release may still be running."""
     given = await read_model(request, PublishableKeyInput)
     chosen = {"events", "origins", "identify"} & given.model_fields_set
     made = await parts.catalog.publishable_keys.create(
-        organisation,
+        organization,
         workspace=own,
         name=given.name,
         created_by=caller_of(request).key,
@@ -81,12 +81,12 @@ async def create_publishable_key(
     openapi_extra=body_of(KeyRightsInput),
 )
 async def put_key_rights(
-    request: Request, parts: ApiDependencies, organisation: Organisation, key_id: PathId
+    request: Request, parts: ApiDependencies, organization: Organization, key_id: PathId
 ) -> Any:
     """Events that were accepted earlier keep the rights that the key had then."""
     given = await read_model(request, KeyRightsInput)
     changed = await parts.catalog.publishable_keys.set_rights(
-        organisation,
+        organization,
         key_id,
         KeyRights.of(given.events, given.origins, given.identify),
         kept_wide=given.kept_wide,
@@ -102,8 +102,8 @@ async def put_key_rights(
     responses=errors(404),
 )
 async def revoke_publishable_key(
-    parts: ApiDependencies, organisation: Organisation, key_id: PathId
+    parts: ApiDependencies, organization: Organization, key_id: PathId
 ) -> Any:
     """Revoking it again changes nothing."""
-    gone = await parts.catalog.publishable_keys.revoke(organisation, key_id)
+    gone = await parts.catalog.publishable_keys.revoke(organization, key_id)
     return publishable_key_object(gone)

@@ -24,7 +24,7 @@ from starter.api.dependencies import Dependencies
 from starter.api.describing import body_of, errors
 from starter.api.errors import bad_request
 from starter.api.queries import PathId
-from starter.api.routing import ApiDependencies, Organisation, management_router, needs
+from starter.api.routing import ApiDependencies, Organization, management_router, needs
 from starter.api.schemas.redeliveries import RedeliveryInput, RedeliveryPlanView, RedeliveryView
 from starter.redelivery_objects import plan_object, status_object, within
 
@@ -45,7 +45,7 @@ router = management_router("Redeliveries")
 )
 @needs(OPERATE)
 async def create_redelivery(
-    request: Request, parts: ApiDependencies, organisation: Organisation
+    request: Request, parts: ApiDependencies, organization: Organization
 ) -> Any:
     """What was delivered is not sent again unless `mode` asks for it.
 
@@ -65,7 +65,7 @@ async def create_redelivery(
         mode=Mode(given.mode),
         reason=given.reason,
     )
-    selection = await within(parts.catalog, organisation, asked_for)
+    selection = await within(parts.catalog, organization, asked_for)
     plan = await plan_redelivery(parts.client, selection)
     if given.dry_run:
         return JSONResponse(plan_object(plan))
@@ -90,9 +90,9 @@ async def create_redelivery(
     responses=errors(404),
 )
 async def get_redelivery(
-    parts: ApiDependencies, organisation: Organisation, redelivery_id: PathId
+    parts: ApiDependencies, organization: Organization, redelivery_id: PathId
 ) -> Any:
-    return status_object(await _own(parts, organisation, redelivery_id))
+    return status_object(await _own(parts, organization, redelivery_id))
 
 
 @router.post(
@@ -104,18 +104,18 @@ async def get_redelivery(
 )
 @needs(OPERATE)
 async def cancel_redelivery(
-    parts: ApiDependencies, organisation: Organisation, redelivery_id: PathId
+    parts: ApiDependencies, organization: Organization, redelivery_id: PathId
 ) -> Any:
     """What was started is delivered. A redelivery that has ended is shown as it is."""
-    own = await _own(parts, organisation, redelivery_id)
+    own = await _own(parts, organization, redelivery_id)
     return status_object(await cancel_in_engine(parts.client, own.id))
 
 
-async def _own(parts: Dependencies, organisation: str, id: str) -> RedeliveryStatus:
+async def _own(parts: Dependencies, organization: str, id: str) -> RedeliveryStatus:
     """Raises `RedeliveryNotFound` for one that is unknown or someone else's."""
     status = await read_redelivery(parts.client, id)
     try:
-        await parts.catalog.workspaces.get(organisation, status.selection.workspace)
+        await parts.catalog.workspaces.get(organization, status.selection.workspace)
     except NotFound:
         raise RedeliveryNotFound(id) from None
     return status

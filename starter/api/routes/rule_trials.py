@@ -24,7 +24,7 @@ from starter.api.embedding import require_resource
 from starter.api.queries import PathId
 from starter.api.routing import (
     ApiDependencies,
-    Organisation,
+    Organization,
     caller_of,
     embeddable,
     management_router,
@@ -52,7 +52,7 @@ router = management_router("Rules")
 @needs(OPERATE)
 @embeddable(WORKSPACE, RESOURCE)
 async def test_rule(
-    request: Request, parts: ApiDependencies, organisation: Organisation, rule_id: PathId
+    request: Request, parts: ApiDependencies, organization: Organization, rule_id: PathId
 ) -> Any:
     """Sends it for real, with one attempt per call, and waits up to 30 seconds for its end.
 
@@ -60,7 +60,7 @@ async def test_rule(
     with the address `emitonce-test@example.com`.
     An inactive rule can be tested too. Test events are left out of lists.
     """
-    rule = await parts.catalog.rules.get(organisation, rule_id)
+    rule = await parts.catalog.rules.get(organization, rule_id)
     given = await read_model(request, RuleTrial)
     event = _event(rule, given)
     require_resource(caller_of(request).session, event.resource, event.resource_id)
@@ -93,9 +93,9 @@ async def test_rule(
 @needs(READ)
 @embeddable(WORKSPACE, RESOURCE)
 async def preview_rule(
-    request: Request, parts: ApiDependencies, organisation: Organisation, rule_id: PathId
+    request: Request, parts: ApiDependencies, organization: Organization, rule_id: PathId
 ) -> Any:
-    rule = await parts.catalog.rules.get(organisation, rule_id)
+    rule = await parts.catalog.rules.get(organization, rule_id)
     event = _event(rule, await read_model(request, RuleTrial))
     matched = await stored_rule(parts.catalog, rule)
     shown: dict[str, Any] = {

@@ -21,7 +21,7 @@ from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_of
 from starter.api.routing import (
     ApiDependencies,
     Called,
-    Organisation,
+    Organization,
     OwnWorkspace,
     caller_of,
     embeddable,
@@ -58,7 +58,7 @@ Filter = Annotated[
 )
 async def list_rules(
     parts: ApiDependencies,
-    organisation: Organisation,
+    organization: Organization,
     event: Filter = None,
     resource: Filter = None,
     resource_id: Filter = None,
@@ -66,7 +66,7 @@ async def list_rules(
     cursor: Cursor = None,
 ) -> Any:
     found = await parts.catalog.rules.list(
-        organisation,
+        organization,
         event=event,
         resource=resource,
         resource_id=resource_id,
@@ -87,7 +87,7 @@ async def list_rules(
 async def list_workspace_rules(
     parts: ApiDependencies,
     caller: Called,
-    organisation: Organisation,
+    organization: Organization,
     own: OwnWorkspace,
     event: Filter = None,
     resource: Filter = None,
@@ -96,7 +96,7 @@ async def list_workspace_rules(
     cursor: Cursor = None,
 ) -> Any:
     found = await parts.catalog.rules.list(
-        organisation,
+        organization,
         workspace=own,
         event=event,
         **({"resource": resource, "resource_id": resource_id} | only(caller.session)),
@@ -115,16 +115,16 @@ async def list_workspace_rules(
     openapi_extra=body_of(RuleInput),
 )
 @embeddable(WORKSPACE, RESOURCE)
-async def create_rule(request: Request, parts: ApiDependencies, organisation: Organisation) -> Any:
+async def create_rule(request: Request, parts: ApiDependencies, organization: Organization) -> Any:
     """409: with it, one event could match more than 100 active rules."""
     given = await read_model(request, RuleInput)
     session = caller_of(request).session
     require_workspace(session, given.workspace)
     require_resource(session, given.resource, given.resource_id)
     await require_connection(parts.catalog, session, given.connection)
-    await check_listed(parts.clients, parts.catalog, organisation, given.connection, given.metadata)
+    await check_listed(parts.clients, parts.catalog, organization, given.connection, given.metadata)
     made = await parts.catalog.rules.create(
-        organisation,
+        organization,
         workspace=given.workspace,
         connection=given.connection,
         event=given.event,
@@ -147,8 +147,8 @@ async def create_rule(request: Request, parts: ApiDependencies, organisation: Or
     responses=errors(404),
 )
 @embeddable(WORKSPACE, RESOURCE)
-async def get_rule(parts: ApiDependencies, organisation: Organisation, rule_id: PathId) -> Any:
-    return rule_object(await parts.catalog.rules.get(organisation, rule_id))
+async def get_rule(parts: ApiDependencies, organization: Organization, rule_id: PathId) -> Any:
+    return rule_object(await parts.catalog.rules.get(organization, rule_id))
 
 
 @router.patch(
@@ -161,22 +161,22 @@ async def get_rule(parts: ApiDependencies, organisation: Organisation, rule_id: 
 )
 @embeddable(WORKSPACE, RESOURCE)
 async def update_rule(
-    request: Request, parts: ApiDependencies, organisation: Organisation, rule_id: PathId
+    request: Request, parts: ApiDependencies, organization: Organization, rule_id: PathId
 ) -> Any:
     """Events that have already matched are delivered by the rule as it was."""
     given = await read_model(request, ChangedRule)
     change = RuleChange(**{name: value for name, value in given if name in given.model_fields_set})
     session = caller_of(request).session
     if session is not None and {"resource", "resource_id"} & given.model_fields_set:
-        kept = await parts.catalog.rules.get(organisation, rule_id)
+        kept = await parts.catalog.rules.get(organization, rule_id)
         moved = {**rule_object(kept), **change.model_dump(exclude_unset=True)}
         require_resource(session, moved.get("resource"), moved.get("resource_id"))
     if given.metadata:
-        rule = await parts.catalog.rules.get(organisation, rule_id)
+        rule = await parts.catalog.rules.get(organization, rule_id)
         await check_listed(
-            parts.clients, parts.catalog, organisation, rule.connection, given.metadata
+            parts.clients, parts.catalog, organization, rule.connection, given.metadata
         )
-    return rule_object(await parts.catalog.rules.update(organisation, rule_id, change))
+    return rule_object(await parts.catalog.rules.update(organization, rule_id, change))
 
 
 @router.delete(
@@ -187,6 +187,6 @@ async def update_rule(
     responses=errors(404),
 )
 @embeddable(WORKSPACE, RESOURCE)
-async def delete_rule(parts: ApiDependencies, organisation: Organisation, rule_id: PathId) -> Any:
+async def delete_rule(parts: ApiDependencies, organization: Organization, rule_id: PathId) -> Any:
     """Events that have already matched are still delivered."""
-    return deleted_rule_object(await parts.catalog.rules.delete(organisation, rule_id))
+    return deleted_rule_object(await parts.catalog.rules.delete(organization, rule_id))

@@ -14,7 +14,7 @@ from starter.api.embedding import own_origin
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, page_of
 from starter.api.routing import (
     ApiDependencies,
-    Organisation,
+    Organization,
     authentication,
     caller_of,
     management_router,
@@ -45,7 +45,7 @@ Filter = Annotated[str | None, Query(max_length=255)]
     openapi_extra=body_of(SessionInput),
 )
 async def create_session(
-    request: Request, parts: ApiDependencies, organisation: Organisation
+    request: Request, parts: ApiDependencies, organization: Organization
 ) -> Any:
     """Its access token may do no more than the key that creates it, and ends with that key."""
     given = await read_model(request, SessionInput)
@@ -63,7 +63,7 @@ async def create_session(
         launch_ttl_seconds=given.launch_ttl_seconds,
     )
     key = caller_of(request).key
-    session, token = await parts.catalog.embed_sessions.create(organisation, key, chosen)
+    session, token = await parts.catalog.embed_sessions.create(organization, key, chosen)
     request.state.said = {"session_id": session.id, "workspace_id": session.workspace}
     return {
         **_refreshed(request, session),
@@ -84,7 +84,7 @@ async def create_session(
 async def list_sessions(
     request: Request,
     parts: ApiDependencies,
-    organisation: Organisation,
+    organization: Organization,
     workspace_id: Annotated[str, Query(json_schema_extra={"format": "uuid"}, max_length=64)],
     status: Literal["active", "revoked"] | None = None,
     resource: Filter = None,
@@ -97,7 +97,7 @@ async def list_sessions(
         caller_of(request), workspace_id, "workspace_id"
     )
     found = await parts.catalog.embed_sessions.list(
-        organisation,
+        organization,
         own,
         revoked=None if status is None else status == "revoked",
         resource=resource,
@@ -116,12 +116,12 @@ async def list_sessions(
     responses=errors(400, 404, 409),
 )
 async def refresh_session(
-    request: Request, parts: ApiDependencies, organisation: Organisation, session_id: PathSession
+    request: Request, parts: ApiDependencies, organization: Organization, session_id: PathSession
 ) -> Any:
     """The tokens before are no longer accepted. 409: the session was revoked, is older than 12
     hours, or its key has ended.
     """
-    session = await parts.catalog.embed_sessions.refresh(organisation, session_id)
+    session = await parts.catalog.embed_sessions.refresh(organization, session_id)
     return _refreshed(request, session)
 
 
@@ -132,10 +132,10 @@ async def refresh_session(
     responses=errors(400, 404),
 )
 async def revoke_session(
-    parts: ApiDependencies, organisation: Organisation, session_id: PathSession
+    parts: ApiDependencies, organization: Organization, session_id: PathSession
 ) -> Any:
     """Its tokens are refused from now on. Revoking it again changes nothing."""
-    await parts.catalog.embed_sessions.revoke(organisation, session_id)
+    await parts.catalog.embed_sessions.revoke(organization, session_id)
     return {"revoked": True}
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from operations.status_reader import StatusReader
 from starter.api.describing import errors
-from starter.api.routing import Organisation, management_router
+from starter.api.routing import Organization, management_router
 from starter.api.schemas.shared import Answer, Id, Moment
 
 router = management_router("Status")
@@ -45,7 +45,7 @@ class OverallStatus(Answer):
     response_model=OverallStatus,
     summary="Whether deliveries are healthy, and what to do if they aren't",
 )
-async def get_status(request: Request, organisation: Organisation) -> Any:
+async def get_status(request: Request, organization: Organization) -> Any:
     """The numbers are a measurement that may be some seconds old."""
     reader: StatusReader = request.app.state.status
-    return (await reader.read(organisation)).encode()
+    return (await reader.read(organization)).encode()

@@ -14,7 +14,7 @@ from starter.api.describing import body_of, errors
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_of
 from starter.api.routing import (
     ApiDependencies,
-    Organisation,
+    Organization,
     caller_of,
     embeddable,
     management_router,
@@ -40,11 +40,11 @@ router = management_router("Workspaces")
 )
 async def list_workspaces(
     parts: ApiDependencies,
-    organisation: Organisation,
+    organization: Organization,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Any:
-    found = await parts.catalog.workspaces.list(organisation, limit=limit, cursor=cursor)
+    found = await parts.catalog.workspaces.list(organization, limit=limit, cursor=cursor)
     return page_of(found, limit, workspace_object)
 
 
@@ -57,12 +57,12 @@ async def list_workspaces(
     openapi_extra=body_of(WorkspaceInput),
 )
 async def create_workspace(
-    request: Request, parts: ApiDependencies, organisation: Organisation
+    request: Request, parts: ApiDependencies, organization: Organization
 ) -> Any:
     """It starts with one publishable key. 409: there is one of that name."""
     given = await read_model(request, WorkspaceInput)
     made = await parts.catalog.workspaces.create(
-        organisation,
+        organization,
         name=given.name,
         description=given.description,
         created_by=caller_of(request).key,
@@ -78,10 +78,10 @@ async def create_workspace(
     responses=errors(404),
 )
 async def get_workspace(
-    parts: ApiDependencies, organisation: Organisation, workspace_id: PathId
+    parts: ApiDependencies, organization: Organization, workspace_id: PathId
 ) -> Any:
-    workspace = await parts.catalog.workspaces.get(organisation, workspace_id)
-    key = await parts.catalog.publishable_keys.current(organisation, workspace_id)
+    workspace = await parts.catalog.workspaces.get(organization, workspace_id)
+    key = await parts.catalog.publishable_keys.current(organization, workspace_id)
     return {
         **workspace_object(workspace),
         "publishable_key": None
@@ -98,16 +98,16 @@ async def get_workspace(
     openapi_extra=body_of(WorkspaceInput),
 )
 async def update_workspace(
-    request: Request, parts: ApiDependencies, organisation: Organisation, workspace_id: PathId
+    request: Request, parts: ApiDependencies, organization: Organization, workspace_id: PathId
 ) -> Any:
     """Without `description` it stays as it is; null removes it."""
     workspaces = parts.catalog.workspaces
     given = await read_model(request, WorkspaceInput)
     description = given.description
     if "description" not in given.model_fields_set:
-        description = (await workspaces.get(organisation, workspace_id)).description
+        description = (await workspaces.get(organization, workspace_id)).description
     changed = await workspaces.update(
-        organisation, workspace_id, name=given.name, description=description
+        organization, workspace_id, name=given.name, description=description
     )
     return workspace_object(changed)
 
@@ -120,10 +120,10 @@ async def update_workspace(
 )
 @embeddable(WORKSPACE)
 async def list_event_types(
-    parts: ApiDependencies, organisation: Organisation, workspace_id: PathId
+    parts: ApiDependencies, organization: Organization, workspace_id: PathId
 ) -> Any:
     """An event needs no entry here to be accepted."""
-    found = await parts.catalog.event_types.list(organisation, workspace_id)
+    found = await parts.catalog.event_types.list(organization, workspace_id)
     return [_entry(entry) for entry in found]
 
 
@@ -135,9 +135,9 @@ async def list_event_types(
 )
 @embeddable(WORKSPACE)
 async def list_resources(
-    parts: ApiDependencies, organisation: Organisation, workspace_id: PathId
+    parts: ApiDependencies, organization: Organization, workspace_id: PathId
 ) -> Any:
-    found = await parts.catalog.resources.list(organisation, workspace_id)
+    found = await parts.catalog.resources.list(organization, workspace_id)
     return [_entry(entry) for entry in found]
 
 

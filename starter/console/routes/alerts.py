@@ -25,7 +25,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 async def operator(visit: Visited) -> Visit:
     """Raises `ApiError` 404 unless the installation's own organization visits."""
-    if visit.organisation != (await visit.catalog.organisations.default()).id:
+    if visit.organization != (await visit.catalog.organizations.default()).id:
         raise not_found("path", "page")
     return visit
 

@@ -14,6 +14,6 @@ router = console_router()
 @router.get("/audit")
 @needs(MANAGE)
 async def show_audit(visit: Visited) -> Response:
-    page = await visit.catalog.audit.list(visit.organisation, cursor=visit.query.get("cursor"))
-    keys = await visit.catalog.machine_keys.list(visit.organisation)
+    page = await visit.catalog.audit.list(visit.organization, cursor=visit.query.get("cursor"))
+    keys = await visit.catalog.machine_keys.list(visit.organization)
     return await visit.page("audit.html", page=page, names={key.id: key.name for key in keys})

@@ -42,7 +42,7 @@ VERDICTS = {
 
 
 async def connection_of(visit: InWorkspace, connection_id: str) -> Connection:
-    connection = await visit.catalog.connections.get(visit.organisation, connection_id)
+    connection = await visit.catalog.connections.get(visit.organization, connection_id)
     if connection.workspace != visit.workspace.id:
         raise NotFound("connection", connection_id)
     return connection
@@ -56,7 +56,7 @@ ConnectionHere = Annotated[Connection, Depends(connection_of)]
 @embeddable(WORKSPACE)
 async def list_connections(visit: InWorkspace) -> Response:
     found = await visit.catalog.connections.list(
-        visit.organisation, workspace=visit.workspace.id, cursor=visit.query.get("cursor")
+        visit.organization, workspace=visit.workspace.id, cursor=visit.query.get("cursor")
     )
     rules = await all_rules(visit)
     waiting = await asyncio.gather(
@@ -100,7 +100,7 @@ async def create_connection(visit: InWorkspace) -> Response:
         return await _not_saved(visit, destination, values, faults)
     try:
         made = await visit.catalog.connections.create(
-            session.organisation,
+            session.organization,
             workspace=visit.workspace.id,
             type=destination.type,
             name=values["name"],
@@ -130,7 +130,7 @@ async def update_connection(visit: Visited, connection: ConnectionHere) -> Respo
         return await _not_saved(visit, destination, values, faults, connection)
     try:
         changed = await visit.catalog.connections.update(
-            visit.organisation,
+            visit.organization,
             connection.id,
             name=values["name"],
             fields=given,
@@ -156,7 +156,7 @@ async def verify_stored(visit: Visited, connection: ConnectionHere) -> Response:
 @needs(OPERATE)
 @embeddable(WORKSPACE)
 async def pause_connection(visit: Visited, connection: ConnectionHere) -> Response:
-    await visit.catalog.connections.pause(visit.organisation, connection.id)
+    await visit.catalog.connections.pause(visit.organization, connection.id)
     return see_other(_path(connection), "paused")
 
 
@@ -164,7 +164,7 @@ async def pause_connection(visit: Visited, connection: ConnectionHere) -> Respon
 @needs(OPERATE)
 @embeddable(WORKSPACE)
 async def resume_connection(visit: Visited, connection: ConnectionHere) -> Response:
-    resumed = await visit.catalog.connections.resume(visit.organisation, connection.id)
+    resumed = await visit.catalog.connections.resume(visit.organization, connection.id)
     reached = await tell_held(visit.parts, resumed)
     return see_other(_path(connection), "resumed" if reached else "resumed-later")
 
@@ -175,7 +175,7 @@ async def delete_connection(visit: Visited, connection: ConnectionHere) -> Respo
     try:
         _, reached = await delete_and_tell(
             visit.parts,
-            visit.organisation,
+            visit.organization,
             connection.id,
             force="force" in visit.form,
         )

@@ -26,7 +26,7 @@ async def show_issues(visit: InWorkspace) -> Response:
     read = await workspace_issues(
         visit.parts.client,
         visit.catalog,
-        visit.organisation,
+        visit.organization,
         visit.workspace.id,
         accepted_from=start,
         accepted_to=end,

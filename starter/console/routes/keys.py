@@ -64,7 +64,7 @@ async def create_publishable_key(visit: Proved) -> Response:
     session = visit.session
     try:
         made = await visit.catalog.publishable_keys.create(
-            session.organisation,
+            session.organization,
             workspace=visit.workspace.id,
             name=visit.form.text("name"),
             created_by=session.actor,
@@ -81,7 +81,7 @@ async def create_publishable_key(visit: Proved) -> Response:
 async def put_key_rights(visit: Proved, key_id: str) -> Response:
     try:
         await visit.catalog.publishable_keys.set_rights(
-            visit.organisation,
+            visit.organization,
             key_id,
             _chosen(visit.form),
             kept_wide="kept_wide" in visit.form,
@@ -97,7 +97,7 @@ async def create_machine_key(visit: Proved) -> Response:
     days, form = visit.parts.key_days, visit.form
     try:
         made = await visit.catalog.machine_keys.create(
-            visit.organisation,
+            visit.organization,
             name=form.text("name"),
             created_by=visit.session.actor,
             expires_at=datetime.now(UTC) + timedelta(days=days) if days else None,
@@ -112,7 +112,7 @@ async def create_machine_key(visit: Proved) -> Response:
 
 @router.post("/w/{workspace_id}/keys/publishable/{key_id}/revoke")
 async def revoke_publishable_key(visit: Proved, key_id: str) -> Response:
-    await visit.catalog.publishable_keys.revoke(visit.organisation, key_id)
+    await visit.catalog.publishable_keys.revoke(visit.organization, key_id)
     return see_other(f"/w/{visit.workspace.id}/keys", "revoked")
 
 
@@ -120,7 +120,7 @@ async def revoke_publishable_key(visit: Proved, key_id: str) -> Response:
 async def revoke_machine_key(visit: Proved, key_id: str) -> Response:
     """Revoke it. If it is the session's own key, the session ends."""
     async with visit.catalog.console_sessions.removing(visit.session) as conn:
-        await visit.catalog.machine_keys.revoke(visit.organisation, key_id, conn=conn)
+        await visit.catalog.machine_keys.revoke(visit.organization, key_id, conn=conn)
     return see_other(f"/w/{visit.workspace.id}/keys", "revoked")
 
 
@@ -147,12 +147,12 @@ async def _page(
     status: int = 200,
 ) -> Response:
     catalog, session = visit.catalog, visit.session
-    publishable = await catalog.publishable_keys.list(session.organisation)
+    publishable = await catalog.publishable_keys.list(session.organization)
     return await visit.page(
         "keys.html",
         status=status,
         publishable=[key for key in publishable if key.workspace == visit.workspace.id],
-        machine=await catalog.machine_keys.list(session.organisation),
+        machine=await catalog.machine_keys.list(session.organization),
         made=made,
         scopes=SCOPES_IN_WORDS,
         must_prove=visit.must_prove,

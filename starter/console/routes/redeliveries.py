@@ -100,7 +100,7 @@ async def new_redelivery(visit: InWorkspace) -> Response:
         return await _form_page(visit, dict(asked))
     try:
         selection = _selection(visit, dict(asked))
-        selection = await within(visit.catalog, visit.organisation, selection)
+        selection = await within(visit.catalog, visit.organization, selection)
     except (InvalidSelection, ApiError) as err:
         message = err.message if isinstance(err, ApiError) else str(err)
         return await _form_page(visit, dict(asked), fault=sentence(message), status=400)
@@ -118,7 +118,7 @@ async def create_redelivery(visit: InWorkspace) -> Response:
         raise ApiError(400, "the plan can't be read: go back and plan it again") from None
     if selection.workspace != visit.workspace.id:
         raise NotFound("workspace", selection.workspace)
-    selection = await within(visit.catalog, visit.organisation, selection)
+    selection = await within(visit.catalog, visit.organization, selection)
     asked = _asked(selection)
     if selection.mode.sends_delivered_ones and "campaigns_may_start" not in visit.form:
         fault = "Tick the box to confirm that campaigns may start again."

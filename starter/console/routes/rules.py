@@ -58,7 +58,7 @@ NO_EVENT = (
 
 
 async def rule_of(visit: InWorkspace, rule_id: str) -> Rule:
-    rule = await visit.catalog.rules.get(visit.organisation, rule_id)
+    rule = await visit.catalog.rules.get(visit.organization, rule_id)
     if rule.workspace != visit.workspace.id:
         raise NotFound("rule", rule_id)
     return rule
@@ -71,9 +71,9 @@ RuleHere = Annotated[Rule, Depends(rule_of)]
 @router.get("/w/{workspace_id}/rules")
 @embeddable(WORKSPACE, RESOURCE)
 async def list_rules(visit: InWorkspace) -> Response:
-    catalog, organisation = visit.catalog, visit.organisation
+    catalog, organization = visit.catalog, visit.organization
     found = await catalog.rules.list(
-        organisation,
+        organization,
         workspace=visit.workspace.id,
         cursor=visit.query.get("cursor"),
         **only(visit.embed),
@@ -128,14 +128,14 @@ async def update_rule(visit: Visited, rule: RuleHere) -> Response:
 @embeddable(WORKSPACE, RESOURCE)
 async def switch_rule(visit: Visited, rule: RuleHere) -> Response:
     on = visit.form.text("active") == "on"
-    await visit.catalog.rules.set_active(visit.organisation, rule.id, on)
+    await visit.catalog.rules.set_active(visit.organization, rule.id, on)
     return see_other(f"/w/{rule.workspace}/rules", "rule-on" if on else "rule-off")
 
 
 @router.post("/w/{workspace_id}/rules/{rule_id}/delete")
 @embeddable(WORKSPACE, RESOURCE)
 async def delete_rule(visit: Visited, rule: RuleHere) -> Response:
-    await visit.catalog.rules.delete(visit.organisation, rule.id)
+    await visit.catalog.rules.delete(visit.organization, rule.id)
     return see_other(f"/w/{rule.workspace}/rules", "rule-gone")
 
 
@@ -170,7 +170,7 @@ async def read_form(visit: Visit, connection: str) -> tuple[RuleForm, Mapping | 
     An embedded session for one resource chooses neither the resource nor the mapping.
     """
     await require_connection(visit.catalog, visit.embed, connection)
-    to = await visit.catalog.connections.get(visit.organisation, connection)
+    to = await visit.catalog.connections.get(visit.organization, connection)
     form = RuleForm.read(visit.form, destination_of(to.type))
     mapping = await mapping_of(visit, to.id)
     form.connection = to.id
@@ -206,7 +206,7 @@ async def load_payload(visit: Visit, form: RuleForm, mapping: Mapping | None) ->
 async def form_context(visit: Visit, form: RuleForm, rule: str | None) -> dict[str, Any]:
     """Return what the form shows; `sharing` are the other rules that use its mapping."""
     rules = await all_rules(visit)
-    connection = await visit.catalog.connections.get(visit.organisation, form.connection)
+    connection = await visit.catalog.connections.get(visit.organization, form.connection)
     (listed, unlisted), fields = await asyncio.gather(
         _listed(visit, form, connection),
         mapping_fields(visit.parts.clients, visit.catalog, connection, seconds=ANSWER_SECONDS),
@@ -282,7 +282,7 @@ async def _store_rule(visit: Visit, form: RuleForm, rule: Rule | None) -> Rule:
     rules, session = visit.catalog.rules, visit.session
     metadata = form.metadata(rule.metadata if rule else None)
     await check_listed(
-        visit.parts.clients, visit.catalog, session.organisation, form.connection, metadata
+        visit.parts.clients, visit.catalog, session.organization, form.connection, metadata
     )
     typed: dict[str, Any] = {
         "event": form.event,
@@ -292,9 +292,9 @@ async def _store_rule(visit: Visit, form: RuleForm, rule: Rule | None) -> Rule:
     }
     if rule is not None:
         change = RuleChange(metadata=metadata, **typed)
-        return await rules.update(session.organisation, rule.id, change)
+        return await rules.update(session.organization, rule.id, change)
     return await rules.create(
-        session.organisation,
+        session.organization,
         workspace=visit.workspace.id,
         connection=form.connection,
         metadata=metadata,
@@ -304,7 +304,7 @@ async def _store_rule(visit: Visit, form: RuleForm, rule: Rule | None) -> Rule:
 
 
 async def mapping_of(visit: Visit, connection: str) -> Mapping | None:
-    return await visit.catalog.mappings.default(visit.organisation, connection)
+    return await visit.catalog.mappings.default(visit.organization, connection)
 
 
 async def _store_mapping(visit: Visit, form: RuleForm, stored: Mapping | None) -> bool:
@@ -318,7 +318,7 @@ async def _store_mapping(visit: Visit, form: RuleForm, stored: Mapping | None) -
     session = visit.session
     try:
         await visit.catalog.mappings.put_default(
-            session.organisation,
+            session.organization,
             form.connection,
             schema=schema,
             expected_version=form.mapping_version,

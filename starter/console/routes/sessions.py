@@ -15,7 +15,7 @@ router = console_router()
 @needs(READ)
 async def show_sessions(visit: Visited) -> Response:
     """Show one's own sessions; to who may manage, those of all."""
-    found = await visit.catalog.console_sessions.list(visit.organisation)
+    found = await visit.catalog.console_sessions.list(visit.organization)
     if MANAGE not in visit.may:
         found = [one for one in found if one.holder == visit.session.holder]
     return await visit.page("sessions.html", sessions=found)

@@ -117,17 +117,17 @@ async def failed_sign_in(
         error, status = "Too many failed attempts. Wait a minute, then try again.", 429
     elif not visit.console.recorded_failures.failed("all"):
         actor = known.key if known else "nobody known"
-        organisation = known.organisation if known else None
-        await record_sign_in(visit, actor, organisation, str(status))
+        organization = known.organization if known else None
+        await record_sign_in(visit, actor, organization, str(status))
     return sign_in_page(visit, next=next, error=error, access_key=access_key, status=status)
 
 
 async def record_sign_in(
-    visit: Visit, actor: str, organisation: str | None, outcome: str = DONE
+    visit: Visit, actor: str, organization: str | None, outcome: str = DONE
 ) -> None:
     """Raises `ApiError` 503 if it can't be recorded."""
     address = visit.request.client.host if visit.request.client else None
-    act = Act("console", actor, "sign_in", organisation, address)
+    act = Act("console", actor, "sign_in", organization, address)
     entry = await start_act(visit.catalog, act, visit.request)
     await visit.catalog.audit.end(entry, outcome)
 
@@ -146,7 +146,7 @@ def count_failure(visit: Visit, access_key: str) -> bool:
 async def _started(visit: Visit, known: MachineCaller, path: str) -> Response:
     response = RedirectResponse(path, status_code=303)
     response.headers["Cache-Control"] = "no-store"
-    await record_sign_in(visit, known.key, known.organisation)
+    await record_sign_in(visit, known.key, known.organization)
     id = await visit.catalog.console_sessions.begin(known.key)
     visit.cookies.set(visit.request, response, id)
     return response

@@ -84,18 +84,18 @@ async def _signed_in(visit: Visit, provider: SingleSignOn) -> Response:
     except NotIdentified as err:
         return await failed_sign_in(visit, str(err), next=started.next if started else "/")
     user = user_id_for(visit.parts.instance_secret, provider.client.issuer, identity.subject)
-    organisation = (await visit.catalog.organisations.default()).id
+    organization = (await visit.catalog.organizations.default()).id
     ago = identity.signed_in_ago
     if not identity.scopes:
-        await record_sign_in(visit, f"user:{user}", organisation, "403")
+        await record_sign_in(visit, f"user:{user}", organization, "403")
         return visit.part("no_role.html", status=403, name=identity.name, user=user)
     if started.again and (ago is None or ago > FRESH):
         error = "The sign-in service did not ask you to sign in again, so nothing has changed."
         return sign_in_page(visit, next=started.next, error=error, status=403)
-    await record_sign_in(visit, f"user:{user}", organisation)
+    await record_sign_in(visit, f"user:{user}", organization)
     id = await visit.catalog.console_sessions.begin_for_user(
         user,
-        organisation,
+        organization,
         identity.scopes,
         signed_in_ago=ago,
         replaces=bytes.fromhex(started.replaces),

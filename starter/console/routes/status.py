@@ -16,9 +16,9 @@ router = console_router()
 @router.get(BANNER)
 async def show_banner(visit: Visited) -> Response:
     """Return the banner; it is empty while all is well. Open pages ask for it every ten seconds."""
-    reader, organisation = visit.request.app.state.status, visit.organisation
+    reader, organization = visit.request.app.state.status, visit.organization
     status = await visit.console.shared_reads.read(
-        ("status", organisation), lambda: reader.read(organisation)
+        ("status", organization), lambda: reader.read(organization)
     )
     waiting = waiting_sentence(status.waiting, status.lost_at, datetime.now(UTC))
     return visit.part("banner.html", deliveries=status, waiting=waiting)

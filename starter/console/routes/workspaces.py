@@ -19,8 +19,8 @@ router = console_router()
 @router.get("/")
 async def first_page(visit: Visited) -> Response:
     """Go to the only workspace; with several, or none, to their list."""
-    organisation = visit.organisation
-    found = await visit.catalog.workspaces.list(organisation, limit=2)
+    organization = visit.organization
+    found = await visit.catalog.workspaces.list(organization, limit=2)
     if len(found.records) == 1:
         return see_other(f"/w/{found.records[0].id}")
     return see_other("/workspaces")
@@ -37,7 +37,7 @@ async def create_workspace(visit: Visited) -> Response:
     name = form.text("name")
     try:
         made = await visit.catalog.workspaces.create(
-            session.organisation, name=name, created_by=session.actor
+            session.organization, name=name, created_by=session.actor
         )
     except InvalidValue as err:
         return await _page(visit, name=name, error=f"The name {err.problem}.", status=400)
@@ -52,7 +52,7 @@ async def create_workspace(visit: Visited) -> Response:
 async def open_workspace(visit: InWorkspace) -> Response:
     """Go to its events; without a connection, to where the first one is created."""
     found = await visit.catalog.connections.list(
-        visit.organisation, workspace=visit.workspace.id, limit=1
+        visit.organization, workspace=visit.workspace.id, limit=1
     )
     where = "events" if found.records else "connections"
     return RedirectResponse(f"/w/{visit.workspace.id}/{where}", status_code=303)
@@ -62,7 +62,7 @@ async def _page(
     visit: Visit, *, name: str = "", error: str | None = None, status: int = 200
 ) -> Response:
     found = await visit.catalog.workspaces.list(
-        visit.organisation, cursor=visit.query.get("cursor")
+        visit.organization, cursor=visit.query.get("cursor")
     )
     return await visit.page(
         "workspaces.html",

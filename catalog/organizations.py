@@ -12,17 +12,17 @@ NAME_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
-class Organisation:
+class Organization:
     id: str
     name: str
     created_at: datetime
 
 
-class Organisations:
+class Organizations:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def default(self) -> Organisation:
+    async def default(self) -> Organization:
         """Return the one organization of an installation; the first call makes it."""
         async with connection(self._pool) as conn:
             await conn.execute(
@@ -30,16 +30,16 @@ class Organisations:
                 "ON CONFLICT (is_default) WHERE is_default DO NOTHING"
             )
             row = await conn.fetchrow("SELECT * FROM organisations WHERE is_default")
-        return _organisation(row)
+        return _organization(row)
 
-    async def create(self, name: str) -> Organisation:
+    async def create(self, name: str) -> Organization:
         name = values.free_text("name", name, shortest=1, longest=NAME_CHARACTERS)
-        return _organisation(
+        return _organization(
             await fetchrow(
                 self._pool, "INSERT INTO organisations (name) VALUES ($1) RETURNING *", name
             )
         )
 
 
-def _organisation(row: Record) -> Organisation:
-    return Organisation(id=str(row["id"]), name=row["name"], created_at=row["created_at"])
+def _organization(row: Record) -> Organization:
+    return Organization(id=str(row["id"]), name=row["name"], created_at=row["created_at"])
