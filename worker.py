@@ -56,6 +56,7 @@ from engine.argument_check import ArgumentCheck
 from engine.observed_worker import ObservedWorker
 from engine.search_attributes import is_registered
 from engine.telemetry import Telemetry
+from key_provider import load_secrets
 from operations.alert_search import AlertCriteria, AlertSearch
 from operations.alert_watch import kept_watch
 from operations.backlog import measured_backlog
@@ -72,7 +73,7 @@ from process import (
     open_catalog,
     open_clients,
 )
-from settings import Settings, SettingsError, load_secrets
+from settings import Settings, SettingsError
 from workflows.bring_forward import BringForward
 from workflows.deliver_event import DeliverEvent
 from workflows.redeliver_events import RedeliverEvents

@@ -30,8 +30,9 @@ from bench.reads import open_reader, read_all
 from bench.workload import Workload, payload
 from emitonce import Emitter
 from engine.connect import connect
+from key_provider import load_secrets
 from process import open_catalog
-from settings import Settings, load_secrets
+from settings import Settings
 from starter.dev.temporal_server import free_port
 
 RESULTS = Path(__file__).parent / "results" / "herd.json"

@@ -28,8 +28,9 @@ from bench.lanes import ours
 from bench.measure import Sample, StandIn, percentiles, settle
 from bench.processes import Process, python
 from bench.workload import Workload, payload
+from key_provider import load_secrets
 from process import open_catalog
-from settings import Settings, load_secrets
+from settings import Settings
 
 STORED = (1, 1_000, 10_000, 100_000)
 REAL = 1_000

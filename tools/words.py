@@ -25,6 +25,7 @@ CHECKED = (
     "engine",
     "eventlog",
     "operations",
+    "key_provider.py",
     "process.py",
     "settings.py",
     "starter",

@@ -17,8 +17,9 @@ from bench.temporal_server import describe_runs, start_server
 from emitonce import Emitter
 from engine.connect import connect
 from engine.search_attributes import register_search_attributes
+from key_provider import load_secrets
 from process import migrate_database, open_catalog
-from settings import Settings, load_secrets
+from settings import Settings
 
 EVENT = "user.signup"
 

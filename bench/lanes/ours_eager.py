@@ -14,8 +14,9 @@ from bench.lane import Lane
 from bench.lanes import ours
 from emitonce import Emitter
 from engine.connect import connect
+from key_provider import load_secrets
 from process import open_catalog, open_clients
-from settings import Settings, load_secrets
+from settings import Settings
 from starter.cli.logs import configure_logs
 from worker import open_worker
 

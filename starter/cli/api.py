@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from settings import load_secrets
+from key_provider import load_secrets
 from starter.cli.dependencies import cli_settings, require_temporal
 from starter.cli.output import Json, print_answer
 from starter.dev.database import with_database

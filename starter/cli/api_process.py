@@ -9,6 +9,7 @@ import structlog
 
 from catalog.scopes import PAYLOAD, ROLES, scopes_of_roles
 from destinations.http.exchange import Http
+from key_provider import load_secrets
 from operations.key_watch import watched_keys
 from process import (
     connect_observed,
@@ -18,7 +19,7 @@ from process import (
     open_catalog,
     open_clients,
 )
-from settings import Settings, SettingsError, load_secrets
+from settings import Settings, SettingsError
 from starter.api import Dependencies, served
 from starter.api.codec import CodecAccess, ui_origins
 from starter.api.quotas import Quotas

@@ -19,7 +19,8 @@ from catalog.errors import NotFound
 from catalog.paging import read_all
 from catalog.values import read_id
 from catalog.workspaces import Workspace
-from settings import Settings, private_folder
+from key_provider import private_folder
+from settings import Settings
 from starter.cli.errors import CommandFailed, Exit
 
 SHOWN = 10

@@ -27,8 +27,9 @@ from emitonce.start import EventStarter
 from engine.connect import connect
 from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
+from key_provider import load_secrets
 from process import open_catalog, open_clients
-from settings import Secrets, Settings, SettingsError, load_secrets
+from settings import Secrets, Settings, SettingsError
 from starter.cli.context import Names, nouns_of
 from starter.cli.output import say
 from starter.dev.database import with_database

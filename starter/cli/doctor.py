@@ -18,10 +18,11 @@ from catalog.migrate import newer, pending
 from destinations.customerio.destination import VENDOR_URLS
 from destinations.http.exchange import Http
 from engine.connect import TemporalUnreachable, connect
+from key_provider import load_secrets
 from operations.finding import Finding, bad, fine, warn
 from operations.namespace_checks import check_namespace
 from operations.status import waiting_sentence
-from settings import Secrets, Settings, SettingsError, load_secrets
+from settings import Secrets, Settings, SettingsError
 from starter.cli.api_process import single_sign_on
 from starter.cli.dependencies import cli_settings, require_temporal
 from starter.cli.errors import CommandFailed, Exit

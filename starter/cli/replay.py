@@ -11,7 +11,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 
 from engine.connect import connect
 from engine.replay import replay as replay_histories
-from settings import load_secrets
+from key_provider import load_secrets
 from starter.cli.dependencies import CONNECT_SECONDS, cli_settings, require_temporal
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, console, print_answer

@@ -12,9 +12,9 @@ from temporalio.service import RPCError
 from catalog.errors import CatalogUnavailable
 from delivery.alert import runbook_url
 from engine.connect import TemporalUnreachable, connect
+from key_provider import load_secrets
 from operations.status import Status, clock_time, waiting_sentence
 from operations.status_reader import StatusReader
-from settings import load_secrets
 from starter.cli.dependencies import (
     CONNECT_SECONDS,
     Dependencies,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from key_provider import load_secrets
 from process import migrate_database
-from settings import Settings, load_secrets
+from settings import Settings
 from starter.cli.dependencies import cli_settings, require_temporal
 from starter.cli.output import Json, print_answer, print_line
 from starter.dev.database import database_url, with_database

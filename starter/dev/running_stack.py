@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from settings import SettingsError, private_folder
+from key_provider import private_folder
+from settings import SettingsError
 
 
 @dataclass(frozen=True)

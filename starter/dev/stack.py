@@ -23,8 +23,9 @@ from emitonce import Emitter
 from emitonce.codec import EncryptionCodec
 from engine.connect import connect
 from engine.search_attributes import register_search_attributes
+from key_provider import load_secrets
 from process import migrate_database, open_catalog, open_clients
-from settings import Settings, SettingsError, load_secrets
+from settings import Settings, SettingsError
 from starter.api import Dependencies, served
 from starter.api.codec import CodecAccess, ui_origins
 from starter.console import Console, development_key

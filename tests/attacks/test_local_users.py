@@ -13,7 +13,8 @@ import pytest
 from destinations.customerio.simulator import Simulator
 from emitonce.codec import EncryptionCodec
 from emitonce.key_ring import KeyRing
-from settings import Settings, SettingsError, load_secrets
+from key_provider import load_secrets
+from settings import Settings, SettingsError
 from starter.api import failed_attempts
 from starter.api.codec import CodecAccess
 from starter.cli.connections import create

@@ -7,7 +7,8 @@ import os
 
 import pytest
 
-from settings import LocalKeys, Secrets, Settings, SettingsError, load_secrets
+from key_provider import LocalKeys, load_secrets
+from settings import Secrets, Settings, SettingsError
 from starter.cli.alerts import set_target
 
 

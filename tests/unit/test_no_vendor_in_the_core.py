@@ -14,7 +14,7 @@ from destinations.registry import BY_TYPE
 ROOT = Path(__file__).parents[2]
 CORE = ("activities", "catalog", "delivery", "engine", "eventlog", "operations", "workflows")
 SHIPPED = (*CORE, "deploy", "emitonce", "starter")
-MODULES = ("clear_text.py", "process.py", "settings.py", "worker.py")
+MODULES = ("clear_text.py", "key_provider.py", "process.py", "settings.py", "worker.py")
 SOURCE = (".css", ".html", ".js", ".py", ".sh", ".sql", ".yaml", ".yml")
 # The demo sends one event to several.
 MAY_NAME = {ROOT / "starter/cli/tour.py"}

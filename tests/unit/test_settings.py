@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from destinations.clients import make_clients
 from destinations.http.exchange import Http
-from settings import Settings, SettingsError, load_secrets
+from key_provider import load_secrets
+from settings import Settings, SettingsError
 
 
 def key(fill: int, size: int = 32) -> str:
