@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from catalog import values
 from catalog.changes import Changes
@@ -207,10 +208,6 @@ class Connections:
         """Let it deliver again, whether it was paused or inactive."""
         return await self._set_status(organization, id, "active")
 
-    async def inactivate(self, organization: str, id: str) -> Connection:
-        """Make it inactive by hand, whatever its status."""
-        return await self._set_status(organization, id, "inactive", "manually_inactivated")
-
     async def delete(self, organization: str, id: str, *, force: bool = False) -> Connection:
         """Delete it, its rules and its mapping; returns what it was.
 
@@ -231,11 +228,7 @@ class Connections:
         return self._announced(row)
 
     async def _set_status(
-        self,
-        organization: str,
-        id: str,
-        status: ConnectionStatus,
-        reason: InactiveReason | None = None,
+        self, organization: str, id: str, status: Literal["active", "paused"]
     ) -> Connection:
         async with transaction(self._pool) as conn:
             current = await own_connection(conn, organization, id)
@@ -245,11 +238,10 @@ class Connections:
                     "before pausing it"
                 )
             row = await conn.fetchrow(
-                "UPDATE connections SET status = $2, inactive_reason = $3, refusal = NULL, "
+                "UPDATE connections SET status = $2, inactive_reason = NULL, refusal = NULL, "
                 "updated_at = clock_timestamp() WHERE id = $1 RETURNING *",
                 current["id"],
                 status,
-                reason,
             )
         return self._announced(row)
 

@@ -61,7 +61,7 @@ INACTIVE = {
     "oauth_reauthorization_required": "The destination requires a new authorization: the token "
     "has expired or lacks a permission. Authorize the app again there, enter its token, and "
     "waiting deliveries continue.",
-    "manually_inactivated": "It was deactivated by hand. Resume it to deliver again.",
+    "manually_inactivated": "Its receiver wants no more messages. Resume it to deliver again.",
 }
 
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))

@@ -178,10 +178,11 @@ async def test_it_is_inactive_since_its_status_changed_whatever_changes_later(te
     await credentials.deactivate(tenant.connection.id, version=1)
     [refused] = await credentials.inactive()
     assert refused.inactive_since == refused.updated_at
-    for change in (connections.update(*owned, name="Renamed"), connections.inactivate(*owned)):
-        assert (await change).inactive_since == refused.inactive_since
+    renamed = await connections.update(*owned, name="Renamed")
+    assert renamed.inactive_since == refused.inactive_since
     assert (await connections.resume(*owned)).inactive_since is None
-    again = await connections.inactivate(*owned)
+    await credentials.deactivate(tenant.connection.id, version=1)
+    [again] = await credentials.inactive()
     assert again.inactive_since == again.updated_at > refused.inactive_since
 
 
@@ -232,13 +233,14 @@ async def test_new_name_alone_neither_revives_nor_counts_as_new_credential(tenan
     assert (updated.status, updated.credential_version, updated.hidden) == ("inactive", 1, True)
 
 
-async def test_new_key_leaves_a_pause_and_a_manual_inactivation_alone(tenant):
-    connections = tenant.catalog.connections
+async def test_new_key_leaves_a_pause_and_what_its_receiver_has_ended_alone(tenant):
+    connections, credentials = tenant.catalog.connections, tenant.catalog.credentials
     owned = (tenant.organization, tenant.connection.id)
     await connections.pause(*owned)
     assert (await connections.update(*owned, fields={"cdpApiKey": "cdp-key-2"})).status == "paused"
-    inactive = await connections.inactivate(*owned)
-    assert inactive.inactive_reason == "manually_inactivated"
+    await connections.resume(*owned)
+    ended = "manually_inactivated"
+    assert await credentials.deactivate(tenant.connection.id, version=2, reason=ended)
     assert (
         await connections.update(*owned, fields={"cdpApiKey": "cdp-key-3"})
     ).status == "inactive"
@@ -288,7 +290,6 @@ async def test_another_organization_finds_nothing(tenant):
         connections.update(*foreign, fields={"cdpApiKey": "stolen"}),
         connections.pause(*foreign),
         connections.resume(*foreign),
-        connections.inactivate(*foreign),
         connections.delete(*foreign, force=True),
         mappings.default(*foreign),
         mappings.put_default(*foreign, schema=DEFAULT_MAPPING),

@@ -113,14 +113,15 @@ async def test_what_a_look_of_an_older_release_has_found_is_not_told_again(stack
     when it is inactive."""
     search = search_of(stack)
     owned = (stack.organization, (await stack.connection()).id)
-    inactive = await stack.catalog.connections.inactivate(*owned)
+    await stack.catalog.credentials.deactivate(owned[1], version=1)
+    inactive = await stack.catalog.connections.get(*owned)
     renamed = await stack.catalog.connections.update(*owned, name="Renamed")
     for found in (inactive, renamed):
         since = InactiveConnection(id=found.id, workspace=found.workspace, since=found.updated_at)
         known = WatchState(failed_until=datetime.now(UTC), inactive=(since,))
         assert (await search.find_alerts(known)).alerts == ()
     await stack.catalog.connections.resume(*owned)
-    await stack.catalog.connections.inactivate(*owned)
+    await stack.catalog.credentials.deactivate(owned[1], version=1)
     assert len((await search.find_alerts(known)).alerts) == 1
 
 
@@ -129,7 +130,7 @@ async def test_a_connection_inactive_since_before_that_was_recorded_is_not_told_
 ) -> None:
     search = search_of(stack)
     owned = (stack.organization, (await stack.connection()).id)
-    await stack.catalog.connections.inactivate(*owned)
+    await stack.catalog.credentials.deactivate(owned[1], version=1)
     async with psql(stack.database) as older:
         await older.execute("UPDATE connections SET inactive_since = NULL")
     seen = await search.find_alerts(WatchState(failed_until=datetime.now(UTC)))
