@@ -35,8 +35,8 @@ from starter.cli.tour_view import show_messages
 from starter.json_objects import deleted_rule_object, rule_object
 from starter.known_destination import destination_of
 from starter.live_options import check_listed
-from starter.rule_preview import event_to_try, stored_rule
-from starter.rule_preview import preview as preview_of
+from starter.rule_trial import event_to_try, send_test_event, stored_rule
+from starter.rule_trial import preview as preview_of
 
 rules = typer.Typer(help="Rules: which events go to which connection.")
 
@@ -233,9 +233,8 @@ async def send_test(
     """
     known = await parts.catalog.rules.get(parts.organization, rule)
     starter = await parts.event_starter()
-    handle = await starter.start(
-        known.workspace, known.event, payload, only_rules=[known.id], test=True
-    )
+    event = event_to_try(known, payload)
+    handle = await send_test_event(starter, known, event, created_by=CREATED_BY)
     show_ended(await log_when_ended(parts, starter.client, handle), as_json)
 
 

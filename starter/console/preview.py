@@ -16,8 +16,8 @@ from starter.console.message_table import MessageTable, tables
 from starter.console.payload_keys import missing, more_keys, paths
 from starter.console.rule_form import RuleForm
 from starter.console.words import sentence
-from starter.rule_preview import NIL, unsent_event
-from starter.rule_preview import preview as preview_of
+from starter.rule_trial import NIL, unsent_event
+from starter.rule_trial import preview as preview_of
 from starter.test_person import is_about_test_person
 
 

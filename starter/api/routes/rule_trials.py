@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +13,6 @@ from catalog.scopes import OPERATE, READ
 from delivery.delivery_log import CallLog
 from delivery.errors import MappingError
 from delivery.event import Event
-from emitonce import EmitError
-from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
@@ -33,10 +29,14 @@ from starter.api.routing import (
 from starter.api.schemas.events import Preview, TestResult
 from starter.api.schemas.management import RuleTrial
 from starter.json_objects import present, response_object, rule_event_object
-from starter.rule_preview import event_to_try, preview, stored_rule
+from starter.rule_trial import (
+    event_to_try,
+    log_of_test,
+    preview,
+    send_test_event,
+    stored_rule,
+)
 from starter.test_person import SAMPLE_PAYLOAD
-
-TEST_SECONDS = 30.0
 
 router = management_router("Rules")
 
@@ -64,22 +64,15 @@ async def test_rule(
     given = await read_model(request, RuleTrial)
     event = _event(rule, given)
     require_resource(caller_of(request).session, event.resource, event.resource_id)
-    handle = await parts.event_starter().start(
-        rule.workspace,
-        event.event,
-        event.payload,
-        resource=event.resource,
-        resource_id=event.resource_id,
-        timestamp=given.timestamp,
-        only_rules=[rule.id],
-        test=True,
+    handle = await send_test_event(
+        parts.event_starter(),
+        rule,
+        event,
         created_by=caller_of(request).key,
+        timestamp=given.timestamp,
     )
     request.state.said = {"event_id": handle.id, "workspace_id": rule.workspace}
-    with contextlib.suppress(TimeoutError, EmitError):  # how it ended is in the log
-        async with asyncio.timeout(TEST_SECONDS):
-            await handle.result()
-    return _test_result(await read_event_log(parts.client, handle.id))
+    return _test_result(await log_of_test(parts.client, handle))
 
 
 @router.post(

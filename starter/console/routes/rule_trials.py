@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-
 from starlette.responses import Response
 
 from catalog.embed_sessions import RESOURCE, WORKSPACE
@@ -14,9 +11,7 @@ from catalog.scopes import OPERATE, READ
 from delivery.errors import InvalidEvent
 from emitonce import EmitError
 from engine.links import run_url
-from eventlog.fetch import read_event_log
 from starter.api.errors import ApiError, not_found
-from starter.api.routes.rule_trials import TEST_SECONDS
 from starter.api.routing import embeddable, needs
 from starter.console.mapping_form import same
 from starter.console.preview import read_payload
@@ -36,6 +31,7 @@ from starter.console.routes.rules import (
 from starter.console.rule_form import RuleForm
 from starter.console.visit import Visit
 from starter.console.words import sentence
+from starter.rule_trial import event_to_try, log_of_test, send_test_event
 
 router = console_router()
 
@@ -105,14 +101,10 @@ async def _tested(visit: Visit, rule: Rule, payload: dict[str, object]) -> dict[
     """Send it; return its log so far, and its address in Temporal's Web UI."""
     parts = visit.parts
     try:
-        handle = await parts.event_starter().start(
-            rule.workspace,
-            rule.event,
-            payload,
-            resource=rule.resource or "global",
-            resource_id=rule.resource_id,
-            only_rules=[rule.id],
-            test=True,
+        handle = await send_test_event(
+            parts.event_starter(),
+            rule,
+            event_to_try(rule, payload),
             created_by=visit.session.actor,
         )
     except EmitError as err:
@@ -120,9 +112,6 @@ async def _tested(visit: Visit, rule: Rule, payload: dict[str, object]) -> dict[
             503, f"nothing was sent, because the event was not accepted: {err}"
         ) from None
     visit.request.state.said = {"event_id": handle.id, "workspace_id": rule.workspace}
-    with contextlib.suppress(TimeoutError, EmitError):  # how it ended is in the log
-        async with asyncio.timeout(TEST_SECONDS):
-            await handle.result()
-    log = await read_event_log(parts.client, handle.id)
+    log = await log_of_test(parts.client, handle)
     url = run_url(parts.ui_url, parts.client, handle.id)
     return {"log": log, "finished": log.completed_at is not None, "url": url}

@@ -1,13 +1,17 @@
-"""Preview the requests that a rule would make of an event, without sending them.
+"""Try a rule: preview the requests that it would make of an event, or send a test event.
 
-Command line, HTTP API and console show the same, since all ask here.
+Command line, HTTP API and console do the same, since all ask here.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from temporalio.client import Client
 
 from catalog import Catalog
 from catalog.errors import NotFound
@@ -17,6 +21,12 @@ from delivery.message import Messages
 from delivery.rule import MatchedRule, MatchRequest
 from delivery.size import check_payload_size
 from destinations.registry import build_messages, unread_metadata
+from emitonce import EmitError, EventHandle
+from emitonce.start import EventStarter
+from eventlog.fetch import read_event_log
+from eventlog.log import EventLog
+
+TEST_SECONDS = 30.0
 
 # Of the event that is tried, which is nobody's.
 NIL = "00000000-0000-0000-0000-000000000000"
@@ -73,3 +83,37 @@ def preview(event: Event, rule: MatchedRule) -> Messages:
     messages = build_messages(event, rule)
     unread = unread_metadata(rule.integration_type, rule.metadata.model_dump())
     return messages.model_copy(update={"warnings": (*unread, *messages.warnings)})
+
+
+async def send_test_event(
+    starter: EventStarter,
+    rule: Rule,
+    event: Event,
+    *,
+    created_by: str,
+    timestamp: str | None = None,
+) -> EventHandle:
+    """Send an event for real, through this rule only, with one attempt a call.
+
+    Raises:
+        EmitError: nothing was sent, because the event was not accepted.
+    """
+    return await starter.start(
+        rule.workspace,
+        event.event,
+        event.payload,
+        resource=event.resource,
+        resource_id=event.resource_id,
+        timestamp=timestamp,
+        only_rules=[rule.id],
+        test=True,
+        created_by=created_by,
+    )
+
+
+async def log_of_test(client: Client, handle: EventHandle) -> EventLog:
+    """Wait for a test event's end, but no longer than `TEST_SECONDS`; return the log so far."""
+    with contextlib.suppress(TimeoutError, EmitError):  # how it ended is in the log
+        async with asyncio.timeout(TEST_SECONDS):
+            await handle.result()
+    return await read_event_log(client, handle.id)
