@@ -29,7 +29,7 @@ from operations.steering import (
 from starter.cli.context import IN_USE, InWorkspace, OnlyByConnection, OnlyByRule
 from starter.cli.dependencies import NO_WORKER, Dependencies, command, recorded
 from starter.cli.erase import events_erase
-from starter.cli.moments import read_moment
+from starter.cli.moments import Since, Until, moment_option
 from starter.cli.output import (
     Json,
     console,
@@ -55,10 +55,8 @@ Id = Annotated[str, typer.Argument(metavar="EVENT", help="The event's id.")]
 async def list_all(
     parts: Dependencies,
     workspace: InWorkspace = IN_USE,
-    since: Annotated[
-        str | None, typer.Option(help="Accepted since: 2h, 7d, or 2026-11-23T18:00:00Z.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(help="Accepted before.")] = None,
+    since: Since = None,
+    until: Until = None,
     event: EventName = None,
     resource: Annotated[str | None, typer.Option()] = None,
     resource_id: Annotated[str | None, typer.Option()] = None,
@@ -81,7 +79,6 @@ async def list_all(
 ) -> None:
     """List events, newest first."""
     hashes = Hashes(parts.secrets.instance_secret)
-    now = datetime.now(UTC)
     if failed and status not in (None, Status.FAILED):
         raise typer.BadParameter("--failed contradicts --status")
     if reason is not None and (connection is None or Reason.read(reason) is None):
@@ -98,8 +95,8 @@ async def list_all(
         rule=rule,
         redelivery=redelivery,
         reason=reason,
-        accepted_from=None if since is None else read_moment("--since", since, now),
-        accepted_to=None if until is None else read_moment("--until", until, now),
+        accepted_from=since,
+        accepted_to=until,
         include_tests=tests,
     )
     complete_from = await parts.catalog.workers.in_use_since(PEOPLE)
@@ -138,8 +135,9 @@ async def tail(
     parts: Dependencies,
     workspace: InWorkspace = IN_USE,
     since: Annotated[
-        str, typer.Option(help="Start with those accepted since: 10m, or 2026-11-23T18:00:00Z.")
-    ] = "0s",
+        datetime | None,
+        moment_option("Start with those accepted since: 10m, or 2026-11-23T18:00:00Z."),
+    ] = None,
     event: EventName = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only events that have failed.")] = False,
     connection: OnlyByConnection = None,
@@ -155,8 +153,7 @@ async def tail(
     query = EventQuery(
         (known.id,), event=event, connection=connection, rule=rule, include_tests=tests
     )
-    start = read_moment("--since", since, datetime.now(UTC))
-    client = await parts.temporal()
+    start, client = since or datetime.now(UTC), await parts.temporal()
     say(f"events of workspace {known.name}; Ctrl-C ends")
     if not (await parts.catalog.workers.alive()).count:
         say(NO_WORKER)

@@ -16,7 +16,7 @@ from eventlog.export import Mark, export_logs, read_mark
 from starter.cli.context import OnlyOfWorkspace
 from starter.cli.dependencies import Dependencies, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
-from starter.cli.moments import read_moment
+from starter.cli.moments import moment_option
 from starter.cli.output import say
 
 LONGEST_LINE = 64 * 1024 * 1024
@@ -24,9 +24,9 @@ LONGEST_LINE = 64 * 1024 * 1024
 
 def export(
     since: Annotated[
-        str | None, typer.Option(help="Ended since: 2h, 7d, or 2026-11-23T18:00:00Z.")
+        datetime | None, moment_option("Ended since: 2h, 7d, or 2026-11-23T18:00:00Z.")
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Ended before. Default: now.")] = None,
+    until: Annotated[datetime | None, moment_option("Ended before. Default: now.")] = None,
     workspace: OnlyOfWorkspace = None,
     output: Annotated[
         Path | None,
@@ -43,8 +43,7 @@ def export(
     after = None if output is None else _read_mark(output)
     if since is None and after is None:
         raise typer.BadParameter("--since is needed for a first export, such as --since 30d")
-    started = now if since is None else read_moment("--since", since, now)
-    ended = now if until is None else read_moment("--until", until, now)
+    started, ended = since or now, until or now
     if (after.closed_at if after else started) > ended:
         raise typer.BadParameter("--since, --until: the time range is empty")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated
+from datetime import UTC
 
 import typer
 
 from starter.cli.context import IN_USE, InWorkspace
 from starter.cli.dependencies import Dependencies, command
-from starter.cli.moments import read_moment
+from starter.cli.moments import Since, Until
 from starter.cli.output import Json, print_json, print_table, say
 from starter.issue_objects import issues_object, workspace_issues
 
@@ -20,22 +19,19 @@ issues = typer.Typer(help="Issues: failed events by connection and reason.")
 async def list_all(
     parts: Dependencies,
     workspace: InWorkspace = IN_USE,
-    since: Annotated[
-        str, typer.Option(help="Accepted since: 2h, 7d, or 2026-11-23T18:00:00Z.")
-    ] = "7d",
-    until: Annotated[str | None, typer.Option(help="Accepted before. Default: now.")] = None,
+    since: Since = None,
+    until: Until = None,
     as_json: Json = False,
 ) -> None:
-    """List why events failed, the reason with most events first."""
-    now = datetime.now(UTC)
+    """List why events failed, the reason with most events first: by default, of seven days."""
     known = await parts.catalog.workspaces.get(parts.organization, workspace)
     read = await workspace_issues(
         await parts.temporal(),
         parts.catalog,
         parts.organization,
         known.id,
-        accepted_from=read_moment("--since", since, now),
-        accepted_to=None if until is None else read_moment("--until", until, now),
+        accepted_from=since,
+        accepted_to=until,
     )
     if as_json:
         print_json(issues_object(read))

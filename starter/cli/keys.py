@@ -14,7 +14,7 @@ from catalog.scopes import ALL, SCOPES, in_order
 from starter.cli.context import Noun
 from starter.cli.dependencies import CREATED_BY, Dependencies, command, recorded
 from starter.cli.encryption_keys import generate, rotate, status
-from starter.cli.moments import read_moment
+from starter.cli.moments import read_duration
 from starter.cli.output import Json, print_answer, print_json, print_table, say
 from starter.cli.quotas import key_quota
 from starter.json_objects import moment, publishable_key_object
@@ -197,9 +197,9 @@ def _end(text: str | None, days: int) -> datetime | None:
     if text is None:
         return now + timedelta(days=days) if days else None
     try:
-        return now + (now - read_moment("--expires-in", text, now))
+        return now + read_duration(text, "--expires-in")
     except OverflowError:
-        raise typer.BadParameter(f"--expires-in: {text} is too long") from None
+        raise typer.BadParameter(f"{text} is too long", param_hint="--expires-in") from None
 
 
 def _show_machine_key(made: NewMachineKey, as_json: bool) -> None:

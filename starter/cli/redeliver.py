@@ -30,7 +30,7 @@ from starter.cli.dependencies import (
     with_dependencies,
 )
 from starter.cli.errors import CommandFailed, Exit
-from starter.cli.moments import read_moment
+from starter.cli.moments import Since, Until, moment_option
 from starter.cli.output import Json, console, print_json, print_table, remarks, say
 from starter.redelivery_objects import plan_object, status_object, within
 
@@ -39,10 +39,8 @@ CAMPAIGNS = "they are sent as new calls: campaigns may start again, with message
 
 def redeliver(
     workspace: InWorkspace = IN_USE,
-    since: Annotated[
-        str | None, typer.Option(help="Accepted since: 2h, 7d, or 2026-11-23T18:00:00Z.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(help="Accepted before. Default: now.")] = None,
+    since: Since = None,
+    until: Until = None,
     failed: Annotated[bool, typer.Option("--failed", help="Failed deliveries.")] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Delivered events, sent again as new ones.")
@@ -57,7 +55,7 @@ def redeliver(
         str | None, typer.Option(help="Only what failed for this, see `emitonce issues list`.")
     ] = None,
     as_of: Annotated[
-        str | None, typer.Option(help="Only what had ended by then. Default: now.")
+        datetime | None, moment_option("Only what had ended by then. Default: now.")
     ] = None,
     per_second: Annotated[
         float, typer.Option(min=0.01, max=MOST_PER_SECOND, help="Events started per second.")
@@ -82,13 +80,12 @@ def redeliver(
         mode = _mode(failed=failed, again=again, identify_only=identify_only)
         if since is None:
             raise typer.BadParameter("give --since, such as --since 2h")
-        now = datetime.now(UTC)
         choose = partial(
             select,
-            accepted_from=read_moment("--since", since, now),
-            accepted_to=None if until is None else read_moment("--until", until, now),
-            as_of=None if as_of is None else read_moment("--as-of", as_of, now),
-            now=now,
+            accepted_from=since,
+            accepted_to=until,
+            as_of=as_of,
+            now=datetime.now(UTC),
             event=event,
             mode=mode,
             reason=reason,

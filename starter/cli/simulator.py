@@ -99,7 +99,7 @@ def fault(
     """Make a running simulator answer with a fault. `emitonce simulator clear` ends it."""
     rule: dict[str, Any] = {"path": call, "fault": {"status": status}, "times": times}
     if lasting is not None:
-        rule["seconds"] = read_duration("--for", lasting).total_seconds()
+        rule["seconds"] = read_duration(lasting, "--for").total_seconds()
     _steer("POST", type, url, rule)
     until = f" for {lasting}" if lasting else ""
     say(f"{type} answers {status}{until}")

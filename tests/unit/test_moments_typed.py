@@ -9,7 +9,7 @@ import typer
 
 from starter.cli.moments import read_moment
 
-NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
+SIX = datetime(2026, 11, 23, 18, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -23,17 +23,18 @@ NOW = datetime(2026, 11, 23, 18, tzinfo=UTC)
     ],
 )
 def test_an_age_is_counted_back_from_now(typed: str, ago: timedelta) -> None:
-    assert read_moment("--since", typed, NOW) == NOW - ago
+    before = datetime.now(UTC)
+    assert before <= read_moment(typed) + ago <= datetime.now(UTC)
 
 
 def test_a_moment_in_full_is_read_in_its_own_time_zone() -> None:
-    assert read_moment("--since", "2026-11-23T19:00:00+01:00", NOW) == NOW
-    assert read_moment("--since", "2026-11-23T18:00:00Z", NOW) == NOW
+    assert read_moment("2026-11-23T19:00:00+01:00") == SIX
+    assert read_moment("2026-11-23T18:00:00Z") == SIX
 
 
 @pytest.mark.parametrize(
     "typed", ["", "2", "h", "-2h", "yesterday", "2026-11-23T18:00:00", "9" * 30 + "w"]
 )
-def test_anything_else_is_refused_and_named(typed: str) -> None:
-    with pytest.raises(typer.BadParameter, match="--since"):
-        read_moment("--since", typed, NOW)
+def test_anything_else_is_refused(typed: str) -> None:
+    with pytest.raises(typer.BadParameter):
+        read_moment(typed)
