@@ -22,6 +22,10 @@ class Status(StrEnum):
     FAILED = "failed"
     CANCELED = "canceled"
 
+    @property
+    def ended(self) -> bool:
+        return self in (Status.COMPLETED, Status.FAILED, Status.CANCELED)
+
 
 class CallResult(FrozenModel):
     """The summary of a call, with its first and last attempt only.

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from eventlog.event_list import LARGEST_PAGE, list_events
 from eventlog.latest_runs import latest_runs
 from eventlog.listed_event import ListedEvent
-from eventlog.query import OPEN, EventQuery
+from eventlog.query import EventQuery
 
 POLL_SECONDS = 1.0
 # Lists lag behind, and events that other SDKs start are listed after their first workflow task.
@@ -31,7 +31,7 @@ async def follow_events(
     while True:
         started = datetime.now(UTC)
         found = {one.event_id: one for one in await _all(client, query, floor)}
-        waited_for = [id for id, one in seen.items() if one.status in OPEN and id not in found]
+        waited_for = [id for id, one in seen.items() if not one.status.ended and id not in found]
         for id, run in (await latest_runs(client, waited_for)).items():
             found[id] = await ListedEvent.of(run)
         for one in sorted(found.values(), key=lambda one: (one.accepted_at, one.event_id)):
@@ -41,7 +41,7 @@ async def follow_events(
                 yield one
         floor = max(since, started - LISTED_WITHIN)
         seen = {
-            id: one for id, one in seen.items() if one.status in OPEN or one.accepted_at >= floor
+            id: one for id, one in seen.items() if not one.status.ended or one.accepted_at >= floor
         }
         await asyncio.sleep(POLL_SECONDS)
 

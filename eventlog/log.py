@@ -321,7 +321,7 @@ def _canceled_error(facts: RunFacts, latest: StepFacts) -> str:
 def _completed_at(
     facts: RunFacts, status: Status, latest: StepFacts | None
 ) -> AwareDatetime | None:
-    if status not in (Status.COMPLETED, Status.FAILED, Status.CANCELED):
+    if not status.ended:
         return None
     return (latest.ended_at if latest else None) or facts.closed_at
 

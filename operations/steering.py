@@ -20,7 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from delivery import signals
 from delivery.attempt import AttemptList
 from delivery.outcome import DELIVERY_DEADLINE
-from delivery.result import DeliveryResult, Status
+from delivery.result import DeliveryResult
 from delivery.resume import RESUMED, SIGNALED_PER_SECOND, Resume
 from delivery.step import Carried, activity_id
 from eventlog.fetch import EventNotFound, describe_event, read_run_log
@@ -175,7 +175,7 @@ async def _why_none_waits(
         return EventNotFound("no delivery of this event is for that rule")
     if found.held is not None:
         return Held(f"{found.held}; resume the connection, and the delivery continues")
-    if found.status in (Status.COMPLETED, Status.FAILED, Status.CANCELED):
+    if found.status.ended:
         return AlreadyEnded("this delivery has already ended")
     return AttemptImminent("the delivery is under way")
 

@@ -15,7 +15,6 @@ from delivery.result import Status
 from emitonce.ids import Hashes
 from engine.namespace import namespace_retention
 from eventlog.listed_event import ListedEvent
-from eventlog.query import OPEN
 from operations.person_events import (
     MOST_IDENTIFIERS,
     SHORTEST_SCANNED,
@@ -161,6 +160,6 @@ def _exported(output: Path) -> dict[str, str]:
                     raise CommandFailed(
                         Exit.REFUSED, f"--output: {output} has other lines; choose another file"
                     ) from None
-                if status not in OPEN:
+                if status.ended:
                     found[event] = run
     return found

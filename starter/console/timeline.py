@@ -12,8 +12,6 @@ from delivery.result import Status
 from starter.console import words
 from starter.states import HELD
 
-OPEN = (Status.PENDING, Status.PROCESSING, Status.RETRYING)
-
 
 def call_state(name: Call, delivery: DeliveryLog) -> tuple[str, str, str | None]:
     """Return a call's state in a word, that word's color, and why the call was not sent."""
@@ -37,7 +35,7 @@ def call_state(name: Call, delivery: DeliveryLog) -> tuple[str, str, str | None]
 def _unsent(name: Call, delivery: DeliveryLog) -> tuple[str, str, str]:
     names = words.calls_of(delivery)
     before = names[: names.index(name)][-1:]
-    if delivery.status in OPEN:
+    if not delivery.status.ended:
         why = f"Sent once {before[0]} is accepted." if before else "About to be sent."
         return "Not sent yet", "quiet", why
     if before and delivery.calls:
@@ -57,7 +55,7 @@ def strip(delivery: DeliveryLog, now: datetime) -> tuple[list[Attempt], datetime
     if not attempts:
         return None
     ends = [_end(one) for one in attempts]
-    until = max([*ends, now] if delivery.status in OPEN else ends)
+    until = max(ends if delivery.status.ended else [*ends, now])
     return attempts, min(one.started_at for one in attempts), until
 
 
@@ -65,7 +63,7 @@ def possible(delivery: DeliveryLog, ended: bool) -> set[str]:
     """Return what may be done with it now: retry, cancel, again."""
     if ended:
         return {"again"} if delivery.status is Status.FAILED else set()
-    if delivery.status not in OPEN:
+    if delivery.status.ended:
         return set()
     waits = any(call.next_attempt_at is not None for call in delivery.calls)
     return {"cancel", "retry"} if waits and delivery.held is None else {"cancel"}

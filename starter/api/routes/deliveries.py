@@ -13,7 +13,6 @@ from catalog.scopes import OPERATE, PAYLOAD
 from delivery.attempt import Attempt as Made
 from delivery.delivery_log import DeliveryLog
 from delivery.opaque_cursor import InvalidCursor, read_cursor, write_cursor
-from delivery.result import Status
 from eventlog.log import EventLog
 from operations.event_redelivery import redeliver
 from operations.steering import bring_forward
@@ -38,7 +37,6 @@ from starter.json_objects import (
 # A worker takes a cancellation at once, or after the request in flight: 10 seconds at most.
 CANCEL_SECONDS = 15.0
 CLOSING_SECONDS = 5.0
-ENDED = (Status.COMPLETED, Status.FAILED, Status.CANCELED)
 
 router = management_router("Deliveries")
 
@@ -62,7 +60,7 @@ async def retry_delivery(
     """
     own, delivery = await _own_delivery(parts, caller, event_id, rule_id)
     client = parts.client
-    if own.open and own.log.status in ENDED:
+    if own.open and own.log.status.ended:
         # All its deliveries have ended, and so will the run, with its next task.
         await wait_for_end(client, own.log, CLOSING_SECONDS)
         own, delivery = await _own_delivery(parts, caller, event_id, rule_id)

@@ -30,7 +30,6 @@ from starter.console.route import (
     console_router,
 )
 from starter.console.routes.people import hash_of
-from starter.console.timeline import OPEN
 from starter.console.visit import Visit
 
 router = console_router()
@@ -120,7 +119,7 @@ async def event_context(visit: Visit, own: OwnEvent) -> dict[str, Any]:
     parts, log = visit.parts, own.log
     rules = await all_rules(visit)
     failed = [one for one in log.deliveries if one.status is Status.FAILED]
-    ongoing = [one for one in log.deliveries if one.status in OPEN]
+    ongoing = [one for one in log.deliveries if not one.status.ended]
     return {
         "log": log,
         "open": own.open,
