@@ -25,7 +25,7 @@ from catalog.rules import Rule as StoredRule
 from delivery.mapping_schema import MappingSchema
 from destinations import registry
 from destinations.registry import BY_TYPE
-from starter.known_destination import destination_of
+from starter.known_destinations import destination_of
 from starter.mapping_objects import catalog_version, mapping_document
 
 JsonObject = dict[str, Any]

@@ -9,7 +9,7 @@ from catalog.connections import Connection
 from delivery.errors import InvalidField
 from destinations.destination import Client, Verdict, Verification
 from destinations.registry import BY_TYPE
-from starter.known_destination import destination_of
+from starter.known_destinations import destination_of
 
 
 async def failed_test(

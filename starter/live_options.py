@@ -20,7 +20,7 @@ from destinations.destination import (
     Option,
 )
 from destinations.http.errors import NoReply
-from starter.known_destination import destination_of
+from starter.known_destinations import destination_of
 
 LISTING_SECONDS = 10.0
 

@@ -14,7 +14,7 @@ from catalog.mappings import Mapping as Stored
 from delivery.mapping_schema import MappingSchema
 from destinations.destination import Destination, MappingField
 from starter.json_objects import moment, present
-from starter.known_destination import destination_of
+from starter.known_destinations import destination_of
 
 
 def mapping_object(connection: Connection, stored: Stored | None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from starter.cli.held import tell_held
 from starter.cli.output import Json, Yes, print_answer, print_records, require_yes
 from starter.connection_test import failed_test, verdict_on
 from starter.json_objects import connection_object
-from starter.known_destination import destination_of
+from starter.known_destinations import destination_of
 
 connections = typer.Typer(help="Connections: each to one destination, with its secrets.")
 

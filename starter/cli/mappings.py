@@ -14,7 +14,7 @@ from starter.cli.context import ThisConnection
 from starter.cli.dependencies import CREATED_BY, Dependencies, command, recorded
 from starter.cli.output import Json, print_json, print_table
 from starter.cli.payload import read_payload
-from starter.known_destination import destination_of
+from starter.known_destinations import destination_of
 from starter.mapping_objects import catalog_version, mapping_object
 
 mappings = typer.Typer(help="Mappings: which payload keys fill a connection's fields.")

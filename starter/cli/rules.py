@@ -33,7 +33,7 @@ from starter.cli.output import (
 from starter.cli.payload import PayloadFile, read_object
 from starter.cli.tour_view import show_messages
 from starter.json_objects import deleted_rule_object, rule_object
-from starter.known_destination import destination_of
+from starter.known_destinations import destination_of
 from starter.live_options import check_listed
 from starter.rule_trial import event_to_try, send_test_event, stored_rule
 from starter.rule_trial import preview as preview_of

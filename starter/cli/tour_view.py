@@ -26,7 +26,7 @@ from starter.cli.output import console
 if TYPE_CHECKING:
     from starter.dev.stack import DevStack
 
-COLOURS = {
+COLORS = {
     Status.COMPLETED: "green",
     Status.FAILED: "red",
     Status.CANCELED: "yellow",
@@ -67,7 +67,7 @@ def show_log(log: EventLog, *, url: str | None = None) -> None:
     `url` is the run's in the Temporal Web UI.
     """
     title = Text.assemble(
-        (log.event or "event", "bold"), "  ", (log.status, COLOURS.get(log.status, "cyan"))
+        (log.event or "event", "bold"), "  ", (log.status, COLORS.get(log.status, "cyan"))
     )
     console.print(title)
     if log.error:
@@ -83,9 +83,9 @@ def show_side_by_side(log: EventLog, *, url: str | None = None) -> None:
     """Print an event's deliveries, each in a column of its own. `url` as in `show_log`."""
     table = Table(expand=True)
     for delivery in log.deliveries:
-        colour = COLOURS.get(delivery.status, "cyan")
+        color = COLORS.get(delivery.status, "cyan")
         table.add_column(
-            Text.assemble(delivery.connection_name, "  ", (delivery.status, colour)), ratio=1
+            Text.assemble(delivery.connection_name, "  ", (delivery.status, color)), ratio=1
         )
     table.add_row(*(Group(*_lines(delivery)) for delivery in log.deliveries))
     console.print(table)
@@ -111,7 +111,7 @@ def _show_delivery(delivery: DeliveryLog) -> None:
             "→ ",
             delivery.connection_name,
             "  ",
-            (delivery.status, COLOURS.get(delivery.status, "cyan")),
+            (delivery.status, COLORS.get(delivery.status, "cyan")),
         )
     )
     for line in (delivery.held, headline_of(delivery) or delivery.last_error):

@@ -13,7 +13,7 @@ from delivery.mapping_schema import MappingSchema
 from destinations.destination import Action, Destination
 from starter.console.forms import Form
 from starter.console.mapping_form import Row, read_rows, read_schema, rows_of
-from starter.known_destination import destination_of
+from starter.known_destinations import destination_of
 
 # Of a choice, that it is what stands in the field beside it.
 OTHERS = "*"

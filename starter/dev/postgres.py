@@ -140,7 +140,7 @@ class _Cluster:
             _binaries().ensure_user_exists(self.user)
             self._let_in()
         with locked(self.data_dir / "start.lock"):
-            self._ensure_initialised()
+            self._ensure_initialized()
             self._make_private(self.socket_dir)
             self._ensure_running(durable)
             in_use = self._open("in-use.lock")
@@ -163,7 +163,7 @@ class _Cluster:
             if self._process is not None:
                 self._process.wait(START_SECONDS)
 
-    def _ensure_initialised(self) -> None:
+    def _ensure_initialized(self) -> None:
         version_file = self.pgdata / "PG_VERSION"
         if version_file.exists():
             found = version_file.read_text().strip()

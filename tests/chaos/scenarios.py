@@ -176,7 +176,7 @@ async def herd(world: World, round: Round, size: float) -> None:
     world.note(f"the vendor was away until {waiting} events waited")
 
 
-async def dead_neighbour(world: World, round: Round, size: float) -> None:
+async def dead_neighbor(world: World, round: Round, size: float) -> None:
     """One connection never answers; the other's deliveries go their way all the while."""
     await world.misbehave(Fault(kind="stall"), region="us")
     await world.worker()
@@ -184,7 +184,7 @@ async def dead_neighbour(world: World, round: Round, size: float) -> None:
     await round.received(1)
     await round.emit(count(20, size), "healthy.event", healthy=True)
     await round.received(len(round.emitted) - count(60, size), "track", within=120)
-    world.note("all healthy deliveries were made while the neighbour was dead")
+    world.note("all healthy deliveries were made while the neighbor was dead")
     await world.behave()
 
 
@@ -305,7 +305,7 @@ SCENARIOS = (
     Scenario("postgres-restarted", postgres_restarted),
     Scenario("api-killed", api_killed),
     Scenario("herd", herd),
-    Scenario("dead-neighbour", dead_neighbour),
+    Scenario("dead-neighbor", dead_neighbor),
     Scenario("full-disk", full_disk),
     Scenario("deployed-and-rolled-back", deployed_and_rolled_back),
     Scenario("clock-jumps", clock_jumps),

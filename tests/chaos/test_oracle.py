@@ -181,8 +181,8 @@ DOCTORED: dict[str, tuple[str, Callable[[Facts], Facts]]] = {
     "a secret in a log": ("I7", lambda f: replace(f, leaks=["worker.log (api key)"])),
     "a workflow left open": ("I8", lambda f: replace(f, open_runs=1)),
     "a failing task": ("I8", lambda f: replace(f, failed_tasks={IDS[ANN]: 3})),
-    "slow neighbours": ("I9", lambda f: replace(f, took=[1.0, 90.0])),
-    "a neighbour left out": ("I9", lambda f: replace(f, took=[1.0])),
+    "slow neighbors": ("I9", lambda f: replace(f, took=[1.0, 90.0])),
+    "a neighbor left out": ("I9", lambda f: replace(f, took=[1.0])),
 }
 
 

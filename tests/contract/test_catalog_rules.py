@@ -49,7 +49,7 @@ async def test_rule_is_read_as_it_was_written(tenant):
         await tenant.catalog.rules.get(tenant.organization, rule.id)
 
 
-async def test_first_rule_enters_event_type_and_resource_into_the_catalogue(tenant):
+async def test_first_rule_enters_event_type_and_resource_into_the_catalog(tenant):
     await tenant.rule(resource="list")
     await tenant.rule(resource="list")
     rule = await tenant.rule(event="trial.started")

@@ -69,7 +69,7 @@ async def test_a_waiting_delivery_shows_its_attempts(stack: Stack) -> None:
     await stack.client.get_workflow_handle(handle.id).terminate()
 
 
-async def test_retry_after_in_seconds_is_honoured(stack: Stack) -> None:
+async def test_retry_after_in_seconds_is_honored(stack: Stack) -> None:
     stack.sim.fail("identify", fault=Fault(status=429, headers={"Retry-After": "600"}))
     call = await waiting_call(stack)
     [attempt] = call.attempts
@@ -80,7 +80,7 @@ async def test_retry_after_in_seconds_is_honoured(stack: Stack) -> None:
     assert timedelta(seconds=600) <= wait <= timedelta(seconds=600 * 1.2 + 10)
 
 
-async def test_retry_after_as_a_date_is_honoured(stack: Stack) -> None:
+async def test_retry_after_as_a_date_is_honored(stack: Stack) -> None:
     date = datetime.now(UTC) + timedelta(minutes=30)
     header = {"Retry-After": format_datetime(date, usegmt=True)}
     stack.sim.fail("identify", fault=Fault(status=503, headers=header))

@@ -43,7 +43,7 @@ from starter.api.schemas.management import (
 from starter.api.schemas.shared import Page
 from starter.connection_test import failed_test, verdict_on
 from starter.json_objects import connection_object
-from starter.known_destination import destination_of
+from starter.known_destinations import destination_of
 from starter.live_options import live_options
 
 router = management_router("Connections")

@@ -23,6 +23,7 @@ from starter.api.routing import ApiDependencies, embeddable, management_router
 from starter.api.schemas.integrations import Integration, RetryPolicy
 from starter.api.schemas.shared import Page
 from starter.json_objects import present
+from starter.known_destinations import offered_destinations
 
 SHOWN_ATTEMPTS = 15
 
@@ -39,11 +40,8 @@ router = management_router("Integrations")
 @embeddable(WORKSPACE, RESOURCE)
 async def list_integrations(parts: ApiDependencies) -> Any:
     """Lists the destinations that every running worker can deliver to."""
-    fleet = await parts.catalog.workers.fleet()
-    records = [
-        integration_object(one) for one in BY_TYPE.values() if one.type in fleet.destination_types
-    ]
-    return page_object(records, DEFAULT_LIMIT)
+    offered = await offered_destinations(parts.catalog)
+    return page_object([integration_object(one) for one in offered], DEFAULT_LIMIT)
 
 
 def integration_object(destination: Destination) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from starter.api.routing import (
 )
 from starter.api.schemas.management import FieldCatalog, MappingInput, MappingResult
 from starter.json_objects import moment
-from starter.known_destination import destination_of
+from starter.known_destinations import destination_of
 from starter.live_options import mapping_fields
 from starter.mapping_objects import catalog_version, field_objects, mapping_object
 

@@ -14,7 +14,6 @@ from catalog.errors import Conflict, InvalidValue, NotFound, OlderRelease
 from catalog.scopes import OPERATE
 from delivery.errors import InvalidField
 from destinations.destination import Destination, Verdict, Verification
-from destinations.registry import BY_TYPE
 from operations.held_runs import count_held
 from starter.api.connection_changes import delete_connection as delete_and_tell
 from starter.api.connection_changes import tell_held
@@ -30,7 +29,7 @@ from starter.console.route import (
 )
 from starter.console.visit import Visit
 from starter.console.words import sentence
-from starter.known_destination import destination_of
+from starter.known_destinations import destination_of, offered_destinations
 
 router = console_router()
 
@@ -74,7 +73,7 @@ async def list_connections(visit: InWorkspace) -> Response:
 @router.get("/w/{workspace_id}/connections/new")
 @embeddable(WORKSPACE)
 async def new_connection(visit: InWorkspace) -> Response:
-    offered = await _offered(visit)
+    offered = await offered_destinations(visit.catalog)
     asked = visit.query.get("type")
     destination = next((one for one in offered if one.type == asked), offered[0])
     values = {
@@ -243,14 +242,8 @@ async def _form_page(
         faults=faults or {},
         check=check,
         destination=destination,
-        destinations=await _offered(visit),
+        destinations=await offered_destinations(visit.catalog),
     )
-
-
-async def _offered(visit: Visit) -> list[Destination]:
-    """Return the destinations that every running worker can deliver to."""
-    fleet = await visit.catalog.workers.fleet()
-    return [one for one in BY_TYPE.values() if one.type in fleet.destination_types]
 
 
 def _given(form: Form, destination: Destination, *, stored: bool = False) -> dict[str, str]:

@@ -45,7 +45,7 @@ from starter.console.route import (
 from starter.console.rule_form import RuleForm
 from starter.console.visit import Visit
 from starter.console.words import sentence
-from starter.known_destination import destination_of
+from starter.known_destinations import destination_of
 from starter.live_options import check_listed, live_options, mapping_fields
 from starter.test_person import TEST_PERSON, about_test_person, sample_payload
 
