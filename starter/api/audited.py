@@ -17,6 +17,7 @@ from catalog.audit import DONE, Act, Audit
 from catalog.errors import CatalogUnavailable
 from catalog.scopes import MANAGE, OPERATE
 from catalog.values import read_id
+from operations.background import in_background
 from starter.api.auth import Caller
 from starter.api.embedding import require_reach
 from starter.api.errors import as_api_error, too_much_refused, unavailable
@@ -125,10 +126,5 @@ async def forgetting(audit: Audit, days: int) -> AsyncIterator[None]:
                 log.exception("the audit was not shortened")
             await asyncio.sleep(FORGET_SECONDS)
 
-    task = asyncio.create_task(forget(), name="audit")
-    try:
+    async with in_background(forget(), name="audit"):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from catalog.errors import CatalogUnavailable
 from catalog.quotas import WINDOW_SECONDS, Quotas, Use
+from operations.background import in_background
 
 REPORT_SECONDS = 2.0
 REPORTED_PART = 16
@@ -128,13 +129,10 @@ class TokenBuckets:
     async def shared(self) -> AsyncIterator[TokenBuckets]:
         """Share the quotas with all other processes; without the database, keep to this share."""
         await self._report()
-        task = asyncio.create_task(self._keep_reporting(), name="quotas")
         try:
-            yield self
+            async with in_background(self._keep_reporting(), name="quotas"):
+                yield self
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
             with contextlib.suppress(CatalogUnavailable):
                 await self._report()
                 await self._quotas.leave(self._id)

@@ -28,6 +28,7 @@ from engine.connect import connect
 from eventlog.fetch import read_event_log
 from eventlog.log import EventLog
 from key_provider import load_secrets
+from operations.background import in_background
 from process import open_catalog, open_clients
 from settings import Secrets, Settings, SettingsError
 from starter.cli.context import Names, nouns_of
@@ -160,13 +161,8 @@ async def said_when_slow(parts: Dependencies, what: str) -> AsyncIterator[None]:
             if not (await parts.catalog.workers.alive()).count:
                 say(NO_WORKER)
 
-    task = asyncio.create_task(say_so())
-    try:
+    async with in_background(say_so(), name="still waiting"):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 def with_dependencies(
