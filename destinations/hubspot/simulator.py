@@ -8,7 +8,6 @@ and nothing is recorded.
 from __future__ import annotations
 
 import re
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,10 +17,16 @@ from urllib.parse import unquote
 
 from pydantic import JsonValue
 
+from destinations.hubspot.simulated_account import (
+    Contact,
+    ContactList,
+    Occurrence,
+    Property,
+    new_properties,
+)
 from destinations.simulator import Answer, Request, VendorSimulator, json_answer
 from destinations.simulator.calls import find_call
-from destinations.simulator.control import Routes, read_object
-from destinations.simulator.wire import Incoming
+from destinations.simulator.per_second import PerSecond
 
 TOKEN = "pat-na1-simulated"  # noqa: S105  opens this simulator only
 HUB = "1234567"
@@ -38,55 +43,6 @@ _ADDRESS = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 
 
 @dataclass
-class Contact:
-    id: str
-    properties: dict[str, str]
-
-
-@dataclass
-class ContactList:
-    id: str
-    name: str
-    processing: str = "MANUAL"
-    members: set[str] = field(default_factory=set)
-
-
-@dataclass(frozen=True)
-class Property:
-    """A property of contacts; `options` are all that it can have, if there are any."""
-
-    name: str
-    label: str
-    options: tuple[str, ...] = ()
-    read_only: bool = False
-
-
-@dataclass(frozen=True)
-class Occurrence:
-    """A custom event that was recorded."""
-
-    event: str
-    email: str
-    occurred_at: str
-    properties: dict[str, str]
-    uuid: str
-
-
-def _properties() -> dict[str, Property]:
-    named = [
-        Property("email", "Email"),
-        Property("firstname", "First name"),
-        Property("lastname", "Last name"),
-        Property("phone", "Phone number"),
-        Property("company", "Company name"),
-        Property("plan", "Plan"),
-        Property("lifecyclestage", "Lifecycle stage", ("lead", "customer")),
-        Property("createdate", "Create date", read_only=True),
-    ]
-    return {one.name: one for one in named}
-
-
-@dataclass
 class HubSpotService:
     """`tokens` maps each token to its scopes, or to the category with which it is refused, such as
     `EXPIRED_AUTHENTICATION`.
@@ -98,12 +54,12 @@ class HubSpotService:
     tokens: dict[str, str] = field(default_factory=lambda: {TOKEN: SCOPES})
     contacts: dict[str, Contact] = field(default_factory=dict)
     lists: dict[str, ContactList] = field(default_factory=lambda: {NEWS: ContactList(NEWS, "News")})
-    properties: dict[str, Property] = field(default_factory=_properties)
+    properties: dict[str, Property] = field(default_factory=new_properties)
     events: dict[str, tuple[str, ...]] = field(default_factory=lambda: {SIGNED_UP: ("plan",)})
     occurrences: list[Occurrence] = field(default_factory=list)
     per_second: int | None = None
     unseen: int = 0
-    _latest: list[float] = field(default_factory=list)
+    _rate: PerSecond = field(default_factory=PerSecond)
 
     def accepts(self, region: str) -> str:
         return f"token {', '.join(self.tokens)}"
@@ -125,7 +81,7 @@ class HubSpotService:
             return _refused(401, scopes, "The token used to make this call is not valid")
         if _NEEDED[call] not in scopes.split(","):
             return _refused(403, "MISSING_SCOPES", "This app hasn't been granted all scopes")
-        if self._limited():
+        if self._rate.exceeded(self.per_second):
             return _refused(
                 429,
                 "RATE_LIMITS",
@@ -144,14 +100,6 @@ class HubSpotService:
             "send": self._send,
         }
         return methods[call](request, *parts)
-
-    def _limited(self) -> bool:
-        now = time.monotonic()
-        self._latest = [at for at in self._latest if at > now - 1]
-        limited = self.per_second is not None and len(self._latest) >= self.per_second
-        if not limited:
-            self._latest.append(now)
-        return limited
 
     def contact_of(self, email: str) -> Contact | None:
         email = email.lower()
@@ -205,7 +153,7 @@ class HubSpotService:
             contact = Contact(str(101 + len(self.contacts)), {"email": given["id"].lower()})
             self.contacts[contact.id] = contact
         contact.properties |= given["properties"]
-        return {**_shown(contact), "new": new}
+        return {**contact.shown(), "new": new}
 
     def _contact(self, request: Request, email: str) -> Answer:
         found = self.contact_of(unquote(email)) if "idProperty" in request.query else None
@@ -214,7 +162,7 @@ class HubSpotService:
             found = None
         if found is None:
             return _refused(404, "OBJECT_NOT_FOUND", "resource not found")
-        return json_answer(_shown(found))
+        return json_answer(found.shown())
 
     def _change(self, request: Request, list_id: str, change: str) -> Answer:
         found = self.lists.get(list_id)
@@ -246,7 +194,7 @@ class HubSpotService:
         end = start + min(count, 500)
         return json_answer(
             {
-                "lists": [_listed(one) for one in found[start:end]],
+                "lists": [one.shown() for one in found[start:end]],
                 "hasMore": end < len(found),
                 "offset": end,
                 "total": len(found),
@@ -254,12 +202,12 @@ class HubSpotService:
         )
 
     def _listed_properties(self, request: Request) -> Answer:
-        return json_answer({"results": [_described(one) for one in self.properties.values()]})
+        return json_answer({"results": [one.shown() for one in self.properties.values()]})
 
     def _property(self, request: Request, name: str) -> Answer:
         if (found := self.properties.get(name)) is None:
             return _refused(404, "OBJECT_NOT_FOUND", "no such property")
-        return json_answer(_described(found))
+        return json_answer(found.shown())
 
     def _definitions(self, request: Request) -> Answer:
         try:
@@ -305,20 +253,11 @@ class HubSpotService:
 
     def state(self) -> dict[str, JsonValue]:
         return {
-            "contacts": [_shown(one) for one in self.contacts.values()],
+            "contacts": [one.shown() for one in self.contacts.values()],
             "lists": [
-                {**_listed(one), "members": [*sorted(one.members)]} for one in self.lists.values()
+                {**one.shown(), "members": [*sorted(one.members)]} for one in self.lists.values()
             ],
-            "events": [
-                {
-                    "eventName": one.event,
-                    "email": one.email,
-                    "occurredAt": one.occurred_at,
-                    "properties": {**one.properties},
-                    "uuid": one.uuid,
-                }
-                for one in self.occurrences
-            ],
+            "events": [one.shown() for one in self.occurrences],
         }
 
 
@@ -354,56 +293,10 @@ _NEEDED = {
 class HubSpotSimulator(VendorSimulator[HubSpotService]):
     label = "HubSpot"
     calls = tuple(_CALLS)
+    credentials = "tokens"
 
     def __init__(self) -> None:
         super().__init__(HubSpotService)
-
-    def control_routes(self) -> Routes:
-        return {"tokens": {"POST": self._set_tokens}}
-
-    def _set_tokens(self, incoming: Incoming) -> JsonValue:
-        """Replace them by `{"pat-…": "crm.objects.contacts.write,…"}`, or by a category."""
-        self.service.tokens = {key: str(value) for key, value in read_object(incoming.raw).items()}
-        return {}
-
-
-def _shown(contact: Contact) -> dict[str, JsonValue]:
-    at = "2026-11-23T18:00:00.000Z"
-    return {
-        "id": contact.id,
-        "properties": {**contact.properties, "hs_object_id": contact.id},
-        "createdAt": at,
-        "updatedAt": at,
-        "archived": False,
-    }
-
-
-def _listed(one: ContactList) -> dict[str, JsonValue]:
-    return {
-        "listId": one.id,
-        "name": one.name,
-        "objectTypeId": "0-1",
-        "processingType": one.processing,
-        "processingStatus": "COMPLETE",
-        "listVersion": 1,
-        "additionalProperties": {},
-    }
-
-
-def _described(one: Property) -> dict[str, JsonValue]:
-    return {
-        "name": one.name,
-        "label": one.label,
-        "type": "enumeration" if one.options else "string",
-        "fieldType": "select" if one.options else "text",
-        "description": "",
-        "groupName": "contactinformation",
-        "options": [
-            {"label": value.capitalize(), "value": value, "hidden": False} for value in one.options
-        ],
-        "modificationMetadata": {"readOnlyValue": one.read_only},
-        "hidden": False,
-    }
 
 
 def _error(category: str, message: str, code: str = "") -> JsonValue:

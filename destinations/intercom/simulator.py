@@ -21,8 +21,6 @@ from pydantic import JsonValue
 
 from destinations.simulator import Answer, Request, VendorSimulator, json_answer
 from destinations.simulator.calls import find_call
-from destinations.simulator.control import Routes, read_object
-from destinations.simulator.wire import Incoming
 
 TOKEN = "intercom_us_simulated"  # noqa: S105  opens this simulator only
 EU_TOKEN = "intercom_eu_simulated"  # noqa: S105
@@ -329,17 +327,10 @@ class IntercomSimulator(VendorSimulator[IntercomService]):
     label = "Intercom"
     regions = ("us", "eu", "au")
     calls = tuple(_CALLS)
+    credentials = "tokens"
 
     def __init__(self) -> None:
         super().__init__(IntercomService)
-
-    def control_routes(self) -> Routes:
-        return {"tokens": {"POST": self._set_tokens}}
-
-    def _set_tokens(self, incoming: Incoming) -> JsonValue:
-        """Replace them by `{"token": "eu"}`: its region, or the code with which it is refused."""
-        self.service.tokens = {key: str(value) for key, value in read_object(incoming.raw).items()}
-        return {}
 
 
 def _equal(value: object, wanted: object) -> bool:

@@ -19,8 +19,7 @@ from pydantic import JsonValue
 
 from destinations.simulator import Answer, Request, VendorSimulator, json_answer
 from destinations.simulator.calls import find_call
-from destinations.simulator.control import Routes, read_object
-from destinations.simulator.wire import Incoming
+from destinations.simulator.per_second import PerSecond
 
 KEY = "re_simulated"
 FULL, SENDING = "full_access", "sending_access"
@@ -110,7 +109,7 @@ class ResendService:
     quota: str | None = None
     now: Callable[[], float] = time.time
     _sent: dict[str, _Sent] = field(default_factory=dict)
-    _answered: list[float] = field(default_factory=list)
+    _rate: PerSecond = field(default_factory=PerSecond)
 
     def accepts(self, region: str) -> str:
         return f"key {', '.join(self.keys)}"
@@ -167,12 +166,9 @@ class ResendService:
         raise Refused(400 if allowed == "validation_error" else 403, allowed, "API key is invalid")
 
     def _limit(self) -> None:
-        now = self.now()
-        self._answered = [at for at in self._answered if at > now - 1]
-        if self.per_second is not None and len(self._answered) >= self.per_second:
+        if self._rate.exceeded(self.per_second):
             told = "Too many requests."
             raise Refused(429, "rate_limit_exceeded", told, **{"retry-after": "1"})
-        self._answered.append(now)
 
     def _named(self, request: Request) -> Contact:
         if (found := self.contact(_parts(request)[1])) is None:
@@ -307,17 +303,10 @@ class ResendService:
 class ResendSimulator(VendorSimulator[ResendService]):
     label = "Resend"
     calls = tuple(_CALLS)
+    credentials = "keys"
 
     def __init__(self) -> None:
         super().__init__(ResendService)
-
-    def control_routes(self) -> Routes:
-        return {"keys": {"POST": self._set_keys}}
-
-    def _set_keys(self, incoming: Incoming) -> JsonValue:
-        """`{"re_…": "full_access"}`: the permission, or the error that it is refused with."""
-        self.service.keys = {key: str(value) for key, value in read_object(incoming.raw).items()}
-        return {}
 
 
 def _parts(request: Request) -> list[str]:

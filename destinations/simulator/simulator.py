@@ -12,7 +12,7 @@ import h11
 from pydantic import JsonValue
 
 from destinations.simulator.answer import Answer
-from destinations.simulator.control import PREFIX, Control, Routes
+from destinations.simulator.control import PREFIX, Control, Routes, read_object
 from destinations.simulator.exchange import Exchange, received
 from destinations.simulator.fault import Fault, FaultPlan, FaultRule
 from destinations.simulator.request import Request
@@ -50,13 +50,15 @@ class VendorSimulator(Generic[S]):
     """Make one, then `listen`. Everything is in memory and belongs to one event loop.
 
     A vendor's own says which `regions` it has, each with a port and a base URL that ends in
-    `base_path`, and which `calls` faults can be set for.
+    `base_path`, and which `calls` faults can be set for. `credentials` names the service's map of
+    what it accepts to what that may do, which can be replaced at `/_sim/`.
     """
 
     label: ClassVar[str]
     regions: ClassVar[tuple[str, ...]] = ("",)
     base_path: ClassVar[str] = ""
     calls: ClassVar[tuple[str, ...]]
+    credentials: ClassVar[str] = ""
 
     def __init__(self, make: Callable[[], S]) -> None:
         """`make` makes the service as it is at first."""
@@ -75,6 +77,11 @@ class VendorSimulator(Generic[S]):
 
     def control_routes(self) -> Routes:
         """Return what can be steered at `/_sim/` besides what every simulator has."""
+        return {self.credentials: {"POST": self._set_credentials}} if self.credentials else {}
+
+    def _set_credentials(self, incoming: Incoming) -> JsonValue:
+        given = read_object(incoming.raw)
+        setattr(self.service, self.credentials, {key: str(value) for key, value in given.items()})
         return {}
 
     def state(self) -> dict[str, JsonValue]:

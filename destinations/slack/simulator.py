@@ -16,8 +16,7 @@ from urllib.parse import parse_qsl
 from pydantic import JsonValue
 
 from destinations.simulator import Answer, Request, VendorSimulator, json_answer
-from destinations.simulator.control import Routes, read_object
-from destinations.simulator.wire import Incoming
+from destinations.simulator.per_second import PerSecond
 
 SCOPES = "chat:write,channels:read,groups:read"
 TOKEN = "xoxb-simulated"  # noqa: S105  opens this simulator only
@@ -66,7 +65,7 @@ class SlackService:
     messages: list[Posted] = field(default_factory=list)
     per_channel: int | None = None
     retry_after: int = 1
-    _posted_at: dict[str, list[float]] = field(default_factory=dict)
+    _rate: PerSecond = field(default_factory=PerSecond)
 
     def accepts(self, region: str) -> str:
         return f"token {', '.join(self.tokens)}"
@@ -127,7 +126,7 @@ class SlackService:
             return _refused("not_in_channel")
         if not isinstance(text, str) or not text.strip():
             return _refused("no_text")
-        if self._limited(channel.id):
+        if self._rate.exceeded(self.per_channel, channel.id):
             retry = ("Retry-After", str(self.retry_after))
             return Answer(429, _json(ok=False, error="ratelimited"), (retry,))
         posted = Posted(channel.id, text[:LARGEST_TEXT], f"{time.time():.6f}")
@@ -135,14 +134,6 @@ class SlackService:
         request.stored = True
         message = {"type": "message", "subtype": "bot_message", "text": posted.text}
         return _ok(channel=channel.id, ts=posted.ts, message={**message, "ts": posted.ts})
-
-    def _limited(self, channel: str) -> bool:
-        """Whether the channel has its messages of this second; those refused don't count."""
-        now = time.monotonic()
-        latest = [at for at in self._posted_at.get(channel, ()) if at > now - 1]
-        limited = self.per_channel is not None and len(latest) >= self.per_channel
-        self._posted_at[channel] = latest if limited else [*latest, now]
-        return limited
 
     def _list(self, request: Request) -> Answer:
         arguments = _arguments(request)
@@ -171,17 +162,10 @@ class SlackSimulator(VendorSimulator[SlackService]):
     label = "Slack"
     base_path = "/api"
     calls = ("api.test", "auth.test", "chat.postMessage", "conversations.list")
+    credentials = "tokens"
 
     def __init__(self) -> None:
         super().__init__(SlackService)
-
-    def control_routes(self) -> Routes:
-        return {"tokens": {"POST": self._set_tokens}}
-
-    def _set_tokens(self, incoming: Incoming) -> JsonValue:
-        """`{"xoxb-…": "chat:write"}`: scopes, or the error that it is refused with."""
-        self.service.tokens = {key: str(value) for key, value in read_object(incoming.raw).items()}
-        return {}
 
 
 def _arguments(request: Request) -> Mapping[str, Any]:

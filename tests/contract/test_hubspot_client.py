@@ -18,12 +18,12 @@ from delivery.outcome import OutcomeCode, Then
 from destinations.destination import NotListed, Option, Verdict
 from destinations.http.exchange import Http
 from destinations.hubspot.client import HubSpotClient
+from destinations.hubspot.simulated_account import ContactList
 from destinations.hubspot.simulator import (
     NEWS,
     SCOPES,
     SIGNED_UP,
     TOKEN,
-    ContactList,
     HubSpotSimulator,
 )
 from destinations.registry import build_messages

@@ -20,12 +20,12 @@ from hubspot.crm.lists import ListSearchRequest
 from hubspot.events.send import ApiException as EventsError
 from hubspot.events.send import BehavioralEventHttpCompletionRequest
 
+from destinations.hubspot.simulated_account import ContactList
 from destinations.hubspot.simulator import (
     NEWS,
     READ_CONTACTS,
     SIGNED_UP,
     TOKEN,
-    ContactList,
     HubSpotSimulator,
 )
 from destinations.simulator import Fault

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
@@ -26,6 +24,7 @@ from destinations.customerio.simulator.call import (
 from destinations.customerio.simulator.options import Options
 from destinations.customerio.simulator.workspace import Workspace
 from destinations.simulator import Answer, Request, json_answer
+from destinations.simulator.per_second import PerSecond
 
 MAX_BATCH_BYTES = 500_000
 
@@ -37,7 +36,7 @@ class Service:
         self.keys = dict(keys)
         self.options = options
         self._workspaces: dict[tuple[str, str], Workspace] = {}
-        self._latest: dict[tuple[str, str], deque[float]] = {}
+        self._rate = PerSecond()
 
     def workspaces(self) -> Iterator[Workspace]:
         yield from self._workspaces.values()
@@ -143,14 +142,7 @@ class Service:
         return refused(f"request is {size} bytes, the limit is {limit}", status=status)
 
     def _limited(self, region: str, key: str) -> Answer | None:
-        limit, now = self.options.rate_limit, time.monotonic()
-        if limit is None:
-            return None
-        latest = self._latest.setdefault((region, key), deque())
-        while latest and latest[0] <= now - 1:
-            latest.popleft()
-        if len(latest) < limit:
-            latest.append(now)
+        if not self._rate.exceeded(self.options.rate_limit, (region, key)):
             return None
         if self.options.rate_limit_action == "drop":
             return ACCEPTED
