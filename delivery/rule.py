@@ -17,7 +17,7 @@ from delivery.errors import MappingError
 from delivery.frozen_model import FrozenModel, JsonObject
 from delivery.mapping_schema import MappingSchema
 from delivery.source import Source
-from delivery.validation import problem
+from delivery.validation import first_fault
 
 MAX_RULES_PER_EVENT = 100
 
@@ -52,8 +52,8 @@ class RuleMetadata(FrozenModel):
         try:
             return cls.model_validate(rule.metadata.model_dump())
         except ValidationError as err:
-            where = ".".join(str(part) for part in err.errors()[0]["loc"])
-            raise MappingError(f"metadata.{where}", problem(err.errors()[0])) from None
+            where, problem = first_fault(err)
+            raise MappingError(f"metadata.{where}", problem) from None
 
 
 class MatchedRule(FrozenModel):

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from delivery.text import kind
 
 # One of `ValidationError.errors()`.
@@ -46,6 +48,12 @@ def problem(found: Found) -> str:
     if sentence is not None:
         return sentence(found)
     return _DETAIL.sub("", _SUBJECT.sub("must ", found["msg"]))
+
+
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """Return where the first fault is, such as `fields.0.dest`, and what is wrong there."""
+    found = error.errors(include_url=False)[0]
+    return ".".join(map(str, found["loc"])), problem(found)
 
 
 def _not(found: Found) -> str:

@@ -22,7 +22,7 @@ from delivery.mapping_schema import MappingSchema, same_names
 from delivery.message import Message, Messages
 from delivery.outcome import DELIVERY_DEADLINE, Outcome
 from delivery.rule import MatchedRule, RuleMetadata
-from delivery.validation import problem
+from delivery.validation import first_fault
 from destinations.complaint import Complaint, Explain, error_name, read_object, unexplained
 
 Build = Callable[[Event, MatchedRule], Messages]
@@ -119,9 +119,7 @@ class Action:
         try:
             typed = self.metadata.model_validate(dict(metadata))
         except ValidationError as err:
-            first = err.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise InvalidField(where, problem(first)) from None
+            raise InvalidField(*first_fault(err)) from None
         for one in self.inputs:
             if (value := metadata.get(one.key)) not in (None, "") and one.others is None:
                 one.check(value)

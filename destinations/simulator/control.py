@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import JsonValue, ValidationError
 
-from delivery.validation import problem
+from delivery.validation import first_fault
 from destinations.http.addresses import names_own_network
 from destinations.simulator.answer import Answer, json_answer
 from destinations.simulator.fault import FaultRule
@@ -74,7 +74,7 @@ class Control:
         try:
             return json_answer(action(incoming))
         except ValidationError as err:
-            return json_answer({"error": _first_fault(err)}, status=400)
+            return json_answer({"error": ": ".join(first_fault(err))}, status=400)
         except ValueError as err:
             return json_answer({"error": str(err)}, status=400)
 
@@ -131,11 +131,6 @@ def _asked_from_own_network(incoming: Incoming) -> bool:
         and origin in (None, f"http://{host}")
         and headers.get("sec-fetch-site", "none") in ("none", "same-origin")
     )
-
-
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_url=False)[0]
-    return f"{'.'.join(str(part) for part in fault['loc'])}: {problem(fault)}"
 
 
 def _listed(names: Mapping[str, object]) -> str:

@@ -19,7 +19,7 @@ from ruamel.yaml.error import YAMLError
 
 from catalog.all_or_nothing import all_or_nothing
 from catalog.paging import read_all
-from delivery.validation import problem
+from delivery.validation import first_fault
 from destinations import registry
 from starter.cli.context import OnlyOfWorkspace
 from starter.cli.dependencies import CREATED_BY, Dependencies, command, recorded, with_dependencies
@@ -207,9 +207,7 @@ def _parse(text: str) -> Configuration:
     try:
         return Configuration.model_validate(read)
     except ValidationError as err:
-        fault = err.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise typer.BadParameter(f"{where}: {problem(fault)}") from None
+        raise typer.BadParameter(": ".join(first_fault(err))) from None
 
 
 def _place(error: Exception) -> str:

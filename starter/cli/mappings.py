@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from delivery.mapping_schema import MappingSchema
-from delivery.validation import problem
+from delivery.validation import first_fault
 from starter.cli.context import ThisConnection
 from starter.cli.dependencies import CREATED_BY, Dependencies, command, recorded
 from starter.cli.output import Json, print_json, print_table
@@ -50,9 +50,7 @@ async def store(
     try:
         read = MappingSchema.model_validate(schema)
     except ValidationError as err:
-        fault = err.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise typer.BadParameter(f"{where}: {problem(fault)}", param_hint="--schema") from None
+        raise typer.BadParameter(": ".join(first_fault(err)), param_hint="--schema") from None
     known = await parts.catalog.connections.get(parts.organization, connection)
     stored = await parts.catalog.mappings.put_default(
         parts.organization,
