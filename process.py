@@ -1,4 +1,4 @@
-"""Open what a process needs: catalog, clients of destinations, Temporal connection, telemetry."""
+"""Open what a process needs: catalog, clients, Temporal connection, telemetry, alert target."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 
 import structlog
+from pydantic import SecretStr
 from temporalio.client import Client
 
 from catalog import Catalog
@@ -16,10 +17,12 @@ from catalog.database import close_pool, open_pool
 from catalog.encryption.cipher import CredentialCipher
 from catalog.errors import CatalogUnavailable
 from catalog.migrate import migrate
+from delivery.alert import AlertTarget, CurrentTarget
 from destinations import registry
 from destinations.clients import make_clients
 from destinations.destination import Client as DestinationClient
-from destinations.http.exchange import Http
+from destinations.http.exchange import Http, read_url
+from destinations.webhook.signature import read_secret
 from emitonce.ids import Hashes
 from emitonce.version import __version__
 from engine.connect import connect
@@ -117,6 +120,48 @@ async def connect_observed(settings: Settings, secrets: Secrets, telemetry: Tele
     )
     await prepare_namespace(client)
     return client
+
+
+def alert_target(catalog: Catalog, settings: Settings) -> CurrentTarget:
+    """Return a function that reads the alert target from the catalog, or else from the settings.
+
+    Raises:
+        SettingsError: as `configured_target`.
+    """
+    fallback = configured_target(settings)
+
+    async def current() -> AlertTarget | None:
+        return await catalog.alert_targets.get() or fallback
+
+    return current
+
+
+def configured_target(settings: Settings) -> AlertTarget | None:
+    """Read the settings' alert target. Raises `SettingsError` if it is incomplete or wrong."""
+    url, secret, heartbeat = (
+        settings.alert_url,
+        settings.alert_secret,
+        settings.alert_heartbeat_url,
+    )
+    if url is None:
+        if heartbeat is not None:
+            raise SettingsError("EMITONCE_ALERT_HEARTBEAT_URL needs EMITONCE_ALERT_URL")
+        return None
+    if secret is None and settings.alert_format == "slack":
+        secret = SecretStr("")
+    elif secret is None:
+        raise SettingsError("EMITONCE_ALERT_URL needs EMITONCE_ALERT_SECRET: whsec_ and base64")
+    for name, read, value in (
+        ("URL", read_url, url),
+        ("SECRET", read_secret, secret),
+        ("HEARTBEAT_URL", read_url, heartbeat),
+    ):
+        try:
+            if value is not None and value.get_secret_value():
+                read(value.get_secret_value())
+        except ValueError as err:
+            raise SettingsError(f"EMITONCE_ALERT_{name} {err}") from None
+    return AlertTarget(url, secret, heartbeat, settings.alert_format)
 
 
 def keep_what_is_loaded() -> None:

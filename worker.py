@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import (
@@ -42,16 +41,13 @@ from activities.track import Track
 from catalog import Catalog
 from catalog.workers import WorkerShare, since_ever, whole_share
 from delivery import search_attributes
-from delivery.alert import AlertTarget, CurrentTarget
 from delivery.capabilities import Capabilities
 from delivery.people import PEOPLE
 from delivery.reason import REASON
 from delivery.traffic import Tallies
 from destinations import registry
 from destinations.destination import Client as DestinationClient
-from destinations.http.exchange import read_url
 from destinations.webhook.alerts import AlertClient
-from destinations.webhook.signature import read_secret
 from engine.argument_check import ArgumentCheck
 from engine.observed_worker import ObservedWorker
 from engine.search_attributes import is_registered
@@ -66,6 +62,7 @@ from operations.next_attempt import NextAttempts
 from operations.redelivery_pages import RedeliveryPages
 from operations.traffic import kept_traffic
 from process import (
+    alert_target,
     connect_observed,
     keep_what_is_loaded,
     observed,
@@ -149,48 +146,6 @@ def _measured(
     if telemetry is None or telemetry.runtime is None:
         return nullcontext()
     return measured_backlog(client, settings.task_queue, telemetry.meter)
-
-
-def alert_target(catalog: Catalog, settings: Settings) -> CurrentTarget:
-    """Return a function that reads the alert target from the catalog, or else from the settings.
-
-    Raises:
-        SettingsError: as `configured_target`.
-    """
-    fallback = configured_target(settings)
-
-    async def current() -> AlertTarget | None:
-        return await catalog.alert_targets.get() or fallback
-
-    return current
-
-
-def configured_target(settings: Settings) -> AlertTarget | None:
-    """Read the settings' alert target. Raises `SettingsError` if it is incomplete or wrong."""
-    url, secret, heartbeat = (
-        settings.alert_url,
-        settings.alert_secret,
-        settings.alert_heartbeat_url,
-    )
-    if url is None:
-        if heartbeat is not None:
-            raise SettingsError("EMITONCE_ALERT_HEARTBEAT_URL needs EMITONCE_ALERT_URL")
-        return None
-    if secret is None and settings.alert_format == "slack":
-        secret = SecretStr("")
-    elif secret is None:
-        raise SettingsError("EMITONCE_ALERT_URL needs EMITONCE_ALERT_SECRET: whsec_ and base64")
-    for name, read, value in (
-        ("URL", read_url, url),
-        ("SECRET", read_secret, secret),
-        ("HEARTBEAT_URL", read_url, heartbeat),
-    ):
-        try:
-            if value is not None and value.get_secret_value():
-                read(value.get_secret_value())
-        except ValueError as err:
-            raise SettingsError(f"EMITONCE_ALERT_{name} {err}") from None
-    return AlertTarget(url, secret, heartbeat, settings.alert_format)
 
 
 def make_worker(

@@ -13,12 +13,12 @@ from clear_text import clear_url
 from delivery.alert import AlertFormat, AlertTarget
 from destinations.http.exchange import read_url
 from destinations.webhook.signature import read_secret
+from process import alert_target
 from settings import Settings
 from starter.alert_test import new_secret, origin_of, try_target
 from starter.cli.dependencies import Dependencies, command, recorded, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, print_answer, say
-from worker import alert_target
 
 alerts = typer.Typer(help="Alerts: where failures of connections and deliveries are reported.")
 

@@ -22,6 +22,7 @@ from key_provider import load_secrets
 from operations.finding import Finding, bad, fine, warn
 from operations.namespace_checks import check_namespace
 from operations.status import waiting_sentence
+from process import alert_target
 from settings import Secrets, Settings, SettingsError
 from starter.cli.api_process import single_sign_on
 from starter.cli.dependencies import cli_settings, require_temporal
@@ -30,7 +31,6 @@ from starter.cli.output import Json, console, print_json
 from starter.cli.status import open_status
 from starter.console.single_sign_on import ProviderUnavailable
 from starter.dev.database import database_url
-from worker import alert_target
 
 REACH_SECONDS = 5.0
 # Signatures and deadlines tolerate more. How vendors treat events from the future isn't published.

@@ -21,10 +21,11 @@ from catalog.errors import CatalogUnavailable
 from delivery.alert import Alert, AlertsFound, AlertTarget, AlertType, WatchState
 from destinations.customerio.simulator import Fault
 from operations.alert_watch import kept_watch, start_watch
+from process import alert_target, configured_target
 from settings import Settings, SettingsError
 from tests.integration.stack import Stack, eventually, open_stack
 from tests.operations.alert_receiver import SECRET, Receiver, open_receiver
-from worker import WORKFLOWS, alert_target, configured_target, open_worker
+from worker import WORKFLOWS, open_worker
 
 
 @pytest.fixture(autouse=True)
