@@ -84,12 +84,7 @@ class Mappings:
             Conflict: `mapping_id` is given and isn't the stored one.
         """
         lineage = None if mapping_id is None else values.known_id("mapping", mapping_id)
-        # What the client left out stays out; a literal null that it gave stays in.
-        written = {
-            "schema_version": schema.schema_version,
-            **schema.model_dump(mode="json", exclude_unset=True),
-        }
-        document = values.json_object("schema", written, largest=SCHEMA_BYTES)
+        document = values.json_object("schema", schema.document(), largest=SCHEMA_BYTES)
         if name is not None:
             values.free_text("name", name, shortest=1, longest=NAME_CHARACTERS)
         if catalog_version is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
@@ -80,6 +80,13 @@ class MappingSchema(_Part):
     schema_version: Literal[1] = 1
     fields: Annotated[tuple[MappedField, ...], Field(max_length=250)]
     meta: MappingMeta | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON: what was left out stays out, a null that was given stays in."""
+        return {
+            "schema_version": self.schema_version,
+            **self.model_dump(mode="json", exclude_unset=True),
+        }
 
 
 def same_names(names: Iterable[str]) -> MappingSchema:

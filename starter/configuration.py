@@ -25,10 +25,9 @@ from catalog.rules import Rule as StoredRule
 from delivery.mapping_schema import MappingSchema
 from destinations import registry
 from destinations.registry import BY_TYPE
+from starter.json_objects import JsonObject
 from starter.known_destinations import destination_of
-from starter.mapping_objects import catalog_version, mapping_document
-
-JsonObject = dict[str, Any]
+from starter.mapping_objects import catalog_version
 
 
 class _Part(BaseModel):
@@ -158,7 +157,7 @@ def document(stored: Iterable[Stored]) -> JsonObject:
             shown.get("connections", ()), one.workspace.connections, strict=False
         ):
             if known.mapping is not None:
-                connection["mapping"] = mapping_document(known.mapping)
+                connection["mapping"] = known.mapping.document()
     return {"emitonce": 1, "revision": revision(workspaces), "workspaces": workspaces}
 
 
@@ -230,8 +229,8 @@ class Applying:
 
     async def _mapping(self, known: StoredConnection, wanted: MappingSchema | None) -> None:
         current = await self.writing.mappings.default(self.organization, known.id)
-        old = mapping_document(current.schema) if current else None
-        new = mapping_document(wanted) if wanted else old
+        old = current.schema.document() if current else None
+        new = wanted.document() if wanted else old
         if old == new or wanted is None:
             return
         await self.writing.mappings.put_default(

@@ -11,7 +11,6 @@ from typing import Any
 from catalog.connections import Connection
 from catalog.mappings import DEFAULT_NAME, GENERATED_VERSION
 from catalog.mappings import Mapping as Stored
-from delivery.mapping_schema import MappingSchema
 from destinations.destination import Destination, MappingField
 from starter.json_objects import moment, present
 from starter.known_destinations import destination_of
@@ -20,14 +19,6 @@ from starter.known_destinations import destination_of
 def mapping_object(connection: Connection, stored: Stored | None) -> dict[str, Any]:
     """Show the mapping in force: the stored one, or the generated one."""
     return _generated(connection) if stored is None else _stored(stored)
-
-
-def mapping_document(schema: MappingSchema) -> dict[str, Any]:
-    """Return a schema as JSON. What was left out when it was stored stays out."""
-    return {
-        "schema_version": schema.schema_version,
-        **schema.model_dump(mode="json", exclude_unset=True),
-    }
 
 
 def field_objects(fields: Iterable[MappingField]) -> list[dict[str, Any]]:
@@ -63,7 +54,7 @@ def _generated(connection: Connection) -> dict[str, Any]:
             "connection_id": connection.id,
             "integration_type": connection.type,
             "name": DEFAULT_NAME,
-            "schema": mapping_document(destination_of(connection.type).default_mapping),
+            "schema": destination_of(connection.type).default_mapping.document(),
             "catalog_version": catalog_version(destination_of(connection.type)),
             "created_at": moment(connection.created_at),
             "updated_at": moment(connection.created_at),
@@ -80,7 +71,7 @@ def _stored(mapping: Stored) -> dict[str, Any]:
         "connection_id": mapping.connection,
         "integration_type": mapping.type,
         "name": mapping.name,
-        "schema": mapping_document(mapping.schema),
+        "schema": mapping.schema.document(),
         "catalog_version": mapping.catalog_version or catalog_version(destination_of(mapping.type)),
         "created_at": moment(mapping.created_at),
         "updated_at": moment(mapping.updated_at),
