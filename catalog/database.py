@@ -50,7 +50,7 @@ _UNAVAILABLE = (
 )
 
 
-async def open_pool(dsn: str, *, min_size: int = 1, max_size: int = 10) -> Pool:
+async def open_pool(dsn: str, *, max_size: int = 10) -> Pool:
     """Connect to the catalog's PostgreSQL.
 
     Raises:
@@ -61,7 +61,7 @@ async def open_pool(dsn: str, *, min_size: int = 1, max_size: int = 10) -> Pool:
         try:
             return await asyncpg.create_pool(
                 dsn,
-                min_size=min_size,
+                min_size=1,
                 max_size=max_size,
                 timeout=CONNECT_SECONDS,
                 command_timeout=COMMAND_SECONDS,

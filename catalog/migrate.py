@@ -95,9 +95,9 @@ async def pending(pool: Pool, *, directory: Path = MIGRATIONS) -> list[str]:
     return [migration.name for migration in _missing(migrations, applied)]
 
 
-async def newer(pool: Pool, *, directory: Path = MIGRATIONS) -> list[str]:
+async def newer(pool: Pool) -> list[str]:
     """Return the names of the applied migrations that belong to newer releases."""
-    known = {migration.name for migration in read_migrations(directory)}
+    known = {migration.name for migration in read_migrations(MIGRATIONS)}
     async with connection(pool) as conn:
         return _newer(known, await _applied(conn))
 

@@ -14,13 +14,12 @@ from operations.bulk_redelivery import SELECTION, WORKFLOW, RedeliveryStatus, st
 from operations.redelivery_result import read_result
 
 MOST_ROWS = 200
+MOST_LISTED = 50
 WITH_RESULT = 20
 
 
-async def list_redeliveries(
-    client: Client, workspace: str, *, limit: int = 50
-) -> list[RedeliveryStatus]:
-    """List at most `limit` redeliveries; `workspace` is a UUID.
+async def list_redeliveries(client: Client, workspace: str) -> list[RedeliveryStatus]:
+    """List the latest `MOST_LISTED` redeliveries; `workspace` is a UUID.
 
     The latest ones have their result. None has its progress, which only its own workflow knows.
     """
@@ -38,7 +37,7 @@ async def list_redeliveries(
                 ended_at=run.close_time,
                 progress=None,
             )
-    listed = sorted(latest.values(), key=lambda one: one.started_at, reverse=True)[:limit]
+    listed = sorted(latest.values(), key=lambda one: one.started_at, reverse=True)[:MOST_LISTED]
     room = asyncio.Semaphore(COUNTED_AT_ONCE)
 
     async def with_result(one: RedeliveryStatus) -> RedeliveryStatus:

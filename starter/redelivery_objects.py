@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 from catalog import Catalog
 from catalog.errors import NotFound
 from delivery.selection import Selection
 from operations.bulk_redelivery import RedeliveryPlan, RedeliveryStatus
-from starter.json_objects import listed_event_object, moment
-
-JsonObject = dict[str, Any]
+from starter.json_objects import JsonObject, listed_event_object, moment
 
 
 async def within(catalog: Catalog, organization: str, selection: Selection) -> Selection:

@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 
 from starter.api.routing import MACHINE
 from starter.api.schemas import events, management, people, redeliveries, sessions
+from starter.json_objects import JsonObject
 
 # The bodies, which FastAPI doesn't know, since `starter.api.bodies` reads them.
 INPUTS: tuple[type[BaseModel], ...] = (
@@ -44,8 +45,6 @@ Temporal has stored its start. Every answer has an `X-Request-Id`; every error h
 
 # By operation: `request`, and `answers` by status.
 EXAMPLES = Path(__file__).with_name("examples.json")
-
-JsonObject = dict[str, Any]
 
 
 def describe(app: FastAPI, scopes: dict[str, str]) -> None:

@@ -107,12 +107,12 @@ async def failed_sign_in(
     *,
     next: str,
     access_key: str = "",
-    status: int = 401,
 ) -> Response:
     """Record that someone did not get in, and show the page of signing in with the error.
 
     What one address, one key, and all together fail beyond a number a minute, is not recorded.
     """
+    status = 401
     if count_failure(visit, access_key):
         error, status = "Too many failed attempts. Wait a minute, then try again.", 429
     elif not visit.console.recorded_failures.failed("all"):
