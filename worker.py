@@ -39,7 +39,7 @@ from activities.sender import Sender
 from activities.tell_held import TellHeld
 from activities.track import Track
 from catalog import Catalog
-from catalog.workers import WorkerShare, since_ever, whole_share
+from catalog.worker_share import WorkerShare, since_ever, whole_share
 from delivery import search_attributes
 from delivery.capabilities import Capabilities
 from delivery.people import PEOPLE

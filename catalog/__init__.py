@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from catalog.alert_targets import AlertTargets
 from catalog.api_key_lookup import GRACE_SECONDS, APIKeyLookup
-from catalog.api_keys import MachineKeys, PublishableKeys
 from catalog.audit import Audit
 from catalog.changes import Changes
 from catalog.connections import Connections
@@ -19,9 +18,11 @@ from catalog.encryption.cipher import CredentialCipher
 from catalog.encryption.keys_in_use import KeysInUse
 from catalog.errors import SchemaMismatch
 from catalog.event_types import UsedNames
+from catalog.machine_keys import MachineKeys
 from catalog.mappings import Mappings
 from catalog.migrate import pending
 from catalog.organizations import Organizations
+from catalog.publishable_keys import PublishableKeys
 from catalog.quotas import Quotas
 from catalog.rule_lookup import Hashes, RuleLookup
 from catalog.rules import Rules

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from catalog import values
-from catalog.api_keys import insert_publishable_key
 from catalog.changes import Changes
 from catalog.database import (
     ForeignKeyViolation,
@@ -20,6 +19,7 @@ from catalog.database import (
 from catalog.errors import Conflict, NotFound
 from catalog.ownership import found, owned_ids
 from catalog.paging import DEFAULT_LIMIT, Page, Paging
+from catalog.publishable_keys import insert_publishable_key
 
 DESCRIPTION_CHARACTERS = 1024
 FIRST_KEY = "Default"  # the name of the publishable key that every workspace starts with

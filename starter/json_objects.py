@@ -10,9 +10,9 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from catalog.api_keys import PublishableKey
 from catalog.audit import Recorded
 from catalog.connections import Connection
+from catalog.publishable_keys import PublishableKey
 from catalog.rules import Rule
 from catalog.workspaces import Workspace
 from delivery.attempt import Attempt

@@ -14,22 +14,32 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from starter.api.routing import MACHINE
-from starter.api.schemas import events, management, people, redeliveries, sessions
+from starter.api.schemas import (
+    connections,
+    events,
+    mappings,
+    people,
+    publishable_keys,
+    redeliveries,
+    rules,
+    sessions,
+    workspaces,
+)
 from starter.json_objects import JsonObject
 
 # The bodies, which FastAPI doesn't know, since `starter.api.bodies` reads them.
 INPUTS: tuple[type[BaseModel], ...] = (
     events.EventInput,
-    management.ChangedConnection,
-    management.ChangedRule,
-    management.ConnectionInput,
-    management.DeleteConnection,
-    management.KeyRightsInput,
-    management.MappingInput,
-    management.PublishableKeyInput,
-    management.RuleInput,
-    management.RuleTrial,
-    management.WorkspaceInput,
+    connections.ChangedConnection,
+    rules.ChangedRule,
+    connections.ConnectionInput,
+    connections.DeleteConnection,
+    publishable_keys.KeyRightsInput,
+    mappings.MappingInput,
+    publishable_keys.PublishableKeyInput,
+    rules.RuleInput,
+    rules.RuleTrial,
+    workspaces.WorkspaceInput,
     people.PersonInput,
     redeliveries.RedeliveryInput,
     sessions.SessionInput,

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from catalog.api_key_rights import KeyRights
-from catalog.api_keys import MachineKey, NewMachineKey, PublishableKey
 from catalog.errors import NotFound
+from catalog.machine_keys import MachineKey, NewMachineKey
+from catalog.publishable_keys import PublishableKey
 from catalog.scopes import ALL, SCOPES, in_order
 from starter.cli.context import Noun
 from starter.cli.dependencies import CREATED_BY, Dependencies, command, recorded

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from catalog.workers import WorkerShare
+from catalog.worker_share import WorkerShare
 from destinations.customerio.metadata import MAPPED_FIELDS
 from destinations.registry import BY_TYPE, FIRST_RELEASE
 from tests.api.caller import Api, assert_error, is_uuid

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from catalog.api_key_rights import KeyRights
-from catalog.api_keys import PublishableKey
 from catalog.errors import InvalidValue, OlderRelease
+from catalog.publishable_keys import PublishableKey
 from catalog.rule_change import RuleChange
 from delivery.mapping_schema import MappingSchema
 from delivery.selection import Mode, Selection

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from playwright.async_api import Browser, Page
 
-from catalog.workers import WorkerShare
+from catalog.worker_share import WorkerShare
 from starter.api import served
 from starter.console import Console, DevelopmentKey
 from starter.console.session import COOKIE

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest_asyncio
 
-from catalog.api_keys import PublishableKey
+from catalog.publishable_keys import PublishableKey
 from tests.console.site import TOKEN, Site, sign_in
 
 Browsing = httpx.AsyncClient

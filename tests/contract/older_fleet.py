@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from catalog.workers import WorkerShare
+from catalog.worker_share import WorkerShare
 from process import migrate_database
 from tests.conftest import database_url, on_server
 from tests.contract.catalog_samples import Tenant, opened

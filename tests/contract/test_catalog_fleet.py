@@ -6,7 +6,7 @@ import pytest
 
 from activities.match_rules import MatchRules
 from catalog.errors import ReleaseTooOld
-from catalog.workers import FLEET_SECONDS, WorkerShare
+from catalog.worker_share import FLEET_SECONDS, WorkerShare
 from delivery.people import PEOPLE
 from delivery.reason import REASON
 from delivery.rule import MatchRequest

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from catalog.workers import SHARE_SECONDS, Count, WorkerShare, next_share
+from catalog.worker_share import SHARE_SECONDS, WorkerShare, next_share
+from catalog.workers import Count
 from destinations.registry import FIRST_RELEASE
 from tests.contract.catalog_samples import opened, psql
 

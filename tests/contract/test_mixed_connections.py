@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from catalog.errors import OlderRelease, ReleaseTooOld
-from catalog.workers import WorkerShare
+from catalog.worker_share import WorkerShare
 from destinations.registry import FIRST_RELEASE
 from tests.contract.catalog_samples import Tenant, eventually, opened, psql
 from tests.contract.older_fleet import OlderWorker

@@ -18,7 +18,7 @@ from activities.heartbeats import unknown_activity
 from activities.match_rules import MatchRules
 from catalog import Catalog
 from catalog.encryption.cipher import CredentialCipher
-from catalog.workers import since_ever
+from catalog.worker_share import since_ever
 from delivery.delivery_log import CallLog
 from destinations import registry
 from destinations.customerio.simulator import Fault

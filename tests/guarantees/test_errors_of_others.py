@@ -14,7 +14,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.match_rules import MatchRules
-from catalog.workers import since_ever
+from catalog.worker_share import since_ever
 from delivery.step import Step
 from eventlog.log import EventLog
 from tests.integration.run_history import task_failures

@@ -18,7 +18,7 @@ from catalog import Catalog
 from catalog.connections import Connection
 from catalog.encryption.cipher import CredentialCipher
 from catalog.rules import Rule
-from catalog.workers import since_ever
+from catalog.worker_share import since_ever
 from delivery import search_attributes as names
 from delivery.capabilities import Capabilities
 from destinations import registry

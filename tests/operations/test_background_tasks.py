@@ -15,7 +15,7 @@ from temporalio.common import MetricMeter
 from catalog import Catalog
 from catalog.api_key_uses import APIKeyUses
 from catalog.encryption.keys_in_use import KEYS_IN_USE
-from catalog.workers import WorkerShare
+from catalog.worker_share import WorkerShare
 from operations import key_watch
 from operations.backlog import measured_backlog
 from operations.key_watch import watched_keys

@@ -11,7 +11,7 @@ import pytest_asyncio
 from temporalio.client import Client
 
 from catalog.errors import CatalogUnavailable
-from catalog.workers import WorkerShare
+from catalog.worker_share import WorkerShare
 from delivery.outcome import DELIVERY_DEADLINE
 from delivery.traffic import Tallies
 from destinations.customerio.simulator import US_KEY, Fault

@@ -11,7 +11,7 @@ from temporalio.client import Client
 
 from catalog.api_key_rights import WIDEST, KeyRights
 from catalog.traffic import Waiting
-from catalog.workers import WorkerShare
+from catalog.worker_share import WorkerShare
 from destinations.customerio.identity import NOT_AN_ADDRESS
 from destinations.registry import FIRST_RELEASE, this_release
 from tests.conftest import database_url, on_server

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from delivery.mapping_schema import MappingSchema
 from delivery.validation import problem
-from starter.api.schemas.management import ChangedRule, RuleInput
+from starter.api.schemas.rules import ChangedRule, RuleInput
 
 FRAMEWORK = re.compile(r"Value error|Input |should|Extra inputs|Field required|valid ")
 

@@ -31,7 +31,7 @@ from starter.api.routing import (
     management_router,
     needs,
 )
-from starter.api.schemas.management import (
+from starter.api.schemas.connections import (
     ChangedConnection,
     Connection,
     ConnectionInput,

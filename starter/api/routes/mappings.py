@@ -19,7 +19,7 @@ from starter.api.routing import (
     embeddable,
     management_router,
 )
-from starter.api.schemas.management import FieldCatalog, MappingInput, MappingResult
+from starter.api.schemas.mappings import FieldCatalog, MappingInput, MappingResult
 from starter.json_objects import moment
 from starter.known_destinations import destination_of
 from starter.live_options import mapping_fields

@@ -18,7 +18,7 @@ from starter.api.routing import (
     caller_of,
     management_router,
 )
-from starter.api.schemas.management import (
+from starter.api.schemas.publishable_keys import (
     CreatedPublishableKey,
     KeyRightsInput,
     PublishableKeyInput,

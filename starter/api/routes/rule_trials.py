@@ -27,7 +27,7 @@ from starter.api.routing import (
     needs,
 )
 from starter.api.schemas.events import Preview, TestResult
-from starter.api.schemas.management import RuleTrial
+from starter.api.schemas.rules import RuleTrial
 from starter.json_objects import present, response_object, rule_event_object
 from starter.rule_trial import (
     event_to_try,

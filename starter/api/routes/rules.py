@@ -27,13 +27,7 @@ from starter.api.routing import (
     embeddable,
     management_router,
 )
-from starter.api.schemas.management import (
-    ChangedRule,
-    CreatedRule,
-    DeletedRule,
-    Rule,
-    RuleInput,
-)
+from starter.api.schemas.rules import ChangedRule, CreatedRule, DeletedRule, Rule, RuleInput
 from starter.api.schemas.shared import Page
 from starter.json_objects import deleted_rule_object, rule_object
 from starter.live_options import check_listed

@@ -19,14 +19,14 @@ from starter.api.routing import (
     embeddable,
     management_router,
 )
-from starter.api.schemas.management import (
+from starter.api.schemas.shared import Page
+from starter.api.schemas.workspaces import (
     CatalogEntry,
     CreatedWorkspace,
     Workspace,
     WorkspaceInput,
     WorkspaceWithKey,
 )
-from starter.api.schemas.shared import Page
 from starter.json_objects import moment, workspace_object
 
 router = management_router("Workspaces")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StrictInt
 
 from catalog.embed_sessions import MOST_ORIGINS
-from starter.api.schemas.management import ResourceId
+from starter.api.schemas.rules import ResourceId
 from starter.api.schemas.shared import Answer, Id, Input, Maybe, Moment, Text
 
 Role = Literal["member", "admin", "owner"]

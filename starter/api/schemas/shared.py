@@ -87,3 +87,8 @@ class ErrorBody(Answer):
 
     message: str
     error: ErrorDetail
+
+
+class Stamped(Answer):
+    created_at: Moment
+    updated_at: Moment

@@ -10,8 +10,8 @@ from fastapi import Depends
 from starlette.responses import Response
 
 from catalog.api_key_rights import KeyRights
-from catalog.api_keys import NewMachineKey
 from catalog.errors import InvalidValue, OlderRelease
+from catalog.machine_keys import NewMachineKey
 from catalog.scopes import SCOPES
 from starter.api.errors import ApiError
 from starter.console.forms import Form
