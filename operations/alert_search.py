@@ -39,7 +39,7 @@ from engine.links import run_url
 from eventlog.fetch import EventNotFound, read_event_log
 from eventlog.log import EventLog
 from operations.held_runs import held_for
-from operations.status import failing_sentence, fails
+from operations.problem import failing_sentence, fails
 
 LISTED_WITHIN = timedelta(minutes=1)
 # A connection that only fails is reported after this time: shorter failures pass by themselves.

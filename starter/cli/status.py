@@ -13,7 +13,8 @@ from catalog.errors import CatalogUnavailable
 from delivery.alert import runbook_url
 from engine.connect import TemporalUnreachable, connect
 from key_provider import load_secrets
-from operations.status import Status, clock_time, waiting_sentence
+from operations.problem import clock_time
+from operations.status import Status, waiting_sentence
 from operations.status_reader import StatusReader
 from starter.cli.dependencies import (
     CONNECT_SECONDS,

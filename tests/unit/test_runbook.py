@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from delivery.alert import AlertType, runbook_url
-from operations.status import Symptom
+from operations.problem import Symptom
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
