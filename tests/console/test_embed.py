@@ -19,6 +19,12 @@ from tests.integration.stack import eventually
 
 OWN = {"session_type": "resource", "resource": "project", "resource_id": "prj_7"}
 
+# A token that can be read, and that nobody has signed.
+FORGED = ".".join(
+    base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
+    for part in ({"alg": "none"}, {"iat": 0, "exp": 300}, "")
+)
+
 
 @pytest_asyncio.fixture
 async def host(site: Site) -> AsyncIterator[Host]:
@@ -120,6 +126,46 @@ async def test_a_revoked_session_shows_that_it_has_ended(host: Host, browser: Br
         assert await page.title() == "Expired"
 
 
+async def test_a_session_that_nobody_refreshes_ends_with_its_token_until_there_is_another(
+    host: Host, browser: Browser
+) -> None:
+    host.refreshes = False
+    async with host.site.stranger(browser) as page:
+        await page.clock.install()
+        await page.goto(f"{host.url}/?ttl_seconds=300")
+        frame = await host.frame(page)
+        for seconds in (240, 59):
+            await page.clock.fast_forward(seconds * 1_000)
+        await refreshed(host, page, 1)
+        assert await host.heard(page, "meshes:token-expired") == []
+        for seconds in (2, 16):
+            await page.clock.fast_forward(seconds * 1_000)
+        await expect(frame.get_by_role("alert")).to_contain_text("Your session has ended")
+        assert await page.title() == "Expired"
+        again = (await host.refresh(await page.evaluate("session.session_id"))).json()
+        await authorize(page, again["access_token"])
+        await expect(frame.get_by_role("alert")).to_have_count(0)
+        await go(frame, "Events")
+
+
+async def authorize(page: Page, token: str) -> None:
+    """As a host's own script may, at any time."""
+    await page.evaluate(
+        """([token, origin]) =>
+            embed.frame.contentWindow.postMessage({ type: "meshes:auth", token }, origin)""",
+        [token, await page.evaluate("new URL(session.launch_url).origin")],
+    )
+
+
+async def test_a_token_that_can_not_be_read_changes_nothing(host: Host, browser: Browser) -> None:
+    async with host.visitor(browser) as (page, frame):
+        for token in ("not a token", "a.e30.c"):  # the second one has no times
+            async with page.expect_console_message(lambda said: "can't be read" in said.text):
+                await authorize(page, token)
+        await go(frame, "Events")
+        assert await host.heard(page, "meshes:token-refresh") == []
+
+
 async def test_a_browsers_wrong_clock_does_not_matter(host: Host, browser: Browser) -> None:
     async with host.site.stranger(browser) as page:
         await page.clock.install(time="2031-01-01T00:00:00Z")
@@ -189,10 +235,6 @@ async def test_messages_of_other_windows_and_origins_are_not_heard(
             other.url,
         )
         stranger = next(one for one in page.frames if one.url.endswith("/stranger"))
-        forged = ".".join(
-            base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
-            for part in ({"alg": "none"}, {"iat": 0, "exp": 300}, "")
-        )
         height = await page.evaluate("embed.frame.offsetHeight")
         await stranger.evaluate(
             """(token) => {
@@ -202,13 +244,57 @@ async def test_messages_of_other_windows_and_origins_are_not_heard(
                     there.postMessage({ type: "meshes:token-expired" }, "*");
                 }
             }""",
-            forged,
+            FORGED,
         )
         await go(frame, "Events")
         assert await host.heard(page, "meshes:token-refresh") == []
         assert await page.title() == "Acme"
         assert await page.evaluate("embed.frame.offsetHeight") < 9999
         assert height >= 480
+
+
+async def test_a_message_needs_the_right_window_and_the_right_origin(
+    host: Host, site: Site, browser: Browser
+) -> None:
+    """Each is checked, since the other can be had: a window of the same origin, and the right
+    window, once another page is in it."""
+    async with host.visitor(browser) as (page, frame):
+        beside = await open_beside(page, f"{host.url}/stranger")
+        own = await open_beside(page, (await host.create())["launch_url"])
+        await beside.evaluate(
+            "(token) => parent.frames[0].postMessage({ type: 'meshes:auth', token }, '*')", FORGED
+        )
+        await own.evaluate("parent.postMessage({ type: 'meshes:token-expired' }, '*')")
+        await go(frame, "Events")
+        assert await host.heard(page, "meshes:token-refresh") == []
+        assert len(await host.heard(page, "meshes:token-expired")) == 1
+        assert await page.title() == "Acme"
+        async with open_host(site) as other:
+            await page.evaluate("(url) => { embed.frame.src = url; }", f"{other.url}/stranger")
+            await frame.wait_for_url(f"{other.url}/stranger")
+            await frame.evaluate("parent.postMessage({ type: 'meshes:token-expired' }, '*')")
+
+            async def heard() -> bool:
+                return len(await host.heard(page, "meshes:token-expired")) == 2
+
+            await eventually(heard)
+            assert await page.title() == "Acme"
+
+
+async def open_beside(page: Page, url: str) -> Frame:
+    """Another frame in the host's page."""
+    element = await page.evaluate_handle(
+        """(url) => new Promise((resolve) => {
+            const beside = document.createElement("iframe");
+            beside.src = url;
+            beside.onload = () => resolve(beside);
+            document.body.append(beside);
+        })""",
+        url,
+    )
+    found = await element.as_element().content_frame()
+    assert found is not None
+    return found
 
 
 async def test_a_theme_dresses_the_page_and_fetches_nothing(host: Host, browser: Browser) -> None:
@@ -246,8 +332,10 @@ async def test_nobody_is_kept_out(host: Host, browser: Browser) -> None:
         for path in (
             "/dashboard",
             "/connections",
+            "/connections/new",
             f"/connections/{connection.id}",
             "/rules",
+            "/rules/new",
             f"/rules/{rule.id}",
             "/events",
             f"/events/{handle.id}",
@@ -278,6 +366,14 @@ async def show(frame: Frame, path: str) -> None:
     )
     await frame.wait_for_function("(path) => location.pathname === path", arg=path)
     await frame.wait_for_selector("#page h1")
+
+
+async def test_a_phone_shows_how_each_event_stands(host: Host, browser: Browser) -> None:
+    await host.site.stack.rule()
+    await host.site.stack.ended(await host.site.stack.emit())
+    await host.site.stack.listed(1)
+    async with host.visitor(browser, "?launch_page=events", viewport=PHONE) as (_, frame):
+        await expect(frame.locator("#rows").get_by_text("Delivered")).to_be_visible()
 
 
 async def test_a_form_is_sent_with_the_keyboard_alone(host: Host, browser: Browser) -> None:

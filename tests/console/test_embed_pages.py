@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -62,6 +63,20 @@ async def test_a_launch_token_opens_an_empty_page_once(site: Site) -> None:
     assert again.status_code == 401
     assert "Invalid or expired embed launch token" in again.text
     assert "frame-ancestors 'none'" in again.headers["content-security-policy"]
+
+
+async def test_of_many_who_launch_at_once_one_gets_in(site: Site) -> None:
+    _, launch = await created(site)
+    answers = await asyncio.gather(*(launched(site, launch) for _ in range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 7
+
+
+async def test_a_session_that_was_revoked_is_not_launched(site: Site) -> None:
+    _, launch = await created(site)
+    sessions, owned = site.stack.catalog.embed_sessions, {"workspace": site.stack.workspace}
+    [session] = (await sessions.list(site.stack.organisation, **owned)).records
+    await sessions.revoke(site.stack.organisation, session.id)
+    assert (await launched(site, launch)).status_code == 401
 
 
 async def test_a_launch_token_that_is_late_or_made_up_opens_nothing(site: Site) -> None:

@@ -20,16 +20,17 @@
   }
 
   // The token's own times say how long it lives; the clock here may be wrong.
-  function lifetime() {
-    const { iat, exp } = JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
+  function lifetime(given) {
+    const { iat, exp } = JSON.parse(atob(given.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
+    if (!(exp > iat)) throw new TypeError("it has no times");
     return (exp - iat) * 1000;
   }
 
   function accept(given) {
     const before = token;
+    const lives = lifetime(given);
     [token, ended] = [given, false];
     timers.forEach(clearTimeout);
-    const lives = lifetime();
     timers = [
       setTimeout(renew, lives - Math.min(60_000, lives / 5)),
       setTimeout(() => renew().then((done) => done || end()), lives),
