@@ -373,7 +373,10 @@ async def test_a_phone_shows_how_each_event_stands(host: Host, browser: Browser)
     await host.site.stack.ended(await host.site.stack.emit())
     await host.site.stack.listed(1)
     async with host.visitor(browser, "?launch_page=events", viewport=PHONE) as (_, frame):
-        await expect(frame.locator("#rows").get_by_text("Delivered")).to_be_visible()
+        status = frame.locator("#rows").get_by_text("Delivered")
+        await status.scroll_into_view_if_needed()
+        await expect(status).to_be_in_viewport(ratio=1)
+        assert await frame.evaluate("document.querySelector('.scroll').scrollLeft") == 0
 
 
 async def test_a_form_is_sent_with_the_keyboard_alone(host: Host, browser: Browser) -> None:

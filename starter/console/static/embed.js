@@ -127,6 +127,9 @@
     if (theme.accent && !theme["accent-soft"]) {
       style.setProperty("--accent-soft", "color-mix(in srgb, var(--accent) 14%, var(--surface))");
     }
+    if (theme.page && !theme.sunk) {
+      style.setProperty("--sunk", "color-mix(in srgb, var(--ink) 5%, var(--page))");
+    }
     if (/^\d{1,2}px$/.test(theme.radius)) style.setProperty("--radius", theme.radius);
     if (/^[\w ,'"-]{1,200}$/.test(theme.font)) style.setProperty("--font", theme.font);
   }
