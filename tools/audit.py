@@ -58,7 +58,8 @@ def _ask(uv: str) -> tuple[set[str], dict[str, Any]]:
     report.unlink(missing_ok=True)
     subprocess.run(
         [
-            *(uv, "export", "--frozen", "--no-dev", "--no-emit-project", "--quiet"),
+            *(uv, "export", "--frozen", "--no-dev", "--extra", "mcp"),
+            *("--no-emit-project", "--quiet"),
             *("--format", "requirements.txt", "--output-file", str(requirements)),
         ],
         check=True,

@@ -76,10 +76,16 @@ MANAGEMENT = (
 )
 
 
-def create_app(parts: Dependencies, *, console: Callable[[FastAPI], None] | None = None) -> FastAPI:
+def create_app(
+    parts: Dependencies,
+    *,
+    console: Callable[[FastAPI], None] | None = None,
+    assistants: Callable[[FastAPI], None] | None = None,
+) -> FastAPI:
     """Create the API over `parts`. It doesn't close them: whoever opened them does.
 
-    `console` adds its pages to the application: see `starter.console`.
+    `console` adds its pages to the application, and `assistants` the tools for them: see
+    `starter.console` and `starter.mcp`.
     """
     app = FastAPI(
         title="emitonce",
@@ -114,8 +120,9 @@ def create_app(parts: Dependencies, *, console: Callable[[FastAPI], None] | None
     app.add_api_route("/docs", _docs, include_in_schema=False, response_class=HTMLResponse)
     for error in (RequestValidationError, HTTPException):
         app.add_exception_handler(error, _answer)
-    if console is not None:
-        console(app)
+    for addition in (console, assistants):
+        if addition is not None:
+            addition(app)
     # The last one added is the outermost.
     app.add_middleware(BoundedBody)
     app.add_middleware(Failures)

@@ -84,7 +84,7 @@ class Observed(HttpMiddleware):
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = int(message["status"])  # some give an enum, which a log would name
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
             await send(message)
 

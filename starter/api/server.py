@@ -72,6 +72,7 @@ async def served(
     host: str,
     port: int,
     console: Callable[[FastAPI], None] | None = None,
+    assistants: Callable[[FastAPI], None] | None = None,
     trusted_proxies: str | None = None,
     max_connections: int = MAX_CONNECTIONS,
     ended: Callable[[], None] = lambda: None,
@@ -85,7 +86,7 @@ async def served(
         AddressTaken: the address can't be listened on.
     """
     listening = listen(host, port)
-    app = create_app(parts, console=console)
+    app = create_app(parts, console=console, assistants=assistants)
     async with (
         app.state.buckets.shared(),
         forgetting(parts.catalog.audit, parts.audit_days),

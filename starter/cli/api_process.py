@@ -25,6 +25,7 @@ from starter.api.codec import CodecAccess, ui_origins
 from starter.api.quotas import Quotas
 from starter.console import Console
 from starter.console.single_sign_on import CALLBACK, Client, SingleSignOn
+from starter.mcp import over_http
 
 log = structlog.get_logger()
 
@@ -80,6 +81,7 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
                     host=settings.http_host,
                     port=settings.http_port,
                     console=Console(parts, single_sign_on=single_sign_on(settings, http)),
+                    assistants=over_http(settings.mcp),
                     trusted_proxies=settings.trusted_proxies,
                     max_connections=settings.http_connections,
                     ended=stop.set,

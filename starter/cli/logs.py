@@ -48,8 +48,9 @@ def configure_logs(default: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # At this level httpx logs the URL of each request. The worker logs requests itself.
-    for noisy in ("httpx", "httpcore", "asyncio"):
+    # At this level httpx logs the URL of each request, and mcp what a tool refused. The worker logs
+    # requests itself.
+    for noisy in ("httpx", "httpcore", "asyncio", "mcp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("temporalio.activity").addFilter(_without_expected_traceback)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from typing import Annotated
 
@@ -32,18 +31,11 @@ def mcp(
         )
     import httpx
 
-    try:
+    from starter.mcp import needing_sdk
+
+    with needing_sdk():
         from starter.mcp.api import TIMEOUT_SECONDS, Api
         from starter.mcp.server import make_server
-    except ModuleNotFoundError as err:
-        if err.name != "mcp":
-            raise
-        raise CommandFailed(
-            Exit.SETTINGS, "the package mcp is not installed: uv sync --inexact --extra mcp"
-        ) from None
-
-    # Below, its lines repeat the arguments that it refuses, such as who events are about.
-    logging.getLogger("mcp").setLevel(logging.WARNING)
 
     async def serve() -> None:
         headers = {"Authorization": f"Bearer {token}"}

@@ -34,6 +34,7 @@ from starter.dev.database import database_url
 from starter.dev.running_stack import DevPorts, alone, announced
 from starter.dev.server_binary import Say
 from starter.dev.temporal_server import DevServer, Ports
+from starter.mcp import over_http
 from worker import open_worker
 
 HOST = "127.0.0.1"
@@ -128,6 +129,7 @@ async def open_dev_stack(
                 host=settings.http_host,
                 port=ports.http,
                 console=Console(api, development=key),
+                assistants=over_http(settings.mcp),
             )
         )
         console, seen = f"{http}{key.sign_in_path}", base_urls(simulators)

@@ -30,6 +30,8 @@ class Api:
     async def _call(self, method: str, path: str, **content: Any) -> JsonObject:
         try:
             answer = await self._http.request(method, PATH + path, **content)
+        except httpx.TimeoutException as err:
+            raise ToolError("The API did not answer in time. Ask for less, or later.") from err
         except httpx.HTTPError as err:
             raise ToolError(
                 f"The API can't be reached: {type(err).__name__}. Check EMITONCE_URL."

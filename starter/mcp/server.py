@@ -32,7 +32,11 @@ LARGEST_PAGE = 50
 def make_server(api: Api, *, allow_changes: bool = False) -> MCPServer[Any]:
     """Without `allow_changes` no tool changes or sends anything."""
     server: MCPServer[Any] = MCPServer(
-        "emitonce", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING"
+        "emitonce",
+        version=__version__,
+        instructions=INSTRUCTIONS,
+        log_level="WARNING",
+        subscriptions=False,  # which would be streams without an end
     )
     tool = server.tool(annotations=READS, structured_output=False)
 

@@ -19,6 +19,7 @@ from fastapi.routing import APIRoute
 
 import starter.console.routes
 from starter.api.auth import PUBLISHABLE_HEADER
+from starter.mcp.http import PATH, WITH_CHANGES
 from tests.api.caller import Machine, filled
 from tests.attacks.production import Production
 
@@ -74,10 +75,13 @@ async def operations(attacked: Production) -> list[tuple[str, str]]:
     }
     document = (await attacked.http.get("/openapi.json")).json()
     return [
-        (method.upper(), filled(path, ids))
-        for path, described in document["paths"].items()
-        for method in described
-        if path not in OPEN
+        *(("POST", path) for path in (PATH, WITH_CHANGES)),
+        *(
+            (method.upper(), filled(path, ids))
+            for path, described in document["paths"].items()
+            for method in described
+            if path not in OPEN
+        ),
     ]
 
 

@@ -1,0 +1,410 @@
+"""`/mcp` of the API: who may come in, what is refused, and nothing is kept between requests."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import httpx2
+import pytest
+import pytest_asyncio
+
+from destinations.customerio.simulator import Fault
+from starter.mcp.http import add_tools
+from tests.api.caller import Api, Machine, assert_error, open_api
+from tests.api.test_sessions import OF_RESOURCE, minted
+from tests.chaos.processes import Child
+from tests.clients.assistant import failed_event, over_http, token
+from tests.clients.conftest import ROOT
+from tests.integration.stack import SAMPLE, Stack, eventually
+from tests.operations.processes import environment_of
+
+PATHS = ("/mcp", "/mcp/changes")
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+MODERN = {"MCP-Protocol-Version": "2026-07-28"}
+ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+
+
+@pytest_asyncio.fixture
+async def api(stack: Stack) -> AsyncIterator[Api]:
+    async with open_api(stack, serving={"assistants": add_tools}) as api:
+        yield api
+
+
+@pytest_asyncio.fixture(scope="module")
+async def shared_api(shared_stack: Stack) -> AsyncIterator[Api]:
+    """For what is refused."""
+    async with open_api(shared_stack, serving={"assistants": add_tools}) as api:
+        yield api
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def called(tool: str, **arguments: Any) -> bytes:
+    params = {"name": tool, "arguments": arguments}
+    return json.dumps(
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    ).encode()
+
+
+async def posted(
+    api: Api, headers: dict[str, str], content: bytes | None = None, path: str = "/mcp"
+) -> httpx.Response:
+    content = called("list_workspaces") if content is None else content
+    return await api.http.post(path, content=content, headers=ACCEPT | headers)
+
+
+class Balanced(httpx2.AsyncBaseTransport):
+    """Sends each request to the next of several processes, as a load balancer does."""
+
+    def __init__(self, urls: list[str]) -> None:
+        self._ports = itertools.cycle([httpx2.URL(url).port for url in urls])
+        self._sending = httpx2.AsyncHTTPTransport()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        request.url = request.url.copy_with(port=next(self._ports))
+        return await self._sending.handle_async_request(request)
+
+
+@asynccontextmanager
+async def processes(stack: Stack, folder: Path, count: int) -> AsyncIterator[list[Child]]:
+    """So many of `emitonce api`, which log into `folder`."""
+    settings = {"EMITONCE_MCP": "true", "EMITONCE_HTTP_PORT": "0", "EMITONCE_LOG_LEVEL": "debug"}
+    async with AsyncExitStack() as ending:
+        started = []
+        for number in range(count):
+            child = await Child.start(
+                f"api-{number}",
+                "starter.cli.main",
+                "api",
+                "--json",
+                env=environment_of(stack) | settings,
+                logs=folder,
+            )
+            ending.push_async_callback(child.terminate)
+            started.append(child)
+        yield started
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_two_processes_say_why_a_person_did_not_get_an_event(
+    api: Api, tmp_path: Path, mode: str
+) -> None:
+    """Did usr_2048 get user.signup, and if not, why? No process knows of an earlier request, and
+    none logs who was asked about."""
+    rule = await api.stack.rule()
+    event = await failed_event(api)
+    async with processes(api.stack, tmp_path, 2) as running:
+        balanced = Balanced([child.ready["http"] for child in running])
+        shown = await token(api, "read", "payload")
+        async with over_http(api, shown, mode=mode, transport=balanced) as asks:
+            found: list[dict[str, Any]] = []
+
+            async def listed() -> bool:
+                asked = {"person": "usr_2048", "event": "user.signup"}
+                found[:] = json.loads(await asks.ask("find_events", **asked))["events"]
+                return len(found) == 1
+
+            await eventually(listed)
+            why = await asks.ask("explain_event", event_id=found[0]["id"])
+            for email in (SAMPLE["email"], "x" * 3_000):
+                await asks.tried("find_events", person=email)
+                await asks.tried("find_events", person=email)
+    assert found[0]["id"] == event["id"]
+    attempts = await api.get(f"/events/{event['id']}/rules/{rule.id}/attempts")
+    [attempt] = attempts.json()["records"]
+    expected = {event["id"], api.stack.workspace, rule.id, rule.connection, attempt["id"]}
+    assert set(UUID.findall(why)) == expected
+    assert "HTTP 400" in why
+    for child in running:
+        log = (tmp_path / f"{child.role}.log").read_text()
+        assert '"route": "/mcp"' in log
+        assert '"route": "/events"' in log
+        for said in ("usr_2048", SAMPLE["email"], "xxx", shown):
+            assert said not in log
+
+
+async def test_revoked_token_is_refused_by_each_process_at_the_next_call(
+    api: Api, tmp_path: Path
+) -> None:
+    keys = api.stack.catalog.machine_keys
+    made = await keys.create(
+        api.stack.organization, name="t", created_by="test", scopes=["read"], as_token=True
+    )
+    headers = ACCEPT | bearer(made.secret_key.get_secret_value())
+    async with processes(api.stack, tmp_path, 2) as running:
+        for child in running:
+            url = f"{child.ready['http']}/mcp"
+
+            async def status(url: str = url) -> int:
+                answer = await api.http.post(url, content=called("status"), headers=headers)
+                return answer.status_code
+
+            assert await status() == 200
+        await keys.revoke(api.stack.organization, made.key.id)
+        for child in running:
+            url = f"{child.ready['http']}/mcp"
+
+            async def refused(url: str = url) -> bool:
+                answer = await api.http.post(url, content=called("status"), headers=headers)
+                return answer.status_code == 401
+
+            await eventually(refused)
+
+
+async def test_process_that_is_told_to_stop_answers_what_was_asked_and_ends(
+    api: Api, tmp_path: Path
+) -> None:
+    connection = await api.stack.connection()
+    headers = ACCEPT | bearer(await token(api, "read", "operate"))
+    api.stack.sim.fail("*", fault=Fault(delay=1.0), times=1)
+    async with processes(api.stack, tmp_path, 1) as [child]:
+        asking = asyncio.create_task(
+            api.http.post(
+                f"{child.ready['http']}/mcp",
+                content=called("verify_connection", connection_id=connection.id),
+                headers=headers,
+            )
+        )
+        await api.stack.sim.until(lambda: len(api.stack.sim.requests) == 1)
+        assert await child.terminate() == 0
+        answer = await asking
+    assert answer.status_code == 200
+    assert '\\"verdict\\": \\"ok\\"' in answer.text
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_who_may_come_in(shared_api: Api, path: str) -> None:
+    """Whoever has the scope `read` over the whole API: no page's key, and no embedded session."""
+    api = shared_api
+    session = await minted(api, role="owner", scopes=["events.payload:read"])
+    narrow = await minted(api, **OF_RESOURCE)
+    ended = await api.stack.catalog.machine_keys.create(
+        api.stack.organization,
+        name="ended",
+        created_by="test",
+        expires_at=datetime.now(UTC) + timedelta(days=1),
+        as_token=True,
+    )
+    conn = await asyncpg.connect(api.stack.database)
+    await conn.execute(
+        "UPDATE machine_keys SET expires_at = clock_timestamp() WHERE id = $1", ended.key.id
+    )
+    await conn.close()
+    right = await token(api, "read")
+    statuses = {
+        "a token": (bearer(right), 200),
+        "a signed token of a minute": (api.machine.headers(), 200),
+        "a token that emits": (bearer(await token(api, "emit")), 403),
+        "a token that operates": (bearer(await token(api, "operate")), 403),
+        "a session": (bearer(session["access_token"]), 403),
+        "a resource's session": (bearer(narrow["access_token"]), 403),
+        "nothing": ({}, 401),
+        "a page's key": ({"X-Meshes-Publishable-Key": api.public_key}, 401),
+        "an unknown token": (bearer(f"{right[:-1]}{'A' if right[-1] != 'A' else 'B'}"), 401),
+        "an expired token": (bearer(ended.secret_key.get_secret_value()), 401),
+    }
+    for name, (headers, status) in statuses.items():
+        answer = await posted(api, headers, path=path)
+        assert answer.status_code == status, (name, answer.text)
+        if status != 200:
+            assert_error(answer, status)
+            # Nobody's tools are listed, and what was sent is not looked at.
+            assert_error(await posted(api, headers, b"{", path), status)
+        if status == 401:
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("headers", "content", "status"),
+    [
+        ({"Origin": "https://evil.example"}, None, 403),
+        ({"Origin": "null"}, None, 403),
+        ({"Content-Type": "text/plain"}, None, 400),
+        ({"Accept": "text/html"}, None, 406),
+        ({"MCP-Protocol-Version": "1999-01-01"}, None, 400),
+        ({}, b"", 400),
+        ({}, b"{", 400),
+        ({}, b"\xff", 400),
+        ({}, b"[" * 100_000, 413),
+        ({}, b"[" * 1_000 + b"]" * 1_000, 400),
+        ({}, b"[" + b"[]," * 30_000 + b"[]]", 413),
+        ({}, b"x" * 10_000_000, 413),
+        ({}, b"[" + called("status") + b"]", 400),
+        ({}, b"17", 400),
+        ({}, b'{"jsonrpc": "1.0", "id": 1, "method": "tools/list"}', 400),
+    ],
+)
+async def test_what_is_no_call_is_refused_briefly(
+    shared_api: Api, headers: dict[str, str], content: bytes | None, status: int
+) -> None:
+    right = bearer(await token(shared_api, "read"))
+    for version in ({}, {"MCP-Protocol-Version": "2025-11-25"}, MODERN):
+        answer = await posted(shared_api, right | version | headers, content)
+        assert answer.status_code == status, answer.text
+        assert len(answer.content) < 2_000
+        assert shared_api.stack.workspace in (await posted(shared_api, right)).text
+
+
+async def test_body_is_refused_by_its_announced_length(shared_api: Api) -> None:
+    """10 MB are refused although only their first byte has come."""
+    host, port = shared_api.http.base_url.host, shared_api.http.base_url.port
+    reader, writer = await asyncio.open_connection(host, port)
+    key = await token(shared_api, "read")
+    lines = ["POST /mcp HTTP/1.1", "Host: a", f"Authorization: Bearer {key}"]
+    lines += ["Content-Type: application/json", "Content-Length: 10000000", "", "{"]
+    writer.write("\r\n".join(lines).encode())
+    async with asyncio.timeout(20):
+        assert b" 413 " in await reader.readline()
+    writer.close()
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "OPTIONS"])
+async def test_only_a_post_is_answered(shared_api: Api, path: str, method: str) -> None:
+    """There is no stream to open, no session to end, and no page is let in."""
+    right = bearer(await token(shared_api, "read"))
+    answer = await shared_api.http.request(
+        method, path, headers=right | {"Accept": "text/event-stream"}
+    )
+    assert_error(answer, 405)
+    assert answer.headers["Allow"] == "POST"
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+async def test_no_stream_is_left_open(shared_api: Api) -> None:
+    right = bearer(await token(shared_api, "read"))
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": MODERN["MCP-Protocol-Version"],
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    body = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "subscriptions/listen",
+        "params": {"_meta": meta, "notifications": {"toolsListChanged": True}},
+    }
+    headers = right | MODERN | {"Mcp-Method": "subscriptions/listen"}
+    answer = await posted(shared_api, headers, json.dumps(body).encode())
+    assert answer.status_code == 404, answer.text
+    assert answer.json()["error"]["code"] == -32601
+    assert "mcp-session-id" not in answer.headers
+
+
+async def test_calls_at_the_same_time_are_each_their_own_callers(shared_api: Api) -> None:
+    api = shared_api
+    others = await api.stranger()
+    theirs = (await api.stack.catalog.workspaces.create(others.organization, name="Theirs")).id
+
+    async def seen(caller: Machine, own: str, foreign: str) -> None:
+        text = (await posted(api, caller.headers())).text
+        assert own in text
+        assert foreign not in text
+
+    ours = api.stack.workspace
+    async with asyncio.TaskGroup() as group:
+        for _ in range(20):
+            group.create_task(seen(api.machine, ours, theirs))
+            group.create_task(seen(others, theirs, ours))
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_slow_tool_ends(api: Api, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    monkeypatch.setattr("starter.mcp.http.TIMEOUT_SECONDS", 0.5)
+    ended = asyncio.Event()
+
+    async def never(*_: Any, **__: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(api.stack.catalog.workspaces, "list", never)
+    async with over_http(api, await token(api, "read"), mode=mode) as asks:
+        assert "did not answer in time" in await asks.refused("list_workspaces")
+        assert ended.is_set()
+
+
+async def test_redelivery_needs_the_path_for_changes_and_the_scope(api: Api) -> None:
+    """Each start, also one that is refused, is in the audit with the token that asked."""
+    await api.stack.rule()
+    event = await failed_event(api)
+    selection: dict[str, Any] = {
+        "workspace": api.stack.workspace,
+        "accepted_from": "2020-01-01T00:00:00Z",
+        "accepted_to": datetime.now(UTC).isoformat(),
+    }
+    plan: dict[str, Any] = {}
+    all_rights = await token(api, "read", "payload", "operate", "manage")
+    async with over_http(api, all_rights) as asks:
+
+        async def planned() -> bool:
+            plan.update(json.loads(await asks.ask("plan_redelivery", **selection)))
+            return bool(plan["matched"])
+
+        await eventually(planned)
+        given = {"selection": plan["selection"], "confirm": plan["id"]}
+        assert "Unknown tool" in await asks.refused("start_redelivery", **given)
+    reader = await api.stack.catalog.machine_keys.create(
+        api.stack.organization, name="r", created_by="test", scopes=["read"], as_token=True
+    )
+    async with over_http(api, reader.secret_key.get_secret_value(), allow_changes=True) as asks:
+        assert "lacks the scope operate" in await asks.refused("start_redelivery", **given)
+    assert (await api.get(f"/redeliveries/{plan['id']}")).status_code == 404
+    async with over_http(api, all_rights, allow_changes=True) as asks:
+        assert json.loads(await asks.ask("start_redelivery", **given))["id"] == plan["id"]
+    await api.reached(event["id"], "completed")
+    [refused] = [
+        entry
+        for entry in (await api.get("/audit")).json()["records"]
+        if entry["actor"] == reader.key.id
+    ]
+    assert refused["outcome"] == "403"
+    assert refused["network"] == "127.0.0.0/24"
+
+
+def test_api_imports_the_sdk_only_where_it_is_wanted() -> None:
+    code = "import sys, starter.cli.api_process, starter.dev.stack; print('mcp' in sys.modules)"
+    assert ran(code).stdout == "False\n"
+
+
+def test_api_says_what_to_install() -> None:
+    code = """
+import sys
+
+import starter.mcp
+
+class Absent:
+    def find_spec(name, *_):
+        if name == "mcp":
+            raise ModuleNotFoundError(name=name)
+
+sys.meta_path.insert(0, Absent)
+starter.mcp.over_http(True)
+"""
+    assert "uv sync --inexact --extra mcp" in ran(code).stderr.splitlines()[-1]
+
+
+async def test_without_the_setting_there_are_no_tools(shared_stack: Stack) -> None:
+    async with open_api(shared_stack) as api:
+        for path in PATHS:
+            assert_error(await posted(api, api.machine.headers(), path=path), 404)
+
+
+def ran(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
