@@ -44,6 +44,7 @@ PAGE = """<!doctype html>
       accessToken: session.access_token,
       refresh: () => post("/refresh/" + session.session_id).then((done) => done.access_token),
       onExpired: () => { document.title = "Expired"; },
+      onFailed: () => { document.title = "Failed"; },
       ...given,
     });
   });

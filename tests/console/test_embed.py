@@ -80,13 +80,14 @@ async def test_a_token_is_refreshed_before_it_expires(host: Host, browser: Brows
         await page.clock.install()
         await page.goto(f"{host.url}/?ttl_seconds=300")
         frame = await host.frame(page)
-        await page.clock.fast_forward(239_000)
+        await page.clock.fast_forward(225_000)  # to load took its time, too
         assert await host.heard(page, "meshes:token-refresh") == []
-        await page.clock.fast_forward(2_000)
+        await page.clock.fast_forward(16_000)
         await refreshed(host, page, 1)
         await page.clock.resume()
         await go(frame, "Events")
         assert len(await host.heard(page, "meshes:token-refresh")) == 1
+        assert await page.title() == "Acme"
 
 
 async def refreshed(host: Host, page: Page, times: int) -> None:
@@ -194,6 +195,20 @@ async def test_the_frame_is_as_high_as_its_page(host: Host, browser: Browser) ->
         assert len(heights) < 12  # it settles
 
 
+async def test_a_frame_is_no_higher_than_its_host_allows(host: Host, browser: Browser) -> None:
+    await host.site.stack.rule()
+    host.options["maxHeight"] = 600
+    async with host.visitor(browser, "?launch_page=rules") as (page, frame):
+        await frame.get_by_role("link", name="New rule").click()
+        await expect(frame.get_by_label("Event type")).to_be_visible()
+
+        async def stops() -> bool:
+            told = [said["height"] for said in await host.heard(page, "meshes:resize")]
+            return max(told) > 600 and await page.evaluate("embed.frame.offsetHeight") == 600
+
+        await eventually(stops)
+
+
 async def fits(page: Page, frame: Frame) -> float:
     """Wait until the frame is as high as its content, or as the least height; return it."""
     shown, needed = 0.0, -1.0
@@ -213,11 +228,16 @@ async def test_a_page_whose_origin_is_not_listed_sees_nothing(
 ) -> None:
     async with open_host(site, allowed_origins=[host.url]) as other:
         page = await browser.new_page()
+        await page.clock.install()
         async with page.expect_console_message(lambda said: "frame-ancestors" in said.text):
             await page.goto(other.url)
         [_, frame] = page.frames
         assert "data-origins" not in await frame.content()
         assert await other.heard(page, "meshes:ready") == []
+        await page.clock.fast_forward(14_000)
+        assert await page.title() == "Acme"
+        await page.clock.fast_forward(2_000)
+        assert await page.title() == "Failed"
         await page.close()
 
 

@@ -6,6 +6,7 @@
 //     theme: { accent: "#6d28d9", radius: "12px", font: "Inter", dark: false },
 //     minHeight: 480, maxHeight: 2000,   // in pixels
 //     onNavigate({ page, path }) {}, onExpired() {},
+//     onFailed() {},                     // nothing is shown: a launch URL that is late or was used
 //   });
 //   embed.remove();
 "use strict";
@@ -15,10 +16,14 @@ globalThis.emitonceEmbed = function (element, options) {
   const frame = document.createElement("iframe");
   let token = options.accessToken;
 
+  const failed = setTimeout(() => options.onFailed?.(), 15_000);
   const authorize = () => frame.contentWindow?.postMessage({ type: "meshes:auth", token }, origin);
 
   const on = {
-    "meshes:ready": authorize,
+    "meshes:ready"() {
+      clearTimeout(failed);
+      authorize();
+    },
     async "meshes:token-refresh"() {
       try {
         token = await refresh();
@@ -52,6 +57,7 @@ globalThis.emitonceEmbed = function (element, options) {
   return {
     frame,
     remove() {
+      clearTimeout(failed);
       removeEventListener("message", hear);
       frame.remove();
     },
