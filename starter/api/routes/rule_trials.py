@@ -29,13 +29,7 @@ from starter.api.routing import (
 from starter.api.schemas.events import Preview, TestResult
 from starter.api.schemas.rules import RuleTrial
 from starter.json_objects import present, response_object, rule_event_object
-from starter.rule_trial import (
-    event_to_try,
-    log_of_test,
-    preview,
-    send_test_event,
-    stored_rule,
-)
+from starter.rule_trial import event_to_try, log_of_test, preview, send_test_event, stored_rule
 from starter.test_person import SAMPLE_PAYLOAD
 
 router = management_router("Rules")

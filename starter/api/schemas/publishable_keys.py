@@ -9,15 +9,7 @@ from pydantic import Field
 from catalog.api_key_rights import MOST_NAMED
 from catalog.api_keys import NAME_CHARACTERS
 from starter.api.schemas.rules import RuleEventName
-from starter.api.schemas.shared import (
-    Answer,
-    Flag,
-    Id,
-    Maybe,
-    Moment,
-    StrictInput,
-    Text,
-)
+from starter.api.schemas.shared import Answer, Flag, Id, Maybe, Moment, StrictInput, Text
 
 
 class PublishableKey(Answer):

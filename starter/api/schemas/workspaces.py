@@ -7,13 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from starter.api.schemas.publishable_keys import PublishableKey
-from starter.api.schemas.shared import (
-    Answer,
-    Id,
-    Input,
-    Stamped,
-    Text,
-)
+from starter.api.schemas.shared import Answer, Id, Input, Stamped, Text
 
 
 class WorkspaceInput(Input):

@@ -15,20 +15,10 @@ from starter.api.errors import ApiError, not_found
 from starter.api.routing import embeddable, needs
 from starter.console.mapping_form import same
 from starter.console.preview import read_payload
-from starter.console.route import (
-    InWorkspace,
-    Visited,
-    console_router,
-)
-from starter.console.routes.rules import (
-    RuleHere,
-    form_context,
-    preview_of,
-    read_form,
-    show_form,
-    without_saving,
-)
+from starter.console.route import InWorkspace, Visited, console_router
+from starter.console.routes.rules import RuleHere
 from starter.console.rule_form import RuleForm
+from starter.console.rule_page import form_context, preview_of, read_form, show_form, without_saving
 from starter.console.visit import Visit
 from starter.console.words import sentence
 from starter.rule_trial import event_to_try, log_of_test, send_test_event
