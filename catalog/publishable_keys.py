@@ -10,14 +10,7 @@ from catalog import values
 from catalog.api_key_rights import WIDEST, KeyRights, rights_of
 from catalog.api_keys import KEYS, LARGEST_LIST, key_name, random_text
 from catalog.changes import Changes
-from catalog.database import (
-    Connection,
-    Pool,
-    Record,
-    fetch,
-    fetchrow,
-    transaction,
-)
+from catalog.database import Connection, Pool, Record, fetch, fetchrow, transaction
 from catalog.older_releases import require_sources
 from catalog.ownership import found, own_workspace, owned_ids
 

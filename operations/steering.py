@@ -19,13 +19,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from delivery import signals
 from delivery.attempt import AttemptList
+from delivery.delivery_log import DeliveryLog
 from delivery.outcome import DELIVERY_DEADLINE
 from delivery.result import DeliveryResult
 from delivery.resume import RESUMED, SIGNALED_PER_SECOND, Resume
 from delivery.step import Carried, activity_id
 from eventlog.fetch import EventNotFound, describe_event, read_run_log
 from eventlog.history import moment
-from eventlog.log import DeliveryLog
 from operations.next_attempt import is_scheduled, pending
 
 # An attempt that is due within this time is not brought forward.

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-import eventlog.log
+import eventlog.deliveries
 from delivery.size import LARGEST_PAYLOAD, MOST_VALUES
 from destinations.customerio.simulator import Fault
 from destinations.registry import build_messages
@@ -35,7 +35,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         rules.append(rule.id)
         return build_messages(event, rule)
 
-    monkeypatch.setattr(eventlog.log, "build_messages", counting)
+    monkeypatch.setattr(eventlog.deliveries, "build_messages", counting)
     return rules
 
 
