@@ -215,7 +215,7 @@ async def test_a_changed_connection_is_answered_with_what_waits(
         assert answer.status_code == 200, answer.text
         [warning] = answer.json()["warnings"]
         assert "stored" in warning
-        assert "go on within an hour" in warning
+        assert "continue within an hour" in warning
         now = await stack.catalog.connections.get(*owned)
         assert {name: getattr(now, name) for name in stored} == stored
     answer = await api.call("DELETE", path)

@@ -164,7 +164,7 @@ async def update_connection(
         hidden=given.hidden,
     )
     told = not changed.active or await tell_held(parts, changed)
-    return {**connection_object(changed), **_warnings(told, "go on")}
+    return {**connection_object(changed), **_warnings(told, "continue")}
 
 
 @router.delete(
@@ -216,7 +216,7 @@ async def resume_connection(
     """For paused and inactive ones. Held deliveries continue at once, or `warnings` says when."""
     resumed = await parts.catalog.connections.resume(organization, connection_id)
     told = await tell_held(parts, resumed)
-    return {**connection_object(resumed), **_warnings(told, "go on")}
+    return {**connection_object(resumed), **_warnings(told, "continue")}
 
 
 @router.post(
