@@ -10,12 +10,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+
+import structlog
 
 from starter.cli.main import main
 
@@ -85,7 +87,8 @@ class InProcess(CommandLine):
     """Commands that run in the test's own process, which spares each the seconds of its start."""
 
     def _run(self, arguments: tuple[str, ...], stdin: str, more: dict[str, str]) -> Ran:
-        return run_in_process(arguments, environment(self.data_dir, **more), stdin)
+        with contextlib.chdir(self.data_dir):
+            return run_in_process(arguments, environment(self.data_dir, **more), stdin)
 
 
 def run_in_process(
@@ -99,6 +102,7 @@ def run_in_process(
         patch.object(sys, "stdin", io.StringIO(stdin)),
         patch("engine.telemetry.forward_core_logs"),
         patch("starter.cli.logs.configure_logs"),
+        _others_logs_aside(),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
@@ -107,6 +111,17 @@ def run_in_process(
         except SystemExit as ended:
             code = int(ended.code or 0)
     return Ran(code, out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def _others_logs_aside() -> Iterator[None]:
+    """What a worker in this process logs meanwhile is nothing that the command prints."""
+    before = structlog.get_config()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest_asyncio
 
-from tests.cli.command import CommandLine, running_dev
+from tests.cli.command import CommandLine, InProcess, running_dev
 
 
 @dataclass(frozen=True)
@@ -54,4 +54,4 @@ class Dev:
 async def dev(tmp_path_factory) -> AsyncIterator[Dev]:
     data_dir = tmp_path_factory.mktemp("dev")
     async with running_dev(data_dir) as ready:
-        yield Dev(CommandLine(data_dir), ready)
+        yield Dev(InProcess(data_dir), ready)

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.api.caller import BASE
 from tests.cli.conftest import Dev
@@ -26,8 +25,6 @@ async def audit(dev: Dev) -> list[Told]:
     ]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
 async def test_an_afternoon_is_told_back_by_the_audit_alone(dev: Dev) -> None:
     told_before = len(await audit(dev))
     happened: list[Told] = []

@@ -5,18 +5,15 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-import pytest
-
-from tests.cli.command import CommandLine, running_dev
+from tests.cli.command import InProcess, running_dev
 from tests.cli.conftest import Dev
 from tests.operations.alert_receiver import SECRET, Receiver, open_receiver
 
 
-@pytest.mark.slow
 async def test_a_target_is_set_tested_and_removed(tmp_path: Path) -> None:
     """On a stack of its own: elsewhere a delivery may have failed, which is reported as well."""
     async with running_dev(tmp_path) as ready:
-        dev = Dev(CommandLine(tmp_path), ready)
+        dev = Dev(InProcess(tmp_path), ready)
         async with open_receiver() as receiver:
             shown = await _set(dev, receiver)
             origin = receiver.url.removesuffix("/alerts")

@@ -13,9 +13,8 @@ from contextlib import asynccontextmanager
 
 import httpx
 import jwt
-import pytest
 
-from tests.cli.command import PROGRAM, START_SECONDS, environment
+from tests.cli.command import PROGRAM, START_SECONDS, CommandLine, environment
 from tests.cli.conftest import Dev
 
 
@@ -59,7 +58,6 @@ def signed(key: dict[str, str]) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-@pytest.mark.slow
 async def test_keys_made_by_command_open_the_api_until_revoked(dev: Dev) -> None:
     workspace = await dev.workspace("Keys app")
     machine = await dev.cli.json("keys", "create", "machine", "--name", "ci")
@@ -133,7 +131,7 @@ async def test_quota_is_set_by_command_and_taken_back(dev: Dev) -> None:
     key = await dev.cli.json(*create)
     event = json.dumps({"event": "page.viewed", "payload": {"userId": "u1"}})
     headers = {"X-Meshes-Publishable-Key": key["public_key"], "Content-Type": "application/json"}
-    async with running_api(dev) as url, httpx.AsyncClient(base_url=url, headers=headers) as http:
+    async with httpx.AsyncClient(base_url=dev.ready["http"], headers=headers) as http:
 
         async def emitted() -> int:
             return (await http.post("/api/v1/events", content=event)).status_code
@@ -158,7 +156,8 @@ async def test_port_that_is_taken_is_told_with_its_remedy(dev: Dev) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        ran = await dev.cli.run("api", "--port", str(taken.getsockname()[1]))
+        port = str(taken.getsockname()[1])
+        ran = await CommandLine(dev.cli.data_dir).run("api", "--port", port)
     assert ran.code == 6
     assert "EMITONCE_HTTP_PORT" in ran.err
 
@@ -169,7 +168,7 @@ async def test_a_token_does_what_it_was_made_for(dev: Dev) -> None:
     assert made["scopes"] == ["read"]
     assert made["expires_at"] is not None
     headers = {"Authorization": f"Bearer {made['token']}"}
-    async with running_api(dev) as url, httpx.AsyncClient(base_url=f"{url}/api/v1") as http:
+    async with httpx.AsyncClient(base_url=f"{dev.ready['http']}/api/v1") as http:
         assert (await http.get("/rules", headers=headers)).status_code == 200
         refused = await http.post("/workspaces", json={"name": "New"}, headers=headers)
     assert refused.status_code == 403

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tests.cli.command import InProcess, running_dev
 from tests.cli.conftest import Dev
 
 PAYLOAD = ("--payload", '{"userId": "usr_1"}')
-
-
-@pytest.fixture
-def dev(dev: Dev) -> Dev:
-    return replace(dev, cli=InProcess(dev.cli.data_dir))
 
 
 @pytest.fixture

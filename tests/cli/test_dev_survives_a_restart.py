@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.command import CommandLine, running_dev
+from tests.cli.command import InProcess, running_dev
 from tests.cli.conftest import Dev
 
 
 @pytest.mark.slow
 async def test_events_and_catalog_survive_a_restart(tmp_path) -> None:
-    cli = CommandLine(tmp_path)
+    cli = InProcess(tmp_path)
     async with running_dev(tmp_path) as ready:
         first = Dev(cli, ready)
         workspace = await first.workspace("Kept")

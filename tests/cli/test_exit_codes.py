@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from tests.cli.command import CommandLine
+from tests.cli.command import CommandLine, InProcess
 from tests.cli.conftest import Dev
 
 NOBODY = str(uuid.UUID(int=7))
@@ -63,7 +63,7 @@ async def test_a_namespace_that_is_not_there_is_the_settings_fault(dev: Dev) -> 
 
 
 async def test_a_second_stack_on_the_same_data_is_refused(dev: Dev) -> None:
-    ran = await dev.cli.run("dev", "--json")
+    ran = await CommandLine(dev.cli.data_dir).run("dev", "--json")
     assert ran.code == 6
     assert "EMITONCE_DATA_DIR" in ran.err
 
@@ -82,7 +82,7 @@ async def test_without_a_server_the_command_says_how_to_start_one(dev: Dev) -> N
 
 
 async def test_production_names_what_is_missing(tmp_path) -> None:
-    ran = await CommandLine(tmp_path).run("worker", EMITONCE_ENV="production")
+    ran = await InProcess(tmp_path).run("worker", EMITONCE_ENV="production")
     assert ran.code == 6
     assert "EMITONCE_CREDENTIAL_KEYS" in ran.err
 

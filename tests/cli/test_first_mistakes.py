@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import PROGRAM, CommandLine, environment
+from tests.cli.command import PROGRAM, InProcess, environment
 from tests.cli.conftest import Dev
 
 ELSEWHERE = {"EMITONCE_DATABASE_URL": "postgresql://127.0.0.1:9/emitonce"}
@@ -21,7 +21,7 @@ ELSEWHERE = {"EMITONCE_DATABASE_URL": "postgresql://127.0.0.1:9/emitonce"}
 async def test_where_no_stack_is_the_command_says_which_one_it_looks_for(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    ran = await CommandLine(tmp_path).run(*arguments, EMITONCE_DATA_DIR=".emitonce")
+    ran = await InProcess(tmp_path).run(*arguments, EMITONCE_DATA_DIR=".emitonce")
     assert ran.code == (1 if arguments == ("doctor",) else 6), ran.err
     assert f"no stack is up on {tmp_path / '.emitonce'}" in ran.err + ran.out
     assert "EMITONCE_DATA_DIR" in ran.err + ran.out
@@ -32,20 +32,20 @@ async def test_where_no_stack_is_the_command_says_which_one_it_looks_for(
 async def test_a_server_that_nobody_named_is_not_talked_to(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    ran = await CommandLine(tmp_path).run(*arguments, **ELSEWHERE)
+    ran = await InProcess(tmp_path).run(*arguments, **ELSEWHERE)
     assert ran.code == 6
     assert "TEMPORAL_ADDRESS" in ran.err
 
 
 async def test_doctor_does_not_examine_a_server_that_nobody_named(tmp_path: Path) -> None:
-    ran = await CommandLine(tmp_path).run("doctor", "--json", **ELSEWHERE)
+    ran = await InProcess(tmp_path).run("doctor", "--json", **ELSEWHERE)
     [of_temporal] = [one for one in ran.json["findings"] if one["matter"] == "temporal"]
     assert (ran.code, of_temporal["state"]) == (1, "error")
     assert "no stack is up" in of_temporal["said"]
 
 
 async def test_a_setting_that_can_not_be_meant_is_named_in_our_words(tmp_path: Path) -> None:
-    ran = await CommandLine(tmp_path).run("worker", EMITONCE_ENV="prod")
+    ran = await InProcess(tmp_path).run("worker", EMITONCE_ENV="prod")
     assert ran.code == 6
     assert ran.err == "error: EMITONCE_ENV: must be 'development' or 'production'\n"
 

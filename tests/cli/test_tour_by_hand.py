@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from tests.cli.conftest import Dev
 
-pytestmark = pytest.mark.slow
 PAYLOAD = json.dumps({"userId": "usr_1", "email": "test@example.com", "plan": "pro"})
 
 

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 
 import httpx
 import pytest
 
 from emitonce.machine_key import MachineKey
-from tests.cli.command import PROGRAM, InProcess, environment
+from tests.cli.command import PROGRAM, environment
 from tests.cli.conftest import Dev
 
 NAMED = {
     "schema_version": 1,
     "fields": [{"dest": "userId", "source": {"type": "path", "value": "user.id"}}],
 }
-
-
-@pytest.fixture
-def dev(dev: Dev) -> Dev:
-    return replace(dev, cli=InProcess(dev.cli.data_dir))
 
 
 async def test_a_connection_is_shown_and_deleted(dev: Dev) -> None:

@@ -1,4 +1,4 @@
-"""An assistant, by the official SDK's client, over a pipe or over HTTP."""
+"""An assistant, by the official SDK's client: in this process, over a pipe or over HTTP."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import httpx2
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
 from destinations.customerio.simulator import Fault
+from starter.mcp.api import TIMEOUT_SECONDS
+from starter.mcp.api import Api as ServedApi
+from starter.mcp.server import make_server
 from tests.api.caller import Api
 from tests.clients.conftest import ROOT
 from tests.integration.stack import SAMPLE
@@ -49,6 +53,19 @@ class Assistant:
 
     async def tools(self) -> dict[str, Any]:
         return {tool.name: tool for tool in (await self._client.list_tools()).tools}
+
+
+@asynccontextmanager
+async def in_process(
+    api: Api, token: str, *, allow_changes: bool = False
+) -> AsyncIterator[Assistant]:
+    """What the command serves, without the seconds that its process takes to start."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        httpx.AsyncClient(base_url=api.url, headers=headers, timeout=TIMEOUT_SECONDS) as http,
+        Client(make_server(ServedApi(http), allow_changes=allow_changes)) as client,
+    ):
+        yield Assistant(client)
 
 
 @asynccontextmanager

@@ -16,7 +16,14 @@ import pytest_asyncio
 from destinations.customerio.simulator import US_KEY
 from starter.mcp.http import add_tools
 from tests.api.caller import Api, open_api
-from tests.clients.assistant import Assistant, failed_event, over_http, over_stdio, token
+from tests.clients.assistant import (
+    Assistant,
+    failed_event,
+    in_process,
+    over_http,
+    over_stdio,
+    token,
+)
 from tests.clients.conftest import ROOT, run
 from tests.integration.stack import SAMPLE, Stack, eventually
 
@@ -32,9 +39,9 @@ async def api(stack: Stack) -> AsyncIterator[Api]:
         yield api
 
 
-@pytest.fixture(params=[over_stdio, over_http])
+@pytest.fixture(params=[in_process, over_http])
 def assistant(request: pytest.FixtureRequest) -> Connect:
-    """Connects an assistant; a test that asks for it runs over each transport."""
+    """Connects an assistant; a test that asks for it runs both ways."""
     connect: Connect = request.param
     return connect
 
@@ -79,6 +86,7 @@ async def test_event_that_no_rule_matched_is_explained(api: Api, assistant: Conn
         assert "No active rule matched" in await asks.ask("explain_event", event_id=event["id"])
 
 
+@pytest.mark.parametrize("assistant", [over_stdio, over_http])
 async def test_only_reads_unless_changes_are_allowed(api: Api, assistant: Connect) -> None:
     async with assistant(api, await token(api, "read")) as asks:
         tools = await asks.tools()

@@ -1,18 +1,17 @@
-"""Workers and commands as processes of their own, on a test's servers."""
+"""Workers as processes of their own, and commands, on a test's servers."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cli.command import Ran, run_in_process
 from tests.integration.stack import SECRET, Stack, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -43,29 +42,10 @@ async def worker_processes(stack: Stack, count: int, **settings: str) -> AsyncIt
             await process.wait()
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-async def command(stack: Stack, *arguments: str, typed: str = "") -> Ended:
-    """Run `emitonce …` to its end; `typed` is its standard input."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "starter.cli.main", *arguments),
-        cwd=ROOT,
-        env=environment_of(stack),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    async with asyncio.timeout(60):
-        out, err = await process.communicate(typed.encode())
-    assert process.returncode is not None
-    return Ended(process.returncode, out.decode(), err.decode())
+async def command(stack: Stack, *arguments: str, typed: str = "", **settings: str) -> Ran:
+    """Run `emitonce …` to its end; `typed` is its standard input. One at a time."""
+    variables = environment_of(stack) | settings
+    return await asyncio.to_thread(run_in_process, arguments, variables, typed)
 
 
 def environment_of(stack: Stack) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -12,17 +11,12 @@ import pytest
 from catalog.audit import DONE
 from catalog.rule_change import RuleChange
 from delivery.mapping_schema import MappedField, MappingSchema, PathSource
-from tests.cli.command import Ran, run_in_process
 from tests.integration.stack import Stack
-from tests.operations.processes import environment_of
+from tests.operations.processes import command
 
 BY_PATH = MappingSchema(
     fields=(MappedField(dest="userId", source=PathSource(type="path", value="user.id")),)
 )
-
-
-async def command(stack: Stack, *arguments: str) -> Ran:
-    return await asyncio.to_thread(run_in_process, arguments, environment_of(stack))
 
 
 async def exported(stack: Stack, tmp_path: Path) -> Path:
@@ -99,9 +93,7 @@ async def test_what_is_applied_while_temporal_is_unavailable_is_said_to_be_appli
     connection = await stack.connection()
     file = await exported(stack, tmp_path)
     file.write_text(file.read_text().replace("region: us", "region: eu"))
-    away = environment_of(stack) | {"TEMPORAL_ADDRESS": "127.0.0.1:9"}
-    arguments = ("config", "apply", str(file))
-    ended = await asyncio.to_thread(run_in_process, arguments, away)
+    ended = await command(stack, "config", "apply", str(file), TEMPORAL_ADDRESS="127.0.0.1:9")
     assert ended.code == 0, ended.err
     assert "deliveries that were held continue within an hour" in ended.err
     changed = await stack.catalog.connections.get(stack.organization, connection.id)

@@ -32,7 +32,7 @@ from operations.person_events import erase_person, person_events
 from starter.api.routes.people import MOST_ERASING
 from starter.dev.temporal_server import DevServer
 from tests.api.caller import Machine, open_api
-from tests.cli.command import Ran, run_in_process
+from tests.chaos.processes import run_command
 from tests.integration.stack import SECRET, Stack, eventually, waits
 from tests.operations.processes import command, environment_of
 
@@ -81,9 +81,10 @@ async def test_what_is_erased_is_gone_and_nothing_else(stack: Stack) -> None:
         asked = await command(stack, *asking)
         assert (asked.code, "--yes" in asked.err) == (4, True)
     assert (await stack.log(redelivered)).status is Status.COMPLETED
+    environment = environment_of(stack)
     events, workspace = await asyncio.gather(
-        command(stack, "events", "erase", *chosen, UNKNOWN, "--yes", "--json"),
-        command(stack, "workspaces", "erase", going.workspace, "--yes", "--json"),
+        run_command("events", "erase", *chosen, UNKNOWN, "--yes", "--json", env=environment),
+        run_command("workspaces", "erase", going.workspace, "--yes", "--json", env=environment),
     )
 
     said = json.loads(events.out)
@@ -169,10 +170,6 @@ PERSON = ("usr_9", "Nine@Example.com")
 FREE_TEXT = {"userId": "somebody", "note": "talked to NINE@example.com today"}
 
 
-async def run(stack: Stack, *arguments: str) -> Ran:
-    return await asyncio.to_thread(run_in_process, arguments, environment_of(stack))
-
-
 async def of_person(stack: Stack, *, scan: bool = False) -> set[str]:
     hashes = [person_hash(SECRET, stack.workspace, one) for one in PERSON]
     found = person_events(stack.client, stack.workspace, hashes, mentioned=PERSON if scan else ())
@@ -203,15 +200,15 @@ async def test_a_person_is_handed_out_and_erased_and_nobody_else(
     file = tmp_path / "person.jsonl"
     about = (*PERSON, "--workspace", stack.workspace)
     exporting = ("people", "export", *about, "--output", str(file))
-    assert (await run(stack, *exporting)).code == 0
+    assert (await command(stack, *exporting)).code == 0
     whole = file.read_text().splitlines()
     assert {json.loads(line)["event_id"] for line in whole} == named
     attempts = {len(json.loads(line)["deliveries"][0]["identify"]["attempts"]) for line in whole}
     assert attempts == {1, 2}
     file.write_text(whole[0] + "\n" + whole[1][:100])  # it was interrupted
-    assert "1 events exported, 1 before" in (await run(stack, *exporting)).err
+    assert "1 events exported, 1 before" in (await command(stack, *exporting)).err
     assert file.read_text().splitlines() == whole
-    assert (await run(stack, *exporting, "--scan")).code == 0
+    assert (await command(stack, *exporting, "--scan")).code == 0
     assert len(file.read_text().splitlines()) == 3
 
     stack.sim.fail("identify", fault=Fault(status=503, headers={"Retry-After": "2"}))
@@ -225,7 +222,7 @@ async def test_a_person_is_handed_out_and_erased_and_nobody_else(
 
     await eventually(found)
     erasing = ("people", "erase", *about, "--scan", "--json")
-    assert (await run(stack, *erasing)).code == 4
+    assert (await command(stack, *erasing)).code == 4
     done = await command(stack, *erasing, "--yes")
     assert done.code == 0, done.err
     said = json.loads(done.out)
@@ -236,7 +233,7 @@ async def test_a_person_is_handed_out_and_erased_and_nobody_else(
         await _assert_gone(stack, handle)
     await _assert_no_attempt_comes_but_of(stack, beside)
     assert (await stack.log(other)).status is Status.COMPLETED
-    assert (await run(stack, *erasing, "--yes")).code == 3
+    assert (await command(stack, *erasing, "--yes")).code == 3
     recorded = await stack.catalog.pool.fetch("SELECT act, ids::text FROM audit")
     assert {"erase_person", "export_person"} <= {row["act"] for row in recorded}
     assert not any(one in row["ids"] for row in recorded for one in PERSON)

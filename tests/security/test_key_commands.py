@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import sys
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -17,8 +16,9 @@ from catalog.encryption.cipher import CredentialCipher
 from catalog.encryption.keys_in_use import Rings
 from emitonce.key_ring import KeyRing
 from emitonce.published_keys import published_keys
+from tests.cli.command import Ran
 from tests.integration.stack import Stack, eventually
-from tests.operations.processes import ROOT, Ended, environment_of
+from tests.operations.processes import command
 from tests.security.conftest import NEW_KEY, OLD_KEY
 from tests.security.test_key_rotation import NEW_CREDENTIAL, OLD_CREDENTIAL, process
 
@@ -32,24 +32,15 @@ def written(keys: Mapping[str, bytes]) -> str:
 
 async def emitonce(
     stack: Stack, keys: tuple[Mapping[str, bytes], Mapping[str, bytes]], *arguments: str
-) -> Ended:
+) -> Ran:
     payload_keys, credential_keys = keys
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "starter.cli.main", *arguments),
-        cwd=ROOT,
-        env=environment_of(stack)
-        | {
-            "EMITONCE_PAYLOAD_ENCRYPTION": "true",
-            "EMITONCE_PAYLOAD_KEYS": written(payload_keys),
-            "EMITONCE_CREDENTIAL_KEYS": written(credential_keys),
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+    return await command(
+        stack,
+        *arguments,
+        EMITONCE_PAYLOAD_ENCRYPTION="true",
+        EMITONCE_PAYLOAD_KEYS=written(payload_keys),
+        EMITONCE_CREDENTIAL_KEYS=written(credential_keys),
     )
-    async with asyncio.timeout(60):
-        out, err = await process.communicate()
-    assert process.returncode is not None
-    return Ended(process.returncode, out.decode(), err.decode())
 
 
 async def states(stack: Stack, keys: tuple[Mapping[str, bytes], Mapping[str, bytes]]) -> Any:

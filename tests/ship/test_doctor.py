@@ -14,14 +14,15 @@ from catalog.traffic import Waiting
 from catalog.worker_share import WorkerShare
 from destinations.customerio.identity import NOT_AN_ADDRESS
 from destinations.registry import FIRST_RELEASE, this_release
+from tests.cli.command import Ran
 from tests.conftest import database_url, on_server
 from tests.console.identity import open_crooked_provider
 from tests.integration.stack import SAMPLE, Stack, eventually, is_held, open_stack
 from tests.operations import processes
-from tests.operations.processes import Ended, command, environment_of
+from tests.operations.processes import command, environment_of
 
 
-async def examined(stack: Stack, *, workers: bool = True) -> tuple[Ended, dict[str, Any]]:
+async def examined(stack: Stack, *, workers: bool = True) -> tuple[Ran, dict[str, Any]]:
     """With a worker that reports to the catalog, as those of the stack don't."""
     async with WorkerShare(stack.catalog.workers).kept() if workers else nullcontext():
         ended = await command(stack, "doctor", "--json")

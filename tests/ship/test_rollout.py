@@ -100,10 +100,11 @@ async def test_replay_tells_which_runs_new_code_would_send_other_bytes_for(
 
     async with open_stack(temporal, database, working=False) as stack:
         await stack.rule()
-        monkeypatch.setattr("destinations.customerio.build.collect_traits", with_one_more)
-        async with stack.make_worker():
-            event = await stack.emit()
-            await event.result()
+        with monkeypatch.context() as older:
+            older.setattr("destinations.customerio.build.collect_traits", with_one_more)
+            async with stack.make_worker():
+                event = await stack.emit()
+                await event.result()
         ended = await replayed(stack, 1)
         assert list(ended["failures"]) == [event.id]
         assert "message.body.traits.seats" in ended["failures"][event.id]
