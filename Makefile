@@ -63,7 +63,9 @@ demo: setup
 dev: setup
 	@$(BIN)/emitonce dev
 
-PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --durations 20 --durations-min 20
+# File by file, in the order of tests/conftest.py.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+	--durations 20 --durations-min 20
 
 test: setup-dev
 	@$(PYTEST) -m "not slow"

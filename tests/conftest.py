@@ -37,6 +37,17 @@ from tests.tiny_destinations import TINY
 with contextlib.suppress(ImportError):
     import_module("schemathesis.reporting.allure")
 
+UNIT = Path(__file__).parent / "unit"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take long first and those that take next to nothing last.
+
+    Two processes take one file after the other, so neither is left with a long one at the end.
+    """
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path not in long, UNIT in item.path.parents))
+
 
 @pytest_asyncio.fixture(scope="session")
 async def postgres_dsn() -> AsyncIterator[str]:
