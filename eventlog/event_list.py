@@ -12,9 +12,11 @@ the Web UI lists them by `ExecutionStatus = 'Failed'`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
+from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import Client, WorkflowExecution
+from temporalio.converter import PayloadConverter
 from temporalio.service import RPCError
 
 from delivery import search_attributes as names
@@ -23,14 +25,14 @@ from engine.search_attributes import is_unregistered
 from eventlog.event_cursor import EPOCH, LATEST, MICROSECOND, Cursor, Key
 from eventlog.latest_runs import latest_runs
 from eventlog.listed_event import ListedEvent
-from eventlog.query import EventQuery, NotSearchable, accepted_around
-from eventlog.windows import FIRST, Windows
+from eventlog.query import EventQuery, NotSearchable, accepted_around, accepted_within
+from eventlog.windows import FIRST, WHOLE, Windows
 
 LARGEST_PAGE = 200
 
 # One call returns at most a thousand runs (`frontend.visibilityMaxPageSize`).
 MOST_ROWS = 1_000
-FEWEST_ROWS = 200
+FEWEST_ROWS = 20
 
 # After this many windows a page is returned short, with a cursor to continue from.
 MOST_WINDOWS = 48
@@ -68,23 +70,23 @@ async def list_events(
     windows = _windows(query, start)
     rows = min(MOST_ROWS, max(FEWEST_ROWS, 4 * limit))
     found: dict[Key, WorkflowExecution] = {}
-    asked, width = 0, windows.width
+    if windows.is_whole and query.is_broad:
+        windows.aim(await _accepted_at(client, query, rows), limit + 1)
+    asked = 0
     while len(found) <= limit and not windows.exhausted and asked < MOST_WINDOWS:
         asked += 1
-        window = await _read(client, query, windows, rows)
-        if window is None:
-            windows.narrow()
+        latest, read, complete = await _read(client, query, windows, rows)
+        latest = {key: run for key, run in latest.items() if start is None or key < start.after}
+        if not complete:
+            windows.narrow([key.accepted_at for key in latest], limit + 1 - len(found))
             continue
-        latest, read = window
-        found.update(
-            {key: run for key, run in latest.items() if start is None or key < start.after}
-        )
-        width = windows.width
-        windows.advance(read, wanted=rows // 2)
+        found.update(latest)
+        newest = max(latest).accepted_at if latest else None
+        windows.advance(read, wanted=limit * 3 // 2 + 1, newest=newest)
     keys = sorted(found, reverse=True)
     return EventPage(
         events=tuple([await ListedEvent.of(found[key]) for key in keys[:limit]]),
-        next_cursor=_next_cursor(keys, limit, windows, width),
+        next_cursor=_next_cursor(keys, limit, windows),
         note=None if query.status_is_exact else OPEN_NOTE,
     )
 
@@ -99,36 +101,57 @@ def _windows(query: EventQuery, start: Cursor | None) -> Windows:
     if start is not None:
         below = start.after.accepted_at + MICROSECOND  # other events may share its microsecond
         upper = min(upper, below) if upper is not None else below
-    return Windows(
-        upper=upper,
-        now=datetime.now(UTC),
-        floor=max(query.accepted_from, EPOCH) if query.accepted_from is not None else EPOCH,
-        width=start.width if start is not None else FIRST,
-    )
+    now = datetime.now(UTC)
+    floor = max(query.accepted_from, EPOCH) if query.accepted_from is not None else EPOCH
+    # What the server lists first is mostly new, so a page of everything says how dense that is.
+    whole = upper is None and (floor == EPOCH or (query.is_broad and floor < now - FIRST))
+    width = start.width if start is not None else WHOLE if whole else FIRST
+    return Windows(upper=upper, now=now, floor=floor, width=width)
 
 
-def _next_cursor(keys: list[Key], limit: int, windows: Windows, width: timedelta) -> str | None:
+def _next_cursor(keys: list[Key], limit: int, windows: Windows) -> str | None:
     if len(keys) > limit:
-        return Cursor(keys[limit - 1], width).encode()
+        return Cursor(keys[limit - 1], windows.width).encode()
     if windows.exhausted or windows.upper is None:
         return None
     return Cursor(Key(windows.upper, ""), windows.width).encode()  # "" sorts before every id
 
 
+async def _accepted_at(client: Client, query: EventQuery, most: int) -> list[datetime]:
+    """Say when events were accepted that the server lists first; nothing if these are all.
+
+    Only that is decoded of them, since the page is then read by itself.
+    """
+    listed = await client.workflow_service.list_workflow_executions(
+        ListWorkflowExecutionsRequest(
+            namespace=client.namespace,
+            query=query.conditions() + accepted_within(None, None),
+            page_size=most,
+        ),
+        retry=True,
+    )
+    if not listed.next_page_token:
+        return []
+    found = (
+        run.search_attributes.indexed_fields[names.ACCEPTED_AT.name] for run in listed.executions
+    )
+    return [datetime.fromisoformat(PayloadConverter.default.from_payload(at)) for at in found]
+
+
 async def _read(
     client: Client, query: EventQuery, windows: Windows, most: int
-) -> tuple[dict[Key, WorkflowExecution], int] | None:
-    """Read a whole window; return None when it holds more than `most` rows.
+) -> tuple[dict[Key, WorkflowExecution], int, bool]:
+    """Read a window: the latest run of every event, how many runs, and whether these are all.
 
-    Otherwise return the latest run of every event in it, and the number of rows read.
+    They are not where it holds more than `most` runs; then its first page is read.
 
     The narrowest window is read page by page, however many rows it holds. A run that closes
     meanwhile moves down in the server's order, so it may appear twice but is not missed.
     """
     lower, upper = windows.lower, windows.upper
-    listing = client.list_workflows(
-        query.conditions() + accepted_around(lower, upper), page_size=most
-    )
+    # Without a range, the server's own order gives the first page, and reads no others.
+    asked = accepted_within(None, None) if windows.is_whole else accepted_around(lower, upper)
+    listing = client.list_workflows(query.conditions() + asked, page_size=most)
     try:
         await listing.fetch_next_page()
     except RPCError as err:
@@ -136,9 +159,8 @@ async def _read(
             if is_unregistered(err, attribute):
                 raise NotSearchable(by, attribute) from err
         raise
-    if listing.next_page_token and windows.can_narrow:
-        return None
-    runs = [run async for run in listing]
+    complete = not (listing.next_page_token and windows.can_narrow)
+    runs = [run async for run in listing] if complete else listing.current_page or []
     latest: dict[Key, WorkflowExecution] = {}
     for run in runs:
         accepted_at = run.typed_search_attributes[names.ACCEPTED_AT]
@@ -147,9 +169,9 @@ async def _read(
         key = Key(accepted_at, run.id)
         if query.admits(run) and (key not in latest or run.start_time > latest[key].start_time):
             latest[key] = run
-    if query.may_be_superseded:
+    if complete and query.may_be_superseded:
         latest = await _without_superseded(client, latest)
-    return latest, len(runs)
+    return latest, len(runs), complete
 
 
 async def _without_superseded(

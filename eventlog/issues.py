@@ -62,7 +62,7 @@ async def find_issues(client: Client, query: EventQuery, *, most: int = MOST_FAI
         if read > most or not query.admits(run):
             continue
         event = await ListedEvent.of(run)
-        if _is_within(query, event):
+        if query.covers(event.accepted_at):  # the list is a little wider, since stores round times
             listed.append(event)
     latest = await latest_runs(client, [event.event_id for event in listed])
     events = {
@@ -82,14 +82,6 @@ async def find_issues(client: Client, query: EventQuery, *, most: int = MOST_FAI
         failed=len(events),
         unexplained=sum(not event.failures for event in events.values()),
         complete=read <= most,
-    )
-
-
-def _is_within(query: EventQuery, event: ListedEvent) -> bool:
-    """Check the time itself: the list is a little wider, since stores round times."""
-    start, end = query.accepted_from, query.accepted_to
-    return (start is None or event.accepted_at >= start) and (
-        end is None or event.accepted_at < end
     )
 
 

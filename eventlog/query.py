@@ -92,6 +92,17 @@ class EventQuery:
         return ended or self.redelivery is not None or self.reason is not None
 
     @property
+    def is_broad(self) -> bool:
+        """Whether it selects all events of its workspaces, whatever the time."""
+        return self == EventQuery(
+            self.workspaces, accepted_from=self.accepted_from, accepted_to=self.accepted_to
+        )
+
+    def covers(self, accepted_at: datetime) -> bool:
+        start, end = self.accepted_from, self.accepted_to
+        return (start is None or accepted_at >= start) and (end is None or accepted_at < end)
+
+    @property
     def is_plain(self) -> bool:
         """Whether `conditions` is enough; otherwise `admits` has to check each run."""
         plain = (_is_plain(one) for one in (self.event, self.resource) if one is not None)

@@ -13,18 +13,19 @@ from hypothesis import strategies as st
 
 from eventlog.event_cursor import EPOCH
 from eventlog.event_list import MOST_WINDOWS
-from eventlog.windows import FIRST, Windows
+from eventlog.windows import FIRST, WHOLE, Windows
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 MOST = 200
 
 
 def read_page(
-    accepted: list[datetime], windows: Windows, wanted: int
+    accepted: list[datetime], windows: Windows, wanted: int, *, newest_first: bool = True
 ) -> tuple[list[datetime], int]:
     """Read until `wanted` events are found, as a list does; what was found and how often asked.
 
-    `accepted` is in ascending order.
+    `accepted` is in ascending order. The server lists the newest first, more or less, unless old
+    ones are still open.
     """
     found: list[datetime] = []
     asked = 0
@@ -33,10 +34,11 @@ def read_page(
         end = bisect_left(accepted, windows.upper) if windows.upper else len(accepted)
         held = accepted[bisect_left(accepted, windows.lower) : end]
         if len(held) > MOST and windows.can_narrow:
-            windows.narrow()
+            first = held[-MOST:] if newest_first else held[:MOST]
+            windows.narrow(first, wanted + 1 - len(found))
             continue
         found += held
-        windows.advance(len(held), MOST // 2)
+        windows.advance(len(held), wanted * 3 // 2 + 1, held[-1] if held else None)
     return found, asked
 
 
@@ -60,13 +62,17 @@ SHAPES: dict[str, Callable[[], list[datetime]]] = {
 }
 
 
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("width", [FIRST, WHOLE])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_pages_are_complete_and_cost_a_bounded_number_of_calls(shape: str) -> None:
+def test_pages_are_complete_and_cost_a_bounded_number_of_calls(
+    shape: str, width: timedelta, newest_first: bool
+) -> None:
     accepted = sorted(SHAPES[shape]())
-    windows = Windows(upper=None, now=NOW, floor=EPOCH)
+    windows = Windows(upper=None, now=NOW, floor=EPOCH, width=width)
     found: list[datetime] = []
     while not windows.exhausted:
-        page, asked = read_page(accepted, windows, wanted=50)
+        page, asked = read_page(accepted, windows, wanted=50, newest_first=newest_first)
         assert asked <= MOST_WINDOWS
         found += page
         # A later page is read by another call, from the cursor's time and width.
@@ -80,25 +86,37 @@ CLUSTERS = st.lists(st.tuples(MOMENTS, st.integers(1, 400), st.integers(0, 10_00
 
 
 @settings(deadline=None, max_examples=60)
-@given(CLUSTERS, st.integers(1, 200))
+@given(CLUSTERS, st.integers(1, 200), st.booleans())
 def test_no_event_is_lost_or_repeated_however_they_cluster(
-    clusters: list[tuple[datetime, int, int]], wanted: int
+    clusters: list[tuple[datetime, int, int]], wanted: int, newest_first: bool
 ) -> None:
     accepted = sorted(
         start - timedelta(milliseconds=step * number)
         for start, count, step in clusters
         for number in range(count)
     )
-    windows = Windows(upper=None, now=NOW, floor=EPOCH)
+    windows = Windows(upper=None, now=NOW, floor=EPOCH, width=WHOLE)
     found: list[datetime] = []
     while not windows.exhausted:
-        found += read_page(accepted, windows, wanted)[0]
+        found += read_page(accepted, windows, wanted, newest_first=newest_first)[0]
     assert sorted(found) == accepted
 
 
 def test_a_quiet_hour_is_read_in_one_call() -> None:
     _, asked = read_page(spread(3_000, 60), Windows(None, NOW, EPOCH), wanted=50)
     assert asked == 1
+
+
+@pytest.mark.parametrize("count", [1_000, 100_000])
+def test_the_newest_of_many_take_one_call_where_some_say_how_dense_they_are(count: int) -> None:
+    accepted = sorted(spread(DAY, count - 1_000) + spread(60, 1_000))
+    windows = Windows(upper=None, now=NOW, floor=EPOCH, width=WHOLE)
+    windows.aim(accepted[-MOST:], 51)
+    found, asked = read_page(accepted, windows, wanted=50)
+    assert (set(found) >= set(accepted[-50:]), asked) == (True, 1)
+    # The next page goes on in windows as dense.
+    _, asked = read_page(accepted, Windows(windows.upper, NOW, EPOCH, windows.width), wanted=50)
+    assert asked <= 2
 
 
 def test_nothing_below_the_floor_is_asked_for() -> None:
