@@ -9,9 +9,14 @@ older releases have no mark, so that count is an estimate.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import groupby, pairwise
+from typing import TypeVar
 
 from temporalio.client import Client, WorkflowExecution
 
@@ -19,15 +24,19 @@ from delivery import search_attributes as names
 from delivery.result import Status
 from engine.search_attributes import count_marked
 from eventlog.latest_runs import latest_runs
-from eventlog.listed_event import ListedEvent, status_of
+from eventlog.listed_event import status_of, status_of_run
 from eventlog.query import EventQuery, accepted_within
 
 COUNTED_AT_ONCE = 6
 
-# Reading up to this many runs costs the server less than counting bucket by bucket.
-LISTED = 500
 # Up to this many failed and canceled runs are checked one by one: the server's largest page.
 LOOKED_AT = 1_000
+
+# For so long, what was accepted before is not counted again.
+KEPT_SECONDS = 60.0
+MOST_KEPT = 5_000
+
+T = TypeVar("T")
 
 COUNTED = (Status.PROCESSING, Status.COMPLETED, Status.FAILED, Status.CANCELED)
 _MAY_BE_SUPERSEDED = ("Failed", "TimedOut", "Canceled", "Terminated")
@@ -63,91 +72,131 @@ class Bucket:
     counts: EventCounts
 
 
+class KeptCounts:
+    """Counts of times past, each kept for a minute.
+
+    Those of the last minute aren't kept, since lists lag behind, nor are those with open events. So
+    what is kept is wrong only about what is redelivered, removed or listed later, for as long.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: dict[EventQuery, tuple[float, EventCounts]] = {}
+
+    def get(self, query: EventQuery) -> EventCounts | None:
+        until, counts = self._kept.get(query, (0.0, None))
+        return counts if self._clock() < until else None
+
+    def add(self, counted: dict[EventQuery, EventCounts]) -> None:
+        now = self._clock()
+        self._kept = {query: kept for query, kept in self._kept.items() if now < kept[0]}
+        settled = datetime.now(UTC) - timedelta(seconds=KEPT_SECONDS)
+        for query, counts in counted.items():
+            ended = query.accepted_to is not None and query.accepted_to <= settled
+            if ended and not counts.by_status[Status.PROCESSING] and len(self._kept) < MOST_KEPT:
+                self._kept[query] = now + KEPT_SECONDS, counts
+
+
+def total(buckets: Iterable[Bucket]) -> EventCounts:
+    """Add up what `count_over_time` has counted."""
+    by_status = Counter(dict.fromkeys(COUNTED, 0))
+    superseded, exact = 0, True
+    for bucket in buckets:
+        by_status.update(bucket.counts.by_status)
+        superseded += bucket.counts.superseded
+        exact = exact and bucket.counts.exact
+    return EventCounts(dict(by_status), superseded, exact)
+
+
 async def count_events(client: Client, query: EventQuery) -> EventCounts:
     """Count events by status, each once, by its latest run.
 
     Raises:
         ValueError: a name has quotes or backslashes, by which the server can't count.
     """
-    runs = await _count_runs(client, query)
-    gone = await _superseded(client, query, runs)
-    return await _without(client, query, runs, gone)
+    [counts] = await _count(client, [query])
+    return counts
 
 
 async def count_over_time(
-    client: Client, query: EventQuery, *, buckets: int, width: timedelta
+    client: Client, query: EventQuery, edges: Sequence[datetime], kept: KeptCounts
 ) -> list[Bucket]:
-    """Count in `buckets` of `width` each, oldest first, the last ending at `accepted_to`.
+    """Count from each of the `edges` to the next, which is later.
 
     The query must not name a status.
 
     Raises:
-        ValueError: the query has no `accepted_to`, or names that can't be counted.
+        ValueError: the query has names that can't be counted.
     """
-    if query.accepted_to is None:
-        raise ValueError("accepted_to: is missing; buckets are counted back from it")
-    first = query.accepted_to - buckets * width
-    starts = [first + place * width for place in range(buckets)]
-    whole = replace(query, accepted_from=first)
-    runs = await _count_runs(client, whole)
-    if runs.total() <= LISTED:
-        return await _listed(client, whole, starts, width)
-    gone = await _superseded(client, whole, runs)
+    parts = [replace(query, accepted_from=start, accepted_to=end) for start, end in pairwise(edges)]
+    counts = {part: found for part in parts if (found := kept.get(part)) is not None}
+    for known, neighbors in groupby(parts, key=counts.__contains__):
+        if not known:
+            missing = list(neighbors)
+            counted = dict(zip(missing, await _count(client, missing), strict=True))
+            kept.add(counted)
+            counts |= counted
+    return [
+        Bucket(start, end, counts[part])
+        for (start, end), part in zip(pairwise(edges), parts, strict=True)
+    ]
+
+
+async def _count(client: Client, parts: Sequence[EventQuery]) -> list[EventCounts]:
+    """Count each of the parts of a query, between which nothing is left out."""
+    whole = replace(parts[0], accepted_to=parts[-1].accepted_to)
+    if not whole.is_plain:
+        raise ValueError("event, resource: names with quotes or backslashes can't be counted")
     room = asyncio.Semaphore(COUNTED_AT_ONCE)
 
-    async def counted(start: datetime) -> Bucket:
-        end = start + width
-        narrowed = replace(query, accepted_from=start, accepted_to=end)
-        here = None if gone is None else [run for run in gone if start <= _accepted_at(run) < end]
-        async with room:
-            counts = await _count_runs(client, narrowed)
-            return Bucket(start, end, await _without(client, narrowed, counts, here))
+    async def each(count: Callable[[EventQuery], Awaitable[T]]) -> list[T]:
+        async def one(part: EventQuery) -> T:
+            async with room:
+                return await count(part)
 
-    return list(await asyncio.gather(*map(counted, starts)))
+        return list(await asyncio.gather(*map(one, parts)))
 
-
-async def _listed(
-    client: Client, query: EventQuery, starts: list[datetime], width: timedelta
-) -> list[Bucket]:
-    counts: list[Counter[Status]] = [Counter() for _ in starts]
-    within = query.conditions() + accepted_within(query.accepted_from, query.accepted_to)
-    latest: dict[str, WorkflowExecution] = {}
-    async for run in client.list_workflows(within, page_size=LISTED):
-        if run.id not in latest or run.start_time > latest[run.id].start_time:
-            latest[run.id] = run
-    for run in latest.values():
-        event = await ListedEvent.of(run)
-        place = (event.accepted_at - starts[0]) // width
-        if 0 <= place < len(starts):
-            counts[place][Status.PROCESSING if event.held else event.status] += 1
+    runs = await each(partial(_count_runs, client))
+    if sum(one[Status.COMPLETED] for one in runs) and await _count_canceled(client, whole):
+        for one, canceled in zip(runs, await each(partial(_count_canceled, client)), strict=True):
+            one[Status.COMPLETED] -= canceled
+            one[Status.CANCELED] += canceled
+    ended = sum(one[Status.FAILED] + one[Status.CANCELED] for one in runs)
+    if ended > LOOKED_AT:
+        gone = await each(partial(_count_marked, client))
+    else:
+        superseded = await _superseded(client, whole) if ended else []
+        gone = [
+            Counter([status_of_run(run) for run in superseded if part.covers(_accepted_at(run))])
+            for part in parts
+        ]
     return [
-        Bucket(start, start + width, EventCounts(dict(found)))
-        for start, found in zip(starts, counts, strict=True)
+        EventCounts(
+            {status: max(number - less[status], 0) for status, number in found.items()},
+            superseded=less.total(),
+            exact=ended <= LOOKED_AT,
+        )
+        for found, less in zip(runs, gone, strict=True)
     ]
 
 
 async def _count_runs(client: Client, query: EventQuery) -> Counter[Status]:
-    """Count runs by status. Raises `ValueError` as `count_events` does."""
-    if not query.is_plain:
-        raise ValueError("event, resource: names with quotes or backslashes can't be counted")
-    asked = _asked(query)
+    """Count runs by status, canceled events whose runs completed among the completed ones."""
     counts = Counter(dict.fromkeys(COUNTED, 0))
-    for group in (await client.count_workflows(f"{asked} GROUP BY ExecutionStatus")).groups:
+    found = await client.count_workflows(f"{_asked(query)} GROUP BY ExecutionStatus")
+    for group in found.groups:
         counts[status_of(str(group.group_values[0]))] += group.count
-    if counts[Status.COMPLETED]:
-        canceled = f"{asked} AND ExecutionStatus = 'Completed' AND {names.STATE.name} = "
-        found = (await client.count_workflows(f"{canceled}'{names.CANCELED}'")).count
-        counts[Status.COMPLETED] -= found
-        counts[Status.CANCELED] += found
     return counts
 
 
-async def _superseded(
-    client: Client, query: EventQuery, runs: Counter[Status]
-) -> list[WorkflowExecution] | None:
-    """Find the runs whose events were redelivered since; None if there are too many to check."""
-    if not 0 < (number := runs[Status.FAILED] + runs[Status.CANCELED]) <= LOOKED_AT:
-        return [] if not number else None
+async def _count_canceled(client: Client, query: EventQuery) -> int:
+    """Count the completed runs of canceled events."""
+    canceled = f"ExecutionStatus = 'Completed' AND {names.STATE.name} = '{names.CANCELED}'"
+    return (await client.count_workflows(f"{_asked(query)} AND {canceled}")).count
+
+
+async def _superseded(client: Client, query: EventQuery) -> list[WorkflowExecution]:
+    """Find the failed and canceled runs whose events were redelivered since."""
     ended = ", ".join(f"'{status}'" for status in _MAY_BE_SUPERSEDED)
     listing = client.list_workflows(
         f"{_asked(query)} AND ExecutionStatus IN ({ended})", page_size=LOOKED_AT
@@ -157,21 +206,8 @@ async def _superseded(
     return [run for run in found if latest.get(run.id, run).run_id != run.run_id]
 
 
-async def _without(
-    client: Client,
-    query: EventQuery,
-    runs: Counter[Status],
-    superseded: list[WorkflowExecution] | None,
-) -> EventCounts:
-    if superseded is not None:
-        gone = Counter([(await ListedEvent.of(run)).status for run in superseded])
-    else:
-        gone = Counter({status: await _marked(client, query, status) for status in _MARKS})
-    return EventCounts(
-        {status: max(number - gone[status], 0) for status, number in runs.items()},
-        superseded=gone.total(),
-        exact=superseded is not None,
-    )
+async def _count_marked(client: Client, query: EventQuery) -> Counter[Status]:
+    return Counter({status: await _marked(client, query, status) for status in _MARKS})
 
 
 async def _marked(client: Client, query: EventQuery, status: Status) -> int:

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from eventlog.counts import KeptCounts
 from starter.api.dependencies import Dependencies
 from starter.api.failed_attempts import FailedAttempts
 from starter.console.development import DevelopmentKey
@@ -86,6 +87,7 @@ class Console:
         self.failed_sign_ins = FailedAttempts()
         self.recorded_failures = FailedAttempts(RECORDED_FAILURES)
         self.shared_reads = SharedReads()
+        self.kept_counts = KeptCounts()
         self.single_sign_on = single_sign_on
         self.development = development
         self.development_link_used = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -10,6 +11,7 @@ from urllib.parse import urlencode
 from catalog.values import read_id
 from delivery.reason import Reason
 from delivery.result import Status
+from eventlog.event_cursor import EPOCH
 from eventlog.query import EventQuery
 from starter.api.errors import bad_request
 
@@ -25,6 +27,12 @@ RANGES = {
 # These start at midnight, so many days ago, where the visitor is.
 DAYS_AGO = {"today": 0, "yesterday": 1}
 CUSTOM_BARS = 30
+# How long a bar of less than a day may be.
+_ROUND_SECONDS = (
+    *(1, 2, 5, 10, 15, 30),
+    *(60, 120, 300, 600, 900, 1800),
+    *(3_600, 7_200, 10_800, 21_600, 43_200),
+)
 DEFAULT_RANGE = "24h"
 STATUSES = (Status.COMPLETED, Status.FAILED, Status.PROCESSING, Status.CANCELED)
 LONGEST_NAME = 255
@@ -83,13 +91,13 @@ class EventFilter:
     def time_range(self) -> str:
         return "The chosen time range" if self.start or self.end else RANGES[self.range][2]
 
-    def query(self, workspace: str, now: datetime, *, status: bool = True) -> EventQuery:
+    def query(self, workspace: str, now: datetime) -> EventQuery:
         start, end = self.bounds(now)
         return EventQuery(
             (workspace,),
             event=self.event or None,
             resource=self.resource or None,
-            status=self.status if status else None,
+            status=self.status,
             connection=self.connection or None,
             redelivery=self.redelivery or None,
             reason=self.reason or None,
@@ -106,13 +114,31 @@ class EventFilter:
             midnight = now.astimezone(self.zone).replace(hour=0, minute=0, second=0, microsecond=0)
             start = midnight - timedelta(days=DAYS_AGO[self.range])  # by the clock on the wall
             return start.astimezone(UTC), min(now, (start + timedelta(days=1)).astimezone(UTC))
-        return self.start or end - RANGES[self.range][0], end
+        length, number, _ = RANGES[self.range]
+        # Rounded, so that the first bar stays the same for a while, too.
+        step = length / number / 12
+        return self.start or end - length - (end - EPOCH) % step, end
 
-    def bars(self, now: datetime) -> tuple[int, timedelta]:
-        """Return how many bars the chart has, and how much time each covers."""
+    def bars(self, now: datetime) -> list[datetime]:
+        """Return where the chart's bars start, and where the last one ends.
+
+        They start at round times, where the visitor is, so that they stay the same as time passes.
+        """
         start, end = self.bounds(now)
-        number = CUSTOM_BARS if self.start or self.end else RANGES[self.range][1]
-        return number, max((end - start) / number, timedelta(seconds=1))
+        length, number, _ = RANGES[self.range]
+        if self.start or self.end:
+            length, number = end - start, CUSTOM_BARS
+        elif self.range in DAYS_AGO:
+            length = end - start
+        width = _round(length / number)
+        midnight = start.astimezone(self.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        at = midnight.astimezone(UTC)
+        at += ((start - at) // width + 1) * width
+        edges = [start]
+        while at < end:
+            edges.append(at)
+            at += width
+        return [*edges, end if self.end or end < now else at]
 
     def address(self, **changes: str | None) -> str:
         """Return the query string for these filters with `changes`."""
@@ -153,6 +179,13 @@ def read_time(param: str, text: str, zone: tzinfo) -> datetime | None:
     if not 1970 <= at.year < 9000:
         raise bad_request(param, "must lie between 1970 and 9000")
     return at
+
+
+def _round(width: timedelta) -> timedelta:
+    """Return the shortest round length of a bar that is not shorter than `width`."""
+    rounded = (timedelta(seconds=one) for one in _ROUND_SECONDS)
+    days = timedelta(days=math.ceil(width / timedelta(days=1)))
+    return next((one for one in rounded if one >= width), days)
 
 
 def field_value(at: datetime | None, zone: tzinfo) -> str:

@@ -16,9 +16,11 @@ from catalog.connections import Connection
 from catalog.paging import read_all
 from catalog.rules import Rule
 from catalog.scopes import PAYLOAD
+from delivery.search_attributes import EVENT, RESOURCE
 from eventlog.event_list import list_events
 from eventlog.fetch import EventNotFound, read_payload
 from eventlog.query import EventQuery
+from eventlog.recent import recent_runs
 from starter.api.embedding import only
 from starter.api.errors import temporal_is_unavailable
 from starter.console.visit import Visit
@@ -51,10 +53,11 @@ async def known_names(visit: Visit) -> Names:
         resources = {entry.key for entry in await catalog.resources.list(organization, workspace)}
         resources.add("global")
     query = visit.within(EventQuery((workspace,)))
-    seen = await if_answered(list_events(visit.parts.client, query, limit=SEEN_EVENTS))
-    if seen is not None:
-        events.update(event.event for event in seen.events if event.event)
-        resources.update(event.resource for event in seen.events if event.resource)
+    seen = await if_answered(recent_runs(visit.parts.client, query, SEEN_EVENTS))
+    for run in seen or ():
+        for key, found in ((EVENT, events), (RESOURCE, resources)):
+            if name := run.typed_search_attributes.get(key):
+                found.add(name)
     return Names(tuple(sorted(events)), tuple(sorted(resources)))
 
 

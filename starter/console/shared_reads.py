@@ -13,20 +13,31 @@ LASTS_SECONDS = 1.0
 
 
 class SharedReads:
-    """Keeps what was read for a second: more open pages don't mean more reading."""
+    """Keeps what was read for a second, or until it is read: more open pages don't mean more
+    reading."""
 
     def __init__(self) -> None:
         self._reads: dict[Hashable, tuple[float, asyncio.Task[Any]]] = {}
 
     async def read(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Wait for the read of `key` that started within the last second, or start one."""
+        """Wait for the read of `key` that goes on or started within the last second, or start one.
+
+        Whoever stops waiting doesn't stop it for the others.
+        """
         now = time.monotonic()
         self._reads = {
             kept: (started, task)
             for kept, (started, task) in self._reads.items()
-            if now - started < LASTS_SECONDS
+            if now - started < LASTS_SECONDS or not task.done()
         }
         if key not in self._reads:
-            self._reads[key] = (now, asyncio.create_task(make()))
-        # Whoever stops waiting doesn't stop it for the others.
+            task = asyncio.create_task(make())
+            task.add_done_callback(_notice_failure)
+            self._reads[key] = (now, task)
         return await asyncio.shield(self._reads[key][1])
+
+
+def _notice_failure(task: asyncio.Task[Any]) -> None:
+    """Those who waited raise it; asyncio need not report that nobody does anymore."""
+    if not task.cancelled():
+        task.exception()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from playwright.async_api import Browser, expect
 
 from delivery.result import Status
 from delivery.transforms import zone
 from destinations.customerio.simulator import Fault
 from operations.event_redelivery import redeliver
+from starter.console.routes import events
 from tests.console.site import Site
 from tests.integration.stack import SAMPLE, Stack, is_held, waits
 from tests.operations.many import visible
@@ -33,6 +35,21 @@ async def test_new_events_come_into_an_open_list_by_themselves(
         await expect(row.get_by_role("link")).to_be_focused()
         await page.get_by_role("link", name="Stop").click()
         assert await page.locator("#rows[hx-get]").count() == 0
+
+
+async def test_a_list_does_not_wait_for_its_charts(
+    site: Site, browser: Browser, stack: Stack, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(events, "SHOWN_AT_ONCE_SECONDS", 0.0)
+    await stack.rule()
+    await stack.ended(await stack.emit())
+    await stack.listed(1)
+    async with site.visitor(browser) as page:
+        answer = await page.goto(site.at("/events"))
+        assert answer is not None
+        assert "Counting…" in await answer.text()
+        await expect(page.locator("#rows tr")).to_have_count(1)
+        await expect(page.locator(".counts")).to_contain_text("1 Completed")
 
 
 async def test_a_list_is_narrowed_and_goes_back_in_pages(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from starlette.responses import Response
 
 from catalog.embed_sessions import DASHBOARD, RESOURCE, WORKSPACE
@@ -12,7 +10,7 @@ from starter.api.routing import embeddable
 from starter.console.event_filter import EventFilter
 from starter.console.names import all_connections, all_rules
 from starter.console.route import InWorkspace, console_router
-from starter.console.routes.events import charts_of
+from starter.console.routes.events import SHOWN_AT_ONCE_SECONDS, charts_of
 
 router = console_router()
 
@@ -27,5 +25,5 @@ async def show_dashboard(visit: InWorkspace) -> Response:
         chosen=chosen,
         rules=None if metrics else await all_rules(visit),
         connections=None if metrics or only(visit.embed) else await all_connections(visit),
-        **await charts_of(visit, chosen, datetime.now(UTC)),
+        **await charts_of(visit, chosen, SHOWN_AT_ONCE_SECONDS),
     )

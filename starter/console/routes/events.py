@@ -9,15 +9,18 @@ from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.responses import Response
+from temporalio.client import WorkflowExecution
 
 from catalog.connections import Connection
 from catalog.embed_sessions import DASHBOARD, RESOURCE, WORKSPACE
 from catalog.errors import NotFound
 from delivery.result import Status
+from delivery.search_attributes import ACCEPTED_AT, RULES
 from engine.links import run_url
-from eventlog.counts import count_events, count_over_time
+from eventlog.counts import count_over_time, total
 from eventlog.described import list_described
-from eventlog.event_list import EventPage, list_events
+from eventlog.event_list import EventPage
+from eventlog.recent import recent_runs
 from starter.api.embedding import listed, only, require_own_filters
 from starter.api.reading import OwnEvent, read_own_event
 from starter.api.routing import embeddable
@@ -36,8 +39,11 @@ router = console_router()
 
 ON_A_PAGE = 50
 LATENCY_SAMPLE = 200
-# Charts that take longer are left out: the list matters more.
+# Charts that take longer are left out, but still counted: the next request finds them.
 CHART_SECONDS = 4.0
+COUNTING_SECONDS = 30.0
+# A page with charts that take longer is shown without, and asks for them.
+SHOWN_AT_ONCE_SECONDS = 0.15
 # Of rows that came in within this time, the page shows that they are new.
 FRESH = timedelta(seconds=4)
 
@@ -58,11 +64,11 @@ EventHere = Annotated[OwnEvent, Depends(event_of)]
 @embeddable(WORKSPACE, RESOURCE)
 async def show_events(visit: InWorkspace) -> Response:
     chosen, now = await _chosen(visit), datetime.now(UTC)
-    page, charts, names, connections = await asyncio.gather(
+    page, names, connections, charts = await asyncio.gather(
         _listed(visit, chosen, now),
-        charts_of(visit, chosen, now),
         known_names(visit),
         _connections(visit),
+        charts_of(visit, chosen, SHOWN_AT_ONCE_SECONDS),
     )
     return await visit.page(
         "events/list.html",
@@ -91,11 +97,7 @@ async def show_rows(visit: InWorkspace) -> Response:
 @embeddable(WORKSPACE, RESOURCE, DASHBOARD)
 async def show_charts(visit: InWorkspace) -> Response:
     chosen = await _chosen(visit)
-    charts = await visit.console.shared_reads.read(
-        ("charts", visit.workspace.id, _resource(visit), chosen),
-        lambda: charts_of(visit, chosen, datetime.now(UTC)),
-    )
-    return visit.part("events/charts.html", chosen=chosen, **charts)
+    return visit.part("events/charts.html", chosen=chosen, **await charts_of(visit, chosen))
 
 
 @router.get("/w/{workspace_id}/events/{event_id}")
@@ -184,33 +186,45 @@ def _list_context(
     }
 
 
-async def charts_of(visit: Visit, chosen: EventFilter, now: datetime) -> dict[str, Any]:
-    """Return counts by status, deliveries over time, latency; None for what is unavailable."""
-    client, workspace = visit.parts.client, visit.workspace.id
-    query = visit.within(chosen.query(workspace, now, status=False))
-    bars, width = chosen.bars(now)
-    start, end = chosen.bounds(now)
-    bounded = visit.within(replace(chosen, status=None, start=start, end=end).query(workspace, now))
+async def charts_of(
+    visit: Visit, chosen: EventFilter, seconds: float = CHART_SECONDS
+) -> dict[str, Any]:
+    """Return counts by status, deliveries over time, latency; None for what is unavailable.
+
+    `charts_follow` if they take longer than so many `seconds`: the page then asks for them.
+    """
+    chosen = replace(chosen, status=None)
+    key = ("charts", visit.workspace.id, _resource(visit), chosen)
+    charts = {"charts_follow": False, "counts": None, "over_time": None, "latency": None}
     try:
-        async with asyncio.timeout(CHART_SECONDS):
-            counts, buckets, delivered = await asyncio.gather(
-                count_events(client, query),
-                count_over_time(client, bounded, buckets=bars, width=width),
-                list_events(
-                    client,
-                    visit.within(replace(chosen, status=Status.COMPLETED).query(workspace, now)),
-                    limit=LATENCY_SAMPLE,
-                ),
-            )
-    except (TimeoutError, ValueError):  # too many to count in time, or names that can't be counted
-        return {"counts": None, "over_time": None, "latency": None}
-    times = [
-        event.closed_at - event.accepted_at
-        for event in delivered.events
-        if event.closed_at is not None and event.rules
-    ]
+        async with asyncio.timeout(seconds):
+            charts |= await visit.console.shared_reads.read(key, lambda: _charts(visit, chosen))
+    except TimeoutError:
+        charts["charts_follow"] = seconds < CHART_SECONDS
+    except ValueError:  # names that can't be counted
+        pass
+    return charts
+
+
+async def _charts(visit: Visit, chosen: EventFilter) -> dict[str, Any]:
+    client, now = visit.parts.client, datetime.now(UTC)
+    query = visit.within(chosen.query(visit.workspace.id, now))
+    async with asyncio.timeout(COUNTING_SECONDS):
+        buckets, delivered = await asyncio.gather(
+            count_over_time(client, query, chosen.bars(now), visit.console.kept_counts),
+            recent_runs(client, replace(query, status=Status.COMPLETED), LATENCY_SAMPLE),
+        )
+    times = [took for run in delivered if (took := _took(run)) is not None]
     return {
-        "counts": counts,
+        "counts": total(buckets),
         "over_time": buckets if any(one.counts.total for one in buckets) else None,
         "latency": latency(times) if times else None,
     }
+
+
+def _took(run: WorkflowExecution) -> timedelta | None:
+    """Return how long a delivery took; None where no rule matched."""
+    found = run.typed_search_attributes
+    if run.close_time is None or not found.get(RULES):
+        return None
+    return run.close_time - found[ACCEPTED_AT]
