@@ -125,6 +125,9 @@ async def test_a_revoked_session_shows_that_it_has_ended(host: Host, browser: Br
         await expect(frame.get_by_role("alert")).to_contain_text("Your session has ended")
         assert len(await host.heard(page, "meshes:token-expired")) == 1
         assert await page.title() == "Expired"
+        # What was there stays: someone may have typed into it.
+        await expect(frame.get_by_role("heading", level=1)).to_have_text("Dashboard")
+        assert frame.url.endswith("/dashboard")
 
 
 async def test_a_session_that_nobody_refreshes_ends_with_its_token_until_there_is_another(
@@ -147,6 +150,26 @@ async def test_a_session_that_nobody_refreshes_ends_with_its_token_until_there_i
         await authorize(page, again["access_token"])
         await expect(frame.get_by_role("alert")).to_have_count(0)
         await go(frame, "Events")
+
+
+async def test_what_was_typed_is_kept_when_a_session_ends_and_sent_with_the_next_token(
+    host: Host, browser: Browser
+) -> None:
+    host.refreshes = False
+    async with host.visitor(browser, "?launch_page=connections") as (page, frame):
+        await frame.get_by_role("link", name="New connection").click()
+        await frame.get_by_label("Name").fill("Theirs")
+        await frame.get_by_label("CDP API key").fill(US_KEY)
+        id = await page.evaluate("session.session_id")
+        await host.refresh(id)
+        await page.clock.install()
+        await frame.get_by_role("button", name="Save connection").click()
+        await refreshed(host, page, 1)
+        await page.clock.fast_forward(20_000)
+        await expect(frame.get_by_role("alert")).to_contain_text("Your session has ended")
+        await authorize(page, (await host.refresh(id)).json()["access_token"])
+        await frame.get_by_role("button", name="Save connection").click()
+        await expect(frame.get_by_role("heading", name="Theirs", level=1)).to_be_visible()
 
 
 async def authorize(page: Page, token: str) -> None:

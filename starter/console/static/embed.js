@@ -73,8 +73,9 @@
     const used = token;
     let answer = await send();
     if (answer.status === 401 && (used !== token || (await renew()))) answer = await send();
-    if (answer.status === 401) end();
-    return answer;
+    if (answer.status !== 401) return answer;
+    end();
+    throw new Error("the session has ended"); // so that the page stays as it is
   }
 
   addEventListener("message", ({ source, origin, data }) => {
