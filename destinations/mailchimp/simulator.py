@@ -8,7 +8,6 @@ itself (`leave`).
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 import uuid
@@ -112,12 +111,7 @@ class MailchimpService:
         return find_call(_CALLS, request)[0]
 
     def key_of(self, request: Request) -> str | None:
-        scheme, _, encoded = (request.header("authorization") or "").partition(" ")
-        try:
-            plain = base64.b64decode(encoded, validate=True).decode()
-        except ValueError:
-            return None
-        return plain.partition(":")[2] if scheme == "Basic" else None
+        return request.basic[1] if request.basic else None
 
     def handle(self, request: Request) -> Answer:
         call, parts = find_call(_CALLS, request)

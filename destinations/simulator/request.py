@@ -51,6 +51,19 @@ class Request:
         scheme, _, token = (self.header("authorization") or "").partition(" ")
         return token if scheme == "Bearer" and token else None
 
+    @property
+    def basic(self) -> tuple[str, str] | None:
+        """The user and password that it is authorized by, if any."""
+        scheme, _, encoded = (self.header("authorization") or "").partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            text = base64.b64decode(encoded.strip(), validate=True).decode()
+        except ValueError:
+            return None
+        user, colon, password = text.partition(":")
+        return (user, password) if colon else None
+
     @cached_property
     def content(self) -> bytes:
         """The body, unpacked if it is valid gzip, up to `MAX_REQUEST_BYTES`."""

@@ -5,7 +5,6 @@ With `X-Strict-Mode: 1`, an error is answered with its status; without it, with 
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -50,15 +49,8 @@ class Service:
 
     def key_of(self, request: Request) -> str | None:
         """The user name of Basic authentication with an empty password; None for anything else."""
-        scheme, _, encoded = (request.header("authorization") or "").partition(" ")
-        if scheme.lower() != "basic":
-            return None
-        try:
-            text = base64.b64decode(encoded.strip(), validate=True).decode()
-        except ValueError:
-            return None
-        user, colon, password = text.partition(":")
-        return user if user and colon and not password else None
+        user, password = request.basic or ("", "")
+        return user if user and not password else None
 
     def state(self) -> dict[str, JsonValue]:
         return {
