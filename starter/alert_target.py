@@ -1,4 +1,4 @@
-"""Try out an alert target: from the command line and from the console."""
+"""Change and try out an alert target: from the command line and from the console."""
 
 from __future__ import annotations
 
@@ -10,12 +10,37 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from delivery.alert import Alert, AlertFailed, AlertTarget, AlertType
+from delivery.alert import Alert, AlertFailed, AlertFormat, AlertTarget, AlertType
 from destinations.http.exchange import read_url
 from destinations.webhook.alerts import AlertClient
 from destinations.webhook.signature import SECRET_PREFIX
 
 NEW_SECRET_BYTES = 32
+
+
+def changed_target(
+    stored: AlertTarget | None,
+    url: SecretStr | None,
+    *,
+    secret: SecretStr | None = None,
+    heartbeat_url: SecretStr | None,
+    format: AlertFormat | None,
+) -> tuple[AlertTarget, bool] | None:
+    """Return the target with what is given; a URL, secret or format that isn't, stays.
+
+    The second value says that the secret is new, so that the receiver has to be given it. None if
+    there is no URL.
+    """
+    if stored is not None:
+        url, secret, format = (
+            url or stored.url,
+            secret or stored.secret_in_use,
+            format or stored.format,
+        )
+    if url is None:
+        return None
+    target = AlertTarget(url, secret or _new_secret(), heartbeat_url, format or "signed")
+    return target, secret is None and target.format == "signed"
 
 
 async def try_target(target: AlertTarget, runbook: str) -> dict[str, int | str]:
@@ -33,8 +58,7 @@ async def try_target(target: AlertTarget, runbook: str) -> dict[str, int | str]:
     return answers
 
 
-def new_secret() -> SecretStr:
-    """Make a secret that signs alerts."""
+def _new_secret() -> SecretStr:
     random = base64.b64encode(os.urandom(NEW_SECRET_BYTES)).decode()
     return SecretStr(SECRET_PREFIX + random)
 

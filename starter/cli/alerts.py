@@ -15,7 +15,7 @@ from destinations.http.exchange import read_url
 from destinations.webhook.signature import read_secret
 from process import alert_target
 from settings import Settings
-from starter.alert_test import new_secret, origin_of, try_target
+from starter.alert_target import changed_target, origin_of, try_target
 from starter.cli.dependencies import Dependencies, command, recorded, with_dependencies
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.output import Json, print_answer, say
@@ -70,17 +70,16 @@ def set_target(
     @recorded("set_alert_target")
     async def store(parts: Dependencies) -> tuple[AlertTarget, bool]:
         stored = await parts.catalog.alert_targets.get()
-        chosen_url = given_url or (stored.url if stored else None)
-        chosen_secret = given_secret or (stored.secret_in_use if stored else None)
-        if chosen_url is None:
-            raise typer.BadParameter("no alert target is stored yet", param_hint="--url")
         heartbeat = given_heartbeat
         if heartbeat_url is None and stored:
             heartbeat = stored.heartbeat_url
-        chosen = format or (stored.format if stored else "signed")
-        target = AlertTarget(chosen_url, chosen_secret or new_secret(), heartbeat, chosen)
-        await parts.catalog.alert_targets.set(target)
-        return target, chosen_secret is None and chosen == "signed"
+        changed = changed_target(
+            stored, given_url, secret=given_secret, heartbeat_url=heartbeat, format=format
+        )
+        if changed is None:
+            raise typer.BadParameter("no alert target is stored yet", param_hint="--url")
+        await parts.catalog.alert_targets.set(changed[0])
+        return changed
 
     target, made = store()
     _print(target, "catalog", as_json=as_json, new_secret=made)

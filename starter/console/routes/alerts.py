@@ -9,9 +9,8 @@ from pydantic import SecretStr
 from starlette.responses import Response
 
 from catalog.scopes import MANAGE
-from delivery.alert import AlertTarget
 from destinations.http.exchange import read_url
-from starter.alert_test import new_secret, origin_of, try_target
+from starter.alert_target import changed_target, origin_of, try_target
 from starter.api.errors import not_found
 from starter.api.routing import needs
 from starter.console.route import Visited, console_router, see_other
@@ -50,20 +49,19 @@ async def set_alert_target(visit: Operator) -> Response:
             if fault := _fault(given):
                 faults[name] = fault
             urls[name] = SecretStr(given)
-    url = urls.get("url") or (stored.url if stored else None)
-    if url is None:
-        faults["url"] = "Enter where alerts are posted."
-    if faults or url is None:
-        return await _page(visit, faults=faults, status=400)
-    secret = stored.secret_in_use if stored else None
-    target = AlertTarget(
-        url,
-        secret or new_secret(),
-        urls.get("heartbeat_url") or (stored.heartbeat_url if stored else None),
-        "slack" if visit.form.text("format") == "slack" else "signed",
+    changed = changed_target(
+        stored,
+        urls.get("url"),
+        heartbeat_url=urls.get("heartbeat_url") or (stored.heartbeat_url if stored else None),
+        format="slack" if visit.form.text("format") == "slack" else "signed",
     )
+    if changed is None:
+        faults["url"] = "Enter where alerts are posted."
+    if faults or changed is None:
+        return await _page(visit, faults=faults, status=400)
+    target, made = changed
     await visit.catalog.alert_targets.set(target)
-    if target.format == "signed" and secret is None:
+    if made:
         return await _page(visit, made=target.secret.get_secret_value())
     return see_other("/alerts", "alerts")
 
