@@ -74,8 +74,8 @@ async def test_of_many_who_launch_at_once_one_gets_in(site: Site) -> None:
 async def test_a_session_that_was_revoked_is_not_launched(site: Site) -> None:
     _, launch = await created(site)
     sessions, owned = site.stack.catalog.embed_sessions, {"workspace": site.stack.workspace}
-    [session] = (await sessions.list(site.stack.organisation, **owned)).records
-    await sessions.revoke(site.stack.organisation, session.id)
+    [session] = (await sessions.list(site.stack.organization, **owned)).records
+    await sessions.revoke(site.stack.organization, session.id)
     assert (await launched(site, launch)).status_code == 401
 
 
