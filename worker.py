@@ -196,7 +196,8 @@ def make_worker(
         deployment_config=_deployment(settings),
         workflow_runner=_runner(settings),
         max_concurrent_activities=settings.max_activities,
-        max_concurrent_workflow_tasks=100,
+        # More would not finish sooner, since they compute; an event would wait for all of them.
+        max_concurrent_workflow_tasks=20,
         max_cached_workflows=1_000,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
         activity_task_poller_behavior=PollerBehaviorAutoscaling(),

@@ -16,6 +16,7 @@ from typing import Any
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.common import (
+    Priority,
     RawValue,
     SearchAttributeKey,
     SearchAttributePair,
@@ -50,6 +51,9 @@ _STATE = SearchAttributeKey.for_keyword("EmitonceState")
 # Workers of 0.2 and newer register it. A start that sets it in a namespace without is refused.
 _PEOPLE = SearchAttributeKey.for_keyword_list("EmitoncePeople")
 LOOK_AGAIN_SECONDS = 300.0
+
+# In bytes; Temporal refuses longer ones.
+LONGEST_FAIRNESS_KEY = 64
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,7 @@ class EventStarter:
                 search_attributes=TypedSearchAttributes(listing),
                 static_summary=_summary(event, test=test),
                 request_eager_start=self._eager_start,
+                priority=fairness(str(workspace), event),
             )
 
         listing = self._listing(
@@ -278,6 +283,19 @@ async def _accepted_at_first(
             "use another key for another event"
         )
     return described.typed_search_attributes.get(_ACCEPTED_AT) or described.start_time
+
+
+def fairness(workspace: str, event: str) -> Priority:
+    """Let events of one name in one workspace queue among themselves.
+
+    Temporal hands out tasks of all fairness keys in turn, if that is enabled. Names that are the
+    same in their first bytes share a key.
+    """
+    if not is_uuid(workspace):
+        return Priority.default
+    name = event if _fit_for_listing(event) else ""
+    key = f"{workspace.lower()}/{name}".encode()[:LONGEST_FAIRNESS_KEY]
+    return Priority(fairness_key=key.decode(errors="ignore"))
 
 
 def _lacks_people(err: RPCError) -> bool:
