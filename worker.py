@@ -57,6 +57,7 @@ from operations.key_watch import watched_keys
 from operations.next_attempt import NextAttempts
 from operations.redelivery_pages import RedeliveryPages
 from operations.traffic import kept_traffic
+from operations.waiting_tries import WaitingTries
 from process import (
     alert_target,
     connect_observed,
@@ -174,7 +175,11 @@ def make_worker(
     )
     search = AlertSearch(client, catalog.credentials, catalog.traffic, criteria, in_use)
     target, alert_client = alert_target(catalog, settings), AlertClient()
-    rate_limit = RateLimit(slots=settings.max_activities, share=share)
+    rate_limit = RateLimit(
+        slots=settings.max_activities,
+        share=share,
+        bring_forward=WaitingTries(client).bring_forward,
+    )
     sender = Sender(clients, catalog.credentials, rate_limit, tallies or Tallies())
     return Worker(
         client,

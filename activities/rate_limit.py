@@ -11,15 +11,17 @@ import hmac
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from pydantic import SecretStr
 
 from activities.connection_limiter import (
     LONGEST_DELAY,
+    SHORTEST_DELAY,
     Admitted,
     Answer,
     ConnectionLimiter,
@@ -107,12 +109,27 @@ class _Limited:
             del self.connections[next(iter(self.connections))]
 
 
-class RateLimit:
-    """Limits all connections of a worker with `slots` activity slots and its `share` of rates."""
+# Brings forward the tries that wait for these connections. Before each, it awaits room for one more
+# request, and stops if there won't be any (False).
+BringForward = Callable[[Sequence[str], Callable[[], Awaitable[bool]]], None]
 
-    def __init__(self, *, slots: int, share: Callable[[], float]) -> None:
+
+class RateLimit:
+    """Limits all connections of a worker with `slots` activity slots and its `share` of rates.
+
+    When a connection that only failed works again, `bring_forward` what waits for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        slots: int,
+        share: Callable[[], float],
+        bring_forward: BringForward = lambda connections, room: None,
+    ) -> None:
         self._places = max(slots // PART_OF_SLOTS, 1)
         self._share = share
+        self._bring_forward = bring_forward
         # Accounts are known by a hash with this key, which no one else has: no secret is kept.
         self._key = secrets.token_bytes(32)
         self._limited: dict[str, _Limited] = {}
@@ -139,7 +156,10 @@ class RateLimit:
                 await asyncio.sleep(answer.starts_at - now)
             yield Permit(limiter, answer, tuple({connection: None} | limited.connections))
         finally:
-            limiter.release(time.monotonic(), answer)
+            now = time.monotonic()
+            limiter.release(now, answer)
+            if limiter.works_again(now):
+                self._bring_forward(tuple(limited.connections), partial(_room, limiter))
 
     def _of(self, connection: str, account: SecretStr | None) -> _Limited:
         name = connection
@@ -158,6 +178,15 @@ class RateLimit:
         for name, limited in list(self._limited.items()):
             if limited.limiter.in_use == 0 and limited.limiter.last_used < idle_since:
                 del self._limited[name]
+
+
+async def _room(limiter: ConnectionLimiter) -> bool:
+    """Wait until one more request could be sent; False if the connection only fails again."""
+    while not limiter.failing:
+        if limiter.has_room(time.monotonic()):
+            return True
+        await asyncio.sleep(SHORTEST_DELAY)
+    return False
 
 
 def _hear(limiter: ConnectionLimiter, now: float, slowed_until: datetime | None) -> None:

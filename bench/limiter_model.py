@@ -1,7 +1,8 @@
 """The limiter in virtual time: the worker's real decisions, with models of engine and vendor.
 
 The engine hands the oldest try to any worker that has a free slot, and hands out again what failed
-or was sent back after the delay that it was sent back with. A vendor accepts, refuses or fails.
+or was sent back after the delay that it was sent back with, or sooner if it is brought forward. A
+vendor accepts, refuses or fails.
 """
 
 from __future__ import annotations
@@ -10,12 +11,19 @@ import heapq
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
 
-from activities.connection_limiter import Admitted, Answer, ConnectionLimiter, SentBack, Try
+from activities.connection_limiter import (
+    SHORTEST_DELAY,
+    Admitted,
+    Answer,
+    ConnectionLimiter,
+    SentBack,
+    Try,
+)
 from activities.rate_limit import PART_OF_SLOTS, spread_out
 from delivery.outcome import retry_delay
 
@@ -23,6 +31,7 @@ SLOTS = 100  # activity slots of each worker
 STARTS_APART = 2.0  # seconds from one worker's start to the next one's
 HEARD = 0.01  # seconds until other workers hear of a pause
 DISPATCH = 0.005  # seconds until a worker has the next try, at most
+BROUGHT = 0.02  # seconds to bring one forward
 _NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -158,6 +167,7 @@ def run(
     free = [0] * workers
     ready: deque[Call] = deque()
     ends: dict[int, float] = {}
+    waiting: dict[int, Call] = {}  # by the number of their timer: what was sent back
     due: list[tuple[float, int, Callable[[float], None]]] = []
     tries = 0
 
@@ -212,7 +222,26 @@ def run(
 
     def send_back(now: float, call: Call, worker: int, answer: SentBack) -> None:
         call.came_back = True
-        back(now, call, worker, spread_out(answer.seconds, chance.random()))
+        free[worker] += 1
+        timer = next(number)
+        waiting[timer] = call
+        at(now + spread_out(answer.seconds, chance.random()), lambda t: come_back(t, timer))
+        dispatch(now)
+
+    def come_back(now: float, timer: int) -> None:
+        if call := waiting.pop(timer, None):
+            arrive(now, call)
+
+    def bring_forward(now: float, limiter: ConnectionLimiter, timers: Iterator[int]) -> None:
+        if limiter.failing:
+            return
+        room = limiter.has_room(now)
+        if room:
+            if (timer := next((one for one in timers if one in waiting), None)) is None:
+                return
+            come_back(now, timer)
+        then = now + (BROUGHT if room else SHORTEST_DELAY)
+        at(then, lambda t: bring_forward(t, limiter, timers))
 
     def send(now: float, admitted: Admitted | None, call: Call, worker: int) -> None:
         takes, said = vendor.answer(now, call.event, chance)
@@ -223,6 +252,10 @@ def run(
         if admitted is not None:
             pause = limiter_of(call, worker).learn(now, admitted, said, asked)
             limiter_of(call, worker).release(now, admitted)
+            if limiter_of(call, worker).works_again(now):
+                of = call.event % connections
+                timers = [t for t, other in waiting.items() if other.event % connections == of]
+                bring_forward(now, limiter_of(call, worker), iter(timers))
             if pause is not None:
                 at(now + HEARD, lambda t: tell(t, call, now + pause))
         if said is Answer.ACCEPTED:

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -388,3 +389,59 @@ def test_who_comes_in_makes_the_next_probe_before_those_that_wait():
     limiter, now = failing_limiter()
     waiting = [sent_back(limiter.admit(now, BACK)) for _ in range(50)]
     assert sent_back(limiter.admit(now, NEW)) < min(waiting)
+
+
+def test_what_waits_is_brought_forward_once_after_an_outage():
+    limiter, now = failing_limiter()
+    for _ in range(100):
+        sent_back(limiter.admit(now, BACK))
+    assert not limiter.works_again(now)
+    answered(limiter, now + PROBE_FIRST, Answer.ACCEPTED)
+    assert limiter.works_again(now + PROBE_FIRST)
+    assert not limiter.works_again(now + PROBE_FIRST)
+
+
+def test_nothing_is_brought_forward_where_little_waits():
+    limiter, now = failing_limiter()
+    sent_back(limiter.admit(now, BACK))
+    answered(limiter, now + PROBE_FIRST, Answer.ACCEPTED)
+    assert not limiter.works_again(now + PROBE_FIRST)
+
+
+def test_there_is_room_while_none_waits_for_a_turn_and_places_are_free():
+    limiter = open_limiter(places=2, per_second=900)
+    first = admitted(limiter.admit(0.0, NEW))
+    assert limiter.has_room(0.1)
+    admitted(limiter.admit(0.1, NEW))
+    assert not limiter.has_room(0.2)
+    turn = sent_back(limiter.admit(0.2, NEW))
+    limiter.release(0.2, first)
+    assert not limiter.has_room(0.2)
+    assert limiter.has_room(0.2 + turn)
+    limiter.wait_until(1.0, 5.0)
+    assert not limiter.has_room(4.0)
+
+
+async def test_bringing_forward_ends_when_the_connection_only_fails_again():
+    asked: list[tuple[Sequence[str], Callable[[], Awaitable[bool]]]] = []
+    rate_limit = RateLimit(
+        slots=100, share=lambda: 1.0, bring_forward=lambda *asking: asked.append(asking)
+    )
+
+    async def answer(one: Try, answer: Answer) -> None:
+        async with rate_limit.permit("a connection", Limits(per_second=900), one) as permit:
+            permit.learn(answer, None)
+
+    for number in range(FAILING):
+        await answer(Try(str(number)), Answer.FAILED)
+    for _ in range(50):
+        with pytest.raises(Throttled):
+            await answer(BACK, Answer.ACCEPTED)
+    assert not asked
+    await answer(Try("a test event", test=True), Answer.ACCEPTED)
+    [(connections, room)] = asked
+    assert connections == ("a connection",)
+    assert await room()
+    for number in range(FAILING):
+        await answer(Try(str(number)), Answer.FAILED)
+    assert not await room()

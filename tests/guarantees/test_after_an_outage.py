@@ -1,0 +1,88 @@
+"""Once a connection that only failed works again, what waits for it is tried at once."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from activities import connection_limiter
+from activities.connection_limiter import FAILING
+from destinations.customerio.simulator import EU_KEY, Fault
+from emitonce import EventHandle
+from tests.integration.stack import SAMPLE, Stack, eventually
+
+WAITING = 10
+UNAVAILABLE = Fault(status=503)
+LATER = Fault(status=503, headers={"Retry-After": "600"})
+
+
+@pytest.fixture(autouse=True)
+def _rare_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for a connection that only fails looks again minutes later."""
+    monkeypatch.setattr(connection_limiter, "LOOKS_PER_SECOND", 0.01)
+
+
+async def only_fails(stack: Stack) -> None:
+    """Let different events fail until their connection is only probed."""
+    stack.sim.fail("identify", fault=UNAVAILABLE, region="us")
+    for number in range(FAILING):
+        await stack.emit(payload=SAMPLE | {"userId": f"failed-{number}"})
+    await stack.sim.until(lambda: len({call.raw for call in stack.calls()}) >= FAILING)
+
+
+async def emit_and_wait(stack: Stack, event: str = "user.signup") -> list[EventHandle]:
+    """Emit events, and wait until they wait for minutes."""
+    handles = [
+        await stack.emit(event, SAMPLE | {"userId": f"waiting-{number}"})
+        for number in range(WAITING)
+    ]
+
+    async def throttled(handle: EventHandle) -> bool:
+        described = await stack.client.get_workflow_handle(handle.id).describe()
+        return any(
+            info.last_failure.application_failure_info.type == "Throttled"
+            for info in described.raw_description.pending_activities
+        )
+
+    for handle in handles:
+        await eventually(lambda handle=handle: throttled(handle))
+    return handles
+
+
+async def test_what_waits_is_delivered_and_its_record_says_what_was_sent(stack: Stack) -> None:
+    await stack.rule()
+    await only_fails(stack)
+    handles = await emit_and_wait(stack)
+    stack.sim.clear_faults()
+    await asyncio.wait_for(asyncio.gather(*(handle.result() for handle in handles)), 60)
+    for number, handle in enumerate(handles):
+        [delivery] = (await stack.log(handle)).deliveries
+        calls = stack.calls(user=f"waiting-{number}")
+        assert delivery.attempt_count == len(calls)
+        for call in delivery.calls:
+            assert [attempt.number for attempt in call.attempts] == list(
+                range(1, sum(one.call == call.call for one in calls) + 1)
+            )
+
+
+async def test_what_a_vendor_asked_to_wait_for_still_waits(stack: Stack) -> None:
+    america, europe = (
+        await stack.connection("US"),
+        await stack.connection("EU", api_key=EU_KEY, region="eu"),
+    )
+    await stack.rule(america)
+    await stack.rule(america, event="to.both")
+    await stack.rule(europe, event="to.both")
+    stack.sim.fail("identify", fault=LATER, region="eu")
+    await only_fails(stack)
+    handles = await emit_and_wait(stack, "to.both")
+    await stack.sim.until(lambda: asked_of_europe(stack) == WAITING)
+    stack.sim.clear_faults()
+    for handle in handles:
+        await stack.log_when(handle, lambda log: log.completed_count == 1, within=60)
+    assert asked_of_europe(stack) == WAITING
+
+
+def asked_of_europe(stack: Stack) -> int:
+    return sum(call.region == "eu" for call in stack.calls())
