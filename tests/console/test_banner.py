@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,31 +25,38 @@ ERROR = LastResponse(
 )
 
 
-@pytest_asyncio.fixture
-async def http(site: Site) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=site.url, follow_redirects=True, timeout=30) as http:
-        await sign_in(http, site.access_key, site.secret_key)
+@asynccontextmanager
+async def signed_in(url: str, access_key: str, secret_key: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=url, follow_redirects=True, timeout=30) as http:
+        await sign_in(http, access_key, secret_key)
         yield http
 
 
-async def test_two_hundred_broken_connections_are_one_sentence(
-    site: Site, http: httpx.AsyncClient
-) -> None:
-    connections = [await site.stack.connection(f"Connection {number}") for number in range(200)]
-    traffic = site.stack.catalog.traffic
+@pytest_asyncio.fixture
+async def http(site: Site) -> AsyncIterator[httpx.AsyncClient]:
+    async with signed_in(site.url, site.access_key, site.secret_key) as http:
+        yield http
+
+
+async def test_two_hundred_broken_connections_are_one_sentence(site: Site) -> None:
+    """In an organization of their own: the banner counts all of one."""
+    catalog = site.stack.catalog
+    organization = (await catalog.organizations.create("Acme group")).id
+    workspace = (await catalog.workspaces.create(organization, name="Acme app")).id
+    stack = replace(site.stack, organization=organization, workspace=workspace)
+    connections = [await stack.connection(f"Connection {number}") for number in range(200)]
     failing = Tally(last_failure=0.0, last_error=ERROR, failing_since=0.0, failures=9)
-    await traffic.add({one.id: failing for one in connections}, now=5.0)
-    await traffic.set_waiting({one.id: Waiting(2) for one in connections})
-    try:
+    await catalog.traffic.add({one.id: failing for one in connections}, now=5.0)
+    await catalog.traffic.set_waiting({one.id: Waiting(2) for one in connections})
+    key = await catalog.machine_keys.create(organization, name="Ada", created_by="test")
+    secret = key.secret_key.get_secret_value()
+    async with signed_in(site.url, key.key.access_key, secret) as http:
         banner = (await http.get("/banner")).text
         assert banner.count("Customer.io answers 503 on") == 1
         assert "and 197 more connections" in banner
         assert "On their side." in banner
-        page = (await http.get(site.at("/events"))).text
+        page = (await http.get(site.at("/events", workspace=workspace))).text
         assert 'hx-get="/banner"' in page
-    finally:
-        for one in connections:
-            await site.stack.catalog.connections.delete(site.stack.organization, one.id)
 
 
 async def test_alerts_are_set_tested_and_removed(site: Site, http: httpx.AsyncClient) -> None:

@@ -11,7 +11,7 @@ import pytest
 from catalog import Catalog
 from catalog.errors import InvalidValue, NotFound
 from catalog.rule_change import RuleChange
-from tests.contract.catalog_samples import eventually, opened
+from tests.contract.catalog_samples import all_changes_heard, eventually, opened
 
 PUBLISHABLE = re.compile(r"^mesh_pub_([A-Za-z0-9\-.]+)_([A-Za-z0-9\-.]+)_([^_]+)$")
 ORGANIZATION = re.compile(
@@ -80,6 +80,7 @@ async def test_revoked_keys_are_unknown_at_once(catalog: Catalog, organization: 
 async def test_lookups_ask_the_database_once(catalog: Catalog, organization: str, database: str):
     workspace = await catalog.workspaces.create(organization, name="Acme app")
     made = await catalog.machine_keys.create(organization, name="ci", created_by="test")
+    await all_changes_heard(catalog, database)
     lookup = catalog.api_key_lookup
     first = await lookup.machine(made.key.access_key)
     await lookup.require_workspace(organization, workspace.id)

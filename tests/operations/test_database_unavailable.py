@@ -107,7 +107,16 @@ async def test_both_kinds_of_keys_emit_while_the_database_refuses(outage: Outage
     assert (await outage.api.emit(batch, path="/events/bulk")).status_code == 201
 
 
-async def test_events_are_accepted_while_the_database_says_nothing(outage: Outage) -> None:
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For an answer of the database, which the outage's parts are opened with."""
+    for name, seconds in (("CONNECT", 2.0), ("ACQUIRE", 1.0), ("COMMAND", 2.0)):
+        monkeypatch.setattr(f"catalog.database.{name}_SECONDS", seconds)
+
+
+async def test_events_are_accepted_while_the_database_says_nothing(
+    short_waits: None, outage: Outage
+) -> None:
     assert await outage.emit_both_ways() == [201, 201]
     outage.line.fall_silent()
 
