@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -184,6 +184,23 @@ async def open_api(
         api = Api(stack, url, http, Machine(stack.organization, "", ""), key.public_key)
         api.machine = await api.machine_key(stack.organization)
         yield api
+
+
+async def tenant_of(api: Api) -> Api:
+    """The same server for an organization and workspace of their own; simulators forget all else.
+
+    For tests that leave no delivery under way. A worker is told of the first stack's `fleet` only.
+    """
+    for simulator in api.stack.simulators.values():
+        simulator.reset()
+    catalog = api.stack.catalog
+    organization = (await catalog.organizations.create("Tenant")).id
+    workspace = (await catalog.workspaces.create(organization, name="Tenant app")).id
+    stack = replace(api.stack, organization=organization, workspace=workspace)
+    key = await catalog.publishable_keys.current(organization, workspace)
+    assert key is not None
+    machine = await api.machine_key(organization)
+    return Api(stack, api.url, api.http, machine, key.public_key)
 
 
 def assert_error(answer: httpx.Response, status: int, param: str | None = None) -> None:

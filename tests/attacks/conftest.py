@@ -23,6 +23,12 @@ async def api(stack: Stack) -> AsyncIterator[Api]:
         yield api
 
 
+@pytest_asyncio.fixture(scope="module")
+async def shared_api(shared_stack: Stack) -> AsyncIterator[Api]:
+    async with open_api(shared_stack, serving=PROXY, public_url=PUBLIC_URL) as api:
+        yield api
+
+
 @pytest_asyncio.fixture
 async def site(stack: Stack) -> AsyncIterator[Site]:
     async with open_site(stack, serving=PROXY, public_url=PUBLIC_URL) as site:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from catalog.api_key_rights import KeyRights
 from catalog.errors import InvalidValue, OlderRelease
@@ -16,11 +17,16 @@ from delivery.selection import Mode, Selection
 from destinations.registry import FIRST_RELEASE
 from operations.event_redelivery import redeliver
 from operations.send_again import send_again
-from tests.api.caller import Api, assert_error
+from tests.api.caller import Api, assert_error, tenant_of
 from tests.integration.stack import SAMPLE
 
 SHOP = "https://shop.example.com"
 VICTIM = {"userId": "usr_2048", "email": "victim@example.com"}
+
+
+@pytest_asyncio.fixture
+async def api(shared_api: Api) -> Api:
+    return await tenant_of(shared_api)
 
 
 async def narrowed(api: Api, **rights: Any) -> PublishableKey:
@@ -149,11 +155,13 @@ async def test_anonymous_key_emits_about_visitors(api: Api) -> None:
     assert [call.body["anonymousId"] for call in api.stack.calls()] == ["visitor-1"] * 2
 
 
-async def test_worker_that_cannot_tell_what_all_know_still_heeds_the_key(api: Api) -> None:
+async def test_worker_that_cannot_tell_what_all_know_still_heeds_the_key(
+    api: Api, shared_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As while the database can't be reached: then nothing counts as known to all."""
     await known_person(api)
     key = await narrowed(api, identify="anonymous")
-    api.stack.fleet = FIRST_RELEASE
+    monkeypatch.setattr(shared_api.stack, "fleet", FIRST_RELEASE)
     made = await api.emitted(
         {"event": "user.signup", "payload": VICTIM}, X_Meshes_Publishable_Key=key.public_key
     )

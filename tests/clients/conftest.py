@@ -24,6 +24,12 @@ async def api(stack: Stack) -> AsyncIterator[Api]:
         yield api
 
 
+@pytest_asyncio.fixture(scope="module")
+async def shared_api(shared_stack: Stack) -> AsyncIterator[Api]:
+    async with open_api(shared_stack) as api:
+        yield api
+
+
 @dataclass(frozen=True)
 class Program:
     """How a program ended, and what it printed."""

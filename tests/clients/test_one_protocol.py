@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from emitonce import (
     AcceptedEvent,
@@ -27,7 +28,7 @@ from emitonce import (
     SyncEmitter,
 )
 from emitonce.testing import AsyncFakeEmitter, FakeEmitter
-from tests.api.caller import Api
+from tests.api.caller import Api, tenant_of
 from tests.integration.stack import SECRET
 
 PERSON = {"userId": "usr_2048", "plan": "pro"}
@@ -36,6 +37,11 @@ KINDS = ("http", "async_http", *BACKENDS)
 FAKES = ("fake", "async_fake")
 
 Call = Callable[..., Awaitable[Any]]
+
+
+@pytest_asyncio.fixture
+async def api(shared_api: Api) -> Api:
+    return await tenant_of(shared_api)
 
 
 @asynccontextmanager
