@@ -16,7 +16,7 @@ from catalog import Catalog
 from catalog.cipher import CredentialCipher
 from catalog.database import open_pool
 from catalog.migrate import migrate
-from catalog.worker_share import WorkerShare
+from catalog.workers import WorkerShare
 
 
 async def main(dsn: str) -> None:
