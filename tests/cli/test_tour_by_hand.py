@@ -24,6 +24,9 @@ async def test_from_an_empty_workspace_to_a_delivered_event(dev: Dev) -> None:
     tested = await dev.cli.json("rules", "test", rule, "--payload", PAYLOAD)
     assert tested["status"] == "completed"
     assert tested["test"] is True
+    of_shops = await dev.rule(workspace, connection, "--resource", "shop")
+    tested = await dev.cli.json("rules", "test", of_shops, "--payload", PAYLOAD)
+    assert (tested["resource"], tested["created_by"]) == ("shop", "cli")
 
     emitted = await dev.cli.json(
         *("emit", "--workspace", workspace, "--event", "user.signup", "--wait"),

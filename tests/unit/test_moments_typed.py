@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import typer
 
-from starter.cli.moments import read_moment
+from starter.cli.moments import read_duration, read_moment
 
 SIX = datetime(2026, 11, 23, 18, tzinfo=UTC)
 
@@ -38,3 +38,10 @@ def test_a_moment_in_full_is_read_in_its_own_time_zone() -> None:
 def test_anything_else_is_refused(typed: str) -> None:
     with pytest.raises(typer.BadParameter):
         read_moment(typed)
+
+
+@pytest.mark.parametrize("typed", ["", "2", "never", "2026-11-23T18:00:00Z", "9" * 30 + "w"])
+def test_what_is_no_length_of_time_or_too_long_is_refused_by_its_option(typed: str) -> None:
+    with pytest.raises(typer.BadParameter) as refused:
+        read_duration(typed, "--for")
+    assert refused.value.param_hint == "--for"
