@@ -21,8 +21,10 @@ import pytest
 import pytest_asyncio
 
 from destinations.customerio.simulator import Fault
+from starter import mcp
 from starter.mcp.http import add_tools
 from tests.api.caller import Api, Machine, assert_error, open_api
+from tests.api.test_access_log import logged
 from tests.api.test_sessions import OF_RESOURCE, minted
 from tests.chaos.processes import Child
 from tests.clients.assistant import failed_event, over_http, token
@@ -121,8 +123,9 @@ async def test_two_processes_say_why_a_person_did_not_get_an_event(
             await eventually(listed)
             why = await asks.ask("explain_event", event_id=found[0]["id"])
             for email in (SAMPLE["email"], "x" * 3_000):
-                await asks.tried("find_events", person=email)
-                await asks.tried("find_events", person=email)
+                for tool in ("find_events", "invented_for_someone"):  # in each process
+                    await asks.tried(tool, person=email)
+                    await asks.tried(tool, person=email)
     assert found[0]["id"] == event["id"]
     attempts = await api.get(f"/events/{event['id']}/rules/{rule.id}/attempts")
     [attempt] = attempts.json()["records"]
@@ -133,7 +136,7 @@ async def test_two_processes_say_why_a_person_did_not_get_an_event(
         log = (tmp_path / f"{child.role}.log").read_text()
         assert '"route": "/mcp"' in log
         assert '"route": "/events"' in log
-        for said in ("usr_2048", SAMPLE["email"], "xxx", shown):
+        for said in ("usr_2048", SAMPLE["email"], "xxx", "for_someone", shown):
             assert said not in log
 
 
@@ -184,6 +187,22 @@ async def test_process_that_is_told_to_stop_answers_what_was_asked_and_ends(
         answer = await asking
     assert answer.status_code == 200
     assert '\\"verdict\\": \\"ok\\"' in answer.text
+
+
+async def test_log_has_what_a_tool_asked_under_the_id_of_its_call(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = await logged(api, monkeypatch)
+    headers = bearer(await token(api, "read", "payload")) | {"X-Request-Id": "assistant-7"}
+    await posted(api, headers, called("find_events", person="usr_2048"))
+
+    async def written() -> bool:
+        return len(lines) == 2
+
+    await eventually(written)
+    said = [(line["route"], repr(line["status"]), line["request_id"]) for line in lines]
+    assert said == [("/events", "200", "assistant-7"), ("/mcp", "200", "assistant-7")]
+    assert "usr_2048" not in str(lines)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -298,7 +317,8 @@ async def test_no_stream_is_left_open(shared_api: Api) -> None:
         "params": {"_meta": meta, "notifications": {"toolsListChanged": True}},
     }
     headers = right | MODERN | {"Mcp-Method": "subscriptions/listen"}
-    answer = await posted(shared_api, headers, json.dumps(body).encode())
+    async with asyncio.timeout(20):
+        answer = await posted(shared_api, headers, json.dumps(body).encode())
     assert answer.status_code == 404, answer.text
     assert answer.json()["error"]["code"] == -32601
     assert "mcp-session-id" not in answer.headers
@@ -399,7 +419,8 @@ starter.mcp.over_http(True)
 
 
 async def test_without_the_setting_there_are_no_tools(shared_stack: Stack) -> None:
-    async with open_api(shared_stack) as api:
+    serving = {"assistants": mcp.over_http(wanted=False)}
+    async with open_api(shared_stack, serving=serving) as api:
         for path in PATHS:
             assert_error(await posted(api, api.machine.headers(), path=path), 404)
 
