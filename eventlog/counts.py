@@ -27,6 +27,7 @@ from eventlog.latest_runs import latest_runs
 from eventlog.listed_event import status_of, status_of_run
 from eventlog.query import EventQuery, accepted_within
 
+# So many parts of a time range are counted at once. All at once would keep others waiting.
 COUNTED_AT_ONCE = 6
 
 # Up to this many failed and canceled runs are checked one by one: the server's largest page.
@@ -131,9 +132,10 @@ async def count_over_time(
     parts = [replace(query, accepted_from=start, accepted_to=end) for start, end in pairwise(edges)]
     counts = {part: found for part in parts if (found := kept.get(part)) is not None}
     for known, neighbors in groupby(parts, key=counts.__contains__):
-        if not known:
-            missing = list(neighbors)
-            counted = dict(zip(missing, await _count(client, missing), strict=True))
+        missing = [] if known else list(neighbors)
+        for first in range(0, len(missing), COUNTED_AT_ONCE):
+            some = missing[first : first + COUNTED_AT_ONCE]
+            counted = dict(zip(some, await _count(client, some), strict=True))
             kept.add(counted)
             counts |= counted
     return [
@@ -147,14 +149,9 @@ async def _count(client: Client, parts: Sequence[EventQuery]) -> list[EventCount
     whole = replace(parts[0], accepted_to=parts[-1].accepted_to)
     if not whole.is_plain:
         raise ValueError("event, resource: names with quotes or backslashes can't be counted")
-    room = asyncio.Semaphore(COUNTED_AT_ONCE)
 
     async def each(count: Callable[[EventQuery], Awaitable[T]]) -> list[T]:
-        async def one(part: EventQuery) -> T:
-            async with room:
-                return await count(part)
-
-        return list(await asyncio.gather(*map(one, parts)))
+        return list(await asyncio.gather(*map(count, parts)))
 
     runs = await each(partial(_count_runs, client))
     if sum(one[Status.COMPLETED] for one in runs) and await _count_canceled(client, whole):

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import Client, WorkflowExecution
-from temporalio.converter import PayloadConverter
 from temporalio.service import RPCError
 
 from delivery import search_attributes as names
@@ -26,6 +24,7 @@ from eventlog.event_cursor import EPOCH, LATEST, MICROSECOND, Cursor, Key
 from eventlog.latest_runs import latest_runs
 from eventlog.listed_event import ListedEvent
 from eventlog.query import EventQuery, NotSearchable, accepted_around, accepted_within
+from eventlog.recent import recent_runs
 from eventlog.windows import FIRST, WHOLE, Windows
 
 LARGEST_PAGE = 200
@@ -71,7 +70,9 @@ async def list_events(
     rows = min(MOST_ROWS, max(FEWEST_ROWS, 4 * limit))
     found: dict[Key, WorkflowExecution] = {}
     if windows.is_whole and query.is_broad:
-        windows.aim(await _accepted_at(client, query, rows), limit + 1)
+        recent = await recent_runs(client, query, rows)
+        if not recent.complete:
+            windows.aim([run.accepted_at for run in recent.runs], limit + 1)
     asked = 0
     while len(found) <= limit and not windows.exhausted and asked < MOST_WINDOWS:
         asked += 1
@@ -115,27 +116,6 @@ def _next_cursor(keys: list[Key], limit: int, windows: Windows) -> str | None:
     if windows.exhausted or windows.upper is None:
         return None
     return Cursor(Key(windows.upper, ""), windows.width).encode()  # "" sorts before every id
-
-
-async def _accepted_at(client: Client, query: EventQuery, most: int) -> list[datetime]:
-    """Say when events were accepted that the server lists first; nothing if these are all.
-
-    Only that is decoded of them, since the page is then read by itself.
-    """
-    listed = await client.workflow_service.list_workflow_executions(
-        ListWorkflowExecutionsRequest(
-            namespace=client.namespace,
-            query=query.conditions() + accepted_within(None, None),
-            page_size=most,
-        ),
-        retry=True,
-    )
-    if not listed.next_page_token:
-        return []
-    found = (
-        run.search_attributes.indexed_fields[names.ACCEPTED_AT.name] for run in listed.executions
-    )
-    return [datetime.fromisoformat(PayloadConverter.default.from_payload(at)) for at in found]
 
 
 async def _read(

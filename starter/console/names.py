@@ -54,9 +54,9 @@ async def known_names(visit: Visit) -> Names:
         resources.add("global")
     query = visit.within(EventQuery((workspace,)))
     seen = await if_answered(recent_runs(visit.parts.client, query, SEEN_EVENTS))
-    for run in seen or ():
+    for run in seen.runs if seen is not None else ():
         for key, found in ((EVENT, events), (RESOURCE, resources)):
-            if name := run.typed_search_attributes.get(key):
+            if name := run.get(key):
                 found.add(name)
     return Names(tuple(sorted(events)), tuple(sorted(resources)))
 

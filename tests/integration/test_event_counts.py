@@ -10,7 +10,7 @@ from temporalio.client import Client
 
 from delivery.result import Status
 from eventlog.counts import KEPT_SECONDS, Bucket, KeptCounts, count_over_time, total
-from eventlog.recent import recent_runs
+from eventlog.event_list import list_events
 from tests.integration.stack import eventually
 from tests.integration.test_event_list import Runs
 
@@ -55,7 +55,8 @@ class Kept:
         ended = replace(self.runs.query, status=Status.CANCELED)
 
         async def known() -> bool:
-            return event_id in [run.id for run in await recent_runs(self.runs.client, ended, 10)]
+            listed = await list_events(self.runs.client, ended, limit=10)
+            return event_id in [event.event_id for event in listed.events]
 
         await eventually(known)
 

@@ -11,6 +11,7 @@ import os
 import random
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -153,6 +154,25 @@ async def _come_and_go(runs: Runs, accepted: dict[str, datetime]) -> None:
     for ending, again in itertools.pairwise(events):
         await asyncio.gather(runs.start(), runs.end(ending), runs.redeliver(again, accepted[again]))
         events.remove(again)
+
+
+async def test_a_list_from_a_time_on_leaves_out_what_came_before(runs: Runs) -> None:
+    now = datetime.now(UTC)
+    for count, hours in ((30, 25), (8, 23)):
+        at = [now - timedelta(hours=hours, minutes=number) for number in range(count)]
+        started = await asyncio.gather(*(runs.start(accepted_at=one) for one in at))
+    await runs.listed(38)
+    pages = await runs.pages(replace(runs.query, accepted_from=now - timedelta(hours=24)), 5)
+    assert [event.event_id for page in pages for event in page.events] == started
+
+
+async def test_events_of_one_moment_are_listed_once_each_over_many_pages(runs: Runs) -> None:
+    at = datetime.now(UTC) - timedelta(minutes=2)
+    started = await asyncio.gather(*(runs.start(accepted_at=at) for _ in range(45)))
+    await runs.listed(45)
+    pages = await runs.pages(runs.query, 7)
+    listed_ids = [event.event_id for page in pages for event in page.events]
+    assert listed_ids == sorted(started, reverse=True)
 
 
 async def test_a_redelivered_event_stands_once_where_it_was_first_accepted(runs: Runs) -> None:

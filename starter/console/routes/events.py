@@ -9,18 +9,17 @@ from typing import Annotated, Any
 
 from fastapi import Depends
 from starlette.responses import Response
-from temporalio.client import WorkflowExecution
 
 from catalog.connections import Connection
 from catalog.embed_sessions import DASHBOARD, RESOURCE, WORKSPACE
 from catalog.errors import NotFound
 from delivery.result import Status
-from delivery.search_attributes import ACCEPTED_AT, RULES
+from delivery.search_attributes import RULES
 from engine.links import run_url
 from eventlog.counts import count_over_time, total
 from eventlog.described import list_described
 from eventlog.event_list import EventPage
-from eventlog.recent import recent_runs
+from eventlog.recent import RecentRun, recent_runs
 from starter.api.embedding import listed, only, require_own_filters
 from starter.api.reading import OwnEvent, read_own_event
 from starter.api.routing import embeddable
@@ -64,12 +63,13 @@ EventHere = Annotated[OwnEvent, Depends(event_of)]
 @embeddable(WORKSPACE, RESOURCE)
 async def show_events(visit: InWorkspace) -> Response:
     chosen, now = await _chosen(visit), datetime.now(UTC)
-    page, names, connections, charts = await asyncio.gather(
+    page, names, connections = await asyncio.gather(
         _listed(visit, chosen, now),
         known_names(visit),
         _connections(visit),
-        charts_of(visit, chosen, SHOWN_AT_ONCE_SECONDS),
     )
+    # Afterwards, since counting may keep the engine busy.
+    charts = await charts_of(visit, chosen, SHOWN_AT_ONCE_SECONDS)
     return await visit.page(
         "events/list.html",
         **_list_context(visit, chosen, page, connections, now),
@@ -214,7 +214,7 @@ async def _charts(visit: Visit, chosen: EventFilter) -> dict[str, Any]:
             count_over_time(client, query, chosen.bars(now), visit.console.kept_counts),
             recent_runs(client, replace(query, status=Status.COMPLETED), LATENCY_SAMPLE),
         )
-    times = [took for run in delivered if (took := _took(run)) is not None]
+    times = [took for run in delivered.runs if (took := _took(run)) is not None]
     return {
         "counts": total(buckets),
         "over_time": buckets if any(one.counts.total for one in buckets) else None,
@@ -222,9 +222,8 @@ async def _charts(visit: Visit, chosen: EventFilter) -> dict[str, Any]:
     }
 
 
-def _took(run: WorkflowExecution) -> timedelta | None:
+def _took(run: RecentRun) -> timedelta | None:
     """Return how long a delivery took; None where no rule matched."""
-    found = run.typed_search_attributes
-    if run.close_time is None or not found.get(RULES):
+    if not run.get(RULES):
         return None
-    return run.close_time - found[ACCEPTED_AT]
+    return run.raw.close_time.ToDatetime(UTC) - run.accepted_at
