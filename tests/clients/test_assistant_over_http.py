@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,8 +23,9 @@ import pytest_asyncio
 
 from destinations.customerio.simulator import Fault
 from starter import mcp
+from starter.api.failed_attempts import FAILURES
 from starter.mcp.http import add_tools
-from tests.api.caller import Api, Machine, assert_error, open_api
+from tests.api.caller import BASE, Api, Machine, assert_error, open_api
 from tests.api.test_access_log import logged
 from tests.api.test_sessions import OF_RESOURCE, minted
 from tests.chaos.processes import Child
@@ -394,6 +396,31 @@ async def test_redelivery_needs_the_path_for_changes_and_the_scope(api: Api) -> 
     ]
     assert refused["outcome"] == "403"
     assert refused["network"] == "127.0.0.0/24"
+
+
+async def test_wrong_tokens_are_counted_and_lock_no_right_one_out(api: Api) -> None:
+    wrong = bearer(f"emitonce_{'x' * 12}_{'y' * 43}")
+    statuses = [(await posted(api, wrong)).status_code for _ in range(FAILURES + 5)]
+    assert statuses[:FAILURES] == [401] * FAILURES
+    assert statuses[-1] == 429
+    assert (await posted(api, api.machine.headers())).status_code == 200
+
+
+async def test_what_tools_are_refused_counts_against_the_key(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("starter.api.app.REFUSED_ACTS", 3)
+    nothing = str(uuid.uuid4())
+    async with open_api(stack, serving={"assistants": add_tools}) as api:
+        key = await token(api, "read", "operate")
+        async with over_http(api, key) as asks:
+            for _ in range(3):
+                said = await asks.refused("verify_connection", connection_id=nothing)
+                assert "answered 404" in said
+            said = await asks.refused("verify_connection", connection_id=nothing)
+        assert "answered 429" in said
+        direct = await api.http.post(f"{BASE}/connections/{nothing}/verify", headers=bearer(key))
+        assert direct.status_code == 429
 
 
 def test_api_imports_the_sdk_only_where_it_is_wanted() -> None:
