@@ -195,7 +195,7 @@ async def tenant_of(api: Api) -> Api:
         simulator.reset()
     catalog = api.stack.catalog
     organization = (await catalog.organizations.create("Tenant")).id
-    workspace = (await catalog.workspaces.create(organization, name="Tenant app")).id
+    workspace = (await catalog.workspaces.create(organization, name="Acme app")).id
     stack = replace(api.stack, organization=organization, workspace=workspace)
     key = await catalog.publishable_keys.current(organization, workspace)
     assert key is not None

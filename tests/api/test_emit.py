@@ -12,6 +12,11 @@ from tests.api.caller import Api, assert_error, is_uuid, open_api
 from tests.integration.stack import SAMPLE, eventually, open_stack
 
 
+@pytest.fixture
+def api(tenant: Api) -> Api:
+    return tenant
+
+
 async def test_accepted_event_is_delivered(api: Api):
     await api.stack.rule(override="Signed Up")
     created = await api.emitted()

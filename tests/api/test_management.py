@@ -22,6 +22,11 @@ SCHEMA = {
 }
 
 
+@pytest.fixture
+def api(tenant: Api) -> Api:
+    return tenant
+
+
 def new_connection(api: Api, **changes: Any) -> dict[str, Any]:
     return {
         "workspace": api.stack.workspace,

@@ -19,6 +19,11 @@ from tests.api.test_openapi import operations
 TABLE = Path(__file__).parents[2] / "docs" / "scopes.md"
 
 
+@pytest.fixture
+def api(tenant: Api) -> Api:
+    return tenant
+
+
 @asynccontextmanager
 async def database(api: Api) -> AsyncIterator[Any]:
     conn = await asyncpg.connect(api.stack.database)

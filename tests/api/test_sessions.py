@@ -37,6 +37,11 @@ OF_RESOURCE = {"session_type": "resource", "resource": "project", "resource_id":
 NOTHING = "sess_00000000-0000-4000-8000-000000000000"
 
 
+@pytest.fixture
+def api(tenant: Api) -> Api:
+    return tenant
+
+
 async def minted(api: Api, machine: Machine | None = None, **fields: Any) -> dict[str, Any]:
     body = {"workspace_id": api.stack.workspace, **fields}
     answer = await api.call("POST", "/sessions", body, machine=machine)

@@ -27,6 +27,11 @@ ORIGIN = {"Origin": "https://app.example.com"}
 ASKED = "content-type,x-meshes-client,x-meshes-publishable-key"
 
 
+@pytest.fixture
+def api(tenant: Api) -> Api:
+    return tenant
+
+
 async def test_keys_pass_the_clients_own_checks(api: Api):
     assert ORGANIZATION.match(api.machine.organization)
     assert ACCESS_KEY.match(api.machine.access_key)
