@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from catalog.errors import CatalogUnavailable, ReleaseTooOld
-from catalog.workers import Count, Workers
+from catalog.workers import SHARED_SECONDS, Count, Workers
 from delivery.capabilities import Capabilities
 from delivery.size import SIZE_LIMIT
 
@@ -78,10 +78,17 @@ class WorkerShare:
     async def kept(self) -> AsyncIterator[WorkerShare]:
         """Report that this worker is alive for as long as the context is open.
 
+        Opens when the worker has a share, if the others agree in time: without one, each of its
+        tries would be sent back.
+
         Raises:
             ReleaseTooOld: the fleet uses what this worker doesn't know.
         """
         await self._beat(starting=True)
+        waits_until = self._clock() + SHARED_SECONDS + BEAT_SECONDS
+        while not self() and self._clock() < waits_until:
+            await asyncio.sleep(self._beat_seconds / 4)
+            await self._beat(starting=True)
         task = asyncio.create_task(self._keep(), name="worker share")
         try:
             yield self

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -18,6 +20,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def ticking() -> Callable[[], float]:
+    """A clock that a second passes by at each look."""
+    return itertools.count(100.0).__next__
 
 
 async def beat(share: WorkerShare) -> float:
@@ -77,6 +84,24 @@ async def test_share_of_a_killed_worker_is_soon_free_and_what_it_knows_counts_fo
         )
         assert await beat(next_one) == 1
         assert next_one.fleet().features == ()
+
+
+async def test_one_that_replaces_a_killed_worker_opens_with_its_share(database):
+    async with opened(database) as catalog, psql(database) as reader:
+        killed = WorkerShare(catalog.workers)
+        await beat(killed)
+        await reader.execute("UPDATE workers SET seen_at = seen_at - interval '3 seconds'")
+        async with WorkerShare(catalog.workers).kept() as share:
+            assert share() == 1
+
+
+async def test_one_whose_share_does_not_come_free_opens_without(database):
+    async with opened(database) as catalog, psql(database) as reader:
+        await reader.execute(
+            "INSERT INTO workers (id, seen_at, counted) VALUES (gen_random_uuid(), 'infinity', 1)"
+        )
+        async with WorkerShare(catalog.workers, beat_seconds=0.1, clock=ticking()).kept() as share:
+            assert share() == 0
 
 
 async def test_worker_of_an_older_release_keeps_its_share_for_ten_seconds(database):
