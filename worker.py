@@ -201,7 +201,8 @@ def make_worker(
         deployment_config=_deployment(settings),
         workflow_runner=_runner(settings),
         max_concurrent_activities=settings.max_activities,
-        # More would not finish sooner, since they compute; an event would wait for all of them.
+        # More would not finish sooner, since they compute; an event would wait for all of them, and
+        # what a worker has started is held up for ten seconds if it dies.
         max_concurrent_workflow_tasks=20,
         max_cached_workflows=1_000,
         workflow_task_poller_behavior=PollerBehaviorAutoscaling(),

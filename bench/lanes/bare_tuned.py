@@ -20,7 +20,7 @@ CLIENT = {"grpc_compression": GrpcCompression.NONE}
 
 def start(directory: Path, vendor: str) -> Lane:
     lane = bare.start(directory, vendor, tuned=True)
-    lane.settings["worker"] = "unsandboxed, poller autoscaling, no gzip"
+    lane.settings["worker"] = "unsandboxed, 20 workflow tasks, poller autoscaling, no gzip"
     return lane
 
 
@@ -35,6 +35,7 @@ if __name__ == "__main__":
         bare.main(
             client=CLIENT,
             workflow_runner=UnsandboxedWorkflowRunner(),
+            max_concurrent_workflow_tasks=20,
             workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
             activity_task_poller_behavior=PollerBehaviorAutoscaling(),
         )
