@@ -355,6 +355,16 @@ class Settings(BaseSettings):
             )
 
     @property
+    def quotas(self) -> tuple[int, int, int, int]:
+        """Events and bytes per minute of a key, and of a workspace."""
+        return (
+            self.quota_key_events,
+            self.quota_key_bytes,
+            self.quota_workspace_events,
+            self.quota_workspace_bytes,
+        )
+
+    @property
     def release(self) -> str:
         """What runs: the version, and the build where one is named."""
         return f"{__version__}+{self.build_id}" if self.build_id else __version__

@@ -61,12 +61,7 @@ async def run_api(settings: Settings, *, ready: Callable[[str], None]) -> None:
             key_days=settings.key_days,
             audit_days=settings.audit_days,
             embed_origins=settings.embed_origins,
-            quotas=Quotas(
-                settings.quota_key_events,
-                settings.quota_key_bytes,
-                settings.quota_workspace_events,
-                settings.quota_workspace_bytes,
-            ),
+            quotas=Quotas(*settings.quotas),
             meter=telemetry.meter,
             codec=CodecAccess(settings.codec_token, ui_origins(settings.ui_url))
             if settings.codec_token

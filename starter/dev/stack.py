@@ -28,6 +28,7 @@ from process import migrate_database, open_catalog, open_clients
 from settings import Settings, SettingsError
 from starter.api import Dependencies, served
 from starter.api.codec import CodecAccess, ui_origins
+from starter.api.quotas import Quotas
 from starter.console import Console, development_key
 from starter.dev.codec_server import listen, serve_codec
 from starter.dev.database import database_url
@@ -116,6 +117,8 @@ async def open_dev_stack(
             instance_secret=secrets.instance_secret,
             task_queue=settings.task_queue,
             ui_url=ui,
+            runbook_url=settings.runbook_url,
+            quotas=Quotas(*settings.quotas),
             largest_payload=settings.largest_event_kib * 1024,
             key_days=settings.key_days,
             audit_days=settings.audit_days,

@@ -125,7 +125,7 @@ def _others_logs_aside() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def running_dev(data_dir: Path) -> AsyncIterator[dict[str, Any]]:
+async def running_dev(data_dir: Path, **settings: str) -> AsyncIterator[dict[str, Any]]:
     """`emitonce dev` on free ports; gives its ready line."""
     names = ("--temporal-port", "--ui-port", "--simulator-port", "--http-port")
     ports = [part for name in names for part in (name, "0")]
@@ -134,7 +134,7 @@ async def running_dev(data_dir: Path) -> AsyncIterator[dict[str, Any]]:
         *("dev", "--json", *ports),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=environment(data_dir),
+        env=environment(data_dir, **settings),
         cwd=data_dir,
     )
     assert process.stdout is not None
