@@ -112,6 +112,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """For an answer of the database, which the outage's parts are opened with."""
     for name, seconds in (("CONNECT", 2.0), ("ACQUIRE", 1.0), ("COMMAND", 2.0)):
         monkeypatch.setattr(f"catalog.database.{name}_SECONDS", seconds)
+    monkeypatch.setattr("catalog.last_known.ASK_SECONDS", 0.2)
 
 
 async def test_events_are_accepted_while_the_database_says_nothing(
