@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 
 import structlog
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -24,9 +25,6 @@ from operations.next_attempt import is_scheduled
 from operations.runs_page import list_page
 
 PAGE = 500
-# The interval before a try grows with its number. The first interval is made so short that this one
-# is a second, down to a microsecond. Tries with larger numbers come back by themselves.
-LARGEST_NUMBER = 100
 
 log = structlog.get_logger("emitonce.delivery")
 
@@ -81,8 +79,7 @@ class WaitingTries:
         Its number and what it carries stay the same. A try that has started meanwhile goes on.
         """
         retry = RetryPolicy()
-        factor = waiting.activity_options.retry_policy.backoff_coefficient
-        retry.initial_interval.FromTimedelta(BACKOFF_FIRST / factor ** (waiting.attempt - 1))
+        retry.initial_interval.FromTimedelta(_first_interval(waiting))
         await self._client.workflow_service.update_activity_options(
             UpdateActivityOptionsRequest(
                 namespace=self._client.namespace,
@@ -91,7 +88,8 @@ class WaitingTries:
                 identity=self._client.identity,
                 activity_options=ActivityOptions(retry_policy=retry),
                 update_mask=FieldMask(paths=["retry_policy.initial_interval"]),
-            )
+            ),
+            retry=True,
         )
 
 
@@ -104,10 +102,20 @@ def _open_for(connections: Sequence[str]) -> str:
 
 
 def _waits(info: PendingActivityInfo) -> bool:
-    """Say whether a try got no permit and waits to ask again."""
+    """Say whether a try got no permit and waits to ask again, and can be brought forward."""
     return (
         is_scheduled(info)
         and info.HasField("next_attempt_schedule_time")
         and info.last_failure.application_failure_info.type == THROTTLED
-        and info.attempt <= LARGEST_NUMBER
+        and _first_interval(info) > timedelta()
     )
+
+
+def _first_interval(info: PendingActivityInfo) -> timedelta:
+    """Return the first interval that, grown by the number of this try, is a second.
+
+    Zero if it would be less than a microsecond. Temporal takes that for its default, by which the
+    try would wait longer; it comes back by itself instead.
+    """
+    factor = info.activity_options.retry_policy.backoff_coefficient
+    return BACKOFF_FIRST * factor ** (1 - info.attempt)

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
+from temporalio import activity, workflow
+from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities import connection_limiter
 from activities.connection_limiter import FAILING
+from delivery.search_attributes import CONNECTIONS
+from delivery.step import THROTTLED
 from destinations.customerio.simulator import EU_KEY, Fault
 from emitonce import EventHandle
+from operations.waiting_tries import WaitingTries
 from tests.integration.stack import SAMPLE, Stack, eventually
 
 WAITING = 10
@@ -86,3 +94,70 @@ async def test_what_a_vendor_asked_to_wait_for_still_waits(stack: Stack) -> None
 
 def asked_of_europe(stack: Stack) -> int:
     return sum(call.region == "eu" for call in stack.calls())
+
+
+@workflow.defn(name="DeliverEvent")
+class Steep:
+    """Waits for a call whose intervals grow so fast that no first interval is short enough, as
+    those of the release before did after twenty tries."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.execute_activity(
+            throttled,
+            start_to_close_timeout=timedelta(seconds=10),
+            retry_policy=RetryPolicy(
+                backoff_coefficient=10_000_000.0, maximum_interval=timedelta(minutes=15)
+            ),
+        )
+
+
+@activity.defn
+async def throttled() -> None:
+    raise ApplicationError("", type=THROTTLED, next_retry_delay=timedelta(minutes=5))
+
+
+async def test_what_cannot_be_brought_forward_waits_no_longer(stack: Stack) -> None:
+    connection = (await stack.connection()).id
+    queue = f"steep-{connection}"
+    asked = []
+
+    async def room() -> bool:
+        asked.append(connection)
+        return True
+
+    async with Worker(
+        stack.client,
+        task_queue=queue,
+        workflows=[Steep],
+        activities=[throttled],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        handle = await stack.client.start_workflow(
+            "DeliverEvent",
+            id=connection,
+            task_queue=queue,
+            search_attributes=TypedSearchAttributes(
+                [SearchAttributePair(CONNECTIONS, [connection])]
+            ),
+        )
+
+        async def due() -> int:
+            described = await handle.describe()
+            for waiting in described.raw_description.pending_activities:
+                return waiting.next_attempt_schedule_time.seconds
+            return 0
+
+        async def brought_forward() -> bool:
+            others = asyncio.all_tasks()
+            WaitingTries(stack.client).bring_forward([connection], room)
+            await asyncio.gather(*(asyncio.all_tasks() - others))
+            return bool(asked)
+
+        async def waits() -> bool:
+            return await due() > 0
+
+        await eventually(waits)
+        before = await due()
+        await eventually(brought_forward)
+        assert await due() <= before
