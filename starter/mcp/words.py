@@ -43,7 +43,8 @@ def page_of_events(page: JsonObject) -> str:
     answer: dict[str, Any] = {"events": events, "more": page.get("next_cursor")}
     answer |= {name: page[name] for name in ("note", "complete_from") if name in page}
     if not events:
-        answer["note"] = "No events match. " + _completeness(page)
+        none = "No events match. " if answer["more"] is None else "None yet: continue at `more`. "
+        answer["note"] = none + _completeness(page)
     return as_json(answer)
 
 
