@@ -21,10 +21,10 @@ class Api:
         """`http` has the API's address and the token."""
         self._http = http
 
-    async def get(self, path: str, **params: Any) -> JsonObject:
+    async def get(self, path: str, /, **params: Any) -> JsonObject:
         return await self._call("GET", path, params=_given(params))
 
-    async def post(self, path: str, **body: Any) -> JsonObject:
+    async def post(self, path: str, /, **body: Any) -> JsonObject:
         return await self._call("POST", path, json=_given(body))
 
     async def _call(self, method: str, path: str, **content: Any) -> JsonObject:

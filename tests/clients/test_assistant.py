@@ -137,6 +137,10 @@ async def test_redelivery_starts_only_when_its_plan_is_confirmed(
         assert "Only what failed" in await asks.refused(
             "start_redelivery", selection=again, confirm=plan["id"]
         )
+        unknown = chosen | {"path": "/events"}
+        assert "answered 400: path: " in await asks.refused(
+            "start_redelivery", selection=unknown, confirm=plan["id"]
+        )
         assert (await api.get(f"/redeliveries/{plan['id']}")).status_code == 404
         started = json.loads(
             await asks.ask("start_redelivery", selection=chosen, confirm=plan["id"])
