@@ -117,7 +117,7 @@ class Sender:
         try:
             outcome = await self._try(step, carried)
         except Throttled as err:
-            raise _throttled(attempts, err) from None
+            raise _throttled(step, attempts, err) from None
         attempt = Attempt(
             number=attempts.next_number(),
             call=step.message.call,
@@ -277,8 +277,11 @@ async def _store(storing: Awaitable[bool | None]) -> bool | None:
         return None
 
 
-def _throttled(attempts: AttemptList, err: Throttled) -> ApplicationError:
-    """Make the error of a try that got no permit; earlier attempts are carried on unchanged."""
+def _throttled(step: Step, attempts: AttemptList, err: Throttled) -> ApplicationError:
+    """Make the error of a try that got no permit; earlier attempts are carried on unchanged.
+
+    Its second detail says whose permit that was, for `operations.waiting_tries`.
+    """
     message = "waiting for its turn: the connection is used to its limit"
     if err.failing:
         message = "waiting for its turn: the connection only fails, so few requests try it"
@@ -287,6 +290,7 @@ def _throttled(attempts: AttemptList, err: Throttled) -> ApplicationError:
     return ApplicationError(
         message,
         StepResult(outcome_code=OutcomeCode.RATE_LIMITED, message=message, attempts=attempts),
+        step.connection,
         type=THROTTLED,
         next_retry_delay=timedelta(seconds=err.seconds),
         category=_BENIGN,

@@ -15,6 +15,7 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.api.workflowservice.v1 import UpdateActivityOptionsRequest
 from temporalio.client import Client
 from temporalio.client import WorkflowExecution as Run
+from temporalio.common import RawValue
 from temporalio.service import RPCError
 
 from delivery.outcome import BACKOFF_FIRST
@@ -60,18 +61,30 @@ class WaitingTries:
                 for run in random.sample(runs, len(runs)):
                     if not await room():
                         return
-                    await self._bring_run_forward(run)
+                    await self._bring_run_forward(run, connections)
                 if cursor is None:
                     return
         except RPCError as err:
             log.warning("waiting tries can't be brought forward", error=err.message)
 
-    async def _bring_run_forward(self, run: Run) -> None:
+    async def _bring_run_forward(self, run: Run, connections: Sequence[str]) -> None:
         with ignore_missing():
             handle = self._client.get_workflow_handle(run.id, run_id=run.run_id)
             described = await handle.describe()
             for waiting in filter(_waits, described.raw_description.pending_activities):
-                await self._bring_try_forward(run, waiting)
+                if await self._waits_for(waiting) in (None, *connections):
+                    await self._bring_try_forward(run, waiting)
+
+    async def _waits_for(self, waiting: PendingActivityInfo) -> str | None:
+        """Return the connection that a try got no permit for.
+
+        None if it is unknown: older releases don't say it, and Temporal shortens large failures.
+        """
+        said = waiting.last_failure.application_failure_info.details.payloads
+        if len(said) < 2:
+            return None
+        _, connection = await self._client.data_converter.decode(said[:2], [RawValue, str])
+        return str(connection)
 
     async def _bring_try_forward(self, run: Run, waiting: PendingActivityInfo) -> None:
         """Change its retry policy, so that Temporal computes again when it is due.

@@ -92,6 +92,41 @@ async def test_what_a_vendor_asked_to_wait_for_still_waits(stack: Stack) -> None
     assert asked_of_europe(stack) == WAITING
 
 
+async def test_what_waits_for_another_connection_keeps_its_turn(stack: Stack) -> None:
+    america, europe = (
+        await stack.connection("US"),
+        await stack.connection("EU", api_key=EU_KEY, region="eu"),
+    )
+    await stack.rule(america)
+    await stack.rule(america, event="to.both")
+    other = await stack.rule(europe, event="to.both")
+    await stack.rule(europe, event="to.europe")
+    stack.sim.fail("identify", fault=UNAVAILABLE, region="eu")
+    for number in range(FAILING):
+        await stack.emit("to.europe", SAMPLE | {"userId": f"failed-{number}"})
+    await stack.sim.until(lambda: asked_of_europe(stack) >= FAILING)
+    await only_fails(stack)
+    handles = await emit_and_wait(stack, "to.both")
+
+    async def tries(handle: EventHandle) -> int:
+        described = await stack.client.get_workflow_handle(handle.id).describe()
+        [number] = [
+            info.attempt
+            for info in described.raw_description.pending_activities
+            if info.activity_id == f"{other.id}/identify"
+        ]
+        return number
+
+    before = [await tries(handle) for handle in handles]
+    stack.sim.clear_faults()
+    stack.sim.fail("identify", fault=UNAVAILABLE, region="eu")
+    for handle in handles:
+        await stack.log_when(handle, lambda log: log.completed_count == 1, within=60)
+    after = [await tries(handle) for handle in handles]
+    # Whoever's turn it was has looked, and no others.
+    assert sum(now != then for now, then in zip(after, before, strict=True)) < WAITING / 2
+
+
 def asked_of_europe(stack: Stack) -> int:
     return sum(call.region == "eu" for call in stack.calls())
 
