@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from datetime import timedelta
@@ -11,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from destinations.customerio.simulator import Fault
-from starter.cli.export import export
 from tests.api.caller import Api, open_api
 from tests.integration.stack import SAMPLE, Stack, eventually
-from tests.operations.processes import command, environment_of
+from tests.operations.processes import command
 
 
 async def started_as(stack: Stack, id: str) -> None:
@@ -80,8 +78,6 @@ async def test_an_export_of_a_workspace_has_its_events_however_it_is_named(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eventlog.export.LISTED_WITHIN", timedelta(0))
-    for name, value in environment_of(stack).items():
-        monkeypatch.setenv(name, value)
     handle = await stack.emit()
     await stack.ended(handle)
     await stack.listed(1)
@@ -89,7 +85,10 @@ async def test_an_export_of_a_workspace_has_its_events_however_it_is_named(
 
     async def exported() -> bool:
         named = stack.workspace.upper()
-        await asyncio.to_thread(export, since="1h", workspace=named, output=file)
+        ran = await command(
+            stack, *("export", "--since", "1h", "--workspace", named, "--output", str(file))
+        )
+        assert ran.code == 0, ran.err
         return [json.loads(line)["event_id"] for line in file.read_text().splitlines()] == [
             handle.id
         ]
