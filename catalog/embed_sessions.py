@@ -201,10 +201,12 @@ class EmbedSessions:
         refreshed = await fetchrow(
             self._pool,
             """
-            UPDATE embed_sessions SET generation = generation + 1,
-                expires_at = clock_timestamp() + make_interval(secs => ttl_seconds)
-            WHERE id = $1 AND created_at > clock_timestamp() - $2::interval
-            RETURNING id
+            UPDATE embed_sessions s SET generation = s.generation + 1,
+                expires_at = clock_timestamp() + make_interval(secs => s.ttl_seconds)
+            FROM known_embed_sessions known
+            WHERE s.id = $1 AND known.id = s.id AND NOT known.ended
+                AND s.created_at > clock_timestamp() - $2::interval
+            RETURNING s.id
             """,
             ids[0],
             LASTS,

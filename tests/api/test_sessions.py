@@ -132,11 +132,14 @@ async def test_a_revoked_session_has_ended(api: Api) -> None:
     for _ in range(2):
         assert (await api.call("DELETE", path)).json() == {"revoked": True}
     assert_error(await asked(api, created), 401)
+    of_workspace = {"workspace_id": api.stack.workspace}
+    before = (await api.get("/sessions", **of_workspace)).json()["records"]
     assert_error(await api.post(f"{path}/refresh"), 409)
     launched = await api.http.get(created["launch_url"])
     assert launched.status_code == 404  # there is no console here
-    [listed] = (await api.get("/sessions", workspace_id=api.stack.workspace)).json()["records"]
+    [listed] = (await api.get("/sessions", **of_workspace)).json()["records"]
     assert listed["status"] == "revoked"
+    assert [listed] == before
 
 
 async def test_sessions_are_listed_without_their_tokens(api: Api) -> None:
