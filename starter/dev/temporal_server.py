@@ -32,7 +32,7 @@ PORT_CHOICES = 3
 # With one node and one database, partitions would only forward tasks to each other; eager tasks
 # save a third of the time. `tools/temporal-dev` has these defaults, the official tool doesn't.
 # Fairness is off in both: it keeps a burst of one event from holding up others.
-_TUNED = (
+TUNED = (
     *("--dynamic-config-value", "matching.numTaskqueueReadPartitions=1"),
     *("--dynamic-config-value", "matching.numTaskqueueWritePartitions=1"),
     *("--dynamic-config-value", "system.enableActivityEagerExecution=true"),
@@ -133,7 +133,7 @@ class DevServer:
             *(str(binary), "server", "start-dev"),
             *("--ip", HOST, "--port", str(server_port), "--log-level", "error"),
             *(("--ui-port", str(ui_port)) if ui else ("--headless",)),
-            *_TUNED,
+            *TUNED,
             *_SEARCH_ATTRIBUTES,
         ]
         if not in_memory:
@@ -219,7 +219,7 @@ async def _ensure_retention(client: Client) -> None:
 
 def server_flags() -> tuple[str, ...]:
     """Return the flags of a server that keeps its state in a file."""
-    return (*_TUNED, *_SEARCH_ATTRIBUTES, *_PRAGMAS)
+    return (*TUNED, *_SEARCH_ATTRIBUTES, *_PRAGMAS)
 
 
 def free_port() -> int:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from engine.connect import connect
 from starter.dev.server_binary import build_server_binary
-from starter.dev.temporal_server import free_port
+from starter.dev.temporal_server import TUNED, free_port
 
 OLDEST = 15
 HOST = "127.0.0.1"
@@ -125,6 +125,7 @@ def temporal(database_url: str) -> Iterator[str]:
         [
             *(binary, "server", "start-dev", "--headless", "--log-level", "error"),
             *("--ip", HOST, "--port", str(port), "--postgres-url", url),
+            *TUNED,
         ]
     )
     try:
