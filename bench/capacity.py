@@ -203,7 +203,7 @@ def costs_table(costs: Costs) -> str:
         ("history events", f"{costs.history_events:.1f}"),
     ]
     source = (
-        "Medians of the lane *ours*, a burst, in the last benchmark."
+        "Medians of **emitonce** in a burst, in the last benchmark."
         if costs.measured
         else "Rough: one burst of 300 on a busy machine, until `make bench` has been run."
     )

@@ -2,8 +2,8 @@
 
     python -m bench.herd [--events 5000] [--away 600]
 
-Beside it, two events a second for another connection. Writes `bench/results/herd.json`, one entry
-for each size, and plots `docs/images/herd.png` of the largest.
+Meanwhile, two events a second go to another connection. Writes `bench/results/herd.json`, one entry
+for each size; `python -m bench` plots the largest.
 """
 
 from __future__ import annotations

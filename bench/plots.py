@@ -156,7 +156,7 @@ def largest_herd() -> dict[str, Any] | None:
 
 
 def _herd(pyplot: Any, samples: Sequence[Sample]) -> Any:
-    """Tries, events delivered and memory while a vendor is away, and after."""
+    """Tries, events delivered and memory while a vendor is unavailable, and after."""
     herd = largest_herd()
     if herd is None:
         return None
@@ -171,7 +171,7 @@ def _herd(pyplot: Any, samples: Sequence[Sample]) -> Any:
     right.set_title("Memory, MB")
     for axis in (left, right):
         away = stages["accepting"] / 60, stages["draining"] / 60
-        axis.axvspan(*away, color=OTHER, alpha=0.3, label="the vendor is away")
+        axis.axvspan(*away, color=OTHER, alpha=0.3, label="the vendor is unavailable")
         axis.set_xlabel("minutes")
         axis.set_ylim(bottom=0)
         axis.spines[["top", "right"]].set_visible(False)
