@@ -219,7 +219,7 @@ class Settings(BaseSettings):
     can be embedded."""
 
     mcp: bool = False
-    """Serve the tools for assistants under `/mcp` of the API, to whoever has a token with the scope
+    """Serve the tools for assistants at `/mcp` of the API, to whoever has a token with the scope
     `read`. Needs the extra `mcp`, which the image has."""
 
     quota_key_events: int = Field(default=30_000, ge=1)

@@ -35,7 +35,7 @@ PROBE_FIRST = 1.0
 PROBE_LONGEST = 15.0
 # So many requests a second are called back to see whether it works again.
 LOOKS_PER_SECOND = 5.0
-# What would come back within this time once it works again needn't be brought forward.
+# Tries that come back within this time anyway needn't be brought forward.
 SOON = 5.0
 
 # A pause that ends so much later than another, in seconds, is not the same.
@@ -181,14 +181,14 @@ class ConnectionLimiter:
         return pause if pause is not None and self._pause(now + pause) else None
 
     def works_again(self, now: float) -> bool:
-        """Say, once after the connection only failed, whether much waits to look for that."""
+        """Say, once when it works again, whether tries wait longer than `SOON` to look for that."""
         waits = not self.failing and self._looked_until > now + SOON
         if waits:
             self._looked_until = now
         return waits
 
     def has_room(self, now: float) -> bool:
-        """Say whether a request could be sent at this moment, and none waits for its turn."""
+        """Say whether one more request could be sent now, and no try waits for its turn."""
         return self.in_use < min(self.places, self._opened) and any(
             max(pace.queued_until, self._stopped_until(pace)) <= now
             for pace in self._paces.values()

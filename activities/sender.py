@@ -280,7 +280,7 @@ async def _store(storing: Awaitable[bool | None]) -> bool | None:
 def _throttled(step: Step, attempts: AttemptList, err: Throttled) -> ApplicationError:
     """Make the error of a try that got no permit; earlier attempts are carried on unchanged.
 
-    Its second detail says whose permit that was, for `operations.waiting_tries`.
+    Its second detail names the connection, for `operations.waiting_tries`.
     """
     message = "waiting for its turn: the connection is used to its limit"
     if err.failing:

@@ -43,8 +43,8 @@ InactiveReason = Literal[
     "oauth_reauthorization_required",
     "manually_inactivated",
 ]
-# What a vendor says of a credential that it doesn't accept, or no longer, by the reason for which
-# its connection is inactive. A new credential lets the connection deliver again.
+# What a vendor does about a credential that it doesn't accept, or no longer accepts, by the reason
+# for which its connection is inactive. A new credential lets the connection deliver again.
 REFUSALS: Mapping[InactiveReason, str] = {
     "authentication_invalid": "refuses the key",
     "oauth_authorization_revoked": "refuses the revoked token",

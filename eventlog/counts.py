@@ -27,13 +27,13 @@ from eventlog.latest_runs import latest_runs
 from eventlog.listed_event import status_of, status_of_run
 from eventlog.query import EventQuery, accepted_within
 
-# So many parts of a time range are counted at once. All at once would keep others waiting.
+# How many parts of a time range are counted at once. All at once would keep others waiting.
 COUNTED_AT_ONCE = 6
 
 # Up to this many failed and canceled runs are checked one by one: the server's largest page.
 LOOKED_AT = 1_000
 
-# For so long, what was accepted before is not counted again.
+# How long counts are kept, and how long before that their time must have ended.
 KEPT_SECONDS = 60.0
 MOST_KEPT = 5_000
 
@@ -77,7 +77,8 @@ class KeptCounts:
     """Counts of times past, each kept for a minute.
 
     Those of the last minute aren't kept, since lists lag behind, nor are those with open events. So
-    what is kept is wrong only about what is redelivered, removed or listed later, for as long.
+    a kept count can be wrong only about events that are redelivered, erased or listed later, and
+    only for a minute.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -104,7 +104,8 @@ def _windows(query: EventQuery, start: Cursor | None) -> Windows:
         upper = min(upper, below) if upper is not None else below
     now = datetime.now(UTC)
     floor = max(query.accepted_from, EPOCH) if query.accepted_from is not None else EPOCH
-    # What the server lists first is mostly new, so a page of everything says how dense that is.
+    # What the server lists first is mostly new, so a page of everything says how dense the newest
+    # events are.
     whole = upper is None and (floor == EPOCH or (query.is_broad and floor < now - FIRST))
     width = start.width if start is not None else WHOLE if whole else FIRST
     return Windows(upper=upper, now=now, floor=floor, width=width)
@@ -123,13 +124,12 @@ async def _read(
 ) -> tuple[dict[Key, WorkflowExecution], int, bool]:
     """Read a window: the latest run of every event, how many runs, and whether these are all.
 
-    They are not where it holds more than `most` runs; then its first page is read.
-
-    The narrowest window is read page by page, however many rows it holds. A run that closes
+    If it holds more than `most` runs, only its first page is read, and these aren't all. But the
+    narrowest window is read page by page, however many rows it holds. A run that closes
     meanwhile moves down in the server's order, so it may appear twice but is not missed.
     """
     lower, upper = windows.lower, windows.upper
-    # Without a range, the server's own order gives the first page, and reads no others.
+    # Without a range, the server reads no rows but those of the first page, in its own order.
     asked = accepted_within(None, None) if windows.is_whole else accepted_around(lower, upper)
     listing = client.list_workflows(query.conditions() + asked, page_size=most)
     try:

@@ -71,9 +71,10 @@ class Windows:
     def narrow(self, accepted: Iterable[datetime], wanted: int) -> None:
         """Narrow a window that holds too many runs, to its newest part.
 
-        `accepted` is when those of its events were that have been read. They say where to aim.
-        Where that doesn't halve the window, as where the server lists old open runs first, it is
-        narrowed blindly: to a part of what lies before the newest of them, or of all, in turn.
+        `accepted` has the acceptance times of those of its events that have been read, which say
+        where to aim. If that doesn't halve the window, for example because the server lists old
+        open runs first, it is narrowed blindly: to a part of what lies before the newest of them,
+        or of all, in turn.
         """
         self._crowded = self.lower
         held = self.start - self.lower
@@ -88,7 +89,7 @@ class Windows:
     def advance(self, rows: int, wanted: int, newest: datetime | None = None) -> None:
         """Move to the next window. This one held `rows` runs; the next should hold `wanted`.
 
-        How dense they are counts from the `newest`: nothing may have been accepted since.
+        Their density counts from the `newest`, since nothing may have been accepted after it.
         """
         lower = self.lower
         if newest is not None and newest > lower:

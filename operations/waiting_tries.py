@@ -125,10 +125,10 @@ def _waits(info: PendingActivityInfo) -> bool:
 
 
 def _first_interval(info: PendingActivityInfo) -> timedelta:
-    """Return the first interval that, grown by the number of this try, is a second.
+    """Return the first interval by which the wait after this try is a second.
 
-    Zero if it would be less than a microsecond. Temporal takes that for its default, by which the
-    try would wait longer; it comes back by itself instead.
+    Zero if it would be less than a microsecond: Temporal reads that as its default, by which the
+    try would wait longer. Such a try comes back by itself.
     """
     factor = info.activity_options.retry_policy.backoff_coefficient
     return BACKOFF_FIRST * factor ** (1 - info.attempt)

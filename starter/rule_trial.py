@@ -1,6 +1,6 @@
 """Try a rule: preview the requests that it would make of an event, or send a test event.
 
-Command line, HTTP API and console do the same, since all ask here.
+Command line, HTTP API and console all do it by this module.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ TRY_AGAIN = frozenset({409, 423, 477})
 # Categories of a 207's errors that pass; any other is permanent.
 PASSING = frozenset({"CONFLICT", "INTERNAL_ERROR", "MIGRATION_IN_PROGRESS", "TIMEOUT"})
 RATE_LIMITED = "RATE_LIMITS"
-# Categories that say more of a token than that it is wrong.
+# Categories that say more about a token than that it is wrong.
 REFUSED_FOR: Mapping[str, InactiveReason] = {
     "EXPIRED_AUTHENTICATION": "oauth_reauthorization_required",
     "MISSING_SCOPES": "oauth_reauthorization_required",

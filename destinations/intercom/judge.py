@@ -21,7 +21,7 @@ Purpose = Literal["look_up", "create", "update", "tag", "untag", "event"]
 REFUSED = (
     "Intercom refuses the token: it is wrong, revoked, lacks a permission, or of another region"
 )
-# Codes that say more of a token than that it is wrong; the second one, that its app was deleted.
+# Codes that say more about a token than that it is wrong; the second one, that its app was deleted.
 REFUSED_FOR: Mapping[str, InactiveReason] = {
     "token_revoked": "oauth_authorization_revoked",
     "token_suspended": "oauth_authorization_revoked",

@@ -82,7 +82,7 @@ async def list_all(
     if failed and status not in (None, Status.FAILED):
         raise typer.BadParameter("--failed contradicts --status")
     if reason is not None and (connection is None or Reason.read(reason) is None):
-        raise typer.BadParameter("--reason must be an issue's, beside its --connection")
+        raise typer.BadParameter("--reason must be an issue's, together with its --connection")
     known = await parts.catalog.workspaces.get(parts.organization, workspace)
     query = EventQuery(
         (known.id,),

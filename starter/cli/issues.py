@@ -23,7 +23,7 @@ async def list_all(
     until: Until = None,
     as_json: Json = False,
 ) -> None:
-    """List why events failed, the reason with most events first: by default, of seven days."""
+    """List why events failed, the reason with most events first. Default: of the last 7 days."""
     known = await parts.catalog.workspaces.get(parts.organization, workspace)
     read = await workspace_issues(
         await parts.temporal(),

@@ -36,7 +36,7 @@ Identifiers = Annotated[
     typer.Argument(
         metavar="IDENTIFIER…",
         help="All known identifiers: user ids, e-mail addresses, anonymous ids. - reads them from "
-        "standard input, one a line, so that they are in no list of processes.",
+        "standard input, one a line, which keeps them out of the process list.",
     ),
 ]
 Scan = Annotated[

@@ -1,4 +1,4 @@
-"""Serve the tools over HTTP, by the API itself: `/mcp`, and `/mcp/changes` with those that change.
+"""Serve the tools over HTTP, by the API itself: `/mcp`, and `/mcp/changes` to change something.
 
 What a tool asks of the API is a request of its own to the same application, with the token that the
 assistant has shown. There is no session and no stream, so that any process answers any request and
@@ -74,7 +74,7 @@ class _OfCaller(httpx.AsyncBaseTransport):
 def _endpoint(api: Api, *, allow_changes: bool) -> Any:
     server = make_server(api, allow_changes=allow_changes)
     server.middleware.clear()  # it names spans after whatever a caller sends
-    server.streamable_http_app()  # only this makes the next line's manager
+    server.streamable_http_app()  # creates the session manager
     tools = server.session_manager.app
 
     @needs(READ)
@@ -105,7 +105,7 @@ class _Answer(Response):
 
         deadline = asyncio.get_running_loop().time() + TIMEOUT_SECONDS
         _asked.set(_Asked(self._request, deadline))
-        # One for each request: whatever it has started has ended when it is left.
+        # One for each request: when it is left, everything that it started has ended.
         manager = StreamableHTTPSessionManager(self._tools, json_response=True, stateless=True)
         async with manager.run():
             await manager.handle_request(scope, receiving, send)

@@ -107,7 +107,7 @@ def make_server(api: Api, *, allow_changes: bool = False) -> MCPServer[Any]:
 
     @tool
     async def list_issues(workspace: UUID) -> str:
-        """Group a workspace's failed events of seven days by connection and reason."""
+        """Group a workspace's failed events of the last seven days by connection and reason."""
         return as_json(await api.get(f"/workspaces/{workspace}/issues"))
 
     @tool

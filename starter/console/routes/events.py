@@ -41,7 +41,7 @@ LATENCY_SAMPLE = 200
 # Charts that take longer are left out, but still counted: the next request finds them.
 CHART_SECONDS = 4.0
 COUNTING_SECONDS = 30.0
-# A page with charts that take longer is shown without, and asks for them.
+# A page whose charts take longer is shown without them, and requests them afterwards.
 SHOWN_AT_ONCE_SECONDS = 0.15
 # Of rows that came in within this time, the page shows that they are new.
 FRESH = timedelta(seconds=4)
@@ -191,7 +191,7 @@ async def charts_of(
 ) -> dict[str, Any]:
     """Return counts by status, deliveries over time, latency; None for what is unavailable.
 
-    `charts_follow` if they take longer than so many `seconds`: the page then asks for them.
+    `charts_follow` if they take longer than `seconds`: the page then requests them afterwards.
     """
     chosen = replace(chosen, status=None)
     key = ("charts", visit.workspace.id, _resource(visit), chosen)
