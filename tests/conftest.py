@@ -92,7 +92,16 @@ async def temporal(tmp_path_factory) -> AsyncIterator[Client]:
         await register_search_attributes(client)
         yield client
         return
-    server = await DevServer.start(tmp_path_factory.mktemp("temporal"), in_memory=True, ui=False)
+    server = await DevServer.start(
+        tmp_path_factory.mktemp("temporal"),
+        in_memory=True,
+        ui=False,
+        # Every second, not every 30, it looks what it may delete.
+        dynamic_config={
+            f"history.{queue}ProcessorUpdateAckInterval": '"1s"'
+            for queue in ("transfer", "visibility", "timer")
+        },
+    )
     client = await connect(server.address)
     await register_search_attributes(client)
     yield client

@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from temporalio.client import Client
 
 from catalog.erasure import TABLES, erase_workspace
 from catalog.errors import NotFound
@@ -21,8 +18,6 @@ from delivery.selection import Mode, select
 from destinations.customerio.simulator import Fault
 from emitonce import EventHandle, InvalidEvent
 from emitonce.ids import person_hash
-from engine.connect import connect
-from engine.search_attributes import register_search_attributes
 from eventlog.fetch import EventNotFound
 from eventlog.log import EventLog
 from operations.bulk_redelivery import plan_redelivery, start_redelivery, watch_redelivery
@@ -30,31 +25,12 @@ from operations.erasure import erase_events
 from operations.event_redelivery import redeliver
 from operations.person_events import erase_person, person_events
 from starter.api.routes.people import MOST_ERASING
-from starter.dev.temporal_server import DevServer
 from tests.api.caller import Machine, open_api
 from tests.chaos.processes import run_command
 from tests.integration.stack import SECRET, Stack, eventually, waits
 from tests.operations.processes import command, environment_of
 
 UNKNOWN = "5f0c6a1e-3c1b-4d7e-9a51-0d6f2b8c7e44"
-
-
-@pytest_asyncio.fixture(scope="module")
-async def temporal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
-    """A server that looks every second, not every 30, what it may delete."""
-    server = await DevServer.start(
-        tmp_path_factory.mktemp("temporal"),
-        in_memory=True,
-        ui=False,
-        dynamic_config={
-            f"history.{queue}ProcessorUpdateAckInterval": '"1s"'
-            for queue in ("transfer", "visibility", "timer")
-        },
-    )
-    client = await connect(server.address)
-    await register_search_attributes(client)
-    yield client
-    await server.stop()
 
 
 @pytest.mark.timeout(240)
