@@ -14,8 +14,12 @@ PATH = "/api/v1"
 TIMEOUT_SECONDS = 40.0
 
 
+class NoAnswer(ToolError):
+    """Whether the API has done what it was asked for is unknown."""
+
+
 class Api:
-    """Raises `ToolError` with the API's own sentence for whatever isn't a success."""
+    """Raises `NoAnswer`; `ToolError` with the API's own sentence for whatever isn't a success."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         """`http` has the API's address and the token."""
@@ -31,16 +35,16 @@ class Api:
         try:
             answer = await self._http.request(method, PATH + path, **content)
         except httpx.TimeoutException as err:
-            raise ToolError("The API did not answer in time. Ask for less, or later.") from err
+            raise NoAnswer("The API did not answer in time. Ask for less, or later.") from err
         except httpx.HTTPError as err:
-            raise ToolError(
+            raise NoAnswer(
                 f"The API can't be reached: {type(err).__name__}. Check EMITONCE_URL."
             ) from err
         try:
             body: JsonObject = answer.json()
             said = None if answer.is_success else body["error"]["message"]
         except (ValueError, KeyError, TypeError):
-            raise ToolError(
+            raise NoAnswer(
                 f"Something other than the API answered {answer.status_code}. Check EMITONCE_URL."
             ) from None
         if said is not None:

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, Field
 
 from delivery.people import LONGEST_IDENTIFIER
 from emitonce.version import __version__
-from starter.mcp.api import Api
+from starter.mcp.api import Api, NoAnswer
 from starter.mcp.words import DELIVERIES, as_data, as_json, explanation, page_of_events
 
 INSTRUCTIONS = """\
@@ -168,6 +168,12 @@ def make_server(api: Api, *, allow_changes: bool = False) -> MCPServer[Any]:
             plan = await api.post("/redeliveries", **selection | {"dry_run": True})
             if confirm != plan["id"]:
                 raise ToolError("Not started: `confirm` is not the id of this selection's plan.")
-            return as_json(await api.post("/redeliveries", **plan["selection"]))
+            try:
+                return as_json(await api.post("/redeliveries", **plan["selection"]))
+            except NoAnswer as err:
+                raise ToolError(
+                    "The API did not answer, so it may have started. Call this again, as it is: "
+                    "the same plan starts only once."
+                ) from err
 
     return server

@@ -22,6 +22,7 @@ import pytest
 import pytest_asyncio
 
 from destinations.customerio.simulator import Fault
+from operations.bulk_redelivery import start_redelivery
 from starter import mcp
 from starter.api.failed_attempts import FAILURES
 from starter.mcp.http import add_tools
@@ -358,6 +359,38 @@ async def test_slow_tool_ends(api: Api, monkeypatch: pytest.MonkeyPatch, mode: s
     async with over_http(api, await token(api, "read"), mode=mode) as asks:
         assert "did not answer in time" in await asks.refused("list_workspaces")
         assert ended.is_set()
+
+
+async def test_redelivery_whose_start_is_cut_off_may_have_started(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The assistant hears so, and that it may start it again, which delivers nothing twice."""
+    await api.stack.rule()
+    event = await failed_event(api)
+    plan: dict[str, Any] = {}
+
+    async def started_unheard(*given: Any, **more: Any) -> None:
+        await start_redelivery(*given, **more)
+        await asyncio.Event().wait()
+
+    async with over_http(api, await token(api, "read", "operate"), allow_changes=True) as asks:
+
+        async def planned() -> bool:
+            selection = {"workspace": api.stack.workspace, "accepted_from": "2020-01-01T00:00:00Z"}
+            plan.update(json.loads(await asks.ask("plan_redelivery", **selection)))
+            return bool(plan["matched"])
+
+        await eventually(planned)
+        given = {"selection": plan["selection"], "confirm": plan["id"]}
+        with monkeypatch.context() as cut:
+            cut.setattr("starter.api.routes.redeliveries.start_redelivery", started_unheard)
+            cut.setattr("starter.mcp.http.TIMEOUT_SECONDS", 3.0)
+            said = await asks.refused("start_redelivery", **given)
+        assert "it may have started" in said
+        assert "Ask for less" not in said
+        await api.reached(event["id"], "completed")
+        assert json.loads(await asks.ask("start_redelivery", **given))["id"] == plan["id"]
+    assert [request.call for request in api.stack.calls()] == ["identify", "identify", "track"]
 
 
 async def test_redelivery_needs_the_path_for_changes_and_the_scope(api: Api) -> None:
