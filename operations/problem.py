@@ -60,9 +60,10 @@ def problem_of(state: Symptom, several: Sequence[Traffic]) -> Problem:
     if state == "inactive":
         refused = REFUSALS.get(first.connection.inactive_reason or "manually_inactivated")
         said = f"{vendor} {refused} of {names}" if refused else f"{names}: deactivated"
+        secret = "--api-key -" if known and len(known.secret_keys) == 1 else "--secret KEY"
         remedy = (
-            "Enter a valid key: on the connection's page, or with emitonce connections update "
-            "CONNECTION --api-key -. Waiting events then continue."
+            "Enter a valid one: on the connection's page, or with emitonce connections update "
+            f"CONNECTION {secret}. Waiting events then continue."
             if refused
             else "Resume it when it may deliver again: emitonce connections resume CONNECTION."
         )

@@ -117,3 +117,8 @@ async def open_site(
         served(parts, host="127.0.0.1", port=0, console=console, **(serving or {})) as url,
     ):
         yield Site(stack, url, made.key.access_key, made.secret_key.get_secret_value())
+
+
+def first_choices(page: str) -> list[str]:
+    """What a page's buttons and links say that stand out."""
+    return re.findall(r'<(?:button|a)\b[^>]*class="[^"]*\bprimary"[^>]*>([^<]*)', page)

@@ -17,7 +17,7 @@ from starter.api.routing import scope_of
 from starter.console.console import MODULES
 from starter.console.route import ConsoleRoute
 from tests.console.populated import populate
-from tests.console.site import Site, sign_in, token_in
+from tests.console.site import Site, first_choices, sign_in, token_in
 from tests.integration.stack import SECRET, eventually
 
 
@@ -42,7 +42,9 @@ async def test_pausing_needs_its_scope(site: Site, scopes: list[str], paused: bo
         [button] = re.findall(r"<button([^>]*)>Pause", page.text)
         assert ("lacks the scope operate" in button) is not paused
         answer = await http.post(f"{path}/pause", data={"csrf": token_in(page)})
+    assert first_choices(page.text) == ["New rule"]
     assert answer.status_code == (200 if paused else 403)
+    assert not paused or first_choices(answer.text) == ["Resume"]
     assert paused or "lacks the scope operate" in answer.text
     found = await site.stack.catalog.connections.get(site.stack.organization, connection.id)
     assert (found.status == "paused") is paused

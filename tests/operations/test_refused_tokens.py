@@ -18,7 +18,7 @@ from delivery.result import Status
 from destinations.hubspot import simulator as hubspot
 from destinations.slack import simulator as slack
 from tests.api.caller import open_api
-from tests.console.site import open_site, sign_in
+from tests.console.site import first_choices, open_site, sign_in
 from tests.console.test_embed_pages import embedded
 from tests.integration.stack import Stack, is_held
 from tests.operations.processes import command
@@ -98,7 +98,9 @@ async def told_by_pages(stack: Stack, connection: Connection, refusal: Refusal) 
         page = site.at(f"/connections/{connection.id}")
         async with httpx.AsyncClient(base_url=site.url) as http:
             await sign_in(http, site.access_key, site.secret_key)
-            assert refusal.page in (await http.get(page)).text
+            shown = (await http.get(page)).text
+        assert refusal.page in shown
+        assert first_choices(shown) == ["Save changes"]
         async with embedded(site) as customer:
             assert refusal.page in (await customer.get(page)).text
 
@@ -107,7 +109,9 @@ async def told_to_operators(stack: Stack, connection: Connection, refusal: Refus
     said = f"{refusal.said} of “Theirs”"
     await stack.catalog.traffic.set_waiting({connection.id: Waiting(2)})
     async with open_api(stack) as api:
-        assert said in (await api.get("/status")).json()["advice"]
+        advice = (await api.get("/status")).json()["advice"]
+        assert said in advice
+        assert "Enter a valid one: " in advice
     seen = await search_of(stack).find_alerts(WatchState(failed_until=datetime.now(UTC)))
     assert f"since {refusal.said};" in seen.alerts[0].message
     if refusal is REVOKED:
