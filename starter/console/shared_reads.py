@@ -6,10 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 T = TypeVar("T")
 
 LASTS_SECONDS = 1.0
+# So many of one visitor's long reads go on at once: they do also when nobody waits for them.
+AT_ONCE = 4
 
 
 class SharedReads:
@@ -18,6 +21,7 @@ class SharedReads:
 
     def __init__(self) -> None:
         self._reads: dict[Hashable, tuple[float, asyncio.Task[Any]]] = {}
+        self._turns = WeakValueDictionary[str, asyncio.Semaphore]()
 
     async def read(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Wait for the read of `key` that goes on or started within the last second, or start one.
@@ -35,6 +39,10 @@ class SharedReads:
             task.add_done_callback(_notice_failure)
             self._reads[key] = (now, task)
         return await asyncio.shield(self._reads[key][1])
+
+    def turn(self, visitor: str) -> asyncio.Semaphore:
+        """Return what lets a few of the visitor's reads go on, and the others wait their turn."""
+        return self._turns.setdefault(visitor, asyncio.Semaphore(AT_ONCE))
 
 
 def _notice_failure(task: asyncio.Task[Any]) -> None:

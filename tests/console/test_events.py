@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, expect
 
+from catalog.scopes import READ
 from delivery.result import Status
 from delivery.transforms import zone
 from destinations.customerio.simulator import Fault
+from eventlog.counts import Bucket, count_over_time
 from operations.event_redelivery import redeliver
 from starter.console.routes import events
+from starter.console.shared_reads import AT_ONCE
 from tests.console.site import Site
+from tests.console.test_rights import signed_in
 from tests.integration.stack import SAMPLE, Stack, is_held, waits
 from tests.operations.many import visible
 
@@ -50,6 +57,37 @@ async def test_a_list_does_not_wait_for_its_charts(
         assert "Counting…" in await answer.text()
         await expect(page.locator("#rows tr")).to_have_count(1)
         await expect(page.locator(".counts")).to_contain_text("1 Completed")
+
+
+async def test_a_visitor_who_changes_filters_leaves_few_charts_being_counted(
+    site: Site, stack: Stack, monkeypatch: pytest.MonkeyPatch
+):
+    """However many they ask for, and without keeping anyone else from theirs."""
+    counting, goes_on = 0, asyncio.Event()
+
+    async def counted(*given: Any) -> list[Bucket]:
+        nonlocal counting
+        counting += 1
+        await goes_on.wait()
+        return await count_over_time(*given)
+
+    monkeypatch.setattr(events, "count_over_time", counted)
+    monkeypatch.setattr(events, "SHOWN_AT_ONCE_SECONDS", 0.0)
+    async with signed_in(site, [READ]) as one, signed_in(site, [READ]) as other:
+        for number in range(3 * AT_ONCE):
+            answer = await one.get(site.at(f"/events?event=e{number}"))
+            assert "Counting…" in answer.text
+        assert counting == AT_ONCE
+        await other.get(site.at("/events"))
+        assert counting == AT_ONCE + 1
+        goes_on.set()
+        assert "0 Completed" in plain((await other.get(site.at("/events/charts"))).text)
+        last = await one.get(site.at(f"/events/charts?event=e{3 * AT_ONCE - 1}"))
+        assert "0 Completed" in plain(last.text)
+
+
+def plain(markup: str) -> str:
+    return " ".join(re.sub(r"<[^>]*>", " ", markup).split())
 
 
 async def test_a_list_is_narrowed_and_goes_back_in_pages(

@@ -209,7 +209,8 @@ async def charts_of(
 async def _charts(visit: Visit, chosen: EventFilter) -> dict[str, Any]:
     client, now = visit.parts.client, datetime.now(UTC)
     query = visit.within(chosen.query(visit.workspace.id, now))
-    async with asyncio.timeout(COUNTING_SECONDS):
+    turn = visit.console.shared_reads.turn(visit.caller.key)
+    async with asyncio.timeout(COUNTING_SECONDS), turn:
         buckets, delivered = await asyncio.gather(
             count_over_time(client, query, chosen.bars(now), visit.console.kept_counts),
             recent_runs(client, replace(query, status=Status.COMPLETED), LATENCY_SAMPLE),
