@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from delivery import signals
-from delivery.attempt import AttemptList
+from delivery.attempt import CALLS, AttemptList
 from delivery.delivery_log import DeliveryLog
 from delivery.outcome import DELIVERY_DEADLINE
 from delivery.result import DeliveryResult
@@ -101,7 +101,7 @@ async def bring_forward(client: Client, event_id: str, rule_id: str, *, task_que
         AlreadyEnded: the delivery has ended.
     """
     described = await _describe_open(client, event_id)
-    waiting = pending(described, activity_id(rule_id, "identify"), activity_id(rule_id, "track"))
+    waiting = pending(described, *(activity_id(rule_id, call) for call in CALLS))
     if waiting is None:
         raise await _why_none_waits(client, described, rule_id)
     if not waiting.paused and _is_imminent(waiting):

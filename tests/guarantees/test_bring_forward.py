@@ -16,6 +16,7 @@ from destinations.customerio.simulator import Fault
 from eventlog.fetch import EventNotFound
 from operations.next_attempt import NextAttempts
 from operations.steering import AlreadyEnded, AttemptImminent, Held, bring_forward
+from tests.every_destination import samples
 from tests.guarantees.worker_process import worker_process
 from tests.integration.stack import Stack, eventually, is_held, open_stack, waits
 
@@ -49,6 +50,20 @@ async def test_the_next_attempt_is_made_at_once(stack: Stack, call: str) -> None
     assert [(a.number, a.status_code) for a in log.attempts] == [(1, 503), (2, 200)]
     first, again = [request for request in stack.calls() if request.call == call]
     assert first.raw == again.raw
+
+
+async def test_the_only_call_of_a_delivery_is_made_at_once_too(stack: Stack) -> None:
+    slack = stack.simulators["slack"]
+    sample = samples("unused")["slack"]
+    connection = await stack.connect("slack", **sample.fields)
+    rule = await stack.rule(connection, **sample.metadata)
+    slack.fail("chat.postMessage", fault=LATER, times=1)
+    handle = await stack.emit()
+    await stack.log_when(handle, waits)
+    await bring_forward(stack.client, handle.id, rule.id, task_queue=stack.task_queue)
+    assert (await handle.result())["status"] == "completed"
+    posts = [request for request in slack.requests if request.call == "chat.postMessage"]
+    assert [post.status for post in posts] == [503, 200]
 
 
 async def test_again_and_again(stack: Stack) -> None:
