@@ -8,6 +8,7 @@ from typing import Any
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.common import (
+    Priority,
     RawValue,
     SearchAttributePair,
     TypedSearchAttributes,
@@ -20,6 +21,7 @@ from temporalio.service import RPCError
 from delivery import search_attributes as names
 from delivery.result import Status
 from emitonce.codec import encrypts
+from emitonce.start import fairness
 from engine.search_attributes import is_unregistered
 from eventlog.fetch import describe_event, fetch_run, while_others_run
 from eventlog.history import PERSON, read_history
@@ -84,17 +86,18 @@ async def redeliver(
 
     log, data = await while_others_run(history, prepared)
     listing = _listing(described, log, mark)
+    turn = fairness(log.workspace or "", log.event or "")
     if mark is not None:
         memo |= {MARK: mark}
     if not encrypts(client):
         memo.pop(PERSON, None)
     try:
-        return await _start(client, described, data, memo, listing)
+        return await _start(client, described, data, memo, listing, turn)
     except RPCError as err:
         if not is_unregistered(err, names.REDELIVERY):
             raise
         listing = TypedSearchAttributes([one for one in listing if one.key != names.REDELIVERY])
-        return await _start(client, described, data, memo, listing)
+        return await _start(client, described, data, memo, listing, turn)
 
 
 async def _start(
@@ -103,6 +106,7 @@ async def _start(
     data: bytes,
     memo: Mapping[str, Any],
     listing: TypedSearchAttributes,
+    turn: Priority,
 ) -> str:
     try:
         # The server itself refuses it while a run is open or when one has completed.
@@ -116,6 +120,7 @@ async def _start(
             memo=memo,
             search_attributes=listing,
             static_summary=await described.static_summary(),
+            priority=turn,
         )
     except WorkflowAlreadyStartedError:
         raise NotRedeliverable("the event was redelivered by someone else just now") from None

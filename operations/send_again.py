@@ -22,6 +22,7 @@ from delivery import search_attributes as names
 from delivery.result import Status
 from delivery.selection import Mode, Selection
 from emitonce.codec import encrypts
+from emitonce.start import fairness
 from eventlog.fetch import describe_event, fetch_run, while_others_run
 from eventlog.history import PERSON, RunFacts, read_history
 from eventlog.log import EventLog, log_of
@@ -79,6 +80,7 @@ async def send_again(client: Client, event_id: str, selection: Selection) -> str
             memo=memo,
             search_attributes=_listing(described, selection),
             static_summary=f"{log.event} (again)",
+            priority=fairness(log.workspace or "", log.event or ""),
         )
     return new_id
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from temporalio.client import Client
 from temporalio.common import Priority
 
-from destinations.customerio.simulator import EU_KEY
+from delivery.selection import Mode, select
+from destinations.customerio.simulator import EU_KEY, Fault
 from emitonce.start import LONGEST_FAIRNESS_KEY, fairness
-from tests.integration.stack import SAMPLE, open_stack
+from operations.event_redelivery import redeliver
+from operations.send_again import send_again
+from tests.integration.stack import SAMPLE, Stack, open_stack
 
 BURST = 200
 WORKSPACE = "11111111-1111-4111-8111-111111111111"
@@ -28,6 +33,25 @@ async def test_an_event_is_delivered_before_most_of_a_burst_that_came_in_before_
             await other.result()
         people = list(dict.fromkeys(call.body["userId"] for call in stack.calls() if call.body))
     assert people.index("other") < BURST / 2
+
+
+async def test_an_event_takes_its_turn_with_its_name_however_often_it_is_delivered(
+    stack: Stack,
+) -> None:
+    async def key(event_id: str) -> str:
+        described = await stack.client.get_workflow_handle(event_id).describe()
+        return described.raw_info.priority.fairness_key
+
+    await stack.rule()
+    stack.sim.fail("identify", fault=Fault(status=400), times=1)
+    handle = await stack.emit()
+    log = await stack.ended(handle)
+    await redeliver(stack.client, handle.id)
+    await handle.result()
+    now = datetime.now(UTC)
+    chosen = select(stack.workspace, accepted_from=log.accepted_at, now=now, mode=Mode.AGAIN)
+    again = await send_again(stack.client, handle.id, chosen)
+    assert [await key(handle.id), await key(again)] == [f"{stack.workspace}/user.signup"] * 2
 
 
 @pytest.mark.parametrize("event", ["user.signup", "é" * 50, "名" * 33])
