@@ -159,7 +159,19 @@ class RateLimit:
             now = time.monotonic()
             limiter.release(now, answer)
             if limiter.works_again(now):
-                self._bring_forward(tuple(limited.connections), partial(_room, limiter))
+                room = partial(self._room, limiter, now + LONGEST_DELAY)
+                self._bring_forward(tuple(limited.connections), room)
+
+    async def _room(self, limiter: ConnectionLimiter, until: float) -> bool:
+        """Wait until one more request could be sent; False if the connection only fails again.
+
+        Also False after `until`, when all that waited has come back by itself.
+        """
+        while not limiter.failing and (now := time.monotonic()) < until:
+            if self._share() and limiter.has_room(now):
+                return True
+            await asyncio.sleep(SHORTEST_DELAY)
+        return False
 
     def _of(self, connection: str, account: SecretStr | None) -> _Limited:
         name = connection
@@ -178,15 +190,6 @@ class RateLimit:
         for name, limited in list(self._limited.items()):
             if limited.limiter.in_use == 0 and limited.limiter.last_used < idle_since:
                 del self._limited[name]
-
-
-async def _room(limiter: ConnectionLimiter) -> bool:
-    """Wait until one more request could be sent; False if the connection only fails again."""
-    while not limiter.failing:
-        if limiter.has_room(time.monotonic()):
-            return True
-        await asyncio.sleep(SHORTEST_DELAY)
-    return False
 
 
 def _hear(limiter: ConnectionLimiter, now: float, slowed_until: datetime | None) -> None:

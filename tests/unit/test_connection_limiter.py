@@ -422,26 +422,59 @@ def test_there_is_room_while_none_waits_for_a_turn_and_places_are_free():
     assert not limiter.has_room(4.0)
 
 
-async def test_bringing_forward_ends_when_the_connection_only_fails_again():
-    asked: list[tuple[Sequence[str], Callable[[], Awaitable[bool]]]] = []
-    rate_limit = RateLimit(
-        slots=100, share=lambda: 1.0, bring_forward=lambda *asking: asked.append(asking)
-    )
+class Recovery:
+    """A connection that only failed, whose tries wait, works again."""
 
-    async def answer(one: Try, answer: Answer) -> None:
-        async with rate_limit.permit("a connection", Limits(per_second=900), one) as permit:
+    def __init__(self) -> None:
+        self.share = 1.0
+        self.asked: list[tuple[Sequence[str], Callable[[], Awaitable[bool]]]] = []
+        self._rate_limit = RateLimit(
+            slots=100,
+            share=lambda: self.share,
+            bring_forward=lambda *asking: self.asked.append(asking),
+        )
+
+    async def answer(self, one: Try, answer: Answer) -> None:
+        limits = Limits(per_second=900)
+        async with self._rate_limit.permit("a connection", limits, one) as permit:
             permit.learn(answer, None)
 
-    for number in range(FAILING):
-        await answer(Try(str(number)), Answer.FAILED)
-    for _ in range(50):
-        with pytest.raises(Throttled):
-            await answer(BACK, Answer.ACCEPTED)
-    assert not asked
-    await answer(Try("a test event", test=True), Answer.ACCEPTED)
-    [(connections, room)] = asked
-    assert connections == ("a connection",)
+    async def only_fail(self) -> None:
+        for number in range(FAILING):
+            await self.answer(Try(str(number)), Answer.FAILED)
+
+    async def room(self) -> Callable[[], Awaitable[bool]]:
+        await self.only_fail()
+        for _ in range(50):
+            with pytest.raises(Throttled):
+                await self.answer(BACK, Answer.ACCEPTED)
+        assert not self.asked
+        await self.answer(Try("a test event", test=True), Answer.ACCEPTED)
+        [(connections, room)] = self.asked
+        assert connections == ("a connection",)
+        return room
+
+
+async def test_bringing_forward_ends_when_the_connection_only_fails_again():
+    recovery = Recovery()
+    room = await recovery.room()
     assert await room()
-    for number in range(FAILING):
-        await answer(Try(str(number)), Answer.FAILED)
+    await recovery.only_fail()
     assert not await room()
+
+
+async def test_bringing_forward_ends_when_all_that_waited_has_come_back_by_itself(monkeypatch):
+    monkeypatch.setattr("activities.rate_limit.LONGEST_DELAY", 0.0)
+    room = await Recovery().room()
+    assert not await room()
+
+
+async def test_nothing_is_brought_forward_while_the_worker_has_no_share():
+    recovery = Recovery()
+    room = await recovery.room()
+    recovery.share = 0.0
+    waits = asyncio.ensure_future(room())
+    await asyncio.sleep(0)
+    assert not waits.done()
+    recovery.share = 1.0
+    assert await waits
