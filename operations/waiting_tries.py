@@ -21,6 +21,7 @@ from temporalio.service import RPCError
 from delivery.outcome import BACKOFF_FIRST
 from delivery.search_attributes import CONNECTIONS
 from delivery.step import THROTTLED
+from emitonce.errors import CannotDecode
 from engine.missing import ignore_missing
 from operations.next_attempt import is_scheduled
 from operations.runs_page import list_page
@@ -78,12 +79,16 @@ class WaitingTries:
     async def _waits_for(self, waiting: PendingActivityInfo) -> str | None:
         """Return the connection that a try got no permit for.
 
-        None if it is unknown: older releases don't say it, and Temporal shortens large failures.
+        None if it is unknown: older releases don't say it, Temporal shortens large failures, and
+        the key that it was encrypted with may be missing here.
         """
         said = waiting.last_failure.application_failure_info.details.payloads
         if len(said) < 2:
             return None
-        _, connection = await self._client.data_converter.decode(said[:2], [RawValue, str])
+        try:
+            _, connection = await self._client.data_converter.decode(said[:2], [RawValue, str])
+        except CannotDecode:
+            return None
         return str(connection)
 
     async def _bring_try_forward(self, run: Run, waiting: PendingActivityInfo) -> None:

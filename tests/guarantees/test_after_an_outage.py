@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio import activity, workflow
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -17,6 +21,8 @@ from delivery.search_attributes import CONNECTIONS
 from delivery.step import THROTTLED
 from destinations.customerio.simulator import EU_KEY, Fault
 from emitonce import EventHandle
+from emitonce.key_ring import KeyRing
+from engine.data_converter import data_converter
 from operations.waiting_tries import WaitingTries
 from tests.integration.stack import SAMPLE, Stack, eventually
 
@@ -132,67 +138,98 @@ def asked_of_europe(stack: Stack) -> int:
 
 
 @workflow.defn(name="DeliverEvent")
-class Steep:
-    """Waits for a call whose intervals grow so fast that no first interval is short enough, as
-    those of the release before did after twenty tries."""
+class Waiting:
+    """Waits for a call that gets no permit, and whose intervals grow by a factor."""
 
     @workflow.run
-    async def run(self) -> None:
+    async def run(self, factor: float) -> None:
         await workflow.execute_activity(
             throttled,
             start_to_close_timeout=timedelta(seconds=10),
             retry_policy=RetryPolicy(
-                backoff_coefficient=10_000_000.0, maximum_interval=timedelta(minutes=15)
+                backoff_coefficient=factor, maximum_interval=timedelta(minutes=15)
             ),
         )
 
 
 @activity.defn
 async def throttled() -> None:
-    raise ApplicationError("", type=THROTTLED, next_retry_delay=timedelta(minutes=5))
+    raise ApplicationError(
+        "", "a result", "another", type=THROTTLED, next_retry_delay=timedelta(minutes=5)
+    )
 
 
-async def test_what_cannot_be_brought_forward_waits_no_longer(stack: Stack) -> None:
-    connection = (await stack.connection()).id
-    queue = f"steep-{connection}"
+@asynccontextmanager
+async def waiting_run(
+    client: Client, connection: str, *, factor: float
+) -> AsyncIterator[WorkflowHandle[Any, Any]]:
+    queue = f"waiting-{connection}"
+    listing = TypedSearchAttributes([SearchAttributePair(CONNECTIONS, [connection])])
+    async with Worker(
+        client,
+        task_queue=queue,
+        workflows=[Waiting],
+        activities=[throttled],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        yield await client.start_workflow(
+            "DeliverEvent", factor, id=connection, task_queue=queue, search_attributes=listing
+        )
+
+
+async def due(handle: WorkflowHandle[Any, Any]) -> int:
+    """Return when it is tried again, in seconds, as soon as that is known."""
+    found = 0
+
+    async def known() -> bool:
+        nonlocal found
+        described = await handle.describe()
+        for waiting in described.raw_description.pending_activities:
+            found = waiting.next_attempt_schedule_time.seconds
+        return found > 0
+
+    await eventually(known)
+    return found
+
+
+async def bring_forward(client: Client, connection: str) -> None:
+    """Bring forward what waits for the connection, as soon as it is listed."""
     asked = []
 
     async def room() -> bool:
         asked.append(connection)
         return True
 
-    async with Worker(
-        stack.client,
-        task_queue=queue,
-        workflows=[Steep],
-        activities=[throttled],
-        workflow_runner=UnsandboxedWorkflowRunner(),
-    ):
-        handle = await stack.client.start_workflow(
-            "DeliverEvent",
-            id=connection,
-            task_queue=queue,
-            search_attributes=TypedSearchAttributes(
-                [SearchAttributePair(CONNECTIONS, [connection])]
-            ),
-        )
+    async def done() -> bool:
+        others = asyncio.all_tasks()
+        WaitingTries(client).bring_forward([connection], room)
+        await asyncio.gather(*(asyncio.all_tasks() - others))
+        return bool(asked)
 
-        async def due() -> int:
+    await eventually(done)
+
+
+async def test_what_cannot_be_brought_forward_waits_no_longer(stack: Stack) -> None:
+    """No first interval is short enough, as after twenty tries of the release before."""
+    connection = (await stack.connection()).id
+    async with waiting_run(stack.client, connection, factor=10_000_000.0) as handle:
+        before = await due(handle)
+        await bring_forward(stack.client, connection)
+        assert await due(handle) <= before
+
+
+async def test_what_cannot_be_read_may_wait_for_the_connection_and_is_brought_forward(
+    stack: Stack,
+) -> None:
+    connection = (await stack.connection()).id
+    config = stack.client.config()
+    config["data_converter"] = data_converter(KeyRing({"elsewhere": b"1" * 32}))
+    async with waiting_run(Client(**config), connection, factor=2.0) as handle:
+        await due(handle)
+        await bring_forward(stack.client, connection)
+
+        async def tried_again() -> bool:
             described = await handle.describe()
-            for waiting in described.raw_description.pending_activities:
-                return waiting.next_attempt_schedule_time.seconds
-            return 0
+            return any(one.attempt > 1 for one in described.raw_description.pending_activities)
 
-        async def brought_forward() -> bool:
-            others = asyncio.all_tasks()
-            WaitingTries(stack.client).bring_forward([connection], room)
-            await asyncio.gather(*(asyncio.all_tasks() - others))
-            return bool(asked)
-
-        async def waits() -> bool:
-            return await due() > 0
-
-        await eventually(waits)
-        before = await due()
-        await eventually(brought_forward)
-        assert await due() <= before
+        await eventually(tried_again)
