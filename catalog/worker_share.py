@@ -84,18 +84,20 @@ class WorkerShare:
         Raises:
             ReleaseTooOld: the fleet uses what this worker doesn't know.
         """
-        await self._beat(starting=True)
-        waits_until = self._clock() + SHARED_SECONDS + BEAT_SECONDS
-        while not self() and self._clock() < waits_until:
-            await asyncio.sleep(self._beat_seconds / 4)
-            await self._beat(starting=True)
-        task = asyncio.create_task(self._keep(), name="worker share")
         try:
-            yield self
+            await self._beat(starting=True)
+            waits_until = self._clock() + SHARED_SECONDS + BEAT_SECONDS
+            while not self() and self._clock() < waits_until:
+                await asyncio.sleep(self._beat_seconds / 4)
+                await self._beat(starting=True)
+            task = asyncio.create_task(self._keep(), name="worker share")
+            try:
+                yield self
+            finally:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
             with contextlib.suppress(CatalogUnavailable):
                 await self._workers.leave(self.id)
 

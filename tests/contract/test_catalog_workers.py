@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 from collections.abc import Callable
 
+import asyncpg
 import pytest
 
 from catalog.worker_share import SHARE_SECONDS, WorkerShare, next_share
 from catalog.workers import Count
 from destinations.registry import FIRST_RELEASE
-from tests.contract.catalog_samples import opened, psql
+from tests.contract.catalog_samples import eventually, opened, psql
 
 
 class Clock:
@@ -93,6 +95,22 @@ async def test_one_that_replaces_a_killed_worker_opens_with_its_share(database):
         await reader.execute("UPDATE workers SET seen_at = seen_at - interval '3 seconds'")
         async with WorkerShare(catalog.workers).kept() as share:
             assert share() == 1
+
+
+async def test_one_that_is_stopped_before_it_has_a_share_leaves_nothing_behind(database):
+    async with opened(database) as catalog, psql(database) as reader:
+        stays = WorkerShare(catalog.workers)
+        await beat(stays)
+        waits = asyncio.create_task(WorkerShare(catalog.workers).kept().__aenter__())
+        await eventually(lambda: counted(reader, 2))
+        waits.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+        assert await counted(reader, 1)
+
+
+async def counted(reader: asyncpg.Connection, number: int) -> bool:
+    return await reader.fetchval("SELECT count(*) FROM workers") == number
 
 
 async def test_one_whose_share_does_not_come_free_opens_without(database):
