@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help site setup demo dev bench bench-limiter bench-long bench-tools setup-dev test test-all test-postgres test-examples test-compose replay test-unit fuzz attack chaos chaos-long upgrade outages year record sbom audit secrets check format clean
+.PHONY: help site setup setup-mcp demo dev bench bench-limiter bench-long bench-tools setup-dev test test-all test-postgres test-examples test-compose replay test-unit fuzz attack chaos chaos-long upgrade outages year record sbom audit secrets check format clean
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
@@ -31,12 +31,16 @@ help:
 	@echo "make secrets   keys that were committed"
 	@echo "make dev     set up, then run everything for development"
 	@echo "make setup   set up alone; afterwards everything is runnable from $(BIN)/"
+	@echo "make setup-mcp   the same, with the tools for assistants (see docs/assistants.md)"
 
 SYNC := UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 $(UV) sync --frozen --quiet
 
 # What it runs on; the packages that tests and checks need come with the first of them.
 setup: $(BIN)/.runtime
 	@$(BIN)/python -m starter.dev.server_binary
+
+setup-mcp: setup
+	@$(SYNC) --no-dev --inexact --extra mcp --python $(PYTHON)
 
 setup-dev: $(BIN)/.synced
 	@$(BIN)/python -m starter.dev.server_binary

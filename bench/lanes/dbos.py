@@ -26,7 +26,7 @@ def start(directory: Path, vendor: str) -> Lane:
     try:
         import dbos  # type: ignore[import-not-found]  # noqa: F401
     except ImportError:
-        raise Unavailable("uv sync --group bench") from None
+        raise Unavailable("make bench-tools") from None
     database = Process.start("engine", python("bench.database", str(directory / "postgres")))
     env = {"BENCH_DSN": database.ready["dsn"], "BENCH_VENDOR": vendor}
 

@@ -36,7 +36,7 @@ def start(directory: Path, vendor: str) -> Lane:
     try:
         import restate  # type: ignore[import-not-found]  # noqa: F401
     except ImportError:
-        raise Unavailable("uv sync --group bench") from None
+        raise Unavailable("make bench-tools") from None
     ingress, admin, node, service = (free_port() for _ in range(4))
     server = Process.start(
         "engine",

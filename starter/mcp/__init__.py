@@ -21,9 +21,7 @@ def needing_sdk() -> Iterator[None]:
     except ModuleNotFoundError as err:
         if err.name != "mcp":
             raise
-        raise SettingsError(
-            "the package mcp is not installed: uv sync --inexact --extra mcp"
-        ) from None
+        raise SettingsError("the package mcp is not installed: make setup-mcp") from None
 
 
 def over_http(wanted: bool) -> Callable[[FastAPI], None] | None:

@@ -475,7 +475,7 @@ class Absent:
 sys.meta_path.insert(0, Absent)
 starter.mcp.over_http(True)
 """
-    assert "uv sync --inexact --extra mcp" in ran(code).stderr.splitlines()[-1]
+    assert "make setup-mcp" in ran(code).stderr.splitlines()[-1]
 
 
 async def test_without_the_setting_there_are_no_tools(shared_stack: Stack) -> None:
