@@ -116,11 +116,10 @@ async def list_all(
     if page.note:
         say(page.note)
     if person is not None:
-        say(
-            f"events accepted before {moment(complete_from)} may be missing"
-            if complete_from
-            else _NOT_YET
-        )
+        if complete_from is None:
+            say(_NOT_YET)
+        elif known.created_at < complete_from:
+            say(f"events accepted before {moment(complete_from)} may be missing")
     print_table(
         ("accepted (UTC)", "event", "about", "status", "rules", "id"),
         [_row(listed) for listed in page.events],

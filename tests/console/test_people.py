@@ -7,6 +7,7 @@ from playwright.async_api import Browser, expect
 
 from destinations.customerio.simulator import Fault
 from tests.console.site import Site
+from tests.contract.catalog_samples import psql
 from tests.integration.stack import Stack
 
 
@@ -52,9 +53,21 @@ async def test_a_person_is_searched_for_and_what_failed_is_read(
         await expect(rows).to_have_count(1)
 
 
-async def test_nobody_is_found_who_is_not_there(site: Site, browser: Browser):
+async def test_nobody_is_found_who_is_not_there_and_it_says_what_may_be_missing(
+    site: Site, browser: Browser, stack: Stack
+):
     async with site.visitor(browser) as page:
         await page.goto(site.at("/events?live=off"))
         await page.get_by_label("Person", exact=True).fill("<b>nobody</b>")
         await page.get_by_role("button", name="Find").click()
-        await expect(page.locator("main")).to_contain_text("No event is about this person")
+        main = page.locator("main")
+        await expect(main).to_contain_text("No event is about this person")
+        await expect(main).not_to_contain_text("missing")
+        for happened, said in (
+            ("UPDATE fleet_uses SET since = clock_timestamp()", "Events accepted before"),
+            ("DELETE FROM fleet_uses", "Any event may be missing"),
+        ):
+            async with psql(stack.database) as conn:
+                await conn.execute(happened)
+            await page.reload()
+            await expect(main).to_contain_text(said)

@@ -140,6 +140,11 @@ async def test_a_person_is_found_by_command_with_all_that_is_said_of_completenes
     assert [record["id"] for record in answer["records"]] == [mine.id]
     assert answer["complete_from"] is None  # this test's worker keeps no row in the catalog
     assert "any event may be missing" in (await command(stack, *asked)).err
+    await stack.catalog.workers.beat(uuid.uuid4())
+    assert "may be missing" in (await command(stack, *asked)).err
+    younger = (await stack.catalog.workspaces.create(stack.organization, name="Younger")).id
+    asked = ("events", "list", "--workspace", younger, "--person", "usr_1")
+    assert "missing" not in (await command(stack, *asked)).err
 
 
 async def test_a_large_event_is_found_by_what_its_mapping_names(stack: Stack) -> None:
