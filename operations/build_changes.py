@@ -64,7 +64,12 @@ async def find_build_changes(client: Client, task_queue: str) -> AsyncIterator[F
     changed = {rule_id: found for rule_id, found in rules.items() if found.changed}
     if not changed:
         events = sum(found.total for found in rules.values())
-        yield fine(matter, f"sends all {events} recent deliveries just as older builds did")
+        yield fine(
+            matter,
+            f"sends all {events} recent deliveries of older builds just as they did"
+            if events
+            else "no recent delivery was made by an older build",
+        )
     for rule_id, found in list(changed.items())[:MOST_RULES]:
         yield warn(
             matter,
