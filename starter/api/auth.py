@@ -81,7 +81,7 @@ class Authentication:
         """Return the caller that a bearer token stands for. Everything but ingestion needs one."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            raise unauthorized("a machine token is needed: Authorization: Bearer <JWT>")
+            raise unauthorized("a machine token is needed: Authorization: Bearer <token>")
         if is_of_session(token.strip()):
             return await self._session(request, token.strip())
         try:
@@ -102,7 +102,7 @@ class Authentication:
             if "authorization" in request.headers:
                 return await self.machine(request, unchecked=True)
             raise unauthorized(
-                "a key is needed: X-Meshes-Publishable-Key, or Authorization: Bearer <JWT>"
+                "a key is needed: X-Meshes-Publishable-Key, or Authorization: Bearer <token>"
             )
         if not _PUBLISHABLE_KEY.fullmatch(public_key) or "\0" in public_key:
             raise unauthorized("this is not a publishable key: one looks like mesh_pub_…_…_…")
