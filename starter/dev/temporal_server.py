@@ -31,12 +31,15 @@ PORT_CHOICES = 3
 
 # With one node and one database, partitions would only forward tasks to each other; eager tasks
 # save a third of the time. `tools/temporal-dev` has these defaults, the official tool doesn't.
-# Fairness is off in both: it keeps a burst of one event from holding up others.
+# Fairness is off in both: it keeps a burst of one event from holding up others. A shard looks for
+# new tasks twenty times a second by default, and there is one shard: from about five events a
+# second on, each step of a delivery would wait for the next look.
 TUNED = (
     *("--dynamic-config-value", "matching.numTaskqueueReadPartitions=1"),
     *("--dynamic-config-value", "matching.numTaskqueueWritePartitions=1"),
     *("--dynamic-config-value", "system.enableActivityEagerExecution=true"),
     *("--dynamic-config-value", "matching.enableFairness=true"),
+    *("--dynamic-config-value", "history.transferProcessorMaxPollRPS=100"),
     *("--dynamic-config-value", "frontend.namespaceRPS=20000"),
     *("--dynamic-config-value", "frontend.rps=20000"),
 )
