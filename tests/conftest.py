@@ -29,6 +29,7 @@ from engine.search_attributes import register_search_attributes
 from starter.dev.postgres import EmbeddedPostgres
 from starter.dev.temporal_server import DevServer
 from tests.integration.stack import Stack, open_stack
+from tests.left_behind import not_left_behind
 from tests.tiny_destinations import TINY
 
 # Schemathesis' pytest plugin imports this when a session ends, and pytest compiles it then. After
@@ -60,8 +61,10 @@ async def postgres_dsn() -> AsyncIterator[str]:
     # it, which a server that runs as another user than root needs.
     with tempfile.TemporaryDirectory(prefix="emitonce-test-") as data_dir:
         server = await EmbeddedPostgres.start(Path(data_dir), durable=False)
-        yield server.dsn
-        await server.stop()
+        pid = int((Path(data_dir) / "pgdata" / "postmaster.pid").read_text().split()[0])
+        with not_left_behind(pid):
+            yield server.dsn
+            await server.stop()
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -104,8 +107,9 @@ async def temporal(tmp_path_factory) -> AsyncIterator[Client]:
     )
     client = await connect(server.address)
     await register_search_attributes(client)
-    yield client
-    await server.stop()
+    with not_left_behind(server.pid):
+        yield client
+        await server.stop()
 
 
 @pytest.fixture
