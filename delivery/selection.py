@@ -12,6 +12,7 @@ from pydantic import AwareDatetime
 
 from delivery.frozen_model import FrozenModel
 from delivery.reason import Reason
+from delivery.timestamps import EPOCH
 
 PROGRESS = "progress"
 
@@ -91,6 +92,8 @@ def select(
 ) -> Selection:
     """Freeze a selection. `accepted_to` and `as_of` are `now` by default.
 
+    It starts in 1970 at the earliest: some clients write the year 1 for no time.
+
     Raises:
         InvalidSelection: the time range is empty, reversed or in the future, or a time has no zone;
             a reason can't be read, or is named without a connection, or with another mode.
@@ -115,7 +118,7 @@ def select(
     as_of = min(as_of, now) if as_of is not None else now
     return Selection(
         workspace=workspace.lower(),
-        accepted_from=_in_milliseconds(accepted_from),
+        accepted_from=_in_milliseconds(max(accepted_from, EPOCH)),
         accepted_to=_in_milliseconds(upper),
         as_of=_in_milliseconds(as_of),
         connection=connection.lower() if connection is not None else None,

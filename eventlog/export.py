@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from temporalio.client import Client, WorkflowExecution
 
 from delivery.search_attributes import WORKSPACE
+from delivery.timestamps import EPOCH
 from engine.missing import ignore_missing
 from eventlog.fetch import read_run_log
 from eventlog.log import EventLog
@@ -88,7 +89,7 @@ async def export_logs(
     """
     settled = datetime.now(UTC) - LISTED_WITHIN
     end = min(ended_to, settled) if ended_to is not None else settled
-    lower = after.closed_at if after is not None else ended_from
+    lower = after.closed_at if after is not None else max(ended_from, EPOCH)
     width = FIRST_WINDOW
     while lower < end:
         upper = min(lower + width, end)

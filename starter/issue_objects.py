@@ -13,6 +13,7 @@ from catalog.connections import Connection
 from catalog.paging import read_all
 from delivery.reason import headline
 from delivery.selection import Selection, select
+from delivery.timestamps import EPOCH
 from destinations.headlines import vendor_of
 from eventlog.issues import MOST_FAILED, Issue, Issues, find_issues
 from eventlog.query import EventQuery
@@ -78,7 +79,7 @@ async def workspace_issues(
     now = datetime.now(UTC)
     selection = select(
         workspace,
-        accepted_from=accepted_from or (accepted_to or now) - USUALLY,
+        accepted_from=accepted_from or max(accepted_to or now, EPOCH) - USUALLY,
         accepted_to=accepted_to,
         now=now,
     )

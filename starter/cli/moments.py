@@ -46,7 +46,10 @@ def read_moment(text: str) -> datetime:
         ) from None
     if moment.tzinfo is None:
         raise typer.BadParameter(f"{text} has no time zone; put Z at its end for UTC")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise typer.BadParameter(f"{text} is before the year 1, or after 9999, in UTC") from None
 
 
 def moment_option(help: str) -> Any:

@@ -256,3 +256,19 @@ async def test_unreadable_event_of_a_foreign_sdk_is_shown_as_failed(api: Api):
     assert event["error"].startswith("event:")
     payload = await api.get(f"/events/{id}/payload")
     assert payload.json()["payload"] == {}
+
+
+@pytest.mark.parametrize("year_1", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+01:00"])
+async def test_time_range_that_starts_in_the_year_1_has_all_events(shared_api: Api, year_1: str):
+    """Some clients write that for no time."""
+    body = {"workspace": shared_api.stack.workspace, "accepted_from": year_1, "dry_run": True}
+    answer = await shared_api.post("/redeliveries", body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["selection"]["accepted_from"] == "1970-01-01T00:00:00.000Z"
+
+
+async def test_issues_are_those_of_any_time_range(shared_api: Api):
+    path = f"/workspaces/{shared_api.stack.workspace}/issues"
+    answer = await shared_api.get(path, **{"from": "0001-01-01T00:00:00Z"})
+    assert answer.status_code == 200, answer.text
+    assert_error(await shared_api.get(path, to="0001-01-01T00:00:00Z"), 400, "accepted_to")

@@ -25,9 +25,8 @@ def lists_are_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
 async def exported(stack: Stack, **options: object) -> list[Exported]:
     found = export_logs(
         stack.client,
-        ended_from=datetime.now(UTC) - timedelta(hours=3),
-        workspace=stack.workspace,
-        **options,
+        **{"ended_from": datetime.now(UTC) - timedelta(hours=3), "workspace": stack.workspace}
+        | options,
     )
     return [one async for one in found]
 
@@ -91,7 +90,7 @@ async def test_lines_hold_the_whole_log(stack: Stack) -> None:
     handle = await stack.emit()
     await handle.result()
     await visible(stack, "ExecutionStatus = 'Completed'", 1)
-    [one] = await exported(stack)
+    [one] = await exported(stack, ended_from=datetime.min.replace(tzinfo=UTC))
     fields = json.loads(one.line())
     assert fields["event_id"] == handle.id
     assert fields["log"] == (await stack.log(handle)).model_dump(mode="json")

@@ -33,7 +33,11 @@ def test_a_moment_in_full_is_read_in_its_own_time_zone() -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "2", "h", "-2h", "yesterday", "2026-11-23T18:00:00", "9" * 30 + "w"]
+    "typed",
+    [
+        *("", "2", "h", "-2h", "yesterday", "2026-11-23T18:00:00", "9" * 30 + "w"),
+        *("0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"),
+    ],
 )
 def test_anything_else_is_refused(typed: str) -> None:
     with pytest.raises(typer.BadParameter):
