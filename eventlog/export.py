@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +19,7 @@ from temporalio.client import Client, WorkflowExecution
 from delivery.search_attributes import WORKSPACE
 from delivery.timestamps import EPOCH
 from engine.missing import ignore_missing
-from eventlog.fetch import read_run_log
+from eventlog.fetch import EventNotFound, read_run_log
 from eventlog.log import EventLog
 from eventlog.query import ROUNDING
 
@@ -120,7 +121,7 @@ async def _runs(
 
 async def _read(client: Client, run: WorkflowExecution) -> Exported:
     log = None
-    with ignore_missing():
+    with ignore_missing(), suppress(EventNotFound):
         described = await client.get_workflow_handle(run.id, run_id=run.run_id).describe()
         log = await read_run_log(client, described)
     return Exported(_mark(run), run.id, log)

@@ -63,7 +63,7 @@ async def read_payload(client: Client, event_id: str) -> dict[str, JsonValue] | 
         started = await anext(found)
         await decode_in_place(client, event_id, started)
         return await while_others_run([started], lambda: payload_of(event_id, started))
-    raise EventNotFound(f"event {event_id} is not known here: past its retention")
+    raise _past_retention(event_id)
 
 
 async def read_run_log(client: Client, described: WorkflowExecutionDescription) -> EventLog:
@@ -86,10 +86,17 @@ async def fetch_run(
     """Fetch one run's history and its pending activities, decoded.
 
     Raises:
+        EventNotFound: the run has been deleted since it was described.
         CannotDecode: this process lacks a key with which they were written.
     """
     handle = client.get_workflow_handle(described.id, run_id=described.run_id)
-    events = (await handle.fetch_history()).events
     pending = described.raw_description.pending_activities
-    await decode_in_place(client, described.id, *events, *pending)
-    return events, pending
+    with ignore_missing():
+        events = (await handle.fetch_history()).events
+        await decode_in_place(client, described.id, *events, *pending)
+        return events, pending
+    raise _past_retention(described.id)
+
+
+def _past_retention(event_id: str) -> EventNotFound:
+    return EventNotFound(f"event {event_id} is not known here: past its retention")

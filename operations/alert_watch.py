@@ -24,7 +24,7 @@ from catalog.errors import CatalogError
 from delivery.alert import AlertsFound, CurrentTarget, WatchState
 from emitonce.errors import CannotDecode
 from engine.missing import ignore_missing
-from eventlog.fetch import fetch_run
+from eventlog.fetch import EventNotFound, fetch_run
 from operations.background import in_background
 
 KEEP_SECONDS = 60.0
@@ -83,7 +83,7 @@ async def _known(client: Client, last: WorkflowExecutionDescription | None) -> W
         return known
     try:
         events, _ = await fetch_run(client, last)
-    except CannotDecode as err:
+    except (CannotDecode, EventNotFound) as err:
         log.warning("what the last run of the watch knew can't be read: %s", err)
         return known
     read = client.data_converter.payload_converter.from_payloads

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
@@ -14,7 +15,7 @@ from destinations.customerio.build import DEFAULT_MAPPING
 from destinations.customerio.simulator import Fault
 from engine.connect import connect
 from engine.search_attributes import register_search_attributes
-from eventlog.fetch import EventNotFound
+from eventlog.fetch import EventNotFound, describe_event, read_run_log
 from eventlog.log import EventLog
 from operations.event_redelivery import redeliver
 from starter.dev.temporal_server import DevServer, Ports
@@ -104,6 +105,7 @@ async def test_after_its_retention_an_event_is_unknown_and_its_key_free(
         await stack.rule()
         first = await stack.emit(idempotency_key="order-1")
         await first.result()
+        described = await describe_event(temporal, first.id)
         await temporal.workflow_service.delete_workflow_execution(
             DeleteWorkflowExecutionRequest(
                 namespace=temporal.namespace,
@@ -119,6 +121,8 @@ async def test_after_its_retention_an_event_is_unknown_and_its_key_free(
             return False
 
         await eventually(forgotten, within=60)
+        with pytest.raises(EventNotFound):  # also for who had begun to read it
+            await read_run_log(temporal, described)
         again = await stack.emit(idempotency_key="order-1")
         assert again.id == first.id
         await again.result()
