@@ -60,8 +60,7 @@ def plan(repetitions: int, *, quick: bool, long: bool) -> list[Planned]:
         (work.BURST, (EAGER, *VARIANTS), few),
         (work.STEADY_10, (*COMPARED, EAGER), repetitions),
         (work.FAULTY, TUNED, repetitions),
-        (work.KILLED, ("ours",), repetitions),
-        (work.KILLED, ("bare_tuned", *OTHERS) if long else ("bare_tuned",), few),
+        (work.KILLED, (*TUNED, *OTHERS) if long else TUNED, repetitions),
         (work.STEADY_40, TUNED, few),
         (work.SLOW_VENDOR, TUNED, few),
     ]
@@ -166,18 +165,19 @@ def pairs(vendor: StandIn, rounds: int, count: int) -> Iterator[Sample]:
 
 
 def depth(vendor: StandIn, count: int, last: int = 1_000) -> Iterator[Sample]:
-    """The first and the last 1,000 of so many events, in one lane that is kept up.
+    """The first and the last 1,000 of so many events, in a lane that is kept up.
 
-    The first 1,000 are measured once more in another lane behind it: minutes lie between first and
+    The first 1,000 are measured once more on fresh state behind it: minutes lie between first and
     last, and a machine's speed is not the same at both ends.
     """
     parts = {"depth-first": last, "depth-between": count - 2 * last, "depth-last": last}
-    yield from _parts_in_one_lane(vendor, parts)
-    yield from _parts_in_one_lane(vendor, {"depth-first": last})
+    for name in TUNED:
+        yield from _parts_in_one_lane(vendor, name, parts)
+        yield from _parts_in_one_lane(vendor, name, {"depth-first": last})
 
 
-def _parts_in_one_lane(vendor: StandIn, parts: dict[str, int]) -> Iterator[Sample]:
-    with _up(vendor, "ours") as lane:
+def _parts_in_one_lane(vendor: StandIn, name: str, parts: dict[str, int]) -> Iterator[Sample]:
+    with _up(vendor, name) as lane:
         for part, size in parts.items():
             yield measure(lane, Workload(part, size), vendor, part, seed=1)
             settle(lane.engine)

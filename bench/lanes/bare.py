@@ -45,14 +45,16 @@ class Calls:
         return await self._vendor.track(payload)
 
 
+async def deliver(payload: dict[str, Any], timeout: timedelta) -> None:
+    for call in (Calls.identify, Calls.track):
+        await workflow.execute_activity_method(call, payload, start_to_close_timeout=timeout)
+
+
 @workflow.defn(name="Bare")
 class Bare:
     @workflow.run
     async def run(self, payload: dict[str, Any]) -> None:
-        for call in (Calls.identify, Calls.track):
-            await workflow.execute_activity_method(
-                call, payload, start_to_close_timeout=timedelta(seconds=30)
-            )
+        await deliver(payload, timedelta(seconds=30))
 
 
 def start(directory: Path, vendor: str, *, tuned: bool = False) -> Lane:
@@ -85,13 +87,13 @@ async def accepting(target: dict[str, Any], **options: Any) -> AsyncIterator[Acc
     yield accept
 
 
-async def main(**options: Any) -> None:
+async def main(run: type = Bare, **options: Any) -> None:
     client = await Client.connect(os.environ["BENCH_TEMPORAL"], **options.pop("client", {}))
     calls = Calls(Vendor(os.environ["BENCH_VENDOR"]))
     async with Worker(
         client,
         task_queue=QUEUE,
-        workflows=[Bare],
+        workflows=[run],
         activities=[calls.identify, calls.track],
         max_concurrent_activities=AT_ONCE,
         **options,
