@@ -2,8 +2,8 @@
 
     python -m bench.herd [--events 5000] [--away 600]
 
-Meanwhile, two events a second go to another connection. Writes `bench/results/herd.json`, one entry
-for each size; `python -m bench` plots the largest.
+Meanwhile, events go to another connection: one a second of another name, and one a second of the
+herd's. Writes `bench/results/herd.json`, one entry for each size; `bench.report` plots the largest.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from bench.measure import StandIn, percentiles, settle
 from bench.processes import Process, python, tree_bytes
 from bench.reads import open_reader, read_all
 from bench.workload import Workload, payload
+from catalog.rule_change import RuleChange
 from emitonce import Emitter
 from engine.connect import connect
 from key_provider import load_secrets
@@ -36,13 +37,22 @@ from settings import Settings
 from starter.dev.temporal_server import free_port
 
 RESULTS = Path(__file__).parent / "results" / "herd.json"
-PER_SECOND = 2.0  # of the other connection
+PER_SECOND = 1.0  # of each name, to the other connection
 QUIET_SECONDS = 30.0
 LOOK_SECONDS = 5.0
 # How long nothing may arrive before the rest counts as lost.
 DRAIN_SECONDS = 180.0
 AWAY = Workload("herd", 0, fail_503=1)
 BACK = Workload("herd", 0)
+
+
+@dataclass(frozen=True)
+class Trickle:
+    """Events for the other connection, and when each was emitted, by its person."""
+
+    event: str
+    resource: str
+    emitted: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -107,10 +117,13 @@ async def _measure(
     herd: Herd, other: StandIn, directory: Path, events: int, away: float
 ) -> dict[str, Any]:
     os.environ.update(herd.lane.target["env"])
-    await _add_the_other(herd.lane.target["workspace"])
-    emitted: dict[str, int] = {}
+    workspace = herd.lane.target["workspace"]
+    another_name, same_name = Trickle("other.event", "global"), Trickle(ours.EVENT, "other")
+    await _add_the_other(workspace, another_name, same_name)
     async with ours.accepting(herd.lane.target) as accept:
-        beside = asyncio.create_task(_trickle(herd.lane.target["workspace"], emitted))
+        beside = [
+            asyncio.create_task(_emit(workspace, trickle)) for trickle in (another_name, same_name)
+        ]
         herd.vendor.reset(AWAY, seed=1)
         await herd.watch(QUIET_SECONDS)
         herd.stages["accepting"] = herd.now()
@@ -131,7 +144,8 @@ async def _measure(
         herd.stages["draining"] = herd.now()
         delivered = await herd.drained(events)
         herd.stages["drained"] = herd.now()
-        beside.cancel()
+        for task in beside:
+            task.cancel()
     await asyncio.to_thread(settle, herd.lane.processes())
     took = herd.stages["drained"] - herd.stages["draining"]
     return {
@@ -148,7 +162,8 @@ async def _measure(
         "worker_mb": _most(herd.looks, "worker"),
         "stored_mb": round(sum(map(tree_bytes, herd.lane.stored)) / 1e6, 1),
         "stages": herd.stages,
-        "beside_ms": _beside(herd, emitted, other),
+        "beside_ms": _beside(herd, another_name, other),
+        "beside_same_name_ms": _beside(herd, same_name, other),
         "reads_ms": reads,
         "looks": herd.looks,
     }
@@ -165,7 +180,8 @@ def _most(looks: list[dict[str, float]], role: str) -> float:
     return round(max(look[role] for look in looks) / 1e6, 1)
 
 
-async def _add_the_other(workspace: str) -> None:
+async def _add_the_other(workspace: str, *trickles: Trickle) -> None:
+    """Add the other connection and its rules; the herd's rule no longer matches any resource."""
     settings = Settings()
     async with open_catalog(settings, load_secrets(settings)) as catalog:
         organization = (await catalog.organizations.default()).id
@@ -177,38 +193,44 @@ async def _add_the_other(workspace: str) -> None:
             fields={"region": "eu", "cdpApiKey": "bench-key"},
             created_by="bench",
         )
-        await catalog.rules.create(
-            organization,
-            workspace=workspace,
-            connection=connection.id,
-            event="other.event",
-            metadata={"action": "track_event", "event_name_override": "Other"},
-            created_by="bench",
-        )
+        rules = await catalog.rules.list(organization, workspace=workspace, event=ours.EVENT)
+        for rule in rules.records:
+            await catalog.rules.update(organization, rule.id, RuleChange(resource="global"))
+        for trickle in trickles:
+            await catalog.rules.create(
+                organization,
+                workspace=workspace,
+                connection=connection.id,
+                event=trickle.event,
+                resource=trickle.resource,
+                metadata={"action": "track_event", "event_name_override": "Other"},
+                created_by="bench",
+            )
 
 
-async def _trickle(workspace: str, emitted: dict[str, int]) -> None:
+async def _emit(workspace: str, trickle: Trickle) -> None:
     """Emit at a steady rate, whatever becomes of the ones before."""
     emitter = await Emitter.connect()
     under_way = set()
     for number in range(1_000_000):
-        person = f"other-{number}"
-        emitted[person] = time.time_ns()
-        fields = {**payload("other", number), "userId": person}
-        task = asyncio.create_task(emitter.emit("other.event", fields, workspace=workspace))
+        fields = payload(trickle.event, number)
+        trickle.emitted[fields["userId"]] = time.time_ns()
+        task = asyncio.create_task(
+            emitter.emit(trickle.event, fields, workspace=workspace, resource=trickle.resource)
+        )
         under_way.add(task)
         task.add_done_callback(under_way.discard)
         await asyncio.sleep(1 / PER_SECOND)
 
 
-def _beside(herd: Herd, emitted: dict[str, int], other: StandIn) -> dict[str, dict[str, float]]:
+def _beside(herd: Herd, trickle: Trickle, other: StandIn) -> dict[str, dict[str, float]]:
     """From emit to the track call's arrival at the other connection, by the stage of the herd."""
     arrived = {user: at for call, user, at, _ in other.seen() if call == "track"}
     began = time.time_ns() - (time.monotonic() - herd.began) * 1e9
     names = ["quiet", *herd.stages][:-1]
     ends = list(herd.stages.values())
     found: dict[str, list[float]] = {name: [] for name in names}
-    for person, at in emitted.items():
+    for person, at in trickle.emitted.items():
         second = (at - began) / 1e9
         stage = next((n for n, end in zip(names, ends, strict=True) if second < end), None)
         if stage is not None and person in arrived:
