@@ -25,6 +25,29 @@ PAGE = ROOT / "docs" / "limiter.md"
 BEGIN, END = "<!-- made by make bench-limiter -->\n", "<!-- end -->\n"
 
 Row = dict[str, Any]
+# What each table shows, and the heads of its columns that don't speak for themselves.
+SAYS = {
+    "unknown limit": "1,200 requests at once, where 20 a second are accepted. The ideal is 60 s.",
+    "chance refusals": "2 % refused and 5 % failed, by chance; how much longer events take than "
+    "without a limiter.",
+    "own rate": "3,000 requests at once, at a rate of 1/s that was set. The ideal is 3,000 s.",
+    "one account": "600 requests at once for two connections to an account that accepts 2/s. The "
+    "ideal is 300 s.",
+    "only failures": "An hour in which everything fails, and how long after its end the first "
+    "request was accepted and the last event delivered.",
+    "always failing": "Some events always fail; how long others take, from arrival to end.",
+    "newcomers": "50 events come in, one a second, where 600 wait for a vendor that accepts 20 "
+    "requests a second; how long they take, from arrival to end.",
+}
+HEADS = {
+    "of_ideal": "time, × the ideal",
+    "p50": "p50, × without",
+    "p95": "p95, × without",
+    "requests_by_quarter": "requests by quarter hour",
+    "resumed_after": "first accepted after",
+    "drained_after": "all delivered after",
+    "tries_a_request": "tries for each request",
+}
 HOUR = 3_600.0
 SEEDS = (1, 2, 3)
 # An unknown limit of 20 a second, in the forms that vendors give it.
@@ -197,7 +220,9 @@ def _cell(key: str, value: Any) -> str:
     if key == "refused":
         return f"{100 * value:.1f} %"
     if key in ("resumed_after", "drained_after", "newcomers_p50", "waiting_p50", "longest"):
-        return f"{value:.0f} s"
+        return f"{value:,.0f} s"
+    if key in ("others_p50", "others_longest"):
+        return f"{value:.2f} s"
     if isinstance(value, list):
         return ", ".join(str(one) for one in value)
     if isinstance(value, float):
@@ -212,10 +237,11 @@ def _tables(report: dict[str, Any]) -> str:
         f"({report['machine']['cpu']}), Python {report['machine']['python']}. Virtual time: "
         "the machine changes none of the figures.",
     ]
-    for _, group in itertools.groupby(report["rows"], key=lambda row: row["row"]):
-        rows = list(group)
-        names = [key.replace("_", " ") for key in rows[0]]
-        lines += ["", "| " + " | ".join(names) + " |", "| --- " * len(names) + "|"]
+    for name, group in itertools.groupby(report["rows"], key=lambda row: row["row"]):
+        rows = [{key: value for key, value in row.items() if key != "row"} for row in group]
+        heads = [HEADS.get(key, key.replace("_", " ")) for key in rows[0]]
+        lines += ["", f"**{name.capitalize()}.** {SAYS[name]}", ""]
+        lines += ["| " + " | ".join(heads) + " |", "| --- " * len(heads) + "|"]
         lines += [_line(row) for row in rows]
     return "\n".join(lines) + "\n"
 
