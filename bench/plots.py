@@ -20,13 +20,15 @@ HERD = ROOT / "bench" / "results" / "herd.json"
 LABELS = {
     "ours": "emitonce",
     "bare_tuned": "Temporal alone, tuned",
-    "bare": "Temporal alone, as it comes",
+    "bare": "Temporal alone, default settings",
     "dbos": "DBOS",
     "restate": "Restate",
-    "outbox": "a table, no history",
+    "outbox": "a table in PostgreSQL",
 }
 COLORS = {"ours": "#4f6df5", "bare_tuned": "#8a8f98"}
 OTHER = "#c9ced6"
+BAD = "#c2410c"
+ROLES = {"engine": "#115e59", "worker": "#2aa198", "emitter": "#b5e3dd"}
 
 
 def plot(samples: Sequence[Sample]) -> None:
@@ -61,16 +63,21 @@ def _costs(pyplot: Any, samples: Sequence[Sample]) -> Any:
     bars = left.barh(labels, rates, color=[COLORS.get(lane, OTHER) for lane in lanes])
     left.bar_label(bars, fmt="%.0f", padding=3)
     left.set_title("Events delivered a second (more is better)")
+    left.set_xlabel("events/s in a burst")
     start = [0.0] * len(lanes)
-    for role, color in (("engine", "#1f3a93"), ("worker", "#4f6df5"), ("emitter", "#b9c4fb")):
+    for role, color in ROLES.items():
         each = [
             _median(samples, lane, lambda s, role=role: 1000 * s.cpu_per_event.get(role, 0))
             for lane in lanes
         ]
         bars = right.barh(labels, each, left=start, color=color, label=role)
         start = [before + one for before, one in zip(start, each, strict=True)]
-    right.bar_label(bars, labels=[f"{one:.1f}" for one in start], padding=3)
-    right.set_title("CPU for one event, ms (less is better)")
+    sums = [
+        _median(samples, lane, lambda s: 1000 * sum(s.cpu_per_event.values())) for lane in lanes
+    ]
+    right.bar_label(bars, labels=[f"{one:.1f}" for one in sums], padding=3)
+    right.set_title("CPU for one event (less is better)")
+    right.set_xlabel("ms")
     right.legend()
     for axis in (left, right):
         axis.margins(x=0.12)
@@ -84,18 +91,19 @@ def _kill(pyplot: Any, samples: Sequence[Sample]) -> Any:
     if not drawn:
         return None
     figure, axis = pyplot.subplots(figsize=(9, 3.8))
-    named: set[str] = set()
-    for sample in sorted(drawn, key=lambda s: s.lane != "bare_tuned"):
-        seconds = [half / 2 for half in range(len(sample.curve))]
-        label = None if sample.lane in named else LABELS[sample.lane]
-        named.add(sample.lane)
-        axis.plot(seconds, sample.curve, color=COLORS[sample.lane], label=label, linewidth=1.6)
-        at = sample.more["killed_after_seconds"]
-        axis.plot([at], [sample.count / 2], marker="x", color="#c2410c", markersize=8)
-    axis.plot([], [], "x", color="#c2410c", label="the worker is killed, another starts")
+    for lane in ("bare_tuned", "ours"):
+        color, runs = COLORS[lane], [s for s in drawn if s.lane == lane]
+        for number, sample in enumerate(runs):
+            seconds = [half / 2 for half in range(len(sample.curve))]
+            label = None if number else f"{LABELS[lane]} (runs: {len(runs)})"
+            axis.plot(seconds, sample.curve, color=color, label=label, linewidth=1.6)
+            at = sample.more["killed_after_seconds"]
+            axis.plot([at], [sample.count / 2], marker="x", color=color, markersize=8)
+    axis.plot([], [], "x", color="black", label="the worker is killed, another starts")
     axis.axhline(drawn[0].count, color=OTHER, linestyle=":")
     axis.set_xlabel("seconds since the first event")
-    axis.set_title(f"Events delivered, of {drawn[0].count:,} accepted at once")
+    axis.set_ylabel("events delivered")
+    axis.set_title(f"{drawn[0].count:,} events accepted at once, the worker killed half-way")
     axis.set_ylim(bottom=0)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(loc="lower right")
@@ -108,19 +116,21 @@ def _reads(pyplot: Any, samples: Sequence[Sample]) -> Any:
         return None
     stored = sorted(found)
     figure, axis = pyplot.subplots(figsize=(9, 3.6))
-    for what, color in (
-        ("log", "#1f9d76"),
-        ("list", "#4f6df5"),
-        ("console: events", "#c2410c"),
-        ("console: counts and charts", "#8a8f98"),
-    ):
+    drawn = {
+        "log": "#1f9d76",
+        "list": "#4f6df5",
+        "list of a person": "#1f3a93",
+        "console: events": BAD,
+        "console: counts and charts": "#8a8f98",
+    }
+    for number, (what, color) in enumerate(drawn.items()):
         times = [found[many].more[f"{what} p50"] for many in stored]
-        axis.plot(stored, times, marker="o", color=color, label=what)
-    axis.set_xscale("log")
-    axis.set_xticks(stored, [f"{many:,}" for many in stored])
-    axis.set_ylim(bottom=0)
+        places = [place + (number - 2) * 0.16 for place in range(len(stored))]
+        axis.bar(places, times, 0.16, color=color, label=what)
+    axis.set_xticks(range(len(stored)), [f"{many:,}" for many in stored])
     axis.set_xlabel("events stored")
-    axis.set_title("Milliseconds to read, half of the time or less (p50)")
+    axis.set_ylabel("ms")
+    axis.set_title("Time to read (median)")
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend()
     return figure
@@ -134,16 +144,17 @@ def _limiter(pyplot: Any, samples: Sequence[Sample]) -> Any:
         seconds = range(int(ran.last) + 1)
         for said, color, label in (
             (Answer.ACCEPTED, COLORS["ours"], "accepted"),
-            (Answer.REFUSED, "#c2410c", "refused"),
+            (Answer.REFUSED, BAD, "refused"),
         ):
             counted = Counter(int(at) for at, answer in ran.requests if answer is said)
             axis.plot(seconds, [counted[one] for one in seconds], color=color, label=label)
-        axis.axhline(20, color=OTHER, linestyle=":", label="the limit")
-        axis.set_title(f"Requests a second, {workers} worker{'s' if workers > 1 else ''}")
-        axis.set_xlabel("seconds")
+        axis.axhline(20, color="black", linestyle=":", label="limit: 20/s, plus a burst of 20")
+        axis.set_title(f"{workers} worker{'s' if workers > 1 else ''}, simulated")
+        axis.set_xlabel("seconds; at the end none is left to send")
+        axis.set_ylabel("requests in each second")
         axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(loc="center right", bbox_to_anchor=(0.92, 0.32))
     axes[0].set_ylim(bottom=0)
-    axes[0].legend()
     return figure
 
 
@@ -156,21 +167,34 @@ def largest_herd() -> dict[str, Any] | None:
 
 
 def _herd(pyplot: Any, samples: Sequence[Sample]) -> Any:
-    """Tries, events delivered and memory while a vendor is unavailable, and after."""
+    """Requests, events delivered and memory while a vendor is unavailable, and after."""
     herd = largest_herd()
     if herd is None:
         return None
     looks, stages = herd["looks"], herd["stages"]
     minutes = [look["at"] / 60 for look in looks]
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 3.4), sharex=True)
-    for what, color in (("delivered", COLORS["ours"]), ("tries", "#c2410c")):
-        left.plot(minutes, [look[what] for look in looks], color=color, label=what)
-    left.set_title(f"{herd['events']:,} events: delivered, and requests made")
-    for role, color in (("engine", "#1f3a93"), ("worker", COLORS["ours"])):
-        right.plot(minutes, [look[role] / 1e6 for look in looks], color=color, label=role)
-    right.set_title("Memory, MB")
+    away = stages["accepting"] / 60, stages["draining"] / 60
+    for what, color, label in (
+        ("tries", BAD, "requests made (2 an event)"),
+        ("delivered", COLORS["ours"], "events delivered"),
+    ):
+        left.plot(minutes, [look[what] for look in looks], color=color, label=label)
+    left.set_title(f"{herd['events']:,} events wait")
+    left.set_ylabel("number so far")
+    left.annotate(
+        f"{herd['tries_while_away']:,} requests",
+        (sum(away) / 2, herd["tries_while_away"]),
+        xytext=(0, 8),
+        textcoords="offset points",
+        ha="center",
+        color=BAD,
+    )
+    for role in ("engine", "worker"):
+        right.plot(minutes, [look[role] / 1e6 for look in looks], color=ROLES[role], label=role)
+    right.set_title("Memory")
+    right.set_ylabel("MB")
     for axis in (left, right):
-        away = stages["accepting"] / 60, stages["draining"] / 60
         axis.axvspan(*away, color=OTHER, alpha=0.3, label="the vendor is unavailable")
         axis.set_xlabel("minutes")
         axis.set_ylim(bottom=0)

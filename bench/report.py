@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.measure import Sample
-from bench.plots import largest_herd, plot
+from bench.plots import LABELS, largest_herd, plot
 from bench.processes import ROOT
 from bench.ratios import by_repetition, same_vs_same
 
@@ -24,28 +24,19 @@ Read = Callable[[Sample], float | None]
 
 INF = math.inf
 
-NAMES = {
+NAMES = LABELS | {
     "ours": "**emitonce**",
     "ours_eager": "emitonce, in the emitter's process",
-    "bare_tuned": "Temporal alone, tuned",
-    "bare": "Temporal alone, as it comes",
-    "dbos": "DBOS",
-    "restate": "Restate",
-    "outbox": "a table in PostgreSQL",
     "ours@100k-rules": "emitonce, 100,000 rules",
     "ours@2-workers": "emitonce, two workers",
     "ours@2-of-each": "emitonce, two emitters, two workers",
 }
-# What each ratio says, and between which bounds it should be.
+WORKLOADS = {"vendor-200ms": "slow vendor (200 ms)", "faults": "7 % refused"}
+# What each ratio says, and between which bounds it should be, in the order of the page.
 AIMS: dict[str, tuple[str, float, float]] = {
     "throughput_vs_bare_tuned": ("events a second, vs. Temporal alone, tuned", 0.92, INF),
     "worker_cpu_vs_bare_tuned": ("worker CPU an event, vs. Temporal alone, tuned", 0, 1.15),
     "engine_cpu_vs_bare_tuned": ("engine CPU an event, vs. Temporal alone, tuned", 0, 1.08),
-    "throughput_vs_bare": ("events a second, vs. Temporal alone, as it comes", 1.2, INF),
-    "worker_cpu_vs_bare": ("worker CPU an event, vs. Temporal alone, as it comes", 0, 1.0),
-    "e2e_p50_vs_bare": ("time to the vendor, vs. as it comes: the better of the next two", 0, 0.7),
-    "e2e_p50_vs_bare_apart": ("… emitter and worker as two processes", 0, 1.0),
-    "e2e_p50_vs_bare_eager": ("… in one process", 0, 0.7),
     "e2e_p50_vs_bare_tuned": ("time to the vendor, vs. Temporal alone, tuned", 0, INF),
     "accept_p50_vs_start_workflow": ("accepting, vs. a plain `start_workflow`", 0, 1.2),
     "faults_p50_vs_bare_tuned": ("time to a vendor that refuses 7 % at random, vs. tuned", 0, 2.0),
@@ -55,6 +46,10 @@ AIMS: dict[str, tuple[str, float, float]] = {
     "two_workers_vs_one": ("events a second with two workers on these cores, vs. one", 0, INF),
     "depth_last_vs_first": ("events a second, the last of a long queue vs. the first", 0.95, INF),
     "list_100k_vs_1k": ("listing among 100,000 events, vs. 1,000", 0, 1.2),
+    "throughput_vs_bare": ("events a second, vs. Temporal alone, default settings", 1.2, INF),
+    "worker_cpu_vs_bare": ("worker CPU an event, vs. default settings", 0, 1.0),
+    "e2e_p50_vs_bare_apart": ("time to the vendor, vs. default settings", 0, 1.0),
+    "e2e_p50_vs_bare_eager": ("… with emitter and worker in one process", 0, 0.7),
 }  # fmt: skip
 READS = (
     *("log", "list", "list of a person", "console: events", "console: rows"),
@@ -67,6 +62,10 @@ HERD_STAGES = {
     "accepting": "while they come in",
     "waiting": "while they wait",
     "draining": "while they are delivered",
+}
+HERD_BESIDE = {
+    "beside_ms": "an event of another name",
+    "beside_same_name_ms": "an event of the herd's name",
 }
 
 
@@ -95,12 +94,15 @@ def main() -> None:
 
 def _machine(report: dict[str, Any], samples: Sequence[Sample]) -> str:
     facts = report["machine"]
-    others = sorted({s.commit for s in samples} - {"", report["commit"]})
-    earlier = ", ".join(f"`{commit[:12]}`" for commit in others)
+    earlier: dict[str, set[str]] = {}
+    for sample in samples:
+        if sample.commit not in ("", report["commit"]):
+            earlier.setdefault(sample.commit[:12], set()).add(sample.workload)
+    others = "; ".join(f"`{one}`: {', '.join(sorted(what))}" for one, what in earlier.items())
     return (
         f"{facts['cores']} cores ({facts['cpu']}), {facts['memory']} of memory, {facts['system']}, "
         f"Python {facts['python']}; commit `{report['commit'][:12]}`"
-        f"{f' (some lanes of {earlier})' if others else ''}, {report['made_at']}. "
+        f"{f' ({others})' if others else ''}, {report['made_at']}. "
         f"Lost in all runs: **{report['lost']}**."
     )
 
@@ -110,9 +112,9 @@ def _answer(samples: Sequence[Sample]) -> str:
     for lane, keeps in (
         ("ours", "every request, answer and attempt; encrypted; searchable by event and person"),
         ("bare_tuned", "inputs and results of each step, its last failure"),
-        ("dbos", "the result of each step"),
-        ("restate", "the result of each step"),
-        ("outbox", "nothing: a flag that says done"),
+        ("dbos", "the input, the result of each step"),
+        ("restate", "the input, the result of each step"),
+        ("outbox", "the payload, and a flag that says done"),
     ):
         burst = _of(samples, lane, "burst")
         if burst:
@@ -125,20 +127,36 @@ def _answer(samples: Sequence[Sample]) -> str:
                     keeps,
                 )
             )
-    heads = ("", "events/s in a burst", "CPU ms an event", "KB stored an event", "what is kept")
+    heads = (
+        *("set-up", "events/s in a burst", "CPU ms an event", "KB stored an event"),
+        "what is kept",
+    )
     return _table(heads, rows)
 
 
 def _ratios(samples: Sequence[Sample]) -> str:
     rows = []
-    for name, found in by_repetition(samples).items():
-        says, least, most = AIMS[name]
+    measured = by_repetition(samples)
+    for name, (says, least, most) in AIMS.items():
+        if name not in measured:
+            continue
+        found = measured[name]
+        if name == "depth_last_vs_first" and (other := _depth(samples, "bare_tuned")):
+            says = f"{says} (Temporal alone, tuned: {other:.2f})"
         middle = statistics.median(found)
-        spread = f"{min(found):.2f} to {max(found):.2f}" if len(found) > 1 else "once"
+        spread = f"{min(found):.2f} to {max(found):.2f}" if len(found) > 1 else "one run"
         rows.append(
             (says, f"`{name}`", f"**{middle:.2f}**", spread, *_reached(middle, least, most))
         )
     return _table(("what", "name", "measured", "spread", "aim", "reached"), rows)
+
+
+def _depth(samples: Sequence[Sample], lane: str) -> float | None:
+    first, last = (
+        [s.events_per_second for s in _of(samples, lane, f"depth-{part}")]
+        for part in ("first", "last")
+    )
+    return statistics.mean(last) / statistics.mean(first) if first and last else None
 
 
 def _reached(value: float, least: float, most: float) -> tuple[str, str]:
@@ -157,7 +175,7 @@ def _same(samples: Sequence[Sample]) -> str:
         least = 2 * 1.25 * statistics.stdev(found) / math.sqrt(len(found))
         spread = f"{min(found):.2f} to {max(found):.2f}"
         rows.append((name, f"{statistics.median(found):.2f}", spread, f"{100 * least:.0f} %"))
-    heads = ("emitonce vs. itself", "measured", "spread", "smallest meaningful difference")
+    heads = ("emitonce vs. itself", "measured", "spread", "differences below this are noise")
     return _table(heads, rows)
 
 
@@ -173,7 +191,7 @@ def _burst(samples: Sequence[Sample]) -> str:
                 _ranks(chosen, "end_to_end_ms", ("p50", "p95", "p99")),
             )
         )
-    heads = ("", "events/s", "accepted: p50 / p99 ms", "at the vendor: p50 / p95 / p99 ms")
+    heads = ("set-up", "events/s", "accepted: p50 / p99 ms", "at the vendor: p50 / p95 / p99 ms")
     return _table(heads, rows)
 
 
@@ -198,14 +216,14 @@ def _workloads(samples: Sequence[Sample], workloads: tuple[str, ...]) -> str:
             chosen = _of(samples, lane, workload)
             rows.append(
                 (
-                    workload,
+                    WORKLOADS[workload],
                     _name(lane),
                     _ranks(chosen, "end_to_end_ms", ("p50", "p95")),
                     str(sum(s.lost for s in chosen)),
                     str(sum(s.duplicated for s in chosen)),
                 )
             )
-    heads = ("workload", "", "at the vendor: p50 / p95 ms", "lost", "tracked twice")
+    heads = ("workload", "set-up", "at the vendor: p50 / p95 ms", "lost", "tracked twice")
     return _table(heads, rows)
 
 
@@ -216,13 +234,17 @@ def _kill(samples: Sequence[Sample]) -> str:
         rows.append(
             (
                 _name(lane),
+                str(len(chosen)),
                 str(sum(s.lost for s in chosen)),
-                str(sum(s.duplicated for s in chosen)),
+                ", ".join(str(s.duplicated) for s in chosen),
                 _spread(chosen, lambda s: s.more.get("resumed_seconds")),
                 _spread(chosen, lambda s: s.more.get("drain_per_second")),
             )
         )
-    heads = ("", "lost", "tracked twice", "made again after, s", "the rest drained at, events/s")
+    heads = (
+        *("set-up", "runs", "lost", "tracked twice, by run"),
+        *("made again after, s", "the rest drained at, events/s"),
+    )
     return _table(heads, rows)
 
 
@@ -230,7 +252,6 @@ def _herd() -> str:
     herd = largest_herd()
     if herd is None:
         return ""
-    beside = herd["beside_ms"]
     rows = [
         (
             "events that waited, and for how long",
@@ -246,13 +267,17 @@ def _herd() -> str:
         ("list of events, p50 / p99", _pair_of(herd["reads_ms"], "list")),
         ("log of an event, p50 / p99", _pair_of(herd["reads_ms"], "log")),
         ("page of events in the console, p50 / p99", _pair_of(herd["reads_ms"], "console: events")),
-        *(
-            (f"the other connection, {says}, p50 / p95", f"{ms['p50']:.0f} / {ms['p95']:.0f} ms")
-            for stage, says in HERD_STAGES.items()
-            if (ms := beside.get(stage))
-        ),
     ]
-    return _table(("", "measured"), rows)
+    beside = [
+        (says, *(_beside(herd.get(key, {}).get(stage)) for key in HERD_BESIDE))
+        for stage, says in HERD_STAGES.items()
+    ]
+    heads = ("to another connection, p50 / p95 ms (of how many)", *HERD_BESIDE.values())
+    return f"{_table(('the herd', 'measured'), rows)}\n\n{_table(heads, beside)}"
+
+
+def _beside(ms: dict[str, float] | None) -> str:
+    return f"{ms['p50']:,.0f} / {ms['p95']:,.0f} ({ms['events']})" if ms else ""
 
 
 def _pair_of(reads: dict[str, float], what: str) -> str:
@@ -291,8 +316,10 @@ def _reading(samples: Sequence[Sample]) -> dict[str, Sample]:
 
 def _cost(samples: Sequence[Sample]) -> str:
     rows = []
-    for lane in _lanes(samples, "burst"):
+    for lane in [*LABELS, "ours_eager"]:
         chosen = _of(samples, lane, "burst")
+        if not chosen:
+            continue
         cpu = [
             _median(chosen, lambda s, role=role: _ms(s.cpu_per_event.get(role)))
             for role in ("engine", "worker", "emitter")
@@ -302,12 +329,10 @@ def _cost(samples: Sequence[Sample]) -> str:
             for name in ("history_events", "state_transitions")
         ]
         rss = _median(chosen, lambda s: s.rss.get("worker", 0) / 1e6)
-        stored = _median(chosen, lambda s: s.stored_per_event)
-        cells = [*(_cell(value, 1) for value in cpu), _cell(stored, 0)]
-        cells += [*(_cell(value, 1) for value in more), _cell(rss, 0)]
+        cells = [*(_cell(value, 1) for value in [*cpu, *more]), _cell(rss or None, 0)]
         rows.append((_name(lane), *cells))
     heads = (
-        *("", "engine CPU ms", "worker CPU ms", "emitter CPU ms", "stored bytes"),
+        *("set-up", "engine CPU ms", "worker CPU ms", "emitter CPU ms"),
         *("history events", "state transitions", "worker RSS MB"),
     )
     return _table(heads, rows)
@@ -344,8 +369,8 @@ def _spread(samples: Sequence[Sample], read: Read) -> str:
     values = sorted(value for s in samples if (value := read(s)) is not None)
     if not values:
         return ""
-    middle = statistics.median(values)
-    return f"{middle:.1f} ({values[0]:.1f} to {values[-1]:.1f})"
+    middle = f"{statistics.median(values):,.1f}"
+    return middle if len(values) == 1 else f"{middle} ({values[0]:,.1f} to {values[-1]:,.1f})"
 
 
 def _ranks(samples: Sequence[Sample], group: str, names: tuple[str, ...]) -> str:
