@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     Where Temporal is comes from its own standard variables (`TEMPORAL_ADDRESS`,
     `TEMPORAL_NAMESPACE`, `TEMPORAL_API_KEY`, `TEMPORAL_TLS*`), read by `temporalio.envconfig`.
 
-    Raises `SettingsError` for a value that can't be meant, and in production for a server in
+    Raises `SettingsError` for a value that can't be right, and in production for a server in
     another network that would be reached in clear text.
     """
 
@@ -108,8 +108,8 @@ class Settings(BaseSettings):
 
     payload_keys: SecretStr | None = None
     """`id:base64 of 32 bytes`, several separated by commas, the newest first. Encrypt what Temporal
-    stores of events; `emitonce keys rotate` says from when on a new one does. Losing one makes the
-    events written with it unreadable and stops those that are still under way."""
+    stores of events; `emitonce keys rotate` puts a new one to use. Losing one makes the events
+    written with it unreadable and stops those that are still under way."""
 
     payload_encryption: bool = True
     """Off, whoever reads Temporal's database or Web UI reads people's data. Development only."""
@@ -171,8 +171,9 @@ class Settings(BaseSettings):
     """Where people read `docs/runbook.md`: alerts link to its sections."""
 
     alert_heartbeat_url: SecretStr | None = None
-    """Asked by GET after each successful look, every `alert_every_seconds`: a dead man's switch,
-    such as healthchecks.io, raises the alarm when it isn't. Goes with `alert_url`."""
+    """Requested by GET after each successful check, every `alert_every_seconds`: a dead man's
+    switch, such as healthchecks.io, raises the alarm when the requests stop. Goes with
+    `alert_url`."""
 
     alert_every_seconds: float = Field(default=15, gt=0)
     """How long it may take until an alert is on its way."""
@@ -186,8 +187,8 @@ class Settings(BaseSettings):
     time is over. 0: no event is accepted without PostgreSQL."""
 
     largest_event_kib: int = Field(default=256, ge=1, le=256)
-    """How large an event that comes in over HTTP may be, in KiB. It can be lowered only: the
-    256 KiB are what workers take from other clients too. Too low: 413 for events that are meant."""
+    """How large an event that comes in over HTTP may be, in KiB. It can only be lowered: 256 KiB is
+    what workers accept from other clients too. Too low: legitimate events are answered 413."""
 
     http_host: str = "127.0.0.1"
     """Where the HTTP API listens. Beyond this machine it belongs behind a proxy that ends TLS: keys
@@ -197,16 +198,16 @@ class Settings(BaseSettings):
     """0: any free one."""
 
     http_connections: int = Field(default=1_000, ge=10)
-    """How many connections one API process has open at a time. Beyond, those whose callers have
-    been waited for longest are closed; where the process is at work for all, new ones are."""
+    """How many connections one API process has open at a time. Beyond that, the ones whose callers
+    have kept it waiting longest are closed; if it waits for none of them, new ones are."""
 
     workspace: str | None = None
     """The workspace, by id or name, for commands that don't name one. Absent: the one that
     `emitonce use` chose, or the only one."""
 
     key_days: int = Field(default=365, ge=0)
-    """After how many days a new machine key or token ends, unless it is said when it is made; 0:
-    never."""
+    """After how many days a new machine key or token expires, unless another time is given when it
+    is created; 0: never."""
 
     audit_days: int = Field(default=400, ge=30)
     """For how many days it is kept who changed what."""
@@ -224,7 +225,7 @@ class Settings(BaseSettings):
 
     quota_key_events: int = Field(default=30_000, ge=1)
     """How many events one key may emit over HTTP a minute; a batch counts its events. A key's own
-    quota goes before (`emitonce keys quota`). Each API process needs the same."""
+    quota takes precedence (`emitonce keys quota`). Each API process needs the same."""
 
     quota_key_bytes: int = Field(default=32 * 1024 * 1024, ge=1)
     """The same in bytes of request bodies. Beyond either a caller is answered 429."""
@@ -238,8 +239,8 @@ class Settings(BaseSettings):
 
     public_url: str | None = None
     """Where people and programs reach the API and console, such as `https://events.example.com`.
-    Forms are accepted from its pages only, and where it is `https`, cookies are sent over TLS only
-    and browsers are asked to stay with it."""
+    Forms are accepted from its pages only. If it is `https`, cookies are sent over TLS only, and
+    browsers are asked to keep using TLS."""
 
     oidc_issuer: str | None = None
     """The OpenID Connect provider that people sign in to the console at, such as

@@ -161,7 +161,7 @@ def make_worker(
 
     `share` returns its part of every connection's rate, `fleet` what all live workers know, and
     `limited_since` when the limits of size came into force, and `in_use` the features that no
-    worker can lack any more. The defaults suit a single worker. How attempts end is noted in
+    worker can lack anymore. The defaults suit a single worker. How attempts end is noted in
     `tallies`.
 
     Raises:

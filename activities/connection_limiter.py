@@ -1,4 +1,4 @@
-"""Limit one connection in one worker: how many requests at once, how many a second, and whether.
+"""Limit one connection in one worker: whether to send, how many a second, how many at once.
 
 It only decides, from times in seconds of a monotonic clock; the caller waits. docs/limiter.md says
 what it promises.
@@ -24,21 +24,21 @@ SHORTEST_DELAY = 0.05
 # More requests are called back than slots are expected to be free, since some free up early.
 OVERBOOKING = 1.5
 
-# So many requests in flight at first; every second answer allows one more.
+# This many requests in flight at first; every second answer allows one more.
 FIRST_PLACES = 4
 PLACES_PER_ANSWER = 0.5
 
-# When so many events have failed without another answer between, the connection is only probed: by
-# one request after PROBE_FIRST seconds, the next after twice that time.
+# When this many events have failed without any other answer in between, the connection is only
+# probed: by one request after PROBE_FIRST seconds, the next after twice that time.
 FAILING = 20
 PROBE_FIRST = 1.0
 PROBE_LONGEST = 15.0
-# So many requests a second are called back to see whether it works again.
+# This many waiting tries a second come back to see whether it works again.
 LOOKS_PER_SECOND = 5.0
 # Tries that come back within this time anyway needn't be brought forward.
 SOON = 5.0
 
-# A pause that ends so much later than another, in seconds, is not the same.
+# A pause that ends this many seconds later than the known one is news to other workers.
 NEWS = 0.25
 
 MOST_PACES = 1_000
@@ -50,7 +50,7 @@ _WEIGHT_OF_LATEST = 0.2
 class Answer(Enum):
     """What the outcome of a request shows about its connection."""
 
-    ACCEPTED = "accepted"  # it works, whatever it thinks of this request
+    ACCEPTED = "accepted"  # it works, even if it refuses this message
     REFUSED = "refused"  # too many requests
     FAILED = "failed"  # 5xx, or no answer
 
@@ -152,7 +152,7 @@ class ConnectionLimiter:
         return admitted
 
     def stopped(self, now: float, admitted: Admitted) -> SentBack | None:
-        """Send back a request whose moment has come, if nothing may be sent any more."""
+        """Send back a request whose moment has come, if nothing may be sent anymore."""
         pace = admitted.pace
         until = self._stopped_until(pace)
         return self._send_back(pace, now, until, self._between_turns(pace)) if until > now else None
@@ -181,14 +181,14 @@ class ConnectionLimiter:
         return pause if pause is not None and self._pause(now + pause) else None
 
     def works_again(self, now: float) -> bool:
-        """Say, once when it works again, whether tries wait longer than `SOON` to look for that."""
+        """Say once, when it works again, whether some waiting tries come back only after `SOON`."""
         waits = not self.failing and self._looked_until > now + SOON
         if waits:
             self._looked_until = now
         return waits
 
     def has_room(self, now: float) -> bool:
-        """Say whether one more request could be sent now, and no try waits for its turn."""
+        """Say whether one more request could be sent now without going ahead of a waiting try."""
         return self.in_use < min(self.places, self._opened) and any(
             max(pace.queued_until, self._stopped_until(pace)) <= now
             for pace in self._paces.values()
@@ -228,9 +228,10 @@ class ConnectionLimiter:
         return spacing / OVERBOOKING
 
     def _look_again(self, now: float, one: Try) -> SentBack:
-        """Send back a call that comes in to make the next probe; who waited already looks in turn.
+        """Send back a try while the connection only fails.
 
-        What waits may be what fails: others must not wait behind it.
+        One new try comes back for the next probe, all others in turn: those that wait may be the
+        ones that fail, and new ones must not wait behind them.
         """
         if self._promised < self._probe_at and not (one.came_back or one.tried_before):
             self._promised = self._probe_at

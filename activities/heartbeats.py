@@ -24,7 +24,7 @@ from delivery.step import Carried, Notes, Step, Unsent
 
 CANNOT_DECODE = "CannotDecode"
 
-# A heartbeat is sent so many times within the timeout, so that a few can be late.
+# This many heartbeats are sent within the timeout, so that a few can be late.
 WITHIN_TIMEOUT = 4
 
 T = TypeVar("T")

@@ -52,7 +52,7 @@ class MatchRules:
 
     `fleet` returns what every live worker knows: nothing else may be recorded with a run.
     `limited_since` returns when the limits of size came into force, if that is known, and `in_use`
-    the features that no worker can lack any more.
+    the features that no worker can lack anymore.
     """
 
     def __init__(

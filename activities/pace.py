@@ -13,17 +13,17 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-# So many of the latest answers, or so many in a row, show a limit; fewer are chance. Once a limit
-# is known, fewer say that it is passed.
+# This many refusals among the latest answers, or in a row, show a limit; fewer are chance. Once a
+# limit is known, fewer show that it is exceeded.
 MANY = 5
 IN_A_ROW = 3
 PASSED = 2
 OF_THE_LATEST = 20
 
 DECREASE = 0.1
-# By how many requests per second the rate differs from what was accepted, one second of use before
-# and after it is the same again. The difference grows with the third power of time, whatever the
-# rate is, so that workers which share a limit come to have like parts of it.
+# The difference, in requests per second, between the rate and what was accepted, one second of use
+# before and after they are equal again. It grows with the third power of time, whatever the rate
+# is, so that workers which share a limit come to have similar parts of it.
 GROWTH = 1 / 900
 
 # Seconds without a request once a limit shows; twice as many each time that the first request

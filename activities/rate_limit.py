@@ -109,8 +109,8 @@ class _Limited:
             del self.connections[next(iter(self.connections))]
 
 
-# Brings forward the tries that wait for these connections. Before each, it awaits room for one more
-# request, and stops if there won't be any (False).
+# Brings forward the tries that wait for these connections, each once there is room for one more
+# request. Stops if the callable says that there won't be any (False).
 BringForward = Callable[[Sequence[str], Callable[[], Awaitable[bool]]], None]
 
 
@@ -130,7 +130,7 @@ class RateLimit:
         self._places = max(slots // PART_OF_SLOTS, 1)
         self._share = share
         self._bring_forward = bring_forward
-        # Accounts are known by a hash with this key, which no one else has: no secret is kept.
+        # Accounts are identified by hashes made with this key of the process: no secret is kept.
         self._key = secrets.token_bytes(32)
         self._limited: dict[str, _Limited] = {}
 
@@ -165,7 +165,7 @@ class RateLimit:
     async def _room(self, limiter: ConnectionLimiter, until: float) -> bool:
         """Wait until one more request could be sent; False if the connection only fails again.
 
-        Also False after `until`, when all that waited has come back by itself.
+        Also False after `until`, when everything that waited has come back by itself.
         """
         while not limiter.failing and (now := time.monotonic()) < until:
             if self._share() and limiter.has_room(now):

@@ -278,7 +278,7 @@ async def _store(storing: Awaitable[bool | None]) -> bool | None:
 
 
 def _throttled(step: Step, attempts: AttemptList, err: Throttled) -> ApplicationError:
-    """Make the error of a try that got no permit; earlier attempts are carried on unchanged.
+    """Make the error of a try that got no permit. It carries the earlier attempts unchanged.
 
     Its second detail names the connection, for `operations.waiting_tries`.
     """

@@ -118,7 +118,7 @@ def needs(costs: Costs, rate: int) -> Need:
 
 
 def limits(costs: Costs) -> list[tuple[str, float]]:
-    """Events a second at which each limit is met that is there without anyone's doing."""
+    """Return the events a second at which each limit of the default set-up is reached."""
     return sorted(
         [
             ("one worker process: one core", 1 / costs.worker),

@@ -1,4 +1,4 @@
-"""The plots of docs/benchmarks.md, for someone who has seen no engine before."""
+"""The plots of docs/benchmarks.md, for readers who know none of the engines."""
 
 from __future__ import annotations
 

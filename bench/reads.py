@@ -48,7 +48,7 @@ SLOW_MS = 9_000
 
 @dataclass
 class Reader:
-    """Someone who is signed in, at the API and the console of a process of their own."""
+    """Reads from an API process of its own, and from its console, where it is signed in."""
 
     lane: Lane
     api: Process

@@ -29,7 +29,7 @@ class Writing:
 async def all_or_nothing(
     catalog: Catalog, destinations: Destinations, organization: str, workspaces: Iterable[str]
 ) -> AsyncIterator[Writing]:
-    """Commit everything at the end, or nothing on any error. One at a time changes a workspace.
+    """Commit everything at the end, or nothing on any error. Locks the workspaces until then.
 
     Raises:
         NotFound: a workspace isn't the organization's.

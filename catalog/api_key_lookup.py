@@ -83,7 +83,7 @@ class PublishableCaller:
 
 @dataclass(frozen=True)
 class MachineCaller:
-    """Whoever holds a machine key: may do in `organization` what its `scopes` allow, once the
+    """The holder of a machine key, who may do in `organization` what its `scopes` allow, once the
     secret or the token was checked. One of `secret_key` and `token_hash` is None.
 
     `quota` is the key's own.

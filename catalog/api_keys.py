@@ -1,4 +1,4 @@
-"""What both kinds of keys of the HTTP API have: how they look, how they are announced."""
+"""What both kinds of API keys share: their format, and how their changes are announced."""
 
 from __future__ import annotations
 

@@ -185,4 +185,4 @@ class LastKnown(Generic[V]):
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._asking.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever waits for it gets it; nobody may be waiting any more
+            task.exception()  # whoever waits for it gets it; nobody may be waiting anymore

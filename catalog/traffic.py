@@ -17,7 +17,7 @@ from catalog.database import Pool, Record, execute, fetch, fetchrow, transaction
 from delivery.alert import LastResponse
 from delivery.traffic import Tally
 
-# This many failures without a success in between are more than one event's accident.
+# This many failures without a success in between are the connection's, not one event's.
 MANY_FAILURES = 3
 MOST_CONNECTIONS = 2_000
 

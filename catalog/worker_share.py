@@ -1,4 +1,4 @@
-"""Keep one worker counted, and say what it may use: its share of the rates, and what all know."""
+"""Keep a worker counted, and say what it may use: its share of the rates, what all workers know."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from delivery.capabilities import Capabilities
 from delivery.size import SIZE_LIMIT
 
 BEAT_SECONDS = 1.0
-# Shorter than others wait, so that a worker which can't report stops before its share is reused,
-# and relies on what all know no longer than it counts for what it knows.
+# Shorter than the times after which others stop counting a silent worker: one that can't report
+# stops sending before its share is reused, and stops relying on features before others do.
 SHARE_SECONDS = 3.0
 FLEET_SECONDS = 8.0
 
@@ -69,8 +69,8 @@ class WorkerShare:
         return self._in_use.get(SIZE_LIMIT)
 
     def in_use(self) -> Mapping[str, datetime]:
-        """Return since when features are in use, of those that this worker uses itself: no worker
-        that lacks one is admitted any more. Empty while that is unknown.
+        """Return the features in use that this worker uses itself, and since when: a worker that
+        lacks one of them is no longer admitted. Empty while that is unknown.
         """
         return self._in_use
 

@@ -23,7 +23,7 @@ from delivery.capabilities import Capabilities
 ALIVE_SECONDS = 10.0
 SHARED_SECONDS = 4.0
 
-_LOCK = 7_166_480_113  # any constant of our own: one at a time counts the workers
+_LOCK = 7_166_480_113  # any constant of our own: whoever holds it counts the workers
 
 
 @dataclass(frozen=True)

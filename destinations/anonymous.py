@@ -1,4 +1,4 @@
-"""What came with a key for anonymous visitors only must name nobody."""
+"""Check that an event names nobody if its key is for anonymous visitors only."""
 
 from __future__ import annotations
 

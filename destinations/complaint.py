@@ -10,7 +10,7 @@ from typing import Any
 
 from delivery.reason import LONGEST_CODE
 
-# An address, a phone number or a host's name is none.
+# Addresses, phone numbers and host names don't match.
 _NAME = re.compile(rf"[A-Za-z]\w{{0,{LONGEST_CODE - 1}}}", re.ASCII)
 
 
@@ -24,7 +24,7 @@ class Complaint:
 
     @classmethod
     def of(cls, code: object = None, field: object = None, text: object = None) -> Complaint:
-        """Keep of an answer's values those that are text."""
+        """Keep those of an answer's values that are text."""
         return cls(*(one if isinstance(one, str) and one else None for one in (code, field, text)))
 
 
@@ -38,7 +38,7 @@ def unexplained(answer: Mapping[str, Any]) -> Complaint:
 
 
 def error_name(value: object) -> str | None:
-    """Return a vendor's name for an error, never other text, which may be someone's."""
+    """Return a vendor's name for an error, never other text, which may be personal data."""
     return value if isinstance(value, str) and _NAME.fullmatch(value) else None
 
 

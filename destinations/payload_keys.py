@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 
 def read_keys(text: str) -> tuple[str, ...]:
-    """Read keys, in any case, separated by commas, each once."""
+    """Read the keys of a list separated by commas, each once, exactly as they are written."""
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 

@@ -70,7 +70,7 @@ __all__ = [
     "__version__",
 ]
 
-# Loaded when first asked for: who emits over HTTP needs no Temporal SDK, and the other way round.
+# Loaded on first use: emitting over HTTP needs no Temporal SDK, and vice versa.
 _HOMES = {
     "Emitter": "emitonce.emitter",
     "EventHandle": "emitonce.handle",

@@ -1,4 +1,4 @@
-"""Let a process end only when no thread of Temporal's client is inside Python any more.
+"""Let a process end only when no thread of Temporal's client is inside Python anymore.
 
 The client's threads, which are not Python's, hand an answer over with `loop.call_soon_threadsafe`.
 Its write wakes the loop and lets go of the interpreter, so a program whose last act was a call may

@@ -116,7 +116,7 @@ def _json(value: object) -> bytes:
 
 
 def is_uuid(text: str) -> bool:
-    """Whether `text` is a UUID in its usual form, in any case."""
+    """Whether `text` is a UUID in its usual form, in upper or lower case."""
     return _UUID.fullmatch(text) is not None
 
 

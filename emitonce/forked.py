@@ -1,4 +1,4 @@
-"""Temporal's runtime in a process that was forked from one which had used it.
+"""Temporal's runtime in a process that was forked from one that had used it.
 
 Its threads stay in the parent, so the child needs a runtime of its own. The inherited one is kept:
 taking it down would wait for threads that are not there.

@@ -242,7 +242,7 @@ def _key_of_environment() -> tuple[MachineKey | None, str | None]:
             "EMITONCE_ACCESS_KEY and EMITONCE_SECRET_KEY (a page's key: EMITONCE_PUBLISHABLE_KEY)"
         )
     if machine_key is not None and publishable_key:
-        # Idempotency keys of the one are not those of the other, so neither is a default.
+        # They don't share idempotency keys, so which one is used matters: neither is a default.
         raise InvalidSetup("EMITONCE_ACCESS_KEY and EMITONCE_PUBLISHABLE_KEY are set: set only one")
     return machine_key, publishable_key
 

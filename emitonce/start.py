@@ -58,11 +58,11 @@ LONGEST_FAIRNESS_KEY = 64
 
 @dataclass(frozen=True)
 class KeyNamespace:
-    """Idempotency keys of one credential's own: nobody else's stand for the same events.
+    """Where one credential's idempotency keys belong: others' keys never stand for its events.
 
-    `creators` are the ids of all who share it: a credential and the ones that it replaced. Before,
-    all credentials of a workspace shared one namespace: `shared` means that these still use it,
-    `looks_back` that an event of theirs may have been started in it.
+    `creators` are the ids of all that share it: a credential and the ones that it replaced. In
+    earlier releases all credentials of a workspace shared one namespace: `shared` means that these
+    still use that one, `looks_back` that an event of theirs may have been started in it.
     """
 
     id: str
@@ -202,9 +202,9 @@ class EventStarter:
     async def _started_in_shared(
         self, event_id: str, memo: Mapping[str, Any], namespace: KeyNamespace
     ) -> datetime | None:
-        """When the event was accepted that stood for this key while all shared one namespace.
+        """When the event was accepted that got this key while all senders shared one namespace.
 
-        None when there was none, or someone else's: that one stays in the way of nobody.
+        None if there is none, or if it is someone else's, which must not get in the way.
         """
         try:
             described = await self.client.get_workflow_handle(event_id).describe()
@@ -286,10 +286,10 @@ async def _accepted_at_first(
 
 
 def fairness(workspace: str, event: str) -> Priority:
-    """Let events of one name in one workspace queue among themselves.
+    """Give events of one name in one workspace a fairness key of their own.
 
-    Temporal hands out tasks of all fairness keys in turn, if that is enabled. Names that are the
-    same in their first bytes share a key.
+    If fairness is enabled, tasks of different keys take turns. Names that start with the same bytes
+    may share a key.
     """
     if not is_uuid(workspace):
         return Priority.default

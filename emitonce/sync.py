@@ -110,7 +110,7 @@ class _Line:
         """One attempt at a time, whoever waits for it and for however long; then the next."""
         if self._connecting is None or _failed(self._connecting):
             self._connecting = self.loop.create_task(Emitter.connect(**self._connect))
-            self._connecting.add_done_callback(_failed)  # so seen, though nobody may wait any more
+            self._connecting.add_done_callback(_failed)  # so seen, though nobody may wait anymore
         return await asyncio.shield(self._connecting)
 
     def close(self, timeout: float) -> None:

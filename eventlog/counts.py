@@ -33,7 +33,7 @@ COUNTED_AT_ONCE = 6
 # Up to this many failed and canceled runs are checked one by one: the server's largest page.
 LOOKED_AT = 1_000
 
-# How long counts are kept, and how long before that their time must have ended.
+# How long counts are kept, and how long ago their time must have ended.
 KEPT_SECONDS = 60.0
 MOST_KEPT = 5_000
 
@@ -146,7 +146,7 @@ async def count_over_time(
 
 
 async def _count(client: Client, parts: Sequence[EventQuery]) -> list[EventCounts]:
-    """Count each of the parts of a query, between which nothing is left out."""
+    """Count each part of a query. The parts follow each other without a gap."""
     whole = replace(parts[0], accepted_to=parts[-1].accepted_to)
     if not whole.is_plain:
         raise ValueError("event, resource: names with quotes or backslashes can't be counted")

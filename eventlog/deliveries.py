@@ -1,4 +1,4 @@
-"""The log of each delivery: what became of one event at one connection."""
+"""The log of each delivery: what happened to one event at one connection."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from delivery.step import CONNECTION_HELD, Carried, Step, StepResult
 
 # The memo in which a starter records who emitted an event.
 CREATED_BY = "created_by"
-# The memo in which a starter records who an event is about, only where it is encrypted.
+# The memo in which a starter records who an event is about, if memos are encrypted.
 PERSON = "person"
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -1,4 +1,4 @@
-"""The delivery log: what became of one event, read only from its run's history."""
+"""The delivery log: what happened to one event, read only from its run's history."""
 
 from __future__ import annotations
 

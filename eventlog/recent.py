@@ -1,7 +1,7 @@
 """Read the runs that the server lists first: for names, a sample, or how dense events are.
 
 They are not the newest, but mostly new. That takes one call, which costs the same however much is
-stored, and of a run only what is asked for is decoded.
+stored; of each run, only the attributes that are asked for are decoded.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class RecentRun:
 
 @dataclass(frozen=True)
 class RecentRuns:
-    """Runs, and whether no others match the query."""
+    """Runs, and whether they are all that match the query."""
 
     runs: list[RecentRun]
     complete: bool

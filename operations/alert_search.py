@@ -79,7 +79,7 @@ class AlertCriteria:
 
 
 class AlertSearch:
-    """`in_use` returns the features that no worker can lack any more."""
+    """`in_use` returns the features that no worker can lack anymore."""
 
     def __init__(
         self,

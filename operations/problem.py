@@ -1,4 +1,4 @@
-"""What can be wrong with a connection or a part: whose part it is, and what to do, in words."""
+"""What can be wrong with a connection, a process or a database: whose fault, and what to do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _THEIRS = (
 
 
 class Problem(FrozenModel):
-    """What is wrong, whose part it is, and what to do. `symptom` is its section in the runbook."""
+    """What is wrong, whose fault it is, and what to do. `symptom` is its section in the runbook."""
 
     symptom: Symptom
     whose: Literal["us", "them"]

@@ -58,7 +58,7 @@ class WaitingTries:
                 runs, cursor = await list_page(
                     self._client, _open_for(connections), size=PAGE, cursor=cursor
                 )
-                # Several workers may do the same, so each has an order of its own.
+                # Several workers may do this at once, so each goes in an order of its own.
                 for run in random.sample(runs, len(runs)):
                     if not await room():
                         return

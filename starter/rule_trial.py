@@ -1,6 +1,6 @@
 """Try a rule: preview the requests that it would make of an event, or send a test event.
 
-Command line, HTTP API and console all do it by this module.
+The command line, the HTTP API and the console all use this module.
 """
 
 from __future__ import annotations

@@ -42,9 +42,9 @@ UNIT = Path(__file__).parent / "unit"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take long first and those that take next to nothing last.
+    """Put the slow files first and the unit tests last.
 
-    Two processes take one file after the other, so neither is left with a long one at the end.
+    Two processes run one file after the other, so neither is left with a slow one at the end.
     """
     long = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item.path not in long, UNIT in item.path.parents))
@@ -99,7 +99,7 @@ async def temporal(tmp_path_factory) -> AsyncIterator[Client]:
         tmp_path_factory.mktemp("temporal"),
         in_memory=True,
         ui=False,
-        # Every second, not every 30, it looks what it may delete.
+        # Look for what may be deleted every second, not every 30.
         dynamic_config={
             f"history.{queue}ProcessorUpdateAckInterval": '"1s"'
             for queue in ("transfer", "visibility", "timer")

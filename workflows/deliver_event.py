@@ -28,9 +28,9 @@ with workflow.unsafe.imports_passed_through():
     from workflows.holds import Holds
 
 
-# A workflow task that computes for more than two seconds counts as deadlocked and is retried for
-# ever. Building messages from this many bytes, counted once for each rule, takes half a second at
-# most.
+# A workflow task that computes for more than two seconds counts as deadlocked and is retried
+# forever. Building messages from this many bytes, counted once for each rule, takes half a second
+# at most.
 BUILT_AT_ONCE = 1024 * 1024
 # The same for events within the limits of size: two of the largest, about 80 ms.
 BUILT_IN_A_TASK = 512 * 1024

@@ -47,8 +47,8 @@ class HubSpotService:
     """`tokens` maps each token to its scopes, or to the category with which it is refused, such as
     `EXPIRED_AUTHENTICATION`.
 
-    Of requests beyond `per_second`, each gets 429 and the name of its limit. The next `unseen`
-    reads don't find a contact that is there, as if it had just been written.
+    Each request beyond `per_second` gets 429 and the name of the limit. The next `unseen` reads
+    don't find a contact that is there, as if it had just been written.
     """
 
     tokens: dict[str, str] = field(default_factory=lambda: {TOKEN: SCOPES})

@@ -1,8 +1,8 @@
 """What Intercom's answers mean, by the code of their error.
 
 Sources: "Error codes", "Rate limiting", the description of the API, and the vendor's Ruby client
-(what its codes say of a token). That a 409 names the contact that exists, in its text, is in
-answers that others have published.
+(what the codes about a token mean). That the text of a 409 names the contact that exists is known
+from answers that others have published.
 """
 
 from __future__ import annotations

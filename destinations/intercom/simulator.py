@@ -72,7 +72,7 @@ class IntercomService:
     `token_revoked`; all have the same workspace.
 
     While it is `lagging`, searches don't show contacts that are created; `catch_up` ends that.
-    Of requests beyond `per_window`, in ten seconds, each gets 429.
+    Each request beyond `per_window`, in ten seconds, gets 429.
     """
 
     tokens: dict[str, str] = field(default_factory=lambda: {TOKEN: "us", EU_TOKEN: "eu"})

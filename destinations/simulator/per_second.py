@@ -13,7 +13,7 @@ class PerSecond:
         self._latest: dict[Hashable, deque[float]] = {}
 
     def exceeded(self, limit: int | None, of: Hashable = None) -> bool:
-        """Count what is to be accepted now, unless as many as the limit were in the last second."""
+        """Count one more, unless as many as the limit were counted within the last second."""
         now, latest = self._clock(), self._latest.setdefault(of, deque())
         while latest and latest[0] <= now - 1:
             latest.popleft()

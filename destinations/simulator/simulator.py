@@ -49,9 +49,9 @@ S = TypeVar("S", bound=Service)
 class VendorSimulator(Generic[S]):
     """Make one, then `listen`. Everything is in memory and belongs to one event loop.
 
-    A vendor's own says which `regions` it has, each with a port and a base URL that ends in
-    `base_path`, and which `calls` faults can be set for. `credentials` names the service's map of
-    what it accepts to what that may do, which can be replaced at `/_sim/`.
+    A vendor's subclass names its `regions`, each with a port and a base URL that ends in
+    `base_path`, and the `calls` that faults can be set for. `credentials` names the service's
+    mapping from each accepted key or token to what it may do; `/_sim/` can replace it.
     """
 
     label: ClassVar[str]

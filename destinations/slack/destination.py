@@ -38,8 +38,8 @@ TRY_AGAIN = frozenset(
         "team_added_to_org",
     }
 )
-# Another token, or the same one with more scopes, can heal these. A workspace that was deleted, or
-# an app that was removed from it, has withdrawn its authorization.
+# Another token, or the same one with more scopes, fixes these. Deleting a workspace, or removing
+# the app from it, withdraws the authorization.
 TOKEN_REFUSED: Mapping[str, InactiveReason] = {
     "account_inactive": "oauth_authorization_revoked",
     "invalid_auth": "authentication_invalid",

@@ -37,7 +37,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class Posted:
-    """A message as it was posted. `mentions` are those of everyone, which the text holds."""
+    """A message as it was posted. `mentions` are those in its text that notify a whole channel."""
 
     channel: str
     text: str

@@ -28,8 +28,9 @@ log = structlog.get_logger("starter.api")
 
 FORGET_SECONDS = 3_600.0
 
-# How many refused acts of one key are recorded a minute. Beyond, what it lacks the scope for is
-# refused without an entry, and with all else it has to wait. What is forgotten in a day is more.
+# How many refused acts of one key are recorded a minute. Beyond that, acts that it lacks the scope
+# for are refused without an entry, and for everything else it has to wait. Old entries are deleted
+# faster than that.
 REFUSED_ACTS = 120
 
 Handler = Callable[[Request], Awaitable[Response]]

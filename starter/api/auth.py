@@ -37,9 +37,9 @@ class Caller:
     key, both for an embedded session.
 
     `key` is the key's id, or the session's, shown as `created_by` of what it creates; in the
-    console it may be a user's. `scopes` say what it may do. `holder` is what has them, in words.
-    `publishable` has the rest of a publishable key, and `session` of a session. `quota` is the
-    key's own. `hops` counts the webhooks of emitonce that the request has passed through.
+    console it may be a user's. `scopes` say what it may do. `holder` names, for error messages,
+    what has them. `publishable` has the rest of a publishable key, and `session` that of a session.
+    `quota` is the key's own. `hops` counts the webhooks of emitonce that led to the request.
     """
 
     key: str

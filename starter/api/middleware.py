@@ -84,7 +84,7 @@ class Observed(HttpMiddleware):
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = int(message["status"])  # some give an enum, which a log would name
+                status = int(message["status"])  # not the enum that some give, for the log
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
             await send(message)
 

@@ -93,7 +93,7 @@ def single_sign_on(settings: Settings, http: Http) -> SingleSignOn | None:
     """Return the provider that people sign in at, or None if the settings name none.
 
     Raises:
-        SettingsError: its roles are none of ours.
+        SettingsError: EMITONCE_OIDC_ROLES names a role that doesn't exist, or none.
     """
     if settings.oidc_issuer is None or settings.oidc_client_id is None:
         return None

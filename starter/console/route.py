@@ -26,7 +26,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 # A page that takes longer is given up; a test event may take 30 seconds.
 PAGE_SECONDS = 45.0
 
-# Of a form that anyone may send: two fields and a token.
+# In bytes, of a form that anyone may send: it has two fields and a token.
 LARGEST_PUBLIC_FORM = 8 * 1024
 
 

@@ -11,22 +11,21 @@ from weakref import WeakValueDictionary
 T = TypeVar("T")
 
 LASTS_SECONDS = 1.0
-# So many of one visitor's long reads go on at once: they do also when nobody waits for them.
+# At most this many of one visitor's long reads run at once. They end even if nobody waits for them.
 AT_ONCE = 4
 
 
 class SharedReads:
-    """Keeps what was read for a second, or until it is read: more open pages don't mean more
-    reading."""
+    """Shares each read for a second, or for as long as it takes, so that more open pages don't cost
+    more reads."""
 
     def __init__(self) -> None:
         self._reads: dict[Hashable, tuple[float, asyncio.Task[Any]]] = {}
         self._turns = WeakValueDictionary[str, asyncio.Semaphore]()
 
     async def read(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Wait for the read of `key` that goes on or started within the last second, or start one.
-
-        Whoever stops waiting doesn't stop it for the others.
+        """Wait for the read of `key` that is under way or started within the last second, or start
+        one. A caller that stops waiting doesn't stop it for the others.
         """
         now = time.monotonic()
         self._reads = {
@@ -41,11 +40,11 @@ class SharedReads:
         return await asyncio.shield(self._reads[key][1])
 
     def turn(self, visitor: str) -> asyncio.Semaphore:
-        """Return what lets a few of the visitor's reads go on, and the others wait their turn."""
+        """Return a semaphore: a few of the visitor's reads run, and the others wait their turn."""
         return self._turns.setdefault(visitor, asyncio.Semaphore(AT_ONCE))
 
 
 def _notice_failure(task: asyncio.Task[Any]) -> None:
-    """Those who waited raise it; asyncio need not report that nobody does anymore."""
+    """Mark a failure as seen: it was raised where someone waited; asyncio need not report it."""
     if not task.cancelled():
         task.exception()

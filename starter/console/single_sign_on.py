@@ -117,7 +117,7 @@ class SingleSignOn:
         self._keys_at = float("-inf")
 
     async def check(self) -> None:
-        """Ask the provider for all that a sign-in needs of it. Raises `ProviderUnavailable`."""
+        """Ask the provider for everything that a sign-in needs. Raises `ProviderUnavailable`."""
         for name in ("authorization_endpoint", "token_endpoint"):
             await self._address(name)
         status, _ = await self._ask("GET", await self._address("jwks_uri"))
@@ -125,7 +125,7 @@ class SingleSignOn:
             raise ProviderUnavailable
 
     async def url(self, attempt: Attempt, *, again: bool) -> str:
-        """Return where to send a browser. `again` asks who has signed in to do so once more.
+        """Return where to send a browser. With `again`, people have to sign in there again.
 
         Raises:
             ProviderUnavailable: the provider doesn't say where.
@@ -140,7 +140,7 @@ class SingleSignOn:
             "nonce": attempt.nonce,
             "code_challenge": challenge,
             "code_challenge_method": "S256",
-            # A provider that is asked how long ago someone may have signed in says when that was.
+            # A provider that gets `max_age` has to say when people signed in (`auth_time`).
             "max_age": "0" if again else f"{LASTS.total_seconds():.0f}",
             **({"prompt": "login"} if again else {}),
         }

@@ -25,7 +25,7 @@ from starter.console.single_sign_on import LONGEST_NAME
 from starter.console.zone import ZONE, zone_of
 
 IN_SWITCHER = 20
-BANNER = "/banner"  # every page asks for it, also one with a form that someone fills in
+BANNER = "/banner"  # requested by every page, even while someone fills in its form
 
 # No inline script or style, nothing from elsewhere, and in nobody's frame.
 POLICY = (
@@ -41,8 +41,9 @@ HEADERS = {
 class Visit:
     """`session` and `form` are set before a handler runs, `workspace` if the address names one.
 
-    `query` is the address's; `in_place` says that a part of a page is asked for, to be put into it.
-    `embedded`: by a page in someone else's frame, which shows a token in place of a cookie.
+    `query` is the address's. `in_place` says that only a part of the page is requested, to replace
+    it there. `embedded` says that a page in another product's frame made the request, with a token
+    in place of a cookie.
     """
 
     session: ConsoleSession

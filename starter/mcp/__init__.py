@@ -1,4 +1,4 @@
-"""A server of the Model Context Protocol: an assistant asks the HTTP API, by tools.
+"""A server of the Model Context Protocol: an assistant's tools, which call the HTTP API.
 
 The official SDK is an extra, and is imported only where it is used.
 """
@@ -15,7 +15,7 @@ from settings import SettingsError
 
 @contextmanager
 def needing_sdk() -> Iterator[None]:
-    """Import what needs the SDK inside. Raises `SettingsError` if it isn't installed."""
+    """Import inside what needs the SDK. Raises `SettingsError` if it isn't installed."""
     try:
         yield
     except ModuleNotFoundError as err:

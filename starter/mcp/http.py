@@ -43,7 +43,7 @@ def add_tools(app: FastAPI) -> None:
 
 @dataclass(frozen=True)
 class _Asked:
-    """The request that a tool is called by; its tools' own requests end at `deadline`."""
+    """The request that called a tool. The requests that the tool makes end at `deadline`."""
 
     request: Request
     deadline: float
@@ -73,7 +73,7 @@ class _OfCaller(httpx.AsyncBaseTransport):
 
 def _endpoint(api: Api, *, allow_changes: bool) -> Any:
     server = make_server(api, allow_changes=allow_changes)
-    server.middleware.clear()  # it names spans after whatever a caller sends
+    server.middleware.clear()  # the SDK's tracing names spans after whatever a caller sends
     server.streamable_http_app()  # creates the session manager
     tools = server.session_manager.app
 
@@ -105,7 +105,7 @@ class _Answer(Response):
 
         deadline = asyncio.get_running_loop().time() + TIMEOUT_SECONDS
         _asked.set(_Asked(self._request, deadline))
-        # One for each request: when it is left, everything that it started has ended.
+        # One manager per request: at the end of `run()`, everything that it started has ended.
         manager = StreamableHTTPSessionManager(self._tools, json_response=True, stateless=True)
         async with manager.run():
             await manager.handle_request(scope, receiving, send)

@@ -151,7 +151,7 @@ class Api:
         return Machine(organization, made.key.access_key, made.secret_key.get_secret_value())
 
     async def stranger(self) -> Machine:
-        """A key of an organization that owns nothing of the stack's."""
+        """A key of an organization that owns nothing in the stack."""
         other = await self.stack.catalog.organizations.create("Stranger")
         return await self.machine_key(other.id)
 
@@ -187,9 +187,9 @@ async def open_api(
 
 
 async def tenant_of(api: Api) -> Api:
-    """The same server for an organization and workspace of their own; simulators forget all else.
+    """Return the same server for a new organization and workspace, and reset the simulators.
 
-    For tests that leave no delivery under way. A worker is told of the first stack's `fleet` only.
+    For tests that leave no delivery under way. A worker knows only the first stack's `fleet`.
     """
     for simulator in api.stack.simulators.values():
         simulator.reset()

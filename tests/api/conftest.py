@@ -1,4 +1,4 @@
-"""The HTTP API over real parts; nothing may fail unseen behind one of its answers."""
+"""The HTTP API over real parts. A test fails if the API logs an error behind its answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def no_errors(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest_asyncio.fixture
 async def api(no_errors: None, stack: Stack) -> AsyncIterator[Api]:
-    """Over the test's own stack."""
+    """The API over the test's own stack."""
     async with open_api(stack) as api:
         yield api
 
@@ -35,5 +35,5 @@ async def shared_api(shared_stack: Stack) -> AsyncIterator[Api]:
 
 @pytest_asyncio.fixture
 async def tenant(no_errors: None, shared_api: Api) -> Api:
-    """The module's, for an organization of the test's own: see `tenant_of`."""
+    """The module's API, for an organization of the test's own: see `tenant_of`."""
     return await tenant_of(shared_api)

@@ -1,4 +1,4 @@
-"""What is someone else's is not there: 404 on every path, and untouched afterwards."""
+"""What belongs to someone else seems not to exist: 404 on every path, and nothing is changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long others wait while someone sends the worst bodies: measured, for the report alone."""
+"""How long others wait while someone sends the worst bodies. Measured only for the report."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ async def herd(world: World, round: Round, size: float) -> None:
 
 
 async def dead_neighbor(world: World, round: Round, size: float) -> None:
-    """One connection never answers; the other's deliveries go their way all the while."""
+    """One connection never answers; the other's deliveries continue all the while."""
     await world.misbehave(Fault(kind="stall"), region="us")
     await world.worker()
     await round.emit(count(60, size))

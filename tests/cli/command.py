@@ -115,7 +115,7 @@ def run_in_process(
 
 @contextmanager
 def _others_logs_aside() -> Iterator[None]:
-    """What a worker in this process logs meanwhile is nothing that the command prints."""
+    """Keep what a worker in this process logs meanwhile out of what the command prints."""
     before = structlog.get_config()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
     try:

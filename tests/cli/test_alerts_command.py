@@ -63,7 +63,7 @@ async def test_a_secret_is_made_once_and_kept(dev: Dev) -> None:
     assert "secret" not in changed
     to_slack = await dev.cli.json("alerts", "set", "--format", "slack")
     assert "secret" not in to_slack
-    # Who received unsigned alerts has no secret to check the next ones with.
+    # A receiver of unsigned alerts has no secret with which to verify the next ones.
     signed_again = await dev.cli.json("alerts", "set", "--format", "signed")
     assert signed_again["secret"] not in ("", made["secret"])
     await dev.cli.json("alerts", "remove")

@@ -23,7 +23,7 @@ async def test_where_no_stack_is_the_command_says_which_one_it_looks_for(
 ) -> None:
     ran = await InProcess(tmp_path).run(*arguments, EMITONCE_DATA_DIR=".emitonce")
     assert ran.code == (1 if arguments == ("doctor",) else 6), ran.err
-    said = "".join((ran.err + ran.out).split())  # a table breaks lines, and long words
+    said = "".join((ran.err + ran.out).split())  # tables wrap lines, and even long words
     assert f"nostackisupon{tmp_path / '.emitonce'}" in said
     assert "EMITONCE_DATA_DIR" in said
     assert os.listdir(tmp_path) == []

@@ -59,7 +59,7 @@ class Assistant:
 async def in_process(
     api: Api, token: str, *, allow_changes: bool = False
 ) -> AsyncIterator[Assistant]:
-    """What the command serves, without the seconds that its process takes to start."""
+    """Serve what the command does, but without the seconds that its process takes to start."""
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         httpx.AsyncClient(base_url=api.url, headers=headers, timeout=TIMEOUT_SECONDS) as http,

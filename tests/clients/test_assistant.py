@@ -46,7 +46,7 @@ async def api(shared_api: Api) -> Api:
 
 @pytest.fixture(params=[in_process, over_http])
 def assistant(request: pytest.FixtureRequest) -> Connect:
-    """Connects an assistant; a test that asks for it runs both ways."""
+    """Connects an assistant: every test that uses this runs once in each way."""
     connect: Connect = request.param
     return connect
 

@@ -1,4 +1,4 @@
-"""`/mcp` of the API: who may come in, what is refused, and nothing is kept between requests."""
+"""`/mcp` of the API: who may call it, what is refused, and that requests share no state."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def api(stack: Stack) -> AsyncIterator[Api]:
 
 @pytest_asyncio.fixture(scope="module")
 async def shared_api(shared_stack: Stack) -> AsyncIterator[Api]:
-    """For what is refused."""
+    """One for the whole module, for tests of what is refused."""
     async with open_api(shared_stack, serving={"assistants": add_tools}) as api:
         yield api
 
@@ -86,7 +86,7 @@ class Balanced(httpx2.AsyncBaseTransport):
 
 @asynccontextmanager
 async def processes(stack: Stack, folder: Path, count: int) -> AsyncIterator[list[Child]]:
-    """So many of `emitonce api`, which log into `folder`."""
+    """Run `count` processes of `emitonce api`, which log into `folder`."""
     settings = {"EMITONCE_MCP": "true", "EMITONCE_HTTP_PORT": "0", "EMITONCE_LOG_LEVEL": "debug"}
     async with AsyncExitStack() as ending:
         started = []
@@ -210,7 +210,7 @@ async def test_log_has_what_a_tool_asked_under_the_id_of_its_call(
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_who_may_come_in(shared_api: Api, path: str) -> None:
-    """Whoever has the scope `read` over the whole API: no page's key, and no embedded session."""
+    """A token needs the scope `read`; publishable keys and embedded sessions are refused."""
     api = shared_api
     session = await minted(api, role="owner", scopes=["events.payload:read"])
     narrow = await minted(api, **OF_RESOURCE)
@@ -244,7 +244,7 @@ async def test_who_may_come_in(shared_api: Api, path: str) -> None:
         assert answer.status_code == status, (name, answer.text)
         if status != 200:
             assert_error(answer, status)
-            # Nobody's tools are listed, and what was sent is not looked at.
+            # The body isn't read, so even an invalid one gets the same answer.
             assert_error(await posted(api, headers, b"{", path), status)
         if status == 401:
             assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -364,7 +364,7 @@ async def test_slow_tool_ends(api: Api, monkeypatch: pytest.MonkeyPatch, mode: s
 async def test_redelivery_whose_start_is_cut_off_may_have_started(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The assistant hears so, and that it may start it again, which delivers nothing twice."""
+    """The assistant is informed, and may start it again, which delivers nothing twice."""
     await api.stack.rule()
     event = await failed_event(api)
     plan: dict[str, Any] = {}

@@ -62,12 +62,12 @@ class Site:
     async def stranger(self, browser: Browser, **options: Any) -> AsyncIterator[Page]:
         """A page of someone who has not signed in. A script's error fails the test.
 
-        `zone` is the time zone that their browser has told; None if it hasn't yet.
+        `zone` is the time zone that their browser has sent; None if it hasn't yet.
         """
         zone = options.pop("zone", "UTC")
         context = await browser.new_context(**({"viewport": WIDE} | options))
         context.set_default_timeout(20_000)
-        if zone:  # what the first page otherwise tells, and is made again for
+        if zone:  # otherwise the first page sends it, and is loaded again
             await context.add_cookies([{"name": ZONE_COOKIE, "value": zone, "url": self.url}])
         page = await context.new_page()
         errors: list[str] = []
@@ -120,5 +120,5 @@ async def open_site(
 
 
 def first_choices(page: str) -> list[str]:
-    """What a page's buttons and links say that stand out."""
+    """Return the texts of a page's primary buttons and links."""
     return re.findall(r'<(?:button|a)\b[^>]*class="[^"]*\bprimary"[^>]*>([^<]*)', page)

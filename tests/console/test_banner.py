@@ -39,7 +39,7 @@ async def http(site: Site) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_two_hundred_broken_connections_are_one_sentence(site: Site) -> None:
-    """In an organization of their own: the banner counts all of one."""
+    """In an organization of its own, since the banner counts all connections of one."""
     catalog = site.stack.catalog
     organization = (await catalog.organizations.create("Acme group")).id
     workspace = (await catalog.workspaces.create(organization, name="Acme app")).id

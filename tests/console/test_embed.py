@@ -19,7 +19,7 @@ from tests.integration.stack import eventually
 
 OWN = {"session_type": "resource", "resource": "project", "resource_id": "prj_7"}
 
-# A token that can be read, and that nobody has signed.
+# A well-formed token that nobody has signed.
 FORGED = ".".join(
     base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
     for part in ({"alg": "none"}, {"iat": 0, "exp": 300}, "")
@@ -80,7 +80,7 @@ async def test_a_token_is_refreshed_before_it_expires(host: Host, browser: Brows
         await page.clock.install()
         await page.goto(f"{host.url}/?ttl_seconds=300")
         frame = await host.frame(page)
-        await page.clock.fast_forward(225_000)  # to load took its time, too
+        await page.clock.fast_forward(225_000)  # not 240,000: loading took some time, too
         assert await host.heard(page, "meshes:token-refresh") == []
         await page.clock.fast_forward(16_000)
         await refreshed(host, page, 1)
@@ -125,7 +125,7 @@ async def test_a_revoked_session_shows_that_it_has_ended(host: Host, browser: Br
         await expect(frame.get_by_role("alert")).to_contain_text("Your session has ended")
         assert len(await host.heard(page, "meshes:token-expired")) == 1
         assert await page.title() == "Expired"
-        # What was there stays: someone may have typed into it.
+        # The page stays as it was: someone may have typed into it.
         await expect(frame.get_by_role("heading", level=1)).to_have_text("Dashboard")
         assert frame.url.endswith("/dashboard")
 
@@ -183,7 +183,7 @@ async def authorize(page: Page, token: str) -> None:
 
 async def test_a_token_that_can_not_be_read_changes_nothing(host: Host, browser: Browser) -> None:
     async with host.visitor(browser) as (page, frame):
-        for token in ("not a token", "a.e30.c"):  # the second one has no times
+        for token in ("not a token", "a.e30.c"):  # the second one doesn't say when it expires
             async with page.expect_console_message(lambda said: "can't be read" in said.text):
                 await authorize(page, token)
         await go(frame, "Events")
@@ -299,8 +299,8 @@ async def test_messages_of_other_windows_and_origins_are_not_heard(
 async def test_a_message_needs_the_right_window_and_the_right_origin(
     host: Host, site: Site, browser: Browser
 ) -> None:
-    """Each is checked, since the other can be had: a window of the same origin, and the right
-    window, once another page is in it."""
+    """Both are checked, since either can be right by itself: another window of the same origin, or
+    the right window with another page in it."""
     async with host.visitor(browser) as (page, frame):
         beside = await open_beside(page, f"{host.url}/stranger")
         own = await open_beside(page, (await host.create())["launch_url"])

@@ -62,7 +62,7 @@ async def test_a_list_does_not_wait_for_its_charts(
 async def test_a_visitor_who_changes_filters_leaves_few_charts_being_counted(
     site: Site, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ):
-    """However many they ask for, and without keeping anyone else from theirs."""
+    """However many they request, and without delaying anyone else's."""
     counting, goes_on = 0, asyncio.Event()
 
     async def counted(*given: Any) -> list[Bucket]:

@@ -83,7 +83,7 @@ async def test_yesterday_s_issues_are_yesterday_s_where_the_visitor_is(
     stack.sim.fail("identify", fault=Fault(status=400, body=BAD_EMAIL))
     await stack.ended(await stack.emit())
     await visible(stack, "ExecutionStatus = 'Failed'", 1)
-    noon = f"Etc/GMT{datetime.now(UTC).hour - 12:+}"  # there it is noon, so no day ends meanwhile
+    noon = f"Etc/GMT{datetime.now(UTC).hour - 12:+}"  # it is noon there, so no day ends meanwhile
     async with site.visitor(browser, zone=noon) as page:
         await page.goto(site.at("/issues?range=today"))
         await expect(page.locator("main")).to_contain_text(WHY)

@@ -40,7 +40,7 @@ async def test_no_page_keeps_anybody_out(shared_site: Site, there: Populated, br
         )
         found[f"{name}, phone"] = [f"{beyond} pixels too wide"] if beyond > 0 else []
 
-    # What is still sliding in has not its colors yet.
+    # Without animations: a part that is still sliding in doesn't have its colors yet.
     async with shared_site.stranger(browser, reduced_motion="reduce") as page:
         await page.goto(f"{shared_site.url}/sign-in")
         await look(page, "sign-in")

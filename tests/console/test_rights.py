@@ -51,7 +51,7 @@ async def test_pausing_needs_its_scope(site: Site, scopes: list[str], paused: bo
 
 
 class Offered(HTMLParser):
-    """Collects what a page offers: method, address, and the scope that it says is lacking."""
+    """Collects what a page offers: method, address, and the scope that it says you lack."""
 
     def __init__(self, page: httpx.Response) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ ROUTES = [
 
 
 def scope_for(method: str, path: str) -> str | None:
-    """The scope of the console's route there; None for what needs nobody signed in."""
+    """Return the scope that the console's route needs; None if it needs no sign-in."""
     fitting = (one for one in ROUTES if method in one.methods and one.path_regex.match(path))
     return next(map(scope_of, fitting), None)
 

@@ -1,4 +1,4 @@
-"""Someone who doesn't code finds out why a person didn't get it, and puts it right."""
+"""Someone who doesn't code finds out why a person didn't get an event, and fixes it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The tour of someone who doesn't code: from an empty database to a person who has got it at last.
+"""The tour of someone who doesn't code: from an empty database to a person who gets the event.
 
-Everything is found by what stands on the page, and done with the keyboard alone or by clicks.
+Everything is found by the texts on the page, and done either with the keyboard only or by clicks.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ async def test_what_a_name_meant_before_does_not_count(dns: Dns) -> None:
     loop = asyncio.get_running_loop()
     async with listener() as (port, received), Http() as http:
         [seen] = await loop.getaddrinfo("rebinding.example.com", port, type=socket.SOCK_STREAM)
-        assert is_public(seen[4][0])  # to anyone who looks before the request
+        assert is_public(seen[4][0])  # as a check before the request would find
         with pytest.raises(AddressRefused):
             await ask(http, f"http://rebinding.example.com:{port}/")
     assert len(asked) == 2  # looked up once for the request, for check and connection together

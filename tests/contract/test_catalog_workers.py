@@ -25,7 +25,7 @@ class Clock:
 
 
 def ticking() -> Callable[[], float]:
-    """A clock that a second passes by at each look."""
+    """A clock that advances by a second each time it is read."""
     return itertools.count(100.0).__next__
 
 

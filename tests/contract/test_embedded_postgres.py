@@ -133,7 +133,7 @@ async def test_server_that_was_killed_is_started_again_with_its_data(tmp_path):
 
 
 async def test_lock_with_the_pid_of_another_process_is_not_believed(tmp_path):
-    """In a container pids are few: after a restart the dead server's is soon someone else's."""
+    """In a container, pids are soon reused: another process may have the dead server's."""
     server = await EmbeddedPostgres.start(tmp_path)
     await ask(server, "CREATE TABLE kept AS SELECT 7 AS value")
     lock = tmp_path / "pgdata" / "postmaster.pid"

@@ -33,7 +33,7 @@ LATER = Fault(status=503, headers={"Retry-After": "600"})
 
 @pytest.fixture(autouse=True)
 def _rare_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What waits for a connection that only fails looks again minutes later."""
+    """Let tries that wait for a connection that only fails come back only after minutes."""
     monkeypatch.setattr(connection_limiter, "LOOKS_PER_SECOND", 0.01)
 
 
@@ -46,7 +46,7 @@ async def only_fails(stack: Stack) -> None:
 
 
 async def emit_and_wait(stack: Stack, event: str = "user.signup") -> list[EventHandle]:
-    """Emit events, and wait until they wait for minutes."""
+    """Emit events, and return once their tries have been sent back for minutes."""
     handles = [
         await stack.emit(event, SAMPLE | {"userId": f"waiting-{number}"})
         for number in range(WAITING)
@@ -129,7 +129,7 @@ async def test_what_waits_for_another_connection_keeps_its_turn(stack: Stack) ->
     for handle in handles:
         await stack.log_when(handle, lambda log: log.completed_count == 1, within=60)
     after = [await tries(handle) for handle in handles]
-    # Whoever's turn it was has looked, and no others.
+    # Only the tries whose turn it was have come back.
     assert sum(now != then for now, then in zip(after, before, strict=True)) < WAITING / 2
 
 
@@ -139,7 +139,7 @@ def asked_of_europe(stack: Stack) -> int:
 
 @workflow.defn(name="DeliverEvent")
 class Waiting:
-    """Waits for a call that gets no permit, and whose intervals grow by a factor."""
+    """Calls an activity that gets no permit. Its retry intervals grow by `factor`."""
 
     @workflow.run
     async def run(self, factor: float) -> None:
@@ -178,7 +178,7 @@ async def waiting_run(
 
 
 async def due(handle: WorkflowHandle[Any, Any]) -> int:
-    """Return when it is tried again, in seconds, as soon as that is known."""
+    """Return the time of the next try, in seconds, as soon as it is known."""
     found = 0
 
     async def known() -> bool:
@@ -210,7 +210,7 @@ async def bring_forward(client: Client, connection: str) -> None:
 
 
 async def test_what_cannot_be_brought_forward_waits_no_longer(stack: Stack) -> None:
-    """No first interval is short enough, as after twenty tries of the release before."""
+    """No first interval is short enough, as after twenty tries by the previous release."""
     connection = (await stack.connection()).id
     async with waiting_run(stack.client, connection, factor=10_000_000.0) as handle:
         before = await due(handle)

@@ -23,7 +23,7 @@ from workflows.deliver_event import DeliverEvent
 
 
 async def ended_with(stack: Stack, error: ApplicationError) -> EventLog:
-    """The log of an event whose identify raises `error`, as the activity of someone else may."""
+    """Return the log of an event whose identify raises `error`, as others' activities may."""
 
     @activity.defn(name="identify")
     async def raising(step: Step) -> None:

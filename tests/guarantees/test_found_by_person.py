@@ -1,4 +1,4 @@
-"""An event is found by each identifier of its person, and nobody can read who that is."""
+"""An event is found by each identifier of its person, and nobody can read whom it is about."""
 
 from __future__ import annotations
 

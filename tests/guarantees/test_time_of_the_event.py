@@ -1,4 +1,4 @@
-"""An event without a timestamp happened when it was accepted, not when someone got round to it."""
+"""An event without a timestamp happened when it was accepted, not when it was processed."""
 
 from __future__ import annotations
 

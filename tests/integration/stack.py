@@ -51,8 +51,8 @@ SAMPLE: dict[str, Any] = {
 class Stack:
     """One organization and workspace, with the parts that deliver its events.
 
-    `fleet` is what all workers know, as this one is told whenever it matches an event, and
-    `limited_since` since when all of them hold events to the limits of size.
+    Its worker reads `fleet`, what all workers know, and `limited_since`, when the limits of size
+    came into force, whenever it matches an event.
     """
 
     client: Client

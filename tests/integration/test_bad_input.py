@@ -169,7 +169,7 @@ async def test_what_customer_io_would_not_take_fails_before_any_request(
 
 
 async def test_a_large_event_with_many_rules_keeps_no_task_too_long(stack: Stack) -> None:
-    """Building all its messages at once would take the workflow's task for hung, forever."""
+    """If all its messages were built at once, the workflow task would count as hung, forever."""
     connection = await stack.connection()
     for _ in range(6):
         await stack.rule(connection, on_limit="drop")

@@ -1,7 +1,7 @@
 """Any Temporal SDK may start `DeliverEvent`, rightly or wrongly; a wrong start ends it at once.
 
-The client here is a plain one with the SDK's own converter: nothing of ours starts the runs. What
-must never be is a workflow task that fails, for the engine would try it again forever.
+The client here is a plain one with the SDK's own converter: nothing of ours starts the runs. A
+workflow task must never fail, since the engine would try it again forever.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Events over time: each is counted in its own bar, and again once what is kept may be wrong."""
+"""Events over time: each is counted in its own bar, and kept counts are counted again in time."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_a_past_bar_is_counted_again_after_a_minute(kept: Kept) -> None:
     first = await kept.runs.start(accepted_at=NOW - 0.5 * HOUR)
     await kept.end(first)
     assert await kept.totals() == [0, 0, 0, 1]
-    # What comes late, and what is redelivered, falls into bars that have ended.
+    # Events that come late or are redelivered belong to past bars.
     await kept.runs.start(accepted_at=NOW - 1.5 * HOUR)
     await kept.runs.start(first, NOW - 0.5 * HOUR)
     await kept.runs.listed(3)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 @asynccontextmanager
 async def worker_processes(stack: Stack, count: int, **settings: str) -> AsyncIterator[list[int]]:
-    """So many, all known to each other; yields their process ids. They are ended in the end."""
+    """Run `count` workers until all know each other; yield their process ids. Ends them at last."""
     environment = environment_of(stack) | settings
     processes = [
         await asyncio.create_subprocess_exec(

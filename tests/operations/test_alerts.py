@@ -1,4 +1,4 @@
-"""An operator is told what matters: once, signed, and without anyone's personal data."""
+"""Operators are alerted to what matters: once, signed, and without anyone's personal data."""
 
 from __future__ import annotations
 

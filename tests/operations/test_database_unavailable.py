@@ -109,7 +109,7 @@ async def test_both_kinds_of_keys_emit_while_the_database_refuses(outage: Outage
 
 @pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For an answer of the database, which the outage's parts are opened with."""
+    """Shorten the waits for the database; set before the parts of the outage are opened."""
     for name, seconds in (("CONNECT", 2.0), ("ACQUIRE", 1.0), ("COMMAND", 2.0)):
         monkeypatch.setattr(f"catalog.database.{name}_SECONDS", seconds)
     monkeypatch.setattr("catalog.last_known.ASK_SECONDS", 0.2)

@@ -1,4 +1,4 @@
-"""`/api/v1/redeliveries`: plan, start, watch, cancel, for the organization that asks alone."""
+"""`/api/v1/redeliveries`: plan, start, watch, cancel, only for the organization that asks."""
 
 from __future__ import annotations
 

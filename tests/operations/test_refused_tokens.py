@@ -1,5 +1,5 @@
-"""A vendor says that a token was revoked, or must be authorized again: events wait, and everyone
-who looks is told which it is.
+"""A vendor says that a token was revoked, or must be authorized again: events wait, and every
+place that shows the connection says which it is.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.ship.test_doctor import examined
 
 @dataclass(frozen=True)
 class Refusal:
-    """A token that the vendor refuses with `answer`, and what is said of it, without its key."""
+    """A token that the vendor refuses with `answer`, and what emitonce then says about it."""
 
     type: str
     token: str

@@ -77,7 +77,7 @@ NO_SECRET = 'publishable = "mesh_pub_{}{}"'.format(
 
 
 def test_secret_scan_finds_planted_keys_and_nothing_else(tmp_path: Path) -> None:
-    """What is committed has no others: continuous integration scans it."""
+    """Continuous integration scans the rest of the repository."""
     planted, clean = [], tmp_path / "clean.py"
     clean.write_text(f"{NO_SECRET}\n")
     for number, line in enumerate(PLANTED.values()):

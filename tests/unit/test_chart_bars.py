@@ -1,4 +1,4 @@
-"""The bars of a chart: they cover the chosen time, and stay the same while it passes."""
+"""The bars of a chart: they cover the chosen range, and stay the same as time passes."""
 
 from __future__ import annotations
 

@@ -423,7 +423,7 @@ def test_there_is_room_while_none_waits_for_a_turn_and_places_are_free():
 
 
 class Recovery:
-    """A connection that only failed, whose tries wait, works again."""
+    """Plays a connection that only fails while tries wait for it, and then works again."""
 
     def __init__(self) -> None:
         self.share = 1.0

@@ -1,4 +1,4 @@
-"""A key that can't be right is refused before anyone is asked, and never quoted."""
+"""A key that can't be right is refused without asking the vendor, and never quoted."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ MOST = 200
 def read_page(
     accepted: list[datetime], windows: Windows, wanted: int, *, newest_first: bool = True
 ) -> tuple[list[datetime], int]:
-    """Read until `wanted` events are found, as a list does; what was found and how often asked.
+    """Read until `wanted` events are found, as a list does. Return them, and the number of calls.
 
     `accepted` is in ascending order. The server lists the newest first, more or less, unless old
     ones are still open.
@@ -114,7 +114,7 @@ def test_the_newest_of_many_take_one_call_where_some_say_how_dense_they_are(coun
     windows.aim(accepted[-MOST:], 51)
     found, asked = read_page(accepted, windows, wanted=50)
     assert (set(found) >= set(accepted[-50:]), asked) == (True, 1)
-    # The next page goes on in windows as dense.
+    # The next page continues with windows of the same width.
     _, asked = read_page(accepted, Windows(windows.upper, NOW, EPOCH, windows.width), wanted=50)
     assert asked <= 2
 

@@ -1,4 +1,4 @@
-"""Who an event is about: userId, else email, else anonymousId, else one made up for it."""
+"""Who an event is about: userId, else email, else anonymousId, else a generated id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rule's form offers of a payload, and what it names that the payload lacks."""
+"""Keys of a payload that a rule's form offers, and keys that it names but the payload lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One delivery: its attempts, the next one now, or none any more."""
+"""One delivery: list its attempts, make the next one now, or cancel it."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ Hops = Annotated[
         ge=0,
         le=MAX_HOPS,
         description="How many webhooks of emitonce the event has come through. More than "
-        f"{MAX_HOPS} count as a circle.",
+        f"{MAX_HOPS} count as a loop.",
     ),
 ]
 

@@ -108,9 +108,9 @@ async def failed_sign_in(
     next: str,
     access_key: str = "",
 ) -> Response:
-    """Record that someone did not get in, and show the page of signing in with the error.
+    """Record a failed sign-in, and show the sign-in page with the error.
 
-    What one address, one key, and all together fail beyond a number a minute, is not recorded.
+    Beyond a number of failures per minute, by address, by key and in all, nothing is recorded.
     """
     status = 401
     if count_failure(visit, access_key):

@@ -30,8 +30,9 @@ LONGEST_PATH = 1_000
 
 @dataclass(frozen=True)
 class Started:
-    """What the browser keeps of an attempt: where it leads, whether someone is asked to sign in
-    again, and the hash of the session's id that ends then, in hexadecimal digits."""
+    """What the browser keeps of a started sign-in: the page that it leads to, whether people must
+    enter their credentials again, and the hash, in hexadecimal, of the session's id that it ends.
+    """
 
     secret: str
     next: str
@@ -41,7 +42,7 @@ class Started:
 
 @router.get("/sign-in/provider")
 async def go_to_provider(visit: Visited) -> Response:
-    """Send the browser to the provider. With `again=1`, someone signs in there once more."""
+    """Send the browser to the provider. With `again=1`, people have to sign in there again."""
     provider, next = _provider(visit), local_path(visit.query.get("next"))
     started = Started(
         secrets.token_urlsafe(32),
