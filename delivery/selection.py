@@ -92,7 +92,7 @@ def select(
 ) -> Selection:
     """Freeze a selection. `accepted_to` and `as_of` are `now` by default.
 
-    It starts in 1970 at the earliest: some clients write the year 1 for no time.
+    It starts in 1970 at the earliest: some clients send the year 1 for "no time".
 
     Raises:
         InvalidSelection: the time range is empty, reversed or in the future, or a time has no zone;

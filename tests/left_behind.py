@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def not_left_behind(pid: int) -> Iterator[None]:
-    """Interrupt a server also when this process is killed, which runs no fixture to its end.
+    """Interrupt a server if this process is killed, since then no fixture runs to its end.
 
-    A process of its own waits for that: then the other end of its standard input is closed.
+    A separate process waits for that: its standard input is closed when this process ends.
     """
     watcher = subprocess.Popen(
         ["sh", "-c", 'cat && kill -INT "$0"', str(pid)],

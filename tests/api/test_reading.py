@@ -260,7 +260,7 @@ async def test_unreadable_event_of_a_foreign_sdk_is_shown_as_failed(api: Api):
 
 @pytest.mark.parametrize("year_1", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+01:00"])
 async def test_time_range_that_starts_in_the_year_1_has_all_events(shared_api: Api, year_1: str):
-    """Some clients write that for no time."""
+    """Some clients send that for "no time"."""
     body = {"workspace": shared_api.stack.workspace, "accepted_from": year_1, "dry_run": True}
     answer = await shared_api.post("/redeliveries", body)
     assert answer.status_code == 200, answer.text

@@ -121,7 +121,7 @@ async def test_after_its_retention_an_event_is_unknown_and_its_key_free(
             return False
 
         await eventually(forgotten, within=60)
-        with pytest.raises(EventNotFound):  # also for who had begun to read it
+        with pytest.raises(EventNotFound):  # also after reading it has started
             await read_run_log(temporal, described)
         again = await stack.emit(idempotency_key="order-1")
         assert again.id == first.id

@@ -1,4 +1,4 @@
-"""Whoever kills a run of the tests finds none of its servers afterwards."""
+"""A run of the tests that is killed leaves none of its servers behind."""
 
 from __future__ import annotations
 
