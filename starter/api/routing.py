@@ -41,6 +41,10 @@ PUBLISHABLE = APIKeyHeader(
 class ManagementRoute(APIRoute):
     """A route that needs a bearer token whose key has the route's scope."""
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        # What an answer leaves out stays out.
+        super().__init__(path, endpoint, **options | {"response_model_exclude_unset": True})
+
     def get_route_handler(self) -> Handler:
         handle, right = super().get_route_handler(), right_of(self)
 

@@ -18,7 +18,6 @@ router = management_router("Audit")
 @router.get(
     "/audit",
     response_model=Page[RecordedAct],
-    response_model_exclude_unset=True,
     summary="List who changed, paused, retried or canceled something, newest first",
     responses=errors(400),
 )

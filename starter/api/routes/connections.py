@@ -52,7 +52,6 @@ router = management_router("Connections")
 @router.get(
     "/connections",
     response_model=Page[Connection],
-    response_model_exclude_unset=True,
     summary="List the organization's connections, newest first",
     responses=errors(400),
 )
@@ -69,7 +68,6 @@ async def list_connections(
 @router.get(
     "/workspaces/{workspace_id}/connections",
     response_model=Page[Connection],
-    response_model_exclude_unset=True,
     summary="List a workspace's connections, newest first",
     responses=errors(400, 404),
 )
@@ -123,7 +121,6 @@ async def create_connection(
 @router.get(
     "/connections/{connection_id}",
     response_model=Connection,
-    response_model_exclude_unset=True,
     summary="One connection",
     responses=errors(404),
 )
@@ -137,7 +134,6 @@ async def get_connection(
 @router.put(
     "/connections/{connection_id}",
     response_model=Connection,
-    response_model_exclude_unset=True,
     summary="Change a connection",
     responses=errors(400, 404, 413),
     openapi_extra=body_of(ChangedConnection),
@@ -170,7 +166,6 @@ async def update_connection(
 @router.delete(
     "/connections/{connection_id}",
     response_model=DeletedConnection,
-    response_model_exclude_unset=True,
     summary="Delete a connection, its rules and its mapping",
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(DeleteConnection, required=False),
@@ -188,7 +183,6 @@ async def delete_connection(
 @router.post(
     "/connections/{connection_id}/pause",
     response_model=Connection,
-    response_model_exclude_unset=True,
     summary="Hold a connection's deliveries",
     responses=errors(404, 409),
 )
@@ -204,7 +198,6 @@ async def pause_connection(
 @router.post(
     "/connections/{connection_id}/resume",
     response_model=Connection,
-    response_model_exclude_unset=True,
     summary="Let a connection deliver again",
     responses=errors(404),
 )

@@ -44,7 +44,6 @@ router = management_router("Deliveries")
 @router.post(
     "/events/{event_id}/rules/{rule_id}/retry",
     response_model=RuleEvent,
-    response_model_exclude_unset=True,
     summary="Make the next attempt now",
     responses=errors(404, 409, 425),
 )
@@ -74,7 +73,6 @@ async def retry_delivery(
 @router.post(
     "/events/{event_id}/rules/{rule_id}/cancel",
     response_model=RuleEvent,
-    response_model_exclude_unset=True,
     summary="Cancel one rule's delivery",
     responses=errors(404, 409),
 )
@@ -93,7 +91,6 @@ async def cancel_delivery(
 @router.get(
     "/events/{event_id}/rules/{rule_id}/attempts",
     response_model=AttemptPage,
-    response_model_exclude_unset=True,
     summary="A delivery's attempts, in the order they were made",
     responses=errors(400, 404),
 )
@@ -119,7 +116,6 @@ async def list_attempts(
 @router.get(
     "/events/{event_id}/rules/{rule_id}/attempts/{attempt_id}",
     response_model=Attempt,
-    response_model_exclude_unset=True,
     summary="One attempt",
     responses=errors(404),
 )
@@ -138,7 +134,6 @@ async def get_attempt(
 @router.get(
     "/events/{event_id}/rules/{rule_id}/attempts/{attempt_id}/response-details",
     response_model=ResponseDetails,
-    response_model_exclude_unset=True,
     summary="What an attempt sent and what came back",
     responses=errors(404),
 )

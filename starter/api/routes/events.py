@@ -149,7 +149,6 @@ def _reason(text: str | None, connection: str | None) -> str | None:
 @router.get(
     "/events",
     response_model=EventPage,
-    response_model_exclude_unset=True,
     summary="List the organization's events, newest first",
     responses=errors(400),
 )
@@ -169,7 +168,6 @@ async def list_events(
 @router.get(
     "/workspaces/{workspace_id}/events",
     response_model=EventPage,
-    response_model_exclude_unset=True,
     summary="List a workspace's events, newest first",
     responses=errors(400, 404),
 )
@@ -206,7 +204,6 @@ async def _page(
 @router.get(
     "/events/{event_id}",
     response_model=EventView,
-    response_model_exclude_unset=True,
     summary="One event with its deliveries",
     responses=errors(404),
 )
@@ -219,7 +216,6 @@ async def get_event(parts: ApiDependencies, caller: Called, event_id: PathId) ->
 @router.get(
     "/events/{event_id}/payload",
     response_model=EventPayloadView,
-    response_model_exclude_unset=True,
     summary="One event with its payload",
     responses=errors(404),
 )
@@ -233,7 +229,6 @@ async def get_event_payload(parts: ApiDependencies, caller: Called, event_id: Pa
 @router.post(
     "/events/{event_id}/cancel",
     response_model=EventView,
-    response_model_exclude_unset=True,
     summary="Cancel every delivery that has not ended",
     responses=errors(404, 409),
 )

@@ -33,7 +33,6 @@ router = management_router("Integrations")
 @router.get(
     "/integrations",
     response_model=Page[Integration],
-    response_model_exclude_unset=True,
     summary="What can be connected",
     responses=errors(),
 )

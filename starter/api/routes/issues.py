@@ -18,7 +18,6 @@ router = management_router("Issues")
 @router.get(
     "/workspaces/{workspace_id}/issues",
     response_model=IssueList,
-    response_model_exclude_unset=True,
     summary="Group a workspace's failed events by connection and reason",
     responses=errors(400, 404),
 )

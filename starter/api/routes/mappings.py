@@ -36,7 +36,6 @@ Refresh = Annotated[
 @router.get(
     "/connections/{connection_id}/fields",
     response_model=FieldCatalog,
-    response_model_exclude_unset=True,
     summary="The fields that a mapping can fill",
     responses=errors(400, 404, 409),
 )
@@ -67,7 +66,6 @@ async def get_connection_fields(
 @router.get(
     "/connections/{connection_id}/mappings/default",
     response_model=MappingResult,
-    response_model_exclude_unset=True,
     summary="The mapping in force",
     responses=errors(404, 409),
 )
@@ -84,7 +82,6 @@ async def get_default_mapping(
 @router.put(
     "/connections/{connection_id}/mappings/default",
     response_model=MappingResult,
-    response_model_exclude_unset=True,
     summary="Store a mapping",
     responses=errors(400, 404, 409, 413, 422),
     openapi_extra=body_of(MappingInput),

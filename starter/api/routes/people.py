@@ -70,7 +70,6 @@ async def export_person(
 @router.post(
     "/workspaces/{workspace_id}/people/erase",
     response_model=PersonErased,
-    response_model_exclude_unset=True,
     summary="Erase every event about a person",
     responses=errors(400, 404, 413),
     openapi_extra=body_of(PersonInput),

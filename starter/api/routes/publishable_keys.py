@@ -32,7 +32,6 @@ router = management_router("Publishable keys")
 @router.get(
     "/workspaces/{workspace_id}/publishable-keys",
     response_model=list[PublishableKeyView],
-    response_model_exclude_unset=True,
     summary="List a workspace's publishable keys, newest first",
     responses=errors(404),
 )
@@ -48,7 +47,6 @@ async def list_publishable_keys(
     "/workspaces/{workspace_id}/publishable-keys",
     status_code=201,
     response_model=CreatedPublishableKey,
-    response_model_exclude_unset=True,
     summary="Create a publishable key",
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(PublishableKeyInput),
@@ -75,7 +73,6 @@ async def create_publishable_key(
 @router.put(
     "/publishable-keys/{key_id}/rights",
     response_model=PublishableKeyView,
-    response_model_exclude_unset=True,
     summary="Restrict a publishable key, or keep it unrestricted on purpose",
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(KeyRightsInput),
@@ -97,7 +94,6 @@ async def put_key_rights(
 @router.post(
     "/publishable-keys/{key_id}/revoke",
     response_model=PublishableKeyView,
-    response_model_exclude_unset=True,
     summary="Revoke a publishable key for good",
     responses=errors(404),
 )

@@ -35,7 +35,6 @@ router = management_router("Redeliveries")
     "/redeliveries",
     status_code=202,
     response_model=RedeliveryView,
-    response_model_exclude_unset=True,
     summary="Deliver many events again, or plan to",
     responses={
         **errors(400, 404, 409, 413),
@@ -85,7 +84,6 @@ async def create_redelivery(
 @router.get(
     "/redeliveries/{redelivery_id}",
     response_model=RedeliveryView,
-    response_model_exclude_unset=True,
     summary="How far a redelivery has come",
     responses=errors(404),
 )
@@ -98,7 +96,6 @@ async def get_redelivery(
 @router.post(
     "/redeliveries/{redelivery_id}/cancel",
     response_model=RedeliveryView,
-    response_model_exclude_unset=True,
     summary="Start no more events",
     responses=errors(404),
 )

@@ -38,7 +38,6 @@ router = management_router("Rules")
 @router.post(
     "/rules/{rule_id}/test",
     response_model=TestResult,
-    response_model_exclude_unset=True,
     summary="Send a test event through this rule only",
     responses=errors(400, 404, 413),
     openapi_extra=body_of(RuleTrial, required=False),
@@ -72,7 +71,6 @@ async def test_rule(
 @router.post(
     "/rules/{rule_id}/preview",
     response_model=Preview,
-    response_model_exclude_unset=True,
     summary="The requests that an event would make, without sending them",
     responses=errors(400, 404, 413),
     openapi_extra=body_of(RuleTrial, required=False),

@@ -46,7 +46,6 @@ Filter = Annotated[
 @router.get(
     "/rules",
     response_model=Page[Rule],
-    response_model_exclude_unset=True,
     summary="List the organization's rules, newest first",
     responses=errors(400),
 )
@@ -73,7 +72,6 @@ async def list_rules(
 @router.get(
     "/workspaces/{workspace_id}/rules",
     response_model=Page[Rule],
-    response_model_exclude_unset=True,
     summary="List a workspace's rules, newest first",
     responses=errors(400, 404),
 )
@@ -136,7 +134,6 @@ async def create_rule(request: Request, parts: ApiDependencies, organization: Or
 @router.get(
     "/rules/{rule_id}",
     response_model=Rule,
-    response_model_exclude_unset=True,
     summary="One rule",
     responses=errors(404),
 )
@@ -148,7 +145,6 @@ async def get_rule(parts: ApiDependencies, organization: Organization, rule_id: 
 @router.patch(
     "/rules/{rule_id}",
     response_model=Rule,
-    response_model_exclude_unset=True,
     summary="Change a rule",
     responses=errors(400, 404, 409, 413),
     openapi_extra=body_of(ChangedRule),
@@ -176,7 +172,6 @@ async def update_rule(
 @router.delete(
     "/rules/{rule_id}",
     response_model=DeletedRule,
-    response_model_exclude_unset=True,
     summary="Delete a rule",
     responses=errors(404),
 )

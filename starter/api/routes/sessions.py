@@ -39,7 +39,6 @@ Filter = Annotated[str | None, Query(max_length=255)]
 @router.post(
     "/sessions",
     response_model=CreatedSession,
-    response_model_exclude_unset=True,
     summary="Create a session for embedded pages",
     responses=errors(400, 404, 413),
     openapi_extra=body_of(SessionInput),
@@ -76,7 +75,6 @@ async def create_session(
 @router.get(
     "/sessions",
     response_model=Page[Session],
-    response_model_exclude_unset=True,
     summary="List a workspace's sessions of the last 30 days, newest first",
     responses=errors(400, 404),
 )
@@ -111,7 +109,6 @@ async def list_sessions(
 @router.post(
     "/sessions/{session_id}/refresh",
     response_model=RefreshedSession,
-    response_model_exclude_unset=True,
     summary="Give a session a new access token",
     responses=errors(400, 404, 409),
 )
