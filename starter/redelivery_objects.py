@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from temporalio.client import Client
+
 from catalog import Catalog
 from catalog.errors import NotFound
 from delivery.selection import Selection
-from operations.bulk_redelivery import RedeliveryPlan, RedeliveryStatus
+from operations.bulk_redelivery import (
+    RedeliveryNotFound,
+    RedeliveryPlan,
+    RedeliveryStatus,
+    read_redelivery,
+)
 from starter.json_objects import JsonObject, listed_event_object, moment
 
 
@@ -30,6 +37,22 @@ async def within(catalog: Catalog, organization: str, selection: Selection) -> S
                 raise NotFound(noun, id)
             named[noun] = found.id
     return selection.model_copy(update=named)
+
+
+async def own_redelivery(
+    client: Client, catalog: Catalog, organization: str, id: str
+) -> RedeliveryStatus:
+    """Read a redelivery's status. What it selects by may have been deleted since.
+
+    Raises:
+        RedeliveryNotFound: it is unknown or someone else's.
+    """
+    status = await read_redelivery(client, id)
+    try:
+        await catalog.workspaces.get(organization, status.selection.workspace)
+    except NotFound:
+        raise RedeliveryNotFound(f"no redelivery {id} is known here") from None
+    return status
 
 
 def selection_object(selection: Selection) -> JsonObject:

@@ -17,7 +17,6 @@ from operations.bulk_redelivery import (
     RedeliveryStatus,
     cancel_redelivery,
     plan_redelivery,
-    read_redelivery,
     start_redelivery,
     watch_redelivery,
 )
@@ -32,7 +31,7 @@ from starter.cli.dependencies import (
 from starter.cli.errors import CommandFailed, Exit
 from starter.cli.moments import Since, Until, moment_option
 from starter.cli.output import Json, console, print_json, print_table, remarks, say
-from starter.redelivery_objects import plan_object, status_object, within
+from starter.redelivery_objects import own_redelivery, plan_object, status_object, within
 
 CAMPAIGNS = "they are sent as new calls: campaigns may start again, with messages to people"
 
@@ -149,10 +148,8 @@ async def _run(
 async def _follow(
     parts: Dependencies, watch: str | None, cancel: str | None, as_json: bool
 ) -> RedeliveryStatus | None:
-    client = await parts.temporal()
     id = cancel or watch or ""
-    status = await read_redelivery(client, id)
-    await within(parts.catalog, parts.organization, status.selection)
+    await own_redelivery(await parts.temporal(), parts.catalog, parts.organization, id)
     if cancel is not None:
         await _cancel(parts, redelivery=id)
     return await _watch(parts, id, as_json)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from delivery.selection import Selection, select
+from destinations.customerio.simulator import Fault
 from emitonce import EventHandle
 from tests.integration.stack import SAMPLE, Stack, eventually
 
@@ -52,6 +53,16 @@ async def visible(stack: Stack, condition: str, count: int, *, within: float = 3
         return (await stack.client.count_workflows(query)).count == count
 
     await eventually(known, within=within)
+
+
+async def failed_events(stack: Stack, count: int) -> dict[str, EventHandle]:
+    """Events of one rule that were refused, each of a person of its own, as lists know."""
+    await stack.rule()
+    stack.sim.fail("identify", fault=Fault(status=400), times=count)
+    handles = await emit_many(stack, (f"bad-{number}" for number in range(count)))
+    await all_ended(stack, handles.values())
+    await visible(stack, "ExecutionStatus = 'Failed'", count)
+    return handles
 
 
 def calls_by_person(stack: Stack, call: str | None = None) -> Counter[str]:

@@ -53,7 +53,7 @@ def environment_of(stack: Stack) -> dict[str, str]:
         "TEMPORAL_ADDRESS": stack.client.service_client.config.target_host,
         "EMITONCE_DATA_DIR": f"{tempfile.gettempdir()}/emitonce-nowhere",
         "EMITONCE_DATABASE_URL": stack.database,
-        "EMITONCE_PAYLOAD_ENCRYPTION": "false",
+        "EMITONCE_PAYLOAD_ENCRYPTION": "false",  # as for the test, which reads along
         "EMITONCE_TASK_QUEUE": stack.task_queue,
         "EMITONCE_CUSTOMERIO_URL_US": stack.sim.base_urls["us"],
         "EMITONCE_CUSTOMERIO_URL_EU": stack.sim.base_urls["eu"],

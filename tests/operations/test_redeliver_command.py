@@ -9,21 +9,12 @@ import pytest
 
 from destinations.customerio.simulator import Fault
 from tests.integration.stack import Stack
-from tests.operations.many import all_ended, calls_by_person, emit_many, visible
+from tests.operations.many import calls_by_person, failed_events, visible
 from tests.operations.processes import command
 
 
-async def failed_ones(stack: Stack, count: int) -> None:
-    await stack.rule()
-    stack.sim.fail("identify", fault=Fault(status=400))
-    handles = await emit_many(stack, (f"bad-{number}" for number in range(count)))
-    await all_ended(stack, handles.values())
-    stack.sim.clear_faults()
-    await visible(stack, "ExecutionStatus = 'Failed'", count)
-
-
 async def test_it_tells_asks_and_redelivers(stack: Stack) -> None:
-    await failed_ones(stack, 3)
+    await failed_events(stack, 3)
     asked = ["redeliver", "--failed", "--since", "2h", "--workspace", stack.workspace]
 
     plan = json.loads((await command(stack, *asked, "--dry-run", "--json")).out)
@@ -51,7 +42,7 @@ async def test_it_tells_asks_and_redelivers(stack: Stack) -> None:
 
 
 async def test_those_that_failed_again_are_listed_by_the_command_it_names(stack: Stack) -> None:
-    await failed_ones(stack, 2)
+    await failed_events(stack, 2)
     stack.sim.fail("identify", fault=Fault(status=400), times=1)
     asked = ["redeliver", "--failed", "--since", "2h", "--workspace", stack.workspace]
     started = await command(stack, *asked, "--yes", "--json")
@@ -65,6 +56,16 @@ async def test_those_that_failed_again_are_listed_by_the_command_it_names(stack:
     assert f"emitonce {' '.join(arguments)}" in " ".join(watched.err.split())
     listed = await command(stack, *arguments, "--json")
     assert json.loads(listed.out)["count"] == 1
+
+
+async def test_it_is_watched_after_what_it_selects_by_was_deleted(stack: Stack) -> None:
+    await failed_events(stack, 1)
+    [to] = (await stack.catalog.connections.list(stack.organization)).records
+    asked = ["redeliver", "--failed", "--since", "2h", "--workspace", stack.workspace]
+    started = await command(stack, *asked, "--connection", to.id, "--yes", "--json")
+    await stack.catalog.connections.delete(stack.organization, to.id, force=True)
+    watched = await command(stack, "redeliver", "--watch", json.loads(started.out)["id"])
+    assert (watched.code, "completed: 1 redelivered" in watched.out) == (0, True), watched.err
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest_asyncio
 from destinations.customerio.simulator import Fault
 from tests.api.caller import Api, assert_error, open_api
 from tests.integration.stack import Stack, eventually
-from tests.operations.many import all_ended, calls_by_person, emit_many, visible
+from tests.operations.many import calls_by_person, failed_events, visible
 
 
 @pytest_asyncio.fixture
@@ -24,15 +24,6 @@ async def api(stack: Stack) -> AsyncIterator[Api]:
 def last_hour(stack: Stack, **fields: Any) -> dict[str, Any]:
     start = datetime.now(UTC) - timedelta(hours=1)
     return {"workspace": stack.workspace, "accepted_from": start.isoformat(), **fields}
-
-
-async def failed_ones(stack: Stack, count: int) -> None:
-    await stack.rule()
-    stack.sim.fail("identify", fault=Fault(status=400))
-    handles = await emit_many(stack, (f"bad-{number}" for number in range(count)))
-    await all_ended(stack, handles.values())
-    stack.sim.clear_faults()
-    await visible(stack, "ExecutionStatus = 'Failed'", count)
 
 
 async def ended(api: Api, id: str) -> dict[str, Any]:
@@ -49,7 +40,7 @@ async def ended(api: Api, id: str) -> dict[str, Any]:
 
 
 async def test_ids_of_either_case_select_and_find_the_same_redelivery(api: Api) -> None:
-    await failed_ones(api.stack, 1)
+    await failed_events(api.stack, 1)
     rules = await api.stack.catalog.rules.list(api.stack.organization)
     body = last_hour(api.stack, rule=rules.records[0].id, dry_run=True)
     plan = (await api.post("/redeliveries", body)).json()
@@ -64,7 +55,7 @@ async def test_ids_of_either_case_select_and_find_the_same_redelivery(api: Api) 
 
 
 async def test_what_was_planned_is_started_by_sending_it_back(api: Api) -> None:
-    await failed_ones(api.stack, 3)
+    await failed_events(api.stack, 3)
     planned = await api.post("/redeliveries", last_hour(api.stack, dry_run=True))
     assert planned.status_code == 200, planned.text
     plan = planned.json()
@@ -85,7 +76,7 @@ async def test_what_was_planned_is_started_by_sending_it_back(api: Api) -> None:
 async def test_it_tells_what_became_of_each_event_and_lists_those_that_failed_again(
     api: Api,
 ) -> None:
-    await failed_ones(api.stack, 2)
+    await failed_events(api.stack, 2)
     api.stack.sim.fail("identify", fault=Fault(status=400), times=1)
     id = (await api.post("/redeliveries", last_hour(api.stack))).json()["id"]
     await ended(api, id)
@@ -105,7 +96,7 @@ async def test_it_tells_what_became_of_each_event_and_lists_those_that_failed_ag
 
 
 async def test_a_canceled_one_begins_no_more(api: Api) -> None:
-    await failed_ones(api.stack, 10)
+    await failed_events(api.stack, 10)
     started = (await api.post("/redeliveries", last_hour(api.stack, per_second=0.5))).json()
     canceled = await api.post(f"/redeliveries/{started['id']}/cancel")
     assert canceled.status_code == 200
@@ -158,7 +149,7 @@ async def test_bad_requests_get_a_clear_answer(api: Api) -> None:
 
 
 async def test_another_organization_s_redelivery_is_not_there(api: Api) -> None:
-    await failed_ones(api.stack, 1)
+    await failed_events(api.stack, 1)
     id = (await api.post("/redeliveries", last_hour(api.stack))).json()["id"]
     machine = await api.stranger()
     assert_error(

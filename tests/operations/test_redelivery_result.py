@@ -10,7 +10,6 @@ from temporalio.client import Client
 from delivery.result import Status
 from delivery.selection import Mode
 from destinations.customerio.simulator import Fault
-from emitonce import EventHandle
 from eventlog.event_list import list_events
 from eventlog.query import EventQuery
 from operations.bulk_redelivery import (
@@ -24,7 +23,13 @@ from operations.bulk_redelivery import (
 )
 from operations.event_redelivery import redeliver
 from tests.integration.stack import Stack, eventually, open_stack
-from tests.operations.many import all_ended, emit_many, of_the_last_hour, visible
+from tests.operations.many import (
+    all_ended,
+    emit_many,
+    failed_events,
+    of_the_last_hour,
+    visible,
+)
 
 REFUSED = Fault(status=400)
 LATER = Fault(status=503, headers={"Retry-After": "600"})
@@ -51,15 +56,6 @@ async def told(stack: Stack, id: str, **expected: int) -> RedeliveryStatus:
 
     await eventually(holds)
     return statuses[-1]
-
-
-async def failed_events(stack: Stack, count: int) -> dict[str, EventHandle]:
-    await stack.rule()
-    stack.sim.fail("identify", fault=REFUSED, times=count)
-    handles = await emit_many(stack, (f"bad-{number}" for number in range(count)))
-    await all_ended(stack, handles.values())
-    await visible(stack, "ExecutionStatus = 'Failed'", count)
-    return handles
 
 
 async def test_delivered_failed_again_under_way_and_skipped(stack: Stack) -> None:

@@ -8,25 +8,17 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import JSONResponse
 
-from catalog.errors import NotFound
 from catalog.scopes import OPERATE
 from delivery.selection import Mode, select
-from operations.bulk_redelivery import (
-    RedeliveryNotFound,
-    RedeliveryStatus,
-    plan_redelivery,
-    read_redelivery,
-    start_redelivery,
-)
 from operations.bulk_redelivery import cancel_redelivery as cancel_in_engine
+from operations.bulk_redelivery import plan_redelivery, start_redelivery
 from starter.api.bodies import read_model
-from starter.api.dependencies import Dependencies
 from starter.api.describing import body_of, errors
 from starter.api.errors import bad_request
 from starter.api.queries import PathId
 from starter.api.routing import ApiDependencies, Organization, management_router, needs
 from starter.api.schemas.redeliveries import RedeliveryInput, RedeliveryPlanView, RedeliveryView
-from starter.redelivery_objects import plan_object, status_object, within
+from starter.redelivery_objects import own_redelivery, plan_object, status_object, within
 
 router = management_router("Redeliveries")
 
@@ -90,7 +82,8 @@ async def create_redelivery(
 async def get_redelivery(
     parts: ApiDependencies, organization: Organization, redelivery_id: PathId
 ) -> Any:
-    return status_object(await _own(parts, organization, redelivery_id))
+    own = await own_redelivery(parts.client, parts.catalog, organization, redelivery_id)
+    return status_object(own)
 
 
 @router.post(
@@ -104,15 +97,5 @@ async def cancel_redelivery(
     parts: ApiDependencies, organization: Organization, redelivery_id: PathId
 ) -> Any:
     """What was started is delivered. A redelivery that has ended is shown as it is."""
-    own = await _own(parts, organization, redelivery_id)
+    own = await own_redelivery(parts.client, parts.catalog, organization, redelivery_id)
     return status_object(await cancel_in_engine(parts.client, own.id))
-
-
-async def _own(parts: Dependencies, organization: str, id: str) -> RedeliveryStatus:
-    """Raises `RedeliveryNotFound` for one that is unknown or someone else's."""
-    status = await read_redelivery(parts.client, id)
-    try:
-        await parts.catalog.workspaces.get(organization, status.selection.workspace)
-    except NotFound:
-        raise RedeliveryNotFound(id) from None
-    return status
