@@ -146,6 +146,18 @@ class PublishableKeys:
         return revoked
 
 
+async def keys_that_need_narrowing(pool: Pool) -> list[tuple[str, str]]:
+    """List every organization's: each key's name, and its workspace's."""
+    rows = await fetch(
+        pool,
+        "SELECT k.*, w.name AS workspace FROM publishable_keys k "
+        "JOIN workspaces w ON w.id = k.workspace_id WHERE k.revoked_at IS NULL ORDER BY w.name",
+    )
+    return [
+        (row["name"], row["workspace"]) for row in rows if _publishable_key(row).needs_narrowing
+    ]
+
+
 async def insert_publishable_key(
     conn: Connection,
     workspace: uuid.UUID,

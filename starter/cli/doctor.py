@@ -15,6 +15,7 @@ from catalog.database import Pool, close_pool, connection, open_pool
 from catalog.encryption.stored_secrets import StoredSecrets
 from catalog.errors import CatalogError, CatalogUnavailable, SchemaMismatch
 from catalog.migrate import newer, pending
+from catalog.publishable_keys import keys_that_need_narrowing
 from destinations.customerio.destination import VENDOR_URLS
 from destinations.http.exchange import Http
 from engine.connect import TemporalUnreachable, connect
@@ -172,16 +173,11 @@ async def _credential_keys(pool: Pool, secrets: Secrets) -> Finding:
 
 
 async def _publishable_keys(pool: Pool) -> Finding:
-    async with connection(pool) as conn:
-        rows = await conn.fetch(
-            "SELECT k.name AS key, w.name AS workspace FROM publishable_keys k "
-            "JOIN workspaces w ON w.id = k.workspace_id WHERE k.revoked_at IS NULL "
-            "AND k.events IS NULL AND k.identify = 'any' AND NOT k.kept_wide ORDER BY w.name"
-        )
-    if not rows:
+    found = await keys_that_need_narrowing(pool)
+    if not found:
         return fine("publishable keys", "each one is narrowed, or kept wide on purpose")
-    named = ", ".join(f"{row['key']} of {row['workspace']}" for row in rows[:5])
-    more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+    named = ", ".join(f"{key} of {workspace}" for key, workspace in found[:5])
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
     return warn(
         "publishable keys",
         f"anyone who has one can change any person's data at the destinations: {named}{more}",
