@@ -10,9 +10,11 @@ from catalog import Catalog
 from catalog.errors import NotFound
 
 
-def remains(retention: timedelta, *, workspace: bool) -> list[dict[str, str | None]]:
-    """List where data may remain, and until when; None: for as long as someone keeps it."""
-    until = (datetime.now(UTC) + retention).date().isoformat()
+def remains(refused_for: timedelta | None = None) -> list[dict[str, str | None]]:
+    """List where data may remain, and until when; None: for as long as someone keeps it.
+
+    `refused_for`: of a whole workspace, how long Temporal keeps what was refused.
+    """
     found: list[dict[str, str | None]] = [
         {
             "where": "the destinations",
@@ -40,13 +42,13 @@ def remains(retention: timedelta, *, workspace: bool) -> list[dict[str, str | No
             "until": None,
         },
     ]
-    if workspace:
+    if refused_for is not None:
         found.append(
             {
                 "where": "Temporal",
                 "what": "events that another starter sent and that were refused as "
                 "InvalidEvent: they belong to no workspace",
-                "until": until,
+                "until": (datetime.now(UTC) + refused_for).date().isoformat(),
             }
         )
     return found
@@ -61,10 +63,10 @@ def words_of_remains(found: Sequence[Mapping[str, Any]]) -> str:
 
 
 async def person_remains(
-    catalog: Catalog, organization: str, connections: Sequence[str], retention: timedelta
+    catalog: Catalog, organization: str, connections: Sequence[str]
 ) -> list[dict[str, Any]]:
     """List where a person's data may remain; the first entry names the connections."""
-    first, *others = remains(retention, workspace=False)
+    first, *others = remains()
     named = []
     for id in connections:
         try:

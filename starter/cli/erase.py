@@ -35,7 +35,7 @@ async def events_erase(
     done: dict[str, Any] = {
         "erased": [event_id for event_id in dict.fromkeys(events) if known[event_id]],
         "unknown": [event_id for event_id in dict.fromkeys(events) if not known[event_id]],
-        "remains": remains(await namespace_retention(client), workspace=False),
+        "remains": remains(),
     }
     words = f"erased {len(done['erased'])} events\n{words_of_remains(done['remains'])}"
     print_answer(done, words, as_json=as_json)
@@ -71,7 +71,7 @@ async def workspaces_erase(
     events = await erase_events_of(client, workspace)
     if not rows and not events:
         raise NotFound("workspace", workspace)
-    left = remains(await namespace_retention(client), workspace=True)
+    left = remains(await namespace_retention(client))
     done = {"workspace": workspace, "rows": rows, "events": events, "remains": left}
     words = f"erased workspace {workspace}: {sum(rows.values())} rows, {events} events\n"
     print_answer(done, words + words_of_remains(left), as_json=as_json)

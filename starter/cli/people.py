@@ -13,7 +13,6 @@ import typer
 from delivery.people import LONGEST_IDENTIFIER
 from delivery.result import Status
 from emitonce.ids import Hashes
-from engine.namespace import namespace_retention
 from eventlog.listed_event import ListedEvent
 from operations.person_events import (
     MOST_IDENTIFIERS,
@@ -115,8 +114,7 @@ async def erase(
         erased=events,
         connections=connections,
     )
-    retention = await namespace_retention(client)
-    left = await person_remains(parts.catalog, parts.organization, sorted(connections), retention)
+    left = await person_remains(parts.catalog, parts.organization, sorted(connections))
     words = f"erased {len(events)} events\n{words_of_remains(left)}"
     for one in left[0]["connections"]:
         words += f"\n  delete the person at: {one['name']} ({one['type']}, {one['id']})"

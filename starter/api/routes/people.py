@@ -12,7 +12,6 @@ from fastapi import Request
 
 from catalog.scopes import MANAGE, PAYLOAD
 from emitonce.ids import person_hash
-from engine.namespace import namespace_retention
 from operations.erasure import NotErased
 from operations.person_events import erase_person as erase_in_engine
 from operations.person_events import person_page
@@ -103,8 +102,7 @@ async def erase_person(
             raise ApiError(503, str(err)) from None
         except TimeoutError:
             raise ApiError(503, _TOO_LONG) from None
-    retention = await namespace_retention(parts.client)
-    left = await person_remains(parts.catalog, organization, sorted(connections), retention)
+    left = await person_remains(parts.catalog, organization, sorted(connections))
     return {"erased": sorted(events), "remains": [present(**one) for one in left]}
 
 
