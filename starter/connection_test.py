@@ -9,6 +9,7 @@ from catalog.connections import Connection
 from delivery.errors import InvalidField
 from destinations.destination import Client, Verdict, Verification
 from destinations.registry import BY_TYPE
+from starter.json_objects import JsonObject
 from starter.known_destinations import destination_of
 
 
@@ -41,6 +42,15 @@ async def failed_test(
         return None
     checked = await clients[type].verify(entered)
     return None if checked.verdict is Verdict.RIGHT else checked.message
+
+
+def verification_object(connection: Connection, verified: Verification) -> JsonObject:
+    return {
+        "connection": connection.id,
+        "verdict": verified.verdict,
+        "region": verified.region,
+        "message": verified.message,
+    }
 
 
 async def verdict_on(

@@ -224,6 +224,18 @@ def delivery_id(event_id: str, rule_id: str) -> str:
     return str(uuid.uuid5(uuid.UUID(event_id), rule_id))
 
 
+def page_object(
+    records: list[JsonObject], limit: int, next_cursor: str | None = None
+) -> JsonObject:
+    """One page of a list; without a cursor the last."""
+    return {
+        "count": len(records),
+        "limit": limit,
+        "next_cursor": next_cursor,
+        "records": records,
+    }
+
+
 def moment(at: datetime) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

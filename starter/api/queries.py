@@ -14,7 +14,7 @@ from catalog.paging import DEFAULT_LIMIT as DEFAULT_LIMIT
 from catalog.paging import LARGEST_LIMIT, Page
 from delivery.timestamps import read_iso, to_utc
 from starter.api.errors import bad_request
-from starter.json_objects import JsonObject
+from starter.json_objects import JsonObject, page_object
 
 T = TypeVar("T")
 
@@ -54,15 +54,3 @@ def read_filter_moment(param: str, text: str | None) -> datetime | None:
 def page_of(found: Page[T], limit: int, record_object: Callable[[T], JsonObject]) -> JsonObject:
     """Turn a page of the catalog's into an answer."""
     return page_object([record_object(one) for one in found.records], limit, found.next_cursor)
-
-
-def page_object(
-    records: list[JsonObject], limit: int, next_cursor: str | None = None
-) -> JsonObject:
-    """Write a page as the schema `Page` describes it."""
-    return {
-        "count": len(records),
-        "limit": limit,
-        "next_cursor": next_cursor,
-        "records": records,
-    }

@@ -10,7 +10,7 @@ from emitonce.ids import user_id_for
 from settings import SettingsError
 from starter.cli.dependencies import Dependencies, command
 from starter.cli.output import Json, print_answer, print_json, print_line, print_table
-from starter.json_objects import act_object
+from starter.json_objects import act_object, page_object
 
 audit = typer.Typer(help="Audit: who changed, retried or canceled something, and who signed in.")
 
@@ -51,8 +51,7 @@ async def list_all(
         if cursor is None:
             return
     if as_json:
-        shown = {"count": len(records), "limit": limit, "next_cursor": page.next_cursor}
-        print_json({**shown, "records": records})
+        print_json(page_object(records, limit, page.next_cursor))
         return
     print_table(
         ("when", "who", "from", "act", "what", "outcome"),

@@ -16,7 +16,7 @@ from starter.cli.errors import CommandFailed, Exit
 from starter.cli.fields import ApiKey, Region, SecretKeys, Sets, read_fields
 from starter.cli.held import tell_held
 from starter.cli.output import Json, Yes, print_answer, print_records, require_yes
-from starter.connection_test import failed_test, verdict_on
+from starter.connection_test import failed_test, verdict_on, verification_object
 from starter.json_objects import connection_object
 from starter.known_destinations import destination_of
 
@@ -151,13 +151,7 @@ async def verify(parts: Dependencies, connection: ThisConnection, as_json: Json 
     """
     known = await parts.catalog.connections.get(parts.organization, connection)
     verified = await verdict_on(parts.clients, parts.catalog, known)
-    answer = {
-        "connection": connection.lower(),
-        "verdict": verified.verdict,
-        "region": verified.region,
-        "message": verified.message,
-    }
-    print_answer(answer, verified.message, as_json=as_json)
+    print_answer(verification_object(known, verified), verified.message, as_json=as_json)
     if verified.verdict != Verdict.RIGHT:
         raise CommandFailed(Exit.UNAVAILABLE if verified.verdict == Verdict.UNKNOWN else Exit.BAD)
 

@@ -40,7 +40,13 @@ from starter.cli.output import (
     say,
 )
 from starter.cli.tour_view import show_log
-from starter.json_objects import event_detail_object, listed_event_object, moment, present
+from starter.json_objects import (
+    event_detail_object,
+    listed_event_object,
+    moment,
+    page_object,
+    present,
+)
 from starter.states import HELD, WORDS
 
 events = typer.Typer(help="Events: what happened to each, with every attempt.")
@@ -99,16 +105,13 @@ async def list_all(
         accepted_to=until,
         include_tests=tests,
     )
-    complete_from = await parts.catalog.workers.in_use_since(PEOPLE)
+    complete_from = None
+    if person is not None:
+        complete_from = await parts.catalog.workers.in_use_since(PEOPLE)
     page = await list_described(await parts.temporal(), query, limit=limit, cursor=cursor)
     if as_json:
         records = [listed_event_object(listed, person=True) for listed in page.events]
-        answer = {
-            "count": len(records),
-            "limit": limit,
-            "next_cursor": page.next_cursor,
-            "records": records,
-        }
+        answer = page_object(records, limit, page.next_cursor)
         if person is not None:
             answer["complete_from"] = moment(complete_from) if complete_from else None
         print_json(answer)

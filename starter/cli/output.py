@@ -54,7 +54,7 @@ def print_answer(value: Any, words: str, *, as_json: bool, indent: int | None = 
 
 
 def print_records(
-    records: Sequence[Any],
+    records: list[dict[str, Any]],
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     *,
@@ -64,9 +64,9 @@ def print_records(
     """Print a whole list: as the one page that the HTTP API would answer with, or as a table."""
     if as_json:
         from catalog.paging import LARGEST_LIMIT  # with a client that help does not need
+        from starter.json_objects import page_object
 
-        page = {"count": len(records), "limit": LARGEST_LIMIT, "next_cursor": None}
-        print_json({**page, "records": records})
+        print_json(page_object(records, LARGEST_LIMIT))
     else:
         print_table(columns, rows, empty=empty)
 

@@ -41,7 +41,7 @@ from starter.api.schemas.connections import (
     VerifiedConnection,
 )
 from starter.api.schemas.shared import Page
-from starter.connection_test import failed_test, verdict_on
+from starter.connection_test import failed_test, verdict_on, verification_object
 from starter.json_objects import connection_object
 from starter.known_destinations import destination_of
 from starter.live_options import live_options
@@ -225,13 +225,7 @@ async def verify_connection(
 ) -> Any:
     """Writes nothing there, and changes nothing here."""
     known = await parts.catalog.connections.get(organization, connection_id)
-    verified = await verdict_on(parts.clients, parts.catalog, known)
-    return {
-        "connection": known.id,
-        "verdict": verified.verdict,
-        "region": verified.region,
-        "message": verified.message,
-    }
+    return verification_object(known, await verdict_on(parts.clients, parts.catalog, known))
 
 
 @router.get(

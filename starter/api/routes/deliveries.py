@@ -21,7 +21,7 @@ from starter.api.auth import Caller
 from starter.api.dependencies import Dependencies
 from starter.api.describing import errors
 from starter.api.errors import ApiError, not_found, unavailable
-from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId, page_object
+from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId
 from starter.api.reading import OwnEvent, read_own_event, wait_for_end
 from starter.api.routing import ApiDependencies, Called, embeddable, management_router, needs
 from starter.api.schemas.events import Attempt, AttemptPage, ResponseDetails, RuleEvent
@@ -29,6 +29,7 @@ from starter.api.time_limit import time_limit
 from starter.json_objects import (
     JsonObject,
     moment,
+    page_object,
     present,
     response_object,
     rule_event_object,

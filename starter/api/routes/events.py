@@ -26,7 +26,6 @@ from starter.api.queries import (
     FilterMoment,
     Limit,
     PathId,
-    page_object,
     read_filter_moment,
 )
 from starter.api.reading import event_view, read_own_event, wait_for_end
@@ -42,7 +41,7 @@ from starter.api.routing import (
 )
 from starter.api.schemas.events import EventPage, EventPayloadView, EventView
 from starter.api.schemas.shared import EventStatus
-from starter.json_objects import listed_event_object, moment, present
+from starter.json_objects import listed_event_object, moment, page_object, present
 
 # How long an answer to a cancel waits to show its effect: a request in flight takes 10 at most.
 CANCEL_SECONDS = 12.0

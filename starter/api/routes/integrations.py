@@ -18,11 +18,11 @@ from destinations.destination import Action, Destination, Field
 from destinations.registry import BY_TYPE
 from operations.steering import IMMINENT
 from starter.api.describing import errors
-from starter.api.queries import DEFAULT_LIMIT, page_object
+from starter.api.queries import DEFAULT_LIMIT
 from starter.api.routing import ApiDependencies, embeddable, management_router
 from starter.api.schemas.integrations import Integration, RetryPolicy
 from starter.api.schemas.shared import Page
-from starter.json_objects import present
+from starter.json_objects import page_object, present
 from starter.known_destinations import offered_destinations
 
 SHOWN_ATTEMPTS = 15

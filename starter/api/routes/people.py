@@ -18,7 +18,7 @@ from operations.person_events import person_page
 from starter.api.bodies import read_model
 from starter.api.describing import body_of, errors
 from starter.api.errors import ApiError
-from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, page_object
+from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit
 from starter.api.routing import (
     ApiDependencies,
     Organization,
@@ -28,7 +28,7 @@ from starter.api.routing import (
     needs,
 )
 from starter.api.schemas.people import PersonErased, PersonInput, PersonPage
-from starter.json_objects import event_detail_object, present
+from starter.json_objects import event_detail_object, page_object, present
 from starter.remains import person_remains
 
 router = management_router("People")
