@@ -14,15 +14,14 @@ from delivery.attempt import Attempt as Made
 from delivery.delivery_log import DeliveryLog
 from delivery.opaque_cursor import InvalidCursor, read_cursor, write_cursor
 from eventlog.log import EventLog
-from operations.event_redelivery import redeliver
-from operations.steering import bring_forward
 from operations.steering import cancel_delivery as cancel_in_engine
 from starter.api.auth import Caller
 from starter.api.dependencies import Dependencies
 from starter.api.describing import errors
 from starter.api.errors import ApiError, not_found, unavailable
 from starter.api.queries import DEFAULT_LIMIT, Cursor, Limit, PathId
-from starter.api.reading import OwnEvent, read_own_event, wait_for_end
+from starter.api.reading import OwnEvent, read_own_event
+from starter.api.retrying import retry
 from starter.api.routing import ApiDependencies, Called, embeddable, management_router, needs
 from starter.api.schemas.events import Attempt, AttemptPage, ResponseDetails, RuleEvent
 from starter.api.time_limit import time_limit
@@ -37,7 +36,6 @@ from starter.json_objects import (
 
 # A worker takes a cancellation at once, or after the request in flight: 10 seconds at most.
 CANCEL_SECONDS = 15.0
-CLOSING_SECONDS = 5.0
 
 router = management_router("Deliveries")
 
@@ -59,15 +57,7 @@ async def retry_delivery(
     was delivered or canceled, waits for its connection, or others of its event are still open.
     """
     own, delivery = await _own_delivery(parts, caller, event_id, rule_id)
-    client = parts.client
-    if own.open and own.log.status.ended:
-        # All its deliveries have ended, and so will the run, with its next task.
-        await wait_for_end(client, own.log, CLOSING_SECONDS)
-        own, delivery = await _own_delivery(parts, caller, event_id, rule_id)
-    if own.open:
-        await bring_forward(client, own.log.event_id, delivery.rule, task_queue=parts.task_queue)
-    else:
-        await redeliver(client, own.log.event_id, rules=[delivery.rule])
+    await retry(parts, caller, own, delivery.rule)
     return await _delivery_object(parts, caller, event_id, rule_id)
 
 

@@ -12,15 +12,11 @@ from catalog.scopes import OPERATE
 from delivery.result import Status
 from operations.event_redelivery import redeliver
 from operations.redelivery_plan import NotRedeliverable
-from operations.steering import (
-    AlreadyEnded,
-    AttemptImminent,
-    Held,
-    bring_forward,
-)
+from operations.steering import AlreadyEnded, AttemptImminent, Held
 from operations.steering import cancel_delivery as cancel_delivery_in_engine
 from operations.steering import cancel_event as cancel_event_in_engine
 from starter.api.reading import OwnEvent
+from starter.api.retrying import retry
 from starter.api.routing import embeddable, needs
 from starter.console.route import InWorkspace, console_router, see_other
 from starter.console.routes.events import ON_A_PAGE, EventHere, event_context, event_of
@@ -38,12 +34,8 @@ CANCEL_SECONDS = 12.0
 @embeddable(WORKSPACE, RESOURCE)
 async def retry_delivery(visit: InWorkspace, own: EventHere, rule_id: str) -> Response:
     """Bring the next attempt forward, or deliver again what has failed."""
-    rule, parts = own.delivery(rule_id).rule, visit.parts
-    event = own.log.event_id
-    if own.open:
-        steering = bring_forward(parts.client, event, rule, task_queue=parts.task_queue)
-        return await _steered(visit, own, steering, "retry")
-    return await _steered(visit, own, redeliver(parts.client, event, rules=[rule]), "again")
+    steering = retry(visit.parts, visit.caller, own, own.delivery(rule_id).rule)
+    return await _steered(visit, own, steering, "retry" if own.open else "again")
 
 
 @router.post("/w/{workspace_id}/events/{event_id}/deliveries/{rule_id}/cancel")
