@@ -26,7 +26,7 @@ def changed_target(
     heartbeat_url: SecretStr | None,
     format: AlertFormat | None,
 ) -> tuple[AlertTarget, bool] | None:
-    """Return the target with what is given; a URL, secret or format that isn't, stays.
+    """Return the target with what is given; what isn't, stays. An empty heartbeat URL removes it.
 
     The second value says that the secret is new, so that the receiver has to be given it. None if
     there is no URL.
@@ -37,9 +37,10 @@ def changed_target(
             secret or stored.secret_in_use,
             format or stored.format,
         )
+        heartbeat_url = stored.heartbeat_url if heartbeat_url is None else heartbeat_url
     if url is None:
         return None
-    target = AlertTarget(url, secret or _new_secret(), heartbeat_url, format or "signed")
+    target = AlertTarget(url, secret or _new_secret(), heartbeat_url or None, format or "signed")
     return target, secret is None and target.format == "signed"
 
 

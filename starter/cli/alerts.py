@@ -58,7 +58,7 @@ def set_target(
     """
     given_url = _read("--url", url, read_url)
     given_secret = _read("--secret", secret, read_secret)
-    given_heartbeat = _read("--heartbeat-url", heartbeat_url or None, read_url)
+    given_heartbeat = _read("--heartbeat-url", heartbeat_url, lambda url: url and read_url(url))
     for option, given in (("--url", given_url), ("--heartbeat-url", given_heartbeat)):
         if given and clear_url(given.get_secret_value()):
             Settings().forbid_in_production(
@@ -69,12 +69,12 @@ def set_target(
     @with_dependencies
     @recorded("set_alert_target")
     async def store(parts: Dependencies) -> tuple[AlertTarget, bool]:
-        stored = await parts.catalog.alert_targets.get()
-        heartbeat = given_heartbeat
-        if heartbeat_url is None and stored:
-            heartbeat = stored.heartbeat_url
         changed = changed_target(
-            stored, given_url, secret=given_secret, heartbeat_url=heartbeat, format=format
+            await parts.catalog.alert_targets.get(),
+            given_url,
+            secret=given_secret,
+            heartbeat_url=given_heartbeat,
+            format=format,
         )
         if changed is None:
             raise typer.BadParameter("no alert target is stored yet", param_hint="--url")

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from catalog.scopes import MANAGE
 from destinations.http.exchange import read_url
+from emitonce.address import is_this_machine
 from starter.alert_target import changed_target, origin_of, try_target
 from starter.api.errors import not_found
 from starter.api.routing import needs
@@ -17,9 +18,6 @@ from starter.console.route import Visited, console_router, see_other
 from starter.console.visit import Visit
 
 router = console_router()
-
-# In clear text only to this machine itself.
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 async def operator(visit: Visited) -> Visit:
@@ -42,7 +40,6 @@ async def show_alerts(visit: Operator) -> Response:
 @router.post("/alerts")
 async def set_alert_target(visit: Operator) -> Response:
     """Store the target. A blank URL keeps the one that is stored."""
-    stored = await visit.catalog.alert_targets.get()
     faults, urls = {}, {}
     for name in ("url", "heartbeat_url"):
         if given := visit.form.text(name):
@@ -50,9 +47,9 @@ async def set_alert_target(visit: Operator) -> Response:
                 faults[name] = fault
             urls[name] = SecretStr(given)
     changed = changed_target(
-        stored,
+        await visit.catalog.alert_targets.get(),
         urls.get("url"),
-        heartbeat_url=urls.get("heartbeat_url") or (stored.heartbeat_url if stored else None),
+        heartbeat_url=urls.get("heartbeat_url"),
         format="slack" if visit.form.text("format") == "slack" else "signed",
     )
     if changed is None:
@@ -106,6 +103,6 @@ def _fault(url: str) -> str | None:
         read = read_url(url)
     except ValueError as err:
         return f"It {err}."
-    if read.scheme != "https" and read.host not in LOOPBACK:
+    if read.scheme != "https" and not is_this_machine(read.host):
         return "It must start with https://."
     return None
