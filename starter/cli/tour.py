@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from catalog import Catalog
@@ -44,12 +45,33 @@ async def connect_customerio(
     catalog: Catalog, organization: str, workspace: str, region: str, key: str
 ) -> tuple[Connection, Rule]:
     """Create a connection to Customer.io, and the rule that sends the sample event through it."""
-    connection = await catalog.connections.create(
+    return await _connect(
+        catalog,
         organization,
-        workspace=workspace,
+        workspace,
         name=f"Customer io {region}",
         type="customer_io",
         fields={"region": region, "cdpApiKey": key},
+        metadata={"action": "track_event", "event_name_override": OVERRIDE},
+    )
+
+
+async def _connect(
+    catalog: Catalog,
+    organization: str,
+    workspace: str,
+    *,
+    name: str,
+    type: str,
+    fields: dict[str, str],
+    metadata: dict[str, str],
+) -> tuple[Connection, Rule]:
+    connection = await catalog.connections.create(
+        organization,
+        workspace=workspace,
+        name=name,
+        type=type,
+        fields=fields,
         created_by=CREATED_BY,
     )
     rule = await catalog.rules.create(
@@ -57,7 +79,7 @@ async def connect_customerio(
         workspace=workspace,
         connection=connection.id,
         event=EVENT,
-        metadata={"action": "track_event", "event_name_override": OVERRIDE},
+        metadata=metadata,
         created_by=CREATED_BY,
     )
     return connection, rule
@@ -170,36 +192,19 @@ class Tour:
 
     async def _fanned_out(self, organization: str, workspace: str) -> None:
         show_title("The same event to Customer.io, a webhook and Slack")
-        for type, name, fields, metadata in (
-            (
-                "webhook",
-                "Webhook",
-                {"url": self.receiver.url, "signing_secret": SECRET},
-                {"action": "send_webhook"},
-            ),
-            (
-                "slack",
-                "Slack",
-                {"access_token": TOKEN},
-                {"action": "send_message", "id": GENERAL, "template": TEMPLATE},
-            ),
-        ):
-            connection = await self.stack.catalog.connections.create(
-                organization,
-                workspace=workspace,
-                name=name,
-                type=type,
-                fields=fields,
-                created_by=CREATED_BY,
-            )
-            await self.stack.catalog.rules.create(
-                organization,
-                workspace=workspace,
-                connection=connection.id,
-                event=EVENT,
-                metadata=metadata,
-                created_by=CREATED_BY,
-            )
+        connect = partial(_connect, self.stack.catalog, organization, workspace)
+        await connect(
+            name="Webhook",
+            type="webhook",
+            fields={"url": self.receiver.url, "signing_secret": SECRET},
+            metadata={"action": "send_webhook"},
+        )
+        await connect(
+            name="Slack",
+            type="slack",
+            fields={"access_token": TOKEN},
+            metadata={"action": "send_message", "id": GENERAL, "template": TEMPLATE},
+        )
         log = await self._emit(workspace, show=show_side_by_side)
         self._expect(log.status is Status.COMPLETED, f"the event is {log.status}")
         self._expect(log.completed_count == 3, f"{log.completed_count} deliveries, not three")
