@@ -19,17 +19,15 @@ _MOST = 10_000
 
 
 class FailedAttempts:
-    """Allows a source `failures` in `per_seconds`, which it regains one by one."""
+    """Allows a source `failures` in `PER_SECONDS`, which it regains one by one."""
 
     def __init__(
         self,
         failures: int = FAILURES,
-        per_seconds: float = PER_SECONDS,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._per_seconds = per_seconds
-        self._each = per_seconds / failures
+        self._each = PER_SECONDS / failures
         self._clock = clock
         self._all_back_at: OrderedDict[str, float] = OrderedDict()
 
@@ -48,7 +46,7 @@ class FailedAttempts:
     def wait(self, source: str) -> float:
         """Return the seconds until its next failure would count, 0 if it would now."""
         left = self._all_back_at.get(_network(source), 0.0) - self._clock()
-        return max(max(left, 0.0) + self._each - self._per_seconds, 0.0)
+        return max(max(left, 0.0) + self._each - PER_SECONDS, 0.0)
 
 
 def _network(address: str) -> str:

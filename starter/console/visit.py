@@ -114,9 +114,9 @@ class Visit:
         found = await self.catalog.workspaces.list(self.organization, limit=IN_SWITCHER)
         return self.part(template, status=status, workspaces=found.records, **context)
 
-    def go_to(self, path: str, done: str | None = None) -> Response:
+    def go_to(self, path: str, done: str) -> Response:
         """Leave for a page that says what was done, also from a form that is sent in place."""
-        path = f"{path}?done={done}" if done else path
+        path = f"{path}?done={done}"
         if self.in_place:
             to = {"HX-Location": _in_frame(path)} if self.embedded else {"HX-Redirect": path}
             return Response(status_code=204, headers=to)

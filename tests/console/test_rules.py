@@ -19,8 +19,8 @@ from tests.console.site import Site
 from tests.integration.stack import SAMPLE, Stack
 
 
-async def fill_row(page: Page, dest: str, value: str) -> None:
-    await page.get_by_label(f"{dest}: path in the payload, or fixed value").fill(value)
+async def fill_user_id(page: Page, value: str) -> None:
+    await page.get_by_label("userId: path in the payload, or fixed value").fill(value)
 
 
 async def test_the_requests_follow_what_is_typed(site: Site, browser: Browser, stack: Stack):
@@ -31,11 +31,11 @@ async def test_the_requests_follow_what_is_typed(site: Site, browser: Browser, s
         await page.get_by_label("Event type").fill("user.signup")
         await page.get_by_label("Payload to try with").fill('{"user": {"id": 7}, "plan": "pro"}')
         await expect(preview).to_contain_text("No userId and no email")
-        await fill_row(page, "userId", "user.id")
+        await fill_user_id(page, "user.id")
         await expect(preview).to_contain_text('"userId": "7"')
-        await fill_row(page, "userId", "not a path")
+        await fill_user_id(page, "not a path")
         await expect(preview).to_contain_text("A row of the mapping can't be read")
-        await fill_row(page, "userId", "user.id")
+        await fill_user_id(page, "user.id")
         await page.get_by_label("Payload to try with").fill('{"a": ')
         await expect(preview).to_contain_text("is not JSON")
         await page.get_by_label("Payload to try with").fill('{"user": {"id": "cio_1"}}')
@@ -102,7 +102,7 @@ async def test_a_mapping_that_somebody_else_has_changed_is_not_overwritten(
     async with site.visitor(browser) as one, site.visitor(browser) as other:
         for page, value in ((one, "first.id"), (other, "second.id")):
             await page.goto(site.at(f"/rules/{rule.id}"))
-            await fill_row(page, "userId", value)
+            await fill_user_id(page, value)
         await one.get_by_role("button", name="Save rule").click()
         await expect(one.get_by_text("Saved.")).to_be_visible()
         await other.get_by_role("button", name="Save rule").click()
@@ -193,10 +193,10 @@ async def test_the_form_offers_what_the_payload_has_and_says_what_leads_nowhere(
         assert offered == ["total", "user.id", "items.0.sku"]
         row = page.get_by_label("userId: path in the payload, or fixed value")
         assert await row.get_attribute("list") == "paths"
-        await fill_row(page, "userId", "user.idd")
+        await fill_user_id(page, "user.idd")
         preview = page.locator("#preview")
         await expect(preview).to_contain_text("userId: “user.idd” isn't in this payload")
-        await fill_row(page, "userId", "user.id")
+        await fill_user_id(page, "user.id")
         await expect(preview).not_to_contain_text("isn't in this payload")
         await expect(preview.get_by_role("row", name="userId u1")).to_be_visible()
         await expect(preview.locator("pre").first).to_be_hidden()

@@ -12,7 +12,8 @@ from catalog.errors import InvalidValue, NotFound
 from catalog.quotas import WINDOW_SECONDS, Quota
 from starter.api.token_buckets import Demand, TokenBuckets
 from tests.api.line import DatabaseLine
-from tests.contract.catalog_samples import Tenant, all_changes_heard, eventually, opened, psql
+from tests.contract.catalog_samples import Tenant, all_changes_heard, opened, psql
+from tests.integration.stack import eventually
 
 KEY = str(uuid.uuid4())
 QUOTA = Demand("key-events", KEY, 600, 1)
@@ -38,10 +39,10 @@ class Process:
     async def report(self) -> bool:
         return await self.buckets._report()
 
-    def taken(self, demand: Demand = QUOTA, *, most: int = 10_000) -> int:
-        """How often `demand` is let through before it is refused."""
+    def taken(self, most: int = 10_000) -> int:
+        """How often a demand is let through before it is refused."""
         for number in range(most):
-            if self.buckets.take([demand]) is not None:
+            if self.buckets.take([QUOTA]) is not None:
                 return number
         return most
 

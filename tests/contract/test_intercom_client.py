@@ -75,8 +75,8 @@ def identify(payload: dict[str, Any] = BY_EMAIL) -> Message:
     return messages(payload, "add_tag", id=VIP)[0]
 
 
-def tagging(payload: dict[str, Any] = BY_EMAIL, action: str = "add_tag", id: str = VIP) -> Message:
-    return messages(payload, action, id=id)[1]
+def tagging(payload: dict[str, Any] = BY_EMAIL, action: str = "add_tag") -> Message:
+    return messages(payload, action, id=VIP)[1]
 
 
 def occurrence(payload: dict[str, Any] = BY_ID) -> Message:

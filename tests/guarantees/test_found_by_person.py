@@ -84,10 +84,10 @@ async def plainly(
     return run.id
 
 
-async def rule_by_path(stack: Stack, event: str) -> Rule:
+async def rule_by_path(stack: Stack) -> Rule:
     connection = await stack.connection("By path")
     await stack.catalog.mappings.put_default(stack.organization, connection.id, schema=BY_PATH)
-    return await stack.rule(connection, event)
+    return await stack.rule(connection, "by.path")
 
 
 async def ended(stack: Stack, *ids: str) -> None:
@@ -104,7 +104,7 @@ async def test_five_people_are_found_by_each_identifier_before_and_after_a_redel
     stack: Stack,
 ) -> None:
     await stack.rule()
-    await rule_by_path(stack, "by.path")
+    await rule_by_path(stack)
     stack.sim.fail("identify", fault=Fault(status=400))
     ann = {"userId": "usr_1", "email": "Ann@Example.com", "anonymousId": "visit-1"}
     about = {
@@ -148,7 +148,7 @@ async def test_a_person_is_found_by_command_with_all_that_is_said_of_completenes
 
 
 async def test_a_large_event_is_found_by_what_its_mapping_names(stack: Stack) -> None:
-    await rule_by_path(stack, "by.path")
+    await rule_by_path(stack)
     beside = len(json.dumps(NESTED | {"note": ""}, separators=(",", ":")))
     note = "x" * (LARGEST_PAYLOAD - beside)
     id = await plainly(stack, NESTED | {"note": note}, "by.path")
@@ -159,7 +159,7 @@ async def test_a_large_event_is_found_by_what_its_mapping_names(stack: Stack) ->
 async def test_an_event_matched_after_the_catalog_was_unavailable_is_found(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await rule_by_path(stack, "by.path")
+    await rule_by_path(stack)
     lookup, failed = stack.catalog.rule_lookup, []
     match = type(lookup).match
 

@@ -59,11 +59,11 @@ async def listed(stack: Stack, handle: EventHandle) -> ListedEvent:
     return await ListedEvent.of(run)
 
 
-async def issues(stack: Stack, *, events: int, most: int = 10_000) -> Issues:
+async def issues(stack: Stack, *, events: int) -> Issues:
     """Read the issues once lists know of so many failed events."""
 
     async def read() -> Issues:
-        return await find_issues(stack.client, EventQuery((stack.workspace,)), most=most)
+        return await find_issues(stack.client, EventQuery((stack.workspace,)))
 
     async def known() -> bool:
         return (await read()).failed == events

@@ -25,11 +25,9 @@ PLAIN = Payload(metadata={"encoding": b"json/plain"}, data=b'{"email":"marker@ex
 
 
 @asynccontextmanager
-async def codec_server(
-    *, token: str | None = None, origins: tuple[str, ...] = (UI,)
-) -> AsyncIterator[httpx.AsyncClient]:
+async def codec_server(token: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
     listening, endpoint = listen()
-    access = CodecAccess(token=SecretStr(token) if token else None, origins=origins)
+    access = CodecAccess(token=SecretStr(token) if token else None, origins=(UI,))
     async with (
         serve_codec(listening, EncryptionCodec(KeyRing(KEYS)), access),
         httpx.AsyncClient(base_url=endpoint) as http,

@@ -33,10 +33,11 @@ def built(payload: dict[str, Any], action: str, **metadata: Any) -> Messages:
     return build_messages(event(payload), intercom_rule(action, **metadata))
 
 
-def mapped_to(dest: str, path: str = "plan") -> MatchedRule:
+def mapped_to(dest: str) -> MatchedRule:
+    """A rule that fills `dest` from the payload's `plan`."""
     named = mapping(
         {"dest": "email", "source": {"type": "path", "value": "email"}},
-        {"dest": dest, "source": {"type": "path", "value": path}},
+        {"dest": dest, "source": {"type": "path", "value": "plan"}},
     )
     return intercom_rule("track_event").model_copy(update={"mapping": named})
 

@@ -22,14 +22,13 @@ PAYLOAD: dict[str, Any] = {
 
 def rendered(
     template: str,
-    payload: dict[str, Any] = PAYLOAD,
     *,
     longest: int = 1_000,
     on_missing: OnMissing = "fail",
 ) -> str:
     return render(
         read_template(template),
-        payload,
+        PAYLOAD,
         escape=lambda value: f"[{value}]",
         longest=longest,
         on_missing=on_missing,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from catalog.errors import Conflict, InvalidValue
 from starter.console.route import (
@@ -55,7 +55,7 @@ async def open_workspace(visit: InWorkspace) -> Response:
         visit.organization, workspace=visit.workspace.id, limit=1
     )
     where = "events" if found.records else "connections"
-    return RedirectResponse(f"/w/{visit.workspace.id}/{where}", status_code=303)
+    return see_other(f"/w/{visit.workspace.id}/{where}")
 
 
 async def _page(
