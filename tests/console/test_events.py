@@ -133,6 +133,22 @@ async def test_a_waiting_attempt_is_made_now_and_a_delivery_is_canceled(
     assert log.deliveries[0].attempt_count == 2
 
 
+async def test_a_failed_delivery_is_sent_again_beside_its_earlier_attempts(
+    site: Site, browser: Browser, stack: Stack
+):
+    await stack.rule()
+    stack.sim.fail("identify", fault=Fault(status=400, body="refused"), times=1)
+    handle = await stack.emit()
+    await stack.ended(handle)
+    async with site.visitor(browser) as page:
+        await page.goto(site.at(f"/events/{handle.id}"))
+        await expect(page.get_by_text("Identify was not accepted")).to_be_visible()
+        await page.get_by_role("button", name="Redeliver").click()
+        await expect(page.get_by_text("Failed deliveries are sent again")).to_be_visible()
+        await expect(page.locator("#log > .head")).to_contain_text("Delivered")
+        await expect(page.locator(".call").first.locator(".attempt")).to_have_count(2)
+
+
 async def test_a_button_that_comes_too_late_says_so(site: Site, browser: Browser, stack: Stack):
     rule = await stack.rule()
     stack.sim.fail("identify", fault=Fault(status=503, headers={"Retry-After": "600"}), times=1)

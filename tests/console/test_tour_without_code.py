@@ -11,27 +11,16 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 from temporalio.client import Client
 
-from tests.conftest import new_database
 from tests.console.axe import axe_source, faults
 from tests.console.site import PHONE, WIDE, Site, open_site
 from tests.console.tour import emit_order, take_the_tour
-from tests.integration.stack import Stack, open_stack
+from tests.integration.stack import open_stack
 
 
 @pytest_asyncio.fixture
-async def stack(
-    temporal: Client, postgres_dsn: str, migrated_template: str
-) -> AsyncIterator[Stack]:
-    async with (
-        new_database(postgres_dsn, migrated_template) as dsn,
-        open_stack(temporal, dsn) as stack,
-    ):
-        yield stack
-
-
-@pytest_asyncio.fixture
-async def site(stack: Stack) -> AsyncIterator[Site]:
-    async with open_site(stack) as site:
+async def site(temporal: Client, database: str) -> AsyncIterator[Site]:
+    """Of the test's own, on an empty database."""
+    async with open_stack(temporal, database) as stack, open_site(stack) as site:
         yield site
 
 
@@ -44,9 +33,9 @@ async def site(stack: Stack) -> AsyncIterator[Site]:
     ],
 )
 async def test_from_an_empty_database_to_a_person_who_has_got_it(
-    site: Site, browser: Browser, stack: Stack, keyboard: bool, options: dict[str, Any]
+    site: Site, browser: Browser, keyboard: bool, options: dict[str, Any]
 ):
-    source, found = axe_source(), {}
+    stack, source, found = site.stack, axe_source(), {}
 
     async def look(page: Page, name: str) -> None:
         found[name] = await faults(page, source, impacts=None)
