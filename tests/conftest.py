@@ -21,11 +21,10 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
-from catalog.database import open_pool
-from catalog.migrate import migrate
 from destinations.registry import BY_TYPE
 from engine.connect import connect
 from engine.search_attributes import register_search_attributes
+from process import migrate_database
 from starter.dev.postgres import EmbeddedPostgres
 from starter.dev.temporal_server import DevServer
 from tests.integration.stack import Stack, open_stack
@@ -72,9 +71,7 @@ async def migrated_template(postgres_dsn: str) -> AsyncIterator[str]:
     """The name of a migrated database, for `CREATE DATABASE … TEMPLATE`."""
     name = f"emitonce_template_{secrets.token_hex(4)}"
     await on_server(postgres_dsn, f"CREATE DATABASE {name}")
-    pool = await open_pool(database_url(postgres_dsn, name))
-    await migrate(pool)
-    await pool.close()
+    await migrate_database(database_url(postgres_dsn, name))
     yield name
     await on_server(postgres_dsn, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -14,14 +14,13 @@ from typing import Any
 
 from playwright.async_api import Browser, Page
 
-from catalog.migrate import migrate
 from engine.connect import connect
 from engine.search_attributes import register_search_attributes
+from process import migrate_database
 from starter.cli.logs import configure_logs
 from starter.console.single_sign_on import CALLBACK
 from starter.dev.postgres import EmbeddedPostgres
 from starter.dev.temporal_server import DevServer
-from tests.conftest import open_pool
 from tests.console.chromium import open_browser
 from tests.console.identity import (
     USERS,
@@ -49,9 +48,7 @@ async def open_stack_of_its_own(**overrides: Any) -> AsyncIterator[Stack]:
         data_dir = Path(parts.enter_context(tempfile.TemporaryDirectory(prefix="pictures-")))
         postgres = await EmbeddedPostgres.start(data_dir / "postgres", durable=False)
         parts.push_async_callback(postgres.stop)
-        pool = await open_pool(postgres.dsn)
-        await migrate(pool)
-        await pool.close()
+        await migrate_database(postgres.dsn)
         server = await DevServer.start(data_dir, in_memory=True, ui=False)
         parts.push_async_callback(server.stop)
         client = await connect(server.address)

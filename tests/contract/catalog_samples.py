@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,11 +20,11 @@ from catalog.rules import Rule
 from delivery.rule import MatchRequest
 from destinations import registry
 from emitonce.ids import Hashes
+from tests.integration.stack import eventually
 
 CIPHER = CredentialCipher({"k1": b"1" * 32})
 HASHES = Hashes(b"s" * 32)
 METADATA = {"action": "track_event"}
-DEADLINE_SECONDS = 10.0
 
 
 @asynccontextmanager
@@ -115,10 +114,3 @@ async def all_changes_heard(catalog: Catalog, dsn: str) -> None:
             return heard.is_set()
 
         await eventually(arrived)
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not await condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        await asyncio.sleep(0.01)

@@ -9,10 +9,16 @@ import pytest_asyncio
 
 from destinations.customerio.simulator import Simulator
 from tests.chaos.older_code import check_out
-from tests.contract.catalog_samples import Tenant
+from tests.contract.catalog_samples import Tenant, opened
 from tests.contract.customerio_samples import Caller
 from tests.contract.older_fleet import OlderWorker, mixed_fleet
 from tests.upgrade.releases import FIRST_COMMIT
+
+
+@pytest_asyncio.fixture
+async def tenant(database: str) -> AsyncIterator[Tenant]:
+    async with opened(database) as catalog:
+        yield await Tenant.create(catalog)
 
 
 @pytest_asyncio.fixture

@@ -1,4 +1,4 @@
-"""What connections, their credentials and mappings promise."""
+"""What connections and their credentials promise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import dataclasses
 import uuid
 
 import pytest
-import pytest_asyncio
 from pydantic import SecretStr
 
 from catalog import Catalog
@@ -20,30 +19,12 @@ from catalog.errors import (
     Conflict,
     InvalidValue,
     NotFound,
-    VersionConflict,
 )
 from delivery.alert import LastResponse, Refusal
-from delivery.mapping_schema import (
-    LiteralSource,
-    MappedField,
-    MappingSchema,
-)
 from destinations import registry
 from destinations.customerio.build import DEFAULT_MAPPING
-from tests.contract.catalog_samples import (
-    CIPHER,
-    HASHES,
-    Tenant,
-    eventually,
-    opened,
-    psql,
-)
-
-
-@pytest_asyncio.fixture
-async def tenant(database):
-    async with opened(database) as catalog:
-        yield await Tenant.create(catalog)
+from tests.contract.catalog_samples import CIPHER, HASHES, Tenant, opened, psql
+from tests.integration.stack import eventually
 
 
 async def credential(tenant: Tenant):
@@ -364,51 +345,6 @@ async def test_key_is_stored_without_the_blanks_that_came_with_copying(tenant):
         tenant.organization, tenant.connection.id, fields={"cdpApiKey": " cdp-key-2\n"}
     )
     assert (await credential(tenant)).secrets["cdpApiKey"].get_secret_value() == "cdp-key-2"
-
-
-async def test_mapping_counts_its_versions_and_refuses_a_late_writer(tenant):
-    mappings = tenant.catalog.mappings
-    owned = (tenant.organization, tenant.connection.id)
-    assert await mappings.default(*owned) is None
-    with pytest.raises(VersionConflict, match="none is stored"):
-        await mappings.put_default(*owned, schema=DEFAULT_MAPPING, expected_version=2)
-
-    first = await mappings.put_default(*owned, schema=DEFAULT_MAPPING)
-    second = await mappings.put_default(
-        *owned, schema=MappingSchema(fields=()), name="Empty", expected_version=2
-    )
-    assert (first.version, second.version) == (2, 3)
-    assert second.mapping_id == first.mapping_id
-    assert await mappings.default(*owned) == second
-    with pytest.raises(VersionConflict, match=r"version 2.* version 3") as caught:
-        await mappings.put_default(*owned, schema=DEFAULT_MAPPING, expected_version=2)
-    assert (caught.value.expected, caught.value.current) == (2, 3)
-    with pytest.raises(Conflict, match="another default mapping"):
-        await mappings.put_default(*owned, schema=DEFAULT_MAPPING, mapping_id=str(uuid.uuid4()))
-
-
-async def test_of_writers_at_once_with_the_same_expectation_one_wins(tenant):
-    owned = (tenant.organization, tenant.connection.id)
-    await tenant.catalog.mappings.put_default(*owned, schema=DEFAULT_MAPPING)
-    results = await asyncio.gather(
-        *(
-            tenant.catalog.mappings.put_default(*owned, schema=DEFAULT_MAPPING, expected_version=2)
-            for _ in range(8)
-        ),
-        return_exceptions=True,
-    )
-    assert sum(not isinstance(result, VersionConflict) for result in results) == 1
-
-
-@pytest.mark.parametrize("value", ["nul\0", "nul\0 within"])
-async def test_mapping_with_what_postgres_cannot_hold_is_refused(tenant, value):
-    schema = MappingSchema(
-        fields=(MappedField(dest="plan", source=LiteralSource(type="literal", value=value)),)
-    )
-    with pytest.raises(InvalidValue):
-        await tenant.catalog.mappings.put_default(
-            tenant.organization, tenant.connection.id, schema=schema
-        )
 
 
 async def test_lookup_without_database_is_unavailable_not_wrong(tenant, database):

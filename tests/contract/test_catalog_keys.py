@@ -11,7 +11,8 @@ import pytest
 from catalog import Catalog
 from catalog.errors import InvalidValue, NotFound
 from catalog.rule_change import RuleChange
-from tests.contract.catalog_samples import all_changes_heard, eventually, opened
+from tests.contract.catalog_samples import all_changes_heard, opened
+from tests.integration.stack import eventually
 
 PUBLISHABLE = re.compile(r"^mesh_pub_([A-Za-z0-9\-.]+)_([A-Za-z0-9\-.]+)_([^_]+)$")
 ORGANIZATION = re.compile(

@@ -7,7 +7,6 @@ import contextlib
 import uuid
 
 import pytest
-import pytest_asyncio
 
 from catalog.changes import Changes
 from catalog.connections import Connections
@@ -21,22 +20,8 @@ from delivery.credential import ConnectionCredential
 from delivery.rule import MatchRequest, MatchResult
 from destinations import registry
 from destinations.customerio.build import DEFAULT_MAPPING
-from tests.contract.catalog_samples import (
-    CIPHER,
-    HASHES,
-    METADATA,
-    Announced,
-    Tenant,
-    eventually,
-    opened,
-    psql,
-)
-
-
-@pytest_asyncio.fixture
-async def tenant(database):
-    async with opened(database) as catalog:
-        yield await Tenant.create(catalog)
+from tests.contract.catalog_samples import CIPHER, HASHES, METADATA, Announced, Tenant, psql
+from tests.integration.stack import eventually
 
 
 async def test_absent_resource_and_id_match_any_and_given_ones_match_their_equals(tenant):

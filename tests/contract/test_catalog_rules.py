@@ -7,18 +7,11 @@ import json
 import uuid
 
 import pytest
-import pytest_asyncio
 
 from catalog.errors import InvalidValue, NotFound, TooManyRules
 from catalog.rule_lookup import MATCHING, OF_EVENT
 from delivery.rule import MAX_RULES_PER_EVENT
 from tests.contract.catalog_samples import METADATA, Tenant, opened, psql
-
-
-@pytest_asyncio.fixture
-async def tenant(database):
-    async with opened(database) as catalog:
-        yield await Tenant.create(catalog)
 
 
 async def fill(database: str, tenant: Tenant, number: int, **fields: str) -> None:

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from starter.dev.postgres import EmbeddedPostgres, EmbeddedPostgresError
-from tests.contract.catalog_samples import eventually
+from tests.integration.stack import eventually
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root's runs as another user")
 

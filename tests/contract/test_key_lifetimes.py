@@ -10,7 +10,8 @@ import pytest
 from catalog import Catalog
 from catalog.changes import CHANNEL
 from catalog.errors import InvalidValue, NotFound
-from tests.contract.catalog_samples import eventually, opened
+from tests.contract.catalog_samples import opened
+from tests.integration.stack import eventually
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import pytest
 from catalog.errors import OlderRelease, ReleaseTooOld
 from catalog.worker_share import WorkerShare
 from destinations.registry import FIRST_RELEASE
-from tests.contract.catalog_samples import Tenant, eventually, opened, psql
+from tests.contract.catalog_samples import Tenant, opened, psql
 from tests.contract.older_fleet import OlderWorker
+from tests.integration.stack import eventually
 
 NOTES = {"type": "tiny_notes", "name": "Notes", "fields": {"address": "http://127.0.0.1:1"}}
 

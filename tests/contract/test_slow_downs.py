@@ -9,16 +9,15 @@ import pytest
 
 from catalog import Catalog
 from delivery.rule import MatchRequest
-from tests.contract.catalog_samples import Tenant, all_changes_heard, eventually, opened, psql
+from tests.contract.catalog_samples import Tenant, all_changes_heard, opened, psql
 from tests.contract.older_fleet import OlderWorker
+from tests.integration.stack import eventually
 
 
 @pytest.fixture
-async def tenant(database: str) -> AsyncIterator[Tenant]:
-    async with opened(database) as catalog:
-        tenant = await Tenant.create(catalog)
-        await tenant.rule()
-        yield tenant
+async def tenant(tenant: Tenant) -> Tenant:
+    await tenant.rule()
+    return tenant
 
 
 @pytest.fixture

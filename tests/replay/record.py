@@ -12,9 +12,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 from temporalio.client import Client
 
 from destinations.registry import this_release
@@ -23,6 +21,7 @@ from engine.search_attributes import register_search_attributes
 from process import migrate_database
 from starter.dev.postgres import EmbeddedPostgres
 from starter.dev.temporal_server import DevServer
+from tests.conftest import database_url, on_server
 from tests.integration.stack import open_stack
 from tests.replay.recorded import Scenario
 from tests.replay.scenarios import SCENARIOS
@@ -50,12 +49,8 @@ async def record(scenarios: tuple[Scenario, ...]) -> None:
 
 async def new_database(dsn: str, name: str) -> str:
     """The URL of a migrated, empty database, so that no scenario meets what another left."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(f"CREATE DATABASE {name}")
-    finally:
-        await connection.close()
-    made = urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+    await on_server(dsn, f"CREATE DATABASE {name}")
+    made = database_url(dsn, name)
     await migrate_database(made)
     return made
 
