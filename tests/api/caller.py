@@ -203,6 +203,29 @@ async def tenant_of(api: Api) -> Api:
     return Api(stack, api.url, api.http, machine, key.public_key)
 
 
+def new_connection(api: Api, **changes: Any) -> dict[str, Any]:
+    """What a connection to Customer.io is made of."""
+    return {
+        "workspace": api.stack.workspace,
+        "type": "customer_io",
+        "name": "Customer io",
+        "metadata": {"region": "us", "cdpApiKey": "sim-us-key"},
+        **changes,
+    }
+
+
+async def new_rule(api: Api, **changes: Any) -> dict[str, Any]:
+    """What a rule is made of, with a connection of its own, which is made."""
+    connection = (await api.post("/connections", new_connection(api))).json()["connection"]
+    return {
+        "workspace": api.stack.workspace,
+        "connection": connection["id"],
+        "event": "user.signup",
+        "metadata": {"action": "track_event"},
+        **changes,
+    }
+
+
 def assert_error(answer: httpx.Response, status: int, param: str | None = None) -> None:
     """The documented form, naming the parameter at fault."""
     assert answer.status_code == status, answer.text
