@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.cli.command import clean_environment
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 90
@@ -33,7 +34,7 @@ async def run_command(*arguments: str, env: Mapping[str, str], root: Path = ROOT
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "starter.cli.main", *arguments),
         cwd=root,
-        env=_clean() | {"PYTHONPATH": str(root), "COLUMNS": "1000"} | dict(env),
+        env=clean_environment() | {"PYTHONPATH": str(root), "COLUMNS": "1000"} | dict(env),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -72,7 +73,7 @@ class Child:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", module, *arguments),
                 cwd=root,
-                env=_clean() | {"PYTHONPATH": str(root)} | dict(env),
+                env=clean_environment() | {"PYTHONPATH": str(root)} | dict(env),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -116,13 +117,3 @@ class Child:
         if self.alive:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(number)
-
-
-def _clean() -> dict[str, str]:
-    """The machine's environment without settings that a person may have for other things."""
-    ours = ("EMITONCE_", "TEMPORAL_", "CHAOS_")
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(ours) or name == "TEMPORAL_CLI_PATH"
-    }

@@ -37,16 +37,19 @@ class Ran:
         return json.loads(self.out)
 
 
-def environment(data_dir: Path, **more: str) -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """The machine's own, without settings that a person may have for other things."""
-    kept = {
+    ours = ("EMITONCE_", "TEMPORAL_", "CUSTOMERIO_", "CHAOS_")
+    return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("EMITONCE_", "TEMPORAL_", "CUSTOMERIO_"))
-        or name == "TEMPORAL_CLI_PATH"
+        if not name.startswith(ours) or name == "TEMPORAL_CLI_PATH"
     }
+
+
+def environment(data_dir: Path, **more: str) -> dict[str, str]:
     return {
-        **kept,
+        **clean_environment(),
         "PYTHONPATH": str(ROOT),
         "EMITONCE_DATA_DIR": str(data_dir),
         "COLUMNS": "200",

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from destinations.simulators import base_urls
-from tests.integration.stack import SECRET, Stack
+from tests.integration.stack import Stack
+from tests.operations.processes import ROOT, environment_of
 
-ROOT = Path(__file__).parents[2]
 EXIT_SECONDS = 40
 
 
@@ -47,15 +44,8 @@ async def worker_process(stack: Stack, *command: str) -> AsyncIterator[WorkerPro
 
     `command` is what Python runs instead.
     """
-    environment = os.environ | {
-        "TEMPORAL_ADDRESS": stack.client.service_client.config.target_host,
-        "EMITONCE_DATABASE_URL": stack.database,
-        "EMITONCE_TASK_QUEUE": stack.task_queue,
-        "EMITONCE_BASE_URLS": json.dumps(base_urls(stack.simulators)),
-        "EMITONCE_CREDENTIAL_KEYS": f"k1:{base64.b64encode(b'1' * 32).decode()}",
-        "EMITONCE_INSTANCE_SECRET": base64.b64encode(SECRET).decode(),
-        "EMITONCE_PAYLOAD_ENCRYPTION": "false",  # as for the test, which reads along
-    }
+    simulated = {"EMITONCE_BASE_URLS": json.dumps(base_urls(stack.simulators))}
+    environment = environment_of(stack) | simulated
     worker = WorkerProcess(_start(command or ("-m", "starter.cli.main", "worker"), environment))
     try:
         yield worker

@@ -11,7 +11,6 @@ import asyncio
 import base64
 import io
 import json
-import os
 import sys
 import uuid
 from dataclasses import dataclass, field
@@ -29,10 +28,9 @@ from engine.search_attributes import register_search_attributes
 from starter.dev.temporal_server import DevServer, free_port
 from tests.api.caller import Api, open_api
 from tests.integration.stack import SECRET, Stack, is_held, open_stack, waits
+from tests.operations.processes import ROOT, environment_of
 from tests.security import markers
 from tests.security.conftest import OLD_KEY
-
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -196,20 +194,12 @@ async def _refused_requests(api: Api, traces: Traces) -> None:
 
 
 def _environment(stack: Stack, address: str, *, encrypted: bool) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("EMITONCE_")}
-    return kept | {
+    return environment_of(stack) | {
         "PYTHONPATH": str(ROOT),
         "TEMPORAL_ADDRESS": address,
         "EMITONCE_LOG_LEVEL": "debug",
-        "EMITONCE_DATABASE_URL": stack.database,
-        "EMITONCE_DATA_DIR": "/nonexistent",
-        "EMITONCE_TASK_QUEUE": stack.task_queue,
-        "EMITONCE_CUSTOMERIO_URL_US": stack.sim.base_urls["us"],
-        "EMITONCE_CUSTOMERIO_URL_EU": stack.sim.base_urls["eu"],
-        "EMITONCE_CREDENTIAL_KEYS": f"k1:{base64.b64encode(b'1' * 32).decode()}",
         "EMITONCE_PAYLOAD_KEYS": f"k1:{base64.b64encode(OLD_KEY['k1']).decode()}",
         "EMITONCE_PAYLOAD_ENCRYPTION": str(encrypted).lower(),
-        "EMITONCE_INSTANCE_SECRET": base64.b64encode(SECRET).decode(),
     }
 
 
