@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from destinations.customerio.simulator import Fault
-from tests.api.caller import Api, assert_error
+from starter.api.auth import Caller
+from starter.api.reading import read_own_event
+from starter.api.retrying import retry
+from tests.api.caller import Api, assert_error, dependencies_of
 
 
 async def attempts(api: Api, event: str, rule: str) -> list[tuple[str, int, str]]:
@@ -29,6 +34,17 @@ async def test_retry_of_a_failed_event_keeps_earlier_attempts(api: Api):
         ("track", 1, "delivered"),
     ]
     assert_error(await api.post(f"/events/{event['id']}/rules/{rule.id}/retry"), 409)
+
+
+async def test_retry_of_what_was_read_just_before_its_event_ended_delivers_again(api: Api):
+    rule = await api.stack.rule()
+    api.stack.sim.fail("identify", fault=Fault(status=400), times=1)
+    event = await api.ended((await api.emitted())["id"])
+    parts, organization = dependencies_of(api.stack), api.stack.organization
+    caller = Caller("test", frozenset(), organization)
+    own = await read_own_event(parts, caller, event["id"])
+    await retry(parts, caller, replace(own, open=True), rule.id)
+    assert (await api.ended(event["id"]))["status"] == "completed"
 
 
 async def test_retry_of_a_waiting_delivery_makes_the_next_attempt_now(api: Api):
