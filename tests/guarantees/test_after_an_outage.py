@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from temporalio import activity, workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
+from temporalio.converter import PayloadCodec
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -22,8 +25,10 @@ from delivery.step import THROTTLED
 from destinations.customerio.simulator import EU_KEY, Fault
 from emitonce import EventHandle
 from emitonce.key_ring import KeyRing
+from engine.connect import connect
 from engine.data_converter import data_converter
 from operations.waiting_tries import WaitingTries
+from tests.api.line import Line
 from tests.integration.stack import SAMPLE, Stack, eventually
 
 WAITING = 10
@@ -154,8 +159,10 @@ class Waiting:
 
 @activity.defn
 async def throttled() -> None:
+    """Say like a delivery's call whose permit that was: the one that the run is named for."""
+    connection = activity.info().workflow_id
     raise ApplicationError(
-        "", "a result", "another", type=THROTTLED, next_retry_delay=timedelta(minutes=5)
+        "", "a result", connection, type=THROTTLED, next_retry_delay=timedelta(minutes=5)
     )
 
 
@@ -227,9 +234,36 @@ async def test_what_cannot_be_read_may_wait_for_the_connection_and_is_brought_fo
     async with waiting_run(Client(**config), connection, factor=2.0) as handle:
         await due(handle)
         await bring_forward(stack.client, connection)
+        await eventually(lambda: tried_again(handle))
 
-        async def tried_again() -> bool:
-            described = await handle.describe()
-            return any(one.attempt > 1 for one in described.raw_description.pending_activities)
 
-        await eventually(tried_again)
+async def test_an_answer_that_is_lost_leaves_nothing_waiting(stack: Stack) -> None:
+    connection = (await stack.connection()).id
+    async with (
+        waiting_run(stack.client, connection, factor=2.0) as handle,
+        Line(stack.client) as line,
+    ):
+        await due(handle)
+        await bring_forward(await losing(line), connection)
+        await eventually(lambda: tried_again(handle))
+
+
+async def losing(line: Line) -> Client:
+    """Return a client that loses what it says next after it has read for whom a try waits."""
+
+    class Reading(PayloadCodec):
+        async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+            return list(payloads)
+
+        async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+            line.lose_next()
+            return list(payloads)
+
+    config = (await connect(line.address)).config()
+    config["data_converter"] = replace(config["data_converter"], payload_codec=Reading())
+    return Client(**config)
+
+
+async def tried_again(handle: WorkflowHandle[Any, Any]) -> bool:
+    described = await handle.describe()  # whose number is that of the try that waits
+    return any(one.attempt > 2 for one in described.raw_description.pending_activities)
