@@ -6,9 +6,8 @@ from datetime import timedelta
 from typing import Protocol
 
 from temporalio import activity
-from temporalio.common import RetryPolicy
 
-from activities.policy import Policy
+from activities.policy import UNTIL_IT_WORKS, Policy
 from delivery.outcome import DELIVERY_DEADLINE
 from delivery.signals import WaitingStep
 
@@ -17,11 +16,7 @@ from delivery.signals import WaitingStep
 BRING_FORWARD = Policy(
     start_to_close=timedelta(seconds=10),
     schedule_to_close=DELIVERY_DEADLINE,
-    retry=RetryPolicy(
-        initial_interval=timedelta(seconds=1),
-        maximum_interval=timedelta(minutes=1),
-        maximum_attempts=0,
-    ),
+    retry=UNTIL_IT_WORKS,
 )
 
 

@@ -7,22 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from temporalio import activity
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.policy import Policy
+from activities.policy import UNTIL_IT_WORKS, Policy
 from activities.send_alert import AlertSender
 from delivery.alert import AlertFailed, AlertsFound, AlertTarget, CurrentTarget, WatchState
 
 # Retried forever: while Temporal or the catalog is unavailable there is nothing to find.
-FIND_ALERTS = Policy(
-    start_to_close=timedelta(minutes=1),
-    retry=RetryPolicy(
-        initial_interval=timedelta(seconds=1),
-        maximum_interval=timedelta(minutes=1),
-        maximum_attempts=0,
-    ),
-)
+FIND_ALERTS = Policy(start_to_close=timedelta(minutes=1), retry=UNTIL_IT_WORKS)
 
 # A worker without an alert target leaves the search to others, until it seems that none has one.
 LEFT_TO_OTHERS = timedelta(seconds=5)

@@ -10,7 +10,7 @@ from temporalio import activity
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.policy import Policy
+from activities.policy import UNTIL_IT_WORKS, Policy
 from delivery.capabilities import Capabilities
 from delivery.errors import Unavailable
 from delivery.people import PEOPLE, identifiers
@@ -25,17 +25,9 @@ MATCH_RULES_LOCALLY = Policy(
     schedule_to_close=timedelta(seconds=5), retry=RetryPolicy(maximum_attempts=1)
 )
 
-# Then, if the database is unavailable, as an ordinary activity without a limit: the waits grow to a
-# minute, and its tries add nothing to the history until one succeeds.
-MATCH_RULES = Policy(
-    start_to_close=timedelta(seconds=10),
-    retry=RetryPolicy(
-        initial_interval=timedelta(seconds=1),
-        backoff_coefficient=2.0,
-        maximum_interval=timedelta(seconds=60),
-        maximum_attempts=0,
-    ),
-)
+# Then, if the database is unavailable, as an ordinary activity, whose tries add nothing to the
+# history until one succeeds.
+MATCH_RULES = Policy(start_to_close=timedelta(seconds=10), retry=UNTIL_IT_WORKS)
 
 # The server refuses payloads over 2 MiB; half of that leaves room for encryption and encoding.
 LARGEST_MATCH = 1_048_576

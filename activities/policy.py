@@ -7,6 +7,14 @@ from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
+# For what fails only while something is unavailable: without a limit, waits grow to a minute.
+UNTIL_IT_WORKS = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(minutes=1),
+    maximum_attempts=0,
+)
+
 
 @dataclass(frozen=True)
 class Policy:

@@ -6,21 +6,13 @@ from datetime import timedelta
 from typing import Protocol
 
 from temporalio import activity
-from temporalio.common import RetryPolicy
 
-from activities.policy import Policy
+from activities.policy import UNTIL_IT_WORKS, Policy
 from delivery.selection import Page, PageDone
 
 # A page takes a few seconds at its rate. The next try recognizes the events that a failed one has
 # started, so it is safe to retry forever.
-REDELIVER_PAGE = Policy(
-    start_to_close=timedelta(minutes=2),
-    retry=RetryPolicy(
-        initial_interval=timedelta(seconds=1),
-        maximum_interval=timedelta(minutes=1),
-        maximum_attempts=0,
-    ),
-)
+REDELIVER_PAGE = Policy(start_to_close=timedelta(minutes=2), retry=UNTIL_IT_WORKS)
 
 
 class Redeliveries(Protocol):

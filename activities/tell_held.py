@@ -6,21 +6,13 @@ from datetime import timedelta
 from typing import Protocol
 
 from temporalio import activity
-from temporalio.common import RetryPolicy
 
-from activities.policy import Policy
+from activities.policy import UNTIL_IT_WORKS, Policy
 from delivery.resume import HeldPage, HeldSignaled
 
 # A page takes some seconds at its rate. Every failure is temporary, and signaling a run twice does
 # no harm.
-TELL_HELD = Policy(
-    start_to_close=timedelta(minutes=2),
-    retry=RetryPolicy(
-        initial_interval=timedelta(seconds=1),
-        maximum_interval=timedelta(minutes=1),
-        maximum_attempts=0,
-    ),
-)
+TELL_HELD = Policy(start_to_close=timedelta(minutes=2), retry=UNTIL_IT_WORKS)
 
 
 class StatusLookup(Protocol):
