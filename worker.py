@@ -46,7 +46,7 @@ from destinations.destination import Client as DestinationClient
 from destinations.webhook.alerts import AlertClient
 from engine.argument_check import ArgumentCheck
 from engine.observed_worker import ObservedWorker
-from engine.search_attributes import is_registered
+from engine.search_attributes import registered_attributes
 from engine.telemetry import Telemetry
 from key_provider import load_secrets
 from operations.alert_search import AlertCriteria, AlertSearch
@@ -134,7 +134,8 @@ async def unused_features(client: Client) -> tuple[str, ...]:
         (PEOPLE, search_attributes.PEOPLE),
         (REASON, search_attributes.REASON),
     )
-    return tuple([name for name, key in needed if not await is_registered(client, key)])
+    registered = await registered_attributes(client)
+    return tuple(name for name, key in needed if key.name not in registered)
 
 
 def _measured(

@@ -6,7 +6,7 @@ creates the namespace, and it refuses to start a workflow that has an attribute 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -29,7 +29,7 @@ async def register_search_attributes(client: Client) -> list[str]:
 
     The optional ones come last and may be left out: the namespace has no room for them.
     """
-    present = await _registered(client)
+    present = await registered_attributes(client)
     missing = [key for key in REQUIRED if key.name not in present]
     if missing:
         await _add(client, missing)
@@ -47,11 +47,8 @@ async def register_search_attributes(client: Client) -> list[str]:
     return sorted(key.name for key in missing)
 
 
-async def is_registered(client: Client, key: SearchAttributeKey[Any]) -> bool:
-    return key.name in await _registered(client)
-
-
-async def _registered(client: Client) -> Collection[str]:
+async def registered_attributes(client: Client) -> Mapping[str, int]:
+    """Return the types of the namespace's search attributes by name, without the server's own."""
     present = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
     )

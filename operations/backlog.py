@@ -54,7 +54,7 @@ async def _measure_again_and_again(
     while True:
         try:
             for kind, value in _KINDS.items():
-                stats = await _stats(client, task_queue, value)
+                stats = await queue_stats(client, task_queue, value)
                 labels = {"task_queue": task_queue, "kind": kind}
                 age.set(stats.approximate_backlog_age.ToTimedelta().total_seconds(), labels)
                 tasks.set(stats.approximate_backlog_count, labels)
@@ -67,7 +67,10 @@ async def _measure_again_and_again(
         await asyncio.sleep(every_seconds)
 
 
-async def _stats(client: Client, task_queue: str, kind: TaskQueueType.ValueType) -> TaskQueueStats:
+async def queue_stats(
+    client: Client, task_queue: str, kind: TaskQueueType.ValueType
+) -> TaskQueueStats:
+    """Return how many tasks of a kind wait for a worker, and for how long."""
     described = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,

@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest, GetSystemInfoRequest
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client
 
 from delivery.search_attributes import ALL, PEOPLE, REASON, REQUIRED
 from engine.connect import OLDEST_SERVER
 from engine.missing import ignore_missing
 from engine.namespace import RETENTION, namespace_retention
+from engine.search_attributes import registered_attributes
+from operations.backlog import queue_stats
 from operations.build_changes import find_build_changes
 from operations.finding import Finding, bad, fine, warn
 
@@ -72,10 +72,7 @@ def _days(time: timedelta) -> str:
 
 
 async def _search_attributes(client: Client) -> Finding:
-    present = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=client.namespace)
-    )
-    custom = present.custom_attributes
+    custom = await registered_attributes(client)
     missing = sorted(key.name for key in REQUIRED if key.name not in custom)
     if missing:
         return bad(
@@ -108,16 +105,8 @@ async def _search_attributes(client: Client) -> Finding:
 
 
 async def _backlog(client: Client, task_queue: str) -> Finding:
-    described = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=task_queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-            report_stats=True,
-        )
-    )
-    waiting = described.stats.approximate_backlog_count
-    age = described.stats.approximate_backlog_age.ToTimedelta()
+    stats = await queue_stats(client, task_queue, TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW)
+    waiting, age = stats.approximate_backlog_count, stats.approximate_backlog_age.ToTimedelta()
     if age > LONGEST_BACKLOG:
         return warn(
             "task queue",
