@@ -14,9 +14,7 @@ from delivery.redelivery import Redelivery
 from delivery.source import Source, read_source
 from delivery.strict_json import MAX_DEPTH, check, nesting, parse
 from delivery.text import CONTROL_CHARACTERS, holds_email, kind, utf8_size
-from delivery.timestamps import iso_milliseconds, read_iso, to_utc
-
-__all__ = ["Event", "iso_milliseconds", "read_event", "read_without_payload"]
+from delivery.timestamps import read_iso, to_utc
 
 # The vendor's limit for an event name in bytes (Track API reference, "event name cannot be longer
 # than 100 bytes"); a name that can only fail later is refused at once.

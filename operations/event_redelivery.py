@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.common import (
     Priority,
-    RawValue,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
@@ -21,7 +19,7 @@ from temporalio.service import RPCError
 from delivery import search_attributes as names
 from delivery.result import Status
 from emitonce.codec import encrypts
-from emitonce.start import fairness
+from emitonce.start import fairness, json_input
 from engine.search_attributes import is_unregistered
 from eventlog.fetch import describe_event, fetch_run, while_others_run
 from eventlog.history import PERSON, read_history
@@ -29,8 +27,6 @@ from eventlog.listed_event import status_of_run
 from eventlog.log import EventLog, log_of
 from eventlog.memo import read_memo
 from operations.redelivery_plan import NotRedeliverable, plan_redelivery, redelivered_input
-
-__all__ = ["NotRedeliverable", "Redelivered", "redeliver"]
 
 # The memo in which a run names the bulk redelivery that started it.
 MARK = "redelivery"
@@ -112,7 +108,7 @@ async def _start(
         # The server itself refuses it while a run is open or when one has completed.
         started = await client.start_workflow(
             "DeliverEvent",
-            RawValue(Payload(metadata={"encoding": b"json/plain"}, data=data)),
+            json_input(data),
             id=described.id,
             task_queue=described.task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,

@@ -8,8 +8,9 @@ from temporalio.service import RPCError, RPCStatusCode
 from delivery.selection import EventOutcome, Page, PageDone, Selection
 from emitonce.errors import CannotDecode
 from eventlog.fetch import EventNotFound
-from operations.event_redelivery import NotRedeliverable, Redelivered, redeliver
+from operations.event_redelivery import Redelivered, redeliver
 from operations.pace import Pace
+from operations.redelivery_plan import NotRedeliverable
 from operations.selected_runs import selected_page
 from operations.send_again import send_again
 

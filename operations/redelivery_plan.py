@@ -8,9 +8,10 @@ from typing import Any
 
 from delivery.delivery_log import CallLog, DeliveryLog
 from delivery.errors import InvalidEvent
-from delivery.event import iso_milliseconds, read_event
+from delivery.event import read_event
 from delivery.redelivery import Redelivery
 from delivery.result import Status
+from delivery.timestamps import iso_milliseconds
 from eventlog.history import RunFacts
 from eventlog.log import EventLog
 

@@ -7,10 +7,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowExecutionDescription
 from temporalio.common import (
-    RawValue,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
@@ -22,7 +20,7 @@ from delivery import search_attributes as names
 from delivery.result import Status
 from delivery.selection import Mode, Selection
 from emitonce.codec import encrypts
-from emitonce.start import fairness
+from emitonce.start import fairness, json_input
 from eventlog.fetch import describe_event, fetch_run, while_others_run
 from eventlog.history import PERSON, RunFacts, read_history
 from eventlog.log import EventLog, log_of
@@ -67,12 +65,7 @@ async def send_again(client: Client, event_id: str, selection: Selection) -> str
     with suppress(WorkflowAlreadyStartedError):  # an earlier try has started it
         await client.start_workflow(
             "DeliverEvent",
-            RawValue(
-                Payload(
-                    metadata={"encoding": b"json/plain"},
-                    data=_input(log, facts, rules, selection),
-                )
-            ),
+            json_input(_input(log, facts, rules, selection)),
             id=new_id,
             task_queue=described.task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,

@@ -6,7 +6,8 @@ import pytest
 
 from destinations.customerio.simulator import EU_KEY, Fault
 from eventlog.fetch import EventNotFound
-from operations.event_redelivery import NotRedeliverable, redeliver
+from operations.event_redelivery import redeliver
+from operations.redelivery_plan import NotRedeliverable
 from operations.steering import cancel_event
 from tests.integration.stack import Stack, waits
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from temporalio.client import Client
 
-from delivery.event import iso_milliseconds
+from delivery.timestamps import iso_milliseconds
 from destinations.customerio.simulator import Fault
 from operations.event_redelivery import redeliver
 from tests.integration.stack import Stack, open_stack
