@@ -28,6 +28,8 @@ _BULK = (names.AFTER_FAILED, names.SENT_AGAIN)
 
 OPEN = (Status.PENDING, Status.PROCESSING, Status.RETRYING)
 
+NOT_A_TEST = f"({names.STATE.name} IS NULL OR {names.STATE.name} != '{names.TEST}')"
+
 _STATUS = {
     Status.COMPLETED: "ExecutionStatus = 'Completed' AND "
     f"({names.STATE.name} IS NULL OR {names.STATE.name} != '{names.CANCELED}')",
@@ -139,7 +141,7 @@ class EventQuery:
         if self.only_tests:
             parts.append(f"{names.STATE.name} = '{names.TEST}'")
         elif not self.include_tests:
-            parts.append(f"({names.STATE.name} IS NULL OR {names.STATE.name} != '{names.TEST}')")
+            parts.append(NOT_A_TEST)
         return " AND ".join(parts)
 
     @property

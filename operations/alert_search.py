@@ -31,13 +31,14 @@ from delivery.failures import read_failures
 from delivery.outcome import REFUSALS
 from delivery.reason import headline
 from delivery.result import Status
-from delivery.search_attributes import REASON, STATE, TEST, WORKSPACE
+from delivery.search_attributes import REASON, STATE, WORKSPACE
 from delivery.text import shown
 from destinations.headlines import headline_of_failures, vendor_of
 from emitonce.errors import CannotDecode
 from engine.links import run_url
 from eventlog.fetch import EventNotFound, read_event_log
 from eventlog.log import EventLog
+from eventlog.query import NOT_A_TEST
 from operations.held_runs import held_for
 from operations.problem import failing_sentence, fails
 
@@ -47,9 +48,8 @@ FAILING_FOR = timedelta(seconds=30)
 REPORTED_ONE_BY_ONE = 10
 MOST_LISTED = 1_000  # further ones are only counted
 
-_NOT_A_TEST = f"({STATE.name} IS NULL OR {STATE.name} != '{TEST}')"
 _FAILED = (
-    f"WorkflowType = 'DeliverEvent' AND ExecutionStatus IN ('Failed', 'TimedOut') AND {_NOT_A_TEST}"
+    f"WorkflowType = 'DeliverEvent' AND ExecutionStatus IN ('Failed', 'TimedOut') AND {NOT_A_TEST}"
 )
 _OPEN = f"WorkflowType = 'DeliverEvent' AND ExecutionStatus = 'Running' AND {STATE.name} IS NULL"
 

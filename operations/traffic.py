@@ -18,8 +18,9 @@ from temporalio.service import RPCError
 
 from catalog.errors import CatalogUnavailable
 from catalog.traffic import ConnectionTraffic, Waiting, troubled
-from delivery.search_attributes import CONNECTIONS, STATE, TEST, WORKSPACE
+from delivery.search_attributes import CONNECTIONS, WORKSPACE
 from delivery.traffic import Tallies
+from eventlog.query import NOT_A_TEST
 from operations.background import in_background
 
 WRITE_SECONDS = 3.0
@@ -108,8 +109,7 @@ def waiting_query(task_queue: str, workspaces: tuple[str, ...] | None = None) ->
     limit = datetime.now(UTC) - WAITS_AFTER
     query = (
         f"WorkflowType = 'DeliverEvent' AND ExecutionStatus = 'Running' "
-        f"AND TaskQueue = '{task_queue}' AND ({STATE.name} IS NULL OR {STATE.name} != '{TEST}') "
-        f"AND StartTime < '{limit.isoformat()}'"
+        f"AND TaskQueue = '{task_queue}' AND {NOT_A_TEST} AND StartTime < '{limit.isoformat()}'"
     )
     if workspaces is None:
         return query
