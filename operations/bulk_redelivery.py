@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from temporalio.client import (
@@ -41,7 +41,8 @@ from operations.redelivery_result import RedeliveryResult, read_result, read_sta
 from operations.selected_runs import count_left_out, count_runs, selected_page, selected_runs
 
 WORKFLOW = "RedeliverEvents"
-SELECTION = "selection"
+_ID_PREFIX = "redeliver-"
+_SELECTION = "selection"
 
 # Up to this many runs are checked one by one; more would keep the person who plans waiting.
 LOOKED_AT = 1_000
@@ -51,7 +52,7 @@ SAMPLE = 10
 SAMPLED = 200
 
 _QUERY_TIMEOUT = timedelta(seconds=5)
-_STATE = {
+_STATE = {  # a run that has continued as new is still running
     WorkflowExecutionStatus.RUNNING: "running",
     WorkflowExecutionStatus.CONTINUED_AS_NEW: "running",
     WorkflowExecutionStatus.COMPLETED: "completed",
@@ -98,6 +99,18 @@ class RedeliveryStatus:
     progress: Progress | None
     result: RedeliveryResult | None = None
     statuses: Mapping[str, Status] = field(default_factory=dict)
+
+    @classmethod
+    async def of(cls, run: WorkflowExecution) -> RedeliveryStatus:
+        """Read what lists know: neither progress nor result."""
+        return cls(
+            id=run.id.removeprefix(_ID_PREFIX),
+            state=_STATE.get(run.status or WorkflowExecutionStatus.RUNNING, "failed"),
+            selection=Selection.model_validate(await run.memo_value(_SELECTION)),
+            started_at=run.start_time,
+            ended_at=run.close_time,
+            progress=None,
+        )
 
     @property
     def running(self) -> bool:
@@ -160,7 +173,7 @@ async def start_redelivery(
             task_queue=task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            memo={SELECTION: plan.selection.model_dump(mode="json")},
+            memo={_SELECTION: plan.selection.model_dump(mode="json")},
             search_attributes=TypedSearchAttributes(
                 [SearchAttributePair(WORKSPACE, plan.selection.workspace)]
             ),
@@ -176,23 +189,13 @@ async def read_redelivery(client: Client, id: str) -> RedeliveryStatus:
         RedeliveryNotFound: no such redelivery.
     """
     described = await _describe(client, id)
-    selection = Selection.model_validate(await described.memo_value(SELECTION))
-    progress = await _progress(client, described)
-    return RedeliveryStatus(
-        id=id.lower(),
-        state=state_of(described.status),
-        selection=selection,
-        started_at=described.start_time,
-        ended_at=described.close_time,
+    status, progress = await RedeliveryStatus.of(described), await _progress(client, described)
+    return replace(
+        status,
         progress=progress,
-        result=await read_result(client, selection, progress),
+        result=await read_result(client, status.selection, progress),
         statuses=await read_statuses(client, progress.latest) if progress else {},
     )
-
-
-def state_of(status: WorkflowExecutionStatus | None) -> str:
-    """Return the `state` of a redelivery. A run that has continued as new is still running."""
-    return _STATE.get(status or WorkflowExecutionStatus.RUNNING, "failed")
 
 
 async def watch_redelivery(client: Client, id: str) -> AsyncIterator[RedeliveryStatus]:
@@ -251,4 +254,4 @@ async def _is_known(client: Client, id: str) -> bool:
 
 
 def _workflow_id(id: str) -> str:
-    return f"redeliver-{id.lower()}"
+    return f"{_ID_PREFIX}{id.lower()}"

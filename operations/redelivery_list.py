@@ -8,9 +8,8 @@ from dataclasses import replace
 from temporalio.client import Client
 
 from delivery.search_attributes import WORKSPACE
-from delivery.selection import Selection
 from eventlog.counts import COUNTED_AT_ONCE
-from operations.bulk_redelivery import SELECTION, WORKFLOW, RedeliveryStatus, state_of
+from operations.bulk_redelivery import WORKFLOW, RedeliveryStatus
 from operations.redelivery_result import read_result
 
 MOST_ROWS = 200
@@ -26,17 +25,9 @@ async def list_redeliveries(client: Client, workspace: str) -> list[RedeliverySt
     query = f"WorkflowType = '{WORKFLOW}' AND {WORKSPACE.name} = '{workspace}'"
     latest: dict[str, RedeliveryStatus] = {}
     async for run in client.list_workflows(query, limit=MOST_ROWS):
-        selection = Selection.model_validate(await run.memo_value(SELECTION))
-        known = latest.get(selection.id)
+        known = latest.get(run.id)
         if known is None or known.started_at < run.start_time:
-            latest[selection.id] = RedeliveryStatus(
-                id=selection.id,
-                state=state_of(run.status),
-                selection=selection,
-                started_at=run.start_time,
-                ended_at=run.close_time,
-                progress=None,
-            )
+            latest[run.id] = await RedeliveryStatus.of(run)
     listed = sorted(latest.values(), key=lambda one: one.started_at, reverse=True)[:MOST_LISTED]
     room = asyncio.Semaphore(COUNTED_AT_ONCE)
 
