@@ -6,7 +6,6 @@ a target ends it, as workers of an older release do, it is started again within 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,14 +17,12 @@ from temporalio.client import (
     WorkflowExecutionStatus,
 )
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError
 
-from catalog.errors import CatalogError
 from delivery.alert import AlertsFound, CurrentTarget, WatchState
 from emitonce.errors import CannotDecode
 from engine.missing import ignore_missing
 from eventlog.fetch import EventNotFound, fetch_run
-from operations.background import in_background
+from operations.background import repeated
 
 KEEP_SECONDS = 60.0
 # A watch that starts again reports what failed meanwhile, but nothing older than this.
@@ -39,22 +36,14 @@ async def kept_watch(
     client: Client, task_queue: str, target: CurrentTarget, *, keep_seconds: float = KEEP_SECONDS
 ) -> AsyncIterator[None]:
     """Keep the watch running in the background while there is an alert target."""
-    async with in_background(_keep(client, task_queue, target, keep_seconds), name="watch"):
+
+    async def keep() -> None:
+        if await target() is not None:
+            await start_watch(client, task_queue)
+
+    failing = "can't check that the watch runs"
+    async with repeated(keep, every_seconds=keep_seconds, name="watch", failing=failing):
         yield
-
-
-async def _keep(
-    client: Client, task_queue: str, target: CurrentTarget, keep_seconds: float
-) -> None:
-    while True:
-        try:
-            if await target() is not None:
-                await start_watch(client, task_queue)
-        except (CatalogError, RPCError) as err:
-            log.warning("can't check that the watch runs: %s", err)
-        except Exception:  # try again after any error: without the watch, nobody is alerted
-            log.exception("can't check that the watch runs")
-        await asyncio.sleep(keep_seconds)
 
 
 async def start_watch(client: Client, task_queue: str) -> None:

@@ -1,12 +1,19 @@
-"""Run a background task for as long as a context is open."""
+"""Run background tasks for as long as a context is open."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
+
+import structlog
+from temporalio.service import RPCError
+
+from delivery.errors import Unavailable, Unreadable
+
+log = structlog.get_logger("emitonce.background")
 
 
 @asynccontextmanager
@@ -19,3 +26,27 @@ async def in_background(work: Coroutine[Any, Any, None], *, name: str) -> AsyncI
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+@asynccontextmanager
+async def repeated(
+    work: Callable[[], Awaitable[None]], *, every_seconds: float, name: str, failing: str
+) -> AsyncIterator[None]:
+    """Do `work` again and again until the context is left.
+
+    After any error, the next time may succeed. It is logged as `failing`; where it came from is
+    logged too, unless the catalog or Temporal can't answer.
+    """
+
+    async def repeat() -> None:
+        while True:
+            try:
+                await work()
+            except (Unavailable, Unreadable, RPCError) as err:
+                log.warning(failing, reason=str(err))
+            except Exception:
+                log.exception(failing)
+            await asyncio.sleep(every_seconds)
+
+    async with in_background(repeat(), name=name):
+        yield

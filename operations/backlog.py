@@ -6,21 +6,18 @@ also fire when they are absent.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import structlog
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueStats
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.common import MetricMeter
-from temporalio.service import RPCError
 
 from delivery.search_attributes import HELD, STATE
 from engine import metric_names as names
-from operations.background import in_background
+from operations.background import repeated
 
 EVERY_SECONDS = 15.0
 
@@ -32,39 +29,28 @@ _HELD_EVENTS = (
     f"WorkflowType = 'DeliverEvent' AND ExecutionStatus = 'Running' AND {STATE.name} = '{HELD}'"
 )
 
-log = structlog.get_logger("emitonce.backlog")
-
 
 @asynccontextmanager
 async def measured_backlog(
     client: Client, task_queue: str, meter: MetricMeter, every_seconds: float = EVERY_SECONDS
 ) -> AsyncIterator[None]:
     """Measure in the background for as long as the context is open."""
-    measuring = _measure_again_and_again(client, task_queue, meter, every_seconds)
-    async with in_background(measuring, name="backlog"):
-        yield
-
-
-async def _measure_again_and_again(
-    client: Client, task_queue: str, meter: MetricMeter, every_seconds: float
-) -> None:
     age = meter.create_gauge_float(names.BACKLOG_AGE, "Age of the oldest task without a worker")
     tasks = meter.create_gauge(names.BACKLOG_TASKS, "Tasks without a worker")
     held = meter.create_gauge(names.EVENTS_HELD, "Events that wait for a connection")
-    while True:
-        try:
-            for kind, value in _KINDS.items():
-                stats = await queue_stats(client, task_queue, value)
-                labels = {"task_queue": task_queue, "kind": kind}
-                age.set(stats.approximate_backlog_age.ToTimedelta().total_seconds(), labels)
-                tasks.set(stats.approximate_backlog_count, labels)
-            counted = await client.count_workflows(_HELD_EVENTS)
-            held.set(counted.count, {"task_queue": task_queue})
-        except RPCError as err:
-            log.warning("the backlog can't be measured", error=err.message)
-        except Exception:  # after any error, the next measurement may succeed
-            log.exception("the backlog can't be measured")
-        await asyncio.sleep(every_seconds)
+
+    async def measure() -> None:
+        for kind, value in _KINDS.items():
+            stats = await queue_stats(client, task_queue, value)
+            labels = {"task_queue": task_queue, "kind": kind}
+            age.set(stats.approximate_backlog_age.ToTimedelta().total_seconds(), labels)
+            tasks.set(stats.approximate_backlog_count, labels)
+        counted = await client.count_workflows(_HELD_EVENTS)
+        held.set(counted.count, {"task_queue": task_queue})
+
+    failing = "the backlog can't be measured"
+    async with repeated(measure, every_seconds=every_seconds, name="backlog", failing=failing):
+        yield
 
 
 async def queue_stats(

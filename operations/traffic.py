@@ -5,23 +5,20 @@ Deliveries don't wait for it. What can't be written is kept until it can be.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-import structlog
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from catalog.errors import CatalogUnavailable
 from catalog.traffic import ConnectionTraffic, Waiting, troubled
 from delivery.search_attributes import CONNECTIONS, WORKSPACE
 from delivery.traffic import Tallies
 from eventlog.query import NOT_A_TEST
-from operations.background import in_background
+from operations.background import repeated
 
 WRITE_SECONDS = 3.0
 COUNT_SECONDS = 10.0
@@ -39,8 +36,6 @@ _PAGE = 200
 # No delivery is open for longer, redeliveries included.
 _LONGEST_OPEN = timedelta(days=8)
 
-log = structlog.get_logger("emitonce.traffic")
-
 
 @asynccontextmanager
 async def kept_traffic(
@@ -54,19 +49,13 @@ async def kept_traffic(
 ) -> AsyncIterator[None]:
     """Write in the background for as long as the context is open, and once more at its end."""
 
-    async def keep() -> None:
-        while True:
-            await asyncio.sleep(write_seconds)
-            try:
-                await write_tallies(traffic, tallies)
-                if await traffic.may_count(count_seconds):
-                    await count_waiting(client, traffic, task_queue)
-            except (CatalogUnavailable, RPCError) as err:
-                log.warning("the connections' traffic can't be stored", error=str(err))
-            except Exception:  # after any error, the next time may succeed
-                log.exception("the connections' traffic can't be stored")
+    async def write() -> None:
+        await write_tallies(traffic, tallies)
+        if await traffic.may_count(count_seconds):
+            await count_waiting(client, traffic, task_queue)
 
-    async with in_background(keep(), name="traffic"):
+    failing = "the connections' traffic can't be stored"
+    async with repeated(write, every_seconds=write_seconds, name="traffic", failing=failing):
         yield
     with contextlib.suppress(CatalogUnavailable):
         await write_tallies(traffic, tallies)

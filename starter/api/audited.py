@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,14 +15,12 @@ from catalog.audit import DONE, Act, Audit
 from catalog.errors import CatalogUnavailable
 from catalog.scopes import MANAGE, OPERATE
 from catalog.values import read_id
-from operations.background import in_background
+from operations.background import repeated
 from starter.api.auth import Caller
 from starter.api.embedding import require_reach
 from starter.api.errors import as_api_error, too_much_refused, unavailable
 from starter.api.failed_attempts import FailedAttempts
 from starter.api.middleware import logged_error
-
-log = structlog.get_logger("starter.api")
 
 FORGET_SECONDS = 3_600.0
 
@@ -118,14 +114,8 @@ async def forgetting(audit: Audit, days: int) -> AsyncIterator[None]:
     """Delete, once an hour, what is older than `days`."""
 
     async def forget() -> None:
-        while True:
-            try:
-                await audit.forget(days)
-            except CatalogUnavailable as err:
-                log.warning("the audit was not shortened", reason=str(err))
-            except Exception:  # whatever it was, it is tried again
-                log.exception("the audit was not shortened")
-            await asyncio.sleep(FORGET_SECONDS)
+        await audit.forget(days)
 
-    async with in_background(forget(), name="audit"):
+    failing = "the audit was not shortened"
+    async with repeated(forget, every_seconds=FORGET_SECONDS, name="audit", failing=failing):
         yield
