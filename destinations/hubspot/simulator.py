@@ -25,7 +25,7 @@ from destinations.hubspot.simulated_account import (
     new_properties,
 )
 from destinations.simulator import Answer, Request, VendorSimulator, json_answer
-from destinations.simulator.calls import find_call
+from destinations.simulator.calls import Calls, find_call
 from destinations.simulator.per_second import PerSecond
 
 TOKEN = "pat-na1-simulated"  # noqa: S105  opens this simulator only
@@ -262,19 +262,16 @@ class HubSpotService:
 
 
 # By name: the method and the path.
-_CALLS = {
-    name: (method, re.compile(path))
-    for name, method, path in (
-        ("upsert", "POST", r"/crm/v3/objects/contacts/batch/upsert"),
-        ("contact", "GET", r"/crm/v3/objects/contacts/([^/]+)"),
-        ("add", "PUT", r"/crm/v3/lists/([^/]+)/memberships/(add)"),
-        ("remove", "PUT", r"/crm/v3/lists/([^/]+)/memberships/(remove)"),
-        ("lists", "POST", r"/crm/v3/lists/search"),
-        ("properties", "GET", r"/crm/v3/properties/contacts"),
-        ("property", "GET", r"/crm/v3/properties/contacts/([^/]+)"),
-        ("definitions", "GET", r"/events/v3/event-definitions"),
-        ("send", "POST", r"/events/v3/send"),
-    )
+_CALLS: Calls = {
+    "upsert": ("POST", "/crm/v3/objects/contacts/batch/upsert"),
+    "contact": ("GET", "/crm/v3/objects/contacts/([^/]+)"),
+    "add": ("PUT", "/crm/v3/lists/([^/]+)/memberships/(add)"),
+    "remove": ("PUT", "/crm/v3/lists/([^/]+)/memberships/(remove)"),
+    "lists": ("POST", "/crm/v3/lists/search"),
+    "properties": ("GET", "/crm/v3/properties/contacts"),
+    "property": ("GET", "/crm/v3/properties/contacts/([^/]+)"),
+    "definitions": ("GET", "/events/v3/event-definitions"),
+    "send": ("POST", "/events/v3/send"),
 }
 # The scope that each needs.
 _NEEDED = {

@@ -9,7 +9,6 @@ external id; and the removal gets 404.
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from urllib.parse import unquote
 from pydantic import JsonValue
 
 from destinations.simulator import Answer, Request, VendorSimulator, json_answer
-from destinations.simulator.calls import find_call
+from destinations.simulator.calls import Calls, find_call
 
 TOKEN = "intercom_us_simulated"  # noqa: S105  opens this simulator only
 EU_TOKEN = "intercom_eu_simulated"  # noqa: S105
@@ -304,21 +303,18 @@ class IntercomService:
 
 
 # By name: the method and the path. Of two that fit, the first is meant.
-_CALLS = {
-    name: (method, re.compile(path))
-    for name, method, path in (
-        ("me", "GET", r"/me"),
-        ("find", "GET", r"/contacts/find_by_external_id/([^/]+)"),
-        ("get", "GET", r"/contacts/([^/]+)"),
-        ("search", "POST", r"/contacts/search"),
-        ("create", "POST", r"/contacts"),
-        ("update", "PUT", r"/contacts/([^/]+)"),
-        ("tag", "POST", r"/contacts/([^/]+)/tags"),
-        ("untag", "DELETE", r"/contacts/([^/]+)/tags/([^/]+)"),
-        ("event", "POST", r"/events"),
-        ("tags", "GET", r"/tags"),
-        ("attributes", "GET", r"/data_attributes"),
-    )
+_CALLS: Calls = {
+    "me": ("GET", "/me"),
+    "find": ("GET", "/contacts/find_by_external_id/([^/]+)"),
+    "get": ("GET", "/contacts/([^/]+)"),
+    "search": ("POST", "/contacts/search"),
+    "create": ("POST", "/contacts"),
+    "update": ("PUT", "/contacts/([^/]+)"),
+    "tag": ("POST", "/contacts/([^/]+)/tags"),
+    "untag": ("DELETE", "/contacts/([^/]+)/tags/([^/]+)"),
+    "event": ("POST", "/events"),
+    "tags": ("GET", "/tags"),
+    "attributes": ("GET", "/data_attributes"),
 }
 READS = ("find", "get", "search")
 

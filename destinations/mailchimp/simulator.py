@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from destinations.simulator import Answer, Request, VendorSimulator, json_answer
-from destinations.simulator.calls import find_call
+from destinations.simulator.calls import Calls, find_call
 from destinations.simulator.control import Routes, read_object
 from destinations.simulator.wire import Incoming
 
@@ -199,15 +199,12 @@ class MailchimpService:
         }
 
 
-_CALLS = {
-    name: (method, re.compile(rf"/3\.0/{path}"))
-    for name, method, path in (
-        ("ping", "GET", "ping"),
-        ("lists", "GET", "lists"),
-        ("merge_fields", "GET", "lists/([^/]+)/merge-fields"),
-        ("member", "PUT", "lists/([^/]+)/members/([^/]+)"),
-        ("event", "POST", "lists/([^/]+)/members/([^/]+)/events"),
-    )
+_CALLS: Calls = {
+    "ping": ("GET", r"/3\.0/ping"),
+    "lists": ("GET", r"/3\.0/lists"),
+    "merge_fields": ("GET", r"/3\.0/lists/([^/]+)/merge-fields"),
+    "member": ("PUT", r"/3\.0/lists/([^/]+)/members/([^/]+)"),
+    "event": ("POST", r"/3\.0/lists/([^/]+)/members/([^/]+)/events"),
 }
 
 

@@ -7,7 +7,6 @@ published nowhere: `existing` chooses.
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -18,7 +17,7 @@ from urllib.parse import unquote
 from pydantic import JsonValue
 
 from destinations.simulator import Answer, Request, VendorSimulator, json_answer
-from destinations.simulator.calls import find_call
+from destinations.simulator.calls import Calls, find_call
 from destinations.simulator.per_second import PerSecond
 
 KEY = "re_simulated"
@@ -30,20 +29,17 @@ IDEMPOTENCY_SECONDS = 24 * 60 * 60
 LONGEST_IDEMPOTENCY_KEY = 256
 LARGEST_PAGE = 100
 
-_CALLS = {
-    name: (method, re.compile(path))
-    for name, method, path in (
-        ("contacts.get", "GET", r"/contacts/[^/]+"),
-        ("contacts.create", "POST", r"/contacts"),
-        ("contacts.update", "PATCH", r"/contacts/[^/]+"),
-        ("segments.add", "POST", r"/contacts/[^/]+/segments/[^/]+"),
-        ("segments.remove", "DELETE", r"/contacts/[^/]+/segments/[^/]+"),
-        ("emails.send", "POST", r"/emails"),
-        ("events.send", "POST", r"/events/send"),
-        ("segments.list", "GET", r"/segments"),
-        ("templates.list", "GET", r"/templates"),
-        ("contact-properties.list", "GET", r"/contact-properties"),
-    )
+_CALLS: Calls = {
+    "contacts.get": ("GET", "/contacts/[^/]+"),
+    "contacts.create": ("POST", "/contacts"),
+    "contacts.update": ("PATCH", "/contacts/[^/]+"),
+    "segments.add": ("POST", "/contacts/[^/]+/segments/[^/]+"),
+    "segments.remove": ("DELETE", "/contacts/[^/]+/segments/[^/]+"),
+    "emails.send": ("POST", "/emails"),
+    "events.send": ("POST", "/events/send"),
+    "segments.list": ("GET", "/segments"),
+    "templates.list": ("GET", "/templates"),
+    "contact-properties.list": ("GET", "/contact-properties"),
 }
 
 
