@@ -9,49 +9,28 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping
 
-import httpx
-from pydantic import JsonValue, SecretStr
+from pydantic import JsonValue
 
-from delivery.attempt import Call
 from delivery.credential import Credential
 from delivery.message import Message
 from delivery.outcome import Outcome, OutcomeCode
 from destinations.customerio.destination import API_KEY, REGION, VENDOR_URLS
 from destinations.destination import Verdict, Verification
-from destinations.http.addresses import names_own_network
-from destinations.http.base_urls import read_base_urls
-from destinations.http.errors import NoReply, NotSent
-from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Http
 from destinations.http.redaction import strings
+from destinations.http.vendor_client import VendorClient
 
-CALLS: tuple[Call, ...] = ("identify", "track")
 
-
-class CustomerIOClient:
+class CustomerIOClient(VendorClient):
     """Sends messages, and checks keys. It never waits and never tries twice: its caller does."""
 
-    def __init__(
-        self,
-        http: Http,
-        base_urls: Mapping[str, str],
-        *,
-        total_timeout: float = TOTAL_TIMEOUT_SECONDS,
-        agent: str = "emitonce",
-    ) -> None:
-        """Make a client. `base_urls` replace the vendor's: by region, with the API's version.
+    vendor = "Customer.io"
+    vendor_urls = VENDOR_URLS
+    token = API_KEY
+    noun = "key"
 
-        The timeout is in seconds. `agent` is the `User-Agent` of every request.
-
-        Raises:
-            ValueError: a base URL is not valid.
-        """
-        self._http = http
-        self._urls = {
-            region: {call: httpx.URL(f"{url}/{call}") for call in CALLS}
-            for region, url in read_base_urls("Customer.io", VENDOR_URLS, base_urls).items()
-        }
-        self._agent = agent
-        self._total_timeout = total_timeout
+    def _authorization(self, credential: Credential) -> str:
+        user_and_password = f"{credential.secrets[API_KEY].get_secret_value()}:"
+        return f"Basic {base64.b64encode(user_and_password.encode()).decode()}"
 
     async def send(self, message: Message, credential: Credential) -> Outcome:
         """Make exactly one request.
@@ -59,80 +38,26 @@ class CustomerIOClient:
         Raises:
             NoReply: no status came within the time, or the connection failed.
         """
-        region, api_key = credential.settings[REGION], credential.secrets[API_KEY]
-        urls = self._urls.get(region)
-        if urls is None:
-            raise NotSent(f"region {region!r}")
-        url = urls[message.call]
-        answer = await self._http.ask(
-            "POST",
-            url,
-            _headers(api_key, self._agent),
-            message.encode(),
-            # An internal base URL is an operator's; the vendor's must be public.
-            anywhere=names_own_network(url.host),
-            name=message.call,
-            seconds=self._total_timeout,
+        answer = await self._ask(
+            "POST", message.call, credential, message.encode(), headers={"X-Strict-Mode": "1"}
         )
-        return answer.outcome(secrets=(api_key,), sent=_identifying(message.body))
+        return answer.outcome(secrets=credential.secrets.values(), sent=_identifying(message.body))
 
-    async def verify(self, credential: Credential) -> Verification:
-        """Check the key in its region and, if it is refused there, in each other region.
-
-        Takes one request's time limit per region at most, writes nothing, and never raises.
-        """
-        region = credential.settings[REGION]
-        try:
-            outcome = await self._probe(region, credential)
-        except NoReply as err:
-            return Verification(Verdict.UNKNOWN, f"the key could not be checked: {err}")
-        if _accepts_key(outcome):
-            message = f"Customer.io accepts this key in region {region}"
-            return Verification(Verdict.RIGHT, message, region)
-        if outcome.code is not OutcomeCode.AUTH_FAILED:
-            message = f"the key could not be checked: answered with {outcome.status_code}"
-            return Verification(Verdict.UNKNOWN, message)
-        unchecked = False
-        for other in self._urls:
-            if other == region:
-                continue
-            try:
-                outcome = await self._probe(other, credential)
-            except NoReply:
-                unchecked = True
-                continue
-            if _accepts_key(outcome):
-                message = f"this key belongs to region {other}, not {region}"
-                return Verification(Verdict.WRONG_REGION, message, other)
-            unchecked = unchecked or outcome.code is not OutcomeCode.AUTH_FAILED
-        message = "Customer.io refuses this key in every region; copy it again"
-        if unchecked:
-            message = f"Customer.io refuses this key in region {region}; no other could be checked"
-        return Verification(Verdict.WRONG_KEY, message)
-
-    async def _probe(self, region: str, credential: Credential) -> Outcome:
+    async def _probe(self, credential: Credential) -> Verification:
         """Send an empty identify, which writes nothing: Customer.io has no request to check a key.
 
         In strict mode a right key has the message refused (400), and a wrong one is refused itself
         (401). The order of these checks is published nowhere.
         """
-        message = Message(call="identify", body={})
-        return await self.send(message, Credential({REGION: region}, credential.secrets))
-
-
-def _accepts_key(outcome: Outcome) -> bool:
-    return outcome.code is OutcomeCode.DELIVERED or outcome.status_code == 400
-
-
-def _headers(api_key: SecretStr, agent: str) -> dict[str, str]:
-    user_and_password = base64.b64encode(f"{api_key.get_secret_value()}:".encode()).decode()
-    return {
-        "Authorization": f"Basic {user_and_password}",
-        "X-Strict-Mode": "1",
-        "Content-Type": "application/json",
-        "Accept": "application/json",
-        "User-Agent": agent,
-    }
+        outcome = await self.send(Message(call="identify", body={}), credential)
+        region = credential.settings[REGION]
+        if outcome.code is OutcomeCode.DELIVERED or outcome.status_code == 400:
+            told = f"Customer.io accepts this key in region {region}"
+            return Verification(Verdict.RIGHT, told, region)
+        if outcome.code is OutcomeCode.AUTH_FAILED:
+            told = f"Customer.io refuses this key in region {region}"
+            return Verification(Verdict.WRONG_KEY, told)
+        return self._unchecked(f"answered with {outcome.status_code}")
 
 
 def _identifying(body: Mapping[str, JsonValue]) -> Iterator[str]:

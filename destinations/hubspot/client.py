@@ -19,10 +19,9 @@ from delivery.message import Message, encode_value
 from delivery.outcome import AUTH_STATUS, Outcome, Then
 from destinations.complaint import read_object
 from destinations.destination import MappingField, NotListed, Option, Verdict, Verification
-from destinations.http.bearer_client import BearerClient
-from destinations.http.errors import NoReply
 from destinations.http.exchange import Answer
 from destinations.http.redaction import strings
+from destinations.http.vendor_client import VendorClient
 from destinations.hubspot.build import EMAIL
 from destinations.hubspot.destination import LISTS, PROPERTIES, TOKEN, judge, name_in
 from destinations.hubspot.guards import MAX_VALUE
@@ -42,7 +41,7 @@ LARGEST_PAGE = 4 * 1024 * 1024  # bytes; all properties come in one
 _STORED = re.compile(rb'"results"\s*:\s*\[\s*\{')
 
 
-class HubSpotClient(BearerClient):
+class HubSpotClient(VendorClient):
     """Sends messages, checks tokens, lists items. It never waits and never tries twice."""
 
     vendor = "HubSpot"
@@ -104,12 +103,9 @@ class HubSpotClient(BearerClient):
         outcome = answer.outcome(secrets=credential.secrets.values(), sent=strings(message.body))
         return judge(outcome, found, message.call)
 
-    async def verify(self, credential: Credential) -> Verification:
-        """Read the description of a property, which says nothing of people; never raises."""
-        try:
-            answer = await self._ask("GET", f"{CONTACT_PROPERTIES}/email", credential)
-        except NoReply as err:
-            return Verification(Verdict.UNKNOWN, f"the token could not be checked: {err}")
+    async def _probe(self, credential: Credential) -> Verification:
+        """Read the description of a property, which says nothing of people."""
+        answer = await self._ask("GET", f"{CONTACT_PROPERTIES}/email", credential)
         found = read_object(answer.body)
         if answer.status_code == 200 and (found or {}).get("name") == "email":
             return Verification(Verdict.RIGHT, "HubSpot accepts this token")
@@ -117,8 +113,7 @@ class HubSpotClient(BearerClient):
         if answer.status_code in AUTH_STATUS and category:
             told = f"HubSpot does not accept this token: {category}"
             return Verification(Verdict.WRONG_KEY, told)
-        told = f"the token could not be checked: answered with {answer.status_code}"
-        return Verification(Verdict.UNKNOWN, told)
+        return self._unchecked(f"answered with {answer.status_code}")
 
     async def options(self, credential: Credential, kind: str) -> tuple[Option, ...]:
         """List static lists, properties of contacts that can be written, or custom events.

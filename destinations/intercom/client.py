@@ -23,10 +23,9 @@ from delivery.message import Message, encode_value
 from delivery.outcome import AUTH_STATUS, Outcome, OutcomeCode, Then
 from destinations.complaint import read_object
 from destinations.destination import MappingField, NotListed, Option, Verdict, Verification
-from destinations.http.bearer_client import BearerClient
-from destinations.http.errors import NoReply
 from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Answer, Http
 from destinations.http.redaction import strings
+from destinations.http.vendor_client import VendorClient
 from destinations.intercom.destination import INTERCOM, TOKEN
 from destinations.intercom.guards import MAX_ATTRIBUTE
 from destinations.intercom.judge import NOT_FOUND_YET, Purpose, code_of, existing_id, judge
@@ -44,20 +43,18 @@ CONTACTS_PER_SEARCH = 10
 LARGEST_CONTACT = 1024 * 1024  # bytes
 LARGEST_PAGE = 4 * 1024 * 1024  # bytes; all tags, and all attributes, come in one
 
-# What is kept of an answer that accepts a message: contacts are repeated whole.
-KEPT = ("type", "id")
-
 ANOTHER_PERSON = (
     "409: the contact that has this e-mail address has another external_id; nothing was changed"
 )
 
 
-class IntercomClient(BearerClient):
+class IntercomClient(VendorClient):
     """Sends messages, checks tokens, lists tags. It never waits and never tries twice."""
 
     vendor = "Intercom"
     vendor_urls = VENDOR_URLS
     token = TOKEN
+    kept = ("type", "id")
 
     def __init__(
         self,
@@ -67,7 +64,7 @@ class IntercomClient(BearerClient):
         total_timeout: float = TOTAL_TIMEOUT_SECONDS,
         agent: str = "emitonce",
     ) -> None:
-        """Make a client, as `BearerClient`; `base_urls` by region."""
+        """Make a client, as `VendorClient`; `base_urls` by region."""
         super().__init__(http, base_urls, total_timeout=total_timeout, agent=agent)
         self._known = KnownContacts()
 
@@ -173,48 +170,23 @@ class IntercomClient(BearerClient):
     def _judged(
         self, answer: Answer, message: Message, credential: Credential, purpose: Purpose
     ) -> Outcome:
-        found = read_object(answer.body)
-        if found is not None and answer.status_code < 300:
-            answer = answer.keeping(found, KEPT)
-        outcome = answer.outcome(
-            secrets=credential.secrets.values(), sent=_identifying(message.body)
-        )
+        outcome, found = self._outcome(answer, credential, _identifying(message.body))
         if answer.status_code == 429 and outcome.retry_after is None:
             outcome = replace(outcome, retry_after=seconds_until_reset(answer.headers))
         return judge(outcome, found, purpose)
 
-    async def verify(self, credential: Credential) -> Verification:
-        """Ask whose token it is, in its region and, if it is refused there, in each other one.
-
-        Takes one request's time limit a region at most, writes nothing, and never raises.
-        """
-        region = credential.settings["region"]
-        verdict, said = await self._probe(region, credential)
-        if verdict is Verdict.RIGHT:
-            return Verification(verdict, f"Intercom accepts this token in region {region}", region)
-        if verdict is Verdict.UNKNOWN:
-            return Verification(verdict, f"the token could not be checked: {said}")
-        for other in VENDOR_URLS:
-            if other == region or (await self._probe(other, credential))[0] is not Verdict.RIGHT:
-                continue
-            told = f"this token belongs to region {other}, not {region}"
-            return Verification(Verdict.WRONG_REGION, told, other)
-        return Verification(Verdict.WRONG_KEY, f"Intercom does not accept this token: {said}")
-
-    async def _probe(self, region: str, credential: Credential) -> tuple[Verdict, str]:
-        try:
-            answer = await self._call(
-                "GET", "me", Credential({"region": region}, credential.secrets)
-            )
-        except NoReply as err:
-            return Verdict.UNKNOWN, str(err)
+    async def _probe(self, credential: Credential) -> Verification:
+        """Ask whose token it is."""
+        answer, region = await self._call("GET", "me", credential), credential.settings["region"]
         found = read_object(answer.body)
         if answer.status_code == 200 and (found or {}).get("type") == "admin":
-            return Verdict.RIGHT, ""
+            told = f"Intercom accepts this token in region {region}"
+            return Verification(Verdict.RIGHT, told, region)
         code = code_of(found)
         if answer.status_code in AUTH_STATUS and code is not None:
-            return Verdict.WRONG_KEY, code
-        return Verdict.UNKNOWN, f"answered with {answer.status_code}"
+            told = f"Intercom does not accept this token: {code}"
+            return Verification(Verdict.WRONG_KEY, told)
+        return self._unchecked(f"answered with {answer.status_code}")
 
     async def options(self, credential: Credential, kind: str) -> tuple[Option, ...]:
         """List the workspace's tags.

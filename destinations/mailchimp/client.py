@@ -14,10 +14,9 @@ from delivery.message import Message, encode_value
 from delivery.outcome import AUTH_STATUS, Outcome
 from destinations.complaint import read_object
 from destinations.destination import MappingField, NotListed, Option, Verdict, Verification
-from destinations.http.bearer_client import BearerClient
-from destinations.http.errors import NoReply
 from destinations.http.exchange import Answer
 from destinations.http.redaction import strings
+from destinations.http.vendor_client import VendorClient
 from destinations.mailchimp.destination import API_KEY, data_center_of
 from destinations.mailchimp.judge import WRONG_DATA_CENTER, judge, title_of
 
@@ -25,8 +24,6 @@ from destinations.mailchimp.judge import WRONG_DATA_CENTER, judge, title_of
 # the key is written as without them, and redaction finds it.
 USER = b"emitonce:"
 
-# What is kept of an answer that repeats the whole contact. Its `id` is a hash of the address.
-KEPT = ("contact_id", "web_id", "status")
 LARGEST_CONTACT = 1024 * 1024  # bytes
 
 ITEMS_PER_PAGE = 1_000  # the most that Mailchimp has on one
@@ -35,12 +32,14 @@ MOST_AUDIENCES = 10  # whose merge fields are listed
 LARGEST_PAGE = 1024 * 1024  # bytes
 
 
-class MailchimpClient(BearerClient):
+class MailchimpClient(VendorClient):
     """Sends messages, checks keys, lists audiences. It never waits and never tries twice."""
 
     vendor = "Mailchimp"
     vendor_url = "https://api.mailchimp.com/3.0"
     token = API_KEY
+    noun = "key"
+    kept = ("contact_id", "web_id", "status")  # `id` is a hash of the address
 
     def _base_url(self, credential: Credential) -> str:
         url = super()._base_url(credential)
@@ -78,20 +77,12 @@ class MailchimpClient(BearerClient):
             query=query,
             largest=LARGEST_CONTACT,
         )
-        found = read_object(answer.body)
-        if found is not None and answer.status_code < 300:
-            answer = answer.keeping(found, KEPT)
-        outcome = answer.outcome(
-            secrets=credential.secrets.values(), sent=(email, hashed, *_personal(body))
-        )
+        outcome, found = self._outcome(answer, credential, (email, hashed, *_personal(body)))
         return judge(outcome, found, message.call)
 
-    async def verify(self, credential: Credential) -> Verification:
-        """Ping the account, which reads and writes nothing; never raises."""
-        try:
-            answer = await self._ask("GET", "ping", credential)
-        except NoReply as err:
-            return Verification(Verdict.UNKNOWN, f"the key could not be checked: {err}")
+    async def _probe(self, credential: Credential) -> Verification:
+        """Ping the account, which reads and writes nothing."""
+        answer = await self._ask("GET", "ping", credential)
         found = read_object(answer.body)
         title = title_of(found)
         if answer.status_code == 200 and isinstance((found or {}).get("health_status"), str):
@@ -99,8 +90,7 @@ class MailchimpClient(BearerClient):
         if answer.status_code in AUTH_STATUS and title is not None:
             verdict = Verdict.WRONG_REGION if title == WRONG_DATA_CENTER else Verdict.WRONG_KEY
             return Verification(verdict, f"Mailchimp does not accept this key: {title}")
-        told = f"the key could not be checked: answered with {answer.status_code}"
-        return Verification(Verdict.UNKNOWN, told)
+        return self._unchecked(f"answered with {answer.status_code}")
 
     async def options(self, credential: Credential, kind: str) -> tuple[Option, ...]:
         """List the account's audiences.

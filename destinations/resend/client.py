@@ -13,16 +13,12 @@ from delivery.message import Message
 from delivery.outcome import Outcome, Then
 from destinations.complaint import read_object
 from destinations.destination import MappingField, NotListed, Option, Verdict, Verification
-from destinations.http.bearer_client import BearerClient
-from destinations.http.errors import NoReply
 from destinations.http.exchange import Answer
 from destinations.http.redaction import strings
+from destinations.http.vendor_client import VendorClient
 from destinations.resend.build import MESSAGE_ID
 from destinations.resend.destination import API_KEY, TEMPLATES
 from destinations.resend.judge import SEND_ONLY, error_of, judge, judge_creation
-
-# What is kept of an answer that accepts a message.
-KEPT = ("object", "id", "contact_id", "segment_id", "deleted", "event")
 
 # The largest page that Resend has.
 ITEMS_PER_PAGE = 100
@@ -30,12 +26,14 @@ MOST_PAGES = 10
 LARGEST_PAGE = 1024 * 1024  # bytes
 
 
-class ResendClient(BearerClient):
+class ResendClient(VendorClient):
     """Sends messages, checks keys, lists segments and templates. It never waits or tries twice."""
 
     vendor = "Resend"
     vendor_url = "https://api.resend.com"
     token = API_KEY
+    noun = "key"
+    kept = ("object", "id", "contact_id", "segment_id", "deleted", "event")
 
     async def send(self, message: Message, credential: Credential) -> Outcome:
         """Make one writing request; for a contact, after a read that says whether it exists.
@@ -62,15 +60,12 @@ class ResendClient(BearerClient):
         if 200 <= found.status_code < 300:
             return await self._write("PATCH", _contact(message), message, credential)
         if found.status_code != 404:
-            return _outcome(found, message, credential)
+            return self._judged(found, message, credential)
         return judge_creation(await self._write("POST", "contacts", message, credential))
 
-    async def verify(self, credential: Credential) -> Verification:
-        """List one segment, which writes nothing; never raises."""
-        try:
-            answer = await self._ask("GET", "segments", credential, query={"limit": "1"})
-        except NoReply as err:
-            return Verification(Verdict.UNKNOWN, f"the key could not be checked: {err}")
+    async def _probe(self, credential: Credential) -> Verification:
+        """List one segment."""
+        answer = await self._ask("GET", "segments", credential, query={"limit": "1"})
         found = read_object(answer.body)
         outcome = judge(answer.outcome(secrets=(), sent=()), found)
         if outcome.then is Then.DONE:
@@ -80,7 +75,7 @@ class ResendClient(BearerClient):
             return Verification(Verdict.RIGHT, told)
         if outcome.then is Then.HOLD:
             return Verification(Verdict.WRONG_KEY, f"{outcome.message}; copy the key again")
-        return Verification(Verdict.UNKNOWN, f"the key could not be checked: {outcome.message}")
+        return self._unchecked(outcome.message)
 
     async def options(self, credential: Credential, kind: str) -> tuple[Option, ...]:
         """List the segments, or the templates that are published, the first thousand.
@@ -134,15 +129,10 @@ class ResendClient(BearerClient):
         content = b"" if method == "DELETE" else message.encode()
         headers = {"Idempotency-Key": key} if key else {}
         answer = await self._ask(method, path, credential, content, headers=headers)
-        return _outcome(answer, message, credential)
+        return self._judged(answer, message, credential)
 
-
-def _outcome(answer: Answer, message: Message, credential: Credential) -> Outcome:
-    found = read_object(answer.body)
-    if found is not None and 200 <= answer.status_code < 300:
-        answer = answer.keeping(found, KEPT)
-    outcome = answer.outcome(secrets=credential.secrets.values(), sent=_identifying(message.body))
-    return judge(outcome, found)
+    def _judged(self, answer: Answer, message: Message, credential: Credential) -> Outcome:
+        return judge(*self._outcome(answer, credential, _identifying(message.body)))
 
 
 def _contact(message: Message) -> str:

@@ -10,15 +10,11 @@ from delivery.credential import Credential
 from delivery.message import Message
 from delivery.outcome import Outcome
 from destinations.destination import NotListed, Option, Verdict, Verification
-from destinations.http.bearer_client import BearerClient
-from destinations.http.errors import NoReply
 from destinations.http.redaction import MIN_VALUE
+from destinations.http.vendor_client import VendorClient
 from destinations.slack.destination import TOKEN, TOKEN_REFUSED, error_of, judge, read_answer
 
 JSON = "application/json; charset=utf-8"  # without a charset Slack answers with a warning
-
-# What of an answer is kept. The rest repeats the message, or names people.
-KEPT = ("ok", "error", "needed", "provided", "channel", "ts")
 
 # Slack recommends no more than 200 a page.
 CHANNELS_PER_PAGE = 200
@@ -26,12 +22,13 @@ MOST_PAGES = 5
 LARGEST_PAGE = 1024 * 1024  # bytes
 
 
-class SlackClient(BearerClient):
+class SlackClient(VendorClient):
     """Posts messages, checks tokens, lists channels. It never waits and never tries twice."""
 
     vendor = "Slack"
     vendor_url = "https://slack.com/api"
     token = TOKEN
+    kept = ("ok", "error", "needed", "provided", "channel", "ts")  # also of a refusal
 
     async def send(self, message: Message, credential: Credential) -> Outcome:
         """Make exactly one request.
@@ -48,20 +45,16 @@ class SlackClient(BearerClient):
         )
         found = read_answer(answer.body)
         if found is not None:
-            answer = answer.keeping(found, KEPT)
+            answer = answer.keeping(found, self.kept)
         outcome = answer.outcome(secrets=credential.secrets.values(), sent=_sent(message))
         return judge(outcome, found)
 
-    async def verify(self, credential: Credential) -> Verification:
-        """Ask Slack whose token it is, which writes nothing; never raises."""
-        try:
-            answer = await self._ask("POST", "auth.test", credential)
-        except NoReply as err:
-            return Verification(Verdict.UNKNOWN, f"the token could not be checked: {err}")
+    async def _probe(self, credential: Credential) -> Verification:
+        """Ask Slack whose token it is."""
+        answer = await self._ask("POST", "auth.test", credential)
         found = read_answer(answer.body)
         if answer.status_code != 200 or found is None:
-            told = f"the token could not be checked: answered with {answer.status_code}"
-            return Verification(Verdict.UNKNOWN, told)
+            return self._unchecked(f"answered with {answer.status_code}")
         if not found["ok"]:
             error = error_of(found)
             wrong = error in TOKEN_REFUSED

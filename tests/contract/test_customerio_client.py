@@ -383,7 +383,7 @@ async def test_a_key_refused_here_is_wrong_even_if_the_other_region_is_away(sim,
     await sim.refuse_connections("eu")
     verification = await client.verify(Key("us", WRONG))
     assert verification.verdict is Verdict.WRONG_KEY
-    assert "no other could be checked" in verification.message
+    assert "another region could not be checked" in verification.message
 
 
 @pytest.mark.parametrize("fault", [Fault(status=500), Fault(status=302), Fault(kind="stall")])
