@@ -131,7 +131,7 @@ class Sender:
             error_field=outcome.error_field,
             response_excerpt=outcome.response_excerpt,
         )
-        self._tallies.note(step.connection, _response(step, outcome))
+        self._tallies.note(step.connection, _response(step, outcome), time.monotonic())
         if outcome.then is Then.RETRY:
             raise _retry(step, outcome, attempts, attempt)
         result = StepResult.of(attempts.add(attempt))

@@ -18,15 +18,8 @@ log = logging.getLogger(__name__)
 
 
 class APIKeyUses:
-    def __init__(
-        self,
-        pool: Pool,
-        *,
-        every_seconds: float = EVERY_SECONDS,
-        again_seconds: float = AGAIN_SECONDS,
-    ) -> None:
+    def __init__(self, pool: Pool, *, again_seconds: float = AGAIN_SECONDS) -> None:
         self._pool = pool
-        self._every_seconds = every_seconds
         self._again_seconds = again_seconds
         self._due: dict[str, float] = {}
         self._writing: set[asyncio.Task[None]] = set()
@@ -36,7 +29,7 @@ class APIKeyUses:
         now = time.monotonic()
         if now < self._due.get(key, now):
             return
-        self._due[key] = now + self._every_seconds
+        self._due[key] = now + EVERY_SECONDS
         task = asyncio.create_task(self._write(key))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)

@@ -86,15 +86,8 @@ class Audit:
     ) -> Page[Recorded]:
         """Return the organization's acts, newest first, and failed sign-ins with unknown keys."""
         paging = Paging(limit, cursor)
-        created_at, id, count = paging.parameters()
-        rows = await fetch(
-            self._pool,
-            _NEWEST,
-            values.known_id("organization", organization),
-            created_at,
-            id,
-            count,
-        )
+        owner = values.known_id("organization", organization)
+        rows = await fetch(self._pool, _NEWEST, owner, *paging.parameters())
         return paging.page(rows, _recorded)
 
     async def forget(self, days: int) -> None:

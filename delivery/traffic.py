@@ -6,8 +6,7 @@ seconds. Noting an attempt waits for nothing.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from delivery.alert import LastResponse
@@ -49,16 +48,15 @@ class Tally:
 class Tallies:
     """Tallies by connection."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.clock = clock
+    def __init__(self) -> None:
         self._kept: dict[str, Tally] = {}
 
-    def note(self, connection: str, attempt: LastResponse) -> None:
+    def note(self, connection: str, attempt: LastResponse, now: float) -> None:
         tally = self._kept.setdefault(connection, Tally())
         if attempt.outcome_code is OutcomeCode.DELIVERED:
-            tally.succeed(self.clock())
+            tally.succeed(now)
         else:
-            tally.fail(attempt, self.clock())
+            tally.fail(attempt, now)
 
     def take(self) -> Mapping[str, Tally]:
         """Return all tallies and start again."""

@@ -12,6 +12,7 @@ from catalog.traffic import Traffic
 from delivery.alert import LastResponse
 from delivery.frozen_model import FrozenModel
 from delivery.outcome import REFUSALS, OutcomeCode
+from destinations.headlines import vendor_of
 from destinations.registry import BY_TYPE
 
 # Each has a section in docs/runbook.md.
@@ -50,8 +51,7 @@ def problem_of(state: Symptom, several: Sequence[Traffic]) -> Problem:
     names = ", ".join(f"“{one.connection.name}”" for one in several[:NAMED])
     if len(several) > NAMED:
         names += f" and {len(several) - NAMED:,} more connections"
-    known = BY_TYPE.get(first.connection.type)
-    vendor = known.label if known else first.connection.type
+    known, vendor = BY_TYPE.get(first.connection.type), vendor_of(first.connection.type)
     error = first.last_error
     code = error.outcome_code if error else None
     whose: Literal["us", "them"] = "us"

@@ -6,6 +6,7 @@ Deliveries don't wait for it. What can't be written is kept until it can be.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -67,7 +68,7 @@ async def write_tallies(traffic: ConnectionTraffic, tallies: Tallies) -> None:
     if not taken:
         return
     try:
-        await traffic.add(taken, tallies.clock())
+        await traffic.add(taken, time.monotonic())
     except BaseException:
         tallies.put_back(taken)
         raise

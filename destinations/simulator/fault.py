@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 import time
-from collections.abc import Callable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -120,15 +119,14 @@ class FaultRule(BaseModel):
 class FaultPlan:
     """All rules that are set. If several are due, the fault of the first one happens."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self) -> None:
         self._rules: list[FaultRule] = []
         self._set_at: list[float] = []
         self._counts: list[int] = []
-        self._clock = clock
 
     def add(self, rule: FaultRule) -> None:
         self._rules.append(rule)
-        self._set_at.append(self._clock())
+        self._set_at.append(time.monotonic())
         self._counts.append(0)
 
     def clear(self) -> None:
@@ -143,7 +141,7 @@ class FaultPlan:
             if not rule.concerns(call, region, key):
                 continue
             self._counts[index] += 1
-            age = self._clock() - self._set_at[index]
+            age = time.monotonic() - self._set_at[index]
             if taken is None and rule.due(self._counts[index], age):
                 taken = rule.fault
         return taken

@@ -37,17 +37,11 @@ class Channel:
 
 @dataclass(frozen=True)
 class Posted:
-    """A message as it was posted. `mentions` are those in its text that notify a whole channel."""
+    """A message as it was posted."""
 
     channel: str
     text: str
     ts: str
-
-    @property
-    def mentions(self) -> tuple[str, ...]:
-        return tuple(
-            f"<!{name}>" for name in ("channel", "here", "everyone") if f"<!{name}>" in self.text
-        )
 
 
 @dataclass
