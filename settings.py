@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -48,8 +48,8 @@ def _host_and_port(text: str) -> tuple[str, int]:
     return host.strip("[]").lower(), int(port)
 
 
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(item.strip() for item in text.split(",") if item.strip())
+def _origins(text: str) -> tuple[str, ...]:
+    return tuple(_origin(item.strip()) for item in text.split(",") if item.strip())
 
 
 def _origin(text: str) -> str:
@@ -60,6 +60,18 @@ def _origin(text: str) -> str:
             "must be a scheme and a host, such as https://events.example.com, without a path"
         )
     return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _networks(text: str) -> str:
+    """Raises `ValueError`."""
+    for item in text.split(","):
+        try:
+            ipaddress.ip_network(item.strip() or "127.0.0.1")
+        except ValueError:
+            raise ValueError(
+                f"{item.strip()!r} is not an address or a network, such as 10.1.0.0/16"
+            ) from None
+    return text
 
 
 class Settings(BaseSettings):
@@ -212,7 +224,7 @@ class Settings(BaseSettings):
     audit_days: int = Field(default=400, ge=30)
     """For how many days it is kept who changed what."""
 
-    embed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+    embed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = Field(
         default=(), validate_default=False
     )
     """Origins of pages that may embed the console's, separated by commas, such as
@@ -237,7 +249,7 @@ class Settings(BaseSettings):
     quota_workspace_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
     """The same in bytes of request bodies."""
 
-    public_url: str | None = None
+    public_url: Annotated[str, AfterValidator(_origin)] | None = None
     """Where people and programs reach the API and console, such as `https://events.example.com`.
     Forms are accepted from its pages only. If it is `https`, cookies are sent over TLS only, and
     browsers are asked to keep using TLS."""
@@ -266,7 +278,7 @@ class Settings(BaseSettings):
     may be `email`, if it is verified, or `sub`: then it is a table of people. Absent: the claim
     names the roles itself."""
 
-    trusted_proxies: str | None = None
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] | None = None
     """Addresses and networks of the proxies in front of the API, separated by commas, such as
     `10.0.0.5, 10.1.0.0/16`. Their X-Forwarded-For and X-Forwarded-Proto are believed, nobody
     else's are. Without it, all callers behind a proxy share its address, and so one limit of failed
@@ -290,28 +302,6 @@ class Settings(BaseSettings):
             )
         if self.env == "production":
             self._refuse_clear_text()
-
-    @field_validator("public_url")
-    @classmethod
-    def _origin_of(cls, value: str | None) -> str | None:
-        return None if value is None else _origin(value)
-
-    @field_validator("embed_origins")
-    @classmethod
-    def _origins_of(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(_origin, value))
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, value: str | None) -> str | None:
-        for item in (value or "").split(","):
-            try:
-                ipaddress.ip_network(item.strip() or "127.0.0.1")
-            except ValueError:
-                raise ValueError(
-                    f"{item.strip()!r} is not an address or a network, such as 10.1.0.0/16"
-                ) from None
-        return value
 
     @classmethod
     def settings_customise_sources(
