@@ -12,11 +12,9 @@ from delivery.failures import Failure
 from delivery.result import Status
 from eventlog.latest_runs import latest_runs
 from eventlog.listed_event import ListedEvent
-from eventlog.query import EventQuery, accepted_around
+from eventlog.query import RUNS_AT_ONCE, EventQuery, accepted_around
 
 MOST_FAILED = 10_000
-# At most this many are read without a pause, since others wait meanwhile.
-LARGEST_PAGE = 200
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ async def find_issues(client: Client, query: EventQuery, *, most: int = MOST_FAI
     query = replace(query, status=Status.FAILED)
     listing = client.list_workflows(
         query.conditions() + accepted_around(query.accepted_from, query.accepted_to),
-        page_size=min(LARGEST_PAGE, most),
+        page_size=min(RUNS_AT_ONCE, most),
         limit=most + 1,
     )
     read = 0

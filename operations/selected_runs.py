@@ -13,11 +13,8 @@ from delivery.result import Status
 from delivery.selection import Selection
 from engine.search_attributes import count_marked, is_unregistered
 from eventlog.latest_runs import latest_runs
-from eventlog.query import EventQuery, NotSearchable, accepted_around
+from eventlog.query import RUNS_AT_ONCE, EventQuery, NotSearchable, accepted_around
 from operations.runs_page import list_page
-
-# At most this many are read without a pause, since others wait meanwhile.
-LARGEST_PAGE = 200
 
 # The memo in which an event that was sent again names its original.
 AGAIN_OF = "again_of"
@@ -43,7 +40,7 @@ async def selected_runs(client: Client, selection: Selection) -> AsyncIterator[W
     """List the runs of all pages."""
     cursor = None
     while True:
-        runs, cursor = await selected_page(client, selection, size=LARGEST_PAGE, cursor=cursor)
+        runs, cursor = await selected_page(client, selection, size=RUNS_AT_ONCE, cursor=cursor)
         for run in runs:
             yield run
         if cursor is None:

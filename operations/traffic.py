@@ -18,7 +18,7 @@ from catalog.errors import CatalogUnavailable
 from catalog.traffic import ConnectionTraffic, Waiting, troubled
 from delivery.search_attributes import CONNECTIONS, WORKSPACE
 from delivery.traffic import Tallies
-from eventlog.query import NOT_A_TEST
+from eventlog.query import NOT_A_TEST, RUNS_AT_ONCE
 from operations.background import repeated
 
 WRITE_SECONDS = 3.0
@@ -32,8 +32,6 @@ WAITS_AFTER = timedelta(seconds=10)
 MOST_LISTED = 2_000
 MOST_COUNTED = 200
 OLDEST_OF = 20
-# At most this many are read without a pause, since others wait meanwhile.
-_PAGE = 200
 # No delivery is open for longer, redeliveries included.
 _LONGEST_OPEN = timedelta(days=8)
 
@@ -116,7 +114,7 @@ async def waiting_of(client: Client, query: str) -> Waiting:
 async def _listed(client: Client, query: str, troubled: set[str]) -> dict[str, Waiting]:
     counts: defaultdict[str, int] = defaultdict(int)
     oldest: dict[str, datetime] = {}
-    async for run in client.list_workflows(query, page_size=_PAGE, limit=MOST_LISTED):
+    async for run in client.list_workflows(query, page_size=RUNS_AT_ONCE, limit=MOST_LISTED):
         of_run = set(run.typed_search_attributes.get(CONNECTIONS) or ())
         for id in of_run & troubled or of_run:
             counts[id] += 1
@@ -146,12 +144,12 @@ async def _oldest(client: Client, query: str, count: int) -> datetime | None:
     upper = datetime.now(UTC)
     lower = upper - _LONGEST_OPEN
     before = query
-    while count > _PAGE and upper - lower > timedelta(seconds=1):
+    while count > RUNS_AT_ONCE and upper - lower > timedelta(seconds=1):
         middle = lower + (upper - lower) / 2
         earlier = f"{query} AND StartTime < '{middle.isoformat()}'"
         if found := (await client.count_workflows(earlier)).count:
             upper, count, before = middle, found, earlier
         else:
             lower = middle
-    listing = client.list_workflows(before, page_size=_PAGE, limit=_PAGE)
+    listing = client.list_workflows(before, page_size=RUNS_AT_ONCE, limit=RUNS_AT_ONCE)
     return min([run.start_time async for run in listing], default=None)

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from delivery.errors import MappingError
 from delivery.text import shown
 from delivery.transforms import to_string
+from destinations.pattern import matching
 from destinations.payload_keys import chosen, read_keys
 
 MAX_PROPERTIES = 1_000  # of an account, so of a contact too
@@ -23,15 +24,15 @@ MAX_EVENT_PROPERTIES = 50
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _EVENT_PROPERTY = re.compile(r"[a-z][a-z0-9_]{0,49}")
-_EVENT = re.compile(r"pe[0-9]{1,12}_[a-z][a-z0-9_-]{0,99}")
-_LIST = re.compile(r"[0-9]{1,18}")
 
-
-def read_list(text: str) -> str:
-    text = text.strip()
-    if not _LIST.fullmatch(text):
-        raise ValueError("must be a list's id, a number such as 5; HubSpot shows it in the details")
-    return text
+read_list = matching(
+    r"[0-9]{1,18}", "must be a list's id, a number such as 5; HubSpot shows it in the details"
+)
+read_event = matching(
+    r"pe[0-9]{1,12}_[a-z][a-z0-9_-]{0,99}",
+    "must be an event's internal name, such as pe1234567_signed_up; define the event in HubSpot "
+    "first, which then shows it",
+)
 
 
 def read_property(text: str) -> str:
@@ -46,16 +47,6 @@ def read_property(text: str) -> str:
 def read_value(text: str) -> str:
     if len(text) > MAX_VALUE or "\0" in text:
         raise ValueError(f"must have at most {MAX_VALUE:,} characters, and no NUL")
-    return text
-
-
-def read_event(text: str) -> str:
-    text = text.strip()
-    if not _EVENT.fullmatch(text):
-        raise ValueError(
-            "must be an event's internal name, such as pe1234567_signed_up; define the event in "
-            "HubSpot first, which then shows it"
-        )
     return text
 
 

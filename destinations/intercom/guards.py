@@ -16,6 +16,7 @@ from delivery.errors import MappingError
 from delivery.text import kind, shown
 from delivery.transforms import is_blank, to_string
 from destinations.email_address import MAX_EMAIL
+from destinations.pattern import matching
 from destinations.payload_keys import chosen, read_keys
 
 MAX_ATTRIBUTE = 255  # characters
@@ -24,15 +25,11 @@ MAX_METADATA = 10  # keys; Intercom ignores further ones
 # Values of metadata that are objects: a link with a text, and an amount of money.
 OBJECTS = (frozenset({"url", "value"}), frozenset({"amount", "currency"}))
 
-_TAG = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ADDRESS = re.compile(r"[^\s@\0]+@[^\s@\0]+")
 
-
-def read_tag(text: str) -> str:
-    text = text.strip()
-    if not _TAG.fullmatch(text):
-        raise ValueError("must be a tag's id, such as 7522907; choose the tag or copy its id")
-    return text
+read_tag = matching(
+    r"[A-Za-z0-9_-]{1,64}", "must be a tag's id, such as 7522907; choose the tag or copy its id"
+)
 
 
 def read_event_name(text: str) -> str:

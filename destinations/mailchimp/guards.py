@@ -16,22 +16,18 @@ from pydantic import JsonValue
 from delivery.errors import MappingError
 from delivery.text import kind, shown
 from delivery.transforms import to_string
+from destinations.pattern import matching
 from destinations.payload_keys import chosen, read_keys
 
 SHORTEST_EVENT_NAME, LONGEST_EVENT_NAME = 2, 30
 
-_AUDIENCE = re.compile(r"[0-9A-Za-z]+")
 _TAG = re.compile(r"[A-Z0-9_]+")
 
 
-def read_audience(text: str) -> str:
-    text = text.strip()
-    if not _AUDIENCE.fullmatch(text):
-        raise ValueError(
-            "must be an audience's id, such as a1b2c3d4e5; Mailchimp shows it in the audience's "
-            "settings"
-        )
-    return text
+read_audience = matching(
+    r"[0-9A-Za-z]+",
+    "must be an audience's id, such as a1b2c3d4e5; Mailchimp shows it in the audience's settings",
+)
 
 
 def read_event_name(text: str) -> str:

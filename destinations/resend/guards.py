@@ -14,6 +14,7 @@ from delivery.errors import MappingError
 from delivery.text import kind, shown
 from delivery.transforms import is_blank, to_string
 from destinations.email_address import MAX_EMAIL
+from destinations.pattern import matching
 
 LONGEST_FROM = 320  # characters, a name included
 LONGEST_SUBJECT = 998  # characters (RFC 5322)
@@ -30,15 +31,12 @@ RESERVED_EVENTS = "resend:"
 _ADDRESS = re.compile(r"[^\s@<>(),;:\"\\\x00-\x1f\x7f]+@[^\s@<>(),;:\"\\\x00-\x1f\x7f]+")
 _SENDER = re.compile(rf"(?:[^<>\x00-\x1f\x7f]*<({_ADDRESS.pattern})>|({_ADDRESS.pattern}))")
 _KEY = re.compile(r"[A-Za-z0-9_]+")
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
-
-def read_id(text: str) -> str:
-    """Read an id of Resend's, which becomes part of an address."""
-    text = text.strip()
-    if not _ID.fullmatch(text):
-        raise ValueError("must be an id: letters, digits, - and _; choose or copy it again")
-    return text
+# An id of Resend's becomes part of an address.
+read_id = matching(
+    r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}",
+    "must be an id: letters, digits, - and _; choose or copy it again",
+)
 
 
 def read_sender(text: str) -> str:

@@ -13,27 +13,24 @@ from delivery.message import Message, Messages
 from delivery.rule import MatchedRule, RuleMetadata
 from delivery.transforms import is_blank
 from destinations.anonymous import check_anonymous
+from destinations.pattern import matching
 from destinations.template import OnMissing, Template, render
 
 # Slack cuts longer ones off (chat.postMessage, "Truncating content").
 LONGEST_TEXT = 40_000
 
-_CHANNEL = re.compile(r"[CDG][A-Z0-9]{1,30}")
 # A value there could become a command of its own: `<!channel>`.
 _OPEN_MARKUP = re.compile(r"<!?\s*\{\{")
 # Slack's three control characters (its text format, "Escaping text").
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
-def read_channel(text: str) -> str:
-    """A channel's id. Names are refused: whoever renames a channel would redirect messages."""
-    text = text.strip()
-    if not _CHANNEL.fullmatch(text):
-        raise ValueError(
-            "must be a channel's id such as C0123456789; Slack shows it at the end of the "
-            "channel's details"
-        )
-    return text
+# Names are refused: whoever renames a channel would redirect messages.
+read_channel = matching(
+    r"[CDG][A-Z0-9]{1,30}",
+    "must be a channel's id such as C0123456789; Slack shows it at the end of the channel's "
+    "details",
+)
 
 
 def _read_markup(template: str) -> str:

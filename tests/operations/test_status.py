@@ -164,7 +164,7 @@ async def test_more_than_are_listed_are_counted_by_connection(
     idle: Stack, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("operations.traffic.MOST_LISTED", 3)
-    monkeypatch.setattr("operations.traffic._PAGE", 2)
+    monkeypatch.setattr("operations.traffic.RUNS_AT_ONCE", 2)
     async with idle.make_worker():
         failing = await idle.connection("A waits", api_key="not-the-key")
         await idle.rule(failing)
