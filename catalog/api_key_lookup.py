@@ -133,9 +133,9 @@ class APIKeyLookup:
             changes, self._read_workspace, capacity=CAPACITY, seconds=grace_seconds
         )
 
-    async def publishable(self, public_key: str, *, unchecked: bool = False) -> PublishableCaller:
-        """Raises `NotFound` for a key that is unknown or revoked."""
-        return await self._publishable.get(KEYS, public_key, unchecked=unchecked)
+    async def publishable(self, public_key: str) -> PublishableCaller:
+        """Return the caller, `unchecked`. Raises `NotFound` for an unknown or revoked key."""
+        return await self._publishable.get(KEYS, public_key, unchecked=True)
 
     async def machine(self, access_key: str, *, unchecked: bool = False) -> MachineCaller:
         """Raises `NotFound` for a key that is unknown, revoked or expired, and `CannotDecrypt`."""

@@ -14,9 +14,14 @@ from delivery.outcome import Outcome
 from destinations.complaint import read_object
 from destinations.destination import Verdict, Verification
 from destinations.http.addresses import names_own_network
-from destinations.http.base_urls import read_base_urls
 from destinations.http.errors import NoReply, NotSent
-from destinations.http.exchange import MAX_RESPONSE_BYTES, TOTAL_TIMEOUT_SECONDS, Answer, Http
+from destinations.http.exchange import (
+    MAX_RESPONSE_BYTES,
+    TOTAL_TIMEOUT_SECONDS,
+    Answer,
+    Http,
+    read_url,
+)
 
 
 class VendorClient(ABC):
@@ -46,11 +51,14 @@ class VendorClient(ABC):
         """Make a client. `base_urls` may replace the vendor's, by region.
 
         Raises:
-            ValueError: a base URL is not valid.
+            ValueError: a base URL is not valid, or the vendor has no such region.
         """
         self._http = http
         own = self.vendor_urls or {"": self.vendor_url}
-        self._urls = read_base_urls(self.vendor, own, base_urls)
+        for region in base_urls.keys() - own.keys():
+            raise ValueError(f"base URL of region {region!r}: {self.vendor} has no such region")
+        urls = {**own, **base_urls}
+        self._urls = {region: _read_base_url(region, url) for region, url in urls.items()}
         self._total_timeout = total_timeout
         self._agent = agent
 
@@ -136,3 +144,14 @@ class VendorClient(ABC):
         if found is not None and answer.status_code < 300:
             answer = answer.keeping(found, self.kept)
         return answer.outcome(secrets=credential.secrets.values(), sent=sent), found
+
+
+def _read_base_url(region: str, text: str) -> str:
+    """Return it without a slash at the end."""
+    try:
+        url = read_url(text)
+    except ValueError as err:
+        raise ValueError(f"base URL of region {region!r} {err}") from None
+    if url.userinfo or url.query or url.fragment:
+        raise ValueError(f"base URL of region {region!r} must have no user, query or fragment")
+    return text.rstrip("/")

@@ -107,7 +107,7 @@ class Authentication:
         if not _PUBLISHABLE_KEY.fullmatch(public_key) or "\0" in public_key:
             raise unauthorized("this is not a publishable key: one looks like mesh_pub_…_…_…")
         try:
-            known = await self._keys.publishable(public_key, unchecked=True)
+            known = await self._keys.publishable(public_key)
         except NotFound:
             self._count_failure(request)
             raise unauthorized("the publishable key is unknown or revoked") from None

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
-from destinations.customerio.simulator.answer import ACCEPTED, METHOD_NOT_ALLOWED, refused
 from destinations.customerio.simulator.attributes import call_faults, within_limits
 from destinations.customerio.simulator.call import (
     CALLS,
@@ -26,6 +25,13 @@ from destinations.simulator import Answer, Request, json_answer
 from destinations.simulator.per_second import PerSecond
 
 MAX_BATCH_BYTES = 500_000
+
+ACCEPTED = Answer(200, b"{}\n")
+
+
+def refused(error: str, status: int = 400) -> Answer:
+    """Make the answer to an invalid call, in the envelope of the API reference's 400."""
+    return json_answer({"meta": {"errors": [error]}}, status=status)
 
 
 class Service:
@@ -63,7 +69,7 @@ class Service:
         if request.path not in [f"/v1/{call}" for call in CALLS]:
             return Answer(404)
         if request.method != "POST":
-            return METHOD_NOT_ALLOWED
+            return Answer(405, headers=(("Allow", "POST"),))
         answer = self._handle(request)
         strict = request.header("x-strict-mode") == "1"
         return answer if strict or answer.status in (200, 429) else ACCEPTED
