@@ -15,6 +15,7 @@ from destinations.mailchimp.guards import (
     read_event_properties,
 )
 from destinations.mailchimp.judge import REFUSED, explain
+from destinations.token import read_token
 
 API_KEY, DATA_CENTER = "api_key", "data_center"
 AUDIENCES = "lists"
@@ -42,12 +43,9 @@ def data_center_of(key: str) -> str:
 
 
 def read_key(text: str) -> str:
-    """Read a key, without white space around it from copying."""
-    text = text.strip()
-    if len(text) > LONGEST_KEY:
-        raise ValueError(f"has {len(text):,} characters, must have at most {LONGEST_KEY}")
-    data_center_of(text)
-    return text
+    key = read_token(text, LONGEST_KEY)
+    data_center_of(key)
+    return key
 
 
 def read_data_center(text: str) -> str:
