@@ -47,7 +47,7 @@ def read_metadata_keys(text: str) -> str:
 
 def external_id_of(value: JsonValue) -> str | None:
     """Return the customer's own id; None if there is none. Raises `MappingError`."""
-    text = _text("external_id", value)
+    text = text_of("external_id", value)
     return text.strip() if text else None
 
 
@@ -57,7 +57,7 @@ def email_of(value: JsonValue) -> str | None:
     Raises:
         MappingError: it is not an address.
     """
-    text = (_text("email", value) or "").strip()
+    text = (text_of("email", value) or "").strip()
     if not text:
         return None
     if len(text) > MAX_EMAIL:
@@ -68,8 +68,15 @@ def email_of(value: JsonValue) -> str | None:
 
 
 def text_of(name: str, value: JsonValue) -> str | None:
-    """Return a name or a phone number; None for blank text. Raises `MappingError`."""
-    return _text(name, value)
+    """Return an id, a name or a phone number; None for blank text. Raises `MappingError`."""
+    if value is None or is_blank(value):
+        return None
+    if isinstance(value, bool | dict | list):
+        raise MappingError(name, f"is {kind(value)}; it must be text or a number")
+    text = to_string(value)
+    if "\0" in text:
+        raise MappingError(name, "holds a NUL character; remove it")
+    return text
 
 
 def attributes_of(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
@@ -123,14 +130,3 @@ def _metadata(name: str, value: JsonValue) -> JsonValue:
             "(amount, currency) of an event",
         )
     return value
-
-
-def _text(name: str, value: JsonValue) -> str | None:
-    if value is None or is_blank(value):
-        return None
-    if isinstance(value, bool | dict | list):
-        raise MappingError(name, f"is {kind(value)}; it must be text or a number")
-    text = to_string(value)
-    if "\0" in text:
-        raise MappingError(name, "holds a NUL character; remove it")
-    return text
