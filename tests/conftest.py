@@ -6,9 +6,12 @@ embedded PostgreSQL and a Temporal server of the test run's own are started when
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
 import os
 import secrets
+import ssl
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,6 +41,9 @@ with contextlib.suppress(ImportError):
     import_module("schemathesis.reporting.allure")
 
 UNIT = Path(__file__).parent / "unit"
+
+# Every HTTP client reads the certificates that it trusts, some 30 ms of a core each time.
+ssl.create_default_context = functools.cache(ssl.create_default_context)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -73,12 +79,21 @@ async def migrated_template(postgres_dsn: str) -> AsyncIterator[str]:
     await on_server(postgres_dsn, f"CREATE DATABASE {name}")
     await migrate_database(database_url(postgres_dsn, name))
     yield name
+    if (ahead := _made_ahead.pop(name, None)) is not None:
+        await on_server(postgres_dsn, f"DROP DATABASE {await ahead} WITH (FORCE)")
     await on_server(postgres_dsn, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest_asyncio.fixture
 async def database(postgres_dsn: str, migrated_template: str) -> AsyncIterator[str]:
     """The URL of a migrated, empty database of the test's own."""
+    async with new_database(postgres_dsn, migrated_template) as dsn:
+        yield dsn
+
+
+@pytest_asyncio.fixture(scope="module")
+async def shared_database(postgres_dsn: str, migrated_template: str) -> AsyncIterator[str]:
+    """The same for a whole module, where tests are many and small and do not meet each other."""
     async with new_database(postgres_dsn, migrated_template) as dsn:
         yield dsn
 
@@ -124,24 +139,33 @@ async def stack(temporal: Client, database: str) -> AsyncIterator[Stack]:
 
 
 @pytest_asyncio.fixture(scope="module")
-async def shared_stack(
-    temporal: Client, postgres_dsn: str, migrated_template: str
-) -> AsyncIterator[Stack]:
-    """The same for a whole module, where tests are many and small and do not meet each other."""
-    async with (
-        new_database(postgres_dsn, migrated_template) as dsn,
-        open_stack(temporal, dsn) as stack,
-    ):
+async def shared_stack(temporal: Client, shared_database: str) -> AsyncIterator[Stack]:
+    """The same on the module's database."""
+    async with open_stack(temporal, shared_database) as stack:
         yield stack
 
 
 @asynccontextmanager
 async def new_database(postgres_dsn: str, template: str) -> AsyncIterator[str]:
-    """A database made of the template, dropped in the end; yields its URL."""
-    name = f"emitonce_test_{secrets.token_hex(4)}"
-    await on_server(postgres_dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
+    """A database made of the template, dropped in the end; yields its URL.
+
+    The next one is made meanwhile.
+    """
+    ahead = _made_ahead.pop(template, None)
+    name = await (ahead or _make_database(postgres_dsn, template))
+    _made_ahead[template] = asyncio.create_task(_make_database(postgres_dsn, template))
     yield database_url(postgres_dsn, name)
     await on_server(postgres_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+# By template.
+_made_ahead: dict[str, asyncio.Task[str]] = {}
+
+
+async def _make_database(postgres_dsn: str, template: str) -> str:
+    name = f"emitonce_test_{secrets.token_hex(4)}"
+    await on_server(postgres_dsn, f"CREATE DATABASE {name} TEMPLATE {template}")
+    return name
 
 
 async def on_server(dsn: str, statement: str) -> None:
