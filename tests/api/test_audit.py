@@ -35,55 +35,55 @@ async def acts(api: Api, count: int = 5) -> list[dict[str, Any]]:
     return found
 
 
-async def test_who_paused_what_and_from_where_is_told(api: Api) -> None:
-    connection = await api.stack.connection()
-    await api.post(f"/connections/{connection.id}/pause")
-    [act] = await acts(api, 1)
+async def test_who_paused_what_and_from_where_is_told(tenant: Api) -> None:
+    connection = await tenant.stack.connection()
+    await tenant.post(f"/connections/{connection.id}/pause")
+    [act] = await acts(tenant, 1)
     [key] = [
         key.id
-        for key in await api.stack.catalog.machine_keys.list(api.stack.organization)
-        if key.access_key == api.machine.access_key
+        for key in await tenant.stack.catalog.machine_keys.list(tenant.stack.organization)
+        if key.access_key == tenant.machine.access_key
     ]
     assert (act["via"], act["actor"], act["act"]) == ("api", key, "pause_connection")
     assert act["ids"] == {"connection_id": connection.id}
     assert (act["network"], act["outcome"]) == ("127.0.0.0/24", "done")
 
 
-async def test_what_was_made_is_named_by_its_id(api: Api) -> None:
-    made = (await api.post("/workspaces", {"name": "Audited"})).json()["workspace"]
-    [act] = await acts(api, 1)
+async def test_what_was_made_is_named_by_its_id(tenant: Api) -> None:
+    made = (await tenant.post("/workspaces", {"name": "Audited"})).json()["workspace"]
+    [act] = await acts(tenant, 1)
     assert (act["act"], act["ids"]) == ("create_workspace", {"workspace_id": made["id"]})
 
 
-async def test_a_refused_act_is_on_record_with_its_refusal(api: Api) -> None:
+async def test_a_refused_act_is_on_record_with_its_refusal(tenant: Api) -> None:
     unknown = "00000000-0000-4000-8000-000000000000"
-    assert_error(await api.post(f"/connections/{unknown}/pause"), 404)
-    assert_error(await api.post("/workspaces", {"name": ""}), 400)
-    made, paused = await acts(api, 2)
+    assert_error(await tenant.post(f"/connections/{unknown}/pause"), 404)
+    assert_error(await tenant.post("/workspaces", {"name": ""}), 400)
+    made, paused = await acts(tenant, 2)
     assert (paused["ids"], paused["outcome"]) == ({"connection_id": unknown}, "404")
     assert (made["act"], made["outcome"]) == ("create_workspace", "400")
 
 
-async def test_an_act_without_the_scope_is_on_record_as_refused(api: Api) -> None:
-    headers = bearer(await token(api, [READ]))
-    connection = await api.stack.connection()
+async def test_an_act_without_the_scope_is_on_record_as_refused(tenant: Api) -> None:
+    headers = bearer(await token(tenant, [READ]))
+    connection = await tenant.stack.connection()
     path = f"{BASE}/connections/{connection.id}/pause"
-    assert_error(await api.http.post(path, headers=headers), 403)
-    [act] = await acts(api, 1)
+    assert_error(await tenant.http.post(path, headers=headers), 403)
+    [act] = await acts(tenant, 1)
     assert (act["act"], act["outcome"]) == ("pause_connection", "403")
     assert act["ids"] == {"connection_id": connection.id}
 
 
-async def test_looking_and_emitting_leave_no_line(api: Api) -> None:
-    before = await acts(api, 1)
-    await api.get("/rules")
-    await api.emitted()
-    assert await acts(api, 1) == before
+async def test_looking_and_emitting_leave_no_line(tenant: Api) -> None:
+    before = await acts(tenant, 1)
+    await tenant.get("/rules")
+    await tenant.emitted()
+    assert await acts(tenant, 1) == before
 
 
-async def test_no_address_holds_what_somebody_has_typed(api: Api) -> None:
-    await api.post("/connections/ada@example.com/pause")
-    [act] = await acts(api, 1)
+async def test_no_address_holds_what_somebody_has_typed(tenant: Api) -> None:
+    await tenant.post("/connections/ada@example.com/pause")
+    [act] = await acts(tenant, 1)
     assert act["ids"] == {}
     assert "ada" not in str(act)
 
@@ -99,9 +99,9 @@ async def test_no_address_holds_what_somebody_has_typed(api: Api) -> None:
         "TRUNCATE audit_outcomes",
     ],
 )
-async def test_nothing_of_it_is_changed_or_deleted(api: Api, statement: str) -> None:
-    await api.post("/workspaces", {"name": ""})
-    async with database(api) as conn:
+async def test_nothing_of_it_is_changed_or_deleted(tenant: Api, statement: str) -> None:
+    await tenant.post("/workspaces", {"name": ""})
+    async with database(tenant) as conn:
         with pytest.raises(asyncpg.RaiseError, match="never changed"):
             await conn.execute(statement)
 
@@ -196,14 +196,14 @@ async def test_what_is_refused_one_key_fills_the_audit_slowly(
     assert outcomes[:10] == ["404"] * 5 + ["403"] * 5
 
 
-async def test_who_may_not_manage_does_not_read_it(api: Api) -> None:
-    headers = bearer(await token(api, [EMIT, READ, OPERATE]))
-    assert_error(await api.http.get(f"{BASE}/audit", headers=headers), 403)
+async def test_who_may_not_manage_does_not_read_it(tenant: Api) -> None:
+    headers = bearer(await token(tenant, [EMIT, READ, OPERATE]))
+    assert_error(await tenant.http.get(f"{BASE}/audit", headers=headers), 403)
 
 
-async def test_acts_of_others_are_not_shown(api: Api) -> None:
-    stranger = await api.stranger()
-    await api.call("POST", "/workspaces", {"name": "Theirs"}, machine=stranger)
-    answer = await api.call("GET", "/audit", machine=stranger)
+async def test_acts_of_others_are_not_shown(tenant: Api) -> None:
+    stranger = await tenant.stranger()
+    await tenant.call("POST", "/workspaces", {"name": "Theirs"}, machine=stranger)
+    answer = await tenant.call("GET", "/audit", machine=stranger)
     assert [act["act"] for act in answer.json()["records"]] == ["create_workspace"]
-    assert answer.json()["records"][0]["id"] not in [act["id"] for act in await acts(api, 50)]
+    assert answer.json()["records"][0]["id"] not in [act["id"] for act in await acts(tenant, 50)]

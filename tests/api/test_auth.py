@@ -29,14 +29,17 @@ async def status_with(api: Api, token: str) -> int:
     return answer.status_code
 
 
-async def test_fresh_token_is_let_in(api: Api):
-    assert await status_with(api, api.machine.token()) == 200
+async def test_fresh_token_is_let_in(tenant: Api):
+    assert await status_with(tenant, tenant.machine.token()) == 200
     now = int(time.time())
-    assert await status_with(api, api.machine.token(iat=now, exp=now + 60)) == 200
-    assert await status_with(api, api.machine.token(org=api.machine.organization.upper())) == 200
+    assert await status_with(tenant, tenant.machine.token(iat=now, exp=now + 60)) == 200
+    assert (
+        await status_with(tenant, tenant.machine.token(org=tenant.machine.organization.upper()))
+        == 200
+    )
     # Five seconds of skew either way.
-    assert await status_with(api, api.machine.token(iat=now - 33, exp=now - 3)) == 200
-    assert await status_with(api, api.machine.token(iat=now + 3, exp=now + 33)) == 200
+    assert await status_with(tenant, tenant.machine.token(iat=now - 33, exp=now - 3)) == 200
+    assert await status_with(tenant, tenant.machine.token(iat=now + 3, exp=now + 33)) == 200
 
 
 @pytest.mark.parametrize(
@@ -127,9 +130,9 @@ async def test_other_algorithms_are_refused(api: Api):
 @pytest.mark.parametrize(
     "kid", [None, "", "mk_", 7, ["mk"], "mk_' OR 1=1 --xxxxxxxxxxxxxx", "mk_\0" + "a" * 22]
 )
-async def test_key_that_is_none_is_refused(api: Api, kid: Any):
-    token = f"{encoded({'alg': 'HS256', 'kid': kid})}.{encoded(api.machine.claims())}.AAAA"
-    assert await status_with(api, token) == 401
+async def test_key_that_is_none_is_refused(tenant: Api, kid: Any):
+    token = f"{encoded({'alg': 'HS256', 'kid': kid})}.{encoded(tenant.machine.claims())}.AAAA"
+    assert await status_with(tenant, token) == 401
 
 
 @pytest.mark.parametrize(
@@ -172,25 +175,25 @@ async def test_revoked_key_is_refused(api: Api):
     "header",
     ["", "Bearer", "Basic dXNlcjpwYXNz", "bearer", "Token x", "Bearer\t."],
 )
-async def test_management_needs_a_bearer_token(api: Api, header: str):
+async def test_management_needs_a_bearer_token(tenant: Api, header: str):
     headers = {"Authorization": header} if header else {}
-    headers["X-Meshes-Publishable-Key"] = api.public_key
-    assert_error(await api.http.get("/api/v1/workspaces", headers=headers), 401)
+    headers["X-Meshes-Publishable-Key"] = tenant.public_key
+    assert_error(await tenant.http.get("/api/v1/workspaces", headers=headers), 401)
 
 
-async def test_every_operation_needs_a_key_before_it_reads_anything(api: Api):
-    document = (await api.http.get("/openapi.json")).json()
+async def test_every_operation_needs_a_key_before_it_reads_anything(tenant: Api):
+    document = (await tenant.http.get("/openapi.json")).json()
     asked = 0
     for path, operations in document["paths"].items():
         if not path.startswith("/api/"):
             continue
         path = filled(path, {})
         for method in operations:
-            answer = await api.http.request(method, path, content=b"{not json")
+            answer = await tenant.http.request(method, path, content=b"{not json")
             assert_error(answer, 401)
             if method != "post" or path not in ("/api/v1/events", "/api/v1/events/bulk"):
-                answer = await api.http.request(
-                    method, path, headers={"X-Meshes-Publishable-Key": api.public_key}
+                answer = await tenant.http.request(
+                    method, path, headers={"X-Meshes-Publishable-Key": tenant.public_key}
                 )
                 assert_error(answer, 401)
             asked += 1
@@ -201,8 +204,8 @@ async def test_every_operation_needs_a_key_before_it_reads_anything(api: Api):
     "key",
     ["", "mesh_pub_a_b", "pk_live_x", "mesh_pub_a_b_c_d", "mesh_pub_abc_def_ghi", "x" * 9_000],
 )
-async def test_publishable_key_that_is_none_is_refused(api: Api, key: str):
-    answer = await api.http.post(
+async def test_publishable_key_that_is_none_is_refused(tenant: Api, key: str):
+    answer = await tenant.http.post(
         "/api/v1/events",
         content=b'{"event": "a", "payload": {}}',
         headers={"X-Meshes-Publishable-Key": key},
@@ -210,24 +213,24 @@ async def test_publishable_key_that_is_none_is_refused(api: Api, key: str):
     assert_error(answer, 401)
 
 
-async def test_secrets_never_leave(api: Api):
-    await api.stack.connection(api_key="cdp-key-that-nobody-sees")
-    await api.stack.rule()
-    created = await api.emitted()
-    await api.ended(created["id"])
+async def test_secrets_never_leave(tenant: Api):
+    await tenant.stack.connection(api_key="cdp-key-that-nobody-sees")
+    await tenant.stack.rule()
+    created = await tenant.emitted()
+    await tenant.ended(created["id"])
     ids = {
-        "workspace_id": api.stack.workspace,
-        "connection_id": (await api.get("/connections")).json()["records"][0]["id"],
-        "rule_id": (await api.get("/rules")).json()["records"][0]["id"],
+        "workspace_id": tenant.stack.workspace,
+        "connection_id": (await tenant.get("/connections")).json()["records"][0]["id"],
+        "rule_id": (await tenant.get("/rules")).json()["records"][0]["id"],
         "event_id": created["id"],
     }
-    document = (await api.http.get("/openapi.json")).json()
+    document = (await tenant.http.get("/openapi.json")).json()
     for path, operations in document["paths"].items():
         if "get" not in operations:
             continue
         path = filled(path, ids)
-        params = {"workspace_id": api.stack.workspace} if path.endswith("/sessions") else None
-        answer = await api.http.get(path, params=params, headers=api.machine.headers())
+        params = {"workspace_id": tenant.stack.workspace} if path.endswith("/sessions") else None
+        answer = await tenant.http.get(path, params=params, headers=tenant.machine.headers())
         assert answer.status_code in (200, 404), (path, answer.text)
-        for secret in ("cdp-key-that-nobody-sees", "sim-us-key", api.machine.secret_key):
+        for secret in ("cdp-key-that-nobody-sees", "sim-us-key", tenant.machine.secret_key):
             assert secret not in answer.text

@@ -28,6 +28,11 @@ FIELDS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture
+def api(tenant: Api) -> Api:
+    return tenant
+
+
 @dataclass
 class Caller:
     """Someone with the access token of a session."""

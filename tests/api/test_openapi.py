@@ -17,9 +17,15 @@ from openapi_python_client.config import Config, ConfigFile, MetaType
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from starter.api import openapi
-from tests.api.caller import Api
+from tests.api.caller import Api, open_api
+from tests.integration.stack import Stack
 
 METHODS = {"get", "put", "post", "patch", "delete"}
+
+
+@pytest.fixture
+def api(tenant: Api) -> Api:
+    return tenant
 
 
 async def operations(api: Api) -> tuple[dict[str, Any], list[tuple[str, str, dict[str, Any]]]]:
@@ -86,19 +92,20 @@ async def test_examples_of_what_is_fixed_are_what_is_answered(api: Api):
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
 async def test_a_stranger_who_asks_first_makes_nobody_wait(
-    api: Api, monkeypatch: pytest.MonkeyPatch, path: str
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """Making the document takes a while, so it is made apart from the event loop, once."""
-    threads = []
+    async with open_api(stack) as api:
+        threads = []
 
-    def completed(document: dict[str, Any], scopes: dict[str, str]) -> dict[str, Any]:
-        threads.append(threading.current_thread())
-        return document
+        def completed(document: dict[str, Any], scopes: dict[str, str]) -> dict[str, Any]:
+            threads.append(threading.current_thread())
+            return document
 
-    monkeypatch.setattr(openapi, "_completed", completed)
-    await asyncio.gather(*(api.http.get(path) for _ in range(3)))
-    [made_by] = threads
-    assert made_by is not threading.main_thread()
+        monkeypatch.setattr(openapi, "_completed", completed)
+        await asyncio.gather(*(api.http.get(path) for _ in range(3)))
+        [made_by] = threads
+        assert made_by is not threading.main_thread()
 
 
 async def test_the_document_is_valid_openapi(api: Api):

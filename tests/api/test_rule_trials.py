@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 import uuid
 
+import pytest
+
 from destinations.customerio.simulator import Fault
 from destinations.registry import FIRST_RELEASE
-from tests.api.caller import Api, assert_error
-from tests.integration.stack import SAMPLE
+from tests.api.caller import Api, assert_error, open_api
+from tests.integration.stack import SAMPLE, Stack
 from tests.operations.processes import command
+
+
+@pytest.fixture
+def api(tenant: Api) -> Api:
+    return tenant
 
 
 async def test_test_event_returns_both_requests_and_responses(api: Api):
@@ -56,47 +63,49 @@ async def test_preview_builds_what_would_be_sent_and_sends_nothing(api: Api):
     assert api.stack.calls() == []
 
 
-async def test_the_command_line_previews_what_the_api_previews(api: Api):
-    rule = await api.stack.rule(override="Signed Up", resource="list", seats="7")
-    payload = {"email": "test@example.com", "plan": "pro"}
-    shown = (await api.post(f"/rules/{rule.id}/preview", {"payload": payload})).json()
-    printed = await command(
-        api.stack, "rules", "preview", rule.id, "--payload", json.dumps(payload), "--json"
-    )
-    of_command = json.loads(printed.out)
-    of_the_moment = {"timestamp", "messageId"}
-    for call in ("identify", "track"):
-        assert {k: v for k, v in shown[call].items() if k not in of_the_moment} == {
-            k: v for k, v in of_command[call]["body"].items() if k not in of_the_moment
+async def test_the_command_line_previews_what_the_api_previews(stack: Stack):
+    async with open_api(stack) as api:
+        rule = await api.stack.rule(override="Signed Up", resource="list", seats="7")
+        payload = {"email": "test@example.com", "plan": "pro"}
+        shown = (await api.post(f"/rules/{rule.id}/preview", {"payload": payload})).json()
+        printed = await command(
+            api.stack, "rules", "preview", rule.id, "--payload", json.dumps(payload), "--json"
+        )
+        of_command = json.loads(printed.out)
+        of_the_moment = {"timestamp", "messageId"}
+        for call in ("identify", "track"):
+            assert {k: v for k, v in shown[call].items() if k not in of_the_moment} == {
+                k: v for k, v in of_command[call]["body"].items() if k not in of_the_moment
+            }
+        assert shown["warnings"] == of_command["warnings"]
+        assert shown["warnings"][0].startswith("metadata.seats is kept but not read")
+
+
+async def test_event_properties_are_chosen_over_the_api_and_by_the_command_line(stack: Stack):
+    async with open_api(stack) as api:
+        connection = await api.stack.connection()
+        body = {
+            "workspace": api.stack.workspace,
+            "connection": connection.id,
+            "event": "order.paid",
+            "metadata": {"action": "track_event", "track_properties": ["plan"]},
         }
-    assert shown["warnings"] == of_command["warnings"]
-    assert shown["warnings"][0].startswith("metadata.seats is kept but not read")
-
-
-async def test_event_properties_are_chosen_over_the_api_and_by_the_command_line(api: Api):
-    connection = await api.stack.connection()
-    body = {
-        "workspace": api.stack.workspace,
-        "connection": connection.id,
-        "event": "order.paid",
-        "metadata": {"action": "track_event", "track_properties": ["plan"]},
-    }
-    by_api = (await api.post("/rules", body)).json()["rule"]
-    assert by_api["metadata"]["track_properties"] == ["plan"]
-    where = ("--workspace", api.stack.workspace, "--connection", connection.id)
-    chosen = ("--event", "order.paid", "--set", "track_properties=plan, total", "--json")
-    made = await command(api.stack, "rules", "create", *where, *chosen)
-    by_command = json.loads(made.out)["rule"]
-    assert by_command["metadata"]["track_properties"] == ["plan", "total"]
-    payload = {"payload": {**SAMPLE, "total": 49.9}}
-    sent = [
-        (await api.post(f"/rules/{rule['id']}/preview", payload)).json()["track"]["properties"]
-        for rule in (by_api, by_command)
-    ]
-    assert sent == [{"plan": "pro"}, {"plan": "pro", "total": 49.9}]
-    body["metadata"]["track_properties"] = 7
-    refused = await api.post("/rules", body)
-    assert_error(refused, 400, "metadata.track_properties")
+        by_api = (await api.post("/rules", body)).json()["rule"]
+        assert by_api["metadata"]["track_properties"] == ["plan"]
+        where = ("--workspace", api.stack.workspace, "--connection", connection.id)
+        chosen = ("--event", "order.paid", "--set", "track_properties=plan, total", "--json")
+        made = await command(api.stack, "rules", "create", *where, *chosen)
+        by_command = json.loads(made.out)["rule"]
+        assert by_command["metadata"]["track_properties"] == ["plan", "total"]
+        payload = {"payload": {**SAMPLE, "total": 49.9}}
+        sent = [
+            (await api.post(f"/rules/{rule['id']}/preview", payload)).json()["track"]["properties"]
+            for rule in (by_api, by_command)
+        ]
+        assert sent == [{"plan": "pro"}, {"plan": "pro", "total": 49.9}]
+        body["metadata"]["track_properties"] = 7
+        refused = await api.post("/rules", body)
+        assert_error(refused, 400, "metadata.track_properties")
 
 
 async def test_preview_is_made_by_the_build_that_the_fleet_would_use(api: Api):

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from destinations.customerio.simulator import Fault
 from starter.api.auth import Caller
 from starter.api.reading import read_own_event
 from starter.api.retrying import retry
 from tests.api.caller import Api, assert_error, dependencies_of
+
+
+@pytest.fixture
+def api(tenant: Api) -> Api:
+    return tenant
 
 
 async def attempts(api: Api, event: str, rule: str) -> list[tuple[str, int, str]]:
@@ -65,7 +72,7 @@ async def test_retry_of_a_waiting_delivery_makes_the_next_attempt_now(api: Api):
 
 async def test_retry_is_too_early_while_an_attempt_is_in_flight_or_imminent(api: Api):
     rule = await api.stack.rule()
-    api.stack.sim.fail("identify", fault=Fault(delay=5.0), times=1)
+    api.stack.sim.fail("identify", fault=Fault(delay=3.0), times=1)
     created = await api.emitted()
     await api.reached(created["id"], "processing")
     assert_error(await api.post(f"/events/{created['id']}/rules/{rule.id}/retry"), 425)

@@ -27,6 +27,11 @@ from tests.contract.catalog_samples import CIPHER, HASHES, Tenant, opened, psql
 from tests.integration.stack import eventually
 
 
+@pytest.fixture
+def database(shared_database: str) -> str:
+    return shared_database
+
+
 async def credential(tenant: Tenant):
     return await tenant.catalog.credentials.credential(tenant.workspace, tenant.connection.id)
 

@@ -20,6 +20,11 @@ from delivery.mapping_schema import (
 from destinations.customerio.build import DEFAULT_MAPPING
 
 
+@pytest.fixture
+def database(shared_database: str) -> str:
+    return shared_database
+
+
 async def test_mapping_counts_its_versions_and_refuses_a_late_writer(tenant):
     mappings = tenant.catalog.mappings
     owned = (tenant.organization, tenant.connection.id)

@@ -24,6 +24,11 @@ from tests.contract.catalog_samples import CIPHER, HASHES, METADATA, Announced, 
 from tests.integration.stack import eventually
 
 
+@pytest.fixture
+def database(shared_database: str) -> str:
+    return shared_database
+
+
 async def test_absent_resource_and_id_match_any_and_given_ones_match_their_equals(tenant):
     any_rule = await tenant.rule()
     of_list = await tenant.rule(resource="list")

@@ -14,6 +14,11 @@ from delivery.rule import MAX_RULES_PER_EVENT
 from tests.contract.catalog_samples import METADATA, Tenant, opened, psql
 
 
+@pytest.fixture
+def database(shared_database: str) -> str:
+    return shared_database
+
+
 async def fill(database: str, tenant: Tenant, number: int, **fields: str) -> None:
     """Active rules, written past the limit's check."""
     async with psql(database) as writer:

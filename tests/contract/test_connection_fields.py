@@ -24,6 +24,11 @@ ENTERED = {
 }
 
 
+@pytest.fixture
+def database(shared_database: str) -> str:
+    return shared_database
+
+
 @pytest_asyncio.fixture
 async def tenant(tiny: None, database: str) -> AsyncIterator[Tenant]:
     """Its connection has two settings and two secrets that come and go, and one that stays."""
