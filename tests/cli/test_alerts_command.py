@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+import pytest
+
 from tests.cli.command import InProcess, running_dev
 from tests.cli.conftest import Dev
 from tests.operations.alert_receiver import SECRET, Receiver, open_receiver
 
 
+@pytest.mark.slow
 async def test_a_target_is_set_tested_and_removed(tmp_path: Path) -> None:
     """On a stack of its own: elsewhere a delivery may have failed, which is reported as well."""
     async with running_dev(tmp_path) as ready:

@@ -27,6 +27,7 @@ async def test_without_a_choice_among_several_workspaces_a_command_lists_them(
     assert all(told in ran.err for told in ("emitonce use", "EMITONCE_WORKSPACE", one, other))
 
 
+@pytest.mark.slow
 async def test_the_only_workspace_is_the_default(tmp_path_factory) -> None:
     data_dir = tmp_path_factory.mktemp("only")
     cli = InProcess(data_dir)

@@ -36,6 +36,7 @@ async def ready(data_dir: Path, temporal: Client, *command: str):
         assert await process.wait() == 0
 
 
+@pytest.mark.slow
 async def test_worker_and_api_share_an_embedded_database(tmp_path, temporal: Client) -> None:
     (tmp_path / "postgres").mkdir()
     async with (
@@ -48,7 +49,10 @@ async def test_worker_and_api_share_an_embedded_database(tmp_path, temporal: Cli
     assert migrated["applied"] == []
 
 
-@pytest.mark.parametrize("command", ["worker", "api", "migrate"])
+@pytest.mark.parametrize(
+    "command",
+    ["worker", *(pytest.param(one, marks=pytest.mark.slow) for one in ("api", "migrate"))],
+)
 async def test_production_embeds_no_database(tmp_path, command: str) -> None:
     (tmp_path / "postgres").mkdir()
     credential, payload, instance = (

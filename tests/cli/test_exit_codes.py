@@ -75,6 +75,7 @@ async def test_a_taken_port_is_named_with_the_remedy(dev: Dev, tmp_path) -> None
     assert taken in ran.err
 
 
+@pytest.mark.slow
 async def test_without_a_server_the_command_says_how_to_start_one(dev: Dev) -> None:
     ran = await dev.cli.run("events", "show", NOBODY, TEMPORAL_ADDRESS="127.0.0.1:9")
     assert ran.code == 5
@@ -87,6 +88,7 @@ async def test_production_names_what_is_missing(tmp_path) -> None:
     assert "EMITONCE_CREDENTIAL_KEYS" in ran.err
 
 
+@pytest.mark.slow
 async def test_resume_without_temporal_changes_the_connection_and_says_who_waits(dev: Dev) -> None:
     workspace = await dev.workspace("Resumed")
     made = await dev.connection(workspace)

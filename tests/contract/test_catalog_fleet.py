@@ -102,6 +102,7 @@ async def test_limits_of_size_hold_from_when_the_last_worker_knew_them(database)
         assert new.limited_since() == since
 
 
+@pytest.mark.slow
 async def test_feature_that_one_worker_cannot_use_where_it_runs_is_used_by_none(database):
     knowing = FIRST_RELEASE.model_copy(update={"features": (PEOPLE,)})
     async with opened(database) as catalog:

@@ -105,6 +105,7 @@ def _migrate_in_a_process(dsn: str) -> list[str]:
     return asyncio.run(run())
 
 
+@pytest.mark.slow
 async def test_processes_that_migrate_at_once_apply_each_once(empty):
     with multiprocessing.get_context("spawn").Pool(3) as processes:
         applied = await asyncio.to_thread(processes.map, _migrate_in_a_process, [empty] * 3)

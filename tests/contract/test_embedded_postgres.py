@@ -41,6 +41,7 @@ async def test_data_survives_a_restart(tmp_path):
     await again.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x" * 120, 'blanks and, commas\' "quotes"', "ünïcode"])
 async def test_any_path_will_do(tmp_path, name):
     server = await EmbeddedPostgres.start(tmp_path / name / "deeper")
@@ -84,6 +85,7 @@ def in_another_process(data_dir: Path, ending: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 async def test_two_processes_that_start_at_once_share_it(tmp_path):
     others = [in_another_process(tmp_path, "stop") for _ in range(2)]
     dsns = {other.stdout.readline().strip() for other in others}
@@ -95,6 +97,7 @@ async def test_two_processes_that_start_at_once_share_it(tmp_path):
     await server.stop()
 
 
+@pytest.mark.slow
 async def test_process_that_forgets_to_stop_it_stops_it_at_its_end(tmp_path):
     other = in_another_process(tmp_path, "forget")
     other.stdout.readline()
@@ -102,6 +105,7 @@ async def test_process_that_forgets_to_stop_it_stops_it_at_its_end(tmp_path):
     assert not (tmp_path / "pgdata" / "postmaster.pid").exists()
 
 
+@pytest.mark.slow
 async def test_user_that_was_killed_does_not_keep_it_running(tmp_path):
     other = in_another_process(tmp_path, "stop")
     other.stdout.readline()
@@ -113,6 +117,7 @@ async def test_user_that_was_killed_does_not_keep_it_running(tmp_path):
     assert not (tmp_path / "pgdata" / "postmaster.pid").exists()
 
 
+@pytest.mark.slow
 async def test_server_that_was_killed_is_started_again_with_its_data(tmp_path):
     server = await EmbeddedPostgres.start(tmp_path)
     await ask(server, "CREATE TABLE kept AS SELECT 7 AS value")
@@ -132,6 +137,7 @@ async def test_server_that_was_killed_is_started_again_with_its_data(tmp_path):
     await server.stop()
 
 
+@pytest.mark.slow
 async def test_lock_with_the_pid_of_another_process_is_not_believed(tmp_path):
     """In a container, pids are soon reused: another process may have the dead server's."""
     server = await EmbeddedPostgres.start(tmp_path)
@@ -159,6 +165,7 @@ def succeeds(user: str, *command: str) -> bool:
     return ran.returncode == 0
 
 
+@pytest.mark.slow
 @AS_ROOT
 async def test_what_is_closed_to_others_stays_closed_to_them(tmp_path):
     home = tmp_path / "home"
@@ -173,6 +180,7 @@ async def test_what_is_closed_to_others_stays_closed_to_them(tmp_path):
         assert not succeeds(user, "ls", str(home))
 
 
+@pytest.mark.slow
 @AS_ROOT
 async def test_a_directory_closed_meanwhile_is_passed_again(tmp_path):
     home = tmp_path / "home"
@@ -191,6 +199,7 @@ async def test_data_of_another_version_is_refused(tmp_path):
         await EmbeddedPostgres.start(tmp_path)
 
 
+@pytest.mark.slow
 async def test_half_made_directory_is_made_anew(tmp_path):
     (tmp_path / "pgdata.new").mkdir()
     (tmp_path / "pgdata.new" / "PG_VERSION").write_text("18\n")

@@ -43,6 +43,7 @@ async def test_a_key_replaced_by_either_release_is_the_next_one_in_both(
     await eventually(ours_has_it)
 
 
+@pytest.mark.slow
 async def test_an_older_release_reads_a_reason_that_it_never_gives(
     mixed: tuple[OlderWorker, Tenant, str],
 ) -> None:
@@ -61,6 +62,7 @@ async def test_an_older_release_reads_a_reason_that_it_never_gives(
 
 
 @pytest.mark.usefixtures("tiny")
+@pytest.mark.slow
 async def test_a_type_that_a_live_worker_does_not_know_is_connected_once_it_is_gone(
     mixed: tuple[OlderWorker, Tenant, str],
 ) -> None:

@@ -80,6 +80,7 @@ async def test_a_worker_that_starts_later_waits_too(tenant: Tenant, database: st
         assert await slowed_for(late, tenant) > 50
 
 
+@pytest.mark.slow
 async def test_a_worker_of_the_first_release_waits_and_is_heard(
     mixed: tuple[OlderWorker, Tenant, str],
 ) -> None:
@@ -99,6 +100,7 @@ async def test_a_worker_of_the_first_release_waits_and_is_heard(
     await eventually(heard)
 
 
+@pytest.mark.slow
 async def test_once_the_first_release_is_gone_nothing_is_written_for_it(
     mixed: tuple[OlderWorker, Tenant, str],
 ) -> None:

@@ -120,6 +120,7 @@ async def test_a_worker_that_lacks_the_credential_s_key_says_so(
             assert (await handle.result())["status"] == "completed"
 
 
+@pytest.mark.slow
 async def test_a_try_of_a_release_that_does_not_know_the_call_made_no_request(
     temporal: Client, database: str
 ) -> None:

@@ -124,6 +124,7 @@ async def test_a_held_delivery_refers_to_its_connection(stack: Stack) -> None:
     await stack.client.get_workflow_handle(handle.id).terminate()
 
 
+@pytest.mark.slow
 async def test_no_crash_between_the_calls_strands_it(temporal: Client, database: str) -> None:
     async with open_stack(temporal, database, working=False) as stack:
         rule = await stack.rule()

@@ -256,6 +256,7 @@ async def test_a_namespace_without_room_delivers_and_says_that_search_is_off(
         assert (said.state, "can't be searched by person" in said.said) == ("warning", True)
 
 
+@pytest.mark.slow
 async def test_a_new_emitter_is_accepted_by_an_old_namespace_and_sets_people_once_it_can(
     temporal: Client, database: str
 ) -> None:

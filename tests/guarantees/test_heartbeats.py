@@ -120,6 +120,7 @@ def test_a_call_is_made_again_within_15_seconds_of_its_worker_s_death(tries: int
     assert CALL_POLICY.heartbeat + wait <= AT_MOST
 
 
+@pytest.mark.slow
 async def test_requests_longer_than_the_timeout_are_not_taken_for_lost(
     stack: Stack, short_timeout: None
 ) -> None:

@@ -159,6 +159,7 @@ async def test_a_token_revoked_half_way_holds_track_until_there_is_a_new_one(sta
     assert intercom.requests[-1].key == "new"
 
 
+@pytest.mark.slow
 async def test_a_limit_is_waited_for_until_its_reset(stack: Stack) -> None:
     await stack.rule(await connect(stack), action="track_event")
     headers = {"X-RateLimit-Reset": "1795456802", "Date": "Mon, 23 Nov 2026 18:00:00 GMT"}
@@ -169,6 +170,7 @@ async def test_a_limit_is_waited_for_until_its_reset(stack: Stack) -> None:
     assert second.received - first.received >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("person", "created"),
     [(PERSON, [200]), ({"email": EMAIL}, [200, 409])],

@@ -98,6 +98,7 @@ async def test_an_event_without_an_address_fails_before_anything_is_sent(stack: 
     assert not calls(stack)
 
 
+@pytest.mark.slow
 async def test_a_throttled_contact_is_tried_again_whichever_way_it_is_said(stack: Stack) -> None:
     await stack.rule(await connect(stack), action="add_to_list", id=NEWS)
     mailchimp = mailchimp_of(stack)

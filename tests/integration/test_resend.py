@@ -93,6 +93,7 @@ async def test_identify_only_makes_the_contact_and_sends_no_mail(stack: Stack) -
     assert calls(stack) == SEGMENT_CALLS[:2]
 
 
+@pytest.mark.slow
 async def test_a_mail_whose_answers_were_lost_is_sent_once_even_if_redelivered(
     stack: Stack,
 ) -> None:
@@ -142,6 +143,7 @@ async def test_a_mail_over_the_quota_waits_an_hour(stack: Stack) -> None:
     assert calls(stack) == ["emails.send"]
 
 
+@pytest.mark.slow
 async def test_a_key_deleted_half_way_holds_what_follows_until_there_is_a_new_one(
     stack: Stack,
 ) -> None:

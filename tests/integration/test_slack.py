@@ -105,6 +105,7 @@ async def test_a_missing_value_fails_before_anything_is_sent(stack: Stack) -> No
     assert not slack_of(stack).requests
 
 
+@pytest.mark.slow
 async def test_a_token_revoked_half_way_holds_what_follows_until_there_is_a_new_one(
     stack: Stack,
 ) -> None:

@@ -223,7 +223,7 @@ async def test_a_delivery_that_failed_for_good(
 async def test_a_flood_of_failures_is_told_in_one(
     temporal: Client, database: str, receiver: Receiver
 ) -> None:
-    async with watched(temporal, database, receiver, alert_every_seconds=3) as stack:
+    async with watched(temporal, database, receiver, alert_every_seconds=1) as stack:
         await stack.rule()
         stack.sim.fail("identify", fault=Fault(status=400))
         handles = await emit_many(stack, (f"person-{number}" for number in range(40)))
@@ -265,7 +265,7 @@ async def _failed(stack: Stack, count: int) -> bool:
 async def test_a_backlog_is_told_once_and_held_deliveries_are_none(
     temporal: Client, database: str, receiver: Receiver
 ) -> None:
-    minutes = 2 / 60
+    minutes = 1 / 60
     async with watched(temporal, database, receiver, alert_backlog_minutes=minutes) as stack:
         paused = await stack.connection("Paused")
         await stack.catalog.connections.pause(stack.organization, paused.id)
@@ -283,6 +283,7 @@ async def test_a_backlog_is_told_once_and_held_deliveries_are_none(
             await stack.client.get_workflow_handle(handle.id).terminate()
 
 
+@pytest.mark.slow
 async def test_an_alert_that_is_not_taken_is_sent_again_under_its_id_and_alerts_nobody(
     temporal: Client, database: str, receiver: Receiver
 ) -> None:

@@ -32,7 +32,7 @@ from tests.operations.many import (
 )
 
 LARGE = pytest.param(1_000, 300, id="1000 events", marks=LONG)
-SMALL = pytest.param(60, 20, id="60 events")
+SMALL = pytest.param(30, 12, id="30 events")
 
 
 async def ended(stack: Stack, id: str) -> RedeliveryStatus:

@@ -87,6 +87,7 @@ async def test_what_is_exported_applies_as_no_change_and_an_edit_only_once(
     assert kept.id in recorded[0].act.ids.values()
 
 
+@pytest.mark.slow
 async def test_what_is_applied_while_temporal_is_unavailable_is_said_to_be_applied(
     stack: Stack, tmp_path: Path
 ) -> None:

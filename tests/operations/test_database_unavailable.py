@@ -115,6 +115,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("catalog.last_known.ASK_SECONDS", 0.2)
 
 
+@pytest.mark.slow
 async def test_events_are_accepted_while_the_database_says_nothing(
     short_waits: None, outage: Outage
 ) -> None:
@@ -197,6 +198,7 @@ async def test_health_says_until_when_events_are_accepted(outage: Outage) -> Non
     assert (await http.get("/healthz")).status_code == 200
 
 
+@pytest.mark.slow
 async def test_doctor_says_what_an_outage_of_the_database_means(outage: Outage) -> None:
     await outage.begin()
     ended = await command(outage.stack, "doctor")

@@ -28,6 +28,7 @@ def tells_of_the_catalog(log: EventLog) -> bool:
     return any("catalog can't be reached" in (one.last_error or "") for one in log.deliveries)
 
 
+@pytest.mark.slow
 async def test_a_delivery_under_way_waits_for_postgresql(temporal: Client, database: str) -> None:
     async with DatabaseLine(database) as line, open_stack(temporal, line.url) as stack:
         await stack.rule()

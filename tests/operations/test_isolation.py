@@ -26,6 +26,7 @@ def most_at_once(requests: list[Request]) -> int:
     return most
 
 
+@pytest.mark.slow
 async def test_a_slow_connection_takes_a_fifth_of_a_worker_and_others_go_on(
     temporal: Client, database: str
 ) -> None:
@@ -59,7 +60,7 @@ async def test_connections_of_one_account_send_no_more_at_once_than_it_accepts(
         )
         await stack.rule(connection, action="add_to_list", id=NEWS)
     mailchimp.fail("member", fault=Fault(delay=0.2))
-    await all_ended(stack, (await emit_many(stack, map(str, range(50)))).values())
+    await all_ended(stack, (await emit_many(stack, map(str, range(25)))).values())
     assert {request.status for request in mailchimp.requests} == {200}
     assert most_at_once(list(mailchimp.requests)) == AT_ONCE
 

@@ -30,6 +30,7 @@ def most_within(times: list[float], seconds: float) -> int:
     return max(bisect_left(times, start + seconds) - nth for nth, start in enumerate(times))
 
 
+@pytest.mark.slow
 async def test_two_worker_processes_stay_below_the_limit_together(
     temporal: Client, database: str
 ) -> None:
@@ -64,7 +65,7 @@ async def workers_of(stack: Stack, event_ids: list[str]) -> set[str]:
 async def test_waiting_for_a_turn_is_no_attempt(stack: Stack) -> None:
     connection = await stack.connection()
     await stack.rule(connection)
-    await stack.catalog.connections.update(stack.organization, connection.id, requests_per_second=1)
+    await stack.catalog.connections.update(stack.organization, connection.id, requests_per_second=2)
     handles = await emit_many(stack, (f"person-{number}" for number in range(4)))
     await all_ended(stack, handles.values())
     throttled = 0
@@ -129,6 +130,7 @@ async def test_a_pause_is_told_to_all_workers_for_each_connection_of_the_account
     assert told[2] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told_by", ["an answer here", "another worker"])
 async def test_who_waits_in_the_worker_is_not_sent_once_its_connection_is_stopped(
     stack: Stack, told_by: str
@@ -159,6 +161,7 @@ async def tries(stack: Stack, handle: EventHandle) -> list[int]:
     ]
 
 
+@pytest.mark.slow
 async def test_one_event_that_always_fails_does_not_hold_up_its_connection(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,6 +199,7 @@ async def test_a_connection_that_only_fails_is_probed_and_opened_by_one_success(
     assert calls_by_person(stack, "track") == dict.fromkeys(handles, 1)
 
 
+@pytest.mark.slow
 async def test_a_destination_names_what_has_a_rate_of_its_own(
     tiny: None, temporal: Client, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

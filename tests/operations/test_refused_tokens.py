@@ -62,7 +62,9 @@ EXPIRED = Refusal(
 )
 
 
-@pytest.mark.parametrize("refusal", [REVOKED, EXPIRED], ids=lambda one: one.reason)
+@pytest.mark.parametrize(
+    "refusal", [REVOKED, pytest.param(EXPIRED, marks=pytest.mark.slow)], ids=lambda one: one.reason
+)
 async def test_everyone_is_told_why_events_wait_until_there_is_another_token(
     stack: Stack, refusal: Refusal
 ) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
@@ -86,6 +87,7 @@ async def test_all_is_well_while_events_are_delivered(idle: Stack) -> None:
     ]
 
 
+@pytest.mark.slow
 async def test_a_vendor_that_only_fails_is_their_side_and_says_when_events_are_lost(
     idle: Stack,
 ) -> None:

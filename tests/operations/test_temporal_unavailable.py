@@ -83,6 +83,7 @@ async def test_a_wrong_set_up_is_logged_and_no_answer_says_to_try_again(
     assert "TEMPORAL_NAMESPACE" in told["reason"]
 
 
+@pytest.mark.slow
 async def test_an_event_whose_answer_does_not_come_is_not_called_refused(
     api: Api, line: Line
 ) -> None:
@@ -149,7 +150,7 @@ async def signed_in(site: Site) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-@pytest.mark.parametrize("how", ["refuses", "says nothing"])
+@pytest.mark.parametrize("how", ["refuses", pytest.param("says nothing", marks=pytest.mark.slow)])
 async def test_connections_and_rules_are_read_and_paused(
     stack: Stack, line: Line, how: str
 ) -> None:

@@ -298,6 +298,7 @@ async def test_a_page_of_an_export_ends_early_once_it_is_large(
     assert pages == [2, 1, 2, 1]
 
 
+@pytest.mark.slow
 async def test_only_a_few_erasures_are_at_work_at_once(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,7 @@ async def put_to_use(stack: Stack, kind: Kind, keys: Mapping[str, bytes]) -> Non
     await stack.catalog.keys_in_use.put_to_use(kind, key_id, check)
 
 
+@pytest.mark.slow
 async def test_both_kinds_change_while_deliveries_are_under_way(
     sealed: Stack, temporal: Client
 ) -> None:

@@ -41,6 +41,7 @@ async def is_running(stack: Stack, event_id: str) -> bool:
     return described.status is WorkflowExecutionStatus.RUNNING
 
 
+@pytest.mark.slow
 async def test_a_missing_key_fails_the_task_and_the_event_goes_on_with_it(
     sealed: Stack, temporal: Client
 ) -> None:
@@ -105,6 +106,7 @@ async def test_earlier_attempts_with_a_missing_key_are_waited_for_and_kept(
         assert attempt.message.endswith("the key is missing, so no request was made")
 
 
+@pytest.mark.slow
 async def test_a_message_with_a_missing_key_is_no_request_that_may_have_been_made(
     sealed: Stack, temporal: Client
 ) -> None:

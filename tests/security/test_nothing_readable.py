@@ -252,6 +252,7 @@ async def test_no_marker_is_found_anywhere(tmp_path: Path, database: str) -> Non
     assert_nothing_beside_temporal(traces)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_the_control_finds_them_with_encryption_off(tmp_path: Path, database: str) -> None:
     traces = await leave_traces(tmp_path, database, encrypted=False)

@@ -96,6 +96,7 @@ async def _chromium(user_data: Path, url: str, do: str) -> str:
     return out.decode(errors="replace")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 @pytest.mark.timeout(240)
 async def test_the_web_ui_is_readable_with_the_codec_alone(tmp_path: Path, database: str) -> None:

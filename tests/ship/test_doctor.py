@@ -43,6 +43,7 @@ async def test_a_stack_that_delivers_is_well(stack: Stack) -> None:
     assert found["Customer.io us"]["state"] == "ok"
 
 
+@pytest.mark.slow
 async def test_without_a_worker_it_says_how_to_start_one_and_fails_while_events_wait(
     temporal: Client, database: str
 ) -> None:

@@ -62,6 +62,7 @@ def test_rules_fire_when_they_should(tmp_path: Path) -> None:
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
+@pytest.mark.slow
 async def test_every_panel_and_rule_has_data_of_a_run(
     temporal: Client, database: str, tmp_path: Path
 ) -> None:

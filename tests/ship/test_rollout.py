@@ -46,6 +46,7 @@ async def build_of(client: Client, event_id: str) -> str:
     return described.workflow_execution_info.versioning_info.deployment_version.build_id
 
 
+@pytest.mark.slow
 async def test_an_event_ends_on_the_build_that_it_began_with(
     temporal: Client, database: str
 ) -> None:

@@ -27,6 +27,7 @@ ENOUGH = 600
 """Deliveries in which each mutant below does its harm."""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # some 15 s on a free core
 def test_no_delivery_of_a_year_breaks_a_promise() -> None:
     year = live(DELIVERIES, seed=SEED)
