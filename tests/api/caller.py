@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -187,19 +187,11 @@ async def open_api(
 
 
 async def tenant_of(api: Api) -> Api:
-    """Return the same server for a new organization and workspace, and reset the simulators.
-
-    For tests that leave no delivery under way. A worker knows only the first stack's `fleet`.
-    """
-    for simulator in api.stack.simulators.values():
-        simulator.reset()
-    catalog = api.stack.catalog
-    organization = (await catalog.organizations.create("Tenant")).id
-    workspace = (await catalog.workspaces.create(organization, name="Acme app")).id
-    stack = replace(api.stack, organization=organization, workspace=workspace)
-    key = await catalog.publishable_keys.current(organization, workspace)
+    """Return the same server for a new organization and workspace: see `Stack.tenant`."""
+    stack = await api.stack.tenant()
+    key = await stack.catalog.publishable_keys.current(stack.organization, stack.workspace)
     assert key is not None
-    machine = await api.machine_key(organization)
+    machine = await api.machine_key(stack.organization)
     return Api(stack, api.url, api.http, machine, key.public_key)
 
 

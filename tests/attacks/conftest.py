@@ -18,6 +18,12 @@ PROXY = {"trusted_proxies": "127.0.0.1"}
 
 
 @pytest_asyncio.fixture
+async def stack(shared_stack: Stack) -> Stack:
+    """The module's, for an organization of the test's own."""
+    return await shared_stack.tenant()
+
+
+@pytest_asyncio.fixture
 async def api(stack: Stack) -> AsyncIterator[Api]:
     async with open_api(stack, serving=PROXY, public_url=PUBLIC_URL) as api:
         yield api

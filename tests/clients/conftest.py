@@ -19,6 +19,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest_asyncio.fixture
+async def stack(shared_stack: Stack) -> Stack:
+    """The module's, for an organization of the test's own."""
+    return await shared_stack.tenant()
+
+
+@pytest_asyncio.fixture
 async def api(stack: Stack) -> AsyncIterator[Api]:
     async with open_api(stack) as api:
         yield api

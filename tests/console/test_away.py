@@ -52,8 +52,10 @@ async def test_a_list_that_stays_open_beyond_its_session_asks_to_sign_in(
     site: Site, browser: Browser, stack: Stack
 ):
     async with site.visitor(browser) as page:
+        await page.clock.install()
         await page.goto(site.at("/events"))
         await page.context.clear_cookies()
+        await page.clock.fast_forward(3_000)
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 

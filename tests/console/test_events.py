@@ -23,6 +23,7 @@ from tests.console.test_rights import signed_in
 from tests.integration.stack import SAMPLE, Stack, is_held, waits
 from tests.operations.many import visible
 
+POLL = 3_000  # milliseconds, after which an open list asks again
 MARKUP = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
 
@@ -31,13 +32,18 @@ async def test_new_events_come_into_an_open_list_by_themselves(
 ):
     await stack.rule()
     async with site.visitor(browser) as page:
+        await page.clock.install()
         await page.goto(site.at("/events"))
         await expect(page.locator("#rows")).to_contain_text("No events in this time range")
         first = await stack.emit(payload={"userId": "first"})
+        await visible(stack, "ExecutionStatus = 'Completed'", 1)
+        await page.clock.fast_forward(POLL)
         row = page.locator(f"#e-{first.id}")
         await expect(row).to_contain_text("Delivered")
         await row.get_by_role("link").focus()
         second = await stack.emit(payload={"userId": "second"})
+        await visible(stack, "ExecutionStatus = 'Completed'", 2)
+        await page.clock.fast_forward(POLL)
         await expect(page.locator(f"#e-{second.id}")).to_contain_text("Delivered")
         await expect(row.get_by_role("link")).to_be_focused()
         await page.get_by_role("link", name="Stop").click()
@@ -95,9 +101,8 @@ async def test_a_list_is_narrowed_and_goes_back_in_pages(
 ):
     connection = await stack.connection("Only one")
     await stack.rule(connection)
-    for number in range(53):
-        handle = await stack.emit("page.view" if number % 2 else "user.signup", {"userId": "1"})
-    await stack.ended(handle)
+    names = ["user.signup", "page.view"]
+    await asyncio.gather(*(stack.emit(names[n % 2], {"userId": "1"}) for n in range(53)))
     await stack.listed(53)
     async with site.visitor(browser) as page:
         await page.goto(site.at("/events?live=off"))
@@ -362,6 +367,7 @@ async def test_ticked_events_are_delivered_again(site: Site, browser: Browser, s
     await visible(stack, "ExecutionStatus = 'Failed'", 3)
     await stack.listed(4)
     async with site.visitor(browser) as page:
+        await page.clock.install()
         await page.goto(site.at("/events"))
         ticks = page.locator("#rows .tick")
         await expect(ticks).to_have_count(3)
@@ -370,7 +376,7 @@ async def test_ticked_events_are_delivered_again(site: Site, browser: Browser, s
         for handle in failed[:2]:
             await page.locator(f"#t-{handle.id}").check()
         async with page.expect_response("**/events/rows*"):
-            pass
+            await page.clock.fast_forward(POLL)
         await expect(page.locator(f"#t-{failed[0].id}")).to_be_checked()
         await button.click()
         await expect(page.locator("[role=status]:not(.banner)").first).to_contain_text(

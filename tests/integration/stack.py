@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -88,6 +88,17 @@ class Stack:
             fleet=lambda: self.fleet,
             limited_since=lambda: self.limited_since,
         )
+
+    async def tenant(self) -> Stack:
+        """Return the same parts for a new organization and workspace, and reset the simulators.
+
+        For tests that leave no delivery under way. A worker knows only the first stack's `fleet`.
+        """
+        for simulator in self.simulators.values():
+            simulator.reset()
+        organization = (await self.catalog.organizations.create("Tenant")).id
+        workspace = await self.catalog.workspaces.create(organization, name="Acme app")
+        return replace(self, organization=organization, workspace=workspace.id)
 
     async def connect(self, type: str, name: str | None = None, **fields: str) -> Connection:
         return await self.catalog.connections.create(
