@@ -10,7 +10,7 @@ BIN := .venv/bin
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
-	@echo "make test    set up, then run the tests that take less than 20 s each"
+	@echo "make test    set up, then run the tests that are not marked slow, in minutes"
 	@echo "make test-all    every test, as continuous integration does"
 	@echo "make test-postgres   the tests on real parts, on PostgreSQL servers of the system"
 	@echo "make test-examples   every example, in Go, TypeScript, Java and Python"
@@ -106,7 +106,7 @@ fuzz: setup-dev
 		EMITONCE_FUZZ_SEED=$${EMITONCE_FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest tests/api/test_fuzz.py
 
 # The attacks of docs/security.md, its table and tests/attacks/reports/latest.json: on loopback,
-# bounded in number and time. `make test` makes them too, with fewer bodies.
+# bounded in number and time. `make test` makes most of them, `make test-all` all, with fewer bodies.
 attack: setup-dev
 	@$(BIN)/python -m tests.attacks
 

@@ -15,7 +15,9 @@ from delivery.size import LARGEST_PAYLOAD, MOST_VALUES
 from tests.attacks.production import Production
 from tests.integration.stack import SAMPLE
 
-# A part in `make test`, all of it by `make attack`.
+pytestmark = pytest.mark.slow
+
+# A part in `make test-all`, all of it by `make attack`.
 BODIES = 60 if os.environ.get("EMITONCE_TEST_ATTACK") else 4
 
 LISTS = b'{"event":"a","payload":{"a":[' + b"[]," * 340_000 + b"1]}}"

@@ -16,6 +16,8 @@ from tests.api.caller import Api
 from tests.console.site import Site, sign_in
 from tests.integration.stack import SAMPLE
 
+pytestmark = pytest.mark.slow
+
 # Of a page beside the JSON on it: what frames it, and its deliveries.
 FRAME = 40_000
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.api.caller import Api
 from tests.clients.conftest import installed, machine_key, run
+
+pytestmark = pytest.mark.slow
 
 BACKEND = """
 import settings                      # the project's own

@@ -8,8 +8,11 @@ import pytest_asyncio
 from playwright.async_api import Browser, expect
 from temporalio.client import Client
 
+from starter.console.single_sign_on import CALLBACK
 from tests.conftest import new_database
 from tests.console.chromium import open_browser
+from tests.console.host import Host, open_host
+from tests.console.identity import free_port, open_provider, open_signing_site
 from tests.console.site import Site, open_site
 from tests.integration.stack import Stack, open_stack
 
@@ -50,3 +53,22 @@ async def stack(whole_site: Site) -> Stack:
 @pytest_asyncio.fixture
 async def site(whole_site: Site, stack: Stack) -> Site:
     return replace(whole_site, stack=stack)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def real(whole_site: Site) -> AsyncIterator[list[Site]]:
+    """Two processes' worth of consoles, and the provider that both use."""
+    ports = [free_port() for _ in range(3)]
+    redirects = [f"http://127.0.0.1:{port}{CALLBACK}" for port in ports[1:]]
+    async with (
+        open_provider(ports[0], redirects) as issuer,
+        open_signing_site(whole_site.stack, issuer, ports[1]) as one,
+        open_signing_site(whole_site.stack, issuer, ports[2]) as other,
+    ):
+        yield [one, other]
+
+
+@pytest_asyncio.fixture
+async def host(site: Site) -> AsyncIterator[Host]:
+    async with open_host(site, scopes=["events.payload:read"]) as host:
+        yield host

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from playwright.async_api import Browser, Frame, Page
+from playwright.async_api import Browser, Frame, Page, expect
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -146,3 +146,9 @@ async def open_host(site: Site, **fields: Any) -> AsyncIterator[Host]:
     host.url = f"http://localhost:{listening.getsockname()[1]}"
     async with serving(host.app(), listening):
         yield host
+
+
+async def go(frame: Frame, page: str) -> None:
+    """Follow a link of the embedded page's navigation."""
+    await frame.get_by_role("navigation", name="Pages").get_by_role("link", name=page).click()
+    await expect(frame.get_by_role("heading", name=page, level=1)).to_be_visible()

@@ -221,3 +221,9 @@ async def come_back(
     provider.nonce = asked["nonce"][0]
     answer = {"code": "c", "state": asked["state"][0], **changes}
     return await http.get(CALLBACK, params=answer)
+
+
+async def acts(stack: Stack, name: str = "sign_in") -> list[Any]:
+    """What the organization's audit has of this name, the newest first."""
+    page = await stack.catalog.audit.list(stack.organization, limit=50)
+    return [one for one in page.records if one.act.name == name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
@@ -24,6 +25,7 @@ async def shared_site(shared_stack: Stack) -> AsyncIterator[Site]:
         yield site
 
 
+@pytest.mark.slow
 async def test_no_page_keeps_anybody_out(shared_site: Site, there: Populated, browser: Browser):
     """Nothing serious for axe-core, by day and by night; and nothing wider than a phone."""
     source, found = axe_source(), {}

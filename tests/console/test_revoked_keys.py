@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import httpx
+import pytest
 
 from catalog import Catalog
 from catalog.encryption.cipher import CredentialCipher
@@ -17,6 +18,8 @@ from tests.api.caller import BASE, Machine
 from tests.api.line import DatabaseLine
 from tests.console.site import Site, open_site, sign_in
 from tests.integration.stack import CREDENTIAL_KEY, SECRET, Stack, eventually
+
+pytestmark = pytest.mark.slow
 
 LISTENER = b"emitonce listener"
 

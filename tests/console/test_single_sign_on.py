@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -13,22 +14,17 @@ import httpx
 import jwt
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, expect
 
 from starter.console.session import COOKIE
 from starter.console.single_sign_on import CALLBACK
 from tests.console.identity import (
     CLIENT_SECRET,
-    USERS,
     CrookedProvider,
-    at_provider,
+    acts,
     come_back,
     free_port,
     open_crooked_provider,
-    open_provider,
     open_signing_site,
-    sign_in_as,
-    submit_login,
 )
 from tests.console.site import Site, sign_in, token_in
 from tests.integration.stack import Stack
@@ -37,123 +33,33 @@ Browsing = httpx.AsyncClient
 
 
 @pytest_asyncio.fixture(scope="module")
-async def real(whole_site: Site) -> AsyncIterator[list[Site]]:
-    """Two processes' worth of consoles, and the provider that both use."""
-    ports = [free_port() for _ in range(3)]
-    redirects = [f"http://127.0.0.1:{port}{CALLBACK}" for port in ports[1:]]
-    async with (
-        open_provider(ports[0], redirects) as issuer,
-        open_signing_site(whole_site.stack, issuer, ports[1]) as one,
-        open_signing_site(whole_site.stack, issuer, ports[2]) as other,
-    ):
-        yield [one, other]
-
-
-@pytest_asyncio.fixture
-async def crooked() -> AsyncIterator[CrookedProvider]:
+async def module_crooked() -> AsyncIterator[CrookedProvider]:
     async with open_crooked_provider() as provider:
         yield provider
 
 
-@pytest_asyncio.fixture
-async def led(stack: Stack, crooked: CrookedProvider) -> AsyncIterator[Site]:
-    """A console whose people sign in at the crooked provider."""
-    async with open_signing_site(stack, crooked.issuer, free_port()) as site:
+@pytest.fixture
+def crooked(module_crooked: CrookedProvider) -> CrookedProvider:
+    module_crooked.claims, module_crooked.signed = {}, None
+    return module_crooked
+
+
+@pytest_asyncio.fixture(scope="module")
+async def module_led(whole_site: Site, module_crooked: CrookedProvider) -> AsyncIterator[Site]:
+    async with open_signing_site(whole_site.stack, module_crooked.issuer, free_port()) as site:
         yield site
+
+
+@pytest.fixture
+def led(module_led: Site, stack: Stack) -> Site:
+    """A console whose people sign in at the crooked provider."""
+    return replace(module_led, stack=stack)
 
 
 @pytest_asyncio.fixture
 async def http(led: Site) -> AsyncIterator[Browsing]:
     async with httpx.AsyncClient(base_url=led.url) as http:
         yield http
-
-
-async def acts(stack: Stack, name: str = "sign_in") -> list[Any]:
-    page = await stack.catalog.audit.list(stack.organization, limit=50)
-    return [one for one in page.records if one.act.name == name]
-
-
-@pytest.mark.parametrize(
-    ("login", "may"),
-    [("vera", ()), ("otto", ("Pause",)), ("ada", ("Pause", "Save changes"))],
-)
-async def test_each_role_may_do_what_is_its(
-    real: list[Site], browser: Browser, stack: Stack, login: str, may: tuple[str, ...]
-) -> None:
-    connection = await stack.connection()
-    site = real[0]
-    path = f"/w/{stack.workspace}/connections/{connection.id}"
-    async with site.stranger(browser) as page:
-        await sign_in_as(page, site, login, path=path)
-        await expect(page.get_by_text(str(USERS[login]["name"]))).to_be_visible()
-        for button, scope in (("Pause", "operate"), ("Save changes", "manage")):
-            found = page.locator("button", has_text=button).first
-            assert await found.is_enabled() is (button in may)
-            if button not in may:
-                said = await found.get_attribute("title")
-                assert said == f"Your sign-in lacks the scope {scope}"
-        await page.get_by_text(str(USERS[login]["name"])).click()
-        told = await page.locator(".who").inner_text()
-        assert ("change workspaces" in told) is (login == "ada")
-
-
-async def test_signed_out_here_is_signed_out_in_another_process(
-    real: list[Site], browser: Browser
-) -> None:
-    one, other = real
-    async with one.stranger(browser) as page:
-        await sign_in_as(page, one, "ada", path="/workspaces")
-        [cookie] = [c for c in await page.context.cookies() if c["name"] == COOKIE]
-        assert (await page.goto(f"{other.url}/workspaces")).url.endswith("/workspaces")
-        await page.get_by_role("button", name="Sign out").click()
-        await page.wait_for_url("**/sign-in")
-        async with httpx.AsyncClient(cookies={COOKIE: cookie["value"]}) as copied:
-            for site in real:
-                assert (await copied.get(f"{site.url}/workspaces")).status_code == 303
-
-
-async def test_who_has_no_role_gets_a_plain_page_and_no_session(
-    real: list[Site], browser: Browser, stack: Stack
-) -> None:
-    async with real[0].stranger(browser) as page:
-        await page.goto(f"{real[0].url}/sign-in")
-        await page.get_by_role("link", name="Sign in with your").click()
-        await submit_login(page, "nora")
-        await expect(page.get_by_text("You have no role here")).to_be_visible()
-        assert COOKIE not in [cookie["name"] for cookie in await page.context.cookies()]
-    newest = (await acts(stack))[0]
-    assert (newest.act.actor[:5], newest.outcome) == ("user:", "403")
-    assert "nora" not in str(newest).lower()
-
-
-async def test_keys_are_changed_by_who_has_just_signed_in(
-    real: list[Site], browser: Browser, stack: Stack
-) -> None:
-    """The provider has asked for the password long ago; before keys change, it asks once more."""
-    path = f"/w/{stack.workspace}/keys"
-    async with real[0].stranger(browser) as page:
-        await sign_in_as(page, real[0], "ada", path=path)
-        make = page.get_by_role("button", name="New machine key")
-        await expect(make).to_be_enabled()
-        await set_back(stack, "proved_at", "11 minutes")
-        await page.reload()
-        await expect(make).to_be_disabled()
-        assert await make.get_attribute("title") == "Sign in again first"
-        token = await page.locator("[name=csrf]").first.input_value()
-        cookies = {c["name"]: c["value"] for c in await page.context.cookies()}
-        async with httpx.AsyncClient(base_url=real[0].url, cookies=cookies) as stale:
-            fields = {"csrf": token, "name": "stale", "scope.read": "on"}
-            assert (await stale.post(f"{path}/machine", data=fields)).status_code == 403
-        await page.get_by_role("link", name="Sign in again").last.click()
-        await at_provider(page, "ada")  # asked although the provider knows who this is
-        await page.locator("#machine ~ form [name=name]").fill("fresh")
-        await make.click()
-        await expect(page.get_by_text("copy the secret now")).to_be_visible()
-        async with httpx.AsyncClient(base_url=real[0].url, cookies=cookies) as before:
-            assert (await before.get(path)).status_code == 303  # that session has ended
-    names = {key.name for key in await stack.catalog.machine_keys.list(stack.organization)}
-    assert "fresh" in names
-    assert "stale" not in names
 
 
 @pytest.mark.parametrize(("ago", "stale"), [(None, True), (700, True), (5, False)])
@@ -187,12 +93,6 @@ async def test_a_code_is_good_for_one_sign_in(real: list[Site]) -> None:
         assert refused.status_code == 401
         assert "it was used before" in refused.text
         assert COOKIE not in again.cookies
-
-
-async def set_back(stack: Stack, column: str, by: str) -> None:
-    conn = await asyncpg.connect(stack.database)
-    await conn.execute(f"UPDATE console_sessions SET {column} = {column} - interval '{by}'")
-    await conn.close()
 
 
 async def test_the_crooked_provider_signs_in_when_it_tells_the_truth(
@@ -347,23 +247,29 @@ async def test_nothing_of_a_person_is_stored(
 
 
 async def test_a_new_key_of_the_provider_is_asked_for(
-    http: Browsing, crooked: CrookedProvider, monkeypatch: pytest.MonkeyPatch
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (await come_back(http, crooked)).status_code == 200
-    crooked.renew_key()
-    assert (await come_back(http, crooked)).status_code == 401  # asked a moment ago
-    monkeypatch.setattr("starter.console.single_sign_on.KEYS_SECONDS", 0.0)
-    assert (await come_back(http, crooked)).status_code == 200
+    async with open_crooked_provider() as crooked:
+        site = open_signing_site(stack, crooked.issuer, free_port())
+        async with site as led, httpx.AsyncClient(base_url=led.url) as http:
+            assert (await come_back(http, crooked)).status_code == 200
+            crooked.renew_key()
+            assert (await come_back(http, crooked)).status_code == 401  # asked a moment ago
+            monkeypatch.setattr("starter.console.single_sign_on.KEYS_SECONDS", 0.0)
+            assert (await come_back(http, crooked)).status_code == 200
 
 
 async def test_a_provider_that_does_not_answer_is_said_and_keys_still_sign_in(
-    led: Site, http: Browsing, crooked: CrookedProvider
+    stack: Stack,
 ) -> None:
-    crooked.silent = True
-    answer = await http.get("/sign-in/provider")
-    assert answer.status_code == 503
-    assert "can&#39;t be reached now" in answer.text
-    assert (await sign_in(http, led.access_key, led.secret_key)).status_code == 303
+    async with open_crooked_provider() as crooked:
+        crooked.silent = True
+        site = open_signing_site(stack, crooked.issuer, free_port())
+        async with site as led, httpx.AsyncClient(base_url=led.url) as http:
+            answer = await http.get("/sign-in/provider")
+            assert answer.status_code == 503
+            assert "can&#39;t be reached now" in answer.text
+            assert (await sign_in(http, led.access_key, led.secret_key)).status_code == 303
 
 
 async def test_a_provider_that_calls_itself_otherwise_is_not_asked(

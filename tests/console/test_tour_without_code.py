@@ -16,6 +16,8 @@ from tests.console.site import PHONE, WIDE, Site, open_site
 from tests.console.tour import emit_order, take_the_tour
 from tests.integration.stack import open_stack
 
+pytestmark = pytest.mark.slow
+
 
 @pytest_asyncio.fixture
 async def site(temporal: Client, database: str) -> AsyncIterator[Site]:
