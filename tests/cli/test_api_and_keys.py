@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import jwt
+import pytest
 
 from tests.cli.command import PROGRAM, START_SECONDS, CommandLine, environment
 from tests.cli.conftest import Dev
@@ -152,6 +153,7 @@ async def test_development_stack_serves_the_api(dev: Dev) -> None:
         assert (await http.get("/docs")).status_code == 200
 
 
+@pytest.mark.slow
 async def test_port_that_is_taken_is_told_with_its_remedy(dev: Dev) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

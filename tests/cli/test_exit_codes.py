@@ -62,12 +62,14 @@ async def test_a_namespace_that_is_not_there_is_the_settings_fault(dev: Dev) -> 
     assert "nowhere is not found" in ran.err
 
 
+@pytest.mark.slow
 async def test_a_second_stack_on_the_same_data_is_refused(dev: Dev) -> None:
     ran = await CommandLine(dev.cli.data_dir).run("dev", "--json")
     assert ran.code == 6
     assert "EMITONCE_DATA_DIR" in ran.err
 
 
+@pytest.mark.slow
 async def test_a_taken_port_is_named_with_the_remedy(dev: Dev, tmp_path) -> None:
     taken = dev.ready["temporal"].rpartition(":")[2]
     ran = await CommandLine(tmp_path).run("dev", "--json", "--temporal-port", taken)

@@ -59,6 +59,7 @@ async def test_a_file_that_can_not_be_written_is_named(dev: Dev, output: str) ->
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.slow
 async def test_a_reader_that_leaves_changes_nothing_but_the_output(dev: Dev) -> None:
     whole = await dev.cli.run("doctor")
     gone, kept = os.pipe()

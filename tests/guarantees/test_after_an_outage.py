@@ -85,6 +85,7 @@ async def test_what_waits_is_delivered_and_its_record_says_what_was_sent(stack: 
             )
 
 
+@pytest.mark.slow
 async def test_what_a_vendor_asked_to_wait_for_still_waits(stack: Stack) -> None:
     america, europe = (
         await stack.connection("US"),
@@ -103,6 +104,7 @@ async def test_what_a_vendor_asked_to_wait_for_still_waits(stack: Stack) -> None
     assert asked_of_europe(stack) == WAITING
 
 
+@pytest.mark.slow
 async def test_what_waits_for_another_connection_keeps_its_turn(stack: Stack) -> None:
     america, europe = (
         await stack.connection("US"),

@@ -66,6 +66,7 @@ async def test_the_only_call_of_a_delivery_is_made_at_once_too(stack: Stack) -> 
     assert [post.status for post in posts] == [503, 200]
 
 
+@pytest.mark.slow
 async def test_again_and_again(stack: Stack) -> None:
     rule = await stack.rule()
     stack.sim.fail("identify", fault=LATER, times=2)
@@ -173,6 +174,7 @@ async def test_asked_twice_makes_one_attempt_and_leaves_the_declared_policy(stac
     await stack.client.get_workflow_handle(handle.id).terminate()
 
 
+@pytest.mark.slow
 async def test_one_that_was_left_paused_while_in_flight_goes_on(stack: Stack) -> None:
     """Its try ends, and without a word from anyone nothing follows."""
     rule = await stack.rule()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from delivery.signals import CONNECTION_RESUMED
 from destinations.customerio.simulator import US_KEY, Fault
 from emitonce import EventHandle
@@ -139,6 +141,7 @@ async def test_a_key_replaced_meanwhile_is_used_by_the_next_attempt(stack: Stack
     assert [request.status for request in stack.calls()] == [503, 200, 200]
 
 
+@pytest.mark.slow
 async def test_a_key_replaced_while_the_old_one_is_refused_stays_active(stack: Stack) -> None:
     """The refusal of an old credential says nothing about the one that took its place."""
     connection = await stack.connection(api_key=WRONG_KEY)

@@ -55,6 +55,7 @@ async def test_a_retry_after_beyond_it_ends_it_at_once(stack: Stack) -> None:
     assert [a.outcome_code for a in delivery.track.attempts] == ["rate_limited"]
 
 
+@pytest.mark.slow
 async def test_it_ends_while_a_request_gets_no_answer(stack: Stack) -> None:
     await stack.rule()
     stack.sim.fail("identify", fault=Fault(status=503), times=1)
@@ -66,6 +67,7 @@ async def test_it_ends_while_a_request_gets_no_answer(stack: Stack) -> None:
     await stack.sim.refuse_connections("us")  # so that nobody waits for that answer
 
 
+@pytest.mark.slow
 async def test_it_ends_while_the_connection_holds_it(stack: Stack) -> None:
     connection = await stack.connection()
     await stack.rule(connection)

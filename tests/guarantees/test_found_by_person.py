@@ -233,6 +233,7 @@ async def namespace_of(temporal: Client, *, room: int, keywords: int = 1) -> Cli
     return client
 
 
+@pytest.mark.slow
 async def test_a_namespace_without_room_delivers_and_says_that_search_is_off(
     temporal: Client, database: str
 ) -> None:

@@ -337,6 +337,7 @@ async def test_reasons_wait_for_the_last_worker_that_does_not_record_them(stack:
     assert (len(found.issues), found.unexplained) == (1, 1)
 
 
+@pytest.mark.slow
 async def test_a_namespace_without_room_delivers_and_says_that_reasons_are_missing(
     temporal: Client, database: str
 ) -> None:

@@ -77,7 +77,9 @@ TAGS = Tiny(
         ("POST", "/people/7/tags", {"email": "test@example.com", "tag": "user.signup"}),
     ),
 )
-TINY = pytest.mark.parametrize("one", [NOTES, PEOPLE, TAGS], ids=lambda one: one.type)
+TINY = pytest.mark.parametrize(
+    "one", [NOTES, pytest.param(PEOPLE, marks=pytest.mark.slow), TAGS], ids=lambda one: one.type
+)
 
 
 @pytest_asyncio.fixture

@@ -122,6 +122,7 @@ async def test_an_attribute_that_does_not_exist_is_named_and_no_event_sent(stack
     assert "event" not in calls(stack)
 
 
+@pytest.mark.slow
 async def test_an_event_whose_answer_was_lost_or_that_is_redelivered_is_recorded_once(
     stack: Stack,
 ) -> None:

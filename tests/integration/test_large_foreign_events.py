@@ -101,6 +101,7 @@ async def test_event_accepted_before_the_limits_is_redelivered_under_them(stack:
     assert again["completed_count"] == 1
 
 
+@pytest.mark.slow
 async def test_event_held_before_the_limits_goes_on_under_them(stack: Stack) -> None:
     stack.limited_since = None
     connection = await stack.connection()

@@ -62,6 +62,7 @@ async def test_without_a_contact_nothing_is_added_to_a_segment(stack: Stack) -> 
     assert calls(stack) == SEGMENT_CALLS[:2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", ["contacts.create", "segments.add"])
 async def test_an_answer_that_was_lost_leaves_one_contact_in_the_segment(
     stack: Stack, call: str

@@ -180,6 +180,7 @@ async def test_a_refused_test_event_is_in_the_alert(
         assert (inactive["event_id"], inactive["rule"]) == (tried.id, rule.id)
 
 
+@pytest.mark.slow
 async def test_alerts_name_what_they_are_about(
     temporal: Client, database: str, receiver: Receiver
 ) -> None:
@@ -220,6 +221,7 @@ async def test_a_delivery_that_failed_for_good(
         assert len(receiver.alerts) == 1
 
 
+@pytest.mark.slow
 async def test_a_flood_of_failures_is_told_in_one(
     temporal: Client, database: str, receiver: Receiver
 ) -> None:

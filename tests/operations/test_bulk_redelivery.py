@@ -123,6 +123,7 @@ async def test_an_event_that_fails_again_is_not_tried_again_by_the_same_redelive
     assert later.matched == 3
 
 
+@pytest.mark.slow
 async def test_planned_by_a_clock_that_is_ahead_it_does_not_repeat_what_failed_again(
     stack: Stack,
 ) -> None:

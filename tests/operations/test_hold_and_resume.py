@@ -71,6 +71,7 @@ async def test_one_that_has_just_become_held_is_told_too(stack: Stack) -> None:
     assert calls_by_person(stack, "track") == {f"late-{number}": 1 for number in range(3)}
 
 
+@pytest.mark.slow
 async def test_thousands_are_told_at_a_pace_and_in_runs_that_stay_short(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

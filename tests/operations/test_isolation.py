@@ -45,6 +45,7 @@ async def test_a_slow_connection_takes_a_fifth_of_a_worker_and_others_go_on(
         assert len(stack.sim.events) == 22
 
 
+@pytest.mark.slow
 async def test_connections_of_one_account_send_no_more_at_once_than_it_accepts(
     stack: Stack,
 ) -> None:

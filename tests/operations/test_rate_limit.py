@@ -99,6 +99,7 @@ async def test_too_many_requests_slows_the_connection_for_everyone(stack: Stack)
     assert calls_by_person(stack, "track") == dict.fromkeys([*first, *others], 1)
 
 
+@pytest.mark.slow
 async def test_a_pause_is_told_to_all_workers_for_each_connection_of_the_account(
     stack: Stack,
 ) -> None:

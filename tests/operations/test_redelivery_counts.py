@@ -109,6 +109,7 @@ async def test_a_plan_of_many_runs_counts_events_without_looking_at_each(
     assert (plan.matched, plan.exact) == ({Mode.FAILED: 1, Mode.AGAIN: 2}[mode], False)
 
 
+@pytest.mark.slow
 async def test_a_namespace_without_the_mark_redelivers_and_counts(
     temporal: Client, database: str
 ) -> None:

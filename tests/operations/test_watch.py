@@ -125,6 +125,7 @@ async def test_a_worker_without_a_target_leaves_the_alert_to_one_that_has_it(
         assert [post["webhook-id"] for post in receiver.posts] == [f"msg_{id}"]
 
 
+@pytest.mark.slow
 async def test_the_catalog_s_target_holds_for_every_worker(
     temporal: Client, database: str, receiver: Receiver
 ) -> None:
@@ -153,6 +154,7 @@ async def test_a_worker_that_starts_has_deliveries_watched(
             await eventually(lambda: is_now(bare, WorkflowExecutionStatus.RUNNING))
 
 
+@pytest.mark.slow
 async def test_a_watch_that_an_older_worker_ends_starts_again(
     temporal: Client, database: str, receiver: Receiver
 ) -> None:
@@ -189,6 +191,7 @@ def older_worker(stack: Stack) -> Worker:
     return Worker(stack.client, task_queue=stack.task_queue, workflows=WORKFLOWS, activities=[look])
 
 
+@pytest.mark.slow
 async def test_a_watch_that_an_older_worker_ended_goes_on_where_it_was(
     temporal: Client, database: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +232,7 @@ async def test_where_nobody_has_a_target_the_watch_ends(
             await eventually(lambda: is_now(bare, WorkflowExecutionStatus.COMPLETED))
 
 
+@pytest.mark.slow
 async def test_the_heartbeat_follows_a_look_that_went_well_and_no_other(
     temporal: Client, database: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,7 @@ async def started(stack: Stack) -> AsyncIterator[asyncio.subprocess.Process]:
         await process.wait()
 
 
+@pytest.mark.slow
 async def test_on_a_newer_schema_it_delivers_and_warns(temporal: Client, database: str) -> None:
     async with open_stack(temporal, database, working=False) as stack:
         await stack.catalog.pool.execute(

@@ -81,6 +81,7 @@ async def test_a_namespace_that_is_missing(settings: dict[str, str]) -> None:
     assert "namespace create" in said
 
 
+@pytest.mark.slow
 async def test_nobody_at_the_database_address(settings: dict[str, str]) -> None:
     url = f"postgresql://127.0.0.1:{free_port()}/emitonce"
     code, said = await ends(settings | {"EMITONCE_DATABASE_URL": url})
