@@ -13,10 +13,10 @@ import pytest
 from catalog.embed_sessions import DASHBOARD, PAGES, RESOURCE, WORKSPACE
 from catalog.rules import Rule
 from destinations.customerio.simulator import US_KEY, Fault
-from tests.api.caller import BASE, Api, assert_error, filled
+from tests.api.caller import BASE, Api, assert_error, filled, open_api
 from tests.api.test_scopes import bearer, needed
 from tests.api.test_sessions import OF_RESOURCE, minted
-from tests.integration.stack import SAMPLE
+from tests.integration.stack import SAMPLE, Stack
 
 TABLE = Path(__file__).parents[2] / "docs" / "embed.md"
 OWN = {"resource": "project", "resource_id": "prj_7"}
@@ -198,34 +198,37 @@ async def test_a_resource_session_lists_and_changes_its_own(api: Api) -> None:
     assert emitted.status_code == 201
 
 
-async def test_a_resource_session_sees_and_retries_only_deliveries_of_its_rules(api: Api) -> None:
+async def test_a_resource_session_sees_and_retries_only_deliveries_of_its_rules(
+    stack: Stack,
+) -> None:
     """The product's own rules match its customers' events too, and are not theirs to see."""
-    stack = api.stack
-    connection = await stack.connection("Of the product")
-    products = await stack.rule(connection)
-    stack.sim.fail("identify", fault=Fault(status=400, body="refused"), times=2)
-    own = await rule_of(api, stack.workspace, (await stack.connection("Theirs")).id, **OWN)
-    created = await api.emitted({"event": "user.signup", "payload": SAMPLE, **OWN})
-    assert (await api.ended(created["id"]))["failed_count"] == 2
-    session = await caller(api)
-    seen = (await session.call("GET", f"/events/{created['id']}")).json()
-    assert [one["rule"] for one in seen["rule_events"]] == [own.id]
-    assert (seen["total_rules"], seen["failed_count"]) == (1, 1)
-    assert products.id not in str(seen)
-    await stack.listed(1)
-    [record] = (await session.call("GET", f"/workspaces/{stack.workspace}/events")).json()[
-        "records"
-    ]
-    assert (record["status"], record.get("headline")) == ("failed", None)
-    [record] = (await api.get("/events")).json()["records"]
-    assert record["headline"]
-    retry = f"/events/{created['id']}/rules/{{}}/retry"
-    assert_error(await session.call("POST", retry.format(products.id)), 404)
-    assert (await session.call("POST", retry.format(own.id))).status_code == 200
-    await api.ended(created["id"])
-    by_rule = {one["rule"]: one for one in (await api.event(created["id"]))["rule_events"]}
-    assert by_rule[own.id]["status"] == "completed"
-    assert by_rule[products.id]["status"] == "failed"
+    async with open_api(stack) as api:
+        stack = api.stack
+        connection = await stack.connection("Of the product")
+        products = await stack.rule(connection)
+        stack.sim.fail("identify", fault=Fault(status=400, body="refused"), times=2)
+        own = await rule_of(api, stack.workspace, (await stack.connection("Theirs")).id, **OWN)
+        created = await api.emitted({"event": "user.signup", "payload": SAMPLE, **OWN})
+        assert (await api.ended(created["id"]))["failed_count"] == 2
+        session = await caller(api)
+        seen = (await session.call("GET", f"/events/{created['id']}")).json()
+        assert [one["rule"] for one in seen["rule_events"]] == [own.id]
+        assert (seen["total_rules"], seen["failed_count"]) == (1, 1)
+        assert products.id not in str(seen)
+        await stack.listed(1)
+        [record] = (await session.call("GET", f"/workspaces/{stack.workspace}/events")).json()[
+            "records"
+        ]
+        assert (record["status"], record.get("headline")) == ("failed", None)
+        [record] = (await api.get("/events")).json()["records"]
+        assert record["headline"]
+        retry = f"/events/{created['id']}/rules/{{}}/retry"
+        assert_error(await session.call("POST", retry.format(products.id)), 404)
+        assert (await session.call("POST", retry.format(own.id))).status_code == 200
+        await api.ended(created["id"])
+        by_rule = {one["rule"]: one for one in (await api.event(created["id"]))["rule_events"]}
+        assert by_rule[own.id]["status"] == "completed"
+        assert by_rule[products.id]["status"] == "failed"
 
 
 async def test_a_resource_session_asks_nothing_about_deliveries_of_other_rules(api: Api) -> None:

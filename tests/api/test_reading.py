@@ -12,11 +12,6 @@ from tests.api.caller import Api, assert_error, is_uuid
 from tests.integration.stack import SAMPLE, eventually
 
 
-@pytest.fixture
-def api(tenant: Api) -> Api:
-    return tenant
-
-
 async def listed(api: Api, path: str, number: int, **params) -> list[dict]:
     """What a list shows once visibility has caught up and shows `number` events."""
     records: list[dict] = []

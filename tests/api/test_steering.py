@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from destinations.customerio.simulator import Fault
 from starter.api.auth import Caller
 from starter.api.reading import read_own_event
 from starter.api.retrying import retry
 from tests.api.caller import Api, assert_error, dependencies_of
-
-
-@pytest.fixture
-def api(tenant: Api) -> Api:
-    return tenant
 
 
 async def attempts(api: Api, event: str, rule: str) -> list[tuple[str, int, str]]:

@@ -154,7 +154,6 @@ async def test_a_worker_that_starts_has_deliveries_watched(
             await eventually(lambda: is_now(bare, WorkflowExecutionStatus.RUNNING))
 
 
-@pytest.mark.slow
 async def test_a_watch_that_an_older_worker_ends_starts_again(
     temporal: Client, database: str, receiver: Receiver
 ) -> None:
