@@ -203,7 +203,6 @@ async def test_a_resource_session_sees_and_retries_only_deliveries_of_its_rules(
 ) -> None:
     """The product's own rules match its customers' events too, and are not theirs to see."""
     async with open_api(stack) as api:
-        stack = api.stack
         connection = await stack.connection("Of the product")
         products = await stack.rule(connection)
         stack.sim.fail("identify", fault=Fault(status=400, body="refused"), times=2)
@@ -231,28 +230,30 @@ async def test_a_resource_session_sees_and_retries_only_deliveries_of_its_rules(
         assert by_rule[products.id]["status"] == "failed"
 
 
-async def test_a_resource_session_asks_nothing_about_deliveries_of_other_rules(api: Api) -> None:
-    stack = api.stack
-    connection = await stack.connection("Of the product")
-    products = await stack.rule(connection)
-    theirs = await stack.connection("Theirs")
-    own = await rule_of(api, stack.workspace, theirs.id, **OWN)
-    stack.sim.fail("identify", fault=Fault(status=400, body="refused"), times=2)
-    created = await api.emitted({"event": "user.signup", "payload": SAMPLE, **OWN})
-    await api.ended(created["id"])
-    await stack.listed(1)
-    events = f"/workspaces/{stack.workspace}/events"
-    session, why = await caller(api), "rejected_client_error/400//"
-    asked = {"connection": connection.id, "reason": why}
-    assert [one["id"] for one in (await api.get(events, **asked)).json()["records"]] == [
-        created["id"]
-    ]
-    assert_error(await session.call("GET", events, **asked), 403, "reason")
-    assert_error(await session.call("GET", events, connection=connection.id), 404, "connection")
-    assert_error(await session.call("GET", events, rule=products.id), 404, "rule")
-    for allowed in ({"connection": theirs.id}, {"rule": own.id}):
-        listed = (await session.call("GET", events, **allowed)).json()["records"]
-        assert [one["id"] for one in listed] == [created["id"]]
+async def test_a_resource_session_asks_nothing_about_deliveries_of_other_rules(
+    stack: Stack,
+) -> None:
+    async with open_api(stack) as api:
+        connection = await stack.connection("Of the product")
+        products = await stack.rule(connection)
+        theirs = await stack.connection("Theirs")
+        own = await rule_of(api, stack.workspace, theirs.id, **OWN)
+        stack.sim.fail("identify", fault=Fault(status=400, body="refused"), times=2)
+        created = await api.emitted({"event": "user.signup", "payload": SAMPLE, **OWN})
+        await api.ended(created["id"])
+        await stack.listed(1)
+        events = f"/workspaces/{stack.workspace}/events"
+        session, why = await caller(api), "rejected_client_error/400//"
+        asked = {"connection": connection.id, "reason": why}
+        assert [one["id"] for one in (await api.get(events, **asked)).json()["records"]] == [
+            created["id"]
+        ]
+        assert_error(await session.call("GET", events, **asked), 403, "reason")
+        assert_error(await session.call("GET", events, connection=connection.id), 404, "connection")
+        assert_error(await session.call("GET", events, rule=products.id), 404, "rule")
+        for allowed in ({"connection": theirs.id}, {"rule": own.id}):
+            listed = (await session.call("GET", events, **allowed)).json()["records"]
+            assert [one["id"] for one in listed] == [created["id"]]
 
 
 async def test_a_workspace_session_stays_in_its_workspace(api: Api) -> None:

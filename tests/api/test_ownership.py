@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import uuid
 
-import pytest
-
 from destinations.customerio.simulator import Fault
 from tests.api.caller import Api, assert_error, filled
 from tests.integration.stack import SAMPLE
-
-
-@pytest.fixture
-def api(tenant: Api) -> Api:
-    return tenant
 
 
 async def test_every_path_is_404_for_a_stranger(api: Api):
