@@ -20,6 +20,8 @@ from tests.api.caller import Api
 from tests.console.site import Site, open_site
 from tests.integration.stack import Stack, eventually
 
+pytestmark = pytest.mark.slow
+
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 

@@ -96,6 +96,7 @@ def plain(markup: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", markup).split())
 
 
+@pytest.mark.slow
 async def test_a_list_is_narrowed_and_goes_back_in_pages(
     site: Site, browser: Browser, stack: Stack
 ):
@@ -276,6 +277,7 @@ async def test_what_failed_is_redelivered_in_the_time_that_was_chosen(
         assert (datetime.fromisoformat(since) < almost_a_week, until) == (True, "")
 
 
+@pytest.mark.slow
 async def test_many_failed_events_are_delivered_again(site: Site, browser: Browser, stack: Stack):
     await stack.rule()
     stack.sim.fail("identify", fault=Fault(status=400), times=4)
@@ -332,6 +334,7 @@ async def test_filters_apply_as_they_are_chosen_and_the_address_keeps_them(
         await expect(page.locator("#rows tr")).to_have_count(1)
 
 
+@pytest.mark.slow
 async def test_times_are_read_where_the_visitor_is_and_in_utc_on_hover(
     site: Site, browser: Browser, stack: Stack
 ):
