@@ -128,22 +128,22 @@ class HubSpotService:
 
     def _fault(self, given: Any) -> JsonValue:
         if not isinstance(given, dict) or given.get("idProperty") != "email":
-            return _error("VALIDATION_ERROR", "Unable to upsert by non-unique property")
+            return _invalid("Unable to upsert by non-unique property")
         email, written = given.get("id"), given.get("properties")
         if not isinstance(email, str) or not _ADDRESS.fullmatch(email):
-            return _error("VALIDATION_ERROR", f"Email address {email} is invalid", "INVALID_EMAIL")
+            return _invalid(f"Email address {email} is invalid", "INVALID_EMAIL")
         if not isinstance(written, dict):
-            return _error("VALIDATION_ERROR", "Properties are required")
+            return _invalid("Properties are required")
         for name, value in written.items():
             known = self.properties.get(name)
             if known is None:
                 told = f'Property "{name}" does not exist'
-                return _error("VALIDATION_ERROR", told, "PROPERTY_DOESNT_EXIST")
+                return _invalid(told, "PROPERTY_DOESNT_EXIST")
             if known.read_only or not isinstance(value, str):
-                return _error("VALIDATION_ERROR", f'"{name}" can\'t be set to {value}')
+                return _invalid(f'"{name}" can\'t be set to {value}')
             if known.options and value and value not in known.options:
                 told = f"{value} was not one of the allowed options: {list(known.options)}"
-                return _error("VALIDATION_ERROR", told, "INVALID_OPTION")
+                return _invalid(told, "INVALID_OPTION")
         return None
 
     def _stored(self, given: dict[str, Any]) -> JsonValue:
@@ -296,10 +296,10 @@ class HubSpotSimulator(VendorSimulator[HubSpotService]):
         super().__init__(HubSpotService)
 
 
-def _error(category: str, message: str, code: str = "") -> JsonValue:
+def _invalid(message: str, code: str = "") -> JsonValue:
     return {
         "status": "error",
-        "category": category,
+        "category": "VALIDATION_ERROR",
         "message": message,
         "context": {},
         "links": {},
