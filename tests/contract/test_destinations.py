@@ -21,11 +21,12 @@ from delivery.event import Event
 from delivery.message import Message, encode_value
 from delivery.outcome import Then
 from delivery.rule import MatchedRule
-from destinations.clients import make_clients
+from destinations.clients import class_of, make_clients
 from destinations.customerio.simulator import US_KEY, Simulator
-from destinations.destination import Client, Destination
+from destinations.destination import Client, Destination, Verdict
 from destinations.http.errors import NoReply
 from destinations.http.exchange import Answer, Http
+from destinations.http.vendor_client import VendorClient
 from destinations.hubspot.simulator import SIGNED_UP, HubSpotSimulator
 from destinations.hubspot.simulator import TOKEN as HUBSPOT_TOKEN
 from destinations.intercom.simulator import READS, IntercomSimulator
@@ -319,6 +320,29 @@ async def test_a_failure_tells_nothing_personal_however_it_is_printed(stand: Sta
 async def test_no_secret_is_in_what_prints_itself(stand: Stand) -> None:
     for secret in stand.secrets:
         assert secret not in repr((stand.client, stand.connection, stand.destination))
+
+
+VENDORS = [one for one in BY_TYPE.values() if issubclass(class_of(one), VendorClient)]
+
+
+@pytest.mark.parametrize("destination", VENDORS, ids=lambda one: one.type)
+async def test_a_base_url_that_can_not_be_one_is_refused(destination: Destination) -> None:
+    regions = [
+        one for field in destination.fields if field.key == "region" for one in field.options
+    ]
+    region = regions[0].value if regions else ""
+    async with Http() as http:
+        for urls in ({"mars": "https://x.test"}, {region: "ftp://x"}, {region: "https://a@b"}):
+            with pytest.raises(ValueError, match="base URL"):
+                make_clients(http, {destination.type: urls}, agent="emitonce")
+
+
+@pytest.mark.parametrize("fault", [Fault(status=503), Fault(kind="reset_before_headers")])
+async def test_a_secret_that_can_not_be_checked_is_not_called_wrong(
+    stand: Stand, fault: Fault
+) -> None:
+    stand.fail(fault)
+    assert (await stand.client.verify(stand.connection)).verdict is Verdict.UNKNOWN
 
 
 async def arrived(stand: Stand) -> bool:

@@ -416,10 +416,8 @@ async def test_a_token_is_verified_in_every_region_without_writing(
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(status=503),
         Fault(status=200, body="<html>"),
         Fault(status=403, body="<html>"),
-        Fault(kind="reset_before_headers"),
     ],
 )
 async def test_a_token_that_can_t_be_checked_is_not_called_wrong(
@@ -489,9 +487,3 @@ async def test_an_odd_list_breaks_nothing(sim: IntercomSimulator, client: Interc
     sim.fail(fault=Fault(status=200, body=odd))
     assert await client.options(credential(), "tags") == (Option("3", "4"),)
     assert [one.key for one in await client.fields(credential())][4:] == ["y"]
-
-
-@pytest.mark.parametrize("urls", [{"": "https://x.test"}, {"us": "ftp://x"}, {"eu": "https://a@b"}])
-async def test_an_invalid_base_url_is_refused(http: Http, urls: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="base URL"):
-        IntercomClient(http, urls)

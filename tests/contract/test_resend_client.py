@@ -309,10 +309,8 @@ async def test_a_key_is_verified_without_writing(
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(status=503),
         Fault(status=200, body="<html>"),
         said(429, "rate_limit_exceeded"),
-        Fault(kind="reset_before_headers"),
     ],
 )
 async def test_a_key_that_can_t_be_checked_is_not_called_wrong(
@@ -373,10 +371,3 @@ async def test_the_account_s_own_contact_properties_are_listed(
     sim.fail(fault=said(401, "restricted_api_key"))
     with pytest.raises(NotListed, match="Resend says restricted_api_key"):
         await client.fields(credential())
-
-
-@pytest.mark.parametrize("urls", [{"eu": "https://x.test"}, {"": "ftp://x"}, {"": "https://a@b"}])
-async def test_a_base_url_that_is_not_valid_is_refused(urls: dict[str, str]) -> None:
-    async with Http() as http:
-        with pytest.raises(ValueError, match="base URL"):
-            ResendClient(http, urls)

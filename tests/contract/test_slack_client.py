@@ -219,10 +219,8 @@ async def test_a_token_is_verified_without_posting(
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(status=503),
         Fault(status=200, body="<html>"),
         Fault(status=200, body='{"ok":false,"error":"fatal_error"}'),
-        Fault(kind="reset_before_headers"),
     ],
 )
 async def test_a_token_that_can_t_be_checked_is_not_called_wrong(
@@ -277,10 +275,3 @@ async def test_of_a_list_only_what_has_an_id_is_shown(
     sim.fail(fault=Fault(status=200, body=json.dumps(odd)))
     listed = await client.options(credential(), "channels")
     assert listed == (Option("C5", "#C5"), Option("C6", "#six"))
-
-
-@pytest.mark.parametrize("urls", [{"eu": "https://x.test"}, {"": "ftp://x"}, {"": "https://a@b"}])
-async def test_a_base_url_that_is_none_is_refused(urls: dict[str, str]) -> None:
-    async with Http() as http:
-        with pytest.raises(ValueError, match="base URL"):
-            SlackClient(http, urls)
