@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -168,12 +169,19 @@ async def _make_database(postgres_dsn: str, template: str) -> str:
     return name
 
 
-async def on_server(dsn: str, statement: str) -> None:
+@asynccontextmanager
+async def psql(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that knows nothing of the catalog's code."""
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute(statement)
+        yield connection
     finally:
         await connection.close()
+
+
+async def on_server(dsn: str, statement: str, *values: Any) -> None:
+    async with psql(dsn) as connection:
+        await connection.execute(statement, *values)
 
 
 def database_url(dsn: str, name: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +11,10 @@ import pytest
 from catalog.scopes import EMIT, OPERATE, READ
 from tests.api.caller import BASE, Api, assert_error, open_api
 from tests.api.test_scopes import bearer, token
+from tests.conftest import psql
 from tests.integration.stack import Stack
 
 MIGRATION = Path(__file__).parents[2] / "catalog" / "migrations" / "0074_audit.sql"
-
-
-@asynccontextmanager
-async def database(api: Api) -> AsyncIterator[Any]:
-    conn = await asyncpg.connect(api.stack.database)
-    try:
-        yield conn
-    finally:
-        await conn.close()
 
 
 async def acts(api: Api, count: int = 5) -> list[dict[str, Any]]:
@@ -101,14 +91,14 @@ async def test_no_address_holds_what_somebody_has_typed(tenant: Api) -> None:
 )
 async def test_nothing_of_it_is_changed_or_deleted(tenant: Api, statement: str) -> None:
     await tenant.post("/workspaces", {"name": ""})
-    async with database(tenant) as conn:
+    async with psql(tenant.stack.database) as conn:
         with pytest.raises(asyncpg.RaiseError, match="never changed"):
             await conn.execute(statement)
 
 
 async def test_the_applications_role_can_only_append(api: Api) -> None:
     """As the owner prepares a database for it: see `deploy/postgres/init.sh`."""
-    async with database(api) as conn:
+    async with psql(api.stack.database) as conn:
         await conn.execute(
             """
             DROP SCHEMA IF EXISTS as_deployed CASCADE;
@@ -139,7 +129,7 @@ async def test_the_applications_role_can_only_append(api: Api) -> None:
 
 
 async def test_only_what_is_past_its_retention_is_forgotten(api: Api) -> None:
-    async with database(api) as conn:
+    async with psql(api.stack.database) as conn:
         for days in (20, 100):
             await conn.execute(
                 "INSERT INTO audit (organisation_id, created_at, via, actor, act, ids) VALUES "
@@ -158,7 +148,7 @@ async def test_only_what_is_past_its_retention_is_forgotten(api: Api) -> None:
 )
 async def test_what_cannot_be_recorded_is_not_done(api: Api, refuses: str) -> None:
     connection = await api.stack.connection()
-    async with database(api) as conn:
+    async with psql(api.stack.database) as conn:
         await conn.execute(
             f"""
             CREATE FUNCTION refuses() RETURNS trigger LANGUAGE plpgsql AS

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import uuid
 
-import asyncpg
 import pytest
 
 from tests.api.caller import Api, assert_error, is_uuid, open_api
+from tests.conftest import psql
 from tests.integration.stack import SAMPLE, eventually, open_stack
 
 
@@ -235,12 +235,9 @@ async def test_accepting_asks_the_database_for_nothing(temporal, database: str):
             # On a busy machine what is known may be dropped just then, for want of a sign of
             # life from the database; so it is tried anew.
             assert await accepted()
-            conn = await asyncpg.connect(database)
-            async with conn.transaction():
+            async with psql(database) as conn, conn.transaction():
                 await conn.execute("LOCK TABLE publishable_keys, machine_keys, workspaces, rules")
-                found = await accepted()
-            await conn.close()
-            return found
+                return await accepted()
 
         await eventually(accepted_while_locked, within=60)
 

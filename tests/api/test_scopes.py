@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import asyncpg  # type: ignore[import-untyped]
 import pytest
 
 from catalog.errors import InvalidValue, OlderRelease
 from catalog.scopes import ALL, EMIT, MANAGE, PAYLOAD, READ, SCOPES
 from tests.api.caller import BASE, Api, Machine, assert_error, filled
 from tests.api.test_openapi import operations
+from tests.conftest import psql
 
 TABLE = Path(__file__).parents[2] / "docs" / "scopes.md"
 
@@ -22,15 +20,6 @@ TABLE = Path(__file__).parents[2] / "docs" / "scopes.md"
 @pytest.fixture
 def api(tenant: Api) -> Api:
     return tenant
-
-
-@asynccontextmanager
-async def database(api: Api) -> AsyncIterator[Any]:
-    conn = await asyncpg.connect(api.stack.database)
-    try:
-        yield conn
-    finally:
-        await conn.close()
 
 
 async def token(api: Api, scopes: Iterable[str], **fields: datetime) -> str:
@@ -158,7 +147,7 @@ async def test_a_token_is_kept_as_a_hash_only_and_ends(api: Api) -> None:
     )
     secret = made.secret_key.get_secret_value()
     assert made.key.expires_at == soon
-    async with database(api) as conn:
+    async with psql(api.stack.database) as conn:
         row = await conn.fetchrow(
             "SELECT m::text AS all FROM machine_keys m WHERE id = $1", made.key.id
         )
@@ -175,7 +164,7 @@ async def test_scopes_that_do_not_exist_are_refused(api: Api, scopes: list[str])
 
 
 async def test_no_key_is_narrowed_while_an_older_api_may_run(api: Api) -> None:
-    async with database(api) as conn:
+    async with psql(api.stack.database) as conn:
         await conn.execute(
             "INSERT INTO older_api (runs_until, lacks) "
             "VALUES (clock_timestamp() + interval '1 minute', 'scopes')"

@@ -27,8 +27,9 @@ from catalog.scopes import ALL, MANAGE, PAYLOAD, READ
 from destinations import registry
 from emitonce.ids import Hashes
 from tests.api.caller import BASE, Api, Machine, assert_error, open_api
-from tests.api.test_scopes import bearer, database
+from tests.api.test_scopes import bearer
 from tests.chaos.older_code import check_out
+from tests.conftest import psql
 from tests.integration.stack import CREDENTIAL_KEY, SECRET
 from tests.upgrade.releases import R0_COMMIT
 
@@ -252,7 +253,7 @@ async def test_a_wrong_clock_of_the_api_neither_prolongs_nor_ends_a_session(
 
 
 async def altered(api: Api, session: dict[str, Any], change: str) -> None:
-    async with database(api) as conn:
+    async with psql(api.stack.database) as conn:
         await conn.execute(
             f"UPDATE embed_sessions SET {change} WHERE id = $1",
             uuid.UUID(session["session_id"].removeprefix("sess_")),

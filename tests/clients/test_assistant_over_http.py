@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import httpx2
 import pytest
@@ -32,6 +31,7 @@ from tests.api.test_sessions import OF_RESOURCE, minted
 from tests.chaos.processes import Child
 from tests.clients.assistant import failed_event, over_http, token
 from tests.clients.conftest import ROOT
+from tests.conftest import on_server
 from tests.integration.stack import SAMPLE, Stack, eventually
 from tests.operations.processes import environment_of
 
@@ -237,11 +237,11 @@ async def test_who_may_come_in(shared_api: Api, path: str) -> None:
         expires_at=datetime.now(UTC) + timedelta(days=1),
         as_token=True,
     )
-    conn = await asyncpg.connect(api.stack.database)
-    await conn.execute(
-        "UPDATE machine_keys SET expires_at = clock_timestamp() WHERE id = $1", ended.key.id
+    await on_server(
+        api.stack.database,
+        "UPDATE machine_keys SET expires_at = clock_timestamp() WHERE id = $1",
+        ended.key.id,
     )
-    await conn.close()
     right = await token(api, "read")
     statuses = {
         "a token": (bearer(right), 200),

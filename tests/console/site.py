@@ -17,6 +17,7 @@ from starter.console import Console, DevelopmentKey
 from starter.console.session import COOKIE
 from starter.console.zone import COOKIE as ZONE_COOKIE
 from tests.api.caller import dependencies_of
+from tests.conftest import on_server
 from tests.integration.stack import Stack
 
 WIDE = {"width": 1280, "height": 860}
@@ -117,6 +118,12 @@ async def open_site(
         served(parts, host="127.0.0.1", port=0, console=console, **(serving or {})) as url,
     ):
         yield Site(stack, url, made.key.access_key, made.secret_key.get_secret_value())
+
+
+async def set_back(stack: Stack, column: str, by: str) -> None:
+    """Make a time of every session earlier."""
+    change = f"UPDATE console_sessions SET {column} = {column} - interval '{by}'"
+    await on_server(stack.database, change)
 
 
 def first_choices(page: str) -> list[str]:

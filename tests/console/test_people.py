@@ -6,8 +6,8 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from destinations.customerio.simulator import Fault
+from tests.conftest import psql
 from tests.console.site import Site
-from tests.contract.catalog_samples import psql
 from tests.integration.stack import Stack
 
 

@@ -7,13 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.cookies import SimpleCookie
 
-import asyncpg  # type: ignore[import-untyped]
 import httpx
 import pytest
 
 from starter.console import development_key
 from starter.console.session import COOKIE
-from tests.console.site import Site, open_site, sign_in, token_in
+from tests.console.site import Site, open_site, set_back, sign_in, token_in
 from tests.integration.stack import Stack
 
 
@@ -171,12 +170,6 @@ async def test_keys_are_changed_by_who_has_just_shown_a_secret(site: Site, stack
         made = await http.post(f"{path}/machine", data=new | {"secret_key": site.secret_key})
         assert "copy the secret now" in made.text
         assert 'name="secret_key"' not in made.text
-
-
-async def set_back(stack: Stack, column: str, by: str) -> None:
-    conn = await asyncpg.connect(stack.database)
-    await conn.execute(f"UPDATE console_sessions SET {column} = {column} - interval '{by}'")
-    await conn.close()
 
 
 async def test_a_key_that_signed_in_shows_when_it_was_last_used(stack: Stack):

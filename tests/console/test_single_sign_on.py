@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
-import asyncpg  # type: ignore[import-untyped]
 import httpx
 import jwt
 import pytest
@@ -17,6 +16,7 @@ import pytest_asyncio
 
 from starter.console.session import COOKIE
 from starter.console.single_sign_on import CALLBACK
+from tests.conftest import on_server, psql
 from tests.console.identity import (
     CLIENT_SECRET,
     CrookedProvider,
@@ -238,9 +238,9 @@ async def test_nothing_of_a_person_is_stored(
     crooked.claims = {"sub": "ada-1815", "name": "Ada Lovelace", "email": "ada@example.com"}
     await come_back(http, crooked)
     assert "Ada Lovelace" in (await http.get("/workspaces")).text
-    conn = await asyncpg.connect(led.stack.database)
-    rows = [row for t in ("console_sessions", "audit") for row in await conn.fetch(f"TABLE {t}")]
-    await conn.close()
+    tables = ("console_sessions", "audit")
+    async with psql(led.stack.database) as conn:
+        rows = [row for table in tables for row in await conn.fetch(f"TABLE {table}")]
     for text in ("ada-1815", "lovelace", "ada@"):
         assert text not in str(rows).lower()
         assert text not in str(capfd.readouterr()).lower()
@@ -351,13 +351,12 @@ async def test_who_looks_sees_their_own_session_and_ends_nobody_s(
 async def test_a_sign_in_that_can_not_be_recorded_does_not_happen(
     led: Site, http: Browsing, crooked: CrookedProvider
 ) -> None:
-    conn = await asyncpg.connect(led.stack.database)
-    await conn.execute("ALTER TABLE audit ADD CONSTRAINT full_up CHECK (false) NOT VALID")
+    full = "ALTER TABLE audit ADD CONSTRAINT full_up CHECK (false) NOT VALID"
+    await on_server(led.stack.database, full)
     try:
         answer = await come_back(http, crooked)
         assert answer.status_code == 503
         assert "so it was not done" in answer.text
         assert COOKIE not in http.cookies
     finally:
-        await conn.execute("ALTER TABLE audit DROP CONSTRAINT full_up")
-        await conn.close()
+        await on_server(led.stack.database, "ALTER TABLE audit DROP CONSTRAINT full_up")

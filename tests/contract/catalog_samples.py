@@ -10,8 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
-
 from catalog import Catalog
 from catalog.changes import CHANNEL, Changes
 from catalog.connections import Connection
@@ -20,6 +18,7 @@ from catalog.rules import Rule
 from delivery.rule import MatchRequest
 from destinations import registry
 from emitonce.ids import Hashes
+from tests.conftest import psql
 from tests.integration.stack import eventually
 
 CIPHER = CredentialCipher({"k1": b"1" * 32})
@@ -89,16 +88,6 @@ class Tenant:
             MatchRequest(workspace=self.workspace, event=event, **values)
         )
         return [rule.id for rule in result.rules]
-
-
-@asynccontextmanager
-async def psql(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """A writer that knows nothing of the catalog's code."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def all_changes_heard(catalog: Catalog, dsn: str) -> None:

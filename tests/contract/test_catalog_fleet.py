@@ -12,7 +12,8 @@ from delivery.reason import REASON
 from delivery.rule import MatchRequest
 from delivery.size import SIZE_LIMIT
 from destinations.registry import FIRST_RELEASE
-from tests.contract.catalog_samples import Tenant, opened, psql
+from tests.conftest import psql
+from tests.contract.catalog_samples import Tenant, opened
 from tests.contract.test_catalog_workers import Clock, beat
 
 NEWER = FIRST_RELEASE.model_copy(update={"builds": (1, 2), "features": ("short_attempts",)})

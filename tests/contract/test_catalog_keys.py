@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import uuid
 
-import asyncpg
 import pytest
 
 from catalog import Catalog
 from catalog.errors import InvalidValue, NotFound
 from catalog.rule_change import RuleChange
+from tests.conftest import on_server, psql
 from tests.contract.catalog_samples import all_changes_heard, opened
 from tests.integration.stack import eventually
 
@@ -49,14 +49,13 @@ async def test_secret_is_encrypted_at_rest_and_forgotten_when_revoked(
 ):
     made = await catalog.machine_keys.create(organization, name="ci", created_by="test")
     secret = made.secret_key.get_secret_value()
-    conn = await asyncpg.connect(database)
-    row = await conn.fetchrow("SELECT * FROM machine_keys")
-    assert secret.encode() not in row["encrypted_secret"]
-    assert secret not in repr(dict(row))
-    assert secret not in repr(made)
-    await catalog.machine_keys.revoke(organization, made.key.id)
-    row = await conn.fetchrow("SELECT * FROM machine_keys")
-    await conn.close()
+    async with psql(database) as conn:
+        row = await conn.fetchrow("SELECT * FROM machine_keys")
+        assert secret.encode() not in row["encrypted_secret"]
+        assert secret not in repr(dict(row))
+        assert secret not in repr(made)
+        await catalog.machine_keys.revoke(organization, made.key.id)
+        row = await conn.fetchrow("SELECT * FROM machine_keys")
     assert row["encrypted_secret"] is None
     assert row["revoked_at"] is not None
 
@@ -86,10 +85,8 @@ async def test_lookups_ask_the_database_once(catalog: Catalog, organization: str
     first = await lookup.machine(made.key.access_key)
     await lookup.require_workspace(organization, workspace.id)
     assert await lookup.machine(made.key.access_key) is first
-    conn = await asyncpg.connect(database)
-    await conn.execute("ALTER TABLE machine_keys RENAME TO elsewhere")
-    await conn.execute("ALTER TABLE workspaces RENAME TO nowhere")
-    await conn.close()
+    await on_server(database, "ALTER TABLE machine_keys RENAME TO elsewhere")
+    await on_server(database, "ALTER TABLE workspaces RENAME TO nowhere")
     assert await lookup.machine(made.key.access_key) is first
     assert await lookup.require_workspace(organization, workspace.id.upper()) == workspace.id
 

@@ -16,8 +16,8 @@ from catalog.database import open_pool
 from catalog.errors import CatalogUnavailable, InvalidValue, SchemaMismatch
 from catalog.migrate import MIGRATIONS, migrate, pending
 from destinations import registry
-from tests.conftest import database_url, on_server
-from tests.contract.catalog_samples import CIPHER, HASHES, opened, psql
+from tests.conftest import database_url, on_server, psql
+from tests.contract.catalog_samples import CIPHER, HASHES, opened
 
 
 @pytest_asyncio.fixture

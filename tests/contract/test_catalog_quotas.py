@@ -12,7 +12,8 @@ from catalog.errors import InvalidValue, NotFound
 from catalog.quotas import WINDOW_SECONDS, Quota
 from starter.api.token_buckets import Demand, TokenBuckets
 from tests.api.line import DatabaseLine
-from tests.contract.catalog_samples import Tenant, all_changes_heard, opened, psql
+from tests.conftest import psql
+from tests.contract.catalog_samples import Tenant, all_changes_heard, opened
 from tests.integration.stack import eventually
 
 KEY = str(uuid.uuid4())

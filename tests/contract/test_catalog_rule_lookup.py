@@ -20,7 +20,8 @@ from delivery.credential import ConnectionCredential
 from delivery.rule import MatchRequest, MatchResult
 from destinations import registry
 from destinations.customerio.build import DEFAULT_MAPPING
-from tests.contract.catalog_samples import CIPHER, HASHES, METADATA, Announced, Tenant, psql
+from tests.conftest import psql
+from tests.contract.catalog_samples import CIPHER, HASHES, METADATA, Announced, Tenant
 from tests.integration.stack import eventually
 
 

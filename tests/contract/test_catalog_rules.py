@@ -11,7 +11,8 @@ import pytest
 from catalog.errors import InvalidValue, NotFound, TooManyRules
 from catalog.rule_lookup import MATCHING, OF_EVENT
 from delivery.rule import MAX_RULES_PER_EVENT
-from tests.contract.catalog_samples import METADATA, Tenant, opened, psql
+from tests.conftest import psql
+from tests.contract.catalog_samples import METADATA, Tenant, opened
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import pytest
 from catalog.worker_share import SHARE_SECONDS, WorkerShare, next_share
 from catalog.workers import Count
 from destinations.registry import FIRST_RELEASE
-from tests.contract.catalog_samples import opened, psql
+from tests.conftest import psql
+from tests.contract.catalog_samples import opened
 from tests.integration.stack import eventually
 
 

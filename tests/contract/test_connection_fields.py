@@ -13,7 +13,8 @@ from catalog.encryption.cipher import CredentialCipher
 from catalog.errors import CannotDecrypt, InvalidValue
 from delivery.credential import ConnectionCredential
 from destinations import registry
-from tests.contract.catalog_samples import HASHES, Tenant, opened, psql
+from tests.conftest import psql
+from tests.contract.catalog_samples import HASHES, Tenant, opened
 
 ENTERED = {
     "address": "http://127.0.0.1:1/",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
 import pytest
 
 from catalog import Catalog
 from catalog.changes import CHANNEL
 from catalog.errors import InvalidValue, NotFound
+from tests.conftest import on_server
 from tests.contract.catalog_samples import opened
 from tests.integration.stack import eventually
 
@@ -33,9 +33,7 @@ async def test_an_expired_key_is_unknown_even_where_it_is_held(
         organization, name="ci", created_by="test", expires_at=ends
     )
     assert (await catalog.api_key_lookup.machine(made.key.access_key)).expires_at == ends
-    conn = await asyncpg.connect(database)
-    await conn.execute("UPDATE machine_keys SET expires_at = clock_timestamp()")
-    await conn.close()
+    await on_server(database, "UPDATE machine_keys SET expires_at = clock_timestamp()")
 
     async def unknown() -> bool:
         try:
@@ -62,9 +60,7 @@ async def test_the_last_use_is_noted_once_an_hour_and_empties_no_cache(
 
     async def announced_before(mark: str) -> list[str]:
         """List what was announced before now: notifications arrive in the order of commits."""
-        conn = await asyncpg.connect(database)
-        await conn.execute("SELECT pg_notify($1, $2)", CHANNEL, mark)
-        await conn.close()
+        await on_server(database, "SELECT pg_notify($1, $2)", CHANNEL, mark)
 
         async def arrived() -> bool:
             return mark in announced

@@ -7,7 +7,8 @@ import pytest
 from catalog.errors import OlderRelease, ReleaseTooOld
 from catalog.worker_share import WorkerShare
 from destinations.registry import FIRST_RELEASE
-from tests.contract.catalog_samples import Tenant, opened, psql
+from tests.conftest import psql
+from tests.contract.catalog_samples import Tenant, opened
 from tests.contract.older_fleet import OlderWorker
 from tests.integration.stack import eventually
 

@@ -9,7 +9,8 @@ import pytest
 
 from catalog import Catalog
 from delivery.rule import MatchRequest
-from tests.contract.catalog_samples import Tenant, all_changes_heard, opened, psql
+from tests.conftest import psql
+from tests.contract.catalog_samples import Tenant, all_changes_heard, opened
 from tests.contract.older_fleet import OlderWorker
 from tests.integration.stack import eventually
 

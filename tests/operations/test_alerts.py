@@ -24,7 +24,7 @@ from operations.alert_search import AlertCriteria, AlertSearch
 from operations.alert_watch import start_watch
 from operations.held_runs import count_held
 from operations.steering import resume_connection
-from tests.contract.catalog_samples import psql
+from tests.conftest import psql
 from tests.integration.stack import SAMPLE, Stack, eventually, is_held, open_stack
 from tests.operations.alert_receiver import KEY, SECRET, Receiver, open_receiver
 from tests.operations.many import all_ended, emit_many

@@ -19,7 +19,8 @@ from catalog.worker_share import WorkerShare
 from operations import key_watch
 from operations.backlog import measured_backlog
 from operations.key_watch import watched_keys
-from tests.contract.catalog_samples import opened, psql
+from tests.conftest import psql
+from tests.contract.catalog_samples import opened
 from tests.integration.stack import eventually
 from tests.security.conftest import sealing_client
 

@@ -16,7 +16,6 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import asyncpg
 import httpx
 import pytest
 from temporalio.client import Client
@@ -27,6 +26,7 @@ from engine.connect import connect
 from engine.search_attributes import register_search_attributes
 from starter.dev.temporal_server import DevServer, free_port
 from tests.api.caller import Api, open_api
+from tests.conftest import psql
 from tests.integration.stack import SECRET, Stack, is_held, open_stack, waits
 from tests.operations.processes import ROOT, environment_of
 from tests.security import markers
@@ -212,16 +212,13 @@ async def _lists(client: Client) -> bytes:
 
 async def _dump(database: str) -> bytes:
     """Every table as COPY writes it, which is what pg_dump has."""
-    connection = await asyncpg.connect(database)
-    try:
+    async with psql(database) as connection:
         out = io.BytesIO()
         for row in await connection.fetch(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
         ):
             await connection.copy_from_table(row["tablename"], output=out)
         return out.getvalue()
-    finally:
-        await connection.close()
 
 
 def assert_nothing_beside_temporal(traces: Traces) -> None:

@@ -10,7 +10,6 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-import asyncpg
 import pytest
 import structlog
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
@@ -21,6 +20,7 @@ from engine.namespace import NamespaceUnfit, prepare_namespace
 from settings import Settings
 from starter.cli.exit_codes import exit_code
 from starter.dev.temporal_server import free_port
+from tests.conftest import psql
 from tests.integration.stack import Stack, eventually
 from tests.operations.processes import ROOT, environment_of
 from worker import run
@@ -90,10 +90,9 @@ async def test_nobody_at_the_database_address(settings: dict[str, str]) -> None:
 
 
 async def test_an_older_schema(settings: dict[str, str], stack: Stack) -> None:
-    connection = await asyncpg.connect(stack.database)
-    newest = await connection.fetchval("SELECT max(name) FROM schema_migrations")
-    await connection.execute("DELETE FROM schema_migrations WHERE name = $1", newest)
-    await connection.close()
+    async with psql(stack.database) as connection:
+        newest = await connection.fetchval("SELECT max(name) FROM schema_migrations")
+        await connection.execute("DELETE FROM schema_migrations WHERE name = $1", newest)
     code, said = await ends(settings)
     assert code == SETTINGS
     assert newest in said

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from catalog.changes import CHANNEL, EVERY_WORKSPACE, Changes
-from tests.contract.catalog_samples import eventually
+from tests.integration.stack import eventually
 
 
 class Line:
