@@ -212,6 +212,8 @@ class Stage:
     def perf_counter(self) -> float:
         return self.on.weather.clock.now.timestamp()
 
+    monotonic = perf_counter
+
     ActivityCancellationType = workflow.ActivityCancellationType
 
 
