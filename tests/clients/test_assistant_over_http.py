@@ -187,6 +187,7 @@ async def test_revoked_token_is_refused_by_each_process_at_the_next_call(
     await eventually(refused)
 
 
+@pytest.mark.slow
 async def test_process_that_is_told_to_stop_answers_what_was_asked_and_ends(
     api: Api, tmp_path: Path
 ) -> None:

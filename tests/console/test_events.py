@@ -27,6 +27,7 @@ POLL = 3_000  # milliseconds, after which an open list asks again
 MARKUP = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
 
+@pytest.mark.slow
 async def test_new_events_come_into_an_open_list_by_themselves(
     site: Site, browser: Browser, stack: Stack
 ):
@@ -65,6 +66,7 @@ async def test_a_list_does_not_wait_for_its_charts(
         await expect(page.locator(".counts")).to_contain_text("1 Completed")
 
 
+@pytest.mark.slow
 async def test_a_visitor_who_changes_filters_leaves_few_charts_being_counted(
     site: Site, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ):

@@ -18,7 +18,8 @@ BAD_EMAIL = (
 WHY = "Customer.io refused `email` (400)"
 
 
-@pytest.mark.parametrize("script", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("script", [True, False])
+@pytest.mark.slow
 async def test_an_issue_is_found_understood_and_redelivered(
     site: Site, browser: Browser, stack: Stack, script: bool
 ):

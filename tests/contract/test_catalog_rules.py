@@ -269,6 +269,7 @@ def index_conditions(plan: dict) -> dict[str, str]:
     return own
 
 
+@pytest.mark.slow
 async def test_lookup_reads_by_index_alone_however_many_rules_there_are(tenant, database):
     async with psql(database) as writer:
         await writer.execute(

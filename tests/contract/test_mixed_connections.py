@@ -15,6 +15,7 @@ from tests.integration.stack import eventually
 NOTES = {"type": "tiny_notes", "name": "Notes", "fields": {"address": "http://127.0.0.1:1"}}
 
 
+@pytest.mark.slow
 async def test_a_key_replaced_by_either_release_is_the_next_one_in_both(
     mixed: tuple[OlderWorker, Tenant, str],
 ) -> None:

@@ -134,6 +134,7 @@ async def test_requests_longer_than_the_timeout_are_not_taken_for_lost(
             assert not call.last_failure.HasField("timeout_failure_info")
 
 
+@pytest.mark.slow
 async def test_a_cancel_heard_with_a_heartbeat_lets_the_request_finish(
     stack: Stack, short_timeout: None
 ) -> None:

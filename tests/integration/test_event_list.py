@@ -120,6 +120,7 @@ def spread_out(count: int) -> dict[str, datetime]:
 
 
 @pytest.mark.parametrize("count", [600, pytest.param(10_000, marks=LONG)])
+@pytest.mark.slow
 async def test_pages_have_no_gap_and_no_repeat_while_events_come_close_and_are_redelivered(
     runs: Runs, count: int
 ) -> None:

@@ -264,6 +264,7 @@ async def _failed(stack: Stack, count: int) -> bool:
     return (await stack.client.count_workflows(query)).count == count
 
 
+@pytest.mark.slow
 async def test_a_backlog_is_told_once_and_held_deliveries_are_none(
     temporal: Client, database: str, receiver: Receiver
 ) -> None:

@@ -98,6 +98,7 @@ async def test_what_a_mapping_has_failed_is_redelivered_with_the_corrected_one(
         assert [request.call for request in stack.calls()] == ["identify", "track"]
 
 
+@pytest.mark.slow
 async def test_after_its_retention_an_event_is_unknown_and_its_key_free(
     temporal: Client, database: str
 ) -> None:

@@ -62,6 +62,7 @@ async def workers_of(stack: Stack, event_ids: list[str]) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 async def test_waiting_for_a_turn_is_no_attempt(stack: Stack) -> None:
     connection = await stack.connection()
     await stack.rule(connection)

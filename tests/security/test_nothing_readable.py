@@ -241,6 +241,7 @@ def assert_nothing_beside_temporal(traces: Traces) -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.slow
 async def test_no_marker_is_found_anywhere(tmp_path: Path, database: str) -> None:
     traces = await leave_traces(tmp_path, database, encrypted=True)
     assert markers.found_in(traces.temporal) == set()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import httpx
+import pytest
 from temporalio.client import Client
 
 from tests.integration.stack import SAMPLE, Stack, eventually, open_stack
@@ -36,6 +37,7 @@ async def process(stack: Stack, *command: str, **settings: str) -> AsyncIterator
         await running.wait()
 
 
+@pytest.mark.slow
 async def test_from_the_callers_request_to_the_vendors_answer(
     temporal: Client, database: str
 ) -> None:
