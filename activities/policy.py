@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
-# For what fails only while something is unavailable: without a limit, waits grow to a minute.
+# For activities that fail only while something is unavailable: any number of tries, with waits that
+# grow to a minute.
 UNTIL_IT_WORKS = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     backoff_coefficient=2.0,

@@ -25,7 +25,7 @@ PAGE = ROOT / "docs" / "limiter.md"
 BEGIN, END = "<!-- made by make bench-limiter -->\n", "<!-- end -->\n"
 
 Row = dict[str, Any]
-# What each table shows, and the heads of its columns that don't speak for themselves.
+# What each table shows, and headings for columns whose keys don't explain themselves.
 SAYS = {
     "unknown limit": "1,200 requests at once, where 20 a second are accepted. The ideal is 60 s.",
     "chance refusals": "2 % refused and 5 % failed, by chance; how much longer events take than "

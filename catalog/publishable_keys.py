@@ -147,7 +147,7 @@ class PublishableKeys:
 
 
 async def keys_that_need_narrowing(pool: Pool) -> list[tuple[str, str]]:
-    """List every organization's: each key's name, and its workspace's."""
+    """List those of all organizations: the name of each key, and of its workspace."""
     rows = await fetch(
         pool,
         "SELECT k.*, w.name AS workspace FROM publishable_keys k "

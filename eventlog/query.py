@@ -23,7 +23,7 @@ from delivery.result import Status
 # The visibility store may keep fewer digits than were sent: SQLite rounds to milliseconds.
 ROUNDING = timedelta(milliseconds=1)
 
-# So many runs are read without a pause, since others wait meanwhile.
+# At most this many runs are read without a pause, since others wait meanwhile.
 RUNS_AT_ONCE = 200
 
 # The marks of runs of bulk redeliveries, which don't redeliver canceled events.

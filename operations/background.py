@@ -34,7 +34,7 @@ async def repeated(
 ) -> AsyncIterator[None]:
     """Do `work` again and again until the context is left.
 
-    After any error, the next time may succeed. It is logged as `failing`; where it came from is
+    Any error is logged as `failing`, and the work is tried again the next time. The traceback is
     logged too, unless the catalog or Temporal can't answer.
     """
 

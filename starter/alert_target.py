@@ -26,7 +26,7 @@ def changed_target(
     heartbeat_url: SecretStr | None,
     format: AlertFormat | None,
 ) -> tuple[AlertTarget, bool] | None:
-    """Return the target with what is given; what isn't, stays. An empty heartbeat URL removes it.
+    """Return the target with what is given; the rest stays. An empty heartbeat URL removes it.
 
     The second value says that the secret is new, so that the receiver has to be given it. None if
     there is no URL.

@@ -227,7 +227,7 @@ def delivery_id(event_id: str, rule_id: str) -> str:
 def page_object(
     records: list[JsonObject], limit: int, next_cursor: str | None = None
 ) -> JsonObject:
-    """One page of a list; without a cursor the last."""
+    """One page of a list. The last one has no cursor."""
     return {
         "count": len(records),
         "limit": limit,

@@ -13,7 +13,7 @@ from catalog.errors import NotFound
 def remains(refused_for: timedelta | None = None) -> list[dict[str, str | None]]:
     """List where data may remain, and until when; None: for as long as someone keeps it.
 
-    `refused_for`: of a whole workspace, how long Temporal keeps what was refused.
+    `refused_for`, for a whole workspace, is how long Temporal keeps events that were refused.
     """
     found: list[dict[str, str | None]] = [
         {

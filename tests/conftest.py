@@ -141,16 +141,16 @@ async def stack(temporal: Client, database: str) -> AsyncIterator[Stack]:
 
 @pytest_asyncio.fixture(scope="module")
 async def shared_stack(temporal: Client, shared_database: str) -> AsyncIterator[Stack]:
-    """The same on the module's database."""
+    """A stack on the module's database."""
     async with open_stack(temporal, shared_database) as stack:
         yield stack
 
 
 @asynccontextmanager
 async def new_database(postgres_dsn: str, template: str) -> AsyncIterator[str]:
-    """A database made of the template, dropped in the end; yields its URL.
+    """Create a database from the template and yield its URL; drop it afterwards.
 
-    The next one is made meanwhile.
+    The next one is created meanwhile.
     """
     ahead = _made_ahead.pop(template, None)
     name = await (ahead or _make_database(postgres_dsn, template))

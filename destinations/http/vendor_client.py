@@ -28,9 +28,9 @@ class VendorClient(ABC):
     """Ask one vendor. It never waits and never tries twice.
 
     `vendor` is its name. `vendor_url` stands before all paths, or, of a vendor that has regions,
-    one of `vendor_urls` by the setting `region`. The secret `token`, which people call `noun`, is
-    sent as a bearer token, unless a client says otherwise. Of an answer that accepts a message and
-    may repeat a person whole, only the keys in `kept` are kept.
+    one of `vendor_urls` by the setting `region`. The secret `token`, called `noun` in messages, is
+    sent as a bearer token, unless a client says otherwise. An answer that accepts a message may
+    repeat all about a person, so only its keys in `kept` are kept.
     """
 
     vendor: ClassVar[str]

@@ -42,7 +42,7 @@ class ManagementRoute(APIRoute):
     """A route that needs a bearer token whose key has the route's scope."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        # What an answer leaves out stays out.
+        # Fields that an answer leaves out aren't filled in with defaults.
         super().__init__(path, endpoint, **options | {"response_model_exclude_unset": True})
 
     def get_route_handler(self) -> Handler:

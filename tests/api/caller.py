@@ -196,7 +196,7 @@ async def tenant_of(api: Api) -> Api:
 
 
 def new_connection(api: Api, **changes: Any) -> dict[str, Any]:
-    """What a connection to Customer.io is made of."""
+    """Return the body of a request that creates a connection to Customer.io."""
     return {
         "workspace": api.stack.workspace,
         "type": "customer_io",
@@ -207,7 +207,7 @@ def new_connection(api: Api, **changes: Any) -> dict[str, Any]:
 
 
 async def new_rule(api: Api, **changes: Any) -> dict[str, Any]:
-    """What a rule is made of, with a connection of its own, which is made."""
+    """Create a connection, and return the body of a request that creates a rule for it."""
     connection = (await api.post("/connections", new_connection(api))).json()["connection"]
     return {
         "workspace": api.stack.workspace,

@@ -19,7 +19,7 @@ PROXY = {"trusted_proxies": "127.0.0.1"}
 
 @pytest_asyncio.fixture
 async def stack(shared_stack: Stack) -> Stack:
-    """The module's, for an organization of the test's own."""
+    """The module's stack, for an organization of the test's own."""
     return await shared_stack.tenant()
 
 

@@ -17,7 +17,7 @@ from tests.integration.stack import SAMPLE
 
 pytestmark = pytest.mark.slow
 
-# A part in `make test-all`, all of it by `make attack`.
+# `make attack` sends all of them, `make test-all` a part.
 BODIES = 60 if os.environ.get("EMITONCE_TEST_ATTACK") else 4
 
 LISTS = b'{"event":"a","payload":{"a":[' + b"[]," * 340_000 + b"1]}}"

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest_asyncio.fixture
 async def stack(shared_stack: Stack) -> Stack:
-    """The module's, for an organization of the test's own."""
+    """The module's stack, for an organization of the test's own."""
     return await shared_stack.tenant()
 
 

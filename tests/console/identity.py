@@ -224,6 +224,6 @@ async def come_back(
 
 
 async def acts(stack: Stack, name: str = "sign_in") -> list[Any]:
-    """What the organization's audit has of this name, the newest first."""
+    """Return the organization's audited acts of this name, newest first."""
     page = await stack.catalog.audit.list(stack.organization, limit=50)
     return [one for one in page.records if one.act.name == name]

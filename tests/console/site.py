@@ -121,7 +121,7 @@ async def open_site(
 
 
 async def set_back(stack: Stack, column: str, by: str) -> None:
-    """Make a time of every session earlier."""
+    """Set a time column of every session back."""
     change = f"UPDATE console_sessions SET {column} = {column} - interval '{by}'"
     await on_server(stack.database, change)
 

@@ -1,4 +1,4 @@
-"""A customer of a product does all of it in the page that the product embeds."""
+"""A product's customer does everything in the page that the product embeds."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest_asyncio.fixture
 async def site(temporal: Client, database: str) -> AsyncIterator[Site]:
-    """Of the test's own, on an empty database."""
+    """A site of the test's own, on an empty database."""
     async with open_stack(temporal, database) as stack, open_site(stack) as site:
         yield site
 

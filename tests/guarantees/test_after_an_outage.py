@@ -161,7 +161,7 @@ class Waiting:
 
 @activity.defn
 async def throttled() -> None:
-    """Say like a delivery's call whose permit that was: the one that the run is named for."""
+    """Fail as a delivery's call does that lacks a permit of the connection named by the run."""
     connection = activity.info().workflow_id
     raise ApplicationError(
         "", "a result", connection, type=THROTTLED, next_retry_delay=timedelta(minutes=5)
@@ -251,7 +251,7 @@ async def test_an_answer_that_is_lost_leaves_nothing_waiting(stack: Stack) -> No
 
 
 async def losing(line: Line) -> Client:
-    """Return a client that loses what it says next after it has read for whom a try waits."""
+    """Return a client whose next request is lost once it has read what a try waits for."""
 
     class Reading(PayloadCodec):
         async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:

@@ -56,7 +56,7 @@ async def visible(stack: Stack, condition: str, count: int, *, within: float = 3
 
 
 async def failed_events(stack: Stack, count: int) -> dict[str, EventHandle]:
-    """Events of one rule that were refused, each of a person of its own, as lists know."""
+    """Emit events, each about another person, that are refused. Return once lists show them all."""
     await stack.rule()
     stack.sim.fail("identify", fault=Fault(status=400), times=count)
     handles = await emit_many(stack, (f"bad-{number}" for number in range(count)))

@@ -1,4 +1,4 @@
-"""Of an alert target, what isn't given stays."""
+"""Changing an alert target keeps what isn't given."""
 
 from __future__ import annotations
 
