@@ -10,7 +10,7 @@ BIN := .venv/bin
 
 help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
-	@echo "make test    set up, then run the tests that are not marked slow, in minutes"
+	@echo "make test    set up, then run the tests but for slow ones and attacks, in minutes"
 	@echo "make test-all    every test, as continuous integration does"
 	@echo "make test-postgres   the tests on real parts, on PostgreSQL servers of the system"
 	@echo "make test-examples   every example, in Go, TypeScript, Java and Python"
@@ -72,7 +72,7 @@ PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder 
 	--durations 20 --durations-min 20
 
 test: setup-dev
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) -m "not slow" --ignore tests/attacks
 
 test-all: setup-dev
 	@$(PYTEST)
@@ -106,7 +106,7 @@ fuzz: setup-dev
 		EMITONCE_FUZZ_SEED=$${EMITONCE_FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest tests/api/test_fuzz.py
 
 # The attacks of docs/security.md, its table and tests/attacks/reports/latest.json: on loopback,
-# bounded in number and time. `make test` makes most of them, `make test-all` all, with fewer bodies.
+# bounded in number and time. `make test-all` makes them with fewer bodies.
 attack: setup-dev
 	@$(BIN)/python -m tests.attacks
 

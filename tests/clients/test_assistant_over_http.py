@@ -35,6 +35,8 @@ from tests.conftest import on_server
 from tests.integration.stack import SAMPLE, Stack, eventually
 from tests.operations.processes import environment_of
 
+pytestmark = pytest.mark.slow
+
 PATHS = ("/mcp", "/mcp/changes")
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MODERN = {"MCP-Protocol-Version": "2026-07-28"}
@@ -187,7 +189,6 @@ async def test_revoked_token_is_refused_by_each_process_at_the_next_call(
     await eventually(refused)
 
 
-@pytest.mark.slow
 async def test_process_that_is_told_to_stop_answers_what_was_asked_and_ends(
     api: Api, tmp_path: Path
 ) -> None:
