@@ -8,9 +8,11 @@ import sys
 from tests.cli.command import ROOT
 
 RUN = """
+import signal
 import subprocess
 from tests.left_behind import not_left_behind
 
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests run in the background
 server = subprocess.Popen(["sleep", "60"], start_new_session=True)
 with not_left_behind(server.pid):
     print("started", flush=True)
