@@ -108,6 +108,7 @@ def select(
     ):
         if moment.tzinfo is None:
             raise InvalidSelection(f"{name}: has no time zone; add one, such as Z at its end")
+    accepted_from = max(accepted_from, EPOCH)
     if accepted_from > now:
         raise InvalidSelection(f"accepted_from: {accepted_from.isoformat()} lies in the future")
     if accepted_from >= upper:
@@ -118,7 +119,7 @@ def select(
     as_of = min(as_of, now) if as_of is not None else now
     return Selection(
         workspace=workspace.lower(),
-        accepted_from=_in_milliseconds(max(accepted_from, EPOCH)),
+        accepted_from=_in_milliseconds(accepted_from),
         accepted_to=_in_milliseconds(upper),
         as_of=_in_milliseconds(as_of),
         connection=connection.lower() if connection is not None else None,

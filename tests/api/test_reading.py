@@ -267,6 +267,14 @@ async def test_time_range_that_starts_in_the_year_1_has_all_events(shared_api: A
     assert answer.json()["selection"]["accepted_from"] == "1970-01-01T00:00:00.000Z"
 
 
+@pytest.mark.parametrize("end", ["0001-01-02T00:00:00Z", "1970-01-01T00:00:00Z"])
+async def test_time_range_that_ends_before_there_were_events_is_empty(shared_api: Api, end: str):
+    body = {"workspace": shared_api.stack.workspace, "accepted_from": "0001-01-01T00:00:00Z"}
+    for more in ({}, {"dry_run": True}):
+        answer = await shared_api.post("/redeliveries", body | {"accepted_to": end} | more)
+        assert_error(answer, 400, "accepted_to")
+
+
 async def test_issues_are_those_of_any_time_range(shared_api: Api):
     path = f"/workspaces/{shared_api.stack.workspace}/issues"
     answer = await shared_api.get(path, **{"from": "0001-01-01T00:00:00Z"})
