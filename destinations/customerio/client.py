@@ -55,7 +55,7 @@ class CustomerIOClient(VendorClient):
             told = f"Customer.io accepts this key in region {region}"
             return Verification(Verdict.RIGHT, told, region)
         if outcome.code is OutcomeCode.AUTH_FAILED:
-            told = f"Customer.io refuses this key in region {region}"
+            told = f"Customer.io refuses this key in region {region}; copy it again"
             return Verification(Verdict.WRONG_KEY, told)
         return self._unchecked(f"answered with {outcome.status_code}")
 

@@ -80,7 +80,7 @@ class VendorClient(ABC):
                 return Verification(Verdict.WRONG_REGION, told, other)
             if found.verdict is Verdict.UNKNOWN:
                 elsewhere = "another region could not be checked"
-        return replace(verified, message=f"{verified.message}; {elsewhere}")
+        return replace(verified, message=f"{verified.message} ({elsewhere})")
 
     async def _probed(self, credential: Credential) -> Verification:
         try:

@@ -376,6 +376,7 @@ async def test_a_wrong_key_is_asked_for_once_in_each_region(sim, client):
     verification = await client.verify(Key("eu", WRONG))
     assert verification.verdict is Verdict.WRONG_KEY
     assert [request.region for request in sim.requests] == ["eu", "us"]
+    assert "copy it again (no other region accepts it either)" in verification.message
     assert WRONG.get_secret_value() not in verification.message
 
 
