@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -23,7 +24,7 @@ from delivery.message import Message, encode_value
 from delivery.outcome import AUTH_STATUS, Outcome, OutcomeCode, Then
 from destinations.complaint import read_object
 from destinations.destination import MappingField, NotListed, Option, Verdict, Verification
-from destinations.http.exchange import TOTAL_TIMEOUT_SECONDS, Answer, Http
+from destinations.http.exchange import Answer
 from destinations.http.redaction import strings
 from destinations.http.vendor_client import VendorClient
 from destinations.intercom.destination import INTERCOM, TOKEN
@@ -56,17 +57,9 @@ class IntercomClient(VendorClient):
     token = TOKEN
     kept = ("type", "id")
 
-    def __init__(
-        self,
-        http: Http,
-        base_urls: Mapping[str, str] = {},
-        *,
-        total_timeout: float = TOTAL_TIMEOUT_SECONDS,
-        agent: str = "emitonce",
-    ) -> None:
-        """Make a client, as `VendorClient`; `base_urls` by region."""
-        super().__init__(http, base_urls, total_timeout=total_timeout, agent=agent)
-        self._known = KnownContacts()
+    @cached_property
+    def _known(self) -> KnownContacts:
+        return KnownContacts()
 
     async def send(self, message: Message, credential: Credential) -> Outcome:
         """Make exactly one writing request; but for an event, up to three that read before it.
