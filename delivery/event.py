@@ -14,7 +14,7 @@ from delivery.redelivery import Redelivery
 from delivery.source import Source, read_source
 from delivery.strict_json import MAX_DEPTH, check, nesting, parse
 from delivery.text import CONTROL_CHARACTERS, holds_email, kind, utf8_size
-from delivery.timestamps import read_iso, to_utc
+from delivery.timestamps import EPOCH, read_iso, to_utc
 
 # The vendor's limit for an event name in bytes (Track API reference, "event name cannot be longer
 # than 100 bytes"); a name that can only fail later is refused at once.
@@ -29,7 +29,6 @@ MAX_HOPS = 3
 MAX_PAYLOAD_DEPTH = MAX_DEPTH - 8
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Event(FrozenModel):
@@ -198,7 +197,7 @@ def _read_timestamp(value: JsonValue, started_at: datetime) -> datetime:
         moment = to_utc(read_iso(value))
     except ValueError as err:
         raise InvalidEvent("timestamp", str(err)) from None
-    if moment < _EARLIEST:
+    if moment < EPOCH:
         raise InvalidEvent("timestamp", "lies before 1970; check the sender's clock")
     return moment
 

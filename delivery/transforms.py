@@ -33,7 +33,7 @@ from delivery.mapping_schema import Default, Substring, ToTime, Transform
 from delivery.message import encode_value
 from delivery.strict_json import MAX_NUMBER_CHARACTERS
 from delivery.text import kind
-from delivery.timestamps import iso_milliseconds, read_iso, to_utc
+from delivery.timestamps import EPOCH, iso_milliseconds, read_iso, to_utc
 
 _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "y", "on", "1"), True),
@@ -47,7 +47,6 @@ _OF_TEXT: Mapping[str, Callable[[str], str]] = {
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _ZONE_NAME = re.compile(r"UTC|GMT|(?!posix/|right/)[A-Za-z_]+(/[A-Za-z0-9_+-]+)+")
 _ZONES = files("tzdata").joinpath("zoneinfo")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MILLISECONDS = 1e11
 _EXACT_INTEGERS = 2**53
 
@@ -174,6 +173,6 @@ def _read_moment(value: JsonValue, local: tzinfo) -> datetime:
         return read_iso(value.strip(), local)
     if isinstance(value, int | float) and not isinstance(value, bool):
         if abs(value) < _FIRST_MILLISECONDS:
-            return _EPOCH + timedelta(seconds=value)
-        return _EPOCH + timedelta(milliseconds=value)
+            return EPOCH + timedelta(seconds=value)
+        return EPOCH + timedelta(milliseconds=value)
     raise ValueError("is not a time")

@@ -19,8 +19,9 @@ from temporalio.service import RPCError
 
 from delivery import search_attributes as names
 from delivery.frozen_model import FrozenModel
+from delivery.timestamps import EPOCH
 from engine.search_attributes import is_unregistered
-from eventlog.event_cursor import EPOCH, LATEST, MICROSECOND, Cursor, Key
+from eventlog.event_cursor import LATEST, MICROSECOND, Cursor, Key
 from eventlog.latest_runs import latest_runs
 from eventlog.listed_event import ListedEvent
 from eventlog.query import EventQuery, NotSearchable, accepted_around, accepted_within

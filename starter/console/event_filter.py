@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from catalog.values import read_id
 from delivery.reason import Reason
 from delivery.result import Status
-from eventlog.event_cursor import EPOCH
+from delivery.timestamps import EPOCH
 from eventlog.query import EventQuery
 from starter.api.errors import bad_request
 

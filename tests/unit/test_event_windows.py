@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventlog.event_cursor import EPOCH
+from delivery.timestamps import EPOCH
 from eventlog.event_list import MOST_WINDOWS
 from eventlog.windows import FIRST, WHOLE, Windows
 
