@@ -5,41 +5,40 @@ from __future__ import annotations
 import asyncio
 import json
 import traceback
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import AsyncMock
 
 import httpx
 import jsonschema_rs
 import pytest
 import pytest_asyncio
-from pydantic import SecretStr
 
+from delivery.credential import Credential
 from delivery.event import Event
 from delivery.message import Message, encode_value
 from delivery.outcome import Then
 from delivery.rule import MatchedRule
 from destinations.clients import class_of, make_clients
-from destinations.customerio.simulator import US_KEY, Simulator
+from destinations.customerio.simulator import Simulator
 from destinations.destination import Client, Destination, Verdict
 from destinations.http.errors import NoReply
 from destinations.http.exchange import Answer, Http
 from destinations.http.vendor_client import VendorClient
 from destinations.hubspot.simulator import SIGNED_UP, HubSpotSimulator
-from destinations.hubspot.simulator import TOKEN as HUBSPOT_TOKEN
 from destinations.intercom.simulator import READS, IntercomSimulator
-from destinations.intercom.simulator import TOKEN as INTERCOM_TOKEN
-from destinations.mailchimp.simulator import KEY as MAILCHIMP_KEY
 from destinations.mailchimp.simulator import NEWS, MailchimpSimulator
 from destinations.registry import BY_TYPE, build_messages
-from destinations.resend.simulator import KEY as RESEND_KEY
 from destinations.resend.simulator import SEGMENT, Contact, ResendSimulator
+from destinations.simulator import VendorSimulator
 from destinations.simulator.fault import Fault
 from destinations.slack.simulator import GENERAL, SlackSimulator
-from destinations.slack.simulator import TOKEN as SLACK_TOKEN
 from tests.contract.webhook_receiver import open_receiver
+from tests.every_destination import samples
 from tests.integration.stack import eventually
 from tests.unit.delivery_samples import event, rule_of
 
@@ -51,18 +50,12 @@ TOKEN = "whsec_c2VjcmV0LXRoYXQtbm9ib2R5LW1heS1zZWU="  # pragma: allowlist secret
 
 
 @dataclass(frozen=True)
-class Connection:
-    settings: Mapping[str, str]
-    secrets: Mapping[str, SecretStr]
-
-
-@dataclass(frozen=True)
 class Stand:
     """A destination, a double of its vendor, and a connection to that."""
 
     destination: Destination
     client: Client
-    connection: Connection
+    connection: Credential
     fail: Callable[[Fault], object]
     received: Callable[[], list[bytes]]
     accepting: bytes = b"body"
@@ -97,118 +90,73 @@ def sample(destination: Destination) -> tuple[Event, MatchedRule]:
 
 
 @asynccontextmanager
-async def customer_io() -> AsyncIterator[Stand]:
-    async with Simulator() as sim, Http() as http:
-        yield Stand(
-            BY_TYPE["customer_io"],
-            make_clients(http, {"customer_io": sim.base_urls}, agent="emitonce")["customer_io"],
-            Connection({"region": "us"}, {"cdpApiKey": SecretStr(US_KEY)}),
-            lambda fault: sim.fail(fault=fault),
-            lambda: [request.raw for request in sim.requests],
-        )
-
-
-@asynccontextmanager
 async def webhook() -> AsyncIterator[Stand]:
+    destination = BY_TYPE["webhook"]
+    entered = {"auth_scheme": "bearer", "auth_token": TOKEN[::-1], "signing_secret": TOKEN}
     async with open_receiver() as receiver, Http(private_hosts=[receiver.host]) as http:
-        settings = {"url": receiver.url, "auth_scheme": "bearer"}
-        secrets = {"auth_token": SecretStr(TOKEN[::-1]), "signing_secret": SecretStr(TOKEN)}
         yield Stand(
-            BY_TYPE["webhook"],
+            destination,
             make_clients(http, {}, agent="emitonce")["webhook"],
-            Connection(settings, secrets),
+            destination.enter({"url": receiver.url, **entered}),
             lambda fault: setattr(receiver, "fault", fault),
             lambda: [request.content for request in receiver.requests],
         )
 
 
 @asynccontextmanager
-async def slack() -> AsyncIterator[Stand]:
-    async with SlackSimulator() as sim, Http() as http:
+async def simulated(
+    make: Callable[[], VendorSimulator[Any]],
+    type: str,
+    reads: Collection[str] = (),
+    **own: Any,
+) -> AsyncIterator[Stand]:
+    """What is read before a message is written is answered as always, and is not received.
+
+    `own` is the vendor's of a `Stand`.
+    """
+    destination = BY_TYPE[type]
+    async with make() as sim, Http() as http:
+        if isinstance(sim, ResendSimulator):
+            sim.service.contacts.append(Contact(PERSONAL[1]))
         yield Stand(
-            BY_TYPE["slack"],
-            make_clients(http, {"slack": sim.base_urls}, agent="emitonce")["slack"],
-            Connection({}, {"access_token": SecretStr(SLACK_TOKEN)}),
-            lambda fault: sim.fail(fault=fault),
-            lambda: [request.raw for request in sim.requests],
-            accepting=b'{"ok":true}',
+            destination,
+            make_clients(http, {type: sim.base_urls}, agent="emitonce")[type],
+            destination.enter(samples("")[type].fields),
+            lambda fault: [sim.fail(call, fault=fault) for call in sim.calls if call not in reads],
+            lambda: [request.raw for request in sim.requests if request.call not in reads],
+            **own,
         )
 
 
-@asynccontextmanager
-async def hubspot() -> AsyncIterator[Stand]:
-    async with HubSpotSimulator() as sim, Http() as http:
-        yield Stand(
-            BY_TYPE["hubspot"],
-            make_clients(http, {"hubspot": sim.base_urls}, agent="emitonce")["hubspot"],
-            Connection({}, {"access_token": SecretStr(HUBSPOT_TOKEN)}),
-            lambda fault: sim.fail(fault=fault),
-            lambda: [request.raw for request in sim.requests],
-            accepting=b'{"results":[{"id":"1"}]}',
-        )
-
-
-@asynccontextmanager
-async def resend() -> AsyncIterator[Stand]:
-    """What is read before a contact is written is answered as always, and is not received."""
-    async with ResendSimulator() as sim, Http() as http:
-        reads = "contacts.get"
-        sim.service.contacts.append(Contact(PERSONAL[1]))
-        yield Stand(
-            BY_TYPE["resend"],
-            make_clients(http, {"resend": sim.base_urls}, agent="emitonce")["resend"],
-            Connection({}, {"api_key": SecretStr(RESEND_KEY)}),
-            lambda fault: [sim.fail(call, fault=fault) for call in sim.calls if call != reads],
-            lambda: [request.raw for request in sim.requests if request.call != reads],
-            accepting=b"{}",
-        )
-
-
-@asynccontextmanager
-async def mailchimp() -> AsyncIterator[Stand]:
-    async with MailchimpSimulator() as sim, Http() as http:
-        yield Stand(
-            BY_TYPE["mailchimp"],
-            make_clients(http, {"mailchimp": sim.base_urls}, agent="emitonce")["mailchimp"],
-            Connection({}, {"api_key": SecretStr(MAILCHIMP_KEY)}),
-            lambda fault: sim.fail(fault=fault),
-            lambda: [request.raw for request in sim.requests],
-            accepting=b'{"id":"1","status":"subscribed"}',
-            body=lambda message: encode_value(
-                message.body["member" if message.call == "identify" else "event"]
-            ).encode(),
-        )
-
-
-@asynccontextmanager
-async def intercom() -> AsyncIterator[Stand]:
-    """What is read before a contact is written is answered as always, and is not received."""
-    async with IntercomSimulator() as sim, Http() as http:
-        writes = [call for call in sim.calls if call not in READS]
-        yield Stand(
-            BY_TYPE["intercom"],
-            make_clients(http, {"intercom": sim.base_urls}, agent="emitonce")["intercom"],
-            Connection({"region": "us"}, {"access_token": SecretStr(INTERCOM_TOKEN)}),
-            lambda fault: [sim.fail(call, fault=fault) for call in writes],
-            lambda: [request.raw for request in sim.requests if request.call in writes],
-            accepting=b'{"type":"contact","id":"1","data":[]}',
-        )
+def member_or_event(message: Message) -> bytes:
+    part = "member" if message.call == "identify" else "event"
+    return encode_value(message.body[part]).encode()
 
 
 STANDS = {
-    "customer_io": customer_io,
-    "webhook": webhook,
-    "slack": slack,
-    "hubspot": hubspot,
-    "resend": resend,
-    "mailchimp": mailchimp,
-    "intercom": intercom,
+    "customer_io": partial(simulated, Simulator),
+    "webhook": lambda _: webhook(),
+    "slack": partial(simulated, SlackSimulator, accepting=b'{"ok":true}'),
+    "hubspot": partial(simulated, HubSpotSimulator, accepting=b'{"results":[{"id":"1"}]}'),
+    "resend": partial(simulated, ResendSimulator, accepting=b"{}", reads=("contacts.get",)),
+    "mailchimp": partial(
+        simulated,
+        MailchimpSimulator,
+        accepting=b'{"id":"1","status":"subscribed"}',
+        body=member_or_event,
+    ),
+    "intercom": partial(
+        simulated,
+        IntercomSimulator,
+        accepting=b'{"type":"contact","id":"1","data":[]}',
+        reads=READS,
+    ),
 }
 
 
 @pytest_asyncio.fixture(params=list(BY_TYPE))
 async def stand(request: pytest.FixtureRequest) -> AsyncIterator[Stand]:
-    async with STANDS[request.param]() as opened:
+    async with STANDS[request.param](request.param) as opened:
         yield opened
 
 
