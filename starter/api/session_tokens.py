@@ -6,16 +6,14 @@ is stale, and one with a claim that this release doesn't know, which may narrow 
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import jwt
-from jwt.utils import base64url_decode
 
 from catalog.embed_sessions import EmbedSession, EmbedSessions
 from catalog.errors import NotFound
 from emitonce.key_ring import KeyRing, UnknownKey
-from starter.api.tokens import ALGORITHM, InvalidToken
+from starter.api.tokens import ALGORITHM, InvalidToken, header_of
 
 ISSUER = AUDIENCE = "emitonce-embed"
 # The longest origins, ten of them, have some 3,000 characters.
@@ -79,13 +77,7 @@ def is_of_session(token: str) -> bool:
 
 
 def _header(token: str) -> dict[str, Any]:
-    if len(token) > LONGEST_TOKEN:
-        return {}
-    try:
-        header = json.loads(base64url_decode(token.partition(".")[0]))
-    except (ValueError, RecursionError):
-        return {}
-    return header if isinstance(header, dict) else {}
+    return header_of(token) if len(token) <= LONGEST_TOKEN else {}
 
 
 def _claims(session: EmbedSession) -> dict[str, Any]:

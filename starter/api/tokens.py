@@ -77,15 +77,23 @@ _PROBLEMS: dict[type[Exception], str] = {
 }
 
 
-def _access_key(token: str) -> str:
-    if len(token) > LONGEST_TOKEN:
-        raise NamesNoKey(f"the token has more than {LONGEST_TOKEN} characters")
+def header_of(token: str) -> dict[str, Any]:
+    """Return a JWT's header, before anything is verified; empty if the token isn't a JWT."""
     try:
         # The library would decode the other parts as well, and once more when it verifies them.
         header = json.loads(base64url_decode(token.partition(".")[0]))
     except (ValueError, RecursionError):
-        raise NamesNoKey("the token is not a JWT") from None
-    if not isinstance(header, dict) or header.get("alg") != ALGORITHM:
+        return {}
+    return header if isinstance(header, dict) else {}
+
+
+def _access_key(token: str) -> str:
+    if len(token) > LONGEST_TOKEN:
+        raise NamesNoKey(f"the token has more than {LONGEST_TOKEN} characters")
+    header = header_of(token)
+    if not header:
+        raise NamesNoKey("the token is not a JWT")
+    if header.get("alg") != ALGORITHM:
         raise NamesNoKey(f"the token must be signed with {ALGORITHM}")
     access_key = header.get("kid")
     if not isinstance(access_key, str) or not ACCESS_KEY.fullmatch(access_key):

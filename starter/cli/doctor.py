@@ -80,16 +80,15 @@ async def _examine() -> AsyncIterator[Finding]:
         return
     yield fine("settings", f"complete, for {settings.env}")
     yield _encryption(settings, secrets)
-    async for finding in _database(settings, secrets):
-        yield finding
-    async for finding in _temporal(settings, secrets):
-        yield finding
-    async for finding in _deliveries(settings):
-        yield finding
-    async for finding in _sign_in(settings):
-        yield finding
-    for region, url in {**VENDOR_URLS, **settings.urls_by_type().get("customer_io", {})}.items():
-        async for finding in _vendor(region, url):
+    vendor = VENDOR_URLS | settings.urls_by_type().get("customer_io", {})
+    for findings in (
+        _database(settings, secrets),
+        _temporal(settings, secrets),
+        _deliveries(settings),
+        _sign_in(settings),
+        *(_vendor(region, url) for region, url in vendor.items()),
+    ):
+        async for finding in findings:
             yield finding
 
 

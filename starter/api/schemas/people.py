@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from delivery.people import LONGEST_IDENTIFIER
 from operations.person_events import MOST_IDENTIFIERS, SHORTEST_SCANNED
-from starter.api.schemas.shared import Answer, Flag, Id, Maybe, StrictInput, Text
+from starter.api.schemas.shared import Answer, Flag, Id, Maybe, Page, StrictInput, Text
 
 Identifier = Annotated[Text, Field(max_length=LONGEST_IDENTIFIER)]
 
@@ -42,12 +42,9 @@ class PersonInput(StrictInput):
         return self
 
 
-class PersonPage(Answer):
+class PersonPage(Page[dict[str, Any]]):
     """A page may have no records and still a next one: with `scan`, none of its events matched."""
 
-    count: Annotated[int, Field(ge=0)]
-    limit: Annotated[int, Field(gt=0)]
-    next_cursor: str | None
     records: Annotated[
         list[dict[str, Any]],
         Field(description="As `emitonce events show --json`: payload, deliveries, attempts."),
