@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from tests.clients.conftest import ROOT
 from tests.integration.stack import SAMPLE
 
 SECONDS = 60
+ACCEPT = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 
 
 async def token(api: Api, *scopes: str) -> str:
@@ -28,6 +30,17 @@ async def token(api: Api, *scopes: str) -> str:
         api.stack.organization, name="t", created_by="test", scopes=scopes, as_token=True
     )
     return made.secret_key.get_secret_value()
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def called(tool: str, **arguments: Any) -> bytes:
+    params = {"name": tool, "arguments": arguments}
+    return json.dumps(
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    ).encode()
 
 
 class Assistant:
