@@ -14,7 +14,7 @@ from tests.console.site import Site, sign_in
     "path", ["/api/v1/events", "/api/v1/nothing", "/docs", "/openapi.json", "/healthz", "/sign-in"]
 )
 async def test_every_answer_has_the_headers_that_bind_a_browser(site: Site, path: str) -> None:
-    async with httpx.AsyncClient(base_url=site.url) as http:
+    async with httpx.AsyncClient(base_url=site.url, timeout=40) as http:
         answer = await http.get(path)
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from catalog.errors import NotFound
 from tests.api.caller import Api, assert_error
+from tests.conftest import on_server
 from tests.integration.stack import SAMPLE
 
 KEY = "order-1000"
@@ -41,8 +44,17 @@ async def other_page_key(api: Api, **fields: Any) -> str:
 
 async def older_api_until(api: Api, when: str) -> None:
     """As after an upgrade: API processes of the older release were running until `when`."""
-    async with api.stack.catalog.pool.acquire() as conn:
-        await conn.execute(f"INSERT INTO older_api SELECT clock_timestamp() + interval '{when}'")
+    await on_server(
+        api.stack.database,
+        f"INSERT INTO older_api SELECT clock_timestamp() + interval '{when}'",
+    )
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def no_older_api_after(api: Api) -> AsyncIterator[None]:
+    """The module's database is the next test's too."""
+    yield
+    await on_server(api.stack.database, "DELETE FROM older_api")
 
 
 async def as_older_api(api: Api, key: str = KEY, **fields: Any) -> str:

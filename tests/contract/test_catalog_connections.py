@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from catalog import Catalog
 from catalog.changes import Changes
+from catalog.connections import Connection
 from catalog.credentials import ConnectionLookup
 from catalog.encryption.cipher import CredentialCipher
 from catalog.errors import (
@@ -38,6 +39,14 @@ async def credential(tenant: Tenant):
     return await tenant.catalog.credentials.credential(tenant.workspace, tenant.connection.id)
 
 
+async def inactive(tenant: Tenant) -> Connection:
+    """The tenant's connection, as the list of all that are inactive has it."""
+    [own] = [
+        one for one in await tenant.catalog.credentials.inactive() if one.id == tenant.connection.id
+    ]
+    return own
+
+
 async def test_credential_is_what_was_given_and_shows_nothing_when_printed(tenant, database):
     found = await credential(tenant)
     assert found.secrets["cdpApiKey"].get_secret_value() == "cdp-key-1"
@@ -45,7 +54,7 @@ async def test_credential_is_what_was_given_and_shows_nothing_when_printed(tenan
     assert found.workspace == tenant.workspace
     assert "cdp-key-1" not in repr(found)
     async with psql(database) as reader:
-        row = await reader.fetchrow("SELECT * FROM connections")
+        row = await reader.fetchrow("SELECT * FROM connections WHERE id = $1", tenant.connection.id)
     assert b"cdp-key-1" not in bytes(row["encrypted_key"])
 
 
@@ -160,8 +169,7 @@ async def test_the_refusal_is_kept_until_the_connection_is_active_again(tenant):
     )
     for version, revive in enumerate(revived, start=1):
         await credentials.deactivate(tenant.connection.id, version=version, refusal=refusal)
-        [inactive] = await credentials.inactive()
-        assert inactive.refusal == refusal
+        assert (await inactive(tenant)).refusal == refusal
         assert (await revive()).refusal is None
 
 
@@ -170,13 +178,13 @@ async def test_it_is_inactive_since_its_status_changed_whatever_changes_later(te
     owned = (tenant.organization, tenant.connection.id)
     assert tenant.connection.inactive_since is None
     await credentials.deactivate(tenant.connection.id, version=1)
-    [refused] = await credentials.inactive()
+    refused = await inactive(tenant)
     assert refused.inactive_since == refused.updated_at
     renamed = await connections.update(*owned, name="Renamed")
     assert renamed.inactive_since == refused.inactive_since
     assert (await connections.resume(*owned)).inactive_since is None
     await credentials.deactivate(tenant.connection.id, version=1)
-    [again] = await credentials.inactive()
+    again = await inactive(tenant)
     assert again.inactive_since == again.updated_at > refused.inactive_since
 
 
