@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,12 +12,15 @@ import pytest
 from structlog.testing import capture_logs
 from temporalio.client import Client
 from temporalio.common import MetricMeter
+from temporalio.service import RPCError, RPCStatusCode
 
 from catalog import Catalog
 from catalog.api_key_uses import APIKeyUses
 from catalog.encryption.keys_in_use import KEYS_IN_USE
 from catalog.worker_share import WorkerShare
+from delivery.errors import Unavailable
 from operations import key_watch
+from operations.background import repeated
 from operations.backlog import measured_backlog
 from operations.key_watch import watched_keys
 from tests.conftest import psql
@@ -143,3 +147,22 @@ async def test_the_backlog_is_measured_again(temporal: Client) -> None:
         async with measured_backlog(temporal, "nobodys-queue", meter, every_seconds=0.02):
             await eventually(measured)
     assert [line["log_level"] for line in lines] == ["error"]
+
+
+async def test_an_outage_is_logged_without_a_traceback() -> None:
+    errors = [
+        Unavailable("no database"),
+        RPCError("no server", RPCStatusCode.UNAVAILABLE, b""),
+    ]
+    works = asyncio.Event()
+
+    async def work() -> None:
+        if errors:
+            raise errors.pop(0)
+        works.set()
+
+    with capture_logs() as lines:
+        async with repeated(work, every_seconds=0, name="work", failing="it can't be done"):
+            await asyncio.wait_for(works.wait(), 10)
+    warning = {"event": "it can't be done", "log_level": "warning"}
+    assert lines == [warning | {"reason": "no database"}, warning | {"reason": "no server"}]
