@@ -12,6 +12,7 @@ help:
 	@echo "make demo    set up, then run the tour on an embedded stack (Ctrl-C ends it)"
 	@echo "make test    set up, then run the tests but for slow ones and attacks, in minutes"
 	@echo "make test-all    every test, as continuous integration does"
+	@echo "make test-unit   the tests that need no server, in seconds"
 	@echo "make test-postgres   the tests on real parts, on PostgreSQL servers of the system"
 	@echo "make test-examples   every example, in Go, TypeScript, Java and Python"
 	@echo "make fuzz    the HTTP API by its own OpenAPI document, for long"
@@ -19,12 +20,16 @@ help:
 	@echo "make chaos   every fault on real processes, a quarter of an hour (SEED=n repeats a run)"
 	@echo "make chaos-long   herds of 5,000 and 50,000, broken code for every invariant; hours"
 	@echo "make upgrade   a fleet of real processes is upgraded, rolled back and upgraded, ten minutes"
+	@echo "make outages   six outages, and what an operator is shown of each; ten minutes (docs/outages.md)"
 	@echo "make year    a million deliveries of a simulated year (SEED=n)"
 	@echo "make bench   the benchmark, half an hour (see docs/benchmarks.md)"
+	@echo "make bench-long   the same with more repetitions, and up to 20,000 events"
 	@echo "make bench-limiter   the limiter in virtual time, less than a minute (see docs/limiter.md)"
 	@echo "make test-compose    the compose file on the Docker daemon that runs here"
 	@echo "make replay  replay a live namespace's histories with this code, before it ships"
+	@echo "make record  a history for the replay tests, when workflows were changed on purpose"
 	@echo "make check   ruff, mypy --strict, import-linter, words to avoid, the picture in docs/architecture.md"
+	@echo "make format  what ruff can correct by itself"
 	@echo "make site    the documentation with search, in dist/site/html"
 	@echo "make sbom    dist/sbom.cdx.json, what the server is made of (CycloneDX)"
 	@echo "make audit   known vulnerabilities of the locked packages"
@@ -32,6 +37,8 @@ help:
 	@echo "make dev     set up, then run everything for development"
 	@echo "make setup   set up alone; afterwards everything is runnable from $(BIN)/"
 	@echo "make setup-mcp   the same, with the tools for assistants (see docs/assistants.md)"
+	@echo "make setup-dev   set up, with what tests and checks need"
+	@echo "make clean   remove what was installed, and caches"
 
 SYNC := UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 $(UV) sync --frozen --quiet
 
