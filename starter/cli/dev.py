@@ -60,12 +60,12 @@ async def _dev(settings: Settings, ports: DevPorts, *, as_json: bool) -> None:
             if as_json:
                 print_line(stack.addresses)
             else:
-                _welcome(stack)
+                await _welcome(stack)
             await stop.wait()
             say("stopping; requests in flight finish")
 
 
-def _welcome(stack: DevStack) -> None:
+async def _welcome(stack: DevStack) -> None:
     addresses = stack.addresses
     console.print("[bold]emitonce is up.[/bold] Ctrl-C ends it.\n")
     for label, value in (
@@ -78,13 +78,17 @@ def _welcome(stack: DevStack) -> None:
     ):
         if value:
             console.print(f"  {label:<22} {value}", markup=False, soft_wrap=True)
-    console.print("\nNext, in another terminal:\n")
-    for line in NEXT_STEP:
+    console.print()
+    catalog = stack.catalog
+    if await catalog.workspaces.ids((await catalog.organizations.default()).id):
+        return  # their first one would ask for a name that is taken
+    console.print("Next, in another terminal:\n")
+    for line in NEXT_STEPS:
         console.print(f"  {line}", markup=False, soft_wrap=True)
     console.print()
 
 
-NEXT_STEP = (
+NEXT_STEPS = (
     "WORKSPACE=$(emitonce workspaces create --name 'My app' --json | jq -r .workspace.id)",
     'CONNECTION=$(emitonce connections create --workspace "$WORKSPACE" --name "Customer io" '
     "--region us --api-key sim-us-key --json | jq -r .connection.id)",
