@@ -77,18 +77,6 @@ async def test_pages_are_read_without_any_script(
         await eventually(has_charts)
 
 
-async def transferred(page: Page, url: str) -> float:
-    """Bytes that a page takes in all, with an empty cache."""
-    sizes: list[float] = []
-    network = await page.context.new_cdp_session(page)
-    await network.send("Network.enable")
-    await network.send("Network.clearBrowserCache")
-    network.on("Network.loadingFinished", lambda told: sizes.append(told["encodedDataLength"]))
-    await page.goto(url, wait_until="load")
-    await network.detach()
-    return sum(sizes)
-
-
 async def test_the_first_page_is_small(shared_site: Site, there: Populated, browser: Browser):
     async with shared_site.visitor(browser) as page:
         for path in ("", "/events", f"/rules/{there.rule}"):
