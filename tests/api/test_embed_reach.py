@@ -198,19 +198,25 @@ async def test_a_resource_session_lists_and_changes_its_own(api: Api) -> None:
     assert emitted.status_code == 201
 
 
+async def failed_for_both(api: Api) -> tuple[Rule, Rule, str]:
+    """A rule of the product's, one of a customer's, and the event that failed for both."""
+    products = await api.stack.rule(await api.stack.connection("Of the product"))
+    theirs = await api.stack.connection("Theirs")
+    own = await rule_of(api, api.stack.workspace, theirs.id, **OWN)
+    api.stack.sim.fail("identify", fault=Fault(status=400, body="refused"), times=2)
+    created = await api.emitted({"event": "user.signup", "payload": SAMPLE, **OWN})
+    assert (await api.ended(created["id"]))["failed_count"] == 2
+    return products, own, created["id"]
+
+
 async def test_a_resource_session_sees_and_retries_only_deliveries_of_its_rules(
     stack: Stack,
 ) -> None:
     """The product's own rules match its customers' events too, and are not theirs to see."""
     async with open_api(stack) as api:
-        connection = await stack.connection("Of the product")
-        products = await stack.rule(connection)
-        stack.sim.fail("identify", fault=Fault(status=400, body="refused"), times=2)
-        own = await rule_of(api, stack.workspace, (await stack.connection("Theirs")).id, **OWN)
-        created = await api.emitted({"event": "user.signup", "payload": SAMPLE, **OWN})
-        assert (await api.ended(created["id"]))["failed_count"] == 2
+        products, own, event = await failed_for_both(api)
         session = await caller(api)
-        seen = (await session.call("GET", f"/events/{created['id']}")).json()
+        seen = (await session.call("GET", f"/events/{event}")).json()
         assert [one["rule"] for one in seen["rule_events"]] == [own.id]
         assert (seen["total_rules"], seen["failed_count"]) == (1, 1)
         assert products.id not in str(seen)
@@ -221,11 +227,11 @@ async def test_a_resource_session_sees_and_retries_only_deliveries_of_its_rules(
         assert (record["status"], record.get("headline")) == ("failed", None)
         [record] = (await api.get("/events")).json()["records"]
         assert record["headline"]
-        retry = f"/events/{created['id']}/rules/{{}}/retry"
+        retry = f"/events/{event}/rules/{{}}/retry"
         assert_error(await session.call("POST", retry.format(products.id)), 404)
         assert (await session.call("POST", retry.format(own.id))).status_code == 200
-        await api.ended(created["id"])
-        by_rule = {one["rule"]: one for one in (await api.event(created["id"]))["rule_events"]}
+        await api.ended(event)
+        by_rule = {one["rule"]: one for one in (await api.event(event))["rule_events"]}
         assert by_rule[own.id]["status"] == "completed"
         assert by_rule[products.id]["status"] == "failed"
 
@@ -234,26 +240,20 @@ async def test_a_resource_session_asks_nothing_about_deliveries_of_other_rules(
     stack: Stack,
 ) -> None:
     async with open_api(stack) as api:
-        connection = await stack.connection("Of the product")
-        products = await stack.rule(connection)
-        theirs = await stack.connection("Theirs")
-        own = await rule_of(api, stack.workspace, theirs.id, **OWN)
-        stack.sim.fail("identify", fault=Fault(status=400, body="refused"), times=2)
-        created = await api.emitted({"event": "user.signup", "payload": SAMPLE, **OWN})
-        await api.ended(created["id"])
+        products, own, event = await failed_for_both(api)
         await stack.listed(1)
         events = f"/workspaces/{stack.workspace}/events"
         session, why = await caller(api), "rejected_client_error/400//"
-        asked = {"connection": connection.id, "reason": why}
-        assert [one["id"] for one in (await api.get(events, **asked)).json()["records"]] == [
-            created["id"]
-        ]
+        asked = {"connection": products.connection, "reason": why}
+        assert [one["id"] for one in (await api.get(events, **asked)).json()["records"]] == [event]
         assert_error(await session.call("GET", events, **asked), 403, "reason")
-        assert_error(await session.call("GET", events, connection=connection.id), 404, "connection")
+        assert_error(
+            await session.call("GET", events, connection=products.connection), 404, "connection"
+        )
         assert_error(await session.call("GET", events, rule=products.id), 404, "rule")
-        for allowed in ({"connection": theirs.id}, {"rule": own.id}):
+        for allowed in ({"connection": own.connection}, {"rule": own.id}):
             listed = (await session.call("GET", events, **allowed)).json()["records"]
-            assert [one["id"] for one in listed] == [created["id"]]
+            assert [one["id"] for one in listed] == [event]
 
 
 async def test_a_workspace_session_stays_in_its_workspace(api: Api) -> None:
