@@ -301,7 +301,8 @@ async def test_of_two_admins_who_remove_each_other_one_is_removed(
         left = [(await http.get("/sessions")).status_code for http in (ada, abel)]
         assert sorted(left) == [200, 303]
     ended = await acts(led.stack, "end_sessions")
-    assert sorted(str(one.outcome) for one in ended) == ["401", "done"]
+    outcomes = [str(one.outcome) for one in ended if one.act.ids["holder_id"] in holders.values()]
+    assert sorted(outcomes) == ["401", "done"]
 
 
 async def test_of_two_keys_that_revoke_each_other_one_is_revoked(site: Site) -> None:
