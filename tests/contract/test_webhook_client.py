@@ -10,7 +10,6 @@ import hmac
 import socket
 import traceback
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +18,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from delivery.credential import Credential
 from delivery.message import Message
 from delivery.outcome import Outcome, Then
 from destinations.destination import Verdict
@@ -50,15 +50,9 @@ MESSAGE = Message(
 )
 
 
-@dataclass(frozen=True)
-class Connection:
-    settings: Mapping[str, str]
-    secrets: Mapping[str, SecretStr] = field(default_factory=dict)
-
-
-def connection(url: str, secrets: Mapping[str, str] = {}, **settings: str) -> Connection:
+def connection(url: str, secrets: Mapping[str, str] = {}, **settings: str) -> Credential:
     hidden = {key: SecretStr(secret) for key, secret in secrets.items()}
-    return Connection({"url": url, **settings}, hidden)
+    return Credential({"url": url, **settings}, hidden)
 
 
 @pytest_asyncio.fixture
