@@ -118,11 +118,18 @@ async def simulated(
     async with make() as sim, Http() as http:
         if isinstance(sim, ResendSimulator):
             sim.service.contacts.append(Contact(PERSONAL[1]))
+
+        def fail(fault: Fault) -> None:
+            sim.clear_faults()
+            for call in sim.calls:
+                if call not in reads:
+                    sim.fail(call, fault=fault)
+
         yield Stand(
             destination,
             make_clients(http, {type: sim.base_urls}, agent="emitonce")[type],
             destination.enter(samples("")[type].fields),
-            lambda fault: [sim.fail(call, fault=fault) for call in sim.calls if call not in reads],
+            fail,
             lambda: [request.raw for request in sim.requests if request.call not in reads],
             **own,
         )
